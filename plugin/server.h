@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The server: the process that does the I/O of one disk, and may die at any
+ * moment.  It is a child of the supervisor and talks with it over a
+ * SOCK_SEQPACKET socket, one struct per packet:
+ *
+ *	server				supervisor
+ *	SERVER_OPENED (size ...)   ->	ADD_DEV, SET_PARAMS (not in recovery)
+ *			<-	SUPERVISOR_ADDED (device id)
+ *	open ublkcN, FETCH, START_DEV (or END_USER_RECOVERY)
+ *	SERVER_LIVE		   ->
+ *	SERVER_NOTICE (text)	   ->	at any time
+ *	SERVER_FAILED (text)	   ->	then exits with status 1
+ *
+ * When the device is stopped (the supervisor does that), every FETCH ends;
+ * the server then closes the image cleanly and exits with status 0.  There
+ * is no other way to end it but to kill it, which harms nothing (P1).
+ */
+#ifndef SERVER_H
+#define SERVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "qcow/qcow.h"
+
+enum server_message_type {
+	SERVER_OPENED,
+	SERVER_LIVE,
+	SERVER_FAILED,
+	SERVER_NOTICE,
+	SUPERVISOR_ADDED,
+};
+
+struct server_message {
+	enum server_message_type type;
+	int dev_id;			/* SUPERVISOR_ADDED */
+	uint64_t size;			/* SERVER_OPENED: bytes */
+	uint32_t cluster_size;		/* SERVER_OPENED: bytes */
+	bool read_only;			/* SERVER_OPENED */
+	char text[496];			/* SERVER_FAILED, SERVER_NOTICE */
+};
+
+struct server_config {
+	const char *image;
+	enum qcow_cache cache;
+	bool read_only;
+	bool force;		/* qcow_options.force */
+	bool unbroken;		/* qcow_options.unbroken */
+	unsigned int queues;
+	unsigned int depth;
+	bool recover;		/* take over device dev_id */
+	int dev_id;
+	int channel;		/* to the supervisor */
+};
+
+/* Serves until the device is stopped.  Returns the process's exit status. */
+int server_run(const struct server_config *config);
+
+#endif /* SERVER_H */

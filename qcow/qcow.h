@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The qcow2 engine: open an image, read and change what the guest sees of
+ * it, close it.
+ *
+ * Conventions: functions return 0 or -errno; values come back through
+ * pointers.  Offsets and lengths are bytes of the virtual disk, multiples of
+ * QCOW_SECTOR, inside [0, qcow_size()).  All functions may be called from
+ * any thread.  Nothing here prints or exits.
+ *
+ * There are two ways to do I/O, and they may be mixed freely:
+ *
+ *   qcow_read() ... qcow_flush()  block until done and handle every case;
+ *   qcow_map_read/write() and     never block: the caller learns where the
+ *   qcow_finish()                 bytes live and moves them himself.
+ *
+ * An acknowledged change (any of these returned 0) survives the death of the
+ * process; qcow_flush() makes it survive a power loss.
+ */
+#ifndef QCOW_H
+#define QCOW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define QCOW_SECTOR		512u
+#define QCOW_IO_EXTENTS		16
+#define QCOW_JOURNAL_DIR	"/run/ublk-qcow2"
+
+struct qcow_image;
+
+/* Why an open failed: one line, without the image's name, without newline. */
+struct qcow_error {
+	char text[480];
+};
+
+enum qcow_cache {
+	QCOW_CACHE_NONE,	/* O_DIRECT; buffered, with a notice, where
+				   the file system has none */
+	QCOW_CACHE_WRITEBACK,	/* the host's page cache */
+};
+
+enum qcow_locking {
+	QCOW_LOCK_TEST,		/* take QEMU's lock bytes and test that nobody
+				   else uses the image */
+	QCOW_LOCK_JOIN,		/* take them beside a holder of our own that
+				   has tested already (the supervisor) */
+};
+
+struct qcow_options {
+	bool read_only;
+	enum qcow_cache cache;
+	enum qcow_locking locking;
+
+	/* The journal may be trusted without the marks in the image: the
+	   image has been locked without a gap since the journal's owner
+	   died (R12). */
+	bool unbroken;
+
+	/* Open although acknowledged writes may be lost: a journal that is
+	   gone or does not fit is given up. */
+	bool force;
+
+	/* A directory on a tmpfs; NULL stands for QCOW_JOURNAL_DIR. */
+	const char *journal_dir;
+
+	/* Sizes in bytes; 0 stands for the default. */
+	size_t journal_size;
+	size_t cache_size;
+
+	/* No checkpoint thread: who needs a checkpoint makes it (tests). */
+	bool inline_checkpoint;
+
+	/* One line, without newline, about something worth telling that is
+	   not an error.  Called from any thread but never from
+	   qcow_map_read(), qcow_map_write() or qcow_finish(). */
+	void (*notice)(void *opaque, const char *line);
+	void *opaque;
+
+	/* NULL, or the tests' own file layer and observer (internal.h). */
+	const struct qcow_test_hooks *test;
+};
+
+/* image.c */
+
+/*
+ * Opens the image at path, takes its locks, replays its journal and is then
+ * ready for I/O.  May wait: for a dead owner's last I/O to end (R14).
+ * options may be NULL.  On failure *error (may be NULL) says why and nothing
+ * was changed.
+ */
+int qcow_open(const char *path, const struct qcow_options *options,
+	      struct qcow_image **image, struct qcow_error *error);
+
+/*
+ * Makes everything durable, leaves no trace of us in the image and frees it.
+ * No I/O may be under way.  The image is freed even on failure; its journal
+ * then stays, to be replayed by the next open.
+ */
+int qcow_close(struct qcow_image *image);
+
+/* Size of the virtual disk in bytes, a multiple of QCOW_SECTOR. */
+uint64_t qcow_size(const struct qcow_image *image);
+
+/* Cluster size in bytes, a power of two from 512 to 2 MiB. */
+uint32_t qcow_cluster_size(const struct qcow_image *image);
+
+bool qcow_read_only(const struct qcow_image *image);
+
+/* Alignment in bytes that I/O on the descriptors of qcow_fds() needs. */
+uint32_t qcow_alignment(const struct qcow_image *image);
+
+/*
+ * The descriptors that extents refer to: extent.file indexes this array.
+ * They belong to the image.  Returns how many there are; fills at most max.
+ */
+unsigned int qcow_fds(const struct qcow_image *image, int *fds,
+		      unsigned int max);
+
+/* What `info` and `list` tell of an image. */
+struct qcow_info {
+	unsigned int version;
+	uint64_t size;			/* virtual, bytes */
+	uint64_t file_size;		/* bytes */
+	uint32_t cluster_size;		/* bytes */
+	unsigned int refcount_bits;
+	uint64_t incompatible;
+	uint64_t compatible;
+	uint64_t autoclear;
+	unsigned int snapshots;
+	unsigned int crypt_method;
+	bool has_backing;
+	char backing[1024];
+	char backing_format[64];
+};
+
+/* Reads the header of an image and nothing else; works on images that
+   qcow_open() refuses.  Takes no locks and changes nothing. */
+int qcow_read_info(const char *path, struct qcow_info *info,
+		   struct qcow_error *error);
+
+/* read.c, write.c, discard.c, checkpoint.c: calls that block */
+
+int qcow_read(struct qcow_image *image, void *buffer, uint64_t offset,
+	      size_t length);
+int qcow_write(struct qcow_image *image, const void *buffer, uint64_t offset,
+	       size_t length);
+
+/* Whole clusters inside the range read as zero afterwards and give their
+   space back; parts of clusters keep their data. */
+int qcow_discard(struct qcow_image *image, uint64_t offset, uint64_t length);
+
+/* The range reads as zero afterwards.  Space is given back only if unmap. */
+int qcow_write_zeroes(struct qcow_image *image, uint64_t offset,
+		      uint64_t length, bool unmap);
+
+/* All that was acknowledged before the call survives a power loss (R8). */
+int qcow_flush(struct qcow_image *image);
+
+/* map.c: calls that never block, never allocate memory, never do I/O */
+
+enum qcow_extent_kind {
+	QCOW_EXTENT_ZERO,	/* reads as zero; only in mapped reads */
+	QCOW_EXTENT_DATA,	/* stored bytes */
+};
+
+struct qcow_extent {
+	enum qcow_extent_kind kind;
+	unsigned int file;	/* index into qcow_fds() */
+	uint32_t length;	/* bytes of the request */
+	uint64_t offset;	/* of these bytes in the file */
+	uint32_t zero_before;	/* bytes just before offset, and just after */
+	uint32_t zero_after;	/*  the end, that must be written as zero */
+	/* private to the engine */
+	bool fresh;		/* becomes part of the disk by qcow_finish() */
+	bool reserved;		/* its host clusters are reserved (R1) */
+};
+
+/*
+ * One request of the guest between its mapping and its end.  The caller
+ * provides the memory (usually inside his own request) and leaves it alone
+ * until qcow_finish() returned.  While mapped, the extents stay what they
+ * are: nobody reuses or moves these bytes (R9).
+ */
+struct qcow_io {
+	unsigned int nr_extents;
+	struct qcow_extent extents[QCOW_IO_EXTENTS];
+	/* private to the engine */
+	struct qcow_range {
+		struct qcow_range *prev, *next;
+		uint64_t first, last;		/* guest clusters */
+		bool exclusive;
+		bool waiting;
+	} range;
+	uint64_t offset;
+	uint32_t length;
+	uint32_t room;		/* reserved in the journal, words (R16) */
+};
+
+/*
+ * Where a request's bytes live: extents in order, together exactly length
+ * bytes.  Reading past the end of the file at an extent yields zeros.
+ *
+ *   0        mapped; do the I/O, then call qcow_finish()
+ *   -EBUSY   a request under way has to end first; try again after the next
+ *            qcow_finish() or the next end of a blocking call
+ *   -EAGAIN  cannot be answered at once; make the blocking call, on a thread
+ *            that may block
+ *
+ * After an error there is nothing to finish.  Other errors are final.
+ */
+int qcow_map_read(struct qcow_image *image, struct qcow_io *io,
+		  uint64_t offset, uint32_t length);
+int qcow_map_write(struct qcow_image *image, struct qcow_io *io,
+		   uint64_t offset, uint32_t length);
+
+/*
+ * The I/O of a mapped request has ended.  result is 0 if every byte of every
+ * extent (with its zeros) was moved: fresh extents become part of the disk
+ * and the change survives the process (P1); or -errno: they are given back.
+ * Returns what the guest is to be told: result, or 0.
+ */
+int qcow_finish(struct qcow_image *image, struct qcow_io *io, int result);
+
+/* stat.c */
+
+struct qcow_stats {
+	uint64_t cache_hits, cache_misses;
+	uint64_t checkpoints, groups;
+	uint64_t journal_used, journal_size;	/* bytes */
+};
+void qcow_get_stats(struct qcow_image *image, struct qcow_stats *stats);
+
+/* lock.c: for the supervisor, which holds an image's locks and no more */
+
+struct qcow_lock;
+
+/*
+ * Opens the image and takes QEMU's lock bytes on it, as a writer or as a
+ * reader.  With test, waits first for a dead owner's last I/O to end (R14)
+ * and then refuses an image that somebody else uses.  The lock is an open
+ * file description of its own.
+ */
+int qcow_lock(const char *path, bool read_only, bool test,
+	      struct qcow_lock **lock, struct qcow_error *error);
+void qcow_unlock(struct qcow_lock *lock);
+
+#endif /* QCOW_H */
