@@ -5,12 +5,16 @@
  * SOCK_SEQPACKET socket, one struct per packet:
  *
  *	server				supervisor
- *	SERVER_OPENED (size ...)   ->	ADD_DEV, SET_PARAMS (not in recovery)
+ *	SERVER_OPENED (size ...)   ->	ADD_DEV, SET_PARAMS
  *			<-	SUPERVISOR_ADDED (device id)
  *	open ublkcN, FETCH, START_DEV (or END_USER_RECOVERY)
  *	SERVER_LIVE		   ->
  *	SERVER_NOTICE (text)	   ->	at any time
  *	SERVER_FAILED (text)	   ->	then exits with status 1
+ *
+ * A server that recovers sends SERVER_OPENED too but waits for no answer.
+ * Texts are complete: they name the image or the device.  A supervisor that
+ * is gone or does not listen is nothing to the server once the device lives.
  *
  * When the device is stopped (the supervisor does that), every FETCH ends;
  * the server then closes the image cleanly and exits with status 0.  There
@@ -36,6 +40,7 @@ struct server_message {
 	int dev_id;			/* SUPERVISOR_ADDED */
 	uint64_t size;			/* SERVER_OPENED: bytes */
 	uint32_t cluster_size;		/* SERVER_OPENED: bytes */
+	uint32_t alignment;		/* SERVER_OPENED: qcow_alignment() */
 	bool read_only;			/* SERVER_OPENED */
 	char text[496];			/* SERVER_FAILED, SERVER_NOTICE */
 };
