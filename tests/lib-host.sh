@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+#
+# What the programs that run on the developer's machine share (check, demo,
+# vm): progress on the terminal, and Debian packages that are missing.
+
+if [[ -t 2 ]]; then
+	BOLD=$'\e[1m' DIM=$'\e[2m' RED=$'\e[31m' GREEN=$'\e[32m' PLAIN=$'\e[0m'
+else
+	BOLD='' DIM='' RED='' GREEN='' PLAIN=''
+fi
+export BOLD DIM RED GREEN PLAIN
+
+die()
+{
+	echo "${0##*/}: $*" >&2
+	exit 1
+}
+
+# Something worth knowing that is not a result.
+say()
+{
+	echo "${DIM}$*${PLAIN}" >&2
+}
+
+# Where downloaded kernels are kept from one run to the next.
+cache_directory()
+{
+	local dir=${TESTS_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/ublk-qcow2}
+
+	mkdir -p "$dir"
+	(cd "$dir" && pwd -P)
+}
+
+packages_missing()
+{
+	local package
+
+	for package; do
+		dpkg-query -W -f '${Status}' "$package" 2>/dev/null |
+			grep -q '^install ok installed$' || echo "$package"
+	done
+}
+
+# Installs those of the Debian packages that are missing.
+need_packages()
+{
+	local missing log
+
+	command -v dpkg-query >/dev/null ||
+		die "not a Debian system; install what these packages bring: $*"
+	mapfile -t missing < <(packages_missing "$@")
+	[[ ${#missing[@]} -gt 0 ]] || return 0
+	[[ $(id -u) == 0 ]] ||
+		die "not root; first run: apt-get install ${missing[*]}"
+	say "installing ${missing[*]}"
+	log=$(mktemp)
+	if ! install_packages "${missing[@]}" >"$log" 2>&1 </dev/null; then
+		tail -n 20 "$log" >&2
+		rm -f "$log"
+		die "cannot install ${missing[*]}"
+	fi
+	rm -f "$log"
+}
+
+install_packages()
+{
+	export DEBIAN_FRONTEND=noninteractive
+	local options=(-y --no-install-recommends -o DPkg::Lock::Timeout=300)
+
+	apt-get "${options[@]}" install "$@" && return
+	# The lists may be missing or old.
+	apt-get -o Acquire::Retries=3 update
+	apt-get "${options[@]}" install "$@"
+}
