@@ -121,7 +121,9 @@ static int open_node(int id)
 		fd = open(path, O_RDWR | O_CLOEXEC);
 		if (fd >= 0)
 			return fd;
-		if (errno != ENOENT || waited >= NODE_PATIENCE)
+		if (errno != ENOENT && errno != EBUSY)
+			return -errno;
+		if (waited >= NODE_PATIENCE)
 			return -errno;
 		nanosleep(&interval, NULL);
 	}

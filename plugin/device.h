@@ -45,8 +45,8 @@ struct device {
 	const struct ublksrv_io_desc **descs;	/* [queue][tag] */
 };
 
-/* Opens /dev/ublkcN, patient with a node that appears late, and maps the
-   descriptors of all queues.  Nobody else may have it open: -EBUSY. */
+/* Opens /dev/ublkcN, patient for a while with a node that appears late or is
+   still being closed (-EBUSY), and maps the descriptors of all queues. */
 int device_open(const struct ublksrv_ctrl_dev_info *info,
 		struct device *device);
 void device_close(struct device *device);
