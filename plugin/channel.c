@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The channel to the supervisor.
+ *
+ * The server must outlive a supervisor that is dead, stopped or slow.  So
+ * nothing is sent in a way that could wait or raise SIGPIPE, and nobody asks
+ * whether it arrived: who the message was for is there, or it does not
+ * matter.  Packets are whole or not at all, hence any thread may send.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include "channel.h"
+
+void channel_send(int channel, const struct server_message *message)
+{
+	send(channel, message, sizeof(*message), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+void channel_tell(int channel, enum server_message_type type,
+		  const char *format, va_list arguments)
+{
+	struct server_message message = { .type = type };
+
+	vsnprintf(message.text, sizeof(message.text), format, arguments);
+	channel_send(channel, &message);
+}
+
+int channel_receive(int channel, struct server_message *message)
+{
+	ssize_t length;
+
+	do
+		length = recv(channel, message, sizeof(*message), 0);
+	while (length < 0 && errno == EINTR);
+	if (length < 0)
+		return -errno;
+	if (length == 0)
+		return -EPIPE;
+	return length == sizeof(*message) ? 0 : -EPROTO;
+}

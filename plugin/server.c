@@ -1,0 +1,425 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The server, from its start to its end.
+ *
+ * The main thread opens the image, brings the device to life, and then waits
+ * for the I/O thread to end; START_DEV and END_USER_RECOVERY block until the
+ * I/O thread has fetched, and START_DEV reads the disk, so the two must not
+ * be one.
+ *
+ * In recovery, everything that can fail or take long comes before
+ * START_USER_RECOVERY: the image is open, fenced (R14) and replayed (R11),
+ * the ring and the buffers exist.  A driver of 7.x delivers requests as soon
+ * as they are fetched; a driver of 6.12 is better not left by a server that
+ * dies between that command and the last FETCH.
+ *
+ * To die is the way out of all trouble once the device lives: nothing is
+ * lost by it (P1) and the supervisor starts the next server.
+ *
+ * Whatever goes wrong is told here, in one message to the supervisor (P7).
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+#include "channel.h"
+#include "control.h"
+#include "device.h"
+#include "fault.h"
+#include "queue.h"
+#include "server.h"
+
+#ifndef PR_SET_IO_FLUSHER
+#define PR_SET_IO_FLUSHER 57
+#endif
+#ifndef MCL_ONFAULT
+#define MCL_ONFAULT 4
+#endif
+
+#define RECOVERY_PAUSE_MIN 5  /* ms */
+#define RECOVERY_PAUSE_MAX 20 /* ms */
+
+struct server {
+	const struct server_config *config;
+	struct qcow_image *image;
+	struct control *control;
+	struct ublksrv_ctrl_dev_info info;
+	struct queue *queue;
+	struct device device;
+	pthread_t io_thread;
+};
+
+__attribute__((format(printf, 2, 3))) static void
+notice(const struct server *server, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	channel_tell(server->config->channel, SERVER_NOTICE, format, arguments);
+	va_end(arguments);
+}
+
+/* Tells why the server cannot go on.  Always -1. */
+__attribute__((format(printf, 2, 3))) static int
+fail(const struct server *server, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	channel_tell(server->config->channel, SERVER_FAILED, format, arguments);
+	va_end(arguments);
+	return -1;
+}
+
+static void engine_notice(void *opaque, const char *line)
+{
+	const struct server *server = opaque;
+
+	notice(server, "%s: %s", server->config->image, line);
+}
+
+/* The process */
+
+/*
+ * The host may wait for this process to get rid of dirty memory, so it must
+ * not wait for memory itself.  A core dump would keep /dev/ublkcN open for as
+ * long as it takes to write; a limit of 0 does not prevent one that goes
+ * through a pipe, not being dumpable does.
+ */
+static void set_up_process(const struct server *server)
+{
+	static const struct rlimit no_core = { 0, 0 };
+
+	setrlimit(RLIMIT_CORE, &no_core);
+	prctl(PR_SET_DUMPABLE, 0);
+	signal(SIGPIPE, SIG_IGN);
+	if (prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) < 0)
+		notice(server,
+		       "%s: cannot become an I/O flusher: %s; the server may "
+		       "have to wait when memory is short",
+		       server->config->image, strerror(errno));
+	if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0)
+		notice(server,
+		       "%s: cannot lock the server's memory: %s; the server "
+		       "may have to wait when memory is short",
+		       server->config->image, strerror(errno));
+}
+
+/* The image */
+
+static int open_image(struct server *server)
+{
+	const struct server_config *config = server->config;
+	struct qcow_options options = {
+		.read_only = config->read_only,
+		.cache = config->cache,
+		.locking = QCOW_LOCK_JOIN, /* R14: the supervisor has tested */
+		.unbroken = config->unbroken,
+		.force = config->force,
+		.notice = engine_notice,
+		.opaque = server,
+	};
+	struct qcow_error error;
+
+	fault_options(&options);
+	if (qcow_open(config->image, &options, &server->image, &error) < 0)
+		return fail(server, "%s: %s", config->image, error.text);
+	return 0;
+}
+
+static void tell_opened(const struct server *server)
+{
+	const struct server_message message = {
+		.type = SERVER_OPENED,
+		.size = qcow_size(server->image),
+		.cluster_size = qcow_cluster_size(server->image),
+		.alignment = qcow_alignment(server->image),
+		.read_only = qcow_read_only(server->image),
+	};
+
+	channel_send(server->config->channel, &message);
+}
+
+static int close_image(const struct server *server)
+{
+	int ret = qcow_close(server->image);
+
+	if (ret < 0)
+		return fail(server,
+			    "%s: cannot close the image: %s; what is missing "
+			    "in it is in its journal, and the next server "
+			    "brings it home",
+			    server->config->image, strerror(-ret));
+	return 0;
+}
+
+/* The device: finding it */
+
+static int open_control(struct server *server)
+{
+	int ret = control_open(&server->control);
+
+	if (ret == -ENOENT)
+		return fail(server,
+			    "%s: the ublk driver is not loaded; try "
+			    "'modprobe ublk_drv'",
+			    UBLK_CONTROL_PATH);
+	if (ret == -EPERM)
+		return fail(server,
+			    "%s: io_uring is disabled; see "
+			    "'sysctl kernel.io_uring_disabled'",
+			    UBLK_CONTROL_PATH);
+	if (ret < 0)
+		return fail(server, "%s: %s", UBLK_CONTROL_PATH,
+			    strerror(-ret));
+	return 0;
+}
+
+/* Waits until the supervisor has added the device. */
+static int await_device(const struct server *server, int *id)
+{
+	struct server_message message;
+
+	if (channel_receive(server->config->channel, &message) < 0 ||
+	    message.type != SUPERVISOR_ADDED)
+		return fail(server, "%s: the supervisor gave no device",
+			    server->config->image);
+	*id = message.dev_id;
+	return 0;
+}
+
+static int find_device(struct server *server)
+{
+	int id = server->config->dev_id;
+	int ret;
+
+	if (!server->config->recover && await_device(server, &id) < 0)
+		return -1;
+	ret = control_get_info(server->control, id, &server->info);
+	if (ret < 0)
+		return fail(server, "/dev/ublkb%d: cannot be found: %s", id,
+			    strerror(-ret));
+	return 0;
+}
+
+/* A device cannot change its size in recovery; its image may have. */
+static int check_size(const struct server *server)
+{
+	uint64_t size = qcow_size(server->image);
+	struct ublk_params params;
+	int id = server->info.dev_id;
+	int ret;
+
+	ret = control_get_params(server->control, id, &params);
+	if (ret < 0)
+		return fail(server, "/dev/ublkb%d: cannot read its size: %s",
+			    id, strerror(-ret));
+	if (params.basic.dev_sectors > size / QCOW_SECTOR)
+		return fail(server,
+			    "%s: is smaller than its device /dev/ublkb%d; "
+			    "give it back its former size",
+			    server->config->image, id);
+	return 0;
+}
+
+/* The device: taking it over */
+
+static void sleep_ms(unsigned int ms)
+{
+	const struct timespec time = { .tv_nsec = ms * 1000000L };
+
+	nanosleep(&time, NULL);
+}
+
+static int read_state(const struct server *server)
+{
+	struct ublksrv_ctrl_dev_info info;
+	int ret;
+
+	ret = control_get_info(server->control, server->info.dev_id, &info);
+	return ret < 0 ? ret : info.state;
+}
+
+/* Waits, for as long as it takes, for the dead server's I/O to end (P4). */
+static int start_recovery(const struct server *server)
+{
+	unsigned int pause = RECOVERY_PAUSE_MIN;
+	int id = server->info.dev_id;
+	int ret, state;
+
+	for (;;) {
+		ret = control_start_recovery(server->control, id);
+		if (!ret)
+			return 0;
+		state = read_state(server);
+		/* A server that died in recovery has started it already. */
+		if (ret == -EINVAL && state == UBLK_S_DEV_QUIESCED)
+			return 0;
+		if (state == UBLK_S_DEV_DEAD)
+			return fail(server,
+				    "/dev/ublkb%d: is stopped, there "
+				    "is nothing to recover; delete it",
+				    id);
+		if (ret != -EBUSY)
+			return fail(server,
+				    "/dev/ublkb%d: cannot be recovered: %s", id,
+				    strerror(-ret));
+		sleep_ms(pause);
+		if (pause < RECOVERY_PAUSE_MAX)
+			pause *= 2;
+	}
+}
+
+/* The device: bringing it to life */
+
+static int create_queue(struct server *server)
+{
+	int ret = queue_create(&server->info, server->image, &server->queue);
+
+	if (ret < 0)
+		return fail(server,
+			    "/dev/ublkb%d: cannot make %u queues of depth "
+			    "%u: %s",
+			    server->info.dev_id, server->info.nr_hw_queues,
+			    server->info.queue_depth, strerror(-ret));
+	return 0;
+}
+
+static int open_device(struct server *server)
+{
+	int id = server->info.dev_id;
+	int ret;
+
+	ret = device_open(&server->info, &server->device);
+	if (ret == -EBUSY)
+		return fail(server,
+			    "/dev/ublkc%d: somebody holds it, or the driver "
+			    "lost it; nothing can serve it before that ends",
+			    id);
+	if (ret < 0)
+		return fail(server, "/dev/ublkc%d: cannot be opened: %s", id,
+			    strerror(-ret));
+	ret = queue_attach(server->queue, &server->device);
+	if (ret < 0) {
+		device_close(&server->device);
+		return fail(server, "/dev/ublkc%d: cannot be registered: %s",
+			    id, strerror(-ret));
+	}
+	return 0;
+}
+
+static void *io_thread(void *opaque)
+{
+	const struct server *server = opaque;
+	int ret = queue_run(server->queue);
+
+	if (ret < 0) {
+		fail(server, "/dev/ublkc%d: its queues failed: %s",
+		     server->info.dev_id, strerror(-ret));
+		_exit(EXIT_FAILURE);
+	}
+	return NULL;
+}
+
+static int start_device(struct server *server)
+{
+	int id = server->info.dev_id;
+	int ret;
+
+	if (server->config->recover)
+		ret = control_end_recovery(server->control, id, getpid());
+	else
+		ret = control_start(server->control, id, getpid());
+	if (ret < 0)
+		return fail(server, "/dev/ublkb%d: cannot be started: %s", id,
+			    strerror(-ret));
+	ret = device_set_timeout(id);
+	if (ret < 0)
+		notice(server,
+		       "/dev/ublkb%d: cannot set its timeout: %s; recovery "
+		       "may take half a minute",
+		       id, strerror(-ret));
+	return 0;
+}
+
+static void tell_live(const struct server *server)
+{
+	const struct server_message message = {
+		.type = SERVER_LIVE,
+		.dev_id = server->info.dev_id,
+	};
+
+	channel_send(server->config->channel, &message);
+}
+
+/* Its course: each function undoes itself on failure, as far as that can be */
+
+static int serve(struct server *server)
+{
+	int ret;
+
+	ret = pthread_create(&server->io_thread, NULL, io_thread, server);
+	if (ret)
+		return fail(server, "%s: cannot start a thread: %s",
+			    server->config->image, strerror(ret));
+	/* From here on the tags are the I/O thread's; only to die is safe. */
+	if (start_device(server) < 0)
+		_exit(EXIT_FAILURE);
+	tell_live(server);
+	pthread_join(server->io_thread, NULL);
+	return 0;
+}
+
+static int attach_and_serve(struct server *server)
+{
+	int ret;
+
+	if (server->config->recover && start_recovery(server) < 0)
+		return -1;
+	if (open_device(server) < 0)
+		return -1;
+	ret = serve(server);
+	device_close(&server->device);
+	return ret;
+}
+
+static int find_and_serve(struct server *server)
+{
+	int ret;
+
+	if (open_control(server) < 0)
+		return -1;
+	ret = find_device(server);
+	if (!ret && server->config->recover)
+		ret = check_size(server);
+	if (!ret)
+		ret = create_queue(server);
+	if (!ret) {
+		ret = attach_and_serve(server);
+		queue_destroy(server->queue);
+	}
+	control_close(server->control);
+	return ret;
+}
+
+int server_run(const struct server_config *config)
+{
+	struct server server = { .config = config };
+	int served;
+
+	set_up_process(&server);
+	if (open_image(&server) < 0)
+		return EXIT_FAILURE;
+	tell_opened(&server);
+	served = find_and_serve(&server);
+	if (close_image(&server) < 0 || served < 0)
+		return EXIT_FAILURE;
+	return EXIT_SUCCESS;
+}
