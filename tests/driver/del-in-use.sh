@@ -1,0 +1,39 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# limit: 120
+#
+# `del` refuses a disk in use and says by whom; --force does not; nothing is
+# left of a disk whose server and supervisor are dead either.
+# shellcheck source=../lib.sh
+. "$(dirname "$0")/../lib.sh"
+
+image=$(image disk.qcow2 256M)
+add "$image"
+mkfs.ext4 -q "$DEV"
+mkdir "$WORK/mnt"
+mount "$DEV" "$WORK/mnt"
+cleanup "umount $WORK/mnt 2>/dev/null"
+refused 'in use|mounted|busy' "$UBLK_QCOW2" del "$DEV"
+echo still >"$WORK/mnt/there"
+umount "$WORK/mnt"
+
+exec 7<"$DEV"
+refused 'in use|open|busy' "$UBLK_QCOW2" del "$DEV"
+dd if="$DEV" of=/dev/null bs=4096 count=1 iflag=direct status=none ||
+	fail "the refused del did harm"
+timeout 30 "$UBLK_QCOW2" del --force "$DEV" || fail "del --force"
+exec 7<&-
+check_image "$image"
+for _ in {1..50}; do [[ -n $(traces) ]] || break; sleep 0.1; done
+[[ -z $(traces) ]] || fail "left behind: $(traces)"
+
+# Of the dead nothing stays.
+add "$image"
+dd if=/dev/urandom of="$DEV" bs=64k count=100 oflag=direct status=none
+sum=$(dd if="$DEV" bs=64k count=100 iflag=direct status=none | sha256sum)
+kill -9 "$(listed supervisor_pid)" "$(listed server_pid)"
+del
+[[ -z $(traces) ]] || fail "left behind: $(traces)"
+check_image "$image"
+[[ $(qemu-img dd -O raw bs=64k count=100 if="$image" of="$WORK/raw" &&
+	sha256sum <"$WORK/raw") == "$sum" ]] || fail "lost data"

@@ -1,0 +1,52 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# limit: 120
+#
+# Errors of the host's disk reach the guest as EIO; when they end, so do the
+# guest's, and what was acknowledged is there.
+# shellcheck source=../lib.sh
+. "$(dirname "$0")/../lib.sh"
+
+# No journal: the file system itself is to survive the errors.
+truncate -s 1G "$WORK/backing"
+loop=$(losetup --show -f "$WORK/backing")
+cleanup "losetup -d $loop"
+sectors=$(blockdev --getsz "$loop")
+good="0 $sectors linear $loop 0"
+dmsetup create --noudevsync "bad-$$" --table "$good"
+dmsetup mknodes
+cleanup "dmsetup remove --noudevsync bad-$$"
+mkfs.ext4 -q -O ^has_journal "/dev/mapper/bad-$$"
+mkdir "$WORK/mnt"
+mount -o errors=continue "/dev/mapper/bad-$$" "$WORK/mnt"
+cleanup "umount $WORK/mnt"
+
+table()
+{
+	dmsetup suspend --noudevsync --nolockfs "bad-$$"
+	dmsetup load "bad-$$" --table "$1"
+	dmsetup resume --noudevsync "bad-$$"
+}
+
+qemu-img create -q -f qcow2 "$WORK/mnt/image.qcow2" 512M
+add "$WORK/mnt/image.qcow2"
+start_load --depth 8 --size 64M --ops 3000 --ledger "$WORK/ledger"
+wait "$LOAD_PID" || fail "load: $(cat "$WORK/load.err")"
+sync -f "$WORK/mnt"
+LOAD_PID=
+start_load --depth 8 --size 64M --tolerate-errors --ledger "$WORK/ledger" \
+	--fsync-every 20
+sleep 1
+table "0 $sectors error"
+sleep 1.5
+table "$good"
+sleep 1
+stop_load
+[[ $(loaded error) == EIO ]] || fail "the client saw: $(loaded error)"
+
+start_load --depth 8 --size 64M --ledger "$WORK/ledger"
+sleep 1
+kill_and_recover
+stop_load
+del
+check_image "$WORK/mnt/image.qcow2"

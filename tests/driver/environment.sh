@@ -1,0 +1,35 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# limit: 120
+#
+# What is missing on the host is said in one line: the driver, io_uring, the
+# right to use them.
+# shellcheck source=../lib.sh
+. "$(dirname "$0")/../lib.sh"
+
+image=$(image disk.qcow2 64M)
+chmod 755 "$WORK" "$SCRATCH"
+chmod 666 "$image"
+
+refused 'root|permission|CAP_SYS_ADMIN|permitted' setpriv --reuid=65534 \
+	--regid=65534 --clear-groups "$UBLK_QCOW2" add "$image"
+[[ -z $(traces) ]] || fail "left behind: $(traces)"
+
+sysctl -q kernel.io_uring_disabled=2
+cleanup "sysctl -q kernel.io_uring_disabled=0"
+refused 'io_uring' "$UBLK_QCOW2" add "$image"
+[[ -z $(traces) ]] || fail "left behind: $(traces)"
+sysctl -q kernel.io_uring_disabled=0
+
+# Hidden from modprobe, too: the server might load it by itself.
+modprobe -r ublk_drv
+cleanup "umount /lib/modules/$(uname -r) 2>/dev/null; modprobe ublk_drv"
+mkdir "$WORK/empty"
+mount --bind "$WORK/empty" "/lib/modules/$(uname -r)"
+refused 'ublk_drv|driver' "$UBLK_QCOW2" add "$image"
+[[ -z $(traces) ]] || fail "left behind: $(traces)"
+umount "/lib/modules/$(uname -r)"
+modprobe ublk_drv
+
+add "$image"
+del

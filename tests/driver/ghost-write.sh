@@ -1,0 +1,121 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# limit: 240
+#
+# A write that the dead server had under way must not land over a newer one.
+#
+# The image lies on a disk with two paths (dm-multipath), the first of which
+# delays writes by three seconds.  The server dies with a write under way on
+# the slow path; then the slow path is taken out, so that its successor's
+# writes overtake the old one.  What is seen in the end, after the old write
+# has landed, must be the last acknowledged write.
+#
+# Either of the two fences must do alone.  Without both, stale data must
+# show: or this test would prove nothing.
+# shellcheck source=../lib.sh
+. "$(dirname "$0")/../lib.sh"
+
+: "${UBLK_QCOW2_FAULTY:?}"
+DELAY=3
+
+byte_on_disk()
+{
+	dd if="$1" bs=4096 count=1 iflag=direct status=none |
+		od -An -tx1 -N1 | tr -d ' \n'
+}
+
+write_byte()
+{
+	head -c 4096 /dev/zero | tr '\0' "\\$1" >"$WORK/block$1"
+	dd if="$WORK/block$1" of="$DEV" bs=4096 count=1 oflag=direct \
+		conv=notrunc status=none
+}
+
+make_disk()
+{
+	local sectors mp
+
+	sectors=$(blockdev --getsz "$LOOP")
+	dmsetup create --noudevsync "slow-$$" \
+		--table "0 $sectors delay $LOOP 0 0 $LOOP 0 ${DELAY}000"
+	dmsetup create --noudevsync "fast-$$" \
+		--table "0 $sectors linear $LOOP 0"
+	dmsetup mknodes
+	mp="0 $sectors multipath 2 queue_mode bio 0 2 1"
+	mp+=" round-robin 0 1 0 /dev/mapper/slow-$$"
+	mp+=" round-robin 0 1 0 /dev/mapper/fast-$$"
+	dmsetup create --noudevsync "ghost-$$" --table "$mp"
+	dmsetup mknodes
+}
+
+remove_disk()
+{
+	umount "$WORK/mnt"
+	dmsetup remove --noudevsync "ghost-$$"
+	dmsetup remove --noudevsync "slow-$$"
+	dmsetup remove --noudevsync "fast-$$"
+}
+
+path_number()
+{
+	dmsetup info -c --noheadings -o major,minor --separator : \
+		"/dev/mapper/$1-$$"
+}
+
+use_path()
+{
+	local other=slow
+
+	[[ $1 == fast ]] || other=fast
+	dmsetup message "ghost-$$" 0 "reinstate_path $(path_number "$1")"
+	dmsetup message "ghost-$$" 0 "fail_path $(path_number "$other")"
+}
+
+# Prints what is on the disk in the end: aa is the ghost, bb is right.
+haunt()
+{
+	local fault=$1 before
+
+	make_disk
+	use_path fast
+	mount "/dev/mapper/ghost-$$" "$WORK/mnt"
+	rm -f "$WORK/mnt/image.qcow2"
+	qemu-img create -q -f qcow2 "$WORK/mnt/image.qcow2" 64M
+	UBLK_QCOW2_FAULT=$fault add "$WORK/mnt/image.qcow2"
+	write_byte 021			# now the cluster is there
+	sync -f "$WORK/mnt"
+	dd if="$DEV" of=/dev/null bs=4096 count=1 iflag=direct status=none
+	before=$(listed recoveries)
+	use_path slow
+	write_byte 252 &
+	writer=$!
+	sleep 0.5
+	use_path fast
+	kill_server
+	listed_becomes recoveries $((before + 1)) 20
+	wait "$writer" || fail "the client saw an error"
+	write_byte 273
+	sleep $((DELAY * 2))
+	FOUND=$(byte_on_disk "$DEV")
+	del
+	remove_disk
+	note "without ${fault:-nothing}: $FOUND"
+}
+
+modules dm-delay dm-multipath dm-round-robin
+truncate -s 1G "$WORK/backing"
+LOOP=$(losetup --show --direct-io=on -f "$WORK/backing")
+cleanup "losetup -d $LOOP"
+cleanup "remove_disk 2>/dev/null"
+mkfs.ext4 -q "$LOOP"
+mkdir "$WORK/mnt"
+
+haunt ""
+[[ $FOUND == bb ]] || fail "found $FOUND"
+UBLK_QCOW2=$UBLK_QCOW2_FAULTY
+haunt no-fence-lock
+[[ $FOUND == bb ]] || fail "found $FOUND with the ring's fence alone"
+haunt no-fence-ring
+[[ $FOUND == bb ]] || fail "found $FOUND with the lock's fence alone"
+haunt no-fence-lock,no-fence-ring
+[[ $FOUND == aa ]] || fail "found $FOUND without fences: nothing is proven"

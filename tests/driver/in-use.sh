@@ -1,0 +1,37 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# limit: 120
+#
+# There is one writer at most: not QEMU beside us, not two of our servers.
+# shellcheck source=../lib.sh
+. "$(dirname "$0")/../lib.sh"
+
+image=$(image disk.qcow2 64M)
+
+# QEMU has it.
+qemu-nbd -t -k "$WORK/nbd" "$image" &
+nbd=$!
+cleanup "kill $nbd 2>/dev/null"
+for _ in {1..100}; do [[ ! -S $WORK/nbd ]] || break; sleep 0.1; done
+refused 'in use|lock' "$UBLK_QCOW2" add "$image"
+[[ -z $(traces) ]] || fail "left behind: $(traces)"
+kill "$nbd"
+wait "$nbd" || true
+
+# We have it: neither QEMU nor a second server of ours gets it, not even
+# while the server is being replaced.
+add "$image"
+first=$DEV
+for _ in 1 2; do
+	refused 'in use|already|served|lock' "$UBLK_QCOW2" add "$image"
+	refused 'lock' qemu-io -c 'read 0 512' "$image"
+	kill_and_recover
+done
+ln -s "$image" "$WORK/alias"
+refused 'in use|already|served|lock' "$UBLK_QCOW2" add "$WORK/alias"
+[[ $(listed state "$first") == live ]] || fail "the first one suffered"
+del "$first"
+check_image "$image"
+
+# The last server's locks are gone.
+qemu-io -c 'write 0 512' "$image" >/dev/null || fail "still locked"

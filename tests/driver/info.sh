@@ -1,0 +1,15 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# `info` tells what an image is, also of one that is refused.
+# shellcheck source=../lib.sh
+. "$(dirname "$0")/../lib.sh"
+
+image=$(image disk.qcow2 100M -o cluster_size=4k)
+output=$("$UBLK_QCOW2" info "$image") || fail "info"
+grep -q 104857600 <<<"$output" || fail "no size: $output"
+grep -q 4096 <<<"$output" || fail "no cluster size: $output"
+image overlay.qcow2 100M -b "$image" -F qcow2 >/dev/null
+"$UBLK_QCOW2" info "$WORK/overlay.qcow2" | grep -qF "$image" ||
+	fail "no backing file"
+"$UBLK_QCOW2" info --json "$image" | jq -e . >/dev/null || fail "no JSON"

@@ -1,0 +1,48 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# limit: 120
+#
+# `list` tells of every disk, for people and for programs; links are stable
+# names; DEV may be an id, a name, a device or a link.
+# shellcheck source=../lib.sh
+. "$(dirname "$0")/../lib.sh"
+
+keys='["device","id","image","link","name","recoveries","server_pid","since","size","state","supervisor_pid"]'
+one=$(image one.qcow2 64M)
+two=$(image two.qcow2 100M)
+add "$one"
+dev1=$DEV
+add "$two" --name second
+dev2=$DEV
+
+"$UBLK_QCOW2" list --json | jq -e 'length == 2' || fail "not two disks"
+"$UBLK_QCOW2" list --json |
+	jq -e "all(.[]; ($keys - keys) == [])" || fail "keys are missing"
+[[ $("$UBLK_QCOW2" list | grep -c qcow2) == 2 ]] || fail "list"
+[[ $(listed size "$dev2") == 104857600 ]] || fail "size"
+[[ $(listed image "$dev1") == "$one" ]] || fail "image"
+[[ $(listed state "$dev1") == live ]] || fail "state"
+[[ $(listed recoveries "$dev1") == 0 ]] || fail "recoveries"
+[[ $(listed name "$dev1") == one ]] || fail "name"
+[[ $(listed link "$dev2") == /dev/ublk-qcow2/second ]] || fail "link"
+[[ $(listed device "$dev2") == "$dev2" ]] || fail "device"
+
+for name in second /dev/ublk-qcow2/second "$(listed id "$dev2")" "$dev2"; do
+	[[ $(listed image "$name") == "$two" ]] || fail "DEV as $name"
+done
+[[ $(readlink -f /dev/ublk-qcow2/second) == "$dev2" ]] || fail "link"
+kill_and_recover "$dev2"
+[[ $(readlink -f /dev/ublk-qcow2/second) == "$dev2" ]] || fail "link moved"
+refused 'name|second|exist' "$UBLK_QCOW2" add "$(image three.qcow2 1M)" \
+	--name second
+refused 'no such|not found|no disk|unknown' "$UBLK_QCOW2" list nobody
+refused 'no such|not found|no disk|unknown' "$UBLK_QCOW2" del nobody
+
+id=$(($(listed id "$dev2") + 5))
+add "$(image four.qcow2 1M)" -n "$id"
+[[ $DEV == /dev/ublkb$id ]] || fail "-n $id made $DEV"
+del
+del second
+[[ ! -L /dev/ublk-qcow2/second ]] || fail "the link stays"
+del "$dev1"
+[[ $("$UBLK_QCOW2" list --json | jq length) == 0 ]] || fail "not empty"
