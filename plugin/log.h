@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What we say, and where: a command on stderr, a supervisor in the system's
+ * log (P7).
+ */
+#ifndef LOG_H
+#define LOG_H
+
+#include <stdbool.h>
+#include <syslog.h>
+
+/* From now on log_line() goes to the system's log instead of stderr. */
+void log_to_system(void);
+
+/* Every line from now on begins with this device, if it is not negative, and
+   image. */
+void log_about(int id, const char *image);
+
+/* Says one line; priority is one of syslog's. */
+void log_line(int priority, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* Closes the descriptor that log_line() may have opened. */
+void log_close(void);
+
+/* A command's one line about its failure, on stderr; returns 1, which is
+   the command's exit status. */
+int complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif /* LOG_H */

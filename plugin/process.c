@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Processes.
+ *
+ * A pid found in a file may meanwhile belong to somebody else, so a process
+ * is known by its pid and its start time together.  Whoever wants to signal
+ * it or wait for it opens a pidfd first and compares the start afterwards:
+ * from then on the descriptor means that process and no other.
+ *
+ * A job is a forked child that does one thing which may block, or crash, and
+ * which the supervisor must not do itself: it has to watch its server.  It
+ * leaves one line of text in a pipe, whose buffer holds the line whether or
+ * not we read it before the child is gone.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "plugin/log.h"
+#include "plugin/process.h"
+
+#define STATUS_SIGNALLED 255
+
+uint64_t clock_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+int process_identify(pid_t pid, struct process *process)
+{
+	char path[32], line[1024], *field, state;
+	unsigned long long start;
+	FILE *file;
+	bool known;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	file = fopen(path, "re");
+	if (!file)
+		return -ESRCH;
+	known = fgets(line, sizeof(line), file) != NULL;
+	fclose(file);
+	if (!known)
+		return -ESRCH;
+
+	/* The name before it is in parentheses and may hold anything. */
+	field = strrchr(line, ')');
+	if (!field ||
+	    sscanf(field + 1,
+		   " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d"
+		   " %*d %*d %*d %*d %*d %llu",
+		   &state, &start) != 2)
+		return -ESRCH;
+	if (state == 'Z' || state == 'X')
+		return -ESRCH;
+	process->pid = pid;
+	process->start = start;
+	return 0;
+}
+
+bool process_alive(const struct process *process)
+{
+	struct process now;
+
+	if (process->pid <= 0 || process_identify(process->pid, &now))
+		return false;
+	return now.start == process->start;
+}
+
+int process_open(const struct process *process, int *pidfd)
+{
+	int fd;
+
+	if (process->pid <= 0)
+		return -ESRCH;
+	fd = pidfd_open(process->pid, 0);
+	if (fd < 0)
+		return -errno;
+	if (!process_alive(process)) {
+		close(fd);
+		return -ESRCH;
+	}
+	*pidfd = fd;
+	return 0;
+}
+
+int process_kill(int pidfd)
+{
+	if (pidfd_send_signal(pidfd, SIGKILL, NULL, 0) && errno != ESRCH)
+		return -errno;
+	return 0;
+}
+
+bool process_wait(int pidfd, int milliseconds)
+{
+	struct pollfd end = { .fd = pidfd, .events = POLLIN };
+	uint64_t deadline = clock_ms() + milliseconds;
+	int left = milliseconds;
+	int found;
+
+	do {
+		found = poll(&end, 1, left);
+		if (milliseconds >= 0)
+			left = deadline > clock_ms() ? deadline - clock_ms()
+						     : 0;
+	} while (found < 0 && errno == EINTR);
+	return found > 0;
+}
+
+static void close_from_to(int first, int last)
+{
+	if (first < STDERR_FILENO + 1)
+		first = STDERR_FILENO + 1;
+	if (first <= last)
+		close_range(first, last, 0);
+}
+
+void process_fresh(int keep, int keep_too)
+{
+	const int low = keep < keep_too ? keep : keep_too;
+	const int high = keep < keep_too ? keep_too : keep;
+	sigset_t none;
+
+	log_close();
+	close_from_to(0, low - 1);
+	close_from_to(low + 1, high - 1);
+	close_from_to(high + 1, INT_MAX);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static void __attribute__((noreturn))
+job_run(job_fn *work, const void *argument, int text_fd, pid_t parent,
+	bool mortal)
+{
+	char text[JOB_TEXT_MAX] = "";
+	int status;
+
+	process_fresh(text_fd, -1);
+	if (mortal) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != parent)
+			_exit(STATUS_SIGNALLED);
+	}
+	status = work(argument, text);
+	if (write(text_fd, text, strlen(text)) < 0)
+		status = STATUS_SIGNALLED;
+	_exit(status);
+}
+
+int job_start(struct job *job, job_fn *work, const void *argument, bool mortal)
+{
+	pid_t parent = getpid();
+	int ends[2];
+	int ret;
+
+	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK))
+		return -errno;
+	job->pid = fork();
+	if (!job->pid)
+		job_run(work, argument, ends[1], parent, mortal);
+	ret = job->pid < 0 ? -errno : 0;
+	close(ends[1]);
+	job->text = ends[0];
+	if (!ret) {
+		job->pidfd = pidfd_open(job->pid, 0);
+		if (job->pidfd >= 0)
+			return 0;
+		ret = -errno;
+		kill(job->pid, SIGKILL);
+		waitpid(job->pid, NULL, 0);
+	}
+	close(job->text);
+	job->pidfd = -1;
+	return ret;
+}
+
+int job_finish(struct job *job, char text[JOB_TEXT_MAX])
+{
+	ssize_t length = read(job->text, text, JOB_TEXT_MAX - 1);
+	int status = 0;
+
+	text[length > 0 ? length : 0] = '\0';
+	close(job->text);
+	close(job->pidfd);
+	job->pidfd = -1;
+	if (waitpid(job->pid, &status, 0) < 0 || !WIFEXITED(status))
+		return STATUS_SIGNALLED;
+	return WEXITSTATUS(status);
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Processes: who they are beyond the reuse of their ids, and children that
+ * do one thing for us.
+ */
+#ifndef PROCESS_H
+#define PROCESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* A process for all time: an id may be used again, but not with the same
+   start.  pid 0: none. */
+struct process {
+	pid_t pid;
+	uint64_t start;		/* in clock ticks since boot */
+};
+
+/* Names the process that now has this id; -ESRCH: there is none. */
+int process_identify(pid_t pid, struct process *process);
+
+bool process_alive(const struct process *process);
+
+/* A pidfd of the process, which need not be a child; -ESRCH: it is dead. */
+int process_open(const struct process *process, int *pidfd);
+
+/* Kills by pidfd; a process that is dead already is no error. */
+int process_kill(int pidfd);
+
+/* Whether the process ended within the time; a negative time has no end. */
+bool process_wait(int pidfd, int milliseconds);
+
+/* For a child just forked: closes every descriptor but stdin, stdout, stderr
+   and these two (or -1), and receives signals as usual again. */
+void process_fresh(int keep, int keep_too);
+
+/* Milliseconds of a clock that only goes forward. */
+uint64_t clock_ms(void);
+
+/* What a child does for us: returns its exit status, and may leave a text. */
+#define JOB_TEXT_MAX	512
+typedef int job_fn(const void *argument, char *text);
+
+/* A child that does one thing, then is gone.  pidfd is -1 when there is
+   none. */
+struct job {
+	pid_t pid;
+	int pidfd;
+	int text;
+};
+
+/* Starts the job; mortal: it is killed when we die. */
+int job_start(struct job *job, job_fn *work, const void *argument,
+	      bool mortal);
+
+/* Takes the result of a job whose pidfd has become readable: its exit
+   status, or 255 if a signal ended it, and its text. */
+int job_finish(struct job *job, char text[JOB_TEXT_MAX]);
+
+#endif /* PROCESS_H */

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What outlives our processes: the record of each disk, and the locks that
+ * keep two commands from working on one disk at once.
+ *
+ * Functions return 0 or -errno.
+ */
+#ifndef STATE_H
+#define STATE_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "plugin/process.h"
+#include "qcow/qcow.h"
+
+#define STATE_DIR	QCOW_JOURNAL_DIR
+#define DISK_ID_MAX	((1 << 20) - 1)		/* the driver's limit */
+#define DISK_NAME_MAX	64
+
+enum disk_state {
+	DISK_ADDING,		/* not usable yet; nobody relies on it */
+	DISK_LIVE,
+	DISK_RECOVERING,	/* its users wait for a new server */
+	DISK_FAILED,		/* its users wait for `recover` */
+	DISK_STOPPING,
+};
+
+struct disk {
+	int id;			/* of /dev/ublkb<id> */
+	enum disk_state state;
+	char name[DISK_NAME_MAX + 1];
+	char image[PATH_MAX];	/* absolute, no symbolic links */
+	uint64_t size;		/* bytes */
+	unsigned int queues;
+	unsigned int depth;
+	bool read_only;
+	bool writeback;
+	struct process server;
+	struct process supervisor;
+	unsigned int recoveries;
+	uint64_t since;		/* in this state; seconds since 1970 */
+	uint64_t nonce;		/* the driver keeps it with the device, so
+				   that we know the device for ours */
+	char boot[40];		/* the boot this record belongs to */
+	char reason[512];	/* why it failed */
+};
+
+/* Names as `list` and the records have them. */
+const char *disk_state_name(enum disk_state state);
+
+/* Creates our directory where it is missing. */
+int state_open(void);
+
+/* Writes the record: a reader sees the old one or the new one. */
+int disk_save(const struct disk *disk);
+
+/* Reads a record; -ENOENT: there is none, or it is of an earlier boot. */
+int disk_load(int id, struct disk *disk);
+
+/* Removes the record and the socket beside it. */
+void disk_forget(int id);
+
+/* The path of the supervisor's socket. */
+void disk_socket_path(int id, char path[108]);
+
+/* Calls visit for every disk in order of ids until it returns other than 0,
+   which is returned then. */
+int disk_each(int (*visit)(const struct disk *disk, void *opaque),
+	      void *opaque);
+
+/* Finds the disk that DEV means: an id, a name, /dev/ublkbN or a link to
+   it; -ENOENT. */
+int disk_find(const char *dev, struct disk *disk);
+
+/* The disk, if any, that serves this image, or has this name; -ENOENT. */
+int disk_of_image(const char *image, struct disk *disk);
+int disk_of_name(const char *name, struct disk *disk);
+
+/* The lowest id from first on without a record and without a device. */
+int disk_free_id(int first, int *id);
+
+/* Fills in what a new disk gets by chance and by boot. */
+int disk_stamp(struct disk *disk);
+
+/* Locks a disk, or with id STATE_LOCK_ALL the choice of ids, names and
+   images.  Waits that long, then -EBUSY.  Closing *lock, in every process
+   that inherited it, unlocks. */
+#define STATE_LOCK_ALL	(DISK_ID_MAX + 1)
+int state_lock(int id, int milliseconds, int *lock);
+
+#endif /* STATE_H */
