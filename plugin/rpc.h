@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * How a command and a supervisor speak with each other: one struct appeal,
+ * answered by one struct outcome, over a SOCK_SEQPACKET socket.
+ *
+ * Functions return 0 or -errno.
+ */
+#ifndef RPC_H
+#define RPC_H
+
+#include <stdbool.h>
+
+struct appeal {
+	enum appeal_type {
+		APPEAL_RECOVER,
+		APPEAL_STOP,
+	} type;
+	bool force;
+};
+
+/* How it ended.  A failure has a text for the user: one line. */
+struct outcome {
+	bool failed;
+	int id;
+	char text[1024];
+};
+
+/* The supervisor's end: listens for appeals on behalf of disk id. */
+int rpc_listen(int id, int *listener);
+
+/* Takes the next caller; -EPERM: it is not root. */
+int rpc_accept(int listener, int *caller);
+int rpc_receive(int caller, struct appeal *appeal);
+void rpc_answer(int caller, const struct outcome *outcome);
+
+/* The command's end.  rpc_wait() returns -ETIMEDOUT after that time, -EPIPE
+   if the supervisor died. */
+int rpc_call(int id, const struct appeal *appeal, int *call);
+int rpc_wait(int call, int milliseconds, struct outcome *outcome);
+
+#endif /* RPC_H */

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Ending a disk.
+ *
+ * The order: stop the device, so that its server closes the image and ends;
+ * delete the device; close the image in the server's stead if it was dead
+ * already; forget the record last, because as long as there is a record
+ * whoever comes next can finish what a dead command began.  Every step may
+ * find its work done.
+ *
+ * Ids are the driver's and are reused, so before a device is touched its
+ * nonce is compared with the record's: a device of somebody else that took
+ * our id stays alone.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "plugin/control.h"
+#include "plugin/link.h"
+#include "plugin/log.h"
+#include "plugin/teardown.h"
+#include "plugin/use.h"
+
+#define USE_PATIENCE   1000  /* ms; udev looks at every new disk */
+#define USE_INTERVAL   100   /* ms */
+#define GONE_PATIENCE  2000  /* ms */
+#define GONE_INTERVAL  10    /* ms */
+#define CLOSE_PATIENCE 30000 /* ms */
+
+static void sleep_ms(int milliseconds)
+{
+	const struct timespec time = {
+		.tv_sec = milliseconds / 1000,
+		.tv_nsec = milliseconds % 1000 * 1000000L,
+	};
+
+	nanosleep(&time, NULL);
+}
+
+static int look(struct control *control, const struct disk *disk,
+		enum device_presence *presence)
+{
+	struct ublksrv_ctrl_dev_info info;
+	int ret = control_get_info(control, disk->id, &info);
+
+	if (ret == -ENODEV || (!ret && info.ublksrv_flags != disk->nonce)) {
+		*presence = DEVICE_ABSENT;
+		return 0;
+	}
+	if (ret)
+		return ret;
+	switch (info.state) {
+	case UBLK_S_DEV_LIVE:
+		*presence = DEVICE_SERVED;
+		break;
+	case UBLK_S_DEV_DEAD:
+		*presence = DEVICE_ENDED;
+		break;
+	default:
+		*presence = DEVICE_WAITING;
+		break;
+	}
+	return 0;
+}
+
+int teardown_look(const struct disk *disk, enum device_presence *presence)
+{
+	struct control *control;
+	int ret = control_open(&control);
+
+	if (ret == -ENOENT) {
+		/* No driver, no device. */
+		*presence = DEVICE_ABSENT;
+		return 0;
+	}
+	if (ret)
+		return ret;
+	ret = look(control, disk, presence);
+	control_close(control);
+	return ret;
+}
+
+/* Newer drivers know best; older ones need us to look. */
+static int stop_unused(struct control *control, const struct disk *disk,
+		       bool served, char *who, size_t size)
+{
+	int ret = -EBUSY;
+	int waited;
+
+	for (waited = 0; waited <= USE_PATIENCE; waited += USE_INTERVAL) {
+		if (waited)
+			sleep_ms(USE_INTERVAL);
+		if (use_find(disk->id, served, who, size))
+			continue;
+		ret = control_try_stop(control, disk->id);
+		if (ret == -EOPNOTSUPP)
+			return control_stop(control, disk->id);
+		if (ret != -EBUSY)
+			return ret;
+		snprintf(who, size, "somebody unknown");
+	}
+	return ret;
+}
+
+static int stop_known(struct control *control, const struct disk *disk,
+		      bool served, bool force, char text[JOB_TEXT_MAX])
+{
+	char who[256];
+	int ret;
+
+	if (force)
+		ret = control_stop(control, disk->id);
+	else
+		ret = stop_unused(control, disk, served, who, sizeof(who));
+	if (ret == -EBUSY)
+		snprintf(text, JOB_TEXT_MAX,
+			 "in use by %s; end that first, or use --force", who);
+	else if (ret)
+		snprintf(text, JOB_TEXT_MAX, "cannot stop the device: %s",
+			 strerror(-ret));
+	return ret;
+}
+
+int teardown_stop(const struct disk *disk, bool force, char text[JOB_TEXT_MAX])
+{
+	enum device_presence presence;
+	struct control *control;
+	int ret = control_open(&control);
+
+	if (ret) {
+		snprintf(text, JOB_TEXT_MAX, "cannot reach the ublk driver: %s",
+			 strerror(-ret));
+		return ret;
+	}
+	ret = look(control, disk, &presence);
+	if (ret)
+		snprintf(text, JOB_TEXT_MAX, "the ublk driver says: %s",
+			 strerror(-ret));
+	else if (presence != DEVICE_ABSENT)
+		ret = stop_known(control, disk, presence == DEVICE_SERVED,
+				 force, text);
+	control_close(control);
+	return ret;
+}
+
+/* Asynchronously, because a process that keeps a stopped disk open would
+   let us wait for ever.  Without one the id is free in no time. */
+int teardown_delete(const struct disk *disk)
+{
+	enum device_presence presence;
+	struct control *control;
+	int waited;
+	int ret = control_open(&control);
+
+	if (ret)
+		return ret;
+	ret = look(control, disk, &presence);
+	if (!ret && presence != DEVICE_ABSENT)
+		ret = control_del_async(control, disk->id);
+	if (ret == -ENODEV)
+		ret = 0;
+	for (waited = 0; !ret && waited < GONE_PATIENCE;
+	     waited += GONE_INTERVAL) {
+		if (look(control, disk, &presence) || presence == DEVICE_ABSENT)
+			break;
+		sleep_ms(GONE_INTERVAL);
+	}
+	control_close(control);
+	return ret;
+}
+
+static void tell_notice(void *opaque, const char *line)
+{
+	(void)opaque;
+	log_line(LOG_NOTICE, "%s", line);
+}
+
+int teardown_close_image(const struct disk *disk, bool locked, bool unbroken,
+			 char text[JOB_TEXT_MAX])
+{
+	struct qcow_options options = {
+		.read_only = disk->read_only,
+		.cache = disk->writeback ? QCOW_CACHE_WRITEBACK
+					 : QCOW_CACHE_NONE,
+		.locking = locked ? QCOW_LOCK_JOIN : QCOW_LOCK_TEST,
+		.unbroken = unbroken,
+		.notice = tell_notice,
+	};
+	struct qcow_image *image;
+	struct qcow_error error;
+	int ret = qcow_open(disk->image, &options, &image, &error);
+
+	if (ret) {
+		snprintf(text, JOB_TEXT_MAX,
+			 "the image could not be closed cleanly: %.400s",
+			 error.text);
+		return ret;
+	}
+	ret = qcow_close(image);
+	if (ret)
+		snprintf(text, JOB_TEXT_MAX,
+			 "the image could not be closed cleanly: %s; its "
+			 "journal stays for the next `ublk-qcow2 add`",
+			 strerror(-ret));
+	return ret;
+}
+
+/* Ends a server that has no supervisor.  A stopped device makes it close
+   the image and end by itself. */
+static int end_server(const struct disk *disk, bool force,
+		      char text[JOB_TEXT_MAX])
+{
+	int pidfd;
+	int ret = 0;
+
+	if (process_open(&disk->server, &pidfd))
+		return 0;
+	if (force) {
+		process_kill(pidfd);
+		process_wait(pidfd, -1);
+	} else if (!process_wait(pidfd, CLOSE_PATIENCE)) {
+		snprintf(text, JOB_TEXT_MAX,
+			 "its server, process %d, does not end; use --force",
+			 (int)disk->server.pid);
+		ret = -ETIMEDOUT;
+	}
+	close(pidfd);
+	return ret;
+}
+
+int teardown_all(const struct disk *disk, bool force, char text[JOB_TEXT_MAX])
+{
+	int ret;
+
+	/* A server that is stuck would keep STOP_DEV waiting for ever. */
+	if (force)
+		end_server(disk, true, text);
+	ret = teardown_stop(disk, force, text);
+	if (!ret)
+		ret = end_server(disk, force, text);
+	if (ret)
+		return ret;
+	link_remove(disk);
+	ret = teardown_delete(disk);
+	if (ret) {
+		snprintf(text, JOB_TEXT_MAX, "cannot delete the device: %s",
+			 strerror(-ret));
+		return ret;
+	}
+	/* No server, no journal of ours to close. */
+	if (disk->server.pid)
+		ret = teardown_close_image(disk, false, false, text);
+	disk_forget(disk->id);
+	return ret;
+}
+
+static int remove_leftover(const struct disk *disk, void *opaque)
+{
+	char text[JOB_TEXT_MAX] = "";
+	struct disk now;
+	int lock;
+
+	(void)opaque;
+	if (disk->state != DISK_ADDING || state_lock(disk->id, 0, &lock))
+		return 0;
+	if (!disk_load(disk->id, &now) && now.nonce == disk->nonce &&
+	    now.state == DISK_ADDING && !process_alive(&now.supervisor) &&
+	    teardown_all(&now, true, text))
+		log_line(LOG_WARNING,
+			 "removing what is left of an interrupted add of %s: "
+			 "/dev/ublkb%d: %s",
+			 now.image, now.id, text);
+	close(lock);
+	return 0;
+}
+
+void teardown_leftovers(void)
+{
+	disk_each(remove_leftover, NULL);
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Ending a disk, step by step: for a supervisor, and for a command where no
+ * supervisor is left.
+ *
+ * Functions that can fail for a reason that the user must know leave one
+ * line in text.
+ */
+#ifndef TEARDOWN_H
+#define TEARDOWN_H
+
+#include <stdbool.h>
+
+#include "plugin/process.h"
+#include "plugin/state.h"
+
+/* What the driver has under a disk's id. */
+enum device_presence {
+	DEVICE_ABSENT,		/* nothing, or a device that is not ours */
+	DEVICE_ENDED,		/* not started yet, or stopped */
+	DEVICE_SERVED,		/* by a server, which may be just dead */
+	DEVICE_WAITING,		/* quiesced, for a server to come */
+};
+int teardown_look(const struct disk *disk, enum device_presence *presence);
+
+/* Stops the device if it is ours: its users get errors from now on, its
+   server closes the image and ends.  Without force refuses while it is in
+   use.  Waits for requests under way, so a stuck server has to be killed
+   first. */
+int teardown_stop(const struct disk *disk, bool force,
+		  char text[JOB_TEXT_MAX]);
+
+/* Deletes the stopped device if it is ours. */
+int teardown_delete(const struct disk *disk);
+
+/* Opens the image once and closes it cleanly, which replays the journal of
+   a server that did not come to it.  locked: we hold the image's lock;
+   unbroken: and have since that server died. */
+int teardown_close_image(const struct disk *disk, bool locked, bool unbroken,
+			 char text[JOB_TEXT_MAX]);
+
+/* All of it for a disk without a supervisor, with what else there is of it:
+   server, link, socket, record.  The caller holds the disk's lock. */
+int teardown_all(const struct disk *disk, bool force,
+		 char text[JOB_TEXT_MAX]);
+
+/* Removes what is left of every `add` whose supervisor died before the disk
+   was usable. */
+void teardown_leftovers(void);
+
+#endif /* TEARDOWN_H */

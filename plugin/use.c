@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Who uses a device: drivers before 7.0 stop one without asking.
+ *
+ * Four places are looked at, the most telling first: devices stacked on this
+ * one, mounts, swap, and the descriptors of all processes.  Each also counts
+ * for a partition of the device.  What none of them shows, such as a mount
+ * in another namespace, still makes an exclusive open fail.
+ *
+ * Between the answer and what is done with it somebody may come: only the
+ * driver could exclude that, and the newer ones do.
+ */
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "plugin/use.h"
+
+struct target {
+	char node[32]; /* /dev/ublkb<id> */
+	dev_t device;
+	char *who;
+	size_t size;
+};
+
+/* The device's node or that of one of its partitions. */
+static bool is_node(const struct target *target, const char *path)
+{
+	size_t length = strlen(target->node);
+
+	if (strncmp(path, target->node, length))
+		return false;
+	return !path[length] || path[length] == 'p' ||
+	       isspace((unsigned char)path[length]);
+}
+
+static bool stacked_upon(const struct target *target)
+{
+	char path[64];
+	struct dirent *entry;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/sys/block/%s/holders",
+		 target->node + strlen("/dev/"));
+	dir = opendir(path);
+	if (!dir)
+		return false;
+	do
+		entry = readdir(dir);
+	while (entry && entry->d_name[0] == '.');
+	if (entry)
+		snprintf(target->who, target->size, "the device %.200s",
+			 entry->d_name);
+	closedir(dir);
+	return entry != NULL;
+}
+
+static bool mounted(const struct target *target)
+{
+	char line[4096], where[256], *source;
+	FILE *file = fopen("/proc/self/mountinfo", "re");
+	bool found = false;
+
+	if (!file)
+		return false;
+	while (!found && fgets(line, sizeof(line), file)) {
+		/* "id parent major:minor root where options - type source" */
+		source = strstr(line, " - ");
+		if (!source || !(source = strchr(source + 3, ' ')) ||
+		    sscanf(line, "%*s %*s %*s %*s %255s", where) != 1)
+			continue;
+		found = is_node(target, source + 1);
+	}
+	fclose(file);
+	if (found)
+		snprintf(target->who, target->size, "the mount at %s", where);
+	return found;
+}
+
+static bool swapped_to(const struct target *target)
+{
+	char line[1024];
+	FILE *file = fopen("/proc/swaps", "re");
+	bool found = false;
+
+	if (!file)
+		return false;
+	while (!found && fgets(line, sizeof(line), file))
+		found = is_node(target, line);
+	fclose(file);
+	if (found)
+		snprintf(target->who, target->size, "swap");
+	return found;
+}
+
+/* A process in a name space of its own knows the node by another path, so
+   the device number decides.  Only things in /dev are asked for theirs: the
+   file system of anything else may hang. */
+static bool descriptor_refers(const struct target *target, int dir,
+			      const char *name)
+{
+	char path[256];
+	struct stat st;
+	ssize_t length = readlinkat(dir, name, path, sizeof(path) - 1);
+
+	if (length <= 0)
+		return false;
+	path[length] = '\0';
+	if (strncmp(path, "/dev/", 5))
+		return false;
+	return is_node(target, path) ||
+	       (!fstatat(dir, name, &st, 0) && S_ISBLK(st.st_mode) &&
+		st.st_rdev == target->device);
+}
+
+static bool process_has_open(const struct target *target, const char *pid)
+{
+	char path[300];
+	struct dirent *entry;
+	bool found = false;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%s/fd", pid);
+	dir = opendir(path);
+	if (!dir)
+		return false;
+	while (!found && (entry = readdir(dir)))
+		found = descriptor_refers(target, dirfd(dir), entry->d_name);
+	closedir(dir);
+	return found;
+}
+
+static void tell_process(const struct target *target, const char *pid)
+{
+	char path[300], name[32] = "";
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%s/comm", pid);
+	file = fopen(path, "re");
+	if (file) {
+		if (fgets(name, sizeof(name), file))
+			name[strcspn(name, "\n")] = '\0';
+		fclose(file);
+	}
+	snprintf(target->who, target->size, "process %.16s (%s)", pid, name);
+}
+
+static bool opened(const struct target *target)
+{
+	struct dirent *entry;
+	bool found = false;
+	DIR *dir = opendir("/proc");
+
+	if (!dir)
+		return false;
+	while (!found && (entry = readdir(dir))) {
+		if (!isdigit((unsigned char)entry->d_name[0]))
+			continue;
+		found = process_has_open(target, entry->d_name);
+		if (found)
+			tell_process(target, entry->d_name);
+	}
+	closedir(dir);
+	return found;
+}
+
+static bool claimed(const struct target *target)
+{
+	int fd = open(target->node, O_RDONLY | O_EXCL | O_CLOEXEC);
+
+	if (fd >= 0) {
+		close(fd);
+		return false;
+	}
+	if (errno != EBUSY)
+		return false;
+	snprintf(target->who, target->size,
+		 "the kernel (a mount in another name space?)");
+	return true;
+}
+
+bool use_find(int id, bool exclusive, char *who, size_t size)
+{
+	struct target target = { .who = who, .size = size };
+	struct stat st;
+
+	snprintf(target.node, sizeof(target.node), "/dev/ublkb%d", id);
+	if (stat(target.node, &st) || !S_ISBLK(st.st_mode))
+		return false;
+	target.device = st.st_rdev;
+	return stacked_upon(&target) || mounted(&target) ||
+	       swapped_to(&target) || opened(&target) ||
+	       (exclusive && claimed(&target));
+}

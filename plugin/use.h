@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Who uses a device.
+ */
+#ifndef USE_H
+#define USE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Whether anybody has /dev/ublkb<id> open, mounted or stacked upon; who
+   tells by whom.  exclusive: may open the device to find out, which is not
+   for one whose server is gone. */
+bool use_find(int id, bool exclusive, char *who, size_t size);
+
+#endif /* USE_H */
