@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The beginning of a supervisor, for a new disk or for one that has lost its
+ * supervisor.
+ *
+ * A new disk: its record, which claims id, name and image, is written before
+ * anything else exists, and the nonce in it goes into the device.  So if we
+ * die at any moment whoever comes next finds a record of a disk that was
+ * never usable, and removes what there is of it: a server without a device
+ * ends by itself when we are gone.  Only when all is there, the link last,
+ * does the record say live.
+ *
+ * Nobody comes between two servers of the disk, because the image is locked
+ * here before the first one opens it, and until we end (P4, R14).
+ *
+ * A disk that lost its supervisor: a living server is adopted, lock beside
+ * lock.  If it is dead too nobody had the image, so its lock is taken as a
+ * stranger takes it: wait for the dead server's last I/O, then test.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "plugin/control.h"
+#include "plugin/device.h"
+#include "plugin/link.h"
+#include "plugin/log.h"
+#include "plugin/supervisor.h"
+#include "plugin/teardown.h"
+#include "plugin/watch.h"
+
+#ifndef PR_SET_IO_FLUSHER
+#define PR_SET_IO_FLUSHER 57
+#endif
+
+#define LOCK_PATIENCE 10000 /* ms */
+
+/* Claims an id from first on; the lock on all records is held.  An id may be
+   locked although it is free: by a command that is just done with it. */
+static int claim_id(struct supervisor *sv, int first)
+{
+	struct disk *disk = &sv->disk;
+	int lock, ret;
+
+	do {
+		ret = disk_free_id(first, &disk->id);
+		if (!ret && sv->id_chosen && disk->id != first)
+			ret = -EEXIST;
+		if (ret)
+			return ret;
+		first = disk->id + 1;
+		ret = state_lock(disk->id, sv->id_chosen ? LOCK_PATIENCE : 0,
+				 &lock);
+	} while (ret == -EBUSY && !sv->id_chosen);
+	if (ret)
+		return ret;
+	if (sv->lock >= 0)
+		close(sv->lock);
+	sv->lock = lock;
+	log_about(disk->id, disk->image);
+	return disk_save(disk);
+}
+
+/* The driver knows a device of that id which nobody showed us. */
+static int claim_next_id(struct supervisor *sv)
+{
+	int old = sv->disk.id;
+	int all, ret;
+
+	if (sv->id_chosen)
+		return -EEXIST;
+	ret = state_lock(STATE_LOCK_ALL, LOCK_PATIENCE, &all);
+	if (ret)
+		return ret;
+	ret = claim_id(sv, old + 1);
+	disk_forget(old);
+	close(all);
+	return ret;
+}
+
+static int claim_locked(struct supervisor *sv, int wanted)
+{
+	struct disk other;
+	int ret;
+
+	if (!disk_of_image(sv->disk.image, &other)) {
+		watch_settle(sv, true, "is already served by /dev/ublkb%d",
+			     other.id);
+		return -EBUSY;
+	}
+	if (!disk_of_name(sv->disk.name, &other)) {
+		watch_settle(sv, true,
+			     "the name %s belongs to /dev/ublkb%d (%s); "
+			     "choose another one with --name",
+			     other.name, other.id, other.image);
+		return -EEXIST;
+	}
+	ret = claim_id(sv, wanted < 0 ? 0 : wanted);
+	if (ret == -EEXIST)
+		watch_settle(sv, true,
+			     "/dev/ublkb%d exists already; choose another id "
+			     "with -n",
+			     wanted);
+	else if (ret)
+		watch_settle(sv, true, "cannot write in " STATE_DIR ": %s",
+			     strerror(-ret));
+	return ret;
+}
+
+static int claim(struct supervisor *sv)
+{
+	int wanted = sv->disk.id;
+	int all, ret;
+
+	sv->id_chosen = wanted >= 0;
+	ret = disk_stamp(&sv->disk);
+	if (!ret)
+		ret = state_lock(STATE_LOCK_ALL, LOCK_PATIENCE, &all);
+	if (ret) {
+		watch_settle(sv, true, "cannot lock " STATE_DIR ": %s",
+			     strerror(-ret));
+		return ret;
+	}
+	ret = claim_locked(sv, wanted);
+	close(all);
+	return ret;
+}
+
+static int lock_image(struct supervisor *sv, bool test)
+{
+	struct qcow_error error;
+	int ret = qcow_lock(sv->disk.image, sv->disk.read_only, test,
+			    &sv->image_lock, &error);
+
+	if (!ret)
+		return 0;
+	snprintf(sv->disk.reason, sizeof(sv->disk.reason), "%s",
+		 spawn_bare_text(sv, error.text));
+	watch_settle(sv, true, "%s", sv->disk.reason);
+	return ret;
+}
+
+static int begin_new(struct supervisor *sv)
+{
+	int ret = claim(sv);
+
+	if (ret)
+		return ret;
+	ret = lock_image(sv, true);
+	if (!ret) {
+		ret = spawn_server(sv, false);
+		if (ret)
+			watch_settle(sv, true, "cannot start a server: %s",
+				     strerror(-ret));
+	}
+	if (!ret)
+		ret = disk_save(&sv->disk);
+	if (ret)
+		disk_forget(sv->disk.id);
+	return ret;
+}
+
+static int make_device(struct supervisor *sv, struct control *control)
+{
+	struct ublksrv_ctrl_dev_info info;
+	uint64_t features = 0;
+	int ret;
+
+	control_get_features(control, &features);
+	do {
+		device_add_info(sv->disk.id, sv->disk.queues, sv->disk.depth,
+				features, sv->disk.nonce, &info);
+		ret = control_add(control, &info);
+	} while (ret == -EEXIST && !(ret = claim_next_id(sv)));
+	return ret ? ret : device_check_info(&info);
+}
+
+static int set_params(struct supervisor *sv, struct control *control)
+{
+	const struct device_shape shape = {
+		.size = sv->opened.size,
+		.cluster_size = sv->opened.cluster_size,
+		.alignment = sv->opened.alignment,
+		.read_only = sv->opened.read_only,
+	};
+	struct ublk_params params;
+
+	device_params(&shape, &params);
+	return control_set_params(control, sv->disk.id, &params);
+}
+
+/* ADDING: the server has opened the image. */
+void begin_add_device(struct supervisor *sv)
+{
+	struct control *control;
+	int ret = control_open(&control);
+
+	sv->disk.size = sv->opened.size;
+	if (!ret) {
+		ret = make_device(sv, control);
+		if (!ret)
+			ret = set_params(sv, control);
+		control_close(control);
+	}
+	if (!ret) {
+		spawn_tell_added(sv);
+		return;
+	}
+	if (ret == -EEXIST)
+		snprintf(sv->death, sizeof(sv->death),
+			 "/dev/ublkb%d exists already; choose another id with "
+			 "-n",
+			 sv->disk.id);
+	else if (ret == -ETIMEDOUT)
+		snprintf(sv->death, sizeof(sv->death),
+			 "the ublk driver does not answer: see the kernel's "
+			 "log, and boot another kernel");
+	else
+		snprintf(sv->death, sizeof(sv->death),
+			 "the ublk driver refuses the device: %s",
+			 strerror(-ret));
+	spawn_kill(sv);
+}
+
+/* ADDING: the server serves; the disk becomes usable. */
+void begin_publish(struct supervisor *sv)
+{
+	int ret = rpc_listen(sv->disk.id, &sv->listener);
+
+	if (!ret)
+		ret = link_make(&sv->disk);
+	if (ret) {
+		snprintf(sv->death, sizeof(sv->death),
+			 "cannot make " LINK_DIR "/%s: %s", sv->disk.name,
+			 strerror(-ret));
+		spawn_kill(sv);
+		return;
+	}
+	sv->unbroken = true;
+	sv->force_open = false;
+	sv->tally.live_since = clock_ms();
+	supervisor_enter(sv, PHASE_LIVE);
+	close(sv->lock);
+	sv->lock = -1;
+	if (sv->foreground) {
+		printf("/dev/ublkb%d\n", sv->disk.id);
+		fflush(stdout);
+	}
+	watch_settle(sv, false, "is served by process %d, supervised by %d",
+		     (int)sv->disk.server.pid, (int)getpid());
+}
+
+/* ADDING: the server is dead, and so is the attempt. */
+void begin_fail(struct supervisor *sv)
+{
+	char text[JOB_TEXT_MAX] = "";
+
+	spawn_reap(sv);
+	link_remove(&sv->disk);
+	if (teardown_stop(&sv->disk, true, text) || teardown_delete(&sv->disk))
+		log_line(LOG_ERR, "the device cannot be removed: %s", text);
+	if (!sv->orderly && sv->opened.size &&
+	    teardown_close_image(&sv->disk, true, false, text))
+		log_line(LOG_ERR, "%s", text);
+	disk_forget(sv->disk.id);
+	watch_settle(sv, true, "%s", sv->death);
+	sv->failed = true;
+	sv->ended = true;
+}
+
+/* ADDING: nobody wants it any more. */
+void begin_abandon(struct supervisor *sv)
+{
+	snprintf(sv->death, sizeof(sv->death), "interrupted");
+	spawn_kill(sv);
+}
+
+static int begin_adopt(struct supervisor *sv)
+{
+	enum device_presence presence;
+	int ret = lock_image(sv, false);
+
+	if (ret)
+		return ret;
+	sv->unbroken = true;
+	sv->tally.live_since = clock_ms();
+	if (teardown_look(&sv->disk, &presence) || presence != DEVICE_WAITING) {
+		supervisor_enter(sv, PHASE_LIVE);
+		watch_settle(sv, false,
+			     "server %d has a new supervisor, process %d",
+			     (int)sv->disk.server.pid, (int)getpid());
+		return 0;
+	}
+	/* Its supervisor died in the middle of a recovery. */
+	supervisor_enter(sv, PHASE_RECOVERING);
+	sv->died_at = clock_ms();
+	sv->deadline = sv->died_at + 1;
+	return 0;
+}
+
+static int begin_again(struct supervisor *sv)
+{
+	int ret = spawn_adopt(sv);
+
+	if (!ret)
+		return begin_adopt(sv);
+	ret = lock_image(sv, true);
+	if (ret)
+		return ret;
+	sv->died_at = clock_ms();
+	supervisor_recover(sv);
+	return 0;
+}
+
+static int begin_take_over(struct supervisor *sv)
+{
+	int ret;
+
+	ret = disk_save(&sv->disk);
+	if (!ret)
+		ret = rpc_listen(sv->disk.id, &sv->listener);
+	if (ret) {
+		watch_settle(sv, true, "cannot write in " STATE_DIR ": %s",
+			     strerror(-ret));
+		return ret;
+	}
+	link_make(&sv->disk);
+	ret = begin_again(sv);
+	if (!ret) {
+		close(sv->lock);
+		sv->lock = -1;
+		return 0;
+	}
+	memset(&sv->disk.supervisor, 0, sizeof(sv->disk.supervisor));
+	supervisor_enter(sv, PHASE_FAILED);
+	return ret;
+}
+
+int supervisor_run(const struct task *task)
+{
+	struct supervisor sv = {
+		.disk = task->disk,
+		.phase = PHASE_ADDING,
+		.foreground = task->foreground,
+		.force_open = task->force,
+		.lock = task->lock,
+		.caller = task->caller,
+	};
+	int ret = watch_open(&sv);
+
+	/* The host may wait for this disk to get rid of dirty memory: we must
+	   not wait for memory in turn. */
+	prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0);
+	log_about(sv.disk.id, sv.disk.image);
+	if (!ret)
+		ret = process_identify(getpid(), &sv.disk.supervisor);
+	if (ret) {
+		watch_settle(&sv, true, "cannot set up a supervisor: %s",
+			     strerror(-ret));
+		return EXIT_FAILURE;
+	}
+	ret = task->take_over ? begin_take_over(&sv) : begin_new(&sv);
+	if (ret)
+		return EXIT_FAILURE;
+	watch(&sv);
+	qcow_unlock(sv.image_lock);
+	return sv.failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

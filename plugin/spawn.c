@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The server as a child of the supervisor.
+ *
+ * It is a fork without an exec: nothing has to be found on a file system
+ * that may itself wait for this disk, and the pages are there.  The child
+ * keeps stdin, stdout, stderr and its end of the channel, nothing else.  Above
+ * all not the supervisor's lock on the image, which would otherwise be held
+ * for as long as either lives; closing the inherited descriptor does not
+ * unlock it, for the supervisor still has it.
+ *
+ * The child leads a session of its own: Ctrl-C in the terminal of a
+ * supervisor in the foreground must not kill the server under it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "plugin/log.h"
+#include "plugin/watch.h"
+
+static void __attribute__((noreturn))
+serve(const struct supervisor *sv, bool recover, int channel)
+{
+	const struct server_config config = {
+		.image = sv->disk.image,
+		.cache = sv->disk.writeback ? QCOW_CACHE_WRITEBACK
+					    : QCOW_CACHE_NONE,
+		.read_only = sv->disk.read_only,
+		.force = sv->force_open,
+		.unbroken = sv->unbroken,
+		.queues = sv->disk.queues,
+		.depth = sv->disk.depth,
+		.recover = recover,
+		.dev_id = sv->disk.id,
+		.channel = channel,
+	};
+
+	process_fresh(channel, -1);
+	setsid();
+	_exit(server_run(&config));
+}
+
+static int watch_child(struct supervisor *sv, pid_t pid)
+{
+	sv->server = pidfd_open(pid, 0);
+	if (sv->server >= 0 && !process_identify(pid, &sv->disk.server))
+		return 0;
+	/* Dead before we looked, or no descriptor is left to watch it. */
+	if (sv->server >= 0)
+		close(sv->server);
+	sv->server = -1;
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	return -EAGAIN;
+}
+
+int spawn_server(struct supervisor *sv, bool recover)
+{
+	int ends[2];
+	pid_t pid;
+	int ret;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
+		return -errno;
+	pid = fork();
+	if (!pid)
+		serve(sv, recover, ends[1]);
+	ret = pid < 0 ? -errno : 0;
+	close(ends[1]);
+	if (!ret)
+		ret = watch_child(sv, pid);
+	if (ret) {
+		close(ends[0]);
+		return ret;
+	}
+	sv->channel = ends[0];
+	sv->adopted = false;
+	sv->death[0] = '\0';
+	memset(&sv->opened, 0, sizeof(sv->opened));
+	return 0;
+}
+
+int spawn_adopt(struct supervisor *sv)
+{
+	int ret = process_open(&sv->disk.server, &sv->server);
+
+	if (ret)
+		return ret;
+	sv->adopted = true;
+	return 0;
+}
+
+void spawn_kill(struct supervisor *sv)
+{
+	if (sv->server >= 0)
+		process_kill(sv->server);
+}
+
+const char *spawn_bare_text(const struct supervisor *sv, const char *text)
+{
+	char node[32];
+	size_t length = strlen(sv->disk.image);
+
+	if (!strncmp(text, sv->disk.image, length) &&
+	    !strncmp(text + length, ": ", 2))
+		return text + length + 2;
+	length = snprintf(node, sizeof(node), "/dev/ublkb%d: ", sv->disk.id);
+	return strncmp(text, node, length) ? text : text + length;
+}
+
+bool spawn_receive(struct supervisor *sv, struct server_message *message)
+{
+	ssize_t got;
+
+	if (sv->channel < 0)
+		return false;
+	got = recv(sv->channel, message, sizeof(*message), MSG_DONTWAIT);
+	if (got < 0 && (errno == EAGAIN || errno == EINTR))
+		return false;
+	if (got == sizeof(*message)) {
+		message->text[sizeof(message->text) - 1] = '\0';
+		return true;
+	}
+	close(sv->channel);
+	sv->channel = -1;
+	return false;
+}
+
+void spawn_tell_added(struct supervisor *sv)
+{
+	const struct server_message added = {
+		.type = SUPERVISOR_ADDED,
+		.dev_id = sv->disk.id,
+	};
+
+	/* A server that does not hear this is dead, which we will notice. */
+	send(sv->channel, &added, sizeof(added), MSG_NOSIGNAL);
+}
+
+/* The last words of a server may still be in the channel. */
+static void hear_last_words(struct supervisor *sv)
+{
+	struct server_message message;
+
+	while (spawn_receive(sv, &message))
+		if (message.type == SERVER_FAILED)
+			snprintf(sv->death, sizeof(sv->death), "%s",
+				 spawn_bare_text(sv, message.text));
+	if (sv->channel >= 0)
+		close(sv->channel);
+	sv->channel = -1;
+}
+
+static void describe_death(struct supervisor *sv, int status)
+{
+	sv->orderly = WIFEXITED(status) && !WEXITSTATUS(status);
+	if (sv->death[0])
+		return;
+	if (WIFSIGNALED(status))
+		snprintf(sv->death, sizeof(sv->death),
+			 "its server (process %d) was killed by signal %d (%s)",
+			 (int)sv->disk.server.pid, WTERMSIG(status),
+			 strsignal(WTERMSIG(status)));
+	else
+		snprintf(sv->death, sizeof(sv->death),
+			 "its server (process %d) ended with status %d",
+			 (int)sv->disk.server.pid, WEXITSTATUS(status));
+}
+
+void spawn_reap(struct supervisor *sv)
+{
+	int status = 0;
+
+	hear_last_words(sv);
+	close(sv->server);
+	sv->server = -1;
+	if (!sv->adopted &&
+	    waitpid(sv->disk.server.pid, &status, 0) == sv->disk.server.pid) {
+		describe_death(sv, status);
+	} else {
+		sv->orderly = false;
+		snprintf(sv->death, sizeof(sv->death),
+			 "its server (process %d) is dead",
+			 (int)sv->disk.server.pid);
+	}
+	sv->disk.server.pid = 0;
+}

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The supervisor's senses: descriptors in, events out.
+ *
+ * One thing at a time: of all descriptors that have something to say the
+ * first in the list is heard, then all are asked again.  So no handler has to
+ * reckon with a descriptor that an earlier one closed.  The channel comes
+ * before the server's end, because a failing server first says why.
+ *
+ * One caller at a time too.  Commands on one disk exclude each other, so a
+ * second caller means that the first one's command is dead.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "plugin/log.h"
+#include "plugin/watch.h"
+
+int watch_open(struct supervisor *sv)
+{
+	sigset_t mask;
+
+	sv->server = -1;
+	sv->channel = -1;
+	sv->listener = -1;
+	sv->job.pidfd = -1;
+	hooks_init(&sv->hooks);
+
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGTERM);
+	sigaddset(&mask, SIGINT);
+	sigprocmask(SIG_BLOCK, &mask, NULL);
+	sv->signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+	return sv->signals < 0 ? -errno : 0;
+}
+
+static void drop_caller(struct supervisor *sv)
+{
+	if (sv->caller >= 0)
+		close(sv->caller);
+	sv->caller = -1;
+}
+
+void watch_settle(struct supervisor *sv, bool failed, const char *format, ...)
+{
+	struct outcome outcome = { .failed = failed, .id = sv->disk.id };
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(outcome.text, sizeof(outcome.text), format, args);
+	va_end(args);
+
+	/* In the foreground the line is on the caller's stderr already. */
+	log_line(failed ? LOG_ERR : LOG_INFO, "%s", outcome.text);
+	if (sv->caller >= 0)
+		rpc_answer(sv->caller, &outcome);
+	drop_caller(sv);
+}
+
+static void hear_server(struct supervisor *sv)
+{
+	struct server_message message;
+
+	if (!spawn_receive(sv, &message))
+		return;
+	switch (message.type) {
+	case SERVER_OPENED:
+		sv->opened = message;
+		supervisor_handle(sv, EVENT_OPENED);
+		break;
+	case SERVER_LIVE:
+		supervisor_handle(sv, EVENT_LIVE);
+		break;
+	case SERVER_FAILED:
+		snprintf(sv->death, sizeof(sv->death), "%s",
+			 spawn_bare_text(sv, message.text));
+		break;
+	case SERVER_NOTICE:
+		log_line(LOG_NOTICE, "%s", spawn_bare_text(sv, message.text));
+		break;
+	case SUPERVISOR_ADDED:
+		break;
+	}
+}
+
+static void hear_end(struct supervisor *sv)
+{
+	supervisor_handle(sv, EVENT_DIED);
+}
+
+static void hear_job(struct supervisor *sv)
+{
+	supervisor_handle(sv, EVENT_JOB);
+}
+
+static void hear_hooks(struct supervisor *sv)
+{
+	hooks_finished(&sv->hooks, &sv->disk);
+}
+
+static void hear_signal(struct supervisor *sv)
+{
+	struct signalfd_siginfo info;
+
+	if (read(sv->signals, &info, sizeof(info)) != sizeof(info))
+		return;
+	log_line(LOG_NOTICE, "got the signal to end (%s)",
+		 strsignal(info.ssi_signo));
+	supervisor_handle(sv, EVENT_STOP);
+}
+
+static void hear_new_caller(struct supervisor *sv)
+{
+	int caller;
+
+	if (rpc_accept(sv->listener, &caller))
+		return;
+	drop_caller(sv);
+	sv->caller = caller;
+}
+
+static void hear_caller(struct supervisor *sv)
+{
+	struct appeal appeal;
+	int ret = rpc_receive(sv->caller, &appeal);
+
+	if (ret == -EAGAIN || ret == -EINTR)
+		return;
+	if (ret) {
+		drop_caller(sv);
+		supervisor_handle(sv, EVENT_CALLER_LEFT);
+		return;
+	}
+	if (appeal.type == APPEAL_STOP && appeal.force)
+		sv->stop_forced = true;
+	supervisor_handle(sv, appeal.type == APPEAL_STOP ? EVENT_STOP
+							 : EVENT_RECOVER);
+}
+
+static int time_left(const struct supervisor *sv)
+{
+	uint64_t now = clock_ms();
+
+	if (!sv->deadline)
+		return -1;
+	return sv->deadline > now ? sv->deadline - now : 0;
+}
+
+/* A negative descriptor is one that poll() leaves out. */
+static void watch_once(struct supervisor *sv)
+{
+	const struct {
+		int fd;
+		void (*hear)(struct supervisor *sv);
+	} sources[] = {
+		{ sv->channel, hear_server },
+		{ sv->server, hear_end },
+		{ sv->job.pidfd, hear_job },
+		{ sv->signals, hear_signal },
+		{ sv->caller, hear_caller },
+		{ sv->listener, hear_new_caller },
+		{ sv->hooks.job.pidfd, hear_hooks },
+	};
+	struct pollfd fds[sizeof(sources) / sizeof(sources[0])];
+	const size_t nr = sizeof(fds) / sizeof(fds[0]);
+	size_t i;
+	int ready;
+
+	for (i = 0; i < nr; i++)
+		fds[i] = (struct pollfd){ .fd = sources[i].fd,
+					  .events = POLLIN };
+	ready = poll(fds, nr, time_left(sv));
+	for (i = 0; ready > 0 && i < nr; i++) {
+		if (fds[i].revents) {
+			sources[i].hear(sv);
+			return;
+		}
+	}
+	if (!ready && sv->deadline && !time_left(sv)) {
+		sv->deadline = 0;
+		supervisor_handle(sv, EVENT_TIMER);
+	}
+}
+
+void watch(struct supervisor *sv)
+{
+	while (!sv->ended)
+		watch_once(sv);
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The supervisor from the inside; for its own files only.
+ */
+#ifndef WATCH_H
+#define WATCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "plugin/hooks.h"
+#include "plugin/process.h"
+#include "plugin/rpc.h"
+#include "plugin/server.h"
+#include "plugin/state.h"
+
+enum phase {
+	PHASE_ADDING,		/* the first server opens and starts */
+	PHASE_LIVE,
+	PHASE_RECOVERING,	/* another server opens and takes over */
+	PHASE_WAITING,		/* until it is time to start another one */
+	PHASE_FAILED,		/* gave up; the device waits, quiesced */
+	PHASE_STOPPING,		/* the device, and then the server */
+	PHASE_CLOSING,		/* the image, in a dead server's stead */
+	NR_PHASES
+};
+
+enum event {
+	EVENT_OPENED,		/* the server has opened the image */
+	EVENT_LIVE,		/* the server serves */
+	EVENT_DIED,		/* the server is gone */
+	EVENT_TIMER,
+	EVENT_RECOVER,		/* a command wants it live */
+	EVENT_STOP,		/* a command or a signal wants it gone */
+	EVENT_JOB,		/* our child has done its work */
+	EVENT_CALLER_LEFT,
+	NR_EVENTS
+};
+
+#define TALLY_DEATHS 10
+
+/* Deaths, to tell an accident from a server that cannot live. */
+struct tally {
+	unsigned int short_lives;	/* in a row */
+	unsigned int stillborn;		/* in a row, never live */
+	uint64_t when[TALLY_DEATHS];	/* the last of those, as a ring */
+	uint64_t live_since;
+};
+
+/* A single thread has it all to itself. */
+struct supervisor {
+	struct disk disk;
+	enum phase phase;
+	enum phase before;	/* STOPPING: where a refusal leads back to */
+	bool ended;
+	bool foreground;
+
+	/* The server of the moment; -1 when there is none. */
+	int server;		/* pidfd */
+	int channel;
+	bool adopted;		/* not our child: its exit status is unknown */
+	bool orderly;		/* the last one closed the image (status 0) */
+	struct server_message opened;	/* its size is 0 before that */
+	char death[512];	/* how the last one died, and why */
+
+	struct qcow_lock *image_lock;
+	bool unbroken;		/* our lock is older than the last death */
+	bool force_open;
+	bool id_chosen;		/* by the user: there is no other */
+
+	bool stop_forced;	/* what was asked for */
+	bool job_forced;	/* what the job is about */
+	bool device_stopped;
+
+	int lock;		/* of the disk; while it is being set up */
+	int signals;
+	int listener;
+	int caller;
+	struct job job;
+	struct hooks hooks;
+	struct tally tally;
+	uint64_t died_at;
+	uint64_t deadline;	/* of EVENT_TIMER, 0: none */
+	bool failed;		/* the exit status */
+};
+
+/* supervisor.c: does what the phase prescribes for the event. */
+void supervisor_handle(struct supervisor *sv, enum event event);
+
+/* Enters a phase and writes it down. */
+void supervisor_enter(struct supervisor *sv, enum phase phase);
+
+/* Starts a server that takes over the device. */
+void supervisor_recover(struct supervisor *sv);
+
+/* begin.c: a new disk. */
+void begin_add_device(struct supervisor *sv);
+void begin_publish(struct supervisor *sv);
+void begin_fail(struct supervisor *sv);
+void begin_abandon(struct supervisor *sv);
+
+/* finish.c: the end of a disk. */
+void finish_start(struct supervisor *sv);
+void finish_recovering(struct supervisor *sv);
+void finish_hasten(struct supervisor *sv);
+void finish_lose_patience(struct supervisor *sv);
+void finish_refuse_recovery(struct supervisor *sv);
+void finish_server_ended(struct supervisor *sv);
+void finish_device_stopped(struct supervisor *sv);
+void finish_image_closed(struct supervisor *sv);
+
+/* The device was stopped, but not by us: the rest of it. */
+void finish_stopped_by_others(struct supervisor *sv);
+
+/* watch.c: turns what the descriptors have to say into events, until
+   sv->ended. */
+int watch_open(struct supervisor *sv);
+void watch(struct supervisor *sv);
+
+/* Tells whoever waits how it ended, and the log.  The text of a failure does
+   not begin with the device's or the image's name. */
+void watch_settle(struct supervisor *sv, bool failed, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* spawn.c: the server as a child. */
+int spawn_server(struct supervisor *sv, bool recover);
+
+/* Takes over a server whose supervisor died; -ESRCH: it died too. */
+int spawn_adopt(struct supervisor *sv);
+
+/* After its death: takes leave of it; sv->orderly and sv->death tell how it
+   went. */
+void spawn_reap(struct supervisor *sv);
+void spawn_kill(struct supervisor *sv);
+
+/* Reads one message; true if there was one. */
+bool spawn_receive(struct supervisor *sv, struct server_message *message);
+void spawn_tell_added(struct supervisor *sv);
+
+/* A text of the server without the names that our own lines begin with. */
+const char *spawn_bare_text(const struct supervisor *sv, const char *text);
+
+#endif /* WATCH_H */
