@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * `add`: serves an image.
+ *
+ * All that can be seen from here is judged here, before anything exists: the
+ * numbers, the name, the image's path, the driver.  The supervisor judges
+ * again what others may change meanwhile, under the locks for that.
+ *
+ * When the supervisor dies on its way, the command cleans up after it: it
+ * removes whatever disk belongs to that process, whether or not the record
+ * calls it usable already, for nobody has been told of it.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#include "plugin/command.h"
+#include "plugin/control.h"
+#include "plugin/device.h"
+#include "plugin/log.h"
+#include "plugin/options.h"
+#include "plugin/supervisor.h"
+#include "plugin/teardown.h"
+
+#define SUFFIX ".qcow2"
+
+static const char *check_range(const struct options *options)
+{
+	static char text[160];
+	const long processors = sysconf(_SC_NPROCESSORS_CONF);
+	const unsigned long long buffers = (unsigned long long)options->queues *
+					   options->depth * DEVICE_MAX_IO;
+	struct sysinfo memory;
+
+	if (options->id > DISK_ID_MAX)
+		snprintf(text, sizeof(text), "id %ld is out of range: 0 to %d",
+			 options->id, DISK_ID_MAX);
+	else if (options->queues < 1 || options->queues > processors)
+		snprintf(text, sizeof(text),
+			 "QUEUES %ld is out of range: 1 to %ld, the number of "
+			 "processors",
+			 options->queues, processors);
+	else if (options->depth < 1 || options->depth > UBLK_MAX_QUEUE_DEPTH)
+		snprintf(text, sizeof(text),
+			 "DEPTH %ld is out of range: 1 to %d", options->depth,
+			 UBLK_MAX_QUEUE_DEPTH);
+	else if (!sysinfo(&memory) &&
+		 buffers > memory.totalram * memory.mem_unit / 2)
+		snprintf(text, sizeof(text),
+			 "%ld queues of depth %ld may need %llu MiB of "
+			 "buffers, more than half of this machine's memory; "
+			 "choose less",
+			 options->queues, options->depth, buffers >> 20);
+	else
+		return NULL;
+	return text;
+}
+
+static bool allowed_in_name(char c)
+{
+	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+	       (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+}
+
+static bool is_number(const char *name)
+{
+	return name[strspn(name, "0123456789")] == '\0';
+}
+
+static const char *check_name(const char *name)
+{
+	const char *c;
+
+	if (!*name || strlen(name) > DISK_NAME_MAX)
+		return "a name has 1 to 64 characters";
+	if (*name == '.')
+		return "a name does not begin with a dot";
+	for (c = name; *c; c++)
+		if (!allowed_in_name(*c))
+			return "a name consists of A-Z a-z 0-9 . _ -";
+	if (is_number(name))
+		return "a name that is a number would be taken for an id";
+	return NULL;
+}
+
+/* The image's file name without .qcow2, made into a name. */
+static void default_name(const char *image, char name[DISK_NAME_MAX + 1])
+{
+	const char *base = strrchr(image, '/') + 1;
+	size_t length = strlen(base);
+	size_t i;
+
+	if (length > strlen(SUFFIX) &&
+	    !strcmp(base + length - strlen(SUFFIX), SUFFIX))
+		length -= strlen(SUFFIX);
+	if (length > DISK_NAME_MAX - 5)
+		length = DISK_NAME_MAX - 5;
+	for (i = 0; i < length; i++)
+		name[i] = allowed_in_name(base[i]) ? base[i] : '_';
+	name[length] = '\0';
+	if (*name == '.')
+		*name = '_';
+	if (is_number(name)) {
+		memmove(name + 5, name, length + 1);
+		memcpy(name, "disk-", 5);
+	}
+}
+
+static int check_image(const char *path, char image[PATH_MAX])
+{
+	struct stat st;
+
+	if (!realpath(path, image) || stat(image, &st))
+		return complain("%s: %s", path, strerror(errno));
+	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+		return complain("%s: is neither a file nor a block device",
+				path);
+	return 0;
+}
+
+static int fill_in(const struct options *options, struct disk *disk)
+{
+	const char *wrong;
+
+	wrong = check_range(options);
+	if (!wrong && options->name)
+		wrong = check_name(options->name);
+	if (wrong)
+		return complain("%s: %s", options->subject, wrong);
+	if (check_image(options->subject, disk->image))
+		return EXIT_FAILURE;
+	if (options->name)
+		strcpy(disk->name, options->name);
+	else
+		default_name(disk->image, disk->name);
+	disk->id = options->id;
+	disk->queues = options->queues;
+	disk->depth = options->depth;
+	disk->read_only = options->read_only;
+	disk->writeback = options->writeback;
+	return 0;
+}
+
+static int check_driver(const char *image)
+{
+	struct control *control;
+	int ret = control_open(&control);
+
+	if (!ret) {
+		control_close(control);
+		return 0;
+	}
+	if (ret == -ENOENT || ret == -ENODEV || ret == -ENXIO)
+		return complain("%s: the ublk driver is not loaded; run "
+				"'modprobe ublk_drv' (Linux 6.7 or later; on "
+				"Debian 12 the 6.12 kernel of its security "
+				"suite)",
+				image);
+	if (ret == -EPERM)
+		return complain("%s: io_uring is disabled; run 'sysctl "
+				"kernel.io_uring_disabled=0'",
+				image);
+	return complain("%s: " UBLK_CONTROL_PATH ": %s", image, strerror(-ret));
+}
+
+static int is_of_supervisor(const struct disk *disk, void *opaque)
+{
+	struct disk *found = opaque;
+
+	if (disk->supervisor.pid != found->supervisor.pid)
+		return 0;
+	*found = *disk;
+	return 1;
+}
+
+static int clean_up(const struct disk *wanted, pid_t supervisor)
+{
+	struct disk disk = { .supervisor.pid = supervisor };
+	char text[JOB_TEXT_MAX] = "";
+	int lock;
+
+	if (disk_each(is_of_supervisor, &disk) > 0 &&
+	    !state_lock(disk.id, COMMAND_PATIENCE, &lock)) {
+		teardown_all(&disk, true, text);
+		close(lock);
+	}
+	return complain("%s: its supervisor (process %d) died on the way%s%s",
+			wanted->image, (int)supervisor, *text ? "; " : "",
+			text);
+}
+
+static int launch(const struct task *task)
+{
+	struct outcome outcome;
+	pid_t pid;
+	int ret = supervisor_launch(task, -1, &outcome, &pid);
+
+	if (ret == -EPIPE)
+		return clean_up(&task->disk, pid);
+	if (ret)
+		return complain("%s: cannot start a supervisor: %s",
+				task->disk.image, strerror(-ret));
+	if (outcome.failed)
+		return complain("%s: %s", task->disk.image, outcome.text);
+	printf("/dev/ublkb%d\n", outcome.id);
+	return EXIT_SUCCESS;
+}
+
+int command_add(const struct options *options)
+{
+	struct task task = {
+		.force = options->force,
+		.foreground = options->foreground,
+		.lock = -1,
+		.caller = -1,
+	};
+
+	if (command_begin(options->subject))
+		return EXIT_FAILURE;
+	if (fill_in(options, &task.disk) || check_driver(task.disk.image))
+		return EXIT_FAILURE;
+	teardown_leftovers();
+	return options->foreground ? supervisor_run(&task) : launch(&task);
+}

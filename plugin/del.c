@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * `del`: removes a disk.
+ *
+ * Its supervisor does that, for only it knows what its server is about.  If
+ * there is none the command does it all itself.  With --force a supervisor
+ * that does not answer is killed first, which leaves the same situation.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "plugin/command.h"
+#include "plugin/log.h"
+#include "plugin/options.h"
+#include "plugin/teardown.h"
+
+#define PATIENCE 35000 /* ms; the supervisor's own is shorter */
+
+static void kill_supervisor(const struct disk *disk)
+{
+	int pidfd;
+
+	if (process_open(&disk->supervisor, &pidfd))
+		return;
+	process_kill(pidfd);
+	process_wait(pidfd, -1);
+	close(pidfd);
+}
+
+static int remove_alone(struct disk *disk, bool force)
+{
+	char text[JOB_TEXT_MAX] = "";
+
+	/* It may just have finished what we ask for. */
+	kill_supervisor(disk);
+	if (disk_load(disk->id, disk))
+		return EXIT_SUCCESS;
+	if (teardown_all(disk, force, text))
+		return command_complain(disk, "%s", text);
+	return EXIT_SUCCESS;
+}
+
+static int remove_disk(struct disk *disk, bool force)
+{
+	const struct appeal appeal = { .type = APPEAL_STOP, .force = force };
+	struct outcome outcome;
+	int ret = command_appeal(disk, &appeal, PATIENCE, &outcome);
+
+	if (ret == -ESRCH || (ret && force))
+		return remove_alone(disk, force);
+	if (ret)
+		return command_complain(disk,
+					"its supervisor (process %d) does not "
+					"answer: %s; use --force",
+					(int)disk->supervisor.pid,
+					strerror(-ret));
+	if (outcome.failed)
+		return command_complain(disk, "%s", outcome.text);
+	return EXIT_SUCCESS;
+}
+
+int command_del(const struct options *options)
+{
+	struct disk disk;
+	int lock, ret;
+
+	if (command_begin(options->subject))
+		return EXIT_FAILURE;
+	teardown_leftovers();
+	if (command_find(options->subject, &disk, &lock))
+		return EXIT_FAILURE;
+	ret = remove_disk(&disk, options->force);
+	close(lock);
+	return ret;
+}

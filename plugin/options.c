@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The command line, by tables: commands[] says for each command which
+ * options it knows, what its argument means, what --help prints and who does
+ * it.
+ *
+ * A wrong command line is a matter between the user and this file: one line
+ * says what is wrong, the exit status is 2.  Whether a value makes sense (an
+ * id out of range, say) is for the command to judge; here a number only has
+ * to be one.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config.h"
+#include "plugin/options.h"
+
+#define DEFAULT_QUEUES 1
+#define DEFAULT_DEPTH  128
+
+enum argument {
+	ARGUMENT_NEEDED,
+	ARGUMENT_OPTIONAL,
+	ARGUMENT_OR_ALL,
+};
+
+static const struct command {
+	const char *name;
+	int (*run)(const struct options *options);
+	const char *letters; /* the options it knows */
+	enum argument argument;
+	const char *help;
+} commands[] = {
+	{ "add", command_add, "nNqdrcFf", ARGUMENT_NEEDED,
+	  "add IMAGE [-n ID] [--name NAME] [-q QUEUES] [-d DEPTH]\n"
+	  "    [--read-only] [--cache none|writeback] [--foreground] "
+	  "[--force]\n\n"
+	  "Serves the qcow2 image as /dev/ublkb<ID>, prints that name and\n"
+	  "returns; /dev/ublk-qcow2/NAME is a stable link to it.\n\n"
+	  "  -n ID          the device's number; default: the lowest free\n"
+	  "  --name NAME    default: the image's file name without .qcow2\n"
+	  "  -q QUEUES      hardware queues (default 1)\n"
+	  "  -d DEPTH       requests in flight on each (default 128)\n"
+	  "  --read-only    nobody can write to the disk\n"
+	  "  --cache MODE   none: bypass the host's page cache (default);\n"
+	  "                 writeback: use it\n"
+	  "  --foreground   stay and supervise, speak on stderr\n"
+	  "  --force        open the image even if acknowledged writes are\n"
+	  "                 lost because its journal is\n" },
+	{ "del", command_del, "f", ARGUMENT_NEEDED,
+	  "del DEV [--force]\n\n"
+	  "Closes the image and removes the device; not while it is in use.\n\n"
+	  "  --force        even then: its users get errors\n" },
+	{ "recover", command_recover, "a", ARGUMENT_OR_ALL,
+	  "recover DEV | --all\n\n"
+	  "Brings back what is missing of a disk: its server, its "
+	  "supervisor.\n"
+	  "Does nothing to a disk in good order.\n" },
+	{ "list", command_list, "j", ARGUMENT_OPTIONAL,
+	  "list [DEV] [--json]\n\n"
+	  "Tells of all disks, or of one.\n" },
+	{ "info", command_info, "j", ARGUMENT_NEEDED,
+	  "info IMAGE [--json]\n\n"
+	  "Tells what an image's header says; opens nothing else.\n" },
+};
+
+#define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static const struct option long_options[] = {
+	{ "name", required_argument, NULL, 'N' },
+	{ "read-only", no_argument, NULL, 'r' },
+	{ "cache", required_argument, NULL, 'c' },
+	{ "foreground", no_argument, NULL, 'F' },
+	{ "force", no_argument, NULL, 'f' },
+	{ "all", no_argument, NULL, 'a' },
+	{ "json", no_argument, NULL, 'j' },
+	{ "help", no_argument, NULL, 'h' },
+	{ NULL, 0, NULL, 0 },
+};
+
+static int __attribute__((format(printf, 2, 3)))
+misuse(const struct command *command, const char *format, ...)
+{
+	va_list args;
+
+	fputs("ublk-qcow2: ", stderr);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fprintf(stderr, "; see 'ublk-qcow2%s%s --help'\n", command ? " " : "",
+		command ? command->name : "");
+	return EXIT_USAGE;
+}
+
+static void print_help(void)
+{
+	size_t i;
+
+	puts("Serves qcow2 images as block devices that outlive their "
+	     "server.\n");
+	for (i = 0; i < NR_COMMANDS; i++)
+		printf("  ublk-qcow2 %.*s\n",
+		       (int)(strstr(commands[i].help, "\n\n") -
+			     commands[i].help),
+		       commands[i].help);
+	puts("\nDEV is an id, a name, /dev/ublkbN or the link "
+	     "/dev/ublk-qcow2/NAME.\n"
+	     "'ublk-qcow2 COMMAND --help' tells more.");
+}
+
+static bool get_number(const char *text, long *number)
+{
+	char *end;
+
+	errno = 0;
+	*number = strtol(text, &end, 10);
+	return end != text && !*end && !errno;
+}
+
+static bool get_cache(const char *text, bool *writeback)
+{
+	*writeback = !strcmp(text, "writeback");
+	return *writeback || !strcmp(text, "none");
+}
+
+/* Takes one option; false: its value is none. */
+static bool take_option(struct options *options, int letter)
+{
+	switch (letter) {
+	case 'n':
+		return get_number(optarg, &options->id) && options->id >= 0;
+	case 'q':
+		return get_number(optarg, &options->queues);
+	case 'd':
+		return get_number(optarg, &options->depth);
+	case 'c':
+		return get_cache(optarg, &options->writeback);
+	case 'N':
+		options->name = optarg;
+		return true;
+	case 'r':
+		options->read_only = true;
+		return true;
+	case 'F':
+		options->foreground = true;
+		return true;
+	case 'f':
+		options->force = true;
+		return true;
+	case 'a':
+		options->all = true;
+		return true;
+	default:
+		options->json = true;
+		return true;
+	}
+}
+
+static const char *option_name(int letter)
+{
+	switch (letter) {
+	case 'n':
+		return "-n";
+	case 'q':
+		return "-q";
+	case 'd':
+		return "-d";
+	default:
+		return "--cache";
+	}
+}
+
+static int take_argument(const struct command *command, struct options *options,
+			 int argc, char **argv)
+{
+	if (optind < argc)
+		options->subject = argv[optind++];
+	if (optind < argc)
+		return misuse(command, "'%s' is one argument too many",
+			      argv[optind]);
+	if (options->all && options->subject)
+		return misuse(command, "a device and --all exclude each other");
+	if (!options->subject && !options->all &&
+	    command->argument != ARGUMENT_OPTIONAL)
+		return misuse(command, "an argument is missing");
+	return 0;
+}
+
+static int run_command(const struct command *command, int argc, char **argv)
+{
+	struct options options = {
+		.id = -1,
+		.queues = DEFAULT_QUEUES,
+		.depth = DEFAULT_DEPTH,
+	};
+	int letter, ret;
+
+	opterr = 0;
+	while ((letter = getopt_long(argc, argv, ":n:q:d:h", long_options,
+				     NULL)) != -1) {
+		if (letter == 'h') {
+			printf("ublk-qcow2 %s", command->help);
+			return EXIT_SUCCESS;
+		}
+		if (letter == ':')
+			return misuse(command, "%s needs a value",
+				      argv[optind - 1]);
+		if (letter == '?' || !strchr(command->letters, letter))
+			return misuse(command, "%s is no option of '%s'",
+				      argv[optind - 1], command->name);
+		if (!take_option(&options, letter))
+			return misuse(command, "'%s' is no value for %s",
+				      optarg, option_name(letter));
+	}
+	ret = take_argument(command, &options, argc, argv);
+	return ret ? ret : command->run(&options);
+}
+
+int options_run(int argc, char **argv)
+{
+	size_t i;
+
+	if (argc < 2)
+		return misuse(NULL, "a command is missing");
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
+		print_help();
+		return EXIT_SUCCESS;
+	}
+	if (!strcmp(argv[1], "--version")) {
+		puts(PACKAGE_STRING);
+		return EXIT_SUCCESS;
+	}
+	for (i = 0; i < NR_COMMANDS; i++)
+		if (!strcmp(argv[1], commands[i].name))
+			return run_command(&commands[i], argc - 1, argv + 1);
+	return misuse(NULL, "'%s' is no command", argv[1]);
+}

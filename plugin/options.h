@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The command line.
+ */
+#ifndef OPTIONS_H
+#define OPTIONS_H
+
+#include <stdbool.h>
+
+#define EXIT_USAGE	2
+
+struct options {
+	const char *subject;	/* IMAGE or DEV; NULL: all disks */
+	long id;		/* -1: the lowest that is free */
+	const char *name;	/* NULL: after the image */
+	long queues;
+	long depth;
+	bool read_only;
+	bool writeback;
+	bool foreground;
+	bool force;
+	bool all;
+	bool json;
+};
+
+/* One file per command.  They return the exit status. */
+int command_add(const struct options *options);
+int command_del(const struct options *options);
+int command_recover(const struct options *options);
+int command_list(const struct options *options);
+int command_info(const struct options *options);
+
+/* Does what the command line asks for; returns the exit status. */
+int options_run(int argc, char **argv);
+
+#endif /* OPTIONS_H */
