@@ -4,7 +4,7 @@
 # What the programs that run on the developer's machine share (check, demo,
 # vm): progress on the terminal, and Debian packages that are missing.
 
-if [[ -t 2 ]]; then
+if [[ (-t 1 && -t 2) || -n ${TESTS_COLOR:-} ]]; then
 	BOLD=$'\e[1m' DIM=$'\e[2m' RED=$'\e[31m' GREEN=$'\e[32m' PLAIN=$'\e[0m'
 else
 	BOLD='' DIM='' RED='' GREEN='' PLAIN=''
@@ -72,4 +72,41 @@ install_packages()
 	# The lists may be missing or old.
 	apt-get -o Acquire::Retries=3 update
 	apt-get "${options[@]}" install "$@"
+}
+
+# --- the sources --------------------------------------------------------------
+
+# Whatever was configured or built in the tree itself is to stay as it is and
+# out of the way: so we build from a copy of the sources.
+copy_sources()
+{
+	local from=$1 to=$2
+
+	mkdir -p "$to"
+	source_files "$from" | sort -z >"$to.new"
+	if ! cmp -s "$to.new" "$to.files"; then
+		rm -rf "$to"
+		mkdir -p "$to"
+	fi
+	tar -C "$from" --null --no-recursion -T "$to.new" -cf - |
+		tar -C "$to" -xf -
+	mv "$to.new" "$to.files"
+	[[ -x $to/configure ]] && return
+	(cd "$to" && autoreconf -fi) >"$to.log" 2>&1 </dev/null ||
+		{ cat "$to.log" >&2; die "autoreconf failed"; }
+}
+
+# What git knows or would add; without git, everything but what is built.
+source_files()
+{
+	local file
+
+	if git -C "$1" rev-parse --git-dir >/dev/null 2>&1; then
+		git -C "$1" ls-files -z --cached --others --exclude-standard
+	else
+		(cd "$1" && find . -path ./build -prune -o -type f -print0)
+	fi | while IFS= read -r -d '' file; do
+		# Deleted files are still in git's index.
+		[[ ! -e $1/$file ]] || printf '%s\0' "$file"
+	done
 }
