@@ -279,13 +279,10 @@ void begin_abandon(struct supervisor *sv)
 	spawn_kill(sv);
 }
 
-static int begin_adopt(struct supervisor *sv)
+static void resume(struct supervisor *sv)
 {
 	enum device_presence presence;
-	int ret = lock_image(sv, false);
 
-	if (ret)
-		return ret;
 	sv->unbroken = true;
 	sv->tally.live_since = clock_ms();
 	if (teardown_look(&sv->disk, &presence) || presence != DEVICE_WAITING) {
@@ -293,21 +290,42 @@ static int begin_adopt(struct supervisor *sv)
 		watch_settle(sv, false,
 			     "server %d has a new supervisor, process %d",
 			     (int)sv->disk.server.pid, (int)getpid());
-		return 0;
+		return;
 	}
 	/* Its supervisor died in the middle of a recovery. */
 	supervisor_enter(sv, PHASE_RECOVERING);
 	sv->died_at = clock_ms();
 	sv->deadline = sv->died_at + 1;
-	return 0;
+}
+
+/* Adopts the server if it lives: -ESRCH if not. */
+static int begin_adopt(struct supervisor *sv)
+{
+	int ret = spawn_adopt(sv);
+
+	if (ret)
+		return ret;
+	ret = lock_image(sv, false);
+	if (ret)
+		return ret;
+	/* Alive now: its locks were there until ours were.  Dead: somebody
+	   may have come in between, so ours must be tested (P4). */
+	if (!process_wait(sv->server, 0)) {
+		resume(sv);
+		return 0;
+	}
+	qcow_unlock(sv->image_lock);
+	close(sv->server);
+	sv->server = -1;
+	return -ESRCH;
 }
 
 static int begin_again(struct supervisor *sv)
 {
-	int ret = spawn_adopt(sv);
+	int ret = begin_adopt(sv);
 
-	if (!ret)
-		return begin_adopt(sv);
+	if (ret != -ESRCH)
+		return ret;
 	ret = lock_image(sv, true);
 	if (ret)
 		return ret;
