@@ -82,6 +82,14 @@ static const char *encryption(const struct qcow_info *info)
 				      : "unknown";
 }
 
+/* A text from the image: it must not command the terminal (P6). */
+static void print_text(const char *text)
+{
+	for (; *text; text++)
+		putchar((unsigned char)*text < ' ' || *text == 0x7f ? '?'
+								    : *text);
+}
+
 static void print_info(const char *image, const struct qcow_info *info)
 {
 	printf("image: %s\n", image);
@@ -97,10 +105,14 @@ static void print_info(const char *image, const struct qcow_info *info)
 	print_features("autoclear features", autoclear, info->autoclear);
 	printf("encryption: %s\n", encryption(info));
 	printf("snapshots: %u\n", info->snapshots);
-	if (info->has_backing)
-		printf("backing file: %s (format %s)\n", info->backing,
-		       info->backing_format[0] ? info->backing_format
-					       : "not named");
+	if (!info->has_backing)
+		return;
+	fputs("backing file: ", stdout);
+	print_text(info->backing);
+	fputs(" (format ", stdout);
+	print_text(info->backing_format[0] ? info->backing_format
+					   : "not named");
+	puts(")");
 }
 
 static void put_info(const char *image, const struct qcow_info *info)

@@ -6,10 +6,12 @@
  * supervisor in the foreground.  A supervisor in the background speaks to
  * syslog if anybody listens at /dev/log, which is asked anew for each line: a
  * log daemon may come later than we, or go.  Where there is none, a file in
- * our run directory takes the lines.  That is memory (tmpfs), so the file is
- * bounded: a full one becomes log.old and a new one begins.
+ * /run takes the lines.  That is memory (tmpfs), so the file is bounded: a
+ * full one is put aside as .old and a new one begins.
  *
- * A line of a supervisor names its device and image, whoever reads it.
+ * A line of a supervisor names its device and image, whoever reads it.  Names
+ * and texts come from outside, some from images (P6): a line stays one line,
+ * and no control character of theirs reaches a terminal.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -22,10 +24,9 @@
 #include <unistd.h>
 
 #include "plugin/log.h"
-#include "plugin/state.h"
 
-#define LOG_PATH     STATE_DIR "/log"
-#define LOG_PATH_OLD STATE_DIR "/log.old"
+#define LOG_PATH     "/run/ublk-qcow2.log"
+#define LOG_PATH_OLD LOG_PATH ".old"
 #define LOG_FILE_MAX (256 * 1024)
 #define LOG_LINE_MAX 2048
 
@@ -71,6 +72,13 @@ static void to_file(const char *line)
 	close(fd);
 }
 
+static void tame(char *line)
+{
+	for (; *line; line++)
+		if ((unsigned char)*line < ' ' || *line == 0x7f)
+			*line = '?';
+}
+
 void log_line(int priority, const char *format, ...)
 {
 	char line[LOG_LINE_MAX];
@@ -81,6 +89,7 @@ void log_line(int priority, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(line + length, sizeof(line) - length, format, args);
 	va_end(args);
+	tame(line);
 
 	if (!to_system)
 		fprintf(stderr, "ublk-qcow2: %s\n", line);
@@ -103,6 +112,7 @@ int complain(const char *format, ...)
 	va_start(args, format);
 	vsnprintf(line, sizeof(line), format, args);
 	va_end(args);
+	tame(line);
 	fprintf(stderr, "ublk-qcow2: %s\n", line);
 	return EXIT_FAILURE;
 }
