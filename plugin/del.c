@@ -16,7 +16,8 @@
 #include "plugin/options.h"
 #include "plugin/teardown.h"
 
-#define PATIENCE 35000 /* ms; the supervisor's own is shorter */
+#define PATIENCE     35000 /* ms; the supervisor's own is shorter */
+#define END_PATIENCE 2000  /* ms */
 
 static void kill_supervisor(const struct disk *disk)
 {
@@ -42,11 +43,28 @@ static int remove_alone(struct disk *disk, bool force)
 	return EXIT_SUCCESS;
 }
 
-static int remove_disk(struct disk *disk, bool force)
+/* The supervisor answers as its last deed; when it has ended nothing is left
+   of the disk. */
+static int ask_supervisor(const struct disk *disk, bool force,
+			  struct outcome *outcome)
 {
 	const struct appeal appeal = { .type = APPEAL_STOP, .force = force };
+	int pidfd;
+	int ret = process_open(&disk->supervisor, &pidfd);
+
+	if (ret)
+		return ret;
+	ret = command_appeal(disk, &appeal, PATIENCE, outcome);
+	if (!ret && !disk_exists(disk->id))
+		process_wait(pidfd, END_PATIENCE);
+	close(pidfd);
+	return ret;
+}
+
+static int remove_disk(struct disk *disk, bool force)
+{
 	struct outcome outcome;
-	int ret = command_appeal(disk, &appeal, PATIENCE, &outcome);
+	int ret = ask_supervisor(disk, force, &outcome);
 
 	if (ret == -ESRCH || (ret && force))
 		return remove_alone(disk, force);

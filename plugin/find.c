@@ -143,8 +143,7 @@ int disk_free_id(int first, int *id)
 	int n;
 
 	for (n = first; n <= DISK_ID_MAX; n++) {
-		snprintf(path, sizeof(path), STATE_DIR "/%d.disk", n);
-		if (!access(path, F_OK))
+		if (disk_exists(n))
 			continue;
 		snprintf(path, sizeof(path), "/sys/class/ublk-char/ublkc%d", n);
 		if (!access(path, F_OK))

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "plugin/log.h"
@@ -56,5 +57,9 @@ int supervisor_launch(const struct task *task, int milliseconds,
 	if (!ret)
 		ret = rpc_wait(ends[0], milliseconds, outcome);
 	close(ends[0]);
+	/* One that failed is about to end; nothing of it shall be left when
+	   its user hears of it. */
+	if (!ret && outcome->failed)
+		waitpid(*pid, NULL, 0);
 	return ret;
 }

@@ -260,6 +260,14 @@ int disk_load(int id, struct disk *disk)
 	return 0;
 }
 
+bool disk_exists(int id)
+{
+	char path[64];
+
+	record_path(id, path);
+	return !access(path, F_OK);
+}
+
 void disk_forget(int id)
 {
 	char path[108];

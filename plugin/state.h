@@ -59,6 +59,8 @@ int disk_save(const struct disk *disk);
 /* Reads a record; -ENOENT: there is none, or it is of an earlier boot. */
 int disk_load(int id, struct disk *disk);
 
+bool disk_exists(int id);
+
 /* Removes the record and the socket beside it. */
 void disk_forget(int id);
 
