@@ -100,6 +100,14 @@ void finish_hasten(struct supervisor *sv)
 
 void finish_lose_patience(struct supervisor *sv)
 {
+	if (sv->server < 0) {
+		watch_settle(sv, true,
+			     "the ublk driver has not stopped the device "
+			     "within %d seconds; see the kernel's log",
+			     (sv->stop_forced ? FORCED_PATIENCE : PATIENCE) /
+				     1000);
+		return;
+	}
 	if (sv->stop_forced) {
 		log_line(LOG_WARNING,
 			 "its server (process %d) does not end; killing it",

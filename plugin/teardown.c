@@ -250,8 +250,8 @@ int teardown_all(const struct disk *disk, bool force, char text[JOB_TEXT_MAX])
 			 strerror(-ret));
 		return ret;
 	}
-	/* No server, no journal of ours to close. */
-	if (disk->server.pid)
+	/* A disk that never got to have a server has no journal. */
+	if (disk->state != DISK_ADDING || disk->server.pid)
 		ret = teardown_close_image(disk, false, false, text);
 	disk_forget(disk->id);
 	return ret;
