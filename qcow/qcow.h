@@ -174,7 +174,10 @@ struct qcow_extent {
 	uint32_t zero_after;	/*  the end, that must be written as zero */
 	/* private to the engine */
 	bool fresh;		/* becomes part of the disk by qcow_finish() */
-	bool reserved;		/* its host clusters are reserved (R1) */
+	struct qcow_reservation {
+		struct qcow_reservation *prev, *next;
+		uint64_t first, count;		/* host clusters */
+	} reservation;		/* of fresh clusters (R1); count 0: none */
 };
 
 /*
@@ -191,11 +194,11 @@ struct qcow_io {
 		struct qcow_range *prev, *next;
 		uint64_t first, last;		/* guest clusters */
 		bool exclusive;
-		bool waiting;
 	} range;
 	uint64_t offset;
 	uint32_t length;
-	uint32_t room;		/* reserved in the journal, words (R16) */
+	uint32_t room_words;	/* reserved in the journal (R16), and */
+	uint32_t room_assignments; /* in the dirty set */
 };
 
 /*

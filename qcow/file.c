@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The seam under the engine: a file, read and written in full or not at all.
+ *
+ * One open file description does everything: data and metadata go through
+ * one I/O mode, or a buffered page of metadata could overwrite what was
+ * written directly beside it (R15), and the fence lock that lives on the
+ * description covers every request (R14).
+ *
+ * With O_DIRECT the file system may want I/O aligned to more than a sector;
+ * how much is found out by trying.  If that is more than a cluster, tables
+ * could not be written without touching their neighbours: then the page
+ * cache is used after all.
+ *
+ * A file that ends early reads as zero past its end, as the format says.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "internal.h"
+
+#define BUFFER_ALIGNMENT	4096
+#define ZERO_CHUNK		(64u << 10)
+
+static int full_read(int fd, void *buffer, uint64_t offset, size_t length)
+{
+	size_t done = 0;
+
+	while (done < length) {
+		ssize_t n = pread(fd, (char *)buffer + done, length - done,
+				  offset + done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		done += n;
+	}
+	memset((char *)buffer + done, 0, length - done);
+	return 0;
+}
+
+static int full_write(int fd, const void *buffer, uint64_t offset,
+		      size_t length)
+{
+	while (length) {
+		ssize_t n = pwrite(fd, buffer, length, offset);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			return -EIO;
+		buffer = (const char *)buffer + n;
+		offset += n;
+		length -= n;
+	}
+	return 0;
+}
+
+void *file_buffer(size_t length)
+{
+	void *buffer = NULL;
+
+	if (posix_memalign(&buffer, BUFFER_ALIGNMENT,
+			   round_up(length, BUFFER_ALIGNMENT)))
+		return NULL;
+	return buffer;
+}
+
+/* The smallest unit that a direct read of this file accepts; 0: none. */
+static uint32_t probe_alignment(int fd)
+{
+	char *buffer = file_buffer(BUFFER_ALIGNMENT);
+	uint32_t found = 0;
+
+	if (!buffer)
+		return 0;
+	for (uint32_t unit = QCOW_SECTOR; unit <= BUFFER_ALIGNMENT; unit *= 2) {
+		/* memory aligned to the unit and no better */
+		void *at = unit < BUFFER_ALIGNMENT ? buffer + unit : buffer;
+
+		if (pread(fd, at, unit, unit) >= 0) {
+			found = unit;
+			break;
+		}
+	}
+	free(buffer);
+	return found;
+}
+
+/* Its cluster size, if this looks like qcow2; or a page. */
+static uint64_t peek_cluster_size(int fd)
+{
+	uint8_t *header = file_buffer(BUFFER_ALIGNMENT);
+	uint64_t size = BUFFER_ALIGNMENT;
+
+	if (header && !full_read(fd, header, 0, BUFFER_ALIGNMENT)) {
+		uint32_t bits = load_be32(header + HEADER_CLUSTER_BITS);
+
+		if (bits >= MIN_CLUSTER_BITS && bits <= MAX_CLUSTER_BITS)
+			size = 1ull << bits;
+	}
+	free(header);
+	return size;
+}
+
+/* 0 if the descriptor is fit for direct I/O, filling in the alignment. */
+static int check_direct(struct file *file)
+{
+	file->alignment = probe_alignment(file->fd);
+	if (!file->alignment)
+		return -EINVAL;
+	if (file->alignment > peek_cluster_size(file->fd))
+		return -EINVAL;
+	return 0;
+}
+
+static int open_direct(struct file *file, const char *path, int flags)
+{
+	int ret;
+
+	file->fd = open(path, flags | O_DIRECT);
+	if (file->fd < 0)
+		return -errno;
+	ret = check_direct(file);
+	if (ret)
+		file_close(file);
+	return ret;
+}
+
+static int open_buffered(struct file *file, const char *path, int flags)
+{
+	file->direct = false;
+	file->alignment = QCOW_SECTOR;
+	file->fd = open(path, flags);
+	return file->fd < 0 ? -errno : 0;
+}
+
+static void tell_buffered(const struct qcow_options *options)
+{
+	if (options->notice)
+		options->notice(options->opaque,
+				"the file system has no direct I/O for an image with such clusters; the page cache is used instead");
+}
+
+static int open_either(struct file *file, const char *path,
+		       const struct qcow_options *options)
+{
+	int flags = (options->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC |
+		    O_NOCTTY | O_NONBLOCK;
+	int ret;
+
+	file->direct = options->cache == QCOW_CACHE_NONE;
+	if (!file->direct)
+		return open_buffered(file, path, flags);
+	ret = open_direct(file, path, flags);
+	if (ret != -EINVAL)
+		return ret;
+	ret = open_buffered(file, path, flags);
+	if (!ret)
+		tell_buffered(options);
+	return ret;
+}
+
+static int check_type(struct file *file, struct qcow_error *error)
+{
+	struct stat st;
+
+	if (fstat(file->fd, &st) < 0)
+		return fail(error, -errno, "%s", strerror(errno));
+	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+		return fail(error, -EINVAL,
+			    "neither a regular file nor a block device");
+	file->block_device = S_ISBLK(st.st_mode);
+	file->device = file->block_device ? st.st_rdev : st.st_dev;
+	file->inode = file->block_device ? 0 : st.st_ino;
+	return 0;
+}
+
+int file_open(struct file *file, const char *path,
+	      const struct qcow_options *options, struct qcow_error *error)
+{
+	int ret;
+
+	*file = (struct file){ .fd = -1, .test = options->test };
+	ret = open_either(file, path, options);
+	if (ret)
+		return fail(error, ret, "%s", strerror(-ret));
+	ret = check_type(file, error);
+	if (ret)
+		file_close(file);
+	return ret;
+}
+
+void file_close(struct file *file)
+{
+	if (file->fd >= 0)
+		close(file->fd);
+	file->fd = -1;
+}
+
+static const struct qcow_file_ops *test_ops(const struct file *file)
+{
+	return file->test ? file->test->ops : NULL;
+}
+
+int file_read(struct file *file, void *buffer, uint64_t offset, size_t length)
+{
+	if (test_ops(file))
+		return test_ops(file)->read(file->test->disk, buffer, offset,
+					    length);
+	return full_read(file->fd, buffer, offset, length);
+}
+
+int file_write(struct file *file, const void *buffer, uint64_t offset,
+	       size_t length)
+{
+	if (test_ops(file))
+		return test_ops(file)->write(file->test->disk, buffer, offset,
+					     length);
+	return full_write(file->fd, buffer, offset, length);
+}
+
+int file_write_zeroes(struct file *file, uint64_t offset, uint64_t length)
+{
+	static const char zeroes[ZERO_CHUNK]
+		__attribute__((aligned(BUFFER_ALIGNMENT)));
+
+	while (length) {
+		size_t n = min_u64(length, ZERO_CHUNK);
+		int ret = file_write(file, zeroes, offset, n);
+
+		if (ret)
+			return ret;
+		offset += n;
+		length -= n;
+	}
+	return 0;
+}
+
+int file_sync(struct file *file)
+{
+	if (test_ops(file))
+		return test_ops(file)->sync(file->test->disk);
+	return fdatasync(file->fd) < 0 ? -errno : 0;
+}
+
+int file_punch(struct file *file, uint64_t offset, uint64_t length)
+{
+	if (test_ops(file))
+		return test_ops(file)->punch(file->test->disk, offset, length);
+	if (fallocate(file->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+		      offset, length) < 0)
+		return -errno;
+	return 0;
+}
+
+int file_size(struct file *file, uint64_t *size)
+{
+	off_t end;
+
+	if (test_ops(file)) {
+		*size = test_ops(file)->size(file->test->disk);
+		return 0;
+	}
+	end = lseek(file->fd, 0, SEEK_END);
+	if (end < 0)
+		return -errno;
+	*size = end;
+	return 0;
+}
