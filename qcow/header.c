@@ -1,0 +1,535 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The header: read and judged at open, and the few fields of it that are
+ * ever written.
+ *
+ * Nothing is rewritten that we do not mean to change: a change is made in
+ * the bytes as they stood in the file, so unknown fields, extensions and
+ * compatible bits stay (header_area keeps those bytes).
+ *
+ * A life is the time from the first write after an open to the clean close.
+ * An image in a life carries a mark (R12): a private autoclear bit, which
+ * QEMU clears when it writes to the image, and an extension with the nonce
+ * of the life and the boot it began in.  The extension goes behind all
+ * others, over the old end mark: should a power loss tear it apart, what
+ * remains still parses.  On a clean close the bytes from before return.
+ *
+ *	| header | extensions ... | life: 8 + 24 bytes | end |   | backing name
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "internal.h"
+
+#define LIFE_SIZE	24u		/* nonce, boot id */
+#define EXTENSION_HEAD	8u
+
+static uint32_t cluster_bytes(const struct header *header)
+{
+	return 1u << header->cluster_bits;
+}
+
+static void parse_fields(struct header *h, const uint8_t *p)
+{
+	*h = (struct header){
+		.version = load_be32(p + HEADER_VERSION),
+		.backing_offset = load_be64(p + HEADER_BACKING_OFFSET),
+		.backing_size = load_be32(p + HEADER_BACKING_SIZE),
+		.cluster_bits = load_be32(p + HEADER_CLUSTER_BITS),
+		.size = load_be64(p + HEADER_SIZE),
+		.crypt_method = load_be32(p + HEADER_CRYPT_METHOD),
+		.l1_size = load_be32(p + HEADER_L1_SIZE),
+		.l1_offset = load_be64(p + HEADER_L1_OFFSET),
+		.refcount_table_offset =
+			load_be64(p + HEADER_REFCOUNT_TABLE_OFFSET),
+		.refcount_table_clusters =
+			load_be32(p + HEADER_REFCOUNT_TABLE_CLUSTERS),
+		.nb_snapshots = load_be32(p + HEADER_NB_SNAPSHOTS),
+		.snapshots_offset = load_be64(p + HEADER_SNAPSHOTS_OFFSET),
+		.refcount_order = 4,
+		.length = HEADER_V2_LENGTH,
+	};
+	if (h->version < 3)
+		return;
+	h->incompatible = load_be64(p + HEADER_INCOMPATIBLE);
+	h->compatible = load_be64(p + HEADER_COMPATIBLE);
+	h->autoclear = load_be64(p + HEADER_AUTOCLEAR);
+	h->refcount_order = load_be32(p + HEADER_REFCOUNT_ORDER);
+	h->length = load_be32(p + HEADER_LENGTH);
+	if (h->length > HEADER_COMPRESSION_TYPE)
+		h->compression_type = p[HEADER_COMPRESSION_TYPE];
+}
+
+/* What must hold before any field may be used. */
+static int check_basics(const struct header *h, struct qcow_error *error)
+{
+	if (h->version != 2 && h->version != 3)
+		return fail(error, -ENOTSUP,
+			    "qcow version %u is not supported (2 and 3 are)",
+			    h->version);
+	if (h->cluster_bits < MIN_CLUSTER_BITS ||
+	    h->cluster_bits > MAX_CLUSTER_BITS)
+		return fail(error, -EINVAL,
+			    "header: cluster_bits is %u, must be %d to %d",
+			    h->cluster_bits, MIN_CLUSTER_BITS,
+			    MAX_CLUSTER_BITS);
+	if (h->version == 3 &&
+	    (h->length < HEADER_V3_LENGTH || !is_aligned(h->length, 8) ||
+	     h->length > cluster_bytes(h)))
+		return fail(error, -EINVAL,
+			    "header: header_length is %u, must be a multiple of 8 from %d to the cluster size",
+			    h->length, HEADER_V3_LENGTH);
+	if (h->refcount_order > MAX_REFCOUNT_ORDER)
+		return fail(error, -EINVAL,
+			    "header: refcount_order is %u, must be at most %d",
+			    h->refcount_order, MAX_REFCOUNT_ORDER);
+	return 0;
+}
+
+/* One of the two top tables: inside the file, aligned, not in cluster 0. */
+static int check_table(const struct header *h, const char *what,
+		       uint64_t offset, uint64_t length, uint64_t file_size,
+		       struct qcow_error *error)
+{
+	uint64_t file_end = round_up(file_size, cluster_bytes(h));
+
+	if (!is_aligned(offset, cluster_bytes(h)))
+		return fail(error, -EINVAL,
+			    "%s: offset %#llx is not cluster aligned", what,
+			    (unsigned long long)offset);
+	if (length && offset < cluster_bytes(h))
+		return fail(error, -EINVAL, "%s overlaps the header", what);
+	if (offset > file_end || length > file_end - offset)
+		return fail(error, -EINVAL,
+			    "%s: offset %#llx, length %llu lies outside the file; the image is truncated or corrupt",
+			    what, (unsigned long long)offset,
+			    (unsigned long long)length);
+	return 0;
+}
+
+static int check_l1(const struct header *h, uint64_t file_size,
+		    struct qcow_error *error)
+{
+	uint64_t l2_bits = h->cluster_bits - 3 + h->cluster_bits;
+	uint64_t needed;
+
+	if (h->incompatible & INCOMPATIBLE_EXTENDED_L2)
+		l2_bits--;
+	needed = (h->size >> l2_bits) + !is_aligned(h->size, 1ull << l2_bits);
+	if (h->l1_size > MAX_L1_BYTES / 8)
+		return fail(error, -EINVAL, "L1 table: %u entries are too many",
+			    h->l1_size);
+	if (h->l1_size < needed)
+		return fail(error, -EINVAL,
+			    "L1 table is too small: %u entries, the size needs %llu",
+			    h->l1_size, (unsigned long long)needed);
+	return check_table(h, "L1 table", h->l1_offset, h->l1_size * 8ull,
+			   file_size, error);
+}
+
+static int check_refcount_table(const struct header *h, uint64_t file_size,
+				struct qcow_error *error)
+{
+	uint64_t length = (uint64_t)h->refcount_table_clusters
+			  << h->cluster_bits;
+	int ret;
+
+	if (!h->refcount_table_clusters)
+		return fail(error, -EINVAL, "refcount table: has no clusters");
+	if (length > MAX_REFCOUNT_TABLE_BYTES)
+		return fail(error, -EINVAL,
+			    "refcount table: %u clusters are too many",
+			    h->refcount_table_clusters);
+	ret = check_table(h, "refcount table", h->refcount_table_offset,
+			  length, file_size, error);
+	if (ret)
+		return ret;
+	if (overlaps(h->l1_offset, round_up(h->l1_size * 8ull,
+					    cluster_bytes(h)),
+		     h->refcount_table_offset, length))
+		return fail(error, -EINVAL,
+			    "L1 table and refcount table overlap");
+	return 0;
+}
+
+static int check_fields(const struct header *h, uint64_t file_size,
+			struct qcow_error *error)
+{
+	int ret = check_l1(h, file_size, error);
+
+	if (ret)
+		return ret;
+	ret = check_refcount_table(h, file_size, error);
+	if (ret)
+		return ret;
+	if (!h->backing_offset)
+		return 0;
+	if (h->backing_size > MAX_BACKING_NAME ||
+	    h->backing_offset > cluster_bytes(h) ||
+	    h->backing_size > cluster_bytes(h) - h->backing_offset)
+		return fail(error, -EINVAL,
+			    "header: the backing file's name lies outside the first cluster");
+	return 0;
+}
+
+static void note_extension(struct header *h, uint32_t type, uint32_t at,
+			   uint32_t length, const uint8_t *data)
+{
+	if (type == EXTENSION_BITMAPS)
+		h->bitmaps = length;
+	if (type != EXTENSION_LIFE || length != LIFE_SIZE)
+		return;
+	h->life_offset = at;
+	h->nonce = load_be64(data);
+	memcpy(h->boot_id, data + 8, sizeof(h->boot_id));
+}
+
+/* Extensions end at an end mark, at the backing name or at the cluster. */
+static uint32_t extensions_limit(const struct header *h)
+{
+	return h->backing_offset ? h->backing_offset : cluster_bytes(h);
+}
+
+static int parse_extensions(struct header *h, const uint8_t *bytes,
+			    struct qcow_error *error)
+{
+	uint32_t limit = extensions_limit(h);
+	uint32_t at = h->length;
+
+	while (at + EXTENSION_HEAD <= limit) {
+		uint32_t type = load_be32(bytes + at);
+		uint32_t length = load_be32(bytes + at + 4);
+
+		if (type == EXTENSION_END)
+			break;
+		if (length > limit - at - EXTENSION_HEAD)
+			return fail(error, -EINVAL,
+				    "header extension %#x at %u is longer than the header",
+				    type, at);
+		note_extension(h, type, at, length,
+			       bytes + at + EXTENSION_HEAD);
+		at += EXTENSION_HEAD + round_up(length, 8);
+	}
+	h->extensions_end = at;
+	return 0;
+}
+
+/* Enough of the first cluster to carry every extension and our mark. */
+static int keep_area(struct file *file, const struct header *h,
+		     struct header_area *area, const uint8_t *cluster)
+{
+	uint64_t end = h->extensions_end + 2 * EXTENSION_HEAD + LIFE_SIZE;
+
+	area->length = round_up(min_u64(end, cluster_bytes(h)),
+				file->alignment);
+	area->bytes = file_buffer(area->length);
+	if (!area->bytes)
+		return -ENOMEM;
+	memcpy(area->bytes, cluster, area->length);
+	return 0;
+}
+
+static int parse_cluster(struct file *file, struct header *h,
+			 struct header_area *area, struct qcow_error *error)
+{
+	uint8_t *cluster = file_buffer(cluster_bytes(h));
+	int ret;
+
+	if (!cluster)
+		return fail(error, -ENOMEM, "out of memory");
+	ret = file_read(file, cluster, 0,
+			round_up(cluster_bytes(h), file->alignment));
+	if (ret)
+		fail(error, ret, "reading the header: %s", strerror(-ret));
+	else
+		ret = parse_extensions(h, cluster, error);
+	if (!ret)
+		ret = keep_area(file, h, area, cluster);
+	free(cluster);
+	return ret;
+}
+
+static int read_fields(struct file *file, struct header *h,
+		       struct qcow_error *error)
+{
+	uint8_t *bytes = file_buffer(4096);
+	int ret;
+
+	if (!bytes)
+		return fail(error, -ENOMEM, "out of memory");
+	ret = file_read(file, bytes, 0, 4096);
+	if (ret)
+		fail(error, ret, "reading the header: %s", strerror(-ret));
+	else if (load_be32(bytes + HEADER_MAGIC) != QCOW_MAGIC)
+		ret = fail(error, -EINVAL,
+			   "not a qcow2 image (no magic number at its beginning)");
+	else
+		parse_fields(h, bytes);
+	free(bytes);
+	return ret ? ret : check_basics(h, error);
+}
+
+int header_read(struct file *file, struct header *header,
+		struct header_area *area, struct qcow_error *error)
+{
+	uint64_t size;
+	int ret = file_size(file, &size);
+
+	*area = (struct header_area){ 0 };
+	if (ret)
+		return fail(error, ret, "finding its size: %s",
+			    strerror(-ret));
+	if (size < HEADER_V2_LENGTH)
+		return fail(error, -EINVAL,
+			    "not a qcow2 image: %llu bytes are too short for a header",
+			    (unsigned long long)size);
+	ret = read_fields(file, header, error);
+	if (ret)
+		return ret;
+	ret = check_fields(header, size, error);
+	if (ret)
+		return ret;
+	return parse_cluster(file, header, area, error);
+}
+
+bool header_next_extension(const struct header *header,
+			   const struct header_area *area, uint32_t *at,
+			   uint32_t *type, uint32_t *length,
+			   const uint8_t **data)
+{
+	if (*at + EXTENSION_HEAD > header->extensions_end)
+		return false;
+	*type = load_be32(area->bytes + *at);
+	*length = load_be32(area->bytes + *at + 4);
+	*data = area->bytes + *at + EXTENSION_HEAD;
+	*at += EXTENSION_HEAD + round_up(*length, 8);
+	return true;
+}
+
+static bool find_name(const uint8_t *table, uint32_t length, unsigned int bit,
+		      char name[FEATURE_NAME_SIZE])
+{
+	for (; length >= FEATURE_NAME_SIZE; length -= FEATURE_NAME_SIZE) {
+		if (table[0] == 0 && table[1] == bit) {
+			memcpy(name, table + 2, FEATURE_NAME_SIZE - 2);
+			name[FEATURE_NAME_SIZE - 2] = 0;
+			return true;
+		}
+		table += FEATURE_NAME_SIZE;
+	}
+	return false;
+}
+
+/* The name that the image itself gives to an incompatible bit. */
+static bool feature_name(const struct header *h, const struct header_area *area,
+			 unsigned int bit, char name[FEATURE_NAME_SIZE])
+{
+	uint32_t at = h->length, type, length;
+	const uint8_t *data;
+
+	while (header_next_extension(h, area, &at, &type, &length, &data))
+		if (type == EXTENSION_FEATURE_NAMES &&
+		    find_name(data, length, bit, name))
+			return true;
+	return false;
+}
+
+static void make_printable(char *text)
+{
+	for (; *text; text++)
+		if (*text < ' ' || *text > '~')
+			*text = '?';
+}
+
+static int refuse_unknown(const struct header *h,
+			  const struct header_area *area, uint64_t unknown,
+			  struct qcow_error *error)
+{
+	unsigned int bit = __builtin_ctzll(unknown);
+	char name[FEATURE_NAME_SIZE];
+
+	if (!feature_name(h, area, bit, name))
+		return fail(error, -ENOTSUP,
+			    "uses unknown incompatible features (mask %#llx)",
+			    (unsigned long long)unknown);
+	make_printable(name);
+	return fail(error, -ENOTSUP,
+		    "uses the unknown incompatible feature \"%s\" (bit %u)",
+		    name, bit);
+}
+
+static int refuse(struct qcow_error *error, const char *what)
+{
+	return fail(error, -ENOTSUP, "%s not supported", what);
+}
+
+static int check_incompatible(const struct header *h,
+			      const struct header_area *area, bool read_only,
+			      struct qcow_error *error)
+{
+	uint64_t known = INCOMPATIBLE_DIRTY | INCOMPATIBLE_CORRUPT |
+			 INCOMPATIBLE_DATA_FILE | INCOMPATIBLE_COMPRESSION |
+			 INCOMPATIBLE_EXTENDED_L2;
+
+	if (h->incompatible & ~known)
+		return refuse_unknown(h, area, h->incompatible & ~known,
+				      error);
+	if (h->incompatible & INCOMPATIBLE_CORRUPT && !read_only)
+		return fail(error, -EUCLEAN,
+			    "marked as corrupt; repair it with 'qemu-img check -r all', or use --read-only");
+	if (h->incompatible & INCOMPATIBLE_DIRTY && !read_only)
+		return fail(error, -EUCLEAN,
+			    "marked as dirty, its refcounts may be wrong; repair it with 'qemu-img check -r all', or use --read-only");
+	if (h->incompatible & INCOMPATIBLE_DATA_FILE)
+		return refuse(error, "external data files are");
+	if (h->incompatible & INCOMPATIBLE_EXTENDED_L2)
+		return refuse(error, "extended L2 entries (subclusters) are");
+	if (h->incompatible & INCOMPATIBLE_COMPRESSION)
+		return refuse(error, h->compression_type == 1 ?
+			      "zstd compression is" :
+			      "this compression type is");
+	return 0;
+}
+
+int header_check_support(const struct header *header,
+			 const struct header_area *area, bool read_only,
+			 struct qcow_error *error)
+{
+	int ret = check_incompatible(header, area, read_only, error);
+
+	if (ret)
+		return ret;
+	if (header->crypt_method)
+		return refuse(error, header->crypt_method == 1 ?
+			      "AES encryption is" :
+			      header->crypt_method == 2 ? "LUKS encryption is" :
+			      "this encryption method is");
+	if (header->backing_offset)
+		return refuse(error, "backing files are");
+	if (header->nb_snapshots && !read_only)
+		return refuse(error, "internal snapshots are");
+	if (header->autoclear & AUTOCLEAR_BITMAPS && header->bitmaps &&
+	    !read_only)
+		return refuse(error, "persistent bitmaps are");
+	if (header->size < QCOW_SECTOR)
+		return fail(error, -EINVAL, "its virtual size is zero");
+	return 0;
+}
+
+/* Our extension can stand at the end mark. */
+static bool room_for_extension(const struct header *header)
+{
+	return header->extensions_end + 2 * EXTENSION_HEAD + LIFE_SIZE <=
+	       extensions_limit(header);
+}
+
+bool header_has_room(const struct header *header)
+{
+	return header->version >= 3 &&
+	       (header->life_offset || room_for_extension(header));
+}
+
+/* Everything in the kept bytes, in one write, and on stable storage. */
+static int write_area(struct file *file, const uint8_t *bytes,
+		      const struct header_area *area)
+{
+	int ret = file_write(file, bytes, 0, area->length);
+
+	return ret ? ret : file_sync(file);
+}
+
+static void put_extension(uint8_t *at, uint64_t nonce,
+			  const uint8_t boot_id[16])
+{
+	store_be32(at, EXTENSION_LIFE);
+	store_be32(at + 4, LIFE_SIZE);
+	store_be64(at + EXTENSION_HEAD, nonce);
+	memcpy(at + EXTENSION_HEAD + 8, boot_id, 16);
+}
+
+static void put_refcount_table(uint8_t *bytes, const struct header *header)
+{
+	store_be64(bytes + HEADER_REFCOUNT_TABLE_OFFSET,
+		   header->refcount_table_offset);
+	store_be32(bytes + HEADER_REFCOUNT_TABLE_CLUSTERS,
+		   header->refcount_table_clusters);
+}
+
+/*
+ * Changes a copy, writes it, and keeps it if that went well.  A write that
+ * failed may have reached the file nevertheless: all that is ever written
+ * here is valid, and the next attempt writes all of it again.
+ */
+int header_write_life(struct file *file, struct header *header,
+		      struct header_area *area, uint64_t nonce,
+		      const uint8_t boot_id[16])
+{
+	uint32_t at = header->life_offset ? header->life_offset :
+					    header->extensions_end;
+	bool room = header_has_room(header);
+	uint8_t *bytes;
+	int ret;
+
+	if (header->version < 3)
+		return 0;
+	bytes = file_buffer(area->length);
+	if (!bytes)
+		return -ENOMEM;
+	memcpy(bytes, area->bytes, area->length);
+	/* Bits that we do not know are for writers who keep their promise;
+	   the first write breaks it, so they go before it. */
+	store_be64(bytes + HEADER_AUTOCLEAR, AUTOCLEAR_LIFE);
+	if (room)
+		put_extension(bytes + at, nonce, boot_id);
+	if (room && !header->life_offset)
+		memset(bytes + at + EXTENSION_HEAD + LIFE_SIZE, 0,
+		       EXTENSION_HEAD);
+	ret = write_area(file, bytes, area);
+	free(bytes);
+	return ret;
+}
+
+/* Takes an extension that an earlier life left out of the kept bytes. */
+static void remove_extension(struct header *header, struct header_area *area)
+{
+	const uint32_t size = EXTENSION_HEAD + LIFE_SIZE;
+	uint8_t *at = area->bytes + header->life_offset;
+	uint32_t behind = header->extensions_end - header->life_offset - size;
+
+	memmove(at, at + size, behind);
+	memset(at + behind, 0, size);
+	header->extensions_end -= size;
+	header->life_offset = 0;
+}
+
+int header_clear_life(struct file *file, struct header *header,
+		      struct header_area *area)
+{
+	if (header->version < 3)
+		return 0;
+	header->autoclear = 0;
+	store_be64(area->bytes + HEADER_AUTOCLEAR, 0);
+	if (header->life_offset)
+		remove_extension(header, area);
+	return write_area(file, area->bytes, area);
+}
+
+int header_write_refcount_table(struct file *file, const struct header *header,
+				struct header_area *area)
+{
+	uint8_t *bytes = file_buffer(area->length);
+	int ret;
+
+	if (!bytes)
+		return -ENOMEM;
+	/* The bytes in the file may carry our mark. */
+	ret = file_read(file, bytes, 0, area->length);
+	if (!ret) {
+		put_refcount_table(bytes, header);
+		ret = write_area(file, bytes, area);
+	}
+	if (!ret)
+		put_refcount_table(area->bytes, header);
+	free(bytes);
+	return ret;
+}
