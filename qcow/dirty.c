@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A dirty set: the assignments that the journal says and the file does not
+ * yet.  They stand in a dense list in order of arrival; a hash index with
+ * open addressing finds them.  Nothing is ever taken out one by one, and the
+ * set has a fixed size that the checkpoint keeps it below (R16).
+ *
+ * Sorting and clearing cost what the set holds, not what it could hold:
+ * a FLUSH after one small write is cheap.  Clearing goes backwards, since an
+ * entry was probed for past earlier ones only.
+ *
+ * Its memory is mapped at open and touched as it fills: an idle disk costs
+ * nothing, and no allocation happens on the I/O path.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include "internal.h"
+
+static void *map_zeroes(size_t length)
+{
+	void *p = mmap(NULL, length, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+static size_t list_bytes(const struct dirty_set *set)
+{
+	return set->max_used * sizeof(*set->list);
+}
+
+static size_t index_bytes(const struct dirty_set *set)
+{
+	return ((size_t)set->mask + 1) * sizeof(*set->index);
+}
+
+int dirty_create(struct dirty_set *set, uint32_t max_used)
+{
+	uint32_t slots = 64;
+
+	/* at most half full, so that a probe ends soon */
+	while (slots / 2 < max_used)
+		slots *= 2;
+	*set = (struct dirty_set){ .mask = slots - 1, .max_used = max_used };
+	set->list = map_zeroes(list_bytes(set));
+	set->index = map_zeroes(index_bytes(set));
+	if (set->list && set->index)
+		return 0;
+	dirty_destroy(set);
+	return -ENOMEM;
+}
+
+void dirty_destroy(struct dirty_set *set)
+{
+	if (set->list)
+		munmap(set->list, list_bytes(set));
+	if (set->index)
+		munmap(set->index, index_bytes(set));
+	set->list = NULL;
+	set->index = NULL;
+}
+
+/* The slot that names the key, or the empty one where it would be named. */
+static uint32_t *find(const struct dirty_set *set, uint64_t key)
+{
+	uint32_t at = (key * 0x9e3779b97f4a7c15ull) >> 32;
+
+	for (;; at++) {
+		uint32_t *slot = &set->index[at & set->mask];
+
+		if (!*slot || set->list[*slot - 1].key == key)
+			return slot;
+	}
+}
+
+bool dirty_get(const struct dirty_set *set, uint64_t key, uint64_t *value)
+{
+	uint32_t slot;
+
+	if (!set->used)
+		return false;
+	slot = *find(set, key);
+	if (!slot)
+		return false;
+	*value = set->list[slot - 1].value;
+	return true;
+}
+
+void dirty_put(struct dirty_set *set, uint64_t key, uint64_t value)
+{
+	uint32_t *slot = find(set, key);
+
+	if (!*slot) {
+		set->list[set->used].key = key;
+		*slot = ++set->used;
+	}
+	set->list[*slot - 1].value = value;
+}
+
+void dirty_clear(struct dirty_set *set)
+{
+	while (set->used) {
+		*find(set, set->list[set->used - 1].key) = 0;
+		set->used--;
+	}
+}
+
+static int compare(const void *a, const void *b)
+{
+	const struct assignment *x = a, *y = b;
+
+	return x->key < y->key ? -1 : x->key > y->key;
+}
+
+uint32_t dirty_sort(const struct dirty_set *set, struct assignment *sorted)
+{
+	memcpy(sorted, set->list, set->used * sizeof(*sorted));
+	qsort(sorted, set->used, sizeof(*sorted), compare);
+	return set->used;
+}
