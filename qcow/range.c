@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Guest ranges, the unit of exclusion.  I/O under a mapping enters the
+ * clusters it touches shared; whatever changes a mapping enters exclusively.
+ * A range is held from the mapping to the end of the I/O, so when somebody
+ * has entered exclusively, all I/O under the old mapping has ended (R9).
+ *
+ * All ranges stand in one list in order of arrival, those that wait among
+ * them.  A range may be entered if no earlier one conflicts with it: so a
+ * waiter is overtaken by nobody, and a stream of shared I/O cannot starve
+ * it.  The list is as long as the number of requests in flight.
+ */
+#include "internal.h"
+
+static bool conflict(const struct qcow_range *a, uint64_t first, uint64_t last,
+		     bool exclusive)
+{
+	return (a->exclusive || exclusive) && a->first <= last &&
+	       first <= a->last;
+}
+
+static bool conflicts_before(const struct qcow_image *image,
+			     const struct qcow_range *end, uint64_t first,
+			     uint64_t last, bool exclusive)
+{
+	const struct qcow_range *r;
+
+	for (r = image->ranges.next; r != end; r = r->next)
+		if (conflict(r, first, last, exclusive))
+			return true;
+	return false;
+}
+
+bool range_conflicts(struct qcow_image *image, uint64_t first, uint64_t last,
+		     bool exclusive)
+{
+	return conflicts_before(image, &image->ranges, first, last, exclusive);
+}
+
+void range_enter(struct qcow_image *image, struct qcow_range *range,
+		 uint64_t first, uint64_t last, bool exclusive)
+{
+	struct qcow_range *head = &image->ranges;
+
+	*range = (struct qcow_range){
+		.prev = head->prev,
+		.next = head,
+		.first = first,
+		.last = last,
+		.exclusive = exclusive,
+	};
+	head->prev->next = range;
+	head->prev = range;
+}
+
+void range_enter_wait(struct qcow_image *image, struct qcow_range *range,
+		      uint64_t first, uint64_t last, bool exclusive)
+{
+	range_enter(image, range, first, last, exclusive);
+	while (conflicts_before(image, range, first, last, exclusive))
+		image_wait(image);
+}
+
+void range_leave(struct qcow_image *image, struct qcow_range *range)
+{
+	range->prev->next = range->next;
+	range->next->prev = range->prev;
+	image_wake(image);
+}

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Refcounts: what a host cluster's count is now, and which clusters are free
+ * to be taken.
+ *
+ * A cluster is free if the file counts zero references to it, no dirty set
+ * names it and no write in flight has reserved it.  The second condition is
+ * R9: a cluster that was freed stands in a dirty set, with a count of zero,
+ * until the checkpoint that made its unlinking durable is complete; before
+ * that nobody may have it.  After a replay it stands there again.
+ *
+ * The search begins at the cursor, below which nothing is free, and goes
+ * upwards: a fresh image is filled from its beginning, and freed clusters
+ * (the checkpoint lowers the cursor to them) are used again first.
+ */
+#include <errno.h>
+#include "internal.h"
+
+/* How many clusters one call looks at: it may be on a queue's thread. */
+#define SCAN_LIMIT	4096u
+
+uint64_t refcount_max(const struct qcow_image *image)
+{
+	unsigned int bits = 1u << image->refcount_order;
+
+	return bits == 64 ? UINT64_MAX : (1ull << bits) - 1;
+}
+
+uint64_t refcount_in_slice(const struct qcow_image *image, const void *data,
+			   uint64_t index)
+{
+	unsigned int order = image->refcount_order;
+
+	switch (order) {
+	case 6:
+		return ((const uint64_t *)data)[index];
+	case 5:
+		return ((const uint32_t *)data)[index];
+	case 4:
+		return ((const uint16_t *)data)[index];
+	}
+	/* Several in a byte, the first in its lowest bits. */
+	return ((const uint8_t *)data)[index >> (3 - order)] >>
+		       ((index << order) & 7) & refcount_max(image);
+}
+
+void refcount_put_in_slice(const struct qcow_image *image, void *data,
+			   uint64_t index, uint64_t count)
+{
+	unsigned int order = image->refcount_order;
+	unsigned int shift = (index << order) & 7;
+	uint8_t *byte;
+
+	switch (order) {
+	case 6:
+		((uint64_t *)data)[index] = count;
+		return;
+	case 5:
+		((uint32_t *)data)[index] = count;
+		return;
+	case 4:
+		((uint16_t *)data)[index] = count;
+		return;
+	}
+	byte = (uint8_t *)data + (index >> (3 - order));
+	*byte = (*byte & ~(refcount_max(image) << shift)) | count << shift;
+}
+
+int refcount_locate(const struct qcow_image *image, uint64_t cluster,
+		    uint64_t *offset, uint64_t *index)
+{
+	uint64_t table_index = cluster >> image->block_bits;
+	uint64_t in_block = cluster & ((1ull << image->block_bits) - 1);
+	uint64_t byte = in_block << image->refcount_order >> 3;
+	uint64_t start = round_down(byte, image->cache.slice_size);
+
+	if (table_index >= image->refcount_table_size ||
+	    !image->refcount_table[table_index])
+		return -ENOENT;
+	*offset = image->refcount_table[table_index] + start;
+	*index = in_block - (start << 3 >> image->refcount_order);
+	return 0;
+}
+
+/* What the dirty sets say, if they say anything. */
+static bool dirty_count(const struct qcow_image *image, uint64_t cluster,
+			uint64_t *count)
+{
+	uint64_t key = dirty_key(KEY_REFCOUNT, cluster);
+
+	return dirty_get(&image->active, key, count) ||
+	       (image->freezing && dirty_get(&image->frozen, key, count));
+}
+
+/* What the file says; 0 where it has no block. */
+static int file_count(struct qcow_image *image, uint64_t cluster,
+		      uint64_t *count, struct need *need)
+{
+	uint64_t offset, index;
+	struct slice *slice;
+
+	*count = 0;
+	if (refcount_locate(image, cluster, &offset, &index))
+		return 0;
+	slice = cache_find(&image->cache, SLICE_REFCOUNT, offset);
+	if (!slice) {
+		*need = (struct need){
+			.kind = NEED_SLICE,
+			.type = SLICE_REFCOUNT,
+			.index = offset,
+		};
+		return -EAGAIN;
+	}
+	*count = refcount_in_slice(image, slice->data, index);
+	return 0;
+}
+
+int refcount_get(struct qcow_image *image, uint64_t cluster, uint64_t *count,
+		 struct need *need)
+{
+	if (dirty_count(image, cluster, count))
+		return 0;
+	return file_count(image, cluster, count, need);
+}
+
+static bool is_reserved(const struct qcow_image *image, uint64_t cluster)
+{
+	const struct qcow_reservation *head = &image->reservations, *r;
+
+	/* Nothing beyond the mark was ever reserved. */
+	if (cluster >= image->high_water)
+		return false;
+	for (r = head->next; r != head; r = r->next)
+		if (cluster - r->first < r->count)
+			return true;
+	return false;
+}
+
+static int is_free(struct qcow_image *image, uint64_t cluster, bool *free,
+		   struct need *need)
+{
+	uint64_t count;
+	int ret;
+
+	*free = false;
+	if (dirty_count(image, cluster, &count))
+		return 0;	/* R9: even if the count is zero */
+	ret = file_count(image, cluster, &count, need);
+	if (ret)
+		return ret;
+	/* A count of zero for the header or a top table is a lie. */
+	*free = !count && !is_reserved(image, cluster) &&
+		!map_is_top_table(image, cluster << image->cluster_bits);
+	return 0;
+}
+
+/* May the cluster be taken at all: does a block describe it? */
+static int check_described(const struct qcow_image *image, uint64_t cluster,
+			   struct need *need)
+{
+	uint64_t offset, index;
+
+	if (cluster >= image->max_clusters)
+		return -ENOSPC;
+	/* R10: a block's range is used only when the block is in place; a
+	   moved table counts only when the header says so. */
+	if (!refcount_locate(image, cluster, &offset, &index) &&
+	    !image->table_moved)
+		return 0;
+	*need = (struct need){
+		.kind = NEED_BLOCK,
+		.index = cluster >> image->block_bits,
+	};
+	return -EAGAIN;
+}
+
+int refcount_find_free(struct qcow_image *image, uint64_t *cluster,
+		       struct need *need)
+{
+	for (unsigned int i = 0; i < SCAN_LIMIT; i++, image->cursor++) {
+		bool free;
+		int ret = check_described(image, image->cursor, need);
+
+		if (!ret)
+			ret = is_free(image, image->cursor, &free, need);
+		if (ret)
+			return ret;
+		if (free) {
+			*cluster = image->cursor;
+			return 0;
+		}
+	}
+	need->kind = NEED_RETRY;
+	return -EAGAIN;
+}
+
+void refcount_reserve(struct qcow_image *image, struct qcow_reservation *r,
+		      uint64_t cluster)
+{
+	struct qcow_reservation *head = &image->reservations;
+
+	image->cursor = cluster + 1;
+	image->high_water = max_u64(image->high_water, cluster + 1);
+	if (r->count++)
+		return;
+	r->first = cluster;
+	r->prev = head->prev;
+	r->next = head;
+	head->prev->next = r;
+	head->prev = r;
+}
+
+void refcount_release(struct qcow_image *image, struct qcow_reservation *r,
+		      bool used)
+{
+	if (!r->count)
+		return;
+	r->prev->next = r->next;
+	r->next->prev = r->prev;
+	if (!used) {
+		image->cursor = min_u64(image->cursor, r->first);
+		r->count = 0;
+	}
+}
