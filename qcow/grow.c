@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Growth of the refcounts: new blocks, and a larger table for them.
+ *
+ * Growth is not journaled (R10).  A new block stands at the beginning of the
+ * range that it describes and counts itself; until its table entry is
+ * written, it and its range do not exist, so death or power loss at any
+ * point leaves the image as it was.
+ *
+ * A larger table is laid into the area behind all that the old one can
+ * describe, together with the blocks for that area:
+ *
+ *	| old table's reach ... | new table | blocks for this area | free ...
+ *
+ * It counts when the header names it.  Giving the old table's clusters back
+ * is a change of refcounts and goes through the journal; the same group
+ * tells the header's new value, so that a replay finishes the move before it
+ * writes anything that relies on it.
+ *
+ * With small clusters a block reaches not far: several are made at once, for
+ * one sync.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include "internal.h"
+
+/* Blocks are made for about this much of the file at once. */
+#define REACH_AHEAD	(32ull << 20)
+#define MAX_BLOCKS	64u
+
+/* A refcount block that counts one for its first clusters. */
+static int write_block(struct qcow_image *image, uint64_t offset,
+		       uint64_t ones)
+{
+	uint64_t size = cluster_size(image);
+	void *block = file_buffer(size);
+	int ret;
+
+	if (!block)
+		return -ENOMEM;
+	memset(block, 0, size);
+	for (uint64_t i = 0; i < ones; i++)
+		refcount_put_in_slice(image, block, i, 1);
+	slice_swap(SLICE_REFCOUNT, image->refcount_order, block, size);
+	ret = file_write(&image->file, block, offset, size);
+	free(block);
+	return ret;
+}
+
+/* Where a block stands that describes its own range. */
+static uint64_t block_offset(const struct qcow_image *image, uint64_t index)
+{
+	return index << (image->block_bits + image->cluster_bits);
+}
+
+/* Writes the entries of new blocks, and what memory says around them. */
+static int write_entries(struct qcow_image *image, uint64_t index,
+			 unsigned int count)
+{
+	uint64_t unit = image->cache.slice_size;
+	uint64_t start = round_down(index * 8, unit);
+	uint64_t end = round_up((index + count) * 8, unit);
+	uint8_t *bytes = file_buffer(end - start);
+	int ret;
+
+	if (!bytes)
+		return -ENOMEM;
+	for (uint64_t i = start / 8; i < end / 8; i++)
+		store_be64(bytes + i * 8 - start,
+			   i - index < count ? block_offset(image, i) :
+					       image->refcount_table[i]);
+	ret = file_write(&image->file, bytes,
+			 image->header.refcount_table_offset + start,
+			 end - start);
+	free(bytes);
+	return ret;
+}
+
+/* How many blocks to make from this index on. */
+static unsigned int blocks_ahead(const struct qcow_image *image,
+				 uint64_t index)
+{
+	uint64_t reach = block_offset(image, 1);
+	uint64_t wanted = min_u64(MAX_BLOCKS, max_u64(1, REACH_AHEAD / reach));
+	unsigned int n = 0;
+
+	while (n < wanted && index + n < image->refcount_table_size &&
+	       !image->refcount_table[index + n] &&
+	       (index + n) << image->block_bits < image->max_clusters)
+		n++;
+	return n;
+}
+
+/* R10: the blocks, a sync, their table entries. */
+static int write_blocks(struct qcow_image *image, uint64_t index,
+			unsigned int count)
+{
+	int ret;
+
+	for (unsigned int i = 0; i < count; i++) {
+		ret = write_block(image, block_offset(image, index + i), 1);
+		if (ret)
+			return ret;
+	}
+	ret = file_sync(&image->file);
+	if (ret)
+		return ret;
+	return write_entries(image, index, count);
+}
+
+static int add_blocks(struct qcow_image *image, uint64_t index)
+{
+	unsigned int count = blocks_ahead(image, index);
+	int ret;
+
+	if (!count)
+		return -ENOSPC;
+	image_io_begin(image);
+	ret = write_blocks(image, index, count);
+	image_io_end(image);
+	if (ret)
+		return ret;
+	/* Only now are they used. */
+	for (uint64_t i = index; i < index + count; i++) {
+		cache_forget(&image->cache, block_offset(image, i),
+			     cluster_size(image));
+		image->refcount_table[i] = block_offset(image, i);
+		image->high_water = max_u64(image->high_water,
+					    (i << image->block_bits) + 1);
+	}
+	return 0;
+}
+
+/* ---- a larger table ---- */
+
+struct move {
+	uint64_t first;			/* cluster of the new table */
+	uint64_t table_clusters;
+	uint64_t blocks;		/* behind the table, for this area */
+	uint64_t *table;
+	uint32_t table_size;		/* entries */
+};
+
+static int plan_move(const struct qcow_image *image, struct move *move)
+{
+	uint64_t old_size = image->refcount_table_size;
+	uint64_t reach = 1ull << image->block_bits;
+	uint64_t bytes;
+
+	*move = (struct move){
+		.first = old_size << image->block_bits,
+		.table_clusters =
+			2 * (old_size * 8 >> image->cluster_bits),
+		.blocks = 1,
+	};
+	while (move->blocks * reach < move->table_clusters + move->blocks)
+		move->blocks++;
+	bytes = move->table_clusters << image->cluster_bits;
+	if (bytes > MAX_REFCOUNT_TABLE_BYTES)
+		return -EFBIG;
+	if (move->first + move->table_clusters + move->blocks >
+	    image->max_clusters)
+		return -ENOSPC;
+	move->table_size = bytes / 8;
+	move->table = calloc(move->table_size, sizeof(uint64_t));
+	if (!move->table)
+		return -ENOMEM;
+	memcpy(move->table, image->refcount_table, old_size * 8);
+	for (uint64_t i = 0; i < move->blocks; i++)
+		move->table[old_size + i] =
+			(move->first + move->table_clusters + i)
+			<< image->cluster_bits;
+	return 0;
+}
+
+static int write_new_table(struct qcow_image *image, const struct move *move)
+{
+	size_t bytes = move->table_size * 8ull;
+	uint8_t *buffer = file_buffer(bytes);
+	int ret;
+
+	if (!buffer)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < move->table_size; i++)
+		store_be64(buffer + i * 8ull, move->table[i]);
+	ret = file_write(&image->file, buffer,
+			 move->first << image->cluster_bits, bytes);
+	free(buffer);
+	return ret;
+}
+
+static int write_new_blocks(struct qcow_image *image, const struct move *move)
+{
+	uint64_t reach = 1ull << image->block_bits;
+	uint64_t used = move->table_clusters + move->blocks;
+	int ret = 0;
+
+	for (uint64_t i = 0; i < move->blocks && !ret; i++) {
+		uint64_t ones = min_u64(reach, used - min_u64(used, i * reach));
+
+		ret = write_block(image, move->table[image->refcount_table_size
+						     + i], ones);
+	}
+	return ret;
+}
+
+/* Everything that only the new table describes; nobody sees it yet. */
+static int write_area(struct qcow_image *image, const struct move *move)
+{
+	int ret = write_new_table(image, move);
+
+	if (!ret)
+		ret = write_new_blocks(image, move);
+	return ret ? ret : file_sync(&image->file);
+}
+
+/* {header = new table, refcount[old table] = 0} */
+static void append_move(struct qcow_image *image, const struct move *move)
+{
+	struct record table = {
+		.kind = RECORD_REFCOUNT_TABLE,
+		.index = move->table_clusters,
+		.count = 1,
+		.value = move->first << image->cluster_bits,
+	};
+	struct record old = {
+		.kind = RECORD_REFCOUNT,
+		.index = image->header.refcount_table_offset >>
+			 image->cluster_bits,
+	};
+	uint64_t left = image->header.refcount_table_clusters;
+	struct group group = { 0 };
+
+	group_add(&group, &table);
+	for (; left; left -= old.count, old.index += old.count) {
+		old.count = min_u64(left, GROUP_RUN);
+		group_add(&group, &old);
+	}
+	checkpoint_append(image, &group);
+}
+
+static void switch_table(struct qcow_image *image, struct move *move)
+{
+	uint64_t end = move->first + move->table_clusters + move->blocks;
+
+	append_move(image, move);
+	cache_forget(&image->cache, move->first << image->cluster_bits,
+		     (end - move->first) << image->cluster_bits);
+	free(image->refcount_table);
+	image->refcount_table = move->table;
+	image->refcount_table_size = move->table_size;
+	image->high_water = max_u64(image->high_water, end);
+	move->table = NULL;
+}
+
+static int move_table(struct qcow_image *image)
+{
+	uint64_t old_clusters = image->header.refcount_table_clusters;
+	uint64_t words = 3 + 2 * div_round_up(old_clusters, GROUP_RUN);
+	struct move move;
+	int ret = checkpoint_wait_room(image, words, old_clusters);
+
+	if (ret)
+		return ret;
+	ret = plan_move(image, &move);
+	if (!ret) {
+		image_io_begin(image);
+		ret = write_area(image, &move);
+		image_io_end(image);
+	} else {
+		move.table = NULL;
+	}
+	checkpoint_release_room(image, words, old_clusters);
+	if (!ret)
+		switch_table(image, &move);
+	free(move.table);
+	return ret ? ret : grow_write_header(image);
+}
+
+int grow_write_header(struct qcow_image *image)
+{
+	int ret = 0;
+
+	image_take_header(image);
+	if (image->table_moved) {
+		image_io_begin(image);
+		ret = header_write_refcount_table(&image->file, &image->header,
+						  &image->header_area);
+		image_io_end(image);
+		if (!ret)
+			image->table_moved = false;
+	}
+	image_release_header(image);
+	return ret;
+}
+
+static int grow(struct qcow_image *image, uint64_t index)
+{
+	if (image->table_moved)
+		return grow_write_header(image);
+	if (index >= image->refcount_table_size)
+		return move_table(image);
+	if (!image->refcount_table[index])
+		return add_blocks(image, index);
+	return 0;
+}
+
+int grow_refcounts(struct qcow_image *image, uint64_t index)
+{
+	int ret;
+
+	while (image->growing)
+		image_wait(image);
+	image->growing = true;
+	ret = grow(image, index);
+	image->growing = false;
+	image_wake(image);
+	return ret;
+}

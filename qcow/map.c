@@ -1,0 +1,513 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Where do the bytes of a guest range live?  The answer is a list of extents
+ * under a guest range that stays entered until qcow_finish(), so nobody moves
+ * or reuses them meanwhile (R9).
+ *
+ * Nothing here blocks.  What is missing for an answer, a slice that is not
+ * cached, an L2 table, room in the journal, is named in a struct need; the
+ * blocking calls provide it and ask again, so every write, however it came,
+ * goes through the same few lines.
+ *
+ * A mapped write meets three kinds of clusters:
+ *
+ *	data, COPIED		written in place; nothing changes
+ *	zero, keeps a cluster	written there, made data by qcow_finish()
+ *	unallocated or zero	a fresh host cluster, reserved (R1), linked by
+ *				qcow_finish() after the bytes are there (R2)
+ *
+ * What a fresh cluster holds around the guest's bytes must read as zero: it
+ * is written as zero, unless the cluster lies above the high-water mark and
+ * was never used (R1).
+ */
+#include <errno.h>
+#include "internal.h"
+
+bool map_is_top_table(const struct qcow_image *image, uint64_t offset)
+{
+	const uint64_t size = cluster_size(image);
+
+	return offset < size ||
+	       overlaps(offset, size, image->l1_offset, image->l1_size * 8ull) ||
+	       overlaps(offset, size, image->header.refcount_table_offset,
+			image->refcount_table_size * 8ull);
+}
+
+/* A host offset out of an entry: where data or a table may be. */
+static bool is_sound(const struct qcow_image *image, uint64_t offset)
+{
+	return is_aligned(offset, cluster_size(image)) &&
+	       offset >> image->cluster_bits < image->high_water &&
+	       !map_is_top_table(image, offset);
+}
+
+static bool look_up_dirty(const struct qcow_image *image, enum key_kind kind,
+			  uint64_t index, uint64_t *value)
+{
+	uint64_t key = dirty_key(kind, index);
+
+	return dirty_get(&image->active, key, value) ||
+	       (image->freezing && dirty_get(&image->frozen, key, value));
+}
+
+uint64_t map_l1_entry(const struct qcow_image *image, uint64_t index)
+{
+	uint64_t entry;
+
+	if (look_up_dirty(image, KEY_L1, index, &entry))
+		return entry;
+	return image->l1[index];
+}
+
+/* The entry as the file has it. */
+static int file_entry(struct qcow_image *image, uint64_t table, uint64_t guest,
+		      uint64_t *entry, struct need *need)
+{
+	uint64_t index = guest & ((1ull << image->l2_bits) - 1);
+	uint32_t per_slice = image->cache.slice_size / 8;
+	uint64_t offset = table + round_down(index, per_slice) * 8;
+	struct slice *slice = cache_find(&image->cache, SLICE_L2, offset);
+
+	if (!slice) {
+		*need = (struct need){
+			.kind = NEED_SLICE,
+			.type = SLICE_L2,
+			.index = offset,
+		};
+		return -EAGAIN;
+	}
+	*entry = ((uint64_t *)slice->data)[index & (per_slice - 1)];
+	return 0;
+}
+
+static int decode(const struct qcow_image *image, uint64_t entry,
+		  struct cluster *c)
+{
+	c->entry = entry;
+	c->host = entry & ENTRY_OFFSET;
+	c->copied = entry & ENTRY_COPIED;
+	if (entry & ENTRY_COMPRESSED) {
+		c->kind = CLUSTER_COMPRESSED;
+		return 0;
+	}
+	if (entry & ~(ENTRY_OFFSET | ENTRY_COPIED | ENTRY_ZERO))
+		return -EIO;
+	if (entry & ENTRY_ZERO && image->version < 3)
+		return -EIO;
+	if (c->host && !is_sound(image, c->host))
+		return -EIO;
+	if (entry & ENTRY_ZERO)
+		c->kind = c->host ? CLUSTER_ZERO_ALLOCATED : CLUSTER_ZERO;
+	else
+		c->kind = c->host ? CLUSTER_DATA : CLUSTER_UNALLOCATED;
+	return 0;
+}
+
+int map_cluster(struct qcow_image *image, uint64_t guest, struct cluster *c,
+		struct need *need)
+{
+	uint64_t l1_entry = map_l1_entry(image, guest >> image->l2_bits);
+	uint64_t table = l1_entry & ENTRY_OFFSET;
+	uint64_t entry = 0;
+	int ret;
+
+	*c = (struct cluster){
+		.has_table = table,
+		.own_table = l1_entry & ENTRY_COPIED,
+	};
+	if (!table)
+		return 0;
+	if (!is_sound(image, table))
+		return -EIO;
+	if (!look_up_dirty(image, KEY_L2, guest, &entry)) {
+		ret = file_entry(image, table, guest, &entry, need);
+		if (ret)
+			return ret;
+	}
+	return decode(image, entry, c);
+}
+
+/* ---- extents ---- */
+
+/* One guest cluster's part of a request. */
+struct part {
+	uint64_t guest;		/* cluster */
+	uint32_t before;	/* bytes of the cluster in front of the part */
+	uint32_t length;
+	uint32_t after;		/* bytes of the cluster behind it */
+};
+
+static struct part part_at(const struct qcow_image *image, uint64_t offset,
+			   uint64_t left)
+{
+	uint64_t size = cluster_size(image);
+	uint32_t before = offset & (size - 1);
+	uint32_t length = min_u64(left, size - before);
+
+	return (struct part){
+		.guest = offset >> image->cluster_bits,
+		.before = before,
+		.length = length,
+		.after = size - before - length,
+	};
+}
+
+static struct qcow_extent *last_extent(struct qcow_io *io)
+{
+	return io->nr_extents ? &io->extents[io->nr_extents - 1] : NULL;
+}
+
+static bool is_continued(const struct qcow_extent *last,
+			 const struct qcow_extent *extent, bool reserves)
+{
+	return last && last->kind == extent->kind &&
+	       last->fresh == extent->fresh &&
+	       (last->reservation.count > 0) == reserves &&
+	       !last->zero_after && !extent->zero_before &&
+	       (extent->kind == QCOW_EXTENT_ZERO ||
+		last->offset + last->length == extent->offset);
+}
+
+/* Appends an extent, or makes the last one longer.  reserves: its clusters
+   will be added to a reservation. */
+static int add_extent(struct qcow_io *io, const struct qcow_extent *extent,
+		      bool reserves)
+{
+	struct qcow_extent *last = last_extent(io);
+
+	if (is_continued(last, extent, reserves)) {
+		last->length += extent->length;
+		last->zero_after = extent->zero_after;
+		return 0;
+	}
+	if (io->nr_extents == QCOW_IO_EXTENTS)
+		return -ENOBUFS;
+	io->extents[io->nr_extents++] = *extent;
+	return 0;
+}
+
+typedef int map_part(struct qcow_image *image, struct qcow_io *io,
+		     const struct part *part, struct need *need);
+
+/* Maps part after part until one cannot be; what was mapped counts. */
+static int map_parts(struct qcow_image *image, struct qcow_io *io,
+		     uint64_t offset, uint32_t length, map_part *map,
+		     struct need *need)
+{
+	io->nr_extents = 0;
+	io->offset = offset;
+	io->length = 0;
+	io->room_words = 0;
+	io->room_assignments = 0;
+	for (unsigned int i = 0; io->length < length && i < GROUP_RUN; i++) {
+		struct part part = part_at(image, offset + io->length,
+					   length - io->length);
+		int ret = map(image, io, &part, need);
+
+		if (ret)
+			return io->length ? 0 : ret;
+		io->length += part.length;
+	}
+	return 0;
+}
+
+/* ---- reads ---- */
+
+static int read_part(struct qcow_image *image, struct qcow_io *io,
+		     const struct part *part, struct need *need)
+{
+	struct qcow_extent extent = { .length = part->length };
+	struct cluster c;
+	int ret = map_cluster(image, part->guest, &c, need);
+
+	if (ret)
+		return ret;
+	if (c.kind == CLUSTER_COMPRESSED)
+		return -ENOTSUP;
+	if (c.kind == CLUSTER_DATA) {
+		extent.kind = QCOW_EXTENT_DATA;
+		extent.offset = c.host + part->before;
+	}
+	return add_extent(io, &extent, false);
+}
+
+int map_read(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
+	     uint32_t length, struct need *need)
+{
+	return map_parts(image, io, offset, length, read_part, need);
+}
+
+/* ---- writes ---- */
+
+static int need_copied(struct need *need, bool l1, uint64_t index)
+{
+	*need = (struct need){
+		.kind = NEED_COPIED,
+		.l1 = l1,
+		.index = index,
+	};
+	return -EAGAIN;
+}
+
+static int need_table(struct need *need, uint64_t index)
+{
+	*need = (struct need){ .kind = NEED_TABLE, .index = index };
+	return -EAGAIN;
+}
+
+/* What the cluster holds around the part must be written as zero. */
+static void zero_around(struct qcow_extent *extent, const struct part *part)
+{
+	extent->zero_before = part->before;
+	extent->zero_after = part->after;
+}
+
+static int write_in_place(struct qcow_io *io, const struct part *part,
+			  const struct cluster *c)
+{
+	struct qcow_extent extent = {
+		.kind = QCOW_EXTENT_DATA,
+		.length = part->length,
+		.offset = c->host + part->before,
+		.fresh = c->kind == CLUSTER_ZERO_ALLOCATED,
+	};
+
+	if (extent.fresh)
+		zero_around(&extent, part);
+	return add_extent(io, &extent, false);
+}
+
+static int write_fresh(struct qcow_image *image, struct qcow_io *io,
+		       const struct part *part, struct need *need)
+{
+	struct qcow_extent extent = {
+		.kind = QCOW_EXTENT_DATA,
+		.length = part->length,
+		.fresh = true,
+	};
+	uint64_t cluster;
+	int ret = refcount_find_free(image, &cluster, need);
+
+	if (ret)
+		return ret;
+	extent.offset = (cluster << image->cluster_bits) + part->before;
+	/* R1: only what lies above the mark is known to be zero. */
+	if (cluster < image->high_water || image->file.block_device)
+		zero_around(&extent, part);
+	ret = add_extent(io, &extent, true);
+	if (!ret)
+		refcount_reserve(image, &last_extent(io)->reservation,
+				 cluster);
+	return ret;
+}
+
+static int write_part(struct qcow_image *image, struct qcow_io *io,
+		      const struct part *part, struct need *need)
+{
+	struct cluster c;
+	int ret = map_cluster(image, part->guest, &c, need);
+
+	if (ret)
+		return ret;
+	if (c.kind == CLUSTER_COMPRESSED)
+		return -ENOTSUP;
+	if (c.host && !c.copied)
+		return need_copied(need, false, part->guest);
+	if (c.kind == CLUSTER_DATA)
+		return write_in_place(io, part, &c);
+	if (!c.has_table)
+		return need_table(need, part->guest >> image->l2_bits);
+	if (!c.own_table)
+		return need_copied(need, true, part->guest >> image->l2_bits);
+	if (c.kind == CLUSTER_ZERO_ALLOCATED)
+		return write_in_place(io, part, &c);
+	return write_fresh(image, io, part, need);
+}
+
+static uint64_t clusters_of(const struct qcow_image *image,
+			    const struct qcow_extent *extent)
+{
+	uint64_t end = extent->offset + extent->length - 1;
+
+	return (end >> image->cluster_bits) -
+	       (extent->offset >> image->cluster_bits) + 1;
+}
+
+static bool has_fresh(const struct qcow_io *io)
+{
+	for (unsigned int i = 0; i < io->nr_extents; i++)
+		if (io->extents[i].fresh)
+			return true;
+	return false;
+}
+
+/* R16: what linking will need, so that it cannot fail. */
+static int reserve_room(struct qcow_image *image, struct qcow_io *io,
+			struct need *need)
+{
+	uint32_t words = 1, assignments = 0;
+
+	for (unsigned int i = 0; i < io->nr_extents; i++) {
+		if (!io->extents[i].fresh)
+			continue;
+		words += 4;
+		assignments += 2 * clusters_of(image, &io->extents[i]);
+	}
+	if (!assignments)
+		return 0;
+	if (!checkpoint_has_room(image, words, assignments)) {
+		need->kind = NEED_ROOM;
+		return -EAGAIN;
+	}
+	io->room_words = words;
+	io->room_assignments = assignments;
+	checkpoint_reserve_room(image, words, assignments);
+	return 0;
+}
+
+/* Gives back what the mapping holds, whether its clusters are used or not. */
+static void release(struct qcow_image *image, struct qcow_io *io, bool used)
+{
+	for (unsigned int i = 0; i < io->nr_extents; i++)
+		refcount_release(image, &io->extents[i].reservation, used);
+	if (io->room_words)
+		checkpoint_release_room(image, io->room_words,
+					io->room_assignments);
+	io->room_words = 0;
+}
+
+int map_write(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
+	      uint32_t length, struct need *need)
+{
+	int ret;
+
+	io->nr_extents = 0;
+	if (!image->marked) {
+		need->kind = NEED_MARK;
+		return -EAGAIN;
+	}
+	if (image->heartbeat)
+		journal_heartbeat(&image->journal);
+	ret = map_parts(image, io, offset, length, write_part, need);
+	if (!ret)
+		ret = reserve_room(image, io, need);
+	if (ret)
+		release(image, io, false);
+	return ret;
+}
+
+/* The group that makes the fresh extents part of the disk. */
+static void link_fresh(struct qcow_image *image, const struct qcow_io *io)
+{
+	uint64_t offset = io->offset;
+	struct group group = { 0 };
+
+	for (unsigned int i = 0; i < io->nr_extents; i++) {
+		const struct qcow_extent *extent = &io->extents[i];
+		uint64_t host = round_down(extent->offset,
+					   cluster_size(image));
+		struct record l2 = {
+			.kind = RECORD_L2_DATA,
+			.index = offset >> image->cluster_bits,
+			.count = clusters_of(image, extent),
+			.value = host | ENTRY_COPIED,
+		};
+		struct record count = {
+			.kind = RECORD_REFCOUNT,
+			.index = extent->reservation.first,
+			.count = extent->reservation.count,
+			.value = 1,
+		};
+
+		offset += extent->length;
+		if (!extent->fresh)
+			continue;
+		group_add(&group, &l2);
+		if (count.count)
+			group_add(&group, &count);
+	}
+	/* R2: its bytes are all in the file. */
+	checkpoint_append(image, &group);
+}
+
+void map_end(struct qcow_image *image, struct qcow_io *io, bool link)
+{
+	/* The append takes the room that it was promised. */
+	bool linked = link && has_fresh(io);
+
+	release(image, io, linked);
+	if (linked)
+		link_fresh(image, io);
+}
+
+/* ---- the calls that never block ---- */
+
+static uint64_t last_cluster(const struct qcow_image *image, uint64_t offset,
+			     uint32_t length)
+{
+	return (offset + length - 1) >> image->cluster_bits;
+}
+
+/* Direct I/O on less than the file system's unit needs a read first. */
+static bool can_map(const struct qcow_image *image, uint64_t offset,
+		    uint32_t length)
+{
+	return is_aligned(offset | length, image->file.alignment);
+}
+
+int qcow_map_read(struct qcow_image *image, struct qcow_io *io,
+		  uint64_t offset, uint32_t length)
+{
+	uint64_t first = offset >> image->cluster_bits;
+	uint64_t last = last_cluster(image, offset, length);
+	struct need need;
+
+	if (!can_map(image, offset, length))
+		return -EAGAIN;
+	LOCKED(image);
+	if (range_conflicts(image, first, last, false))
+		return -EBUSY;
+	if (map_read(image, io, offset, length, &need) || io->length < length)
+		return -EAGAIN;
+	range_enter(image, &io->range, first, last, false);
+	return 0;
+}
+
+int qcow_map_write(struct qcow_image *image, struct qcow_io *io,
+		   uint64_t offset, uint32_t length)
+{
+	uint64_t first = offset >> image->cluster_bits;
+	uint64_t last = last_cluster(image, offset, length);
+	struct need need;
+	int ret = -EAGAIN;
+
+	if (image->read_only)
+		return -EROFS;
+	if (!can_map(image, offset, length))
+		return -EAGAIN;
+	LOCKED(image);
+	if (range_conflicts(image, first, last, false))
+		return -EBUSY;
+	if (map_write(image, io, offset, length, &need))
+		return -EAGAIN;
+	if (io->length == length) {
+		bool exclusive = has_fresh(io);
+
+		ret = -EBUSY;
+		if (!range_conflicts(image, first, last, exclusive)) {
+			range_enter(image, &io->range, first, last, exclusive);
+			return 0;
+		}
+	}
+	release(image, io, false);
+	return ret;
+}
+
+int qcow_finish(struct qcow_image *image, struct qcow_io *io, int result)
+{
+	LOCKED(image);
+	map_end(image, io, !result);
+	/* R3: the range is left after the change is published. */
+	range_leave(image, &io->range);
+	return result;
+}
