@@ -1,0 +1,480 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Opening and closing.  The order of an open matters:
+ *
+ *	fence and QEMU's locks	nobody else writes, a dead server's I/O has
+ *				landed (R14); before that nothing is read
+ *	header			judged; nothing is kept of an image that is
+ *				not wholly understood (P6)
+ *	journal			found and replayed in memory (R11, R12)
+ *	top tables		L1 as the file has it, the refcount table as
+ *				header or journal say; every entry checked
+ *	checkpoint thread
+ *
+ * Nothing is written to the image before the first write of the guest: then
+ * image_mark() puts our mark in (R12).  A clean close takes it out, so an
+ * image that was not written to stays byte for byte as it was.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include "internal.h"
+
+#define CACHE_DEFAULT_SIZE	(4u << 20)
+#define MAX_SLICE_SIZE		4096u
+#define MAX_DIRTY		65536u
+#define MAX_HOST_OFFSET		(1ull << 56)	/* the format's */
+
+int fail(struct qcow_error *error, int code, const char *format, ...)
+{
+	va_list args;
+
+	if (!error)
+		return code;
+	va_start(args, format);
+	vsnprintf(error->text, sizeof(error->text), format, args);
+	va_end(args);
+	return code;
+}
+
+void image_notice(struct qcow_image *image, const char *format, ...)
+{
+	char line[512];
+	va_list args;
+
+	if (!image->notice)
+		return;
+	va_start(args, format);
+	vsnprintf(line, sizeof(line), format, args);
+	va_end(args);
+	image->notice(image->opaque, line);
+}
+
+/* ---- waiting ---- */
+
+void image_wait(struct qcow_image *image)
+{
+	image->waiters++;
+	pthread_cond_wait(&image->changed, &image->lock);
+	image->waiters--;
+}
+
+void image_wake(struct qcow_image *image)
+{
+	if (image->waiters)
+		pthread_cond_broadcast(&image->changed);
+}
+
+/* ---- the header's life mark ---- */
+
+void image_take_header(struct qcow_image *image)
+{
+	while (image->header_busy)
+		image_wait(image);
+	image->header_busy = true;
+}
+
+void image_release_header(struct qcow_image *image)
+{
+	image->header_busy = false;
+	image_wake(image);
+}
+
+int image_mark(struct qcow_image *image)
+{
+	int ret = 0;
+
+	image_take_header(image);
+	if (!image->marked) {
+		image_io_begin(image);
+		ret = header_write_life(&image->file, &image->header,
+					&image->header_area,
+					journal_nonce(&image->journal),
+					journal_boot_id(&image->journal));
+		image_io_end(image);
+		if (!ret) {
+			journal_set_marked(&image->journal);
+			image->marked = true;
+		}
+	}
+	image_release_header(image);
+	return ret;
+}
+
+/* ---- open ---- */
+
+static struct qcow_image *new_image(const struct qcow_options *options)
+{
+	struct qcow_image *image = calloc(1, sizeof(*image));
+	pthread_condattr_t attributes;
+
+	if (!image)
+		return NULL;
+	image->file.fd = -1;
+	image->read_only = options->read_only;
+	image->inline_checkpoint = options->inline_checkpoint;
+	image->notice = options->notice;
+	image->opaque = options->opaque;
+	image->ranges.next = image->ranges.prev = &image->ranges;
+	image->reservations.next = &image->reservations;
+	image->reservations.prev = &image->reservations;
+	pthread_mutex_init(&image->lock, NULL);
+	pthread_cond_init(&image->changed, NULL);
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&image->work, &attributes);
+	pthread_condattr_destroy(&attributes);
+	return image;
+}
+
+static void free_image(struct qcow_image *image)
+{
+	dirty_destroy(&image->active);
+	dirty_destroy(&image->frozen);
+	cache_destroy(&image->cache);
+	free(image->header_area.bytes);
+	free(image->l1);
+	free(image->refcount_table);
+	free(image->sorted);
+	free(image->bounce);
+	pthread_cond_destroy(&image->work);
+	pthread_cond_destroy(&image->changed);
+	pthread_mutex_destroy(&image->lock);
+	/* Last: with the description goes the fence (R14). */
+	file_close(&image->file);
+	free(image);
+}
+
+static void set_geometry(struct qcow_image *image)
+{
+	const struct header *h = &image->header;
+	uint64_t device_size;
+
+	image->version = h->version;
+	image->cluster_bits = h->cluster_bits;
+	image->l2_bits = h->cluster_bits - 3;
+	image->refcount_order = h->refcount_order;
+	image->block_bits = h->cluster_bits + 3 - h->refcount_order;
+	image->size = round_down(h->size, QCOW_SECTOR);
+	image->clusters = (image->size + cluster_size(image) - 1) >>
+			  h->cluster_bits;
+	image->l1_size = h->l1_size;
+	image->l1_offset = h->l1_offset;
+	image->heartbeat = !header_has_room(h);
+	image->max_clusters = MAX_HOST_OFFSET >> h->cluster_bits;
+	if (image->file.block_device && !file_size(&image->file, &device_size))
+		image->max_clusters = device_size >> h->cluster_bits;
+}
+
+static int create_memory(struct qcow_image *image,
+			 const struct qcow_options *options)
+{
+	size_t bytes = options->cache_size ? options->cache_size :
+					     CACHE_DEFAULT_SIZE;
+	uint32_t slice = min_u64(cluster_size(image), MAX_SLICE_SIZE);
+	/* A replay finds what was active and what was frozen. */
+	uint32_t capacity = 2 * MAX_DIRTY;
+	int ret = cache_create(&image->cache, bytes, slice);
+
+	image->max_dirty = MAX_DIRTY;
+	if (!ret)
+		ret = dirty_create(&image->active, capacity);
+	if (!ret)
+		ret = dirty_create(&image->frozen, capacity);
+	image->sorted = malloc(capacity * sizeof(*image->sorted));
+	image->bounce = file_buffer(slice);
+	if (!image->sorted || !image->bounce)
+		ret = -ENOMEM;
+	return ret;
+}
+
+/* Reads a table of 64-bit entries, length in bytes, in host byte order. */
+static int read_table(struct qcow_image *image, uint64_t offset,
+		      uint64_t length, uint64_t **table)
+{
+	uint64_t *entries = file_buffer(round_up(length,
+						 image->file.alignment));
+	int ret;
+
+	if (!entries)
+		return -ENOMEM;
+	ret = file_read(&image->file, entries, offset,
+			round_up(length, image->file.alignment));
+	if (ret) {
+		free(entries);
+		return ret;
+	}
+	slice_swap(SLICE_L2, 0, entries, length);
+	*table = entries;
+	return 0;
+}
+
+static int load_l1(struct qcow_image *image, struct qcow_error *error)
+{
+	int ret = read_table(image, image->l1_offset, image->l1_size * 8ull,
+			     &image->l1);
+
+	if (ret)
+		return fail(error, ret, "reading the L1 table: %s",
+			    strerror(-ret));
+	return 0;
+}
+
+/* Where the journal says, if it says anything; else where the header does. */
+static int load_refcount_table(struct qcow_image *image,
+			       struct qcow_error *error)
+{
+	uint64_t length = (uint64_t)image->header.refcount_table_clusters
+			  << image->cluster_bits;
+	int ret;
+
+	if (length > MAX_REFCOUNT_TABLE_BYTES)
+		return fail(error, -EINVAL,
+			    "its journal names a refcount table that is too large");
+	ret = read_table(image, image->header.refcount_table_offset, length,
+			 &image->refcount_table);
+	if (ret)
+		return fail(error, ret, "reading the refcount table: %s",
+			    strerror(-ret));
+	image->refcount_table_size = length / 8;
+	return 0;
+}
+
+/* An offset out of a top table. */
+static int check_entry(const struct qcow_image *image, const char *what,
+		       uint64_t index, uint64_t entry, uint64_t flags,
+		       struct qcow_error *error)
+{
+	uint64_t offset = entry & ENTRY_OFFSET;
+	const char *why = NULL;
+
+	if (entry & ~(ENTRY_OFFSET | flags) ||
+	    !is_aligned(offset, cluster_size(image)))
+		why = "is malformed";
+	else if (offset >> image->cluster_bits >= image->high_water)
+		why = "points outside the file; the image is truncated or corrupt";
+	else if (offset && map_is_top_table(image, offset))
+		why = "overlaps the header, the L1 or the refcount table";
+	if (!why)
+		return 0;
+	return fail(error, -EINVAL, "%s of index %llu (entry %#llx) %s", what,
+		    (unsigned long long)index, (unsigned long long)entry, why);
+}
+
+static int compare_offsets(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Every L2 table and refcount block has a place of its own. */
+static int check_overlaps(const struct qcow_image *image,
+			  struct qcow_error *error)
+{
+	uint64_t total = (uint64_t)image->l1_size + image->refcount_table_size;
+	uint64_t *offsets = malloc(total * sizeof(*offsets));
+	uint64_t count = 0;
+	int ret = 0;
+
+	if (!offsets)
+		return fail(error, -ENOMEM, "out of memory");
+	for (uint32_t i = 0; i < image->l1_size; i++)
+		if (image->l1[i] & ENTRY_OFFSET)
+			offsets[count++] = image->l1[i] & ENTRY_OFFSET;
+	for (uint32_t i = 0; i < image->refcount_table_size; i++)
+		if (image->refcount_table[i])
+			offsets[count++] = image->refcount_table[i];
+	qsort(offsets, count, sizeof(*offsets), compare_offsets);
+	for (uint64_t i = 1; i < count && !ret; i++)
+		if (offsets[i] == offsets[i - 1])
+			ret = fail(error, -EINVAL,
+				   "two tables overlap at offset %#llx; the image is corrupt",
+				   (unsigned long long)offsets[i]);
+	free(offsets);
+	return ret;
+}
+
+static int check_top_tables(const struct qcow_image *image,
+			    struct qcow_error *error)
+{
+	int ret = 0;
+
+	for (uint32_t i = 0; i < image->l1_size && !ret; i++)
+		ret = check_entry(image, "L2 table", i, image->l1[i],
+				  ENTRY_COPIED, error);
+	for (uint32_t i = 0; i < image->refcount_table_size && !ret; i++)
+		ret = check_entry(image, "refcount block", i,
+				  image->refcount_table[i], 0, error);
+	return ret ? ret : check_overlaps(image, error);
+}
+
+static int find_end(struct qcow_image *image, struct qcow_error *error)
+{
+	uint64_t size;
+	int ret = file_size(&image->file, &size);
+
+	if (ret)
+		return fail(error, ret, "finding its size: %s",
+			    strerror(-ret));
+	/* R1: a cluster that the file's end cuts was used, too. */
+	image->high_water = (size + cluster_size(image) - 1) >>
+			    image->cluster_bits;
+	return 0;
+}
+
+static int load_image(struct qcow_image *image,
+		      const struct qcow_options *options,
+		      struct qcow_error *error)
+{
+	int ret = create_memory(image, options);
+
+	if (ret)
+		return fail(error, ret, "out of memory");
+	ret = find_end(image, error);
+	if (!ret)
+		ret = load_l1(image, error);
+	if (!ret)
+		ret = journal_open(image, options, error);
+	if (!ret)
+		ret = journal_replay(image, error);
+	if (!ret)
+		ret = load_refcount_table(image, error);
+	if (!ret)
+		ret = check_top_tables(image, error);
+	return ret;
+}
+
+static int open_image(struct qcow_image *image, const char *path,
+		      const struct qcow_options *options,
+		      struct qcow_error *error)
+{
+	int ret = file_open(&image->file, path, options, error);
+
+	if (ret)
+		return ret;
+	ret = lock_image(&image->file, options, error);
+	if (ret)
+		return ret;
+	ret = header_read(&image->file, &image->header, &image->header_area,
+			  error);
+	if (ret)
+		return ret;
+	ret = header_check_support(&image->header, &image->header_area,
+				   image->read_only, error);
+	if (ret)
+		return ret;
+	set_geometry(image);
+	ret = load_image(image, options, error);
+	if (ret || image->read_only || image->inline_checkpoint)
+		return ret;
+	ret = checkpoint_start_thread(image);
+	return ret ? fail(error, ret, "cannot start a thread") : 0;
+}
+
+int qcow_open(const char *path, const struct qcow_options *options,
+	      struct qcow_image **result, struct qcow_error *error)
+{
+	static const struct qcow_options defaults;
+	struct qcow_image *image;
+	int ret;
+
+	if (!options)
+		options = &defaults;
+	image = new_image(options);
+	if (!image)
+		return fail(error, -ENOMEM, "out of memory");
+	ret = open_image(image, path, options, error);
+	if (ret) {
+		/* A journal of before stays for those who can use it. */
+		journal_close(&image->journal, image->journal.created);
+		free_image(image);
+		return ret;
+	}
+	*result = image;
+	return 0;
+}
+
+/* ---- close ---- */
+
+static int write_all(struct qcow_image *image)
+{
+	LOCKED(image);
+	while (checkpoint_is_dirty(image)) {
+		int ret = checkpoint_wait(image);
+
+		if (ret)
+			return ret;
+	}
+	return image->sync_lost ? -EIO : 0;
+}
+
+/* R13: checkpoint, sync, clear the mark, sync; then the journal may go. */
+static int close_cleanly(struct qcow_image *image)
+{
+	int ret = write_all(image);
+
+	if (!ret && image->marked)
+		ret = file_sync(&image->file);
+	if (!ret && image->marked)
+		ret = header_clear_life(&image->file, &image->header,
+					&image->header_area);
+	return ret;
+}
+
+int qcow_close(struct qcow_image *image)
+{
+	int ret = image->read_only ? 0 : close_cleanly(image);
+
+	checkpoint_stop_thread(image);
+	journal_close(&image->journal, !image->read_only && !ret);
+	free_image(image);
+	return ret;
+}
+
+/* ---- questions ---- */
+
+uint64_t qcow_size(const struct qcow_image *image)
+{
+	return image->size;
+}
+
+uint32_t qcow_cluster_size(const struct qcow_image *image)
+{
+	return cluster_size(image);
+}
+
+bool qcow_read_only(const struct qcow_image *image)
+{
+	return image->read_only;
+}
+
+uint32_t qcow_alignment(const struct qcow_image *image)
+{
+	return image->file.alignment;
+}
+
+unsigned int qcow_fds(const struct qcow_image *image, int *fds,
+		      unsigned int max)
+{
+	if (max)
+		fds[0] = image->file.fd;
+	return 1;
+}
+
+void qcow_get_stats(struct qcow_image *image, struct qcow_stats *stats)
+{
+	LOCKED(image);
+	*stats = (struct qcow_stats){
+		.cache_hits = image->cache.hits,
+		.cache_misses = image->cache.misses,
+		.checkpoints = image->checkpoints,
+		.groups = image->groups,
+	};
+	if (!image->journal.header)
+		return;
+	stats->journal_used = journal_used(&image->journal) * 8;
+	stats->journal_size = image->journal.words * 8;
+}

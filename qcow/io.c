@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Reads and writes that block.  They enter their guest range, waiting in
+ * line, map as much of it as can be mapped at once, provide what the mapping
+ * lacks and try again, move the bytes and finish: the same mapping and the
+ * same finish as those of the calls that never block.
+ *
+ * Where direct I/O wants more than the caller's alignment, the bytes go
+ * through a buffer of our own.  A write then has to read what lies around
+ * it; writers who share such a unit take turns.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include "internal.h"
+
+/* A request is moved in pieces of at most this many bytes. */
+#define PIECE	(512u << 10)
+
+int map_provide(struct qcow_image *image, const struct need *need)
+{
+	struct slice *slice;
+
+	switch (need->kind) {
+	case NEED_RETRY:
+		return 0;
+	case NEED_SLICE:
+		return cache_load(image, need->type, need->index, &slice);
+	case NEED_TABLE:
+		return table_create(image, need->index);
+	case NEED_COPIED:
+		return table_set_copied(image, need);
+	case NEED_BLOCK:
+		return grow_refcounts(image, need->index);
+	case NEED_ROOM:
+		return checkpoint_wait(image);
+	case NEED_MARK:
+		return image_mark(image);
+	}
+	return -EINVAL;
+}
+
+typedef int map_function(struct qcow_image *image, struct qcow_io *io,
+			 uint64_t offset, uint32_t length, struct need *need);
+
+/* Enters the range and maps the beginning of it. */
+static int enter_and_map(struct qcow_image *image, struct qcow_io *io,
+			 uint64_t offset, uint32_t length, bool exclusive,
+			 map_function *map)
+{
+	struct need need;
+	int ret;
+
+	LOCKED(image);
+	range_enter_wait(image, &io->range, offset >> image->cluster_bits,
+			 (offset + length - 1) >> image->cluster_bits,
+			 exclusive);
+	while ((ret = map(image, io, offset, length, &need)) == -EAGAIN) {
+		ret = map_provide(image, &need);
+		if (ret)
+			break;
+	}
+	if (ret)
+		range_leave(image, &io->range);
+	return ret;
+}
+
+int io_explain(struct qcow_image *image, int ret)
+{
+	if (ret != -ENOTSUP)
+		return ret;
+	image_notice(image,
+		     "has compressed clusters, which are not supported; their reads and writes fail");
+	return -EIO;
+}
+
+static int read_extents(struct qcow_image *image, const struct qcow_io *io,
+			uint8_t *buffer)
+{
+	for (unsigned int i = 0; i < io->nr_extents; i++) {
+		const struct qcow_extent *extent = &io->extents[i];
+		int ret = 0;
+
+		if (extent->kind == QCOW_EXTENT_ZERO)
+			memset(buffer, 0, extent->length);
+		else
+			ret = file_read(&image->file, buffer, extent->offset,
+					extent->length);
+		if (ret)
+			return ret;
+		buffer += extent->length;
+	}
+	return 0;
+}
+
+/* The bytes, and the zeros that must lie around them. */
+static int write_extent(struct qcow_image *image,
+			const struct qcow_extent *extent, const uint8_t *buffer)
+{
+	struct file *file = &image->file;
+	int ret = 0;
+
+	if (extent->zero_before)
+		ret = file_write_zeroes(file,
+					extent->offset - extent->zero_before,
+					extent->zero_before);
+	if (!ret)
+		ret = file_write(file, buffer, extent->offset, extent->length);
+	if (!ret && extent->zero_after)
+		ret = file_write_zeroes(file, extent->offset + extent->length,
+					extent->zero_after);
+	return ret;
+}
+
+static int write_extents(struct qcow_image *image, const struct qcow_io *io,
+			 const uint8_t *buffer)
+{
+	for (unsigned int i = 0; i < io->nr_extents; i++) {
+		int ret = write_extent(image, &io->extents[i], buffer);
+
+		if (ret)
+			return ret;
+		buffer += io->extents[i].length;
+	}
+	return 0;
+}
+
+/* Aligned, like everything down from here. */
+static int read_aligned(struct qcow_image *image, uint8_t *buffer,
+			uint64_t offset, size_t length)
+{
+	while (length) {
+		struct qcow_io io;
+		int ret = enter_and_map(image, &io, offset,
+					min_u64(length, PIECE), false,
+					map_read);
+
+		if (ret)
+			return io_explain(image, ret);
+		ret = qcow_finish(image, &io,
+				  read_extents(image, &io, buffer));
+		if (ret)
+			return ret;
+		buffer += io.length;
+		offset += io.length;
+		length -= io.length;
+	}
+	return 0;
+}
+
+static int write_aligned(struct qcow_image *image, const uint8_t *buffer,
+			 uint64_t offset, size_t length)
+{
+	while (length) {
+		struct qcow_io io;
+		int ret = enter_and_map(image, &io, offset,
+					min_u64(length, PIECE), true,
+					map_write);
+
+		if (ret)
+			return io_explain(image, ret);
+		ret = qcow_finish(image, &io,
+				  write_extents(image, &io, buffer));
+		if (ret)
+			return ret;
+		buffer += io.length;
+		offset += io.length;
+		length -= io.length;
+	}
+	return 0;
+}
+
+/* ---- what is not aligned ---- */
+
+static bool is_direct_fit(const struct qcow_image *image, const void *buffer,
+			  uint64_t offset, size_t length)
+{
+	return is_aligned((uintptr_t)buffer | offset | length,
+			  image->file.alignment);
+}
+
+/* The units that a range touches, in a buffer of our own. */
+struct window {
+	uint64_t offset;
+	size_t length;
+	size_t skip;		/* from its beginning to the range */
+	uint8_t *bytes;
+};
+
+static int open_window(const struct qcow_image *image, uint64_t offset,
+		       size_t length, struct window *window)
+{
+	uint64_t unit = image->file.alignment;
+
+	window->offset = round_down(offset, unit);
+	window->length = round_up(offset + length, unit) - window->offset;
+	window->skip = offset - window->offset;
+	window->bytes = file_buffer(window->length);
+	return window->bytes ? 0 : -ENOMEM;
+}
+
+static int read_through_window(struct qcow_image *image, void *buffer,
+			       uint64_t offset, size_t length)
+{
+	struct window window;
+	int ret = open_window(image, offset, length, &window);
+
+	if (ret)
+		return ret;
+	ret = read_aligned(image, window.bytes, window.offset, window.length);
+	if (!ret)
+		memcpy(buffer, window.bytes + window.skip, length);
+	free(window.bytes);
+	return ret;
+}
+
+static void take_turn(struct qcow_image *image)
+{
+	LOCKED(image);
+	while (image->window_busy)
+		image_wait(image);
+	image->window_busy = true;
+}
+
+static void end_turn(struct qcow_image *image)
+{
+	LOCKED(image);
+	image->window_busy = false;
+	image_wake(image);
+}
+
+static int write_window(struct qcow_image *image, const void *buffer,
+			struct window *window, size_t length)
+{
+	int ret = 0;
+
+	if (window->length != length)
+		ret = read_aligned(image, window->bytes, window->offset,
+				   window->length);
+	if (ret)
+		return ret;
+	memcpy(window->bytes + window->skip, buffer, length);
+	return write_aligned(image, window->bytes, window->offset,
+			     window->length);
+}
+
+static int write_through_window(struct qcow_image *image, const void *buffer,
+				uint64_t offset, size_t length)
+{
+	struct window window;
+	int ret = open_window(image, offset, length, &window);
+
+	if (ret)
+		return ret;
+	take_turn(image);
+	ret = write_window(image, buffer, &window, length);
+	end_turn(image);
+	free(window.bytes);
+	return ret;
+}
+
+/* ---- the interface ---- */
+
+int io_check_range(const struct qcow_image *image, uint64_t offset,
+		   uint64_t length)
+{
+	if (!is_aligned(offset | length, QCOW_SECTOR))
+		return -EINVAL;
+	if (offset > image->size || length > image->size - offset)
+		return -EINVAL;
+	return 0;
+}
+
+int qcow_read(struct qcow_image *image, void *buffer, uint64_t offset,
+	      size_t length)
+{
+	int ret = io_check_range(image, offset, length);
+
+	if (ret || !length)
+		return ret;
+	if (is_direct_fit(image, buffer, offset, length))
+		return read_aligned(image, buffer, offset, length);
+	return read_through_window(image, buffer, offset, length);
+}
+
+int qcow_write(struct qcow_image *image, const void *buffer, uint64_t offset,
+	       size_t length)
+{
+	int ret = io_check_range(image, offset, length);
+
+	if (image->read_only)
+		return -EROFS;
+	if (ret || !length)
+		return ret;
+	if (is_direct_fit(image, buffer, offset, length))
+		return write_aligned(image, buffer, offset, length);
+	return write_through_window(image, buffer, offset, length);
+}
