@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Death and power loss at every instant.
+ *
+ * A recording disk takes down every write, sync and hole, and the journal
+ * after each of them, while random operations run.  Then every step of the
+ * record is made an end:
+ *
+ *   death	what was written is there, and so is the journal.  It is
+ *		replayed; every acknowledged operation must be readable (P1),
+ *		the one in flight all or none of each sector; it is issued
+ *		again; after a clean close the image has no corruption and no
+ *		leak (P3).
+ *   power	of every sector written since the last sync, any version may
+ *		be there; no journal.  No corruption, leaks at worst (P3), and
+ *		everything flushed is readable (P2).
+ *
+ * Some runs go on from a death instead of a fresh image, with a journal that
+ * was replayed.  Samples are shown to qemu-img check.
+ *
+ * usage: crash [SEED]
+ */
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "disk.h"
+#include "helpers.h"
+#include "judge.h"
+#include "operations.h"
+
+#define SECTOR		512u
+#define OPERATIONS	60
+#define LIVES		3
+#define JOURNAL_SIZE	(8u << 10)
+
+struct geometry {
+	const char *options;	/* of qemu-img create */
+	uint32_t cluster;
+	const char *size;
+};
+
+static const struct geometry geometries[] = {
+	{ "cluster_size=512", 512, "96K" },
+	{ "cluster_size=512,refcount_bits=64", 512, "200K" },
+	{ "cluster_size=512,refcount_bits=1", 512, "65024" },
+	{ "cluster_size=1024,compat=0.10", 1024, "100K" },
+	{ "cluster_size=4096", 4096, "300K" },
+	{ "cluster_size=4096,refcount_bits=64", 4096, "3000384" },
+	{ "cluster_size=4096,preallocation=metadata", 4096, "256K" },
+	{ "cluster_size=65536", 65536, "1M" },
+	{ "cluster_size=65536,compat=0.10,preallocation=full", 65536, "640K" },
+};
+
+static struct {
+	const struct geometry *geometry;
+	uint64_t size;			/* of the virtual disk */
+	struct operation operations[OPERATIONS];
+	uint32_t *before;		/* stamps when the life began */
+	bool fresh;			/* it began with an empty journal */
+	char *journal;			/* path */
+	uint64_t deaths, powers, checks;
+} test;
+
+/* The one journal in the scratch directory. */
+static const char *journal_path(void)
+{
+	glob_t found;
+
+	if (test.journal)
+		return test.journal;
+	test.journal = scratch_path("journals/*.journal");
+	if (glob(test.journal, 0, NULL, &found) || found.gl_pathc != 1)
+		die("there is no journal, or more than one");
+	free(test.journal);
+	test.journal = strdup(found.gl_pathv[0]);
+	globfree(&found);
+	return test.journal;
+}
+
+static void must(int ret, const char *what)
+{
+	if (ret)
+		die("%s: %s: %s", test.geometry->options, what,
+		    strerror(-ret));
+}
+
+static struct qcow_image *open_disk(struct disk *disk, bool force)
+{
+	struct qcow_error error = { "" };
+	struct qcow_image *image;
+	char *journals = scratch_path("journals");
+	char *path = scratch_path("image");
+	struct qcow_options options = {
+		.journal_dir = journals,
+		.journal_size = JOURNAL_SIZE,
+		.inline_checkpoint = true,
+		.force = force,
+		.test = &disk->hooks,
+	};
+
+	if (qcow_open(path, &options, &image, &error))
+		die("%s: open: %s", test.geometry->options, error.text);
+	free(journals);
+	free(path);
+	return image;
+}
+
+/* ---- what sectors may hold ---- */
+
+static bool changes(unsigned int n, uint64_t sector, uint32_t *stamp)
+{
+	return operation_changes(&test.operations[n], sector, test.size,
+				 test.geometry->cluster, stamp);
+}
+
+/* After the first n operations. */
+static uint32_t stamp_after(unsigned int n, uint64_t sector)
+{
+	uint32_t stamp;
+
+	while (n--)
+		if (changes(n, sector, &stamp))
+			return stamp;
+	return test.before[sector];
+}
+
+/* After any number of operations from low to high. */
+static bool may_hold(unsigned int low, unsigned int high, uint64_t sector,
+		     uint32_t held)
+{
+	uint32_t stamp;
+
+	if (held == stamp_after(low, sector))
+		return true;
+	for (unsigned int n = low; n < high; n++)
+		if (changes(n, sector, &stamp) && stamp == held)
+			return true;
+	return false;
+}
+
+static void check_stamps(const uint32_t *stamps, unsigned int low,
+			 unsigned int high, const char *where)
+{
+	for (uint64_t s = 0; s < test.size / SECTOR; s++)
+		if (!may_hold(low, high, s, stamps[s]))
+			die("%s: %s: sector %lu holds operation %u, may hold that after %u to %u operations (%u)",
+			    test.geometry->options, where, s, stamps[s], low,
+			    high, stamp_after(low, s));
+}
+
+static void read_stamps(struct qcow_image *image, uint32_t *stamps,
+			const char *where)
+{
+	uint8_t *bytes = aligned_alloc(4096, round_up(test.size, 4096));
+
+	must(qcow_read(image, bytes, 0, test.size), "read");
+	for (uint64_t s = 0; s < test.size / SECTOR; s++)
+		stamps[s] = stamp_of(bytes + s * SECTOR, s, where);
+	free(bytes);
+}
+
+static uint32_t *new_stamps(void)
+{
+	return calloc(test.size / SECTOR, sizeof(uint32_t));
+}
+
+/* ---- judgement ---- */
+
+static void check_image(const struct disk *disk, bool leaks_allowed,
+			unsigned int high, unsigned int low, const char *where)
+{
+	uint32_t *stamps = new_stamps();
+	struct verdict verdict;
+
+	judge(disk->bytes, disk->size, &verdict);
+	if (verdict.corruptions || (verdict.leaks && !leaks_allowed))
+		die("%s: %s: %u corruptions, %u leaks: %s",
+		    test.geometry->options, where, verdict.corruptions,
+		    verdict.leaks, verdict.first);
+	for (uint64_t s = 0; s < test.size / SECTOR; s++) {
+		uint8_t bytes[SECTOR];
+
+		judge_read(disk->bytes, disk->size, s, bytes);
+		stamps[s] = stamp_of(bytes, s, where);
+	}
+	if (low <= high)
+		check_stamps(stamps, low, high, where);
+	free(stamps);
+}
+
+/* The oracle that is not ours. */
+static void check_qemu(const struct disk *disk, bool leaks_allowed)
+{
+	char *path = scratch_path("sample");
+	int status;
+
+	disk_save(disk, path);
+	status = run("qemu-img check -q %s >/dev/null 2>&1", path);
+	if (status && !(leaks_allowed && status == 3))
+		die("%s: qemu-img check: status %d, see %s",
+		    test.geometry->options, status, path);
+	test.checks++;
+	free(path);
+}
+
+static void judge_death(const struct disk *state, const struct step *step,
+			bool sample)
+{
+	uint32_t *stamps = new_stamps();
+	struct qcow_image *image;
+	struct disk disk;
+
+	disk_copy(&disk, state);
+	write_file(journal_path(), step->journal,
+		   JOURNAL_SIZE);
+	image = open_disk(&disk, false);
+	read_stamps(image, stamps, "death");
+	check_stamps(stamps, step->acked, step->begun, "death");
+	if (step->begun > step->acked)
+		must(operation_do(&test.operations[step->acked], image, true,
+				  &disk.hooks), "reissue");
+	must(qcow_close(image), "close");
+	check_image(&disk, false, step->begun, step->begun, "death, close");
+	if (sample)
+		check_qemu(&disk, false);
+	test.deaths++;
+	free(stamps);
+	disk_free(&disk);
+}
+
+/* The last flush that was acknowledged; above high if there was none. */
+static unsigned int flushed(const struct step *step)
+{
+	for (unsigned int n = step->acked; n--;)
+		if (test.operations[n].kind == OPERATION_FLUSH)
+			return n;
+	return test.fresh ? 0 : OPERATIONS + 1;
+}
+
+static void check_power(struct disk *disk, const struct step *step,
+			bool sample)
+{
+	unsigned int low = flushed(step);
+
+	check_image(disk, true, step->begun, low, "power loss");
+	if (sample)
+		check_qemu(disk, true);
+	test.powers++;
+}
+
+/* How an unsynced sector fares. */
+enum fate {
+	ALL_LOST,
+	LAST_WRITES_LOST,	/* some writes, whole */
+	TORN,			/* some sectors of some writes */
+	NR_FATES,
+};
+
+static bool survives(enum fate fate, struct random *random, uint64_t coin)
+{
+	switch (fate) {
+	case ALL_LOST:
+		return false;
+	case LAST_WRITES_LOST:
+		return coin & 1;
+	default:
+		return random_below(random, 2);
+	}
+}
+
+static void apply_sectors(struct disk *disk, const struct step *step,
+			  enum fate fate, struct random *random)
+{
+	uint64_t coin = random_next(random);
+
+	for (size_t at = 0; at < step->length; at += SECTOR) {
+		struct step part = *step;
+
+		part.offset += at;
+		part.length = min_u64(SECTOR, step->length - at);
+		part.bytes = step->bytes ? step->bytes + at : NULL;
+		if (survives(fate, random, coin))
+			disk_apply(disk, &part);
+	}
+}
+
+/* synced: the disk at the last sync, which is step first. */
+static void judge_power(const struct disk *synced, const struct step *steps,
+			unsigned int first, unsigned int last,
+			struct random *random, bool sample)
+{
+	for (enum fate fate = 0; fate < NR_FATES; fate++) {
+		struct disk disk;
+
+		disk_copy(&disk, synced);
+		for (unsigned int n = first; n <= last; n++)
+			apply_sectors(&disk, &steps[n], fate, random);
+		check_power(&disk, &steps[last], sample);
+		disk_free(&disk);
+	}
+}
+
+static void judge_steps(const struct disk *base, const struct disk *record,
+			struct random *random)
+{
+	struct disk now, synced;
+	unsigned int first = 0;
+
+	disk_copy(&now, base);
+	disk_copy(&synced, base);
+	for (unsigned int n = 0; n < record->nr_steps; n++) {
+		const struct step *step = &record->steps[n];
+
+		disk_apply(&now, step);
+		judge_death(&now, step, random_below(random, 100) == 0);
+		judge_power(&synced, record->steps, first, n, random,
+			    random_below(random, 300) == 0);
+		if (step->kind != STEP_SYNC)
+			continue;
+		disk_free(&synced);
+		disk_copy(&synced, &now);
+		first = n + 1;
+	}
+	disk_free(&now);
+	disk_free(&synced);
+}
+
+/* ---- lives ---- */
+
+/* Random operations on the disk, recorded; the life ends without a close
+   unless it is the last thing recorded. */
+static void live(struct disk *disk, struct random *random)
+{
+	struct qcow_image *image = open_disk(disk, false);
+
+	disk_record(disk, journal_path());
+	for (unsigned int n = 0; n < OPERATIONS; n++) {
+		struct operation *operation = &test.operations[n];
+
+		operation_draw(operation, n + 1, random, test.size,
+			       test.geometry->cluster, false);
+		disk->begun = n + 1;
+		must(operation_do(operation, image, random_below(random, 2),
+				  &disk->hooks), "operation");
+		disk->acked = n + 1;
+	}
+	must(qcow_close(image), "close");
+}
+
+/* Leaves disk and journal as a death at a random step left them. */
+static void die_somewhere(struct disk *disk, struct disk *record,
+			  struct random *random)
+{
+	unsigned int last = random_below(random, record->nr_steps);
+	const struct step *step = &record->steps[last];
+
+	for (unsigned int n = 0; n <= last; n++)
+		disk_apply(disk, &record->steps[n]);
+	write_file(journal_path(), step->journal, JOURNAL_SIZE);
+}
+
+/* What a disk holds that was left so: the next life begins with that.  A
+   copy is looked at; the disk itself stays unrecovered. */
+static void settle(const struct disk *disk)
+{
+	struct qcow_image *image;
+	struct disk copy;
+	uint8_t *journal;
+	size_t size;
+
+	disk_copy(&copy, disk);
+	journal = read_file(journal_path(), &size);
+	image = open_disk(&copy, false);
+	read_stamps(image, test.before, "settling");
+	must(qcow_close(image), "close");
+	write_file(journal_path(), journal, size);
+	free(journal);
+	disk_free(&copy);
+}
+
+static void test_geometry(const struct geometry *geometry, uint64_t seed)
+{
+	struct random random = { .state = seed };
+	char *path = scratch_path("image");
+	struct disk base;
+
+	test.geometry = geometry;
+	must_run("qemu-img create -q -f qcow2 -o %s %s %s", geometry->options,
+		 path, geometry->size);
+	disk_load(&base, path);
+	test.fresh = true;
+	test.size = round_down(load_be64(base.bytes + HEADER_SIZE), SECTOR);
+	test.before = new_stamps();
+	for (unsigned int n = 0; n < LIVES; n++) {
+		struct disk record;
+
+		disk_copy(&record, &base);
+		live(&record, &random);
+		judge_steps(&base, &record, &random);
+		die_somewhere(&base, &record, &random);
+		settle(&base);
+		test.fresh = false;
+		disk_free(&record);
+	}
+	free(test.before);
+	free(test.journal);
+	test.journal = NULL;
+	disk_free(&base);
+	free(path);
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 0) : 1;
+	char *journals = scratch_path("journals");
+
+	must_run("mkdir %s", journals);
+	for (unsigned int n = 0; n < effort(); n++)
+		for (unsigned int g = 0; g < ARRAY_SIZE(geometries); g++) {
+			test_geometry(&geometries[g], seed + n);
+			must_run("rm -f %s/*", journals);
+		}
+	printf("%lu deaths, %lu power losses, %lu qemu-img checks\n",
+	       test.deaths, test.powers, test.checks);
+	free(journals);
+	return 0;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A disk in memory, under the engine in place of the image's file, that
+ * remembers everything that was done to it: every write, sync and punched
+ * hole, and what the journal held just after.  From that record the state at
+ * any instant of a death or a power loss is made again.
+ */
+#ifndef DISK_H
+#define DISK_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "qcow/internal.h"
+
+enum step_kind {
+	STEP_WRITE,
+	STEP_SYNC,
+	STEP_PUNCH,
+	STEP_JOURNAL,		/* something happened to the journal */
+};
+
+struct step {
+	enum step_kind kind;
+	uint64_t offset;
+	size_t length;
+	uint8_t *bytes;		/* of a write */
+	uint8_t *journal;	/* the journal's file, after the step */
+	unsigned int begun;	/* operations begun and acknowledged so far */
+	unsigned int acked;
+};
+
+struct disk {
+	uint8_t *bytes;
+	size_t size, capacity;
+	struct step *steps;
+	unsigned int nr_steps;
+	const char *journal_path;
+	size_t journal_size;
+	unsigned int begun, acked;
+	bool recording;
+	int fail_at;		/* this I/O fails; -1: none */
+	int fail_with;		/* -errno */
+	int countdown;
+	struct qcow_test_hooks hooks;
+};
+
+/* A disk with the contents of a file. */
+void disk_load(struct disk *disk, const char *path);
+/* A copy of the contents, without the record. */
+void disk_copy(struct disk *to, const struct disk *from);
+void disk_free(struct disk *disk);
+/* Starts recording: all from here on is remembered. */
+void disk_record(struct disk *disk, const char *journal_path);
+/* Does one step of a record to a disk. */
+void disk_apply(struct disk *disk, const struct step *step);
+void disk_save(const struct disk *disk, const char *path);
+
+#endif /* DISK_H */

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Every reference in the image is counted: header, top tables, blocks, L2
+ * tables, data; then each cluster's count is compared with what its refcount
+ * block says, and each COPIED flag with the count.
+ */
+#include <endian.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "judge.h"
+
+struct image {
+	const uint8_t *bytes;
+	size_t size;
+	uint32_t cluster_bits, order, l1_size;
+	uint64_t l1, table, table_clusters;
+	uint64_t clusters;		/* of the file */
+	uint32_t *references;
+	struct verdict *verdict;
+};
+
+static uint64_t be64(const struct image *i, uint64_t at)
+{
+	uint64_t n = 0;
+
+	if (at + 8 <= i->size)
+		memcpy(&n, i->bytes + at, 8);
+	return be64toh(n);
+}
+
+static uint32_t be32(const struct image *i, uint64_t at)
+{
+	uint32_t n = 0;
+
+	if (at + 4 <= i->size)
+		memcpy(&n, i->bytes + at, 4);
+	return be32toh(n);
+}
+
+static void found(struct image *i, bool leak, const char *format, ...)
+{
+	va_list args;
+
+	if (!i->verdict->leaks && !i->verdict->corruptions) {
+		va_start(args, format);
+		vsnprintf(i->verdict->first, sizeof(i->verdict->first),
+			  format, args);
+		va_end(args);
+	}
+	if (leak)
+		i->verdict->leaks++;
+	else
+		i->verdict->corruptions++;
+}
+
+static void open_image(struct image *i, const uint8_t *bytes, size_t size)
+{
+	*i = (struct image){ .bytes = bytes, .size = size };
+	i->cluster_bits = be32(i, 20);
+	i->l1_size = be32(i, 36);
+	i->l1 = be64(i, 40);
+	i->table = be64(i, 48);
+	i->table_clusters = be32(i, 56);
+	i->order = be32(i, 4) >= 3 ? be32(i, 96) : 4;
+	i->clusters = (size + (1ull << i->cluster_bits) - 1) >>
+		      i->cluster_bits;
+}
+
+static void refer(struct image *i, uint64_t offset, const char *what)
+{
+	uint64_t cluster = offset >> i->cluster_bits;
+
+	if (offset & ((1ull << i->cluster_bits) - 1))
+		found(i, false, "%s at %#lx is not aligned", what, offset);
+	else if (cluster >= i->clusters)
+		found(i, false, "%s at %#lx is outside the file", what,
+		      offset);
+	else
+		i->references[cluster]++;
+}
+
+static void refer_run(struct image *i, uint64_t offset, uint64_t clusters,
+		      const char *what)
+{
+	for (uint64_t n = 0; n < clusters; n++)
+		refer(i, offset + (n << i->cluster_bits), what);
+}
+
+static uint64_t count_of(const struct image *i, uint64_t cluster)
+{
+	uint32_t block_bits = i->cluster_bits + 3 - i->order;
+	uint64_t index = cluster >> block_bits;
+	uint64_t in_block = cluster & ((1ull << block_bits) - 1);
+	uint64_t block, bit, count = 0;
+
+	if (index >= i->table_clusters << (i->cluster_bits - 3))
+		return 0;
+	block = be64(i, i->table + index * 8);
+	if (!block)
+		return 0;
+	bit = in_block << i->order;
+	if (i->order < 3) {
+		uint64_t at = block + bit / 8;
+
+		return (at < i->size ? i->bytes[at] : 0) >> (bit % 8) &
+		       ((1u << (1u << i->order)) - 1);
+	}
+	for (uint64_t n = 0; n < 1ull << (i->order - 3); n++) {
+		uint64_t at = block + bit / 8 + n;
+
+		count = count << 8 | (at < i->size ? i->bytes[at] : 0);
+	}
+	return count;
+}
+
+static const uint64_t OFFSET = 0x00fffffffffffe00ull;
+
+static void check_copied(struct image *i, uint64_t entry, const char *what)
+{
+	bool copied = entry >> 63;
+	uint64_t count = count_of(i, (entry & OFFSET) >> i->cluster_bits);
+
+	if (copied != (count == 1))
+		found(i, !copied, "%s %#lx: COPIED, but a count of %lu", what,
+		      entry, count);
+}
+
+static void walk_l2(struct image *i, uint64_t table, bool check)
+{
+	for (uint64_t n = 0; n < 1ull << (i->cluster_bits - 3); n++) {
+		uint64_t entry = be64(i, table + n * 8);
+
+		if (!(entry & OFFSET))
+			continue;
+		if (check)
+			check_copied(i, entry, "L2 entry");
+		else
+			refer(i, entry & OFFSET, "data");
+	}
+}
+
+static void walk_l1(struct image *i, bool check)
+{
+	for (uint32_t n = 0; n < i->l1_size; n++) {
+		uint64_t entry = be64(i, i->l1 + n * 8ull);
+
+		if (!(entry & OFFSET))
+			continue;
+		if (check)
+			check_copied(i, entry, "L1 entry");
+		else
+			refer(i, entry & OFFSET, "L2 table");
+		walk_l2(i, entry & OFFSET, check);
+	}
+}
+
+static void count_references(struct image *i)
+{
+	uint64_t size = 1ull << i->cluster_bits;
+	uint64_t entries = i->table_clusters << (i->cluster_bits - 3);
+
+	refer(i, 0, "header");
+	refer_run(i, i->l1, (i->l1_size * 8ull + size - 1) >> i->cluster_bits,
+		  "L1 table");
+	refer_run(i, i->table, i->table_clusters, "refcount table");
+	for (uint64_t n = 0; n < entries; n++)
+		if (be64(i, i->table + n * 8))
+			refer(i, be64(i, i->table + n * 8), "refcount block");
+	walk_l1(i, false);
+}
+
+void judge(const uint8_t *bytes, size_t size, struct verdict *verdict)
+{
+	struct image image, *i = &image;
+
+	*verdict = (struct verdict){ 0 };
+	open_image(i, bytes, size);
+	i->verdict = verdict;
+	i->references = calloc(i->clusters, sizeof(*i->references));
+	count_references(i);
+	for (uint64_t c = 0; c < i->clusters; c++) {
+		uint64_t count = count_of(i, c);
+
+		if (count != i->references[c])
+			found(i, count > i->references[c],
+			      "cluster %lu: count %lu, references %u", c,
+			      count, i->references[c]);
+	}
+	walk_l1(i, true);
+	free(i->references);
+}
+
+void judge_read(const uint8_t *bytes, size_t size, uint64_t sector,
+		uint8_t out[512])
+{
+	struct image image, *i = &image;
+	uint64_t offset = sector * 512, guest, table, entry, at;
+
+	open_image(i, bytes, size);
+	memset(out, 0, 512);
+	guest = offset >> i->cluster_bits;
+	table = be64(i, i->l1 + (guest >> (i->cluster_bits - 3)) * 8) & OFFSET;
+	if (!table)
+		return;
+	entry = be64(i, table + (guest & ((1ull << (i->cluster_bits - 3)) - 1))
+				* 8);
+	if (entry & 1 || !(entry & OFFSET))
+		return;
+	at = (entry & OFFSET) + (offset & ((1ull << i->cluster_bits) - 1));
+	if (at < size)
+		memcpy(out, bytes + at, size - at < 512 ? size - at : 512);
+}
