@@ -39,10 +39,9 @@ uint64_t clock_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-int process_identify(pid_t pid, struct process *process)
+static int read_stat(pid_t pid, char *state, unsigned long long *start)
 {
-	char path[32], line[1024], *field, state;
-	unsigned long long start;
+	char path[32], line[1024], *field;
 	FILE *file;
 	bool known;
 
@@ -61,10 +60,19 @@ int process_identify(pid_t pid, struct process *process)
 	    sscanf(field + 1,
 		   " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d"
 		   " %*d %*d %*d %*d %*d %llu",
-		   &state, &start) != 2)
+		   state, start) != 2)
 		return -ESRCH;
-	if (state == 'Z' || state == 'X')
-		return -ESRCH;
+	return 0;
+}
+
+int process_identify(pid_t pid, struct process *process)
+{
+	unsigned long long start;
+	char state;
+	int ret = read_stat(pid, &state, &start);
+
+	if (ret)
+		return ret;
 	process->pid = pid;
 	process->start = start;
 	return 0;
@@ -72,11 +80,12 @@ int process_identify(pid_t pid, struct process *process)
 
 bool process_alive(const struct process *process)
 {
-	struct process now;
+	unsigned long long start;
+	char state;
 
-	if (process->pid <= 0 || process_identify(process->pid, &now))
+	if (process->pid <= 0 || read_stat(process->pid, &state, &start))
 		return false;
-	return now.start == process->start;
+	return start == process->start && state != 'Z' && state != 'X';
 }
 
 int process_open(const struct process *process, int *pidfd)

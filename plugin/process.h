@@ -18,7 +18,8 @@ struct process {
 	uint64_t start;		/* in clock ticks since boot */
 };
 
-/* Names the process that now has this id; -ESRCH: there is none. */
+/* Names the process that now has this id, even if it is a child that only
+   waits to be reaped; -ESRCH: there is none. */
 int process_identify(pid_t pid, struct process *process);
 
 bool process_alive(const struct process *process);

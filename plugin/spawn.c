@@ -52,7 +52,7 @@ static int watch_child(struct supervisor *sv, pid_t pid)
 	sv->server = pidfd_open(pid, 0);
 	if (sv->server >= 0 && !process_identify(pid, &sv->disk.server))
 		return 0;
-	/* Dead before we looked, or no descriptor is left to watch it. */
+	/* No descriptor is left to watch it. */
 	if (sv->server >= 0)
 		close(sv->server);
 	sv->server = -1;

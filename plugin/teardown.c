@@ -26,7 +26,7 @@
 
 #define USE_PATIENCE   1000  /* ms; udev looks at every new disk */
 #define USE_INTERVAL   100   /* ms */
-#define GONE_PATIENCE  2000  /* ms */
+#define GONE_PATIENCE  500   /* ms; somebody may keep it open */
 #define GONE_INTERVAL  10    /* ms */
 #define CLOSE_PATIENCE 30000 /* ms */
 
