@@ -568,6 +568,7 @@ static void *checkpoint_thread(void *argument)
 	int last = 0;
 
 	LOCKED(image);
+	refcount_sweep(image, image->high_water);
 	while (!image->stopping) {
 		bool idle = groups == image->groups;
 		bool dirty = checkpoint_is_dirty(image);

@@ -322,6 +322,10 @@ static int find_end(struct qcow_image *image, struct qcow_error *error)
 	/* R1: a cluster that the file's end cuts was used, too. */
 	image->high_water = (size + cluster_size(image) - 1) >>
 			    image->cluster_bits;
+	/* Without a thread nobody sweeps; a block device has no space behind
+	   its end. */
+	if (!image->inline_checkpoint && !image->file.block_device)
+		image->cursor = image->high_water;
 	return 0;
 }
 

@@ -10,7 +10,7 @@
  * cached slice is always clean; an allocation is free if the file's count is
  * zero and no dirty set names the cluster (R9).
  *
- * The journal's rules R1 to R17 stand in JOURNAL-RULES; the code cites them.
+ * The journal's rules R1 to R17 stand in the file JOURNAL-RULES beside this one; the code cites them.
  */
 #ifndef QCOW_INTERNAL_H
 #define QCOW_INTERNAL_H
@@ -328,7 +328,7 @@ struct qcow_image {
 					   (R1) */
 	uint64_t high_water;		/* host clusters from here on were
 					   never used: they read as zero */
-	uint64_t cursor;		/* no free host cluster below */
+	uint64_t cursor;		/* no free cluster is known below */
 	uint64_t max_clusters;		/* of the host file */
 
 	struct journal journal;
@@ -498,6 +498,8 @@ int refcount_locate(const struct qcow_image *image, uint64_t cluster,
 		    uint64_t *offset, uint64_t *index);
 int refcount_find_free(struct qcow_image *image, uint64_t *cluster,
 		       struct need *need);
+/* Lowers the cursor to the first free cluster below end.  May block. */
+void refcount_sweep(struct qcow_image *image, uint64_t end);
 /* Begins a reservation with a free cluster, or adds the next one to it.  It
    is in no refcount: a group will say so, or death forgets it (R1). */
 void refcount_reserve(struct qcow_image *image,

@@ -9,9 +9,11 @@
  * until the checkpoint that made its unlinking durable is complete; before
  * that nobody may have it.  After a replay it stands there again.
  *
- * The search begins at the cursor, below which nothing is free, and goes
- * upwards: a fresh image is filled from its beginning, and freed clusters
- * (the checkpoint lowers the cursor to them) are used again first.
+ * The search begins at the cursor, below which nothing free is known, and
+ * goes upwards.  It starts out at the file's end, so that the first writes
+ * after an open need not wait for a search through all blocks; a sweep finds
+ * the first free cluster meanwhile, and the checkpoint lowers the cursor to
+ * those that it frees.
  */
 #include <errno.h>
 #include "internal.h"
@@ -174,24 +176,50 @@ static int check_described(const struct qcow_image *image, uint64_t cluster,
 	return -EAGAIN;
 }
 
-int refcount_find_free(struct qcow_image *image, uint64_t *cluster,
-		       struct need *need)
+/* The next free cluster from *at on; *at moves past what is not. */
+static int find_free(struct qcow_image *image, uint64_t *at, struct need *need)
 {
-	for (unsigned int i = 0; i < SCAN_LIMIT; i++, image->cursor++) {
+	for (unsigned int i = 0; i < SCAN_LIMIT; i++, ++*at) {
 		bool free;
-		int ret = check_described(image, image->cursor, need);
+		int ret = check_described(image, *at, need);
 
 		if (!ret)
-			ret = is_free(image, image->cursor, &free, need);
+			ret = is_free(image, *at, &free, need);
 		if (ret)
 			return ret;
-		if (free) {
-			*cluster = image->cursor;
+		if (free)
 			return 0;
-		}
 	}
 	need->kind = NEED_RETRY;
 	return -EAGAIN;
+}
+
+int refcount_find_free(struct qcow_image *image, uint64_t *cluster,
+		       struct need *need)
+{
+	int ret = find_free(image, &image->cursor, need);
+
+	*cluster = image->cursor;
+	return ret;
+}
+
+void refcount_sweep(struct qcow_image *image, uint64_t end)
+{
+	uint64_t at = 0;
+	struct need need;
+	int ret = -EAGAIN;
+
+	while (ret == -EAGAIN && at < end && !image->stopping) {
+		ret = find_free(image, &at, &need);
+		if (ret != -EAGAIN)
+			break;
+		if (need.kind == NEED_BLOCK)
+			at = (need.index + 1) << image->block_bits;
+		else if (map_provide(image, &need))
+			return;
+	}
+	if (!ret)
+		image->cursor = min_u64(image->cursor, at);
 }
 
 void refcount_reserve(struct qcow_image *image, struct qcow_reservation *r,
