@@ -177,6 +177,10 @@ static int check_type(struct file *file, struct qcow_error *error)
 	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
 		return fail(error, -EINVAL,
 			    "neither a regular file nor a block device");
+	/* It kept the open of something else from blocking; io_uring would
+	   take it for a wish never to wait for a disk. */
+	if (fcntl(file->fd, F_SETFL, file->direct ? O_DIRECT : 0) < 0)
+		return fail(error, -errno, "%s", strerror(errno));
 	file->block_device = S_ISBLK(st.st_mode);
 	file->device = file->block_device ? st.st_rdev : st.st_dev;
 	file->inode = file->block_device ? 0 : st.st_ino;
