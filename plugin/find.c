@@ -8,6 +8,7 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,6 +47,31 @@ int disk_each(int (*visit)(const struct disk *disk, void *opaque), void *opaque)
 	}
 	free(entries);
 	return ret;
+}
+
+static int is_unfinished(const struct dirent *entry)
+{
+	int id, pid;
+
+	return sscanf(entry->d_name, "%d.disk.%d", &id, &pid) == 2 &&
+	       kill(pid, 0) && errno == ESRCH;
+}
+
+void state_sweep(void)
+{
+	char path[sizeof(STATE_DIR) + NAME_MAX + 1];
+	struct dirent **entries;
+	int nr = scandir(STATE_DIR, &entries, is_unfinished, by_id);
+
+	if (nr < 0)
+		return;
+	while (nr--) {
+		snprintf(path, sizeof(path), STATE_DIR "/%s",
+			 entries[nr]->d_name);
+		unlink(path);
+		free(entries[nr]);
+	}
+	free(entries);
 }
 
 struct search {

@@ -6,8 +6,9 @@
  * One file per disk, ID.disk, a line per field: key, space, value.  The table
  * fields[] both writes and reads it.  A record is replaced by renaming a new
  * one over it, so no reader sees half of one and a death while writing leaves
- * the old one.  A record of another boot (a container may keep its /run) is
- * as good as none.
+ * the old one; the new one's name ends in the writer's pid, by which
+ * state_sweep() knows what the dead have left.  A record of another boot (a
+ * container may keep its /run) is as good as none.
  *
  * All locks are single bytes of one file, byte N for disk N, so there is
  * nothing to clean up behind them.  They are locks of the open file
@@ -187,12 +188,12 @@ static void get_field(struct disk *disk, const struct field *field,
 
 int disk_save(const struct disk *disk)
 {
-	char path[64], new[72];
+	char path[64], new[80];
 	FILE *file;
 	size_t i;
 
 	record_path(disk->id, path);
-	snprintf(new, sizeof(new), "%s.new", path);
+	snprintf(new, sizeof(new), "%s.%d", path, (int)getpid());
 	file = fopen(new, "we");
 	if (!file)
 		return -errno;

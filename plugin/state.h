@@ -59,6 +59,9 @@ int disk_save(const struct disk *disk);
 /* Reads a record; -ENOENT: there is none, or it is of an earlier boot. */
 int disk_load(int id, struct disk *disk);
 
+/* Removes what writers left that died while they wrote a record. */
+void state_sweep(void);
+
 bool disk_exists(int id);
 
 /* Removes the record and the socket beside it. */

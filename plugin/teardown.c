@@ -280,4 +280,5 @@ static int remove_leftover(const struct disk *disk, void *opaque)
 void teardown_leftovers(void)
 {
 	disk_each(remove_leftover, NULL);
+	state_sweep();
 }
