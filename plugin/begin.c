@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "plugin/control.h"
@@ -38,6 +39,8 @@
 #endif
 
 #define LOCK_PATIENCE 10000 /* ms */
+#define TEST_PATIENCE 1000  /* ms */
+#define TEST_INTERVAL 50    /* ms */
 
 /* Claims an id from first on; the lock on all records is held.  An id may be
    locked although it is free: by a command that is just done with it. */
@@ -130,14 +133,30 @@ static int claim(struct supervisor *sv)
 	return ret;
 }
 
-static int lock_image(struct supervisor *sv, bool test)
-{
-	struct qcow_error error;
-	int ret = qcow_lock(sv->disk.image, sv->disk.read_only, test,
-			    &sv->image_lock, &error);
+enum locking {
+	LOCK_JOIN,	    /* beside a living server */
+	LOCK_TEST,	    /* as a stranger */
+	LOCK_TEST_PATIENCE, /* after the dead of our own */
+};
 
-	if (!ret)
-		return 0;
+static int lock_image(struct supervisor *sv, enum locking locking)
+{
+	const struct timespec interval = { .tv_nsec = TEST_INTERVAL * 1000000 };
+	int patience = locking == LOCK_TEST_PATIENCE ? TEST_PATIENCE : 0;
+	struct qcow_error error;
+	int ret;
+
+	for (;; patience -= TEST_INTERVAL) {
+		ret = qcow_lock(sv->disk.image, sv->disk.read_only,
+				locking != LOCK_JOIN, &sv->image_lock, &error);
+		if (!ret)
+			return 0;
+		if (patience <= 0)
+			break;
+		/* A child forked by the dead supervisor in its last moment
+		   has its lock until it gets to close it. */
+		nanosleep(&interval, NULL);
+	}
 	snprintf(sv->disk.reason, sizeof(sv->disk.reason), "%s",
 		 spawn_bare_text(sv, error.text));
 	watch_settle(sv, true, "%s", sv->disk.reason);
@@ -150,15 +169,13 @@ static int begin_new(struct supervisor *sv)
 
 	if (ret)
 		return ret;
-	ret = lock_image(sv, true);
+	ret = lock_image(sv, LOCK_TEST);
 	if (!ret) {
 		ret = spawn_server(sv, false);
 		if (ret)
 			watch_settle(sv, true, "cannot start a server: %s",
 				     strerror(-ret));
 	}
-	if (!ret)
-		ret = disk_save(&sv->disk);
 	if (ret)
 		disk_forget(sv->disk.id);
 	return ret;
@@ -305,7 +322,7 @@ static int begin_adopt(struct supervisor *sv)
 
 	if (ret)
 		return ret;
-	ret = lock_image(sv, false);
+	ret = lock_image(sv, LOCK_JOIN);
 	if (ret)
 		return ret;
 	/* Alive now: its locks were there until ours were.  Dead: somebody
@@ -326,7 +343,7 @@ static int begin_again(struct supervisor *sv)
 
 	if (ret != -ESRCH)
 		return ret;
-	ret = lock_image(sv, true);
+	ret = lock_image(sv, LOCK_TEST_PATIENCE);
 	if (ret)
 		return ret;
 	sv->died_at = clock_ms();
@@ -346,13 +363,13 @@ static int begin_take_over(struct supervisor *sv)
 			     strerror(-ret));
 		return ret;
 	}
+	/* The record names us now.  What follows may take long. */
+	close(sv->lock);
+	sv->lock = -1;
 	link_make(&sv->disk);
 	ret = begin_again(sv);
-	if (!ret) {
-		close(sv->lock);
-		sv->lock = -1;
+	if (!ret)
 		return 0;
-	}
 	memset(&sv->disk.supervisor, 0, sizeof(sv->disk.supervisor));
 	supervisor_enter(sv, PHASE_FAILED);
 	return ret;
@@ -382,9 +399,8 @@ int supervisor_run(const struct task *task)
 		return EXIT_FAILURE;
 	}
 	ret = task->take_over ? begin_take_over(&sv) : begin_new(&sv);
-	if (ret)
-		return EXIT_FAILURE;
-	watch(&sv);
+	if (!ret)
+		watch(&sv);
 	qcow_unlock(sv.image_lock);
-	return sv.failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return ret || sv.failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

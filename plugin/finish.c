@@ -187,8 +187,9 @@ void finish_device_stopped(struct supervisor *sv)
 		start_stop_job(sv);
 		return;
 	}
-	watch_settle(sv, true, "%s",
-		     text[0] ? text : "stopping the device failed");
+	if (!text[0])
+		snprintf(text, sizeof(text), "the attempt was interrupted");
+	watch_settle(sv, true, "%s", text);
 	go_back(sv);
 }
 
@@ -207,9 +208,9 @@ void finish_image_closed(struct supervisor *sv)
 	forget(sv, true, what);
 }
 
-void finish_stopped_by_others(struct supervisor *sv)
+void finish_stopped(struct supervisor *sv)
 {
-	log_line(LOG_WARNING, "was stopped by somebody else; removing it");
+	log_line(LOG_WARNING, "was stopped; removing it");
 	supervisor_enter(sv, PHASE_STOPPING);
 	sv->device_stopped = true;
 	wind_up(sv);

@@ -22,7 +22,8 @@
 #include "plugin/supervisor.h"
 #include "plugin/teardown.h"
 
-#define PATIENCE 90000 /* ms */
+#define PATIENCE     90000 /* ms */
+#define END_PATIENCE 2000  /* ms */
 
 static int tell(const struct disk *disk, int ret, const struct outcome *outcome)
 {
@@ -82,11 +83,19 @@ static int recover_disk(const struct disk *disk, int lock)
 {
 	const struct appeal appeal = { .type = APPEAL_RECOVER };
 	struct outcome outcome;
+	int pidfd;
 	int ret = command_appeal(disk, &appeal, PATIENCE, &outcome);
 
-	if (ret == -ESRCH && !process_alive(&disk->supervisor))
-		return replace_supervisor(disk, lock);
-	return tell(disk, ret, &outcome);
+	if (ret != -ESRCH)
+		return tell(disk, ret, &outcome);
+	/* It may have been about to end, as its disk is removed. */
+	if (!process_open(&disk->supervisor, &pidfd)) {
+		process_wait(pidfd, END_PATIENCE);
+		close(pidfd);
+	}
+	if (!disk_exists(disk->id))
+		return command_complain(disk, "has just been removed");
+	return replace_supervisor(disk, lock);
 }
 
 static int recover_one(const struct disk *found, void *opaque)

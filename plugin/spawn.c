@@ -9,6 +9,9 @@
  * for as long as either lives; closing the inherited descriptor does not
  * unlock it, for the supervisor still has it.
  *
+ * It begins its work only when its pid is in the record: if we die before, it
+ * hears so and ends, and never is there a server that nobody knows of.
+ *
  * The child leads a session of its own: Ctrl-C in the terminal of a
  * supervisor in the foreground must not kill the server under it.
  */
@@ -16,6 +19,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
@@ -42,22 +46,28 @@ serve(const struct supervisor *sv, bool recover, int channel)
 		.channel = channel,
 	};
 
+	char begin;
+
 	process_fresh(channel, -1);
 	setsid();
+	if (recv(channel, &begin, 1, 0) != 1)
+		_exit(EXIT_FAILURE);
 	_exit(server_run(&config));
 }
 
 static int watch_child(struct supervisor *sv, pid_t pid)
 {
 	sv->server = pidfd_open(pid, 0);
-	if (sv->server >= 0 && !process_identify(pid, &sv->disk.server))
+	if (sv->server >= 0 && !process_identify(pid, &sv->disk.server) &&
+	    !disk_save(&sv->disk))
 		return 0;
-	/* No descriptor is left to watch it. */
+	/* No descriptor is left to watch it, or no memory for the record. */
 	if (sv->server >= 0)
 		close(sv->server);
 	sv->server = -1;
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
+	sv->disk.server.pid = 0;
 	return -EAGAIN;
 }
 
@@ -81,6 +91,7 @@ int spawn_server(struct supervisor *sv, bool recover)
 		return ret;
 	}
 	sv->channel = ends[0];
+	send(sv->channel, "", 1, MSG_NOSIGNAL);
 	sv->adopted = false;
 	sv->death[0] = '\0';
 	memset(&sv->opened, 0, sizeof(sv->opened));

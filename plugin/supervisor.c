@@ -132,14 +132,10 @@ static void recover_or_wait(struct supervisor *sv)
 		supervisor_recover(sv);
 }
 
-/* A stopped device lets its server go in good order; so does one that was
-   killed with the device. */
 static bool device_gone(const struct supervisor *sv)
 {
 	enum device_presence presence;
 
-	if (!sv->orderly && !sv->adopted)
-		return false;
 	return !teardown_look(&sv->disk, &presence) &&
 	       (presence == DEVICE_ABSENT || presence == DEVICE_ENDED);
 }
@@ -151,8 +147,10 @@ static void crashed(struct supervisor *sv)
 
 	sv->died_at = clock_ms();
 	spawn_reap(sv);
-	if (device_gone(sv)) {
-		finish_stopped_by_others(sv);
+	/* Only a stopped device lets its server go in good order.  In case of
+	   doubt the next server will find out. */
+	if ((sv->orderly || sv->adopted) && device_gone(sv)) {
+		finish_stopped(sv);
 		return;
 	}
 	if (sv->died_at - sv->tally.live_since < LONG_LIFE)
@@ -205,7 +203,7 @@ static void died_again(struct supervisor *sv)
 	spawn_reap(sv);
 	sv->deadline = 0;
 	if (device_gone(sv)) {
-		finish_stopped_by_others(sv);
+		finish_stopped(sv);
 		return;
 	}
 	snprintf(sv->disk.reason, sizeof(sv->disk.reason), "%s", sv->death);

@@ -109,8 +109,8 @@ void finish_server_ended(struct supervisor *sv);
 void finish_device_stopped(struct supervisor *sv);
 void finish_image_closed(struct supervisor *sv);
 
-/* The device was stopped, but not by us: the rest of it. */
-void finish_stopped_by_others(struct supervisor *sv);
+/* The device was found stopped, and no server is left: the rest of it. */
+void finish_stopped(struct supervisor *sv);
 
 /* watch.c: turns what the descriptors have to say into events, until
    sv->ended. */
@@ -122,7 +122,7 @@ void watch(struct supervisor *sv);
 void watch_settle(struct supervisor *sv, bool failed, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* spawn.c: the server as a child. */
+/* spawn.c: the server as a child.  It begins when its pid is in the record. */
 int spawn_server(struct supervisor *sv, bool recover);
 
 /* Takes over a server whose supervisor died; -ESRCH: it died too. */
