@@ -34,7 +34,8 @@
 #include "load.h"
 
 #define TRIES		64u	/* to find blocks without a request */
-#define VERIFY_BYTES	(256u << 10)
+#define VERIFY_BYTES	(128u << 10)
+#define VERIFY_DEPTH	16u
 
 static const char *const kind_names[] = {
 	"write", "read", "discard", "zeroes", "fsync"
@@ -42,13 +43,13 @@ static const char *const kind_names[] = {
 
 static struct ledger ledger;
 static int disk;
-static bool is_device;
+static bool is_device, verifying;
 static struct io_uring ring;
 static struct op *free_ops;
 static unsigned char *busy;		/* per block */
 static uint64_t position;		/* sequential */
 static unsigned int inflight;
-static uint64_t counts[KINDS + 1], errors, issued;
+static uint64_t counts[KINDS + 1], errors, issued, blocks_checked;
 static int last_error;
 static double last_progress, longest_gap, gap_since_usr1;
 static volatile sig_atomic_t stop, report;
@@ -256,7 +257,7 @@ static bool issue(void)
 
 static void note_gap(double time)
 {
-	double gap = inflight ? time - last_progress : 0;
+	double gap = inflight && !verifying ? time - last_progress : 0;
 
 	if (gap > longest_gap)
 		longest_gap = gap;
@@ -278,13 +279,15 @@ static void record_success(const struct op *op)
 {
 	uint64_t i;
 
-	counts[op->kind]++;
+	counts[op->kind] += !verifying;
 	for (i = 0; i < op->count; i++) {
-		if (op->kind == READ)
-			ledger_check(&ledger, op->first + i, op->buffer +
-				     i * options.geometry.block);
-		else
+		if (op->kind != READ) {
 			ledger_acknowledge(&ledger, op->first + i);
+			continue;
+		}
+		ledger_check(&ledger, op->first + i,
+			     op->buffer + i * options.geometry.block);
+		blocks_checked++;
 	}
 }
 
@@ -337,7 +340,7 @@ static bool enough(double start)
 
 static bool may_issue(double start)
 {
-	return free_ops && !enough(start) &&
+	return free_ops && inflight < options.depth && !enough(start) &&
 		(!options.rate || (double)issued <
 		 (now() - start) * options.rate);
 }
@@ -381,66 +384,56 @@ static double run_load(void)
 
 /* --- verification --------------------------------------------------------- */
 
-/* How many blocks from first on one read can take. */
-static uint64_t chunk_blocks(uint64_t first)
+static bool wanted(uint64_t block)
 {
-	uint64_t count = VERIFY_BYTES / options.geometry.block;
-
-	if (options.geometry.stride != options.geometry.block || !count)
-		count = 1;
-	if (count > ledger.blocks - first)
-		count = ledger.blocks - first;
-	return count;
+	return !options.touched_only || ledger_touched(&ledger, block);
 }
 
-static bool wanted(uint64_t first, uint64_t count)
+/* The next blocks to be verified that lie one after the other. */
+static bool pick_to_verify(struct op *op)
 {
-	uint64_t i;
+	uint64_t most = VERIFY_BYTES / options.geometry.block;
 
-	if (!options.touched_only)
-		return true;
-	for (i = first; i < first + count; i++)
-		if (ledger_touched(&ledger, i))
-			return true;
-	return false;
+	if (options.geometry.stride != options.geometry.block || !most)
+		most = 1;
+	while (position < ledger.blocks && !wanted(position))
+		position++;
+	op->first = position;
+	while (position < ledger.blocks && wanted(position) &&
+	       position - op->first < most)
+		position++;
+	op->count = (uint32_t)(position - op->first);
+	return op->count;
 }
 
-static void check_chunk(struct op *op, char *buffer)
+static bool issue_to_verify(void)
 {
-	ssize_t n;
-	uint64_t i;
+	struct op *op = free_ops;
 
+	if (!op || !pick_to_verify(op))
+		return false;
+	free_ops = op->next;
+	op->kind = READ;
 	op->length = run_length(op);
-	n = pread(disk, buffer, op->length,
-		  (off_t)ledger_offset(&ledger, op->first));
-	if (n != (ssize_t)op->length) {
-		note_error(op, n < 0 ? errno : EIO);
-		return;
-	}
-	for (i = 0; i < op->count; i++)
-		ledger_check(&ledger, op->first + i,
-			     buffer + i * options.geometry.block);
+	inflight++;
+	submit(op);
+	return true;
 }
 
+/* Returns how many blocks were read. */
 static uint64_t verify(void)
 {
-	struct op op = { .kind = READ };
-	uint64_t checked = 0, count;
-	char *buffer = aligned_alloc(4096, VERIFY_BYTES +
-				     options.geometry.block);
+	uint64_t before = blocks_checked;
 
-	if (!buffer)
-		die(ENOMEM, "verify");
-	for (op.first = 0; op.first < ledger.blocks; op.first += count) {
-		count = chunk_blocks(op.first);
-		if (!wanted(op.first, count))
-			continue;
-		op.count = (uint32_t)count;
-		check_chunk(&op, buffer);
-		checked += count;
+	position = 0;
+	verifying = true;
+	while (issue_to_verify() || inflight) {
+		while (issue_to_verify())
+			;
+		wait_for_some();
+		complete_all();
 	}
-	free(buffer);
-	return checked;
+	return blocks_checked - before;
 }
 
 /* --- set-up --------------------------------------------------------------- */
@@ -488,10 +481,15 @@ static void check_geometry(uint64_t size)
 static void make_ops(void)
 {
 	size_t length = (size_t)options.geometry.block * options.max_blocks;
+	unsigned int i, nr = options.depth;
 	struct op *op;
-	unsigned int i;
 
-	for (i = 0; i < options.depth; i++) {
+	/* Verification has its own depth and size of requests. */
+	if (nr < VERIFY_DEPTH)
+		nr = VERIFY_DEPTH;
+	if (length < VERIFY_BYTES)
+		length = VERIFY_BYTES;
+	for (i = 0; i < nr; i++) {
 		op = calloc(1, sizeof(*op));
 		if (op)
 			op->buffer = aligned_alloc(4096, (length + 4095) &
@@ -517,7 +515,7 @@ static void set_up(void)
 	busy = calloc(ledger.blocks, 1);
 	if (!busy)
 		die(ENOMEM, "%" PRIu64 " blocks", ledger.blocks);
-	ret = io_uring_queue_init(options.depth * 2 + 8, &ring, 0);
+	ret = io_uring_queue_init(options.depth * 2 + VERIFY_DEPTH, &ring, 0);
 	if (ret)
 		die(-ret, "io_uring_queue_init");
 	make_ops();

@@ -24,7 +24,10 @@ add "$image"
 first=$DEV
 for _ in 1 2; do
 	refused 'in use|already|served|lock' "$UBLK_QCOW2" add "$image"
-	refused 'lock' qemu-io -c 'read 0 512' "$image"
+	! qemu-io -c 'read 0 512' "$image" >"$WORK/out" 2>&1 ||
+		fail "QEMU can open it: $(cat "$WORK/out")"
+	grep -q 'Failed to get "write" lock' "$WORK/out" ||
+		fail "QEMU says: $(cat "$WORK/out")"
 	kill_and_recover
 done
 ln -s "$image" "$WORK/alias"

@@ -11,13 +11,12 @@
 for depth in 1 8 32; do
 	image=$(image "$depth.qcow2" 4G)
 	add "$image"
-	start_load --depth "$depth" --seed "$depth" --ledger "$WORK/ledger$depth"
+	start_load --depth "$depth" --seed "$depth"
 	storm 20
 	stop_load
 	[[ $(loaded writes) -gt 100 ]] || fail "next to no writes"
 	note "depth $depth: $(listed recoveries) recoveries"
 	del
 	check_image "$image"
-	check_with_qemu "$image" "$WORK/ledger$depth" --touched-only
 	rm "$image"
 done

@@ -44,7 +44,7 @@ refuses cut-header 'header|short|truncated|end'
 head -c 100000 "$WORK/good.qcow2" >"$WORK/cut"
 refuses cut 'beyond|outside|end|truncated'
 refused 'no such|not exist' "$UBLK_QCOW2" add "$WORK/nowhere"
-refused 'directory|regular' "$UBLK_QCOW2" add "$WORK"
+refused 'directory|regular|neither a file' "$UBLK_QCOW2" add "$WORK"
 
 # Fields out of range.
 broken version 4 00000009;		refuses version 'version'
