@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The beginning of a supervisor, for a new disk or for one that has lost its
- * supervisor.
+ * The beginning of a supervisor, and of a new disk.
  *
- * A new disk: its record, which claims id, name and image, is written before
+ * A new disk's record, which claims id, name and image, is written before
  * anything else exists, and the nonce in it goes into the device.  So if we
  * die at any moment whoever comes next finds a record of a disk that was
  * never usable, and removes what there is of it: a server without a device
@@ -12,10 +11,6 @@
  *
  * Nobody comes between two servers of the disk, because the image is locked
  * here before the first one opens it, and until we end (P4, R14).
- *
- * A disk that lost its supervisor: a living server is adopted, lock beside
- * lock.  If it is dead too nobody had the image, so its lock is taken as a
- * stranger takes it: wait for the dead server's last I/O, then test.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -133,13 +128,7 @@ static int claim(struct supervisor *sv)
 	return ret;
 }
 
-enum locking {
-	LOCK_JOIN,	    /* beside a living server */
-	LOCK_TEST,	    /* as a stranger */
-	LOCK_TEST_PATIENCE, /* after the dead of our own */
-};
-
-static int lock_image(struct supervisor *sv, enum locking locking)
+int begin_lock_image(struct supervisor *sv, enum locking locking)
 {
 	const struct timespec interval = { .tv_nsec = TEST_INTERVAL * 1000000 };
 	int patience = locking == LOCK_TEST_PATIENCE ? TEST_PATIENCE : 0;
@@ -169,7 +158,7 @@ static int begin_new(struct supervisor *sv)
 
 	if (ret)
 		return ret;
-	ret = lock_image(sv, LOCK_TEST);
+	ret = begin_lock_image(sv, LOCK_TEST);
 	if (!ret) {
 		ret = spawn_server(sv, false);
 		if (ret)
@@ -296,85 +285,6 @@ void begin_abandon(struct supervisor *sv)
 	spawn_kill(sv);
 }
 
-static void resume(struct supervisor *sv)
-{
-	enum device_presence presence;
-
-	sv->unbroken = true;
-	sv->tally.live_since = clock_ms();
-	if (teardown_look(&sv->disk, &presence) || presence != DEVICE_WAITING) {
-		supervisor_enter(sv, PHASE_LIVE);
-		watch_settle(sv, false,
-			     "server %d has a new supervisor, process %d",
-			     (int)sv->disk.server.pid, (int)getpid());
-		return;
-	}
-	/* Its supervisor died in the middle of a recovery. */
-	supervisor_enter(sv, PHASE_RECOVERING);
-	sv->died_at = clock_ms();
-	sv->deadline = sv->died_at + 1;
-}
-
-/* Adopts the server if it lives: -ESRCH if not. */
-static int begin_adopt(struct supervisor *sv)
-{
-	int ret = spawn_adopt(sv);
-
-	if (ret)
-		return ret;
-	ret = lock_image(sv, LOCK_JOIN);
-	if (ret)
-		return ret;
-	/* Alive now: its locks were there until ours were.  Dead: somebody
-	   may have come in between, so ours must be tested (P4). */
-	if (!process_wait(sv->server, 0)) {
-		resume(sv);
-		return 0;
-	}
-	qcow_unlock(sv->image_lock);
-	close(sv->server);
-	sv->server = -1;
-	return -ESRCH;
-}
-
-static int begin_again(struct supervisor *sv)
-{
-	int ret = begin_adopt(sv);
-
-	if (ret != -ESRCH)
-		return ret;
-	ret = lock_image(sv, LOCK_TEST_PATIENCE);
-	if (ret)
-		return ret;
-	sv->died_at = clock_ms();
-	supervisor_recover(sv);
-	return 0;
-}
-
-static int begin_take_over(struct supervisor *sv)
-{
-	int ret;
-
-	ret = disk_save(&sv->disk);
-	if (!ret)
-		ret = rpc_listen(sv->disk.id, &sv->listener);
-	if (ret) {
-		watch_settle(sv, true, "cannot write in " STATE_DIR ": %s",
-			     strerror(-ret));
-		return ret;
-	}
-	/* The record names us now.  What follows may take long. */
-	close(sv->lock);
-	sv->lock = -1;
-	link_make(&sv->disk);
-	ret = begin_again(sv);
-	if (!ret)
-		return 0;
-	memset(&sv->disk.supervisor, 0, sizeof(sv->disk.supervisor));
-	supervisor_enter(sv, PHASE_FAILED);
-	return ret;
-}
-
 int supervisor_run(const struct task *task)
 {
 	struct supervisor sv = {
@@ -398,7 +308,7 @@ int supervisor_run(const struct task *task)
 			     strerror(-ret));
 		return EXIT_FAILURE;
 	}
-	ret = task->take_over ? begin_take_over(&sv) : begin_new(&sv);
+	ret = task->take_over ? adopt_disk(&sv) : begin_new(&sv);
 	if (!ret)
 		watch(&sv);
 	qcow_unlock(sv.image_lock);

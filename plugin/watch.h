@@ -93,11 +93,21 @@ void supervisor_enter(struct supervisor *sv, enum phase phase);
 /* Starts a server that takes over the device. */
 void supervisor_recover(struct supervisor *sv);
 
+enum locking {
+	LOCK_JOIN,		/* beside a living server */
+	LOCK_TEST,		/* as a stranger */
+	LOCK_TEST_PATIENCE,	/* after the dead of our own */
+};
+
 /* begin.c: a new disk. */
+int begin_lock_image(struct supervisor *sv, enum locking locking);
 void begin_add_device(struct supervisor *sv);
 void begin_publish(struct supervisor *sv);
 void begin_fail(struct supervisor *sv);
 void begin_abandon(struct supervisor *sv);
+
+/* adopt.c: a disk that has lost its supervisor. */
+int adopt_disk(struct supervisor *sv);
 
 /* finish.c: the end of a disk. */
 void finish_start(struct supervisor *sv);
