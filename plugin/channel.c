@@ -8,6 +8,7 @@
  * matter.  Packets are whole or not at all, hence any thread may send.
  */
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include "channel.h"
@@ -17,13 +18,33 @@ void channel_send(int channel, const struct server_message *message)
 	send(channel, message, sizeof(*message), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-void channel_tell(int channel, enum server_message_type type,
-		  const char *format, va_list arguments)
+__attribute__((format(printf, 3, 0))) static void
+send_text(int channel, enum server_message_type type, const char *format,
+	  va_list arguments)
 {
 	struct server_message message = { .type = type };
 
 	vsnprintf(message.text, sizeof(message.text), format, arguments);
 	channel_send(channel, &message);
+}
+
+int channel_fail(int channel, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	send_text(channel, SERVER_FAILED, format, arguments);
+	va_end(arguments);
+	return -1;
+}
+
+void channel_notice(int channel, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	send_text(channel, SERVER_NOTICE, format, arguments);
+	va_end(arguments);
 }
 
 int channel_receive(int channel, struct server_message *message)

@@ -6,16 +6,18 @@
 #ifndef CHANNEL_H
 #define CHANNEL_H
 
-#include <stdarg.h>
 #include "server.h"
 
 /* Sends without waiting; what cannot be sent at once is lost. */
 void channel_send(int channel, const struct server_message *message);
 
-/* The same for a SERVER_FAILED or SERVER_NOTICE. */
-void channel_tell(int channel, enum server_message_type type,
-		  const char *format, va_list arguments)
-	__attribute__((format(printf, 3, 0)));
+/* Sends a SERVER_FAILED.  Always -1, what its callers mostly return. */
+int channel_fail(int channel, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* Sends a SERVER_NOTICE. */
+void channel_notice(int channel, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 
 /* Waits for a message.  -EPIPE: the supervisor is gone. */
 int channel_receive(int channel, struct server_message *message);

@@ -32,6 +32,8 @@
 #define DISCARD_MAX	   (1u << 30)
 #define NODE_PATIENCE	   5000 /* ms */
 #define NODE_INTERVAL	   10	/* ms */
+#define RECOVERY_PAUSE_MIN 5	/* ms */
+#define RECOVERY_PAUSE_MAX 20	/* ms */
 
 static unsigned int log2_of(uint64_t power)
 {
@@ -110,9 +112,44 @@ int device_check_info(const struct ublksrv_ctrl_dev_info *info)
 	return 0;
 }
 
+static void sleep_ms(unsigned int ms)
+{
+	const struct timespec time = { .tv_nsec = ms * 1000000L };
+
+	nanosleep(&time, NULL);
+}
+
+static int read_state(struct control *control, int id)
+{
+	struct ublksrv_ctrl_dev_info info;
+	int ret = control_get_info(control, id, &info);
+
+	return ret < 0 ? ret : info.state;
+}
+
+int device_start_recovery(struct control *control, int id)
+{
+	unsigned int pause = RECOVERY_PAUSE_MIN;
+	int ret, state;
+
+	while ((ret = control_start_recovery(control, id)) < 0) {
+		state = read_state(control, id);
+		if (state == UBLK_S_DEV_DEAD)
+			return -ESHUTDOWN;
+		/* A server that died in recovery has started it already. */
+		if (ret == -EINVAL && state == UBLK_S_DEV_QUIESCED)
+			return 0;
+		if (ret != -EBUSY)
+			return ret;
+		sleep_ms(pause);
+		if (pause < RECOVERY_PAUSE_MAX)
+			pause *= 2;
+	}
+	return 0;
+}
+
 static int open_node(int id)
 {
-	const struct timespec interval = { .tv_nsec = NODE_INTERVAL * 1000000 };
 	char path[32];
 	int fd, waited;
 
@@ -125,7 +162,7 @@ static int open_node(int id)
 			return -errno;
 		if (waited >= NODE_PATIENCE)
 			return -errno;
-		nanosleep(&interval, NULL);
+		sleep_ms(NODE_INTERVAL);
 	}
 }
 

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "control.h"
 #include "ublk_abi.h"
 
 /* The largest request, and the size of each tag's buffer. */
@@ -35,6 +36,11 @@ void device_add_info(int id, unsigned int queues, unsigned int depth,
 /* -EOPNOTSUPP if ADD_DEV dropped a flag that recovery needs. */
 int device_check_info(const struct ublksrv_ctrl_dev_info *info);
 
+/* Makes the driver ready for a successor of the dead server.  Waits, for as
+   long as it takes, for the dead one's I/O to end (P4).  -ESHUTDOWN: the
+   device was stopped. */
+int device_start_recovery(struct control *control, int id);
+
 struct device {
 	int id;
 	int fd;			/* /dev/ublkcN */
@@ -52,7 +58,9 @@ int device_open(const struct ublksrv_ctrl_dev_info *info,
 void device_close(struct device *device);
 
 /* Makes the driver of 6.12 notice within about two seconds that a server
-   died while it held every tag of a queue. */
+   died while it held every tag of a queue.  For a new device only: it lasts,
+   and it waits for the requests under way, so a server that dies meanwhile
+   would wait for its own recovery. */
 int device_set_timeout(int id);
 
 #endif /* DEVICE_H */

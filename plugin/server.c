@@ -21,13 +21,11 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 #include "channel.h"
 #include "control.h"
@@ -43,11 +41,9 @@
 #define MCL_ONFAULT 4
 #endif
 
-#define RECOVERY_PAUSE_MIN 5  /* ms */
-#define RECOVERY_PAUSE_MAX 20 /* ms */
-
 struct server {
 	const struct server_config *config;
+	int channel;
 	struct qcow_image *image;
 	struct control *control;
 	struct ublksrv_ctrl_dev_info info;
@@ -56,36 +52,22 @@ struct server {
 	pthread_t io_thread;
 };
 
-__attribute__((format(printf, 2, 3))) static void
-notice(const struct server *server, const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	channel_tell(server->config->channel, SERVER_NOTICE, format, arguments);
-	va_end(arguments);
-}
-
-/* Tells why the server cannot go on.  Always -1. */
-__attribute__((format(printf, 2, 3))) static int
-fail(const struct server *server, const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	channel_tell(server->config->channel, SERVER_FAILED, format, arguments);
-	va_end(arguments);
-	return -1;
-}
-
 static void engine_notice(void *opaque, const char *line)
 {
 	const struct server *server = opaque;
 
-	notice(server, "%s: %s", server->config->image, line);
+	channel_notice(server->channel, "%s: %s", server->config->image, line);
 }
 
 /* The process */
+
+static void warn_of_waits(const struct server *server, const char *what)
+{
+	channel_notice(server->channel,
+		       "%s: the server cannot %s: %s; it may have to wait "
+		       "when memory is short",
+		       server->config->image, what, strerror(errno));
+}
 
 /*
  * The host may wait for this process to get rid of dirty memory, so it must
@@ -101,15 +83,9 @@ static void set_up_process(const struct server *server)
 	prctl(PR_SET_DUMPABLE, 0);
 	signal(SIGPIPE, SIG_IGN);
 	if (prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) < 0)
-		notice(server,
-		       "%s: cannot become an I/O flusher: %s; the server may "
-		       "have to wait when memory is short",
-		       server->config->image, strerror(errno));
+		warn_of_waits(server, "become an I/O flusher");
 	if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0)
-		notice(server,
-		       "%s: cannot lock the server's memory: %s; the server "
-		       "may have to wait when memory is short",
-		       server->config->image, strerror(errno));
+		warn_of_waits(server, "lock its memory");
 }
 
 /* The image */
@@ -130,7 +106,8 @@ static int open_image(struct server *server)
 
 	fault_options(&options);
 	if (qcow_open(config->image, &options, &server->image, &error) < 0)
-		return fail(server, "%s: %s", config->image, error.text);
+		return channel_fail(server->channel, "%s: %s", config->image,
+				    error.text);
 	return 0;
 }
 
@@ -144,7 +121,7 @@ static void tell_opened(const struct server *server)
 		.read_only = qcow_read_only(server->image),
 	};
 
-	channel_send(server->config->channel, &message);
+	channel_send(server->channel, &message);
 }
 
 static int close_image(const struct server *server)
@@ -152,11 +129,12 @@ static int close_image(const struct server *server)
 	int ret = qcow_close(server->image);
 
 	if (ret < 0)
-		return fail(server,
-			    "%s: cannot close the image: %s; what is missing "
-			    "in it is in its journal, and the next server "
-			    "brings it home",
-			    server->config->image, strerror(-ret));
+		return channel_fail(
+			server->channel,
+			"%s: cannot close the image: %s; what is missing "
+			"in it is in its journal, and the next server "
+			"brings it home",
+			server->config->image, strerror(-ret));
 	return 0;
 }
 
@@ -167,18 +145,18 @@ static int open_control(struct server *server)
 	int ret = control_open(&server->control);
 
 	if (ret == -ENOENT)
-		return fail(server,
-			    "%s: the ublk driver is not loaded; try "
-			    "'modprobe ublk_drv'",
-			    UBLK_CONTROL_PATH);
+		return channel_fail(server->channel,
+				    "%s: the ublk driver is not loaded; try "
+				    "'modprobe ublk_drv'",
+				    UBLK_CONTROL_PATH);
 	if (ret == -EPERM)
-		return fail(server,
-			    "%s: io_uring is disabled; see "
-			    "'sysctl kernel.io_uring_disabled'",
-			    UBLK_CONTROL_PATH);
+		return channel_fail(server->channel,
+				    "%s: io_uring is disabled; see "
+				    "'sysctl kernel.io_uring_disabled'",
+				    UBLK_CONTROL_PATH);
 	if (ret < 0)
-		return fail(server, "%s: %s", UBLK_CONTROL_PATH,
-			    strerror(-ret));
+		return channel_fail(server->channel, "%s: %s",
+				    UBLK_CONTROL_PATH, strerror(-ret));
 	return 0;
 }
 
@@ -187,10 +165,11 @@ static int await_device(const struct server *server, int *id)
 {
 	struct server_message message;
 
-	if (channel_receive(server->config->channel, &message) < 0 ||
+	if (channel_receive(server->channel, &message) < 0 ||
 	    message.type != SUPERVISOR_ADDED)
-		return fail(server, "%s: the supervisor gave no device",
-			    server->config->image);
+		return channel_fail(server->channel,
+				    "%s: the supervisor gave no device",
+				    server->config->image);
 	*id = message.dev_id;
 	return 0;
 }
@@ -204,8 +183,9 @@ static int find_device(struct server *server)
 		return -1;
 	ret = control_get_info(server->control, id, &server->info);
 	if (ret < 0)
-		return fail(server, "/dev/ublkb%d: cannot be found: %s", id,
-			    strerror(-ret));
+		return channel_fail(server->channel,
+				    "/dev/ublkb%d: cannot be found: %s", id,
+				    strerror(-ret));
 	return 0;
 }
 
@@ -219,62 +199,36 @@ static int check_size(const struct server *server)
 
 	ret = control_get_params(server->control, id, &params);
 	if (ret < 0)
-		return fail(server, "/dev/ublkb%d: cannot read its size: %s",
-			    id, strerror(-ret));
+		return channel_fail(server->channel,
+				    "/dev/ublkb%d: cannot read its size: %s",
+				    id, strerror(-ret));
 	if (params.basic.dev_sectors > size / QCOW_SECTOR)
-		return fail(server,
-			    "%s: is smaller than its device /dev/ublkb%d; "
-			    "give it back its former size",
-			    server->config->image, id);
+		return channel_fail(
+			server->channel,
+			"%s: is smaller than its device /dev/ublkb%d; "
+			"give it back its former size",
+			server->config->image, id);
 	return 0;
 }
 
 /* The device: taking it over */
 
-static void sleep_ms(unsigned int ms)
-{
-	const struct timespec time = { .tv_nsec = ms * 1000000L };
-
-	nanosleep(&time, NULL);
-}
-
-static int read_state(const struct server *server)
-{
-	struct ublksrv_ctrl_dev_info info;
-	int ret;
-
-	ret = control_get_info(server->control, server->info.dev_id, &info);
-	return ret < 0 ? ret : info.state;
-}
-
-/* Waits, for as long as it takes, for the dead server's I/O to end (P4). */
 static int start_recovery(const struct server *server)
 {
-	unsigned int pause = RECOVERY_PAUSE_MIN;
 	int id = server->info.dev_id;
-	int ret, state;
+	int ret = device_start_recovery(server->control, id);
 
-	for (;;) {
-		ret = control_start_recovery(server->control, id);
-		if (!ret)
-			return 0;
-		state = read_state(server);
-		/* A server that died in recovery has started it already. */
-		if (ret == -EINVAL && state == UBLK_S_DEV_QUIESCED)
-			return 0;
-		if (state == UBLK_S_DEV_DEAD)
-			return fail(server,
-				    "/dev/ublkb%d: is stopped, there "
-				    "is nothing to recover; delete it",
-				    id);
-		if (ret != -EBUSY)
-			return fail(server,
+	if (ret == -ESHUTDOWN)
+		return channel_fail(
+			server->channel,
+			"/dev/ublkb%d: is stopped, there is nothing to "
+			"recover; delete it",
+			id);
+	if (ret < 0)
+		return channel_fail(server->channel,
 				    "/dev/ublkb%d: cannot be recovered: %s", id,
 				    strerror(-ret));
-		sleep_ms(pause);
-		if (pause < RECOVERY_PAUSE_MAX)
-			pause *= 2;
-	}
+	return 0;
 }
 
 /* The device: bringing it to life */
@@ -284,11 +238,12 @@ static int create_queue(struct server *server)
 	int ret = queue_create(&server->info, server->image, &server->queue);
 
 	if (ret < 0)
-		return fail(server,
-			    "/dev/ublkb%d: cannot make %u queues of depth "
-			    "%u: %s",
-			    server->info.dev_id, server->info.nr_hw_queues,
-			    server->info.queue_depth, strerror(-ret));
+		return channel_fail(
+			server->channel,
+			"/dev/ublkb%d: cannot make %u queues of depth "
+			"%u: %s",
+			server->info.dev_id, server->info.nr_hw_queues,
+			server->info.queue_depth, strerror(-ret));
 	return 0;
 }
 
@@ -299,18 +254,21 @@ static int open_device(struct server *server)
 
 	ret = device_open(&server->info, &server->device);
 	if (ret == -EBUSY)
-		return fail(server,
-			    "/dev/ublkc%d: somebody holds it, or the driver "
-			    "lost it; nothing can serve it before that ends",
-			    id);
+		return channel_fail(
+			server->channel,
+			"/dev/ublkc%d: somebody holds it, or the driver "
+			"lost it; nothing can serve it before that ends",
+			id);
 	if (ret < 0)
-		return fail(server, "/dev/ublkc%d: cannot be opened: %s", id,
-			    strerror(-ret));
+		return channel_fail(server->channel,
+				    "/dev/ublkc%d: cannot be opened: %s", id,
+				    strerror(-ret));
 	ret = queue_attach(server->queue, &server->device);
 	if (ret < 0) {
 		device_close(&server->device);
-		return fail(server, "/dev/ublkc%d: cannot be registered: %s",
-			    id, strerror(-ret));
+		return channel_fail(server->channel,
+				    "/dev/ublkc%d: cannot be registered: %s",
+				    id, strerror(-ret));
 	}
 	return 0;
 }
@@ -321,31 +279,44 @@ static void *io_thread(void *opaque)
 	int ret = queue_run(server->queue);
 
 	if (ret < 0) {
-		fail(server, "/dev/ublkc%d: its queues failed: %s",
-		     server->info.dev_id, strerror(-ret));
+		channel_fail(server->channel,
+			     "/dev/ublkc%d: its queues failed: %s",
+			     server->info.dev_id, strerror(-ret));
 		_exit(EXIT_FAILURE);
 	}
 	return NULL;
 }
 
-static int start_device(struct server *server)
+static int start_device(const struct server *server)
 {
 	int id = server->info.dev_id;
 	int ret;
 
-	if (server->config->recover)
-		ret = control_end_recovery(server->control, id, getpid());
-	else
-		ret = control_start(server->control, id, getpid());
+	ret = control_start(server->control, id, getpid());
 	if (ret < 0)
-		return fail(server, "/dev/ublkb%d: cannot be started: %s", id,
-			    strerror(-ret));
+		return channel_fail(server->channel,
+				    "/dev/ublkb%d: cannot be started: %s", id,
+				    strerror(-ret));
 	ret = device_set_timeout(id);
 	if (ret < 0)
-		notice(server,
-		       "/dev/ublkb%d: cannot set its timeout: %s; recovery "
-		       "may take half a minute",
-		       id, strerror(-ret));
+		channel_notice(
+			server->channel,
+			"/dev/ublkb%d: cannot set its timeout: %s; recovery "
+			"may take half a minute",
+			id, strerror(-ret));
+	return 0;
+}
+
+static int end_recovery(const struct server *server)
+{
+	int id = server->info.dev_id;
+	int ret;
+
+	ret = control_end_recovery(server->control, id, getpid());
+	if (ret < 0)
+		return channel_fail(server->channel,
+				    "/dev/ublkb%d: cannot be resumed: %s", id,
+				    strerror(-ret));
 	return 0;
 }
 
@@ -356,7 +327,7 @@ static void tell_live(const struct server *server)
 		.dev_id = server->info.dev_id,
 	};
 
-	channel_send(server->config->channel, &message);
+	channel_send(server->channel, &message);
 }
 
 /* Its course: each function undoes itself on failure, as far as that can be */
@@ -367,10 +338,15 @@ static int serve(struct server *server)
 
 	ret = pthread_create(&server->io_thread, NULL, io_thread, server);
 	if (ret)
-		return fail(server, "%s: cannot start a thread: %s",
-			    server->config->image, strerror(ret));
+		return channel_fail(server->channel,
+				    "%s: cannot start a thread: %s",
+				    server->config->image, strerror(ret));
 	/* From here on the tags are the I/O thread's; only to die is safe. */
-	if (start_device(server) < 0)
+	if (server->config->recover)
+		ret = end_recovery(server);
+	else
+		ret = start_device(server);
+	if (ret < 0)
 		_exit(EXIT_FAILURE);
 	tell_live(server);
 	pthread_join(server->io_thread, NULL);
@@ -411,7 +387,10 @@ static int find_and_serve(struct server *server)
 
 int server_run(const struct server_config *config)
 {
-	struct server server = { .config = config };
+	struct server server = {
+		.config = config,
+		.channel = config->channel,
+	};
 	int served;
 
 	set_up_process(&server);
