@@ -264,15 +264,20 @@ void begin_publish(struct supervisor *sv)
 void begin_fail(struct supervisor *sv)
 {
 	char text[JOB_TEXT_MAX] = "";
+	bool removed;
 
 	spawn_reap(sv);
 	link_remove(&sv->disk);
-	if (teardown_stop(&sv->disk, true, text) || teardown_delete(&sv->disk))
+	removed = !teardown_stop(&sv->disk, true, text) &&
+		  !teardown_delete(&sv->disk);
+	if (!removed)
 		log_line(LOG_ERR, "the device cannot be removed: %s", text);
 	if (!sv->orderly && sv->opened.size &&
 	    teardown_close_image(&sv->disk, true, false, text))
 		log_line(LOG_ERR, "%s", text);
-	disk_forget(sv->disk.id);
+	/* Else the record stays for teardown_leftovers(). */
+	if (removed)
+		disk_forget(sv->disk.id);
 	watch_settle(sv, true, "%s", sv->death);
 	sv->failed = true;
 	sv->ended = true;

@@ -132,14 +132,16 @@ static void forget(struct supervisor *sv, bool failed, const char *text)
 
 	link_remove(&sv->disk);
 	ret = teardown_delete(&sv->disk);
-	disk_forget(sv->disk.id);
 	sv->ended = true;
 	sv->failed = failed || ret;
-	if (ret)
+	if (ret) {
+		/* The record stays, and with it the way to try again. */
 		watch_settle(sv, true, "cannot delete the device: %s",
 			     strerror(-ret));
-	else
-		watch_settle(sv, failed, "%s", text);
+		return;
+	}
+	disk_forget(sv->disk.id);
+	watch_settle(sv, failed, "%s", text);
 }
 
 /* Device and server are stopped: what is left is the image. */
