@@ -29,9 +29,7 @@
 #include "plugin/link.h"
 #include "plugin/log.h"
 
-#ifndef HOOKS_DIR
 #define HOOKS_DIR "/etc/ublk-qcow2/hooks.d"
-#endif
 #ifndef PR_SET_IO_FLUSHER
 #define PR_SET_IO_FLUSHER 57
 #endif
@@ -43,6 +41,7 @@ static const char *const event_names[] = {
 	[HOOK_GAVE_UP] = "gave-up",
 };
 
+/* The environment is for tests. */
 static const char *hooks_dir(void)
 {
 	const char *dir = getenv("UBLK_QCOW2_HOOKS");
