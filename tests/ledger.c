@@ -43,6 +43,19 @@ static int map_file(const char *path, size_t length, struct file **file)
 	return *file == MAP_FAILED ? -errno : 0;
 }
 
+int ledger_geometry(const char *path, struct geometry *geometry)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	n = pread(fd, geometry, sizeof(*geometry),
+		  offsetof(struct file, geometry));
+	close(fd);
+	return n == sizeof(*geometry) ? 0 : -EINVAL;
+}
+
 int ledger_open(struct ledger *ledger, const struct geometry *geometry,
 		const char *path)
 {

@@ -33,6 +33,9 @@ struct ledger {
 	struct entry *entries;
 };
 
+/* The geometry a file was made with. */
+int ledger_geometry(const char *path, struct geometry *geometry);
+
 /* path may be NULL.  Returns 0 or -errno; -EINVAL: the file's geometry is
    another one. */
 int ledger_open(struct ledger *ledger, const struct geometry *geometry,

@@ -105,10 +105,9 @@ check_image()
 check_with_qemu()
 {
 	local image=$1 ledger=$2
-	shift 2
 
 	qemu-img convert -O raw "$image" "$WORK/converted"
-	"$LOAD" --verify-only --ledger "$ledger" "$@" "$WORK/converted" ||
+	"$LOAD" --verify-only --ledger "$ledger" "$WORK/converted" ||
 		fail "QEMU reads something else from $image"
 	rm "$WORK/converted"
 }

@@ -45,7 +45,7 @@ static const char usage_text[] =
 	"  --unknown            untouched blocks may hold anything, not zeroes\n"
 	"  --verify             at the end, read all and compare\n"
 	"  --touched-only       verify only where something was written\n"
-	"  --verify-only        nothing else\n"
+	"  --verify-only        nothing else; the ledger knows the geometry\n"
 	"  --tolerate-errors    I/O errors are counted but are no failure\n"
 	"Exit status: 0; 1 if something was wrong; 2 if it could not run.\n";
 

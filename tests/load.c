@@ -508,6 +508,11 @@ static void set_up(void)
 	disk = open(options.path, flags | O_DIRECT | O_CLOEXEC);
 	if (disk < 0)
 		die(errno, "%s", options.path);
+	if (options.verify_only && options.ledger) {
+		ret = ledger_geometry(options.ledger, &options.geometry);
+		if (ret)
+			die(-ret, "ledger %s", options.ledger);
+	}
 	check_geometry(disk_size());
 	ret = ledger_open(&ledger, &options.geometry, options.ledger);
 	if (ret)
