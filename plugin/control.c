@@ -194,8 +194,13 @@ int control_add(struct control *control, struct ublksrv_ctrl_dev_info *info)
 int control_get_info(struct control *control, int id,
 		     struct ublksrv_ctrl_dev_info *info)
 {
-	memset(info, 0, sizeof(*info));
-	return run_with_info(control, UBLK_U_CMD_GET_DEV_INFO, id, info);
+	struct ublksrv_ctrl_dev_info answer = { 0 };
+	int ret;
+
+	ret = run_with_info(control, UBLK_U_CMD_GET_DEV_INFO, id, &answer);
+	if (!ret)
+		*info = answer;
+	return ret;
 }
 
 int control_set_params(struct control *control, int id,

@@ -221,11 +221,11 @@ static int fetch_all(struct queue *queue)
 
 	for (index = 0; index < queue->tags; index++)
 		send_command(&queue->requests[index], UBLK_U_IO_FETCH_REQ, 0);
-	ret = io_uring_submit(&queue->ring);
-	if (ret < 0)
-		return ret;
-	if ((unsigned int)ret != queue->tags)
-		return -EIO;
+	while (io_uring_sq_ready(&queue->ring)) {
+		ret = io_uring_submit(&queue->ring);
+		if (ret < 0)
+			return ret;
+	}
 	queue->alive = queue->tags;
 	return 0;
 }

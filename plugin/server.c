@@ -34,13 +34,6 @@
 #include "queue.h"
 #include "server.h"
 
-#ifndef PR_SET_IO_FLUSHER
-#define PR_SET_IO_FLUSHER 57
-#endif
-#ifndef MCL_ONFAULT
-#define MCL_ONFAULT 4
-#endif
-
 struct server {
 	const struct server_config *config;
 	int channel;
@@ -88,7 +81,27 @@ static void set_up_process(const struct server *server)
 		warn_of_waits(server, "lock its memory");
 }
 
-/* The image */
+/* The driver and the image */
+
+static int open_control(struct server *server)
+{
+	int ret = control_open(&server->control);
+
+	if (ret == -ENOENT)
+		return channel_fail(server->channel,
+				    "%s: the ublk driver is not loaded; try "
+				    "'modprobe ublk_drv'",
+				    UBLK_CONTROL_PATH);
+	if (ret == -EPERM)
+		return channel_fail(server->channel,
+				    "%s: io_uring is disabled; see "
+				    "'sysctl kernel.io_uring_disabled'",
+				    UBLK_CONTROL_PATH);
+	if (ret < 0)
+		return channel_fail(server->channel, "%s: %s",
+				    UBLK_CONTROL_PATH, strerror(-ret));
+	return 0;
+}
 
 static int open_image(struct server *server)
 {
@@ -140,24 +153,11 @@ static int close_image(const struct server *server)
 
 /* The device: finding it */
 
-static int open_control(struct server *server)
+static int device_failed(const struct server *server, const char *what,
+			 int error)
 {
-	int ret = control_open(&server->control);
-
-	if (ret == -ENOENT)
-		return channel_fail(server->channel,
-				    "%s: the ublk driver is not loaded; try "
-				    "'modprobe ublk_drv'",
-				    UBLK_CONTROL_PATH);
-	if (ret == -EPERM)
-		return channel_fail(server->channel,
-				    "%s: io_uring is disabled; see "
-				    "'sysctl kernel.io_uring_disabled'",
-				    UBLK_CONTROL_PATH);
-	if (ret < 0)
-		return channel_fail(server->channel, "%s: %s",
-				    UBLK_CONTROL_PATH, strerror(-ret));
-	return 0;
+	return channel_fail(server->channel, "/dev/ublkb%d: %s: %s",
+			    server->info.dev_id, what, strerror(-error));
 }
 
 /* Waits until the supervisor has added the device. */
@@ -181,11 +181,10 @@ static int find_device(struct server *server)
 
 	if (!server->config->recover && await_device(server, &id) < 0)
 		return -1;
+	server->info.dev_id = id;
 	ret = control_get_info(server->control, id, &server->info);
 	if (ret < 0)
-		return channel_fail(server->channel,
-				    "/dev/ublkb%d: cannot be found: %s", id,
-				    strerror(-ret));
+		return device_failed(server, "cannot be found", ret);
 	return 0;
 }
 
@@ -199,9 +198,7 @@ static int check_size(const struct server *server)
 
 	ret = control_get_params(server->control, id, &params);
 	if (ret < 0)
-		return channel_fail(server->channel,
-				    "/dev/ublkb%d: cannot read its size: %s",
-				    id, strerror(-ret));
+		return device_failed(server, "cannot read its size", ret);
 	if (params.basic.dev_sectors > size / QCOW_SECTOR)
 		return channel_fail(
 			server->channel,
@@ -225,9 +222,7 @@ static int start_recovery(const struct server *server)
 			"recover; delete it",
 			id);
 	if (ret < 0)
-		return channel_fail(server->channel,
-				    "/dev/ublkb%d: cannot be recovered: %s", id,
-				    strerror(-ret));
+		return device_failed(server, "cannot be recovered", ret);
 	return 0;
 }
 
@@ -260,15 +255,11 @@ static int open_device(struct server *server)
 			"lost it; nothing can serve it before that ends",
 			id);
 	if (ret < 0)
-		return channel_fail(server->channel,
-				    "/dev/ublkc%d: cannot be opened: %s", id,
-				    strerror(-ret));
+		return device_failed(server, "cannot be opened", ret);
 	ret = queue_attach(server->queue, &server->device);
 	if (ret < 0) {
 		device_close(&server->device);
-		return channel_fail(server->channel,
-				    "/dev/ublkc%d: cannot be registered: %s",
-				    id, strerror(-ret));
+		return device_failed(server, "cannot be registered", ret);
 	}
 	return 0;
 }
@@ -279,9 +270,7 @@ static void *io_thread(void *opaque)
 	int ret = queue_run(server->queue);
 
 	if (ret < 0) {
-		channel_fail(server->channel,
-			     "/dev/ublkc%d: its queues failed: %s",
-			     server->info.dev_id, strerror(-ret));
+		device_failed(server, "its queues failed", ret);
 		_exit(EXIT_FAILURE);
 	}
 	return NULL;
@@ -294,9 +283,7 @@ static int start_device(const struct server *server)
 
 	ret = control_start(server->control, id, getpid());
 	if (ret < 0)
-		return channel_fail(server->channel,
-				    "/dev/ublkb%d: cannot be started: %s", id,
-				    strerror(-ret));
+		return device_failed(server, "cannot be started", ret);
 	ret = device_set_timeout(id);
 	if (ret < 0)
 		channel_notice(
@@ -309,14 +296,12 @@ static int start_device(const struct server *server)
 
 static int end_recovery(const struct server *server)
 {
-	int id = server->info.dev_id;
 	int ret;
 
-	ret = control_end_recovery(server->control, id, getpid());
+	ret = control_end_recovery(server->control, server->info.dev_id,
+				   getpid());
 	if (ret < 0)
-		return channel_fail(server->channel,
-				    "/dev/ublkb%d: cannot be resumed: %s", id,
-				    strerror(-ret));
+		return device_failed(server, "cannot be resumed", ret);
 	return 0;
 }
 
@@ -368,21 +353,30 @@ static int attach_and_serve(struct server *server)
 
 static int find_and_serve(struct server *server)
 {
-	int ret;
+	int ret = find_device(server);
 
-	if (open_control(server) < 0)
-		return -1;
-	ret = find_device(server);
 	if (!ret && server->config->recover)
 		ret = check_size(server);
 	if (!ret)
 		ret = create_queue(server);
-	if (!ret) {
-		ret = attach_and_serve(server);
-		queue_destroy(server->queue);
-	}
-	control_close(server->control);
+	if (ret < 0)
+		return ret;
+	ret = attach_and_serve(server);
+	queue_destroy(server->queue);
 	return ret;
+}
+
+static int open_and_serve(struct server *server)
+{
+	int served;
+
+	if (open_image(server) < 0)
+		return -1;
+	tell_opened(server);
+	served = find_and_serve(server);
+	if (close_image(server) < 0)
+		return -1;
+	return served;
 }
 
 int server_run(const struct server_config *config)
@@ -394,11 +388,9 @@ int server_run(const struct server_config *config)
 	int served;
 
 	set_up_process(&server);
-	if (open_image(&server) < 0)
+	if (open_control(&server) < 0)
 		return EXIT_FAILURE;
-	tell_opened(&server);
-	served = find_and_serve(&server);
-	if (close_image(&server) < 0 || served < 0)
-		return EXIT_FAILURE;
-	return EXIT_SUCCESS;
+	served = open_and_serve(&server);
+	control_close(server.control);
+	return served < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
