@@ -268,7 +268,7 @@ void begin_fail(struct supervisor *sv)
 
 	spawn_reap(sv);
 	link_remove(&sv->disk);
-	removed = !teardown_stop(&sv->disk, true, text) &&
+	removed = !teardown_stop_bounded(&sv->disk, true, text) &&
 		  !teardown_delete(&sv->disk);
 	if (!removed)
 		log_line(LOG_ERR, "the device cannot be removed: %s", text);

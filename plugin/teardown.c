@@ -28,6 +28,7 @@
 #define USE_INTERVAL   100   /* ms */
 #define GONE_PATIENCE  500   /* ms; somebody may keep it open */
 #define GONE_INTERVAL  10    /* ms */
+#define STOP_PATIENCE  20000 /* ms */
 #define CLOSE_PATIENCE 30000 /* ms */
 
 static void sleep_ms(int milliseconds)
@@ -146,6 +147,43 @@ int teardown_stop(const struct disk *disk, bool force, char text[JOB_TEXT_MAX])
 	return ret;
 }
 
+struct stop {
+	const struct disk *disk;
+	bool force;
+};
+
+static int stop_job(const void *argument, char *text)
+{
+	const struct stop *stop = argument;
+
+	return teardown_stop(stop->disk, stop->force, text) ? 1 : 0;
+}
+
+int teardown_stop_bounded(const struct disk *disk, bool force,
+			  char text[JOB_TEXT_MAX])
+{
+	const struct stop stop = { .disk = disk, .force = force };
+	struct job job;
+	int ret = job_start(&job, stop_job, &stop, true);
+
+	if (ret) {
+		snprintf(text, JOB_TEXT_MAX, "cannot stop the device: %s",
+			 strerror(-ret));
+		return ret;
+	}
+	if (process_wait(job.pidfd, STOP_PATIENCE))
+		return job_finish(&job, text) ? -EIO : 0;
+	/* It may not even be possible to kill it: nobody waits for that. */
+	process_kill(job.pidfd);
+	close(job.pidfd);
+	close(job.text);
+	snprintf(text, JOB_TEXT_MAX,
+		 "the ublk driver has not stopped the device within %d "
+		 "seconds; see the kernel's log",
+		 STOP_PATIENCE / 1000);
+	return -ETIMEDOUT;
+}
+
 /* Asynchronously, because a process that keeps a stopped disk open would
    let us wait for ever.  Without one the id is free in no time. */
 int teardown_delete(const struct disk *disk)
@@ -238,7 +276,7 @@ int teardown_all(const struct disk *disk, bool force, char text[JOB_TEXT_MAX])
 	/* A server that is stuck would keep STOP_DEV waiting for ever. */
 	if (force)
 		end_server(disk, true, text);
-	ret = teardown_stop(disk, force, text);
+	ret = teardown_stop_bounded(disk, force, text);
 	if (!ret)
 		ret = end_server(disk, force, text);
 	if (ret)

@@ -30,6 +30,11 @@ int teardown_look(const struct disk *disk, enum device_presence *presence);
 int teardown_stop(const struct disk *disk, bool force,
 		  char text[JOB_TEXT_MAX]);
 
+/* The same for one who must not wait for ever: a driver before 7.0 can lock
+   itself up when a server dies while START_DEV reads the disk. */
+int teardown_stop_bounded(const struct disk *disk, bool force,
+			  char text[JOB_TEXT_MAX]);
+
 /* Deletes the stopped device if it is ours. */
 int teardown_delete(const struct disk *disk);
 
