@@ -272,7 +272,9 @@ void begin_fail(struct supervisor *sv)
 		  !teardown_delete(&sv->disk);
 	if (!removed)
 		log_line(LOG_ERR, "the device cannot be removed: %s", text);
-	if (!sv->orderly && sv->opened.size &&
+	/* A server that was killed while it opened the image may have begun
+	   a journal; one that could not open it has not. */
+	if (!sv->orderly && (sv->opened.size || sv->signalled) &&
 	    teardown_close_image(&sv->disk, true, false, text))
 		log_line(LOG_ERR, "%s", text);
 	/* Else the record stays for teardown_leftovers(). */

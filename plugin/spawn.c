@@ -172,6 +172,7 @@ static void hear_last_words(struct supervisor *sv)
 static void describe_death(struct supervisor *sv, int status)
 {
 	sv->orderly = WIFEXITED(status) && !WEXITSTATUS(status);
+	sv->signalled = WIFSIGNALED(status);
 	if (sv->death[0])
 		return;
 	if (WIFSIGNALED(status))

@@ -60,6 +60,7 @@ struct supervisor {
 	int channel;
 	bool adopted;		/* not our child: its exit status is unknown */
 	bool orderly;		/* the last one closed the image (status 0) */
+	bool signalled;		/* the last one was killed */
 	struct server_message opened;	/* its size is 0 before that */
 	char death[512];	/* how the last one died, and why */
 
