@@ -47,7 +47,7 @@ clean_up()
 	trap - EXIT
 	set +e
 	[[ $status == 0 ]] || explain
-	[[ -z ${LOAD_PID:-} ]] || kill "$LOAD_PID" 2>/dev/null
+	[[ -z ${LOAD_PID:-} ]] || kill -9 "$LOAD_PID" 2>/dev/null
 	for dev in "${ADDED[@]}"; do
 		remove_anyhow "$dev"
 	done
@@ -76,7 +76,7 @@ remove_anyhow()
 	local dev=$1
 
 	[[ -b $dev ]] || return
-	timeout 20 "$UBLK_QCOW2" del --force "$dev" ||
+	timeout 60 "$UBLK_QCOW2" del --force "$dev" ||
 		echo "cannot remove $dev"
 }
 

@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# limit: 240
+# limit: 500
 #
 # A write that the dead server had under way must not land over a newer one.
 #
 # The image lies on a disk with two paths (dm-multipath), the first of which
-# delays writes by three seconds.  The server dies with a write under way on
+# delays writes by ten seconds.  The server dies with a write under way on
 # the slow path; then the slow path is taken out, so that its successor's
 # writes overtake the old one.  What is seen in the end, after the old write
 # has landed, must be the last acknowledged write.
@@ -16,7 +16,7 @@
 . "$(dirname "$0")/../lib.sh"
 
 : "${UBLK_QCOW2_FAULTY:?}"
-DELAY=3
+DELAY=10		# seconds; long, for a slow machine takes its time to kill
 
 byte_on_disk()
 {
@@ -87,15 +87,16 @@ haunt()
 	dd if="$DEV" of=/dev/null bs=4096 count=1 iflag=direct status=none
 	before=$(listed recoveries)
 	use_path slow
+	landed=$((SECONDS + DELAY + 2))
 	write_byte 252 &
 	writer=$!
-	sleep 0.5
+	sleep 1
 	use_path fast
 	kill_server
-	listed_becomes recoveries $((before + 1)) 20
+	listed_becomes recoveries $((before + 1)) 40
 	wait "$writer" || fail "the client saw an error"
 	write_byte 273
-	sleep $((DELAY * 2))
+	until ((SECONDS > landed)); do sleep 0.2; done
 	FOUND=$(byte_on_disk "$DEV")
 	del
 	remove_disk

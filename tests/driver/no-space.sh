@@ -7,17 +7,17 @@
 # shellcheck source=../lib.sh
 . "$(dirname "$0")/../lib.sh"
 
-truncate -s 96M "$WORK/backing"
+truncate -s 64M "$WORK/backing"
 mkfs.ext4 -q -m 0 "$WORK/backing"
 mkdir "$WORK/mnt"
 mount -o loop "$WORK/backing" "$WORK/mnt"
 cleanup "umount $WORK/mnt"
-head -c 30M /dev/urandom >"$WORK/mnt/ballast"
+head -c 24M /dev/urandom >"$WORK/mnt/ballast"
 qemu-img create -q -f qcow2 "$WORK/mnt/image.qcow2" 1G
 
 add "$WORK/mnt/image.qcow2"
-start_load --tolerate-errors --ledger "$WORK/ledger" --seconds 8 --rate 600
-sleep 5
+start_load --tolerate-errors --ledger "$WORK/ledger" --block 64K --ops 2000
+sleep 2
 kill_and_recover
 wait "$LOAD_PID" || fail "load: $(cat "$WORK/load.err")"
 LOAD_PID=
@@ -27,7 +27,7 @@ note "$(cat "$WORK/load.out")"
 # There is room again.
 rm "$WORK/mnt/ballast"
 sync -f "$WORK/mnt"
-start_load --depth 4 --ledger "$WORK/ledger" --ops 200
+start_load --depth 4 --ledger "$WORK/ledger" --block 64K --ops 200
 wait "$LOAD_PID" || fail "load, with room: $(cat "$WORK/load.err")"
 LOAD_PID=
 note "$(cat "$WORK/load.out")"
