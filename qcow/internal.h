@@ -223,6 +223,9 @@ int journal_open(struct qcow_image *image, const struct qcow_options *options,
 		 struct qcow_error *error);
 /* Applies what the journal holds (R11). */
 int journal_replay(struct qcow_image *image, struct qcow_error *error);
+/* May there be one, not replayed yet, that knows more than the image? */
+bool journal_is_pending(const struct file *file, const struct header *header,
+			const char *directory);
 /* removes: nothing in it is needed any more. */
 void journal_close(struct journal *journal, bool remove);
 void journal_set_marked(struct journal *journal);
@@ -236,6 +239,13 @@ void journal_drop(struct journal *journal, uint64_t position);
 void group_add(struct group *group, const struct record *record);
 void group_next(const struct group *group, unsigned int *word,
 		struct record *record);
+
+/* check.c */
+
+/* Rebuilds the refcounts of a dirty image and clears that bit; the header
+   has to be read again. */
+int check_rebuild(struct file *file, const struct qcow_options *options,
+		  struct qcow_error *error);
 
 /* cache.c */
 

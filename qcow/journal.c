@@ -464,6 +464,35 @@ static int start_first(struct qcow_image *image,
 	return start_over(image, options, directory, error);
 }
 
+/* R13: found by its image. */
+static char *path_of(const struct file *file, const char *directory)
+{
+	char *path;
+
+	if (asprintf(&path, "%s/%u:%u-%llu.journal", directory,
+		     major(file->device), minor(file->device),
+		     (unsigned long long)file->inode) < 0)
+		return NULL;
+	return path;
+}
+
+bool journal_is_pending(const struct file *file, const struct header *header,
+			const char *directory)
+{
+	char *path;
+	bool found;
+
+	/* R12: every other writer takes the bit out. */
+	if (header->version >= 3 && !(header->autoclear & AUTOCLEAR_LIFE))
+		return false;
+	if (header->life_offset)
+		return same_boot(header->boot_id);
+	path = path_of(file, directory ? directory : QCOW_JOURNAL_DIR);
+	found = path && !access(path, F_OK);
+	free(path);
+	return found;
+}
+
 int journal_open(struct qcow_image *image, const struct qcow_options *options,
 		 struct qcow_error *error)
 {
@@ -473,12 +502,9 @@ int journal_open(struct qcow_image *image, const struct qcow_options *options,
 	int fd, ret;
 
 	journal->test = options->test;
-	if (asprintf(&journal->path, "%s/%u:%u-%llu.journal", directory,
-		     major(image->file.device), minor(image->file.device),
-		     (unsigned long long)image->file.inode) < 0) {
-		journal->path = NULL;
+	journal->path = path_of(&image->file, directory);
+	if (!journal->path)
 		return fail(error, -ENOMEM, "out of memory");
-	}
 	fd = open(journal->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0 && errno == ENOENT) {
 		ret = start_first(image, options, directory, error);

@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The refcount structures themselves: which blocks are of use, and new ones
+ * for those that are not.
+ *
+ * A block is replaced if the table's entry leads nowhere (reserved bits, not
+ * aligned, outside the file) or if something else lies in the same cluster;
+ * and one is made where clusters are in use that no block counts.  The new
+ * ones are laid behind all that is in use, and so is a larger table, if the
+ * old one cannot name them all:
+ *
+ *	... | last cluster in use | new table, if needed | new blocks |
+ *
+ * The new area may itself need blocks to be counted in, so the plan is made
+ * again until nothing is missing.
+ *
+ * Nobody sees the new blocks while they are filled.  Then there is a sync,
+ * then the table names them, or the header a new table (R10).  A power loss
+ * before that leaves the old structures as they were, one after it has them
+ * replaced (P3); the clusters of the old ones have become leaks, which the
+ * repair lowers next.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include "check.h"
+
+#define MAX_ENTRIES	(MAX_REFCOUNT_TABLE_BYTES / 8)
+#define BLOCK_RESERVED	0x1ffull
+
+/* check->block_states */
+enum {
+	BLOCK_NEEDED = 1,	/* there is none, and there are references */
+	BLOCK_SHARED = 2,	/* something else is there, too */
+};
+
+/* ---- what there is ---- */
+
+int check_load_refcount_table(struct check *check)
+{
+	const struct header *h = &check->header;
+	uint64_t length = (uint64_t)h->refcount_table_clusters
+			  << h->cluster_bits;
+	uint64_t *table = file_buffer(length);
+	int ret;
+
+	if (!table)
+		return -ENOMEM;
+	ret = file_read(check->file, table, h->refcount_table_offset, length);
+	if (ret) {
+		free(table);
+		return ret;
+	}
+	for (uint64_t i = 0; i < length / 8; i++)
+		table[i] = load_be64(&table[i]);
+	free(check->refcount_table);
+	check->refcount_table = table;
+	check->refcount_table_size = length / 8;
+	memset(check->block_states, 0, MAX_ENTRIES);
+	return 0;
+}
+
+static const char *judge_entry(const struct check *check, uint64_t entry)
+{
+	uint64_t size = check_cluster_size(check);
+
+	if (entry & BLOCK_RESERVED)
+		return "has reserved bits set";
+	if (!is_aligned(entry, size))
+		return "is not cluster aligned; refcount table entry corrupted";
+	if (!check_is_inside(check, entry, size))
+		return "is outside image";
+	return NULL;
+}
+
+bool check_has_block(const struct check *check, uint64_t index)
+{
+	if (index >= check->refcount_table_size)
+		return false;
+	if (!check->refcount_table[index])
+		return false;
+	return !judge_entry(check, check->refcount_table[index]);
+}
+
+static int count_block(struct check *check, uint32_t index)
+{
+	uint64_t entry = check->refcount_table[index];
+	const char *why = judge_entry(check, entry);
+	uint64_t cluster = entry >> check->header.cluster_bits;
+
+	if (why) {
+		check_corrupt(check, "ERROR refcount block %u %s", index, why);
+		return 0;
+	}
+	check->highest = max_u64(check->highest, cluster);
+	return counts_add(&check->counts, cluster, 1, REFERENCE_OWN);
+}
+
+int check_count_blocks(struct check *check)
+{
+	const struct header *h = &check->header;
+	uint64_t cluster = h->refcount_table_offset >> h->cluster_bits;
+	int ret = 0;
+
+	for (uint32_t i = 0; i < h->refcount_table_clusters && !ret; i++) {
+		check->highest = max_u64(check->highest, cluster + i);
+		ret = counts_add(&check->counts, cluster + i, 1,
+				 REFERENCE_OWN);
+	}
+	for (uint32_t i = 0; i < check->refcount_table_size && !ret; i++)
+		if (check->refcount_table[i])
+			ret = count_block(check, i);
+	return ret;
+}
+
+void check_find_shared_blocks(struct check *check)
+{
+	if (!check->reporting)
+		return;
+	for (uint32_t i = 0; i < check->refcount_table_size; i++) {
+		uint64_t references, cluster = check->refcount_table[i] >>
+					       check->header.cluster_bits;
+
+		if (cluster < check->counts.first ||
+		    cluster >= check->counts.limit ||
+		    !check_has_block(check, i))
+			continue;
+		references = counts_get(&check->counts, cluster, NULL);
+		if (references == 1)
+			continue;
+		check->block_states[i] = BLOCK_SHARED;
+		check_corrupt(check, "ERROR refcount block %u refcount=%llu",
+			      i, (unsigned long long)references);
+	}
+}
+
+void check_need_block(struct check *check, uint64_t cluster)
+{
+	uint64_t index = cluster >> check->block_bits;
+
+	if (index < MAX_ENTRIES)
+		check->block_states[index] = BLOCK_NEEDED;
+	else
+		check_failed(check,
+			     "cluster %llu is beyond what a refcount table can describe",
+			     (unsigned long long)cluster);
+}
+
+/* ---- the plan ---- */
+
+struct plan {
+	uint64_t first;			/* cluster of the new area */
+	uint64_t table_clusters;	/* 0: the old table does */
+	uint64_t blocks;
+	uint32_t size;			/* entries of the table */
+};
+
+static uint32_t entries_needed(const struct check *check)
+{
+	uint32_t n = MAX_ENTRIES;
+
+	while (n && !check->block_states[n - 1])
+		n--;
+	return n;
+}
+
+/* Does the new area need one more block? */
+static bool extend_plan(struct check *check, struct plan *plan)
+{
+	uint64_t end = plan->first + plan->table_clusters + plan->blocks;
+	uint64_t index = plan->first >> check->block_bits;
+	uint64_t last = (end - 1) >> check->block_bits;
+
+	for (; index <= last && index < MAX_ENTRIES; index++) {
+		if (check->block_states[index] || check_has_block(check, index))
+			continue;
+		check->block_states[index] = BLOCK_NEEDED;
+		plan->blocks++;
+		return true;
+	}
+	return false;
+}
+
+/* Does it need a larger table? */
+static bool extend_table(struct check *check, struct plan *plan)
+{
+	uint32_t needed = entries_needed(check);
+	uint64_t per_cluster = check_cluster_size(check) / 8;
+	uint64_t clusters = div_round_up(needed, per_cluster);
+
+	if (needed <= plan->size)
+		return false;
+	/* Half as much again, so that it need not move soon. */
+	clusters = min_u64(clusters + clusters / 2 + 1,
+			   MAX_ENTRIES / per_cluster);
+	plan->table_clusters = clusters;
+	plan->size = clusters * per_cluster;
+	return true;
+}
+
+/* Behind everything that is in use.  What the walk did not find may be
+   anywhere in the file. */
+static uint64_t find_area(const struct check *check)
+{
+	if (check->incomplete || !check->file->block_device)
+		return max_u64(check->clusters, check->highest + 1);
+	return check->highest + 1;
+}
+
+static int make_plan(struct check *check, struct plan *plan)
+{
+	uint64_t end;
+
+	*plan = (struct plan){
+		.first = find_area(check),
+		.size = check->refcount_table_size,
+	};
+	for (uint32_t i = 0; i < MAX_ENTRIES; i++)
+		plan->blocks += check->block_states[i] != 0;
+	if (!plan->blocks)
+		return 0;
+	while (extend_table(check, plan) || extend_plan(check, plan))
+		;
+	end = plan->first + plan->table_clusters + plan->blocks;
+	if ((end - 1) >> check->block_bits >= MAX_ENTRIES)
+		return -EFBIG;
+	if (check->file->block_device && end > check->file_size >>
+					       check->header.cluster_bits)
+		return -ENOSPC;
+	return 0;
+}
+
+/* ---- making it ---- */
+
+/* An old block's counts are not given up lightly: its clusters may be used
+   by what the walk could not find. */
+static int write_new_block(struct check *check, uint32_t index,
+			   uint64_t offset)
+{
+	uint64_t size = check_cluster_size(check);
+	int ret;
+
+	if (check->block_states[index] != BLOCK_SHARED)
+		return file_write_zeroes(check->file, offset, size);
+	ret = file_read(check->file, check->block,
+			check->refcount_table[index], size);
+	return ret ? ret : file_write(check->file, check->block, offset, size);
+}
+
+static int write_new_blocks(struct check *check, const struct plan *plan,
+			    uint64_t *table)
+{
+	uint64_t cluster = plan->first + plan->table_clusters;
+
+	for (uint32_t i = 0; i < MAX_ENTRIES; i++) {
+		uint64_t offset = cluster << check->header.cluster_bits;
+		int ret;
+
+		if (!check->block_states[i])
+			continue;
+		ret = write_new_block(check, i, offset);
+		if (ret)
+			return ret;
+		table[i] = offset;
+		cluster++;
+	}
+	return 0;
+}
+
+/* From now on, memory has the new structures and the file the old ones. */
+static void adopt(struct check *check, const struct plan *plan,
+		  uint64_t *table)
+{
+	struct header *h = &check->header;
+
+	check->relink = plan->size != check->refcount_table_size ||
+			memcmp(table, check->refcount_table, plan->size * 8ull);
+	free(check->refcount_table);
+	check->refcount_table = table;
+	check->refcount_table_size = plan->size;
+	if (plan->table_clusters) {
+		h->refcount_table_offset = plan->first << h->cluster_bits;
+		h->refcount_table_clusters = plan->table_clusters;
+	}
+	if (!plan->blocks)
+		return;
+	check->clusters = max_u64(check->clusters, plan->first +
+				  plan->table_clusters + plan->blocks);
+	check->file_size = max_u64(check->file_size,
+				   check->clusters << h->cluster_bits);
+}
+
+int check_make_blocks(struct check *check)
+{
+	struct plan plan;
+	uint64_t *table;
+	int ret = make_plan(check, &plan);
+
+	if (ret)
+		return ret;
+	table = file_buffer(plan.size * 8ull);
+	if (!table)
+		return -ENOMEM;
+	memset(table, 0, plan.size * 8ull);
+	for (uint32_t i = 0; i < check->refcount_table_size; i++)
+		if (check_has_block(check, i))
+			table[i] = check->refcount_table[i];
+	ret = write_new_blocks(check, &plan, table);
+	if (ret) {
+		free(table);
+		return ret;
+	}
+	adopt(check, &plan, table);
+	return 0;
+}
+
+static int write_table(struct check *check)
+{
+	uint64_t length = check->refcount_table_size * 8ull;
+	uint8_t *bytes = file_buffer(length);
+	int ret;
+
+	if (!bytes)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < check->refcount_table_size; i++)
+		store_be64(bytes + i * 8ull, check->refcount_table[i]);
+	ret = file_write(check->file, bytes,
+			 check->header.refcount_table_offset, length);
+	free(bytes);
+	return ret;
+}
+
+/* R10: what is there, a sync, who names it, a sync. */
+int check_link_blocks(struct check *check)
+{
+	int ret = file_sync(check->file);
+
+	if (ret || !check->relink)
+		return ret;
+	ret = write_table(check);
+	if (!ret)
+		ret = file_sync(check->file);
+	/* The same as before, if the table did not move. */
+	if (!ret)
+		ret = header_write_refcount_table(check->file, &check->header,
+						  &check->header_area);
+	return ret;
+}
