@@ -15,6 +15,7 @@ struct options {
 	const char *name;	/* NULL: after the image */
 	long queues;
 	long depth;
+	const char *repair;	/* leaks, all; NULL: only look */
 	bool read_only;
 	bool writeback;
 	bool foreground;
@@ -29,6 +30,7 @@ int command_del(const struct options *options);
 int command_recover(const struct options *options);
 int command_list(const struct options *options);
 int command_info(const struct options *options);
+int command_check(const struct options *options);
 
 /* Does what the command line asks for; returns the exit status. */
 int options_run(int argc, char **argv);
