@@ -7,10 +7,11 @@
  * changes in one group at a time.  Long ones are many groups (R16): death
  * between two leaves a part done, which the reissued request does again.
  *
- * Without a backing file an unallocated cluster reads as zero in both
- * versions of the format; so that is what a cluster becomes.  Where space
- * must not be given back, version 3 keeps the cluster beside the zero flag,
- * and version 2, which has no such flag, gets zeros written.
+ * What a cluster becomes must read as zero.  With nothing under the image,
+ * that is an unallocated cluster, in both versions of the format; else it is
+ * the zero flag, which only version 3 has: in version 2 a discard then does
+ * nothing, and zeros are written.  Where space must not be given back, the
+ * cluster is kept beside the flag, or gets zeros written.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -60,66 +61,90 @@ static bool is_full(const struct unlink *unlink)
 	       unlink->group.words + 8 > GROUP_WORDS;
 }
 
-/* The count that the host cluster will have. */
-static int lowered_count(struct qcow_image *image, const struct cluster *c,
-			 uint64_t *count, struct need *need)
-{
-	int ret = 0;
+/* What is done to each cluster of a range. */
+enum how {
+	DISCARD,
+	ZERO,			/* and give the space back */
+	ZERO_KEEP,		/* and keep the space */
+};
 
-	*count = 1;
-	if (!c->copied)
-		ret = refcount_get(image, c->host >> image->cluster_bits,
-				   count, need);
-	if (!ret && !*count)
-		return -EIO;	/* in use, but counted as free: corrupt */
-	--*count;
-	return ret;
+/* Is there anything to do? */
+static bool changes(const struct qcow_image *image, enum how how,
+		    uint64_t guest, const struct cluster *c)
+{
+	switch (c->kind) {
+	case CLUSTER_UNALLOCATED:
+		return map_shows_under(image, guest);
+	case CLUSTER_ZERO:
+		return false;
+	case CLUSTER_ZERO_ALLOCATED:
+		return how != ZERO_KEEP;
+	case CLUSTER_DATA:
+	case CLUSTER_COMPRESSED:
+		return true;
+	}
+	return false;
 }
 
-/* An entry in a table that others count, too, may not be changed. */
-static int check_own_table(const struct cluster *c, uint64_t guest,
-			   const struct qcow_image *image, struct need *need)
+static int needs_table(struct qcow_image *image, uint64_t guest,
+		       enum need_kind kind, struct need *need)
 {
-	if (c->own_table)
-		return 0;
 	*need = (struct need){
-		.kind = NEED_COPIED,
-		.l1 = true,
+		.kind = kind,
 		.index = guest >> image->l2_bits,
+		.image = image,
 	};
 	return -EAGAIN;
 }
 
-/* What a pass over clusters does to one of them; keep says that it stays
-   allocated. */
-static int unlink_cluster(struct qcow_image *image, uint64_t guest, bool keep,
-			  struct unlink *unlink, struct need *need)
+/*
+ * Others may refer to what the cluster refers to, perhaps the next one in
+ * the range: its counts must be looked up, and what was collected before
+ * must count by then.  So it gets a group of its own.
+ */
+static int unlink_shared(struct qcow_image *image, uint64_t guest,
+			 const struct cluster *c, uint64_t entry,
+			 struct unlink *unlink, struct need *need)
 {
+	int ret;
+
+	if (unlink->clusters) {
+		*need = (struct need){ .kind = NEED_RETRY, .image = image };
+		return -EAGAIN;
+	}
+	ret = cow_add_released(image, c, &unlink->group, need);
+	if (ret) {
+		unlink->group.words = 0;
+		return ret;
+	}
+	extend_run(&unlink->group, &unlink->entry, RECORD_L2, guest, entry);
+	unlink->clusters = MAX_CLUSTERS;
+	return 0;
+}
+
+static int unlink_cluster(struct qcow_image *image, uint64_t guest,
+			  enum how how, struct unlink *unlink,
+			  struct need *need)
+{
+	uint64_t entry = map_shows_under(image, guest) ? ENTRY_ZERO : 0;
 	struct cluster c;
-	uint64_t count;
 	int ret = map_cluster(image, guest, &c, need);
 
-	if (ret)
+	if (ret || !changes(image, how, guest, &c))
 		return ret;
-	if (c.kind == CLUSTER_COMPRESSED)
-		return -ENOTSUP;
-	if (!c.host || (keep && c.kind == CLUSTER_ZERO_ALLOCATED))
-		return 0;
-	ret = check_own_table(&c, guest, image, need);
-	if (ret)
-		return ret;
+	if (!c.has_table)
+		return needs_table(image, guest, NEED_TABLE, need);
+	if (!c.own_table)
+		return needs_table(image, guest, NEED_OWN_TABLE, need);
+	if (c.kind == CLUSTER_COMPRESSED || (c.host && !c.copied))
+		return unlink_shared(image, guest, &c, entry, unlink, need);
+	if (how == ZERO_KEEP && c.host)
+		entry = c.entry | ENTRY_ZERO;
+	else if (c.host)
+		extend_run(&unlink->group, &unlink->count, RECORD_REFCOUNT,
+			   c.host >> image->cluster_bits, 0);
+	extend_run(&unlink->group, &unlink->entry, RECORD_L2, guest, entry);
 	unlink->clusters++;
-	if (keep) {
-		extend_run(&unlink->group, &unlink->entry, RECORD_L2, guest,
-			   c.entry | ENTRY_ZERO);
-		return 0;
-	}
-	ret = lowered_count(image, &c, &count, need);
-	if (ret)
-		return ret;
-	extend_run(&unlink->group, &unlink->entry, RECORD_L2, guest, 0);
-	extend_run(&unlink->group, &unlink->count, RECORD_REFCOUNT,
-		   c.host >> image->cluster_bits, count);
 	return 0;
 }
 
@@ -133,13 +158,13 @@ static void append_unlink(struct qcow_image *image, struct unlink *unlink)
 
 /* Unlinks from *guest on, as far as one group and the cache go. */
 static int unlink_some(struct qcow_image *image, uint64_t *guest, uint64_t end,
-		       bool keep, struct need *need)
+		       enum how how, struct need *need)
 {
 	struct unlink unlink = { 0 };
 	int ret = 0;
 
 	while (*guest < end && !is_full(&unlink)) {
-		ret = unlink_cluster(image, *guest, keep, &unlink, need);
+		ret = unlink_cluster(image, *guest, how, &unlink, need);
 		if (ret)
 			break;
 		++*guest;
@@ -152,13 +177,14 @@ static int unlink_some(struct qcow_image *image, uint64_t *guest, uint64_t end,
 static uint64_t skip_holes(const struct qcow_image *image, uint64_t guest,
 			   uint64_t end)
 {
-	while (guest < end && !map_l1_entry(image, guest >> image->l2_bits))
+	while (guest < end && !map_shows_under(image, guest) &&
+	       !map_l1_entry(image, guest >> image->l2_bits))
 		guest = ((guest >> image->l2_bits) + 1) << image->l2_bits;
 	return min_u64(guest, end);
 }
 
 static int unlink_range(struct qcow_image *image, uint64_t guest, uint64_t end,
-			bool keep)
+			enum how how)
 {
 	while (guest < end) {
 		struct need need = { .kind = NEED_RETRY };
@@ -169,7 +195,7 @@ static int unlink_range(struct qcow_image *image, uint64_t guest, uint64_t end,
 			return ret;
 		checkpoint_release_room(image, GROUP_WORDS + 1,
 					2 * MAX_CLUSTERS);
-		ret = unlink_some(image, &guest, end, keep, &need);
+		ret = unlink_some(image, &guest, end, how, &need);
 		if (ret == -EAGAIN)
 			ret = map_provide(image, &need);
 		if (ret)
@@ -178,11 +204,13 @@ static int unlink_range(struct qcow_image *image, uint64_t guest, uint64_t end,
 	return 0;
 }
 
-/* Whole guest clusters; keep: they stay allocated. */
-static int zero_clusters(struct qcow_image *image, uint64_t first,
-			 uint64_t end, bool keep)
+/* Whole guest clusters. */
+static int unlink_clusters(struct qcow_image *image, uint64_t first,
+			   uint64_t end, enum how how)
 {
 	LOCKED(image);
+	if (image->corrupt)
+		return -EIO;
 	while (!image->marked) {
 		int ret = image_mark(image);
 
@@ -195,7 +223,7 @@ static int zero_clusters(struct qcow_image *image, uint64_t first,
 		int ret;
 
 		range_enter_wait(image, &range, first, stop - 1, true);
-		ret = unlink_range(image, first, stop, keep);
+		ret = unlink_range(image, first, stop, how);
 		range_leave(image, &range);
 		if (ret)
 			return ret;
@@ -235,24 +263,24 @@ int qcow_discard(struct qcow_image *image, uint64_t offset, uint64_t length)
 
 	if (ret)
 		return ret;
+	/* To unlink would let what lies under the image show through. */
+	if (image->backing && image->version < 3)
+		return 0;
 	whole_clusters(image, offset, length, &first, &end);
-	return io_explain(image, zero_clusters(image, first, end, false));
+	return io_explain(image, unlink_clusters(image, first, end, DISCARD));
 }
 
 /* Does the guest cluster hold bytes that may not be zero? */
 static int has_data(struct qcow_image *image, uint64_t guest, bool *data)
 {
-	struct need need;
 	struct cluster c;
 	int ret;
 
 	LOCKED(image);
-	while ((ret = map_cluster(image, guest, &c, &need)) == -EAGAIN) {
-		ret = map_provide(image, &need);
-		if (ret)
-			return ret;
-	}
-	*data = c.kind == CLUSTER_DATA || c.kind == CLUSTER_COMPRESSED;
+	ret = map_cluster_wait(image, guest, &c);
+	*data = c.kind == CLUSTER_DATA || c.kind == CLUSTER_COMPRESSED ||
+		(c.kind == CLUSTER_UNALLOCATED &&
+		 map_shows_under(image, guest));
 	return ret;
 }
 
@@ -274,7 +302,7 @@ static int write_zero_bytes(struct qcow_image *image, uint64_t offset,
 	return 0;
 }
 
-/* Writes zeros where there is something else; allocates nothing. */
+/* Writes zeros where there is something else. */
 static int zero_bytes(struct qcow_image *image, uint64_t offset,
 		      uint64_t length)
 {
@@ -306,13 +334,15 @@ int qcow_write_zeroes(struct qcow_image *image, uint64_t offset,
 	if (ret)
 		return ret;
 	whole_clusters(image, offset, length, &first, &end);
-	if (first == end || (!unmap && image->version < 3))
+	if (first == end ||
+	    (image->version < 3 && (!unmap || image->backing)))
 		return io_explain(image, zero_bytes(image, offset, length));
 	head_end = first << image->cluster_bits;
 	tail = min_u64(end << image->cluster_bits, stop);
 	ret = zero_bytes(image, offset, head_end - offset);
 	if (!ret)
-		ret = zero_clusters(image, first, end, !unmap);
+		ret = unlink_clusters(image, first, end,
+				      unmap ? ZERO : ZERO_KEEP);
 	if (!ret)
 		ret = zero_bytes(image, tail, stop - tail);
 	return io_explain(image, ret);

@@ -222,6 +222,25 @@ int file_read(struct file *file, void *buffer, uint64_t offset, size_t length)
 	return full_read(file->fd, buffer, offset, length);
 }
 
+int file_read_loosely(struct file *file, void *buffer, uint64_t offset,
+		      size_t length)
+{
+	uint64_t start = round_down(offset, file->alignment);
+	size_t span = round_up(offset + length, file->alignment) - start;
+	uint8_t *bytes;
+	int ret;
+
+	if (is_aligned((uintptr_t)buffer | offset | length, file->alignment))
+		return file_read(file, buffer, offset, length);
+	bytes = file_buffer(span);
+	if (!bytes)
+		return -ENOMEM;
+	ret = file_read(file, bytes, start, span);
+	memcpy(buffer, bytes + (offset - start), length);
+	free(bytes);
+	return ret;
+}
+
 int file_write(struct file *file, const void *buffer, uint64_t offset,
 	       size_t length)
 {

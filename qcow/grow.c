@@ -25,7 +25,7 @@
 #include "internal.h"
 
 /* Blocks are made for about this much of the file at once. */
-#define REACH_AHEAD	(32ull << 20)
+#define REACH_AHEAD	(4ull << 20)
 #define MAX_BLOCKS	64u
 
 /* A refcount block that counts one for its first clusters. */

@@ -1,28 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The header: read and judged at open, and the few fields of it that are
- * ever written.
+ * The header: read and judged at open.
  *
- * Nothing is rewritten that we do not mean to change: a change is made in
- * the bytes as they stood in the file, so unknown fields, extensions and
- * compatible bits stay (header_area keeps those bytes).
- *
- * A life is the time from the first write after an open to the clean close.
- * An image in a life carries a mark (R12): a private autoclear bit, which
- * QEMU clears when it writes to the image, and an extension with the nonce
- * of the life and the boot it began in.  The extension goes behind all
- * others, over the old end mark: should a power loss tear it apart, what
- * remains still parses.  On a clean close the bytes from before return.
- *
- *	| header | extensions ... | life: 8 + 24 bytes | end |   | backing name
+ * Every field is checked before anything uses it, and what this engine does
+ * not support is refused by its name.  The extensions are walked, not
+ * trusted; those that we do not know are none of our business.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include "internal.h"
-
-#define LIFE_SIZE	24u		/* nonce, boot id */
-#define EXTENSION_HEAD	8u
 
 static uint32_t cluster_bytes(const struct header *header)
 {
@@ -184,8 +171,7 @@ static void note_extension(struct header *h, uint32_t type, uint32_t at,
 	memcpy(h->boot_id, data + 8, sizeof(h->boot_id));
 }
 
-/* Extensions end at an end mark, at the backing name or at the cluster. */
-static uint32_t extensions_limit(const struct header *h)
+uint32_t header_extensions_limit(const struct header *h)
 {
 	return h->backing_offset ? h->backing_offset : cluster_bytes(h);
 }
@@ -193,7 +179,7 @@ static uint32_t extensions_limit(const struct header *h)
 static int parse_extensions(struct header *h, const uint8_t *bytes,
 			    struct qcow_error *error)
 {
-	uint32_t limit = extensions_limit(h);
+	uint32_t limit = header_extensions_limit(h);
 	uint32_t at = h->length;
 
 	while (at + EXTENSION_HEAD <= limit) {
@@ -267,6 +253,40 @@ static int read_fields(struct file *file, struct header *h,
 		parse_fields(h, bytes);
 	free(bytes);
 	return ret ? ret : check_basics(h, error);
+}
+
+/* The name lies in the first cluster, outside the bytes that are kept. */
+int header_read_backing(struct file *file, const struct header *h,
+			char name[MAX_BACKING_NAME + 1])
+{
+	uint64_t end = round_up(h->backing_offset + h->backing_size,
+				file->alignment);
+	uint8_t *bytes = file_buffer(end);
+	int ret;
+
+	if (!bytes)
+		return -ENOMEM;
+	ret = file_read(file, bytes, 0, end);
+	memcpy(name, bytes + h->backing_offset, h->backing_size);
+	name[h->backing_size] = 0;
+	free(bytes);
+	return ret;
+}
+
+void header_backing_format(const struct header *h,
+			   const struct header_area *area, char format[64])
+{
+	uint32_t at = h->length, type, length;
+	const uint8_t *data;
+
+	format[0] = 0;
+	while (header_next_extension(h, area, &at, &type, &length, &data)) {
+		if (type != EXTENSION_BACKING_FORMAT)
+			continue;
+		length = min_u64(length, 63);
+		memcpy(format, data, length);
+		format[length] = 0;
+	}
 }
 
 int header_read(struct file *file, struct header *header,
@@ -384,10 +404,15 @@ static int check_incompatible(const struct header *h,
 		return refuse(error, "external data files are");
 	if (h->incompatible & INCOMPATIBLE_EXTENDED_L2)
 		return refuse(error, "extended L2 entries (subclusters) are");
-	if (h->incompatible & INCOMPATIBLE_COMPRESSION)
-		return refuse(error, h->compression_type == 1 ?
-			      "zstd compression is" :
-			      "this compression type is");
+	if (h->compression_type > 1)
+		return fail(error, -ENOTSUP,
+			    "its compression type %u is not supported (deflate and zstd are)",
+			    h->compression_type);
+	if (!(h->incompatible & INCOMPATIBLE_COMPRESSION) !=
+	    !h->compression_type)
+		return fail(error, -EINVAL,
+			    "header: compression type %u and its feature bit do not agree",
+			    h->compression_type);
 	return 0;
 }
 
@@ -404,132 +429,10 @@ int header_check_support(const struct header *header,
 			      "AES encryption is" :
 			      header->crypt_method == 2 ? "LUKS encryption is" :
 			      "this encryption method is");
-	if (header->backing_offset)
-		return refuse(error, "backing files are");
-	if (header->nb_snapshots && !read_only)
-		return refuse(error, "internal snapshots are");
 	if (header->autoclear & AUTOCLEAR_BITMAPS && header->bitmaps &&
 	    !read_only)
 		return refuse(error, "persistent bitmaps are");
 	if (header->size < QCOW_SECTOR)
 		return fail(error, -EINVAL, "its virtual size is zero");
 	return 0;
-}
-
-/* Our extension can stand at the end mark. */
-static bool room_for_extension(const struct header *header)
-{
-	return header->extensions_end + 2 * EXTENSION_HEAD + LIFE_SIZE <=
-	       extensions_limit(header);
-}
-
-bool header_has_room(const struct header *header)
-{
-	return header->version >= 3 &&
-	       (header->life_offset || room_for_extension(header));
-}
-
-/* Everything in the kept bytes, in one write, and on stable storage. */
-static int write_area(struct file *file, const uint8_t *bytes,
-		      const struct header_area *area)
-{
-	int ret = file_write(file, bytes, 0, area->length);
-
-	return ret ? ret : file_sync(file);
-}
-
-static void put_extension(uint8_t *at, uint64_t nonce,
-			  const uint8_t boot_id[16])
-{
-	store_be32(at, EXTENSION_LIFE);
-	store_be32(at + 4, LIFE_SIZE);
-	store_be64(at + EXTENSION_HEAD, nonce);
-	memcpy(at + EXTENSION_HEAD + 8, boot_id, 16);
-}
-
-static void put_refcount_table(uint8_t *bytes, const struct header *header)
-{
-	store_be64(bytes + HEADER_REFCOUNT_TABLE_OFFSET,
-		   header->refcount_table_offset);
-	store_be32(bytes + HEADER_REFCOUNT_TABLE_CLUSTERS,
-		   header->refcount_table_clusters);
-}
-
-/*
- * Changes a copy, writes it, and keeps it if that went well.  A write that
- * failed may have reached the file nevertheless: all that is ever written
- * here is valid, and the next attempt writes all of it again.
- */
-int header_write_life(struct file *file, struct header *header,
-		      struct header_area *area, uint64_t nonce,
-		      const uint8_t boot_id[16])
-{
-	uint32_t at = header->life_offset ? header->life_offset :
-					    header->extensions_end;
-	bool room = header_has_room(header);
-	uint8_t *bytes;
-	int ret;
-
-	if (header->version < 3)
-		return 0;
-	bytes = file_buffer(area->length);
-	if (!bytes)
-		return -ENOMEM;
-	memcpy(bytes, area->bytes, area->length);
-	/* Bits that we do not know are for writers who keep their promise;
-	   the first write breaks it, so they go before it. */
-	store_be64(bytes + HEADER_AUTOCLEAR, AUTOCLEAR_LIFE);
-	if (room)
-		put_extension(bytes + at, nonce, boot_id);
-	if (room && !header->life_offset)
-		memset(bytes + at + EXTENSION_HEAD + LIFE_SIZE, 0,
-		       EXTENSION_HEAD);
-	ret = write_area(file, bytes, area);
-	free(bytes);
-	return ret;
-}
-
-/* Takes an extension that an earlier life left out of the kept bytes. */
-static void remove_extension(struct header *header, struct header_area *area)
-{
-	const uint32_t size = EXTENSION_HEAD + LIFE_SIZE;
-	uint8_t *at = area->bytes + header->life_offset;
-	uint32_t behind = header->extensions_end - header->life_offset - size;
-
-	memmove(at, at + size, behind);
-	memset(at + behind, 0, size);
-	header->extensions_end -= size;
-	header->life_offset = 0;
-}
-
-int header_clear_life(struct file *file, struct header *header,
-		      struct header_area *area)
-{
-	if (header->version < 3)
-		return 0;
-	header->autoclear = 0;
-	store_be64(area->bytes + HEADER_AUTOCLEAR, 0);
-	if (header->life_offset)
-		remove_extension(header, area);
-	return write_area(file, area->bytes, area);
-}
-
-int header_write_refcount_table(struct file *file, const struct header *header,
-				struct header_area *area)
-{
-	uint8_t *bytes = file_buffer(area->length);
-	int ret;
-
-	if (!bytes)
-		return -ENOMEM;
-	/* The bytes in the file may carry our mark. */
-	ret = file_read(file, bytes, 0, area->length);
-	if (!ret) {
-		put_refcount_table(bytes, header);
-		ret = write_area(file, bytes, area);
-	}
-	if (!ret)
-		put_refcount_table(area->bytes, header);
-	free(bytes);
-	return ret;
 }

@@ -20,9 +20,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include "compress.h"
 #include "internal.h"
 
 #define CACHE_DEFAULT_SIZE	(4u << 20)
+#define CACHE_UNDER_SIZE	(1u << 20)	/* of what lies under */
 #define MAX_SLICE_SIZE		4096u
 #define MAX_DIRTY		65536u
 #define MAX_HOST_OFFSET		(1ull << 56)	/* the format's */
@@ -103,6 +105,29 @@ int image_mark(struct qcow_image *image)
 	return ret;
 }
 
+void image_set_corrupt(struct qcow_image *image)
+{
+	uint64_t bits = image->header.incompatible | INCOMPATIBLE_CORRUPT;
+	bool first;
+
+	{
+		LOCKED(image);
+		first = !image->corrupt;
+		image->corrupt = true;
+		image_take_header(image);
+	}
+	if (first && !image->read_only && image->version >= 3)
+		header_write_incompatible(&image->file, &image->header,
+					  &image->header_area, bits);
+	{
+		LOCKED(image);
+		image_release_header(image);
+	}
+	if (first)
+		image_notice(image,
+			     "its tables contradict themselves; it is marked as corrupt and takes no more writes: repair it with 'qemu-img check -r all'");
+}
+
 /* ---- open ---- */
 
 static struct qcow_image *new_image(const struct qcow_options *options)
@@ -134,7 +159,10 @@ static void free_image(struct qcow_image *image)
 	dirty_destroy(&image->active);
 	dirty_destroy(&image->frozen);
 	cache_destroy(&image->cache);
+	unpacker_destroy(image->unpacker);
+	backing_close(image->backing);
 	free(image->header_area.bytes);
+	free(image->path);
 	free(image->l1);
 	free(image->refcount_table);
 	free(image->sorted);
@@ -162,6 +190,7 @@ static void set_geometry(struct qcow_image *image)
 			  h->cluster_bits;
 	image->l1_size = h->l1_size;
 	image->l1_offset = h->l1_offset;
+	image->alignment = image->file.alignment;
 	image->heartbeat = !header_has_room(h);
 	image->max_clusters = MAX_HOST_OFFSET >> h->cluster_bits;
 	if (image->file.block_device && !file_size(&image->file, &device_size))
@@ -171,7 +200,8 @@ static void set_geometry(struct qcow_image *image)
 static int create_memory(struct qcow_image *image,
 			 const struct qcow_options *options)
 {
-	size_t bytes = options->cache_size ? options->cache_size :
+	size_t bytes = image->overlay ? CACHE_UNDER_SIZE :
+		       options->cache_size ? options->cache_size :
 					     CACHE_DEFAULT_SIZE;
 	uint32_t slice = min_u64(cluster_size(image), MAX_SLICE_SIZE);
 	/* A replay finds what was active and what was frozen. */
@@ -187,6 +217,9 @@ static int create_memory(struct qcow_image *image,
 	image->bounce = file_buffer(slice);
 	if (!image->sorted || !image->bounce)
 		ret = -ENOMEM;
+	if (!ret)
+		ret = unpacker_create(image->header.compression_type,
+				      image->cluster_bits, &image->unpacker);
 	return ret;
 }
 
@@ -359,6 +392,9 @@ static int open_image(struct qcow_image *image, const char *path,
 
 	if (ret)
 		return ret;
+	image->path = realpath(path, NULL);
+	if (!image->path)
+		return fail(error, -errno, "%s", strerror(errno));
 	ret = lock_image(&image->file, options, error);
 	if (ret)
 		return ret;
@@ -371,25 +407,26 @@ static int open_image(struct qcow_image *image, const char *path,
 	if (ret)
 		return ret;
 	set_geometry(image);
-	ret = load_image(image, options, error);
+	ret = backing_open(image, options, error);
+	if (!ret)
+		ret = load_image(image, options, error);
 	if (ret || image->read_only || image->inline_checkpoint)
 		return ret;
 	ret = checkpoint_start_thread(image);
 	return ret ? fail(error, ret, "cannot start a thread") : 0;
 }
 
-int qcow_open(const char *path, const struct qcow_options *options,
-	      struct qcow_image **result, struct qcow_error *error)
+static int open_new(const char *path, const struct qcow_options *options,
+		    const struct qcow_image *overlay,
+		    struct qcow_image **result, struct qcow_error *error)
 {
-	static const struct qcow_options defaults;
-	struct qcow_image *image;
+	struct qcow_image *image = new_image(options);
 	int ret;
 
-	if (!options)
-		options = &defaults;
-	image = new_image(options);
 	if (!image)
 		return fail(error, -ENOMEM, "out of memory");
+	image->overlay = overlay;
+	image->file_index = overlay ? overlay->file_index + 1 : 0;
 	ret = open_image(image, path, options, error);
 	if (ret) {
 		/* A journal of before stays for those who can use it. */
@@ -399,6 +436,22 @@ int qcow_open(const char *path, const struct qcow_options *options,
 	}
 	*result = image;
 	return 0;
+}
+
+int qcow_open(const char *path, const struct qcow_options *options,
+	      struct qcow_image **image, struct qcow_error *error)
+{
+	static const struct qcow_options defaults;
+
+	return open_new(path, options ? options : &defaults, NULL, image,
+			error);
+}
+
+int image_open_under(struct qcow_image *overlay, const char *path,
+		     const struct qcow_options *options,
+		     struct qcow_image **image, struct qcow_error *error)
+{
+	return open_new(path, options, overlay, image, error);
 }
 
 /* ---- close ---- */
@@ -457,15 +510,21 @@ bool qcow_read_only(const struct qcow_image *image)
 
 uint32_t qcow_alignment(const struct qcow_image *image)
 {
-	return image->file.alignment;
+	return image->alignment;
+}
+
+unsigned int image_fds(const struct qcow_image *image, int *fds,
+		       unsigned int max, unsigned int count)
+{
+	if (count < max)
+		fds[count] = image->file.fd;
+	return backing_fds(image->backing, fds, max, count + 1);
 }
 
 unsigned int qcow_fds(const struct qcow_image *image, int *fds,
 		      unsigned int max)
 {
-	if (max)
-		fds[0] = image->file.fd;
-	return 1;
+	return image_fds(image, fds, max, 0);
 }
 
 void qcow_get_stats(struct qcow_image *image, struct qcow_stats *stats)

@@ -62,6 +62,9 @@ int file_open(struct file *file, const char *path,
 void file_close(struct file *file);
 /* Past the end of the file, zeros are read. */
 int file_read(struct file *file, void *buffer, uint64_t offset, size_t length);
+/* Whatever the alignment; the others want it kept. */
+int file_read_loosely(struct file *file, void *buffer, uint64_t offset,
+		      size_t length);
 int file_write(struct file *file, const void *buffer, uint64_t offset,
 	       size_t length);
 int file_write_zeroes(struct file *file, uint64_t offset, uint64_t length);
@@ -120,6 +123,20 @@ bool header_next_extension(const struct header *header,
 int header_check_support(const struct header *header,
 			 const struct header_area *area, bool read_only,
 			 struct qcow_error *error);
+/* Where extensions end at the latest: at the backing name or the cluster. */
+uint32_t header_extensions_limit(const struct header *header);
+/* The name of the backing file, if backing_offset says that there is one. */
+int header_read_backing(struct file *file, const struct header *header,
+			char name[MAX_BACKING_NAME + 1]);
+/* Its format, or an empty string. */
+void header_backing_format(const struct header *header,
+			   const struct header_area *area, char format[64]);
+
+/* life.c: what is written to the header */
+
+#define EXTENSION_HEAD	8u		/* type, length */
+#define LIFE_SIZE	24u		/* nonce, boot id */
+
 /* Can the image carry our mark (R12), wholly or at least the bit? */
 bool header_has_room(const struct header *header);
 int header_write_life(struct file *file, struct header *header,
@@ -127,9 +144,12 @@ int header_write_life(struct file *file, struct header *header,
 		      const uint8_t boot_id[16]);
 int header_clear_life(struct file *file, struct header *header,
 		      struct header_area *area);
-/* Where the refcount table is, as *header says. */
+/* Writes where the refcount table is, as *header says. */
 int header_write_refcount_table(struct file *file, const struct header *header,
 				struct header_area *area);
+/* Sets bits of incompatible_features. */
+int header_write_incompatible(struct file *file, struct header *header,
+			      struct header_area *area, uint64_t bits);
 
 /* dirty.c: a dirty set */
 
@@ -298,6 +318,13 @@ void slice_swap(enum slice_type type, unsigned int refcount_order, void *data,
  */
 struct qcow_image {
 	struct file file;
+	char *path;			/* resolved */
+	unsigned int file_index;	/* in qcow_fds() */
+	uint32_t alignment;		/* that of its file or, if greater, of
+					   what lies under it */
+	struct backing *backing;	/* NULL: none */
+	struct unpacker *unpacker;	/* of compressed clusters */
+	const struct qcow_image *overlay; /* what it lies under; NULL: none */
 	bool read_only;
 	unsigned int version;
 	uint32_t cluster_bits;
@@ -365,6 +392,7 @@ struct qcow_image {
 					   checkpoint uses it */
 	void *bounce;			/* one slice; likewise */
 	bool sync_lost;			/* a buffered sync failed (R17) */
+	bool corrupt;			/* met what cannot be; writes fail */
 	bool punch_unsupported;
 	uint64_t groups;		/* appended, statistics */
 };
@@ -375,14 +403,15 @@ struct need {
 		NEED_RETRY,		/* nothing: call again */
 		NEED_SLICE,		/* load slice (type, offset) */
 		NEED_TABLE,		/* an L2 table for L1 index */
-		NEED_COPIED,		/* COPIED for L1 or L2 entry index */
+		NEED_OWN_TABLE,		/* that is ours alone, likewise */
+		NEED_COPY,		/* guest cluster index elsewhere */
 		NEED_BLOCK,		/* a refcount block for table index */
 		NEED_ROOM,		/* a checkpoint */
 		NEED_MARK,		/* our mark in the image */
 	} kind;
 	enum slice_type type;
-	bool l1;
 	uint64_t index;			/* or offset */
+	struct qcow_image *image;	/* which of a chain needs it */
 };
 
 int fail(struct qcow_error *error, int code, const char *format, ...)
@@ -394,6 +423,16 @@ int image_mark(struct qcow_image *image);
 /* Under the lock: the right to write the header. */
 void image_take_header(struct qcow_image *image);
 void image_release_header(struct qcow_image *image);
+/* Not under the lock: an inconsistency was met.  Marks the image as corrupt
+   and lets no further write into it. */
+void image_set_corrupt(struct qcow_image *image);
+/* qcow_fds() from an index on; returns how many in all. */
+unsigned int image_fds(const struct qcow_image *image, int *fds,
+		       unsigned int max, unsigned int count);
+/* Opens an image that lies under another, read-only. */
+int image_open_under(struct qcow_image *overlay, const char *path,
+		     const struct qcow_options *options,
+		     struct qcow_image **image, struct qcow_error *error);
 /* Under the lock: wait for a change, and tell of one. */
 void image_wait(struct qcow_image *image);
 void image_wake(struct qcow_image *image);
@@ -449,7 +488,7 @@ void range_leave(struct qcow_image *image, struct qcow_range *range);
 /* map.c */
 
 enum cluster_kind {
-	CLUSTER_UNALLOCATED,
+	CLUSTER_UNALLOCATED,	/* reads as what lies under the image */
 	CLUSTER_ZERO,		/* reads as zero, no host cluster */
 	CLUSTER_ZERO_ALLOCATED,	/* reads as zero, keeps a host cluster */
 	CLUSTER_DATA,
@@ -468,18 +507,57 @@ struct cluster {
 /* Does this cluster belong to the header, the L1 or the refcount table? */
 bool map_is_top_table(const struct qcow_image *image, uint64_t offset);
 uint64_t map_l1_entry(const struct qcow_image *image, uint64_t index);
+/* -EUCLEAN: what the tables say cannot be. */
 int map_cluster(struct qcow_image *image, uint64_t guest,
 		struct cluster *cluster, struct need *need);
+/* Does an unallocated guest cluster read as what lies under the image? */
+bool map_shows_under(const struct qcow_image *image, uint64_t guest);
+/* map_cluster(), providing what it needs; may block. */
+int map_cluster_wait(struct qcow_image *image, uint64_t guest,
+		     struct cluster *cluster);
 /* Does what a look-up said it needs.  May block. */
 int map_provide(struct qcow_image *image, const struct need *need);
+/* Adds to a mapping, making its last extent longer if that goes; -ENOBUFS:
+   there is no room.  reserves: its clusters will be added to a reservation. */
+int map_add_extent(struct qcow_io *io, const struct qcow_extent *extent,
+		   bool reserves);
 /* The map calls for one who has entered the range; they map as much of it
    as can be at once: io->length says how much. */
 int map_read(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
 	     uint32_t length, struct need *need);
 int map_write(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
 	      uint32_t length, struct need *need);
+/* Goes on with a mapped read in an image that lies under another. */
+int map_continue(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
+		 uint32_t length, struct need *need);
 /* Ends a map_write(): its fresh extents become part of the disk, or not. */
 void map_end(struct qcow_image *image, struct qcow_io *io, bool link);
+
+/* backing.c: what lies under an image; read-only, and never changes */
+
+/* Opens what the header of the image names, and what that names. */
+int backing_open(struct qcow_image *image, const struct qcow_options *options,
+		 struct qcow_error *error);
+void backing_close(struct backing *backing);
+/* In bytes; behind that, the range of an image reads as zero. */
+uint64_t backing_size(const struct backing *backing);
+/* Adds what lies there under a range of an image to a mapped read. */
+int backing_map(struct backing *backing, struct qcow_io *io, uint64_t offset,
+		uint32_t length, struct need *need);
+/* Fills in the descriptors from their index on; returns how many in all. */
+unsigned int backing_fds(const struct backing *backing, int *fds,
+			 unsigned int max, unsigned int count);
+
+/* cow.c */
+
+/* A write into a guest cluster that needs its bytes around copied, or its
+   host cluster replaced.  The range is entered; not under the lock. */
+int cow_write(struct qcow_image *image, const void *buffer, uint64_t offset,
+	      uint32_t length);
+/* Under the lock: adds to a group the lowered counts of what a guest cluster
+   refers to. */
+int cow_add_released(struct qcow_image *image, const struct cluster *cluster,
+		     struct group *group, struct need *need);
 
 /* io.c; not under the lock */
 
@@ -487,11 +565,16 @@ int io_check_range(const struct qcow_image *image, uint64_t offset,
 		   uint64_t length);
 /* What the guest is told of an error, and the host's log of its cause. */
 int io_explain(struct qcow_image *image, int ret);
+/* Reads for one who has entered the range. */
+int io_read_entered(struct qcow_image *image, void *buffer, uint64_t offset,
+		    size_t length);
 
 /* table.c: L2 tables; all may block */
 
+/* Makes one, if there is none. */
 int table_create(struct qcow_image *image, uint64_t l1_index);
-int table_set_copied(struct qcow_image *image, const struct need *need);
+/* Makes the table ours alone, so that its entries may be changed. */
+int table_own(struct qcow_image *image, uint64_t l1_index);
 
 /* refcount.c */
 
@@ -508,6 +591,12 @@ int refcount_locate(const struct qcow_image *image, uint64_t cluster,
 		    uint64_t *offset, uint64_t *index);
 int refcount_find_free(struct qcow_image *image, uint64_t *cluster,
 		       struct need *need);
+/* refcount_get() and a reservation of one cluster, providing what they need;
+   may block. */
+int refcount_get_wait(struct qcow_image *image, uint64_t cluster,
+		      uint64_t *count);
+int refcount_reserve_wait(struct qcow_image *image,
+			  struct qcow_reservation *reservation);
 /* Lowers the cursor to the first free cluster below end.  May block. */
 void refcount_sweep(struct qcow_image *image, uint64_t end);
 /* Begins a reservation with a free cluster, or adds the next one to it.  It

@@ -11,24 +11,47 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include "compress.h"
 #include "internal.h"
 
 /* A request is moved in pieces of at most this many bytes. */
 #define PIECE	(512u << 10)
 
-int map_provide(struct qcow_image *image, const struct need *need)
+/* Slices are all that an image under another ever needs. */
+static int load_under(struct qcow_image *image, const struct need *need)
 {
 	struct slice *slice;
 
+	LOCKED(image);
+	return cache_load(image, need->type, need->index, &slice);
+}
+
+static int load(struct qcow_image *image, const struct need *need)
+{
+	struct slice *slice;
+	int ret;
+
+	if (need->image == image)
+		return cache_load(image, need->type, need->index, &slice);
+	image_io_begin(image);
+	ret = load_under(need->image, need);
+	image_io_end(image);
+	return ret;
+}
+
+int map_provide(struct qcow_image *image, const struct need *need)
+{
 	switch (need->kind) {
 	case NEED_RETRY:
 		return 0;
 	case NEED_SLICE:
-		return cache_load(image, need->type, need->index, &slice);
+		return load(image, need);
 	case NEED_TABLE:
 		return table_create(image, need->index);
-	case NEED_COPIED:
-		return table_set_copied(image, need);
+	case NEED_OWN_TABLE:
+		return table_own(image, need->index);
+	case NEED_COPY:
+		break;			/* cow_write() does that */
 	case NEED_BLOCK:
 		return grow_refcounts(image, need->index);
 	case NEED_ROOM:
@@ -42,61 +65,87 @@ int map_provide(struct qcow_image *image, const struct need *need)
 typedef int map_function(struct qcow_image *image, struct qcow_io *io,
 			 uint64_t offset, uint32_t length, struct need *need);
 
-/* Enters the range and maps the beginning of it. */
+/* Maps the beginning of an entered range.  -EAGAIN: its first cluster has to
+   be copied, which is all that map_provide() does not do. */
+static int map_entered(struct qcow_image *image, struct qcow_io *io,
+		       uint64_t offset, uint32_t length, map_function *map)
+{
+	struct need need;
+	int ret;
+
+	while ((ret = map(image, io, offset, length, &need)) == -EAGAIN) {
+		if (need.kind == NEED_COPY)
+			return -EAGAIN;
+		ret = map_provide(image, &need);
+		if (ret)
+			return ret;
+	}
+	return ret;
+}
+
+/* The range stays entered after 0 and -EAGAIN. */
 static int enter_and_map(struct qcow_image *image, struct qcow_io *io,
 			 uint64_t offset, uint32_t length, bool exclusive,
 			 map_function *map)
 {
-	struct need need;
 	int ret;
 
 	LOCKED(image);
 	range_enter_wait(image, &io->range, offset >> image->cluster_bits,
 			 (offset + length - 1) >> image->cluster_bits,
 			 exclusive);
-	while ((ret = map(image, io, offset, length, &need)) == -EAGAIN) {
-		ret = map_provide(image, &need);
-		if (ret)
-			break;
-	}
-	if (ret)
+	ret = map_entered(image, io, offset, length, map);
+	if (ret && ret != -EAGAIN)
 		range_leave(image, &io->range);
 	return ret;
 }
 
 int io_explain(struct qcow_image *image, int ret)
 {
-	if (ret != -ENOTSUP)
+	if (ret != -EUCLEAN)
 		return ret;
-	image_notice(image,
-		     "has compressed clusters, which are not supported; their reads and writes fail");
+	image_set_corrupt(image);
 	return -EIO;
 }
 
-static int read_extents(struct qcow_image *image, const struct qcow_io *io,
-			uint8_t *buffer)
+/* ---- extents ---- */
+
+static int read_extent(const struct qcow_extent *extent, uint8_t *buffer)
+{
+	struct qcow_image *packed = extent->source;
+
+	switch (extent->kind) {
+	case QCOW_EXTENT_ZERO:
+		memset(buffer, 0, extent->length);
+		return 0;
+	case QCOW_EXTENT_DATA:
+		return file_read_loosely(extent->source, buffer,
+					 extent->offset, extent->length);
+	case QCOW_EXTENT_PACKED:
+		return unpacker_read(packed->unpacker, &packed->file,
+				     extent->offset, buffer, extent->skip,
+				     extent->length);
+	}
+	return -EINVAL;
+}
+
+static int read_extents(const struct qcow_io *io, uint8_t *buffer)
 {
 	for (unsigned int i = 0; i < io->nr_extents; i++) {
-		const struct qcow_extent *extent = &io->extents[i];
-		int ret = 0;
+		int ret = read_extent(&io->extents[i], buffer);
 
-		if (extent->kind == QCOW_EXTENT_ZERO)
-			memset(buffer, 0, extent->length);
-		else
-			ret = file_read(&image->file, buffer, extent->offset,
-					extent->length);
 		if (ret)
 			return ret;
-		buffer += extent->length;
+		buffer += io->extents[i].length;
 	}
 	return 0;
 }
 
 /* The bytes, and the zeros that must lie around them. */
-static int write_extent(struct qcow_image *image,
-			const struct qcow_extent *extent, const uint8_t *buffer)
+static int write_extent(const struct qcow_extent *extent,
+			const uint8_t *buffer)
 {
-	struct file *file = &image->file;
+	struct file *file = extent->source;
 	int ret = 0;
 
 	if (extent->zero_before)
@@ -111,11 +160,10 @@ static int write_extent(struct qcow_image *image,
 	return ret;
 }
 
-static int write_extents(struct qcow_image *image, const struct qcow_io *io,
-			 const uint8_t *buffer)
+static int write_extents(const struct qcow_io *io, const uint8_t *buffer)
 {
 	for (unsigned int i = 0; i < io->nr_extents; i++) {
-		int ret = write_extent(image, &io->extents[i], buffer);
+		int ret = write_extent(&io->extents[i], buffer);
 
 		if (ret)
 			return ret;
@@ -124,25 +172,87 @@ static int write_extents(struct qcow_image *image, const struct qcow_io *io,
 	return 0;
 }
 
-/* Aligned, like everything down from here. */
+/* ---- pieces; everything is aligned ---- */
+
+int io_read_entered(struct qcow_image *image, void *buffer, uint64_t offset,
+		    size_t length)
+{
+	uint8_t *to = buffer;
+
+	while (length) {
+		struct qcow_io io;
+		int ret;
+
+		{
+			LOCKED(image);
+			ret = map_entered(image, &io, offset, length,
+					  map_read);
+		}
+		if (!ret)
+			ret = read_extents(&io, to);
+		if (ret)
+			return ret;
+		to += io.length;
+		offset += io.length;
+		length -= io.length;
+	}
+	return 0;
+}
+
+static int read_piece(struct qcow_image *image, uint8_t *buffer,
+		      uint64_t offset, uint32_t length, uint32_t *done)
+{
+	struct qcow_io io;
+	int ret = enter_and_map(image, &io, offset, length, false, map_read);
+
+	if (ret)
+		return ret;
+	*done = io.length;
+	return qcow_finish(image, &io, read_extents(&io, buffer));
+}
+
+static int copy_piece(struct qcow_image *image, struct qcow_io *io,
+		      const uint8_t *buffer, uint64_t offset, uint32_t length)
+{
+	int ret = cow_write(image, buffer, offset, length);
+
+	LOCKED(image);
+	range_leave(image, &io->range);
+	return ret;
+}
+
+static int write_piece(struct qcow_image *image, const uint8_t *buffer,
+		       uint64_t offset, uint32_t length, uint32_t *done)
+{
+	struct qcow_io io;
+	int ret = enter_and_map(image, &io, offset, length, true, map_write);
+
+	if (ret == -EAGAIN) {
+		uint64_t left = cluster_size(image) -
+				(offset & (cluster_size(image) - 1));
+
+		*done = min_u64(length, left);
+		return copy_piece(image, &io, buffer, offset, *done);
+	}
+	if (ret)
+		return ret;
+	*done = io.length;
+	return qcow_finish(image, &io, write_extents(&io, buffer));
+}
+
 static int read_aligned(struct qcow_image *image, uint8_t *buffer,
 			uint64_t offset, size_t length)
 {
 	while (length) {
-		struct qcow_io io;
-		int ret = enter_and_map(image, &io, offset,
-					min_u64(length, PIECE), false,
-					map_read);
+		uint32_t done;
+		int ret = read_piece(image, buffer, offset,
+				     min_u64(length, PIECE), &done);
 
 		if (ret)
 			return io_explain(image, ret);
-		ret = qcow_finish(image, &io,
-				  read_extents(image, &io, buffer));
-		if (ret)
-			return ret;
-		buffer += io.length;
-		offset += io.length;
-		length -= io.length;
+		buffer += done;
+		offset += done;
+		length -= done;
 	}
 	return 0;
 }
@@ -151,20 +261,15 @@ static int write_aligned(struct qcow_image *image, const uint8_t *buffer,
 			 uint64_t offset, size_t length)
 {
 	while (length) {
-		struct qcow_io io;
-		int ret = enter_and_map(image, &io, offset,
-					min_u64(length, PIECE), true,
-					map_write);
+		uint32_t done;
+		int ret = write_piece(image, buffer, offset,
+				      min_u64(length, PIECE), &done);
 
 		if (ret)
 			return io_explain(image, ret);
-		ret = qcow_finish(image, &io,
-				  write_extents(image, &io, buffer));
-		if (ret)
-			return ret;
-		buffer += io.length;
-		offset += io.length;
-		length -= io.length;
+		buffer += done;
+		offset += done;
+		length -= done;
 	}
 	return 0;
 }
@@ -175,7 +280,7 @@ static bool is_direct_fit(const struct qcow_image *image, const void *buffer,
 			  uint64_t offset, size_t length)
 {
 	return is_aligned((uintptr_t)buffer | offset | length,
-			  image->file.alignment);
+			  image->alignment);
 }
 
 /* The units that a range touches, in a buffer of our own. */
@@ -189,7 +294,7 @@ struct window {
 static int open_window(const struct qcow_image *image, uint64_t offset,
 		       size_t length, struct window *window)
 {
-	uint64_t unit = image->file.alignment;
+	uint64_t unit = image->alignment;
 
 	window->offset = round_down(offset, unit);
 	window->length = round_up(offset + length, unit) - window->offset;

@@ -73,6 +73,7 @@ static int file_entry(struct qcow_image *image, uint64_t table, uint64_t guest,
 			.kind = NEED_SLICE,
 			.type = SLICE_L2,
 			.index = offset,
+			.image = image,
 		};
 		return -EAGAIN;
 	}
@@ -91,11 +92,11 @@ static int decode(const struct qcow_image *image, uint64_t entry,
 		return 0;
 	}
 	if (entry & ~(ENTRY_OFFSET | ENTRY_COPIED | ENTRY_ZERO))
-		return -EIO;
+		return -EUCLEAN;
 	if (entry & ENTRY_ZERO && image->version < 3)
-		return -EIO;
+		return -EUCLEAN;
 	if (c->host && !is_sound(image, c->host))
-		return -EIO;
+		return -EUCLEAN;
 	if (entry & ENTRY_ZERO)
 		c->kind = c->host ? CLUSTER_ZERO_ALLOCATED : CLUSTER_ZERO;
 	else
@@ -118,7 +119,7 @@ int map_cluster(struct qcow_image *image, uint64_t guest, struct cluster *c,
 	if (!table)
 		return 0;
 	if (!is_sound(image, table))
-		return -EIO;
+		return -EUCLEAN;
 	if (!look_up_dirty(image, KEY_L2, guest, &entry)) {
 		ret = file_entry(image, table, guest, &entry, need);
 		if (ret)
@@ -127,11 +128,32 @@ int map_cluster(struct qcow_image *image, uint64_t guest, struct cluster *c,
 	return decode(image, entry, c);
 }
 
+bool map_shows_under(const struct qcow_image *image, uint64_t guest)
+{
+	return image->backing &&
+	       guest << image->cluster_bits < backing_size(image->backing);
+}
+
+int map_cluster_wait(struct qcow_image *image, uint64_t guest,
+		     struct cluster *c)
+{
+	struct need need;
+	int ret;
+
+	while ((ret = map_cluster(image, guest, c, &need)) == -EAGAIN) {
+		ret = map_provide(image, &need);
+		if (ret)
+			return ret;
+	}
+	return ret;
+}
+
 /* ---- extents ---- */
 
 /* One guest cluster's part of a request. */
 struct part {
 	uint64_t guest;		/* cluster */
+	uint64_t offset;	/* of the part, in the disk */
 	uint32_t before;	/* bytes of the cluster in front of the part */
 	uint32_t length;
 	uint32_t after;		/* bytes of the cluster behind it */
@@ -146,6 +168,7 @@ static struct part part_at(const struct qcow_image *image, uint64_t offset,
 
 	return (struct part){
 		.guest = offset >> image->cluster_bits,
+		.offset = offset,
 		.before = before,
 		.length = length,
 		.after = size - before - length,
@@ -160,55 +183,65 @@ static struct qcow_extent *last_extent(struct qcow_io *io)
 static bool is_continued(const struct qcow_extent *last,
 			 const struct qcow_extent *extent, bool reserves)
 {
-	return last && last->kind == extent->kind &&
+	if (!last || last->kind != extent->kind)
+		return false;
+	if (extent->kind == QCOW_EXTENT_ZERO)
+		return true;
+	return extent->kind == QCOW_EXTENT_DATA &&
+	       last->file == extent->file &&
 	       last->fresh == extent->fresh &&
 	       (last->reservation.count > 0) == reserves &&
 	       !last->zero_after && !extent->zero_before &&
-	       (extent->kind == QCOW_EXTENT_ZERO ||
-		last->offset + last->length == extent->offset);
+	       last->offset + last->length == extent->offset;
 }
 
-/* Appends an extent, or makes the last one longer.  reserves: its clusters
-   will be added to a reservation. */
-static int add_extent(struct qcow_io *io, const struct qcow_extent *extent,
-		      bool reserves)
+int map_add_extent(struct qcow_io *io, const struct qcow_extent *extent,
+		   bool reserves)
 {
 	struct qcow_extent *last = last_extent(io);
 
 	if (is_continued(last, extent, reserves)) {
 		last->length += extent->length;
 		last->zero_after = extent->zero_after;
-		return 0;
-	}
-	if (io->nr_extents == QCOW_IO_EXTENTS)
+	} else if (io->nr_extents < QCOW_IO_EXTENTS) {
+		io->extents[io->nr_extents++] = *extent;
+	} else {
 		return -ENOBUFS;
-	io->extents[io->nr_extents++] = *extent;
+	}
+	io->length += extent->length;
 	return 0;
 }
 
 typedef int map_part(struct qcow_image *image, struct qcow_io *io,
 		     const struct part *part, struct need *need);
 
-/* Maps part after part until one cannot be; what was mapped counts. */
+/* Maps part after part until one cannot be. */
 static int map_parts(struct qcow_image *image, struct qcow_io *io,
 		     uint64_t offset, uint32_t length, map_part *map,
 		     struct need *need)
+{
+	uint32_t end = io->length + length;
+	int ret = 0;
+
+	offset -= io->length;
+	for (unsigned int i = 0; io->length < end && i < GROUP_RUN; i++) {
+		struct part part = part_at(image, offset + io->length,
+					   end - io->length);
+
+		ret = map(image, io, &part, need);
+		if (ret)
+			break;
+	}
+	return ret;
+}
+
+static void begin(struct qcow_io *io, uint64_t offset)
 {
 	io->nr_extents = 0;
 	io->offset = offset;
 	io->length = 0;
 	io->room_words = 0;
 	io->room_assignments = 0;
-	for (unsigned int i = 0; io->length < length && i < GROUP_RUN; i++) {
-		struct part part = part_at(image, offset + io->length,
-					   length - io->length);
-		int ret = map(image, io, &part, need);
-
-		if (ret)
-			return io->length ? 0 : ret;
-		io->length += part.length;
-	}
-	return 0;
 }
 
 /* ---- reads ---- */
@@ -216,42 +249,58 @@ static int map_parts(struct qcow_image *image, struct qcow_io *io,
 static int read_part(struct qcow_image *image, struct qcow_io *io,
 		     const struct part *part, struct need *need)
 {
-	struct qcow_extent extent = { .length = part->length };
+	struct qcow_extent extent = {
+		.length = part->length,
+		.file = image->file_index,
+		.source = &image->file,
+	};
 	struct cluster c;
 	int ret = map_cluster(image, part->guest, &c, need);
 
 	if (ret)
 		return ret;
-	if (c.kind == CLUSTER_COMPRESSED)
-		return -ENOTSUP;
+	if (c.kind == CLUSTER_UNALLOCATED && image->backing)
+		return backing_map(image->backing, io, part->offset,
+				   part->length, need);
 	if (c.kind == CLUSTER_DATA) {
 		extent.kind = QCOW_EXTENT_DATA;
 		extent.offset = c.host + part->before;
+	} else if (c.kind == CLUSTER_COMPRESSED) {
+		extent.kind = QCOW_EXTENT_PACKED;
+		extent.source = image;
+		extent.offset = c.entry;
+		extent.skip = part->before;
 	}
-	return add_extent(io, &extent, false);
+	return map_add_extent(io, &extent, false);
+}
+
+int map_continue(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
+		 uint32_t length, struct need *need)
+{
+	LOCKED(image);
+	return map_parts(image, io, offset, length, read_part, need);
 }
 
 int map_read(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
 	     uint32_t length, struct need *need)
 {
-	return map_parts(image, io, offset, length, read_part, need);
+	int ret;
+
+	begin(io, offset);
+	ret = map_parts(image, io, offset, length, read_part, need);
+	return io->length ? 0 : ret;
 }
 
 /* ---- writes ---- */
 
-static int need_copied(struct need *need, bool l1, uint64_t index)
+static int needs(struct qcow_image *image, struct need *need,
+		 enum need_kind kind, uint64_t index)
 {
 	*need = (struct need){
-		.kind = NEED_COPIED,
-		.l1 = l1,
+		.kind = kind,
 		.index = index,
+		.image = image,
 	};
-	return -EAGAIN;
-}
-
-static int need_table(struct need *need, uint64_t index)
-{
-	*need = (struct need){ .kind = NEED_TABLE, .index = index };
 	return -EAGAIN;
 }
 
@@ -262,19 +311,20 @@ static void zero_around(struct qcow_extent *extent, const struct part *part)
 	extent->zero_after = part->after;
 }
 
-static int write_in_place(struct qcow_io *io, const struct part *part,
-			  const struct cluster *c)
+static int write_in_place(struct qcow_image *image, struct qcow_io *io,
+			  const struct part *part, const struct cluster *c)
 {
 	struct qcow_extent extent = {
 		.kind = QCOW_EXTENT_DATA,
 		.length = part->length,
+		.source = &image->file,
 		.offset = c->host + part->before,
 		.fresh = c->kind == CLUSTER_ZERO_ALLOCATED,
 	};
 
 	if (extent.fresh)
 		zero_around(&extent, part);
-	return add_extent(io, &extent, false);
+	return map_add_extent(io, &extent, false);
 }
 
 static int write_fresh(struct qcow_image *image, struct qcow_io *io,
@@ -283,6 +333,7 @@ static int write_fresh(struct qcow_image *image, struct qcow_io *io,
 	struct qcow_extent extent = {
 		.kind = QCOW_EXTENT_DATA,
 		.length = part->length,
+		.source = &image->file,
 		.fresh = true,
 	};
 	uint64_t cluster;
@@ -294,33 +345,42 @@ static int write_fresh(struct qcow_image *image, struct qcow_io *io,
 	/* R1: only what lies above the mark is known to be zero. */
 	if (cluster < image->high_water || image->file.block_device)
 		zero_around(&extent, part);
-	ret = add_extent(io, &extent, true);
+	ret = map_add_extent(io, &extent, true);
 	if (!ret)
 		refcount_reserve(image, &last_extent(io)->reservation,
 				 cluster);
 	return ret;
 }
 
+/* Does the cluster hold bytes around the part that must be kept? */
+static bool has_bytes_around(const struct qcow_image *image,
+			     const struct part *part, const struct cluster *c)
+{
+	return c->kind == CLUSTER_UNALLOCATED &&
+	       (part->before || part->after) &&
+	       map_shows_under(image, part->guest);
+}
+
 static int write_part(struct qcow_image *image, struct qcow_io *io,
 		      const struct part *part, struct need *need)
 {
+	uint64_t l1_index = part->guest >> image->l2_bits;
 	struct cluster c;
 	int ret = map_cluster(image, part->guest, &c, need);
 
 	if (ret)
 		return ret;
-	if (c.kind == CLUSTER_COMPRESSED)
-		return -ENOTSUP;
-	if (c.host && !c.copied)
-		return need_copied(need, false, part->guest);
-	if (c.kind == CLUSTER_DATA)
-		return write_in_place(io, part, &c);
+	if (c.kind == CLUSTER_DATA && c.copied)
+		return write_in_place(image, io, part, &c);
 	if (!c.has_table)
-		return need_table(need, part->guest >> image->l2_bits);
+		return needs(image, need, NEED_TABLE, l1_index);
 	if (!c.own_table)
-		return need_copied(need, true, part->guest >> image->l2_bits);
-	if (c.kind == CLUSTER_ZERO_ALLOCATED)
-		return write_in_place(io, part, &c);
+		return needs(image, need, NEED_OWN_TABLE, l1_index);
+	if (c.kind == CLUSTER_ZERO_ALLOCATED && c.copied)
+		return write_in_place(image, io, part, &c);
+	if (c.host || c.kind == CLUSTER_COMPRESSED ||
+	    has_bytes_around(image, part, &c))
+		return needs(image, need, NEED_COPY, part->guest);
 	return write_fresh(image, io, part, need);
 }
 
@@ -355,10 +415,8 @@ static int reserve_room(struct qcow_image *image, struct qcow_io *io,
 	}
 	if (!assignments)
 		return 0;
-	if (!checkpoint_has_room(image, words, assignments)) {
-		need->kind = NEED_ROOM;
-		return -EAGAIN;
-	}
+	if (!checkpoint_has_room(image, words, assignments))
+		return needs(image, need, NEED_ROOM, 0);
 	io->room_words = words;
 	io->room_assignments = assignments;
 	checkpoint_reserve_room(image, words, assignments);
@@ -381,15 +439,15 @@ int map_write(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
 {
 	int ret;
 
-	io->nr_extents = 0;
-	if (!image->marked) {
-		need->kind = NEED_MARK;
-		return -EAGAIN;
-	}
+	begin(io, offset);
+	if (image->corrupt)
+		return -EIO;
+	if (!image->marked)
+		return needs(image, need, NEED_MARK, 0);
 	if (image->heartbeat)
 		journal_heartbeat(&image->journal);
 	ret = map_parts(image, io, offset, length, write_part, need);
-	if (!ret)
+	if (io->length)
 		ret = reserve_room(image, io, need);
 	if (ret)
 		release(image, io, false);
@@ -448,11 +506,26 @@ static uint64_t last_cluster(const struct qcow_image *image, uint64_t offset,
 	return (offset + length - 1) >> image->cluster_bits;
 }
 
+/* Can the caller move it himself? */
+static bool is_plain(const struct qcow_image *image, const struct qcow_io *io)
+{
+	for (unsigned int i = 0; i < io->nr_extents; i++) {
+		const struct qcow_extent *extent = &io->extents[i];
+
+		if (extent->kind > QCOW_EXTENT_DATA)
+			return false;
+		if (!is_aligned(extent->offset | extent->length,
+				image->alignment))
+			return false;
+	}
+	return true;
+}
+
 /* Direct I/O on less than the file system's unit needs a read first. */
 static bool can_map(const struct qcow_image *image, uint64_t offset,
 		    uint32_t length)
 {
-	return is_aligned(offset | length, image->file.alignment);
+	return is_aligned(offset | length, image->alignment);
 }
 
 int qcow_map_read(struct qcow_image *image, struct qcow_io *io,
@@ -467,7 +540,8 @@ int qcow_map_read(struct qcow_image *image, struct qcow_io *io,
 	LOCKED(image);
 	if (range_conflicts(image, first, last, false))
 		return -EBUSY;
-	if (map_read(image, io, offset, length, &need) || io->length < length)
+	if (map_read(image, io, offset, length, &need) ||
+	    io->length < length || !is_plain(image, io))
 		return -EAGAIN;
 	range_enter(image, &io->range, first, last, false);
 	return 0;

@@ -26,6 +26,7 @@
 
 #define QCOW_SECTOR		512u
 #define QCOW_IO_EXTENTS		16
+#define QCOW_FILES_MAX		64	/* an image and what lies under it */
 #define QCOW_JOURNAL_DIR	"/run/ublk-qcow2"
 
 struct qcow_image;
@@ -64,6 +65,10 @@ struct qcow_options {
 
 	/* A directory on a tmpfs; NULL stands for QCOW_JOURNAL_DIR. */
 	const char *journal_dir;
+
+	/* Directories, ended by NULL, below which backing files may lie,
+	   besides the image's own directory (P6); may be NULL. */
+	const char *const *directories;
 
 	/* Sizes in bytes; 0 stands for the default. */
 	size_t journal_size;
@@ -163,6 +168,8 @@ int qcow_flush(struct qcow_image *image);
 enum qcow_extent_kind {
 	QCOW_EXTENT_ZERO,	/* reads as zero; only in mapped reads */
 	QCOW_EXTENT_DATA,	/* stored bytes */
+	/* private to the engine: only its blocking calls can read these */
+	QCOW_EXTENT_PACKED,	/* part of a compressed cluster */
 };
 
 struct qcow_extent {
@@ -173,6 +180,8 @@ struct qcow_extent {
 	uint32_t zero_before;	/* bytes just before offset, and just after */
 	uint32_t zero_after;	/*  the end, that must be written as zero */
 	/* private to the engine */
+	void *source;		/* whose bytes these are */
+	uint32_t skip;		/* bytes of a packed cluster before them */
 	bool fresh;		/* becomes part of the disk by qcow_finish() */
 	struct qcow_reservation {
 		struct qcow_reservation *prev, *next;

@@ -110,6 +110,7 @@ static int file_count(struct qcow_image *image, uint64_t cluster,
 			.kind = NEED_SLICE,
 			.type = SLICE_REFCOUNT,
 			.index = offset,
+			.image = image,
 		};
 		return -EAGAIN;
 	}
@@ -157,7 +158,7 @@ static int is_free(struct qcow_image *image, uint64_t cluster, bool *free,
 }
 
 /* May the cluster be taken at all: does a block describe it? */
-static int check_described(const struct qcow_image *image, uint64_t cluster,
+static int check_described(struct qcow_image *image, uint64_t cluster,
 			   struct need *need)
 {
 	uint64_t offset, index;
@@ -172,6 +173,7 @@ static int check_described(const struct qcow_image *image, uint64_t cluster,
 	*need = (struct need){
 		.kind = NEED_BLOCK,
 		.index = cluster >> image->block_bits,
+		.image = image,
 	};
 	return -EAGAIN;
 }
@@ -190,7 +192,7 @@ static int find_free(struct qcow_image *image, uint64_t *at, struct need *need)
 		if (free)
 			return 0;
 	}
-	need->kind = NEED_RETRY;
+	*need = (struct need){ .kind = NEED_RETRY, .image = image };
 	return -EAGAIN;
 }
 
@@ -249,4 +251,35 @@ void refcount_release(struct qcow_image *image, struct qcow_reservation *r,
 		image->cursor = min_u64(image->cursor, r->first);
 		r->count = 0;
 	}
+}
+
+int refcount_get_wait(struct qcow_image *image, uint64_t cluster,
+		      uint64_t *count)
+{
+	struct need need;
+	int ret;
+
+	while ((ret = refcount_get(image, cluster, count, &need)) == -EAGAIN) {
+		ret = map_provide(image, &need);
+		if (ret)
+			return ret;
+	}
+	return ret;
+}
+
+int refcount_reserve_wait(struct qcow_image *image,
+			  struct qcow_reservation *r)
+{
+	uint64_t cluster;
+	struct need need;
+	int ret;
+
+	while ((ret = refcount_find_free(image, &cluster, &need)) == -EAGAIN) {
+		ret = map_provide(image, &need);
+		if (ret)
+			return ret;
+	}
+	if (!ret)
+		refcount_reserve(image, r, cluster);
+	return ret;
 }

@@ -1,157 +1,185 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * L2 tables: making one where the L1 table has none yet, and setting COPIED
- * where an entry lacks it though its count is one.
+ * L2 tables: making one where the L1 table has none yet, and making one ours
+ * that an internal snapshot uses, too.
  *
- * A new table is written whole before the group that makes it reachable is
- * appended (R2); entries follow in groups of their own.  Nobody can enter
- * anything into a table that is not there, so makers of tables only have to
- * keep out of each other's way.
+ * A new table or copy is written whole before the group that makes it
+ * reachable is appended (R2).  Nobody can enter anything into a table that is
+ * not there, nor into one that is shared, so its contents stay what they are
+ * while it is being made, and the makers of tables only have to keep out of
+ * each other's way.  Never is a table freed that the active L1 table uses.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include "internal.h"
 
-/* Writes the table and makes it reachable, or gives its cluster back. */
-static int fill_and_link(struct qcow_image *image, uint64_t l1_index,
-			 struct qcow_reservation *r)
+/* What a new table costs: L1 entry, its count, the old one's count. */
+#define ROOM_WORDS		7
+#define ROOM_ASSIGNMENTS	3
+
+/* {L1[index] = table, refcount[table] = 1, refcount[old] = n - 1} */
+static void append_table(struct qcow_image *image, uint64_t l1_index,
+			 uint64_t cluster, const struct record *old)
 {
-	uint64_t offset = r->first << image->cluster_bits;
-	struct record entry = {
+	const struct record entry = {
 		.kind = RECORD_L1,
 		.index = l1_index,
 		.count = 1,
-		.value = offset | ENTRY_COPIED,
+		.value = cluster << image->cluster_bits | ENTRY_COPIED,
 	};
-	struct record count = {
+	const struct record count = {
 		.kind = RECORD_REFCOUNT,
-		.index = r->first,
+		.index = cluster,
 		.count = 1,
 		.value = 1,
 	};
 	struct group group = { 0 };
+
+	group_add(&group, &entry);
+	group_add(&group, &count);
+	if (old->count)
+		group_add(&group, old);
+	/* R2: the table is completely written. */
+	checkpoint_append(image, &group);
+}
+
+/* Drops the lock. */
+static int write_table(struct qcow_image *image, uint64_t offset,
+		       const void *entries)
+{
 	int ret;
 
 	cache_forget(&image->cache, offset, cluster_size(image));
 	image_io_begin(image);
-	ret = file_write_zeroes(&image->file, offset, cluster_size(image));
+	if (entries)
+		ret = file_write(&image->file, entries, offset,
+				 cluster_size(image));
+	else
+		ret = file_write_zeroes(&image->file, offset,
+					cluster_size(image));
 	image_io_end(image);
-	refcount_release(image, r, !ret);
-	if (ret)
-		return ret;
-	group_add(&group, &entry);
-	group_add(&group, &count);
-	/* R2: the table is completely written. */
-	checkpoint_append(image, &group);
-	return 0;
-}
-
-static int reserve_cluster(struct qcow_image *image,
-			   struct qcow_reservation *r)
-{
-	uint64_t cluster;
-	struct need need;
-	int ret;
-
-	while ((ret = refcount_find_free(image, &cluster, &need)) == -EAGAIN) {
-		ret = map_provide(image, &need);
-		if (ret)
-			return ret;
-	}
-	if (!ret)
-		refcount_reserve(image, r, cluster);
 	return ret;
 }
 
-static int create(struct qcow_image *image, uint64_t l1_index)
+/* Writes a table, of zeros if entries is NULL, and makes it reachable in
+   place of the old one, or gives its cluster back. */
+static int place_table(struct qcow_image *image, uint64_t l1_index,
+		       const void *entries, const struct record *old)
 {
 	struct qcow_reservation r = { 0 };
-	int ret = checkpoint_wait_room(image, 5, 2);
+	int ret = checkpoint_wait_room(image, ROOM_WORDS, ROOM_ASSIGNMENTS);
 
 	if (ret)
 		return ret;
-	ret = reserve_cluster(image, &r);
-	checkpoint_release_room(image, 5, 2);
-	if (ret)
-		return ret;
-	return fill_and_link(image, l1_index, &r);
+	ret = refcount_reserve_wait(image, &r);
+	if (!ret) {
+		ret = write_table(image, r.first << image->cluster_bits,
+				  entries);
+		refcount_release(image, &r, !ret);
+	}
+	checkpoint_release_room(image, ROOM_WORDS, ROOM_ASSIGNMENTS);
+	if (!ret)
+		append_table(image, l1_index, r.first, old);
+	return ret;
+}
+
+static void take_turn(struct qcow_image *image)
+{
+	while (image->table_busy)
+		image_wait(image);
+	image->table_busy = true;
+}
+
+static void end_turn(struct qcow_image *image)
+{
+	image->table_busy = false;
+	image_wake(image);
 }
 
 int table_create(struct qcow_image *image, uint64_t l1_index)
 {
+	const struct record none = { 0 };
 	int ret = 0;
 
-	while (image->table_busy)
-		image_wait(image);
-	if (map_l1_entry(image, l1_index))
-		return 0;
-	image->table_busy = true;
-	ret = create(image, l1_index);
-	image->table_busy = false;
-	image_wake(image);
+	take_turn(image);
+	if (!map_l1_entry(image, l1_index))
+		ret = place_table(image, l1_index, NULL, &none);
+	end_turn(image);
 	return ret;
 }
 
-/* The count of what an entry points to, waiting for its slice. */
-static int count_of(struct qcow_image *image, uint64_t entry, uint64_t *count)
+/* Its count is one already: all it lacks is the flag. */
+static int set_copied(struct qcow_image *image, uint64_t l1_index,
+		      uint64_t entry)
 {
-	uint64_t cluster = (entry & ENTRY_OFFSET) >> image->cluster_bits;
-	struct need need;
-	int ret;
-
-	while ((ret = refcount_get(image, cluster, count, &need)) == -EAGAIN) {
-		ret = map_provide(image, &need);
-		if (ret)
-			return ret;
-	}
-	return ret;
-}
-
-static int entry_of(struct qcow_image *image, const struct need *need,
-		    uint64_t *entry)
-{
-	struct cluster c;
-	struct need more;
-	int ret;
-
-	if (need->l1) {
-		*entry = map_l1_entry(image, need->index);
-		return 0;
-	}
-	while ((ret = map_cluster(image, need->index, &c, &more)) == -EAGAIN) {
-		ret = map_provide(image, &more);
-		if (ret)
-			return ret;
-	}
-	*entry = c.entry;
-	return ret;
-}
-
-int table_set_copied(struct qcow_image *image, const struct need *need)
-{
-	struct record record = {
-		.kind = need->l1 ? RECORD_L1 : RECORD_L2,
-		.index = need->index,
+	const struct record record = {
+		.kind = RECORD_L1,
+		.index = l1_index,
 		.count = 1,
+		.value = entry | ENTRY_COPIED,
 	};
 	struct group group = { 0 };
-	uint64_t entry, count;
 	int ret = checkpoint_wait_room(image, 3, 1);
 
 	if (ret)
 		return ret;
-	ret = entry_of(image, need, &entry);
-	if (!ret)
-		ret = count_of(image, entry, &count);
 	checkpoint_release_room(image, 3, 1);
-	if (ret)
-		return ret;
-	if (!(entry & ENTRY_OFFSET) || entry & ENTRY_COPIED)
-		return 0;	/* somebody was faster */
-	/* Without snapshots nothing is shared. */
-	if (count != 1)
-		return -EIO;
-	record.value = entry | ENTRY_COPIED;
 	group_add(&group, &record);
 	checkpoint_append(image, &group);
 	return 0;
+}
+
+static int copy_table(struct qcow_image *image, uint64_t l1_index,
+		      uint64_t entry, uint64_t count)
+{
+	uint64_t offset = entry & ENTRY_OFFSET;
+	const struct record old = {
+		.kind = RECORD_REFCOUNT,
+		.index = offset >> image->cluster_bits,
+		.count = 1,
+		.value = count - 1,
+	};
+	void *entries = file_buffer(cluster_size(image));
+	int ret;
+
+	if (!entries)
+		return -ENOMEM;
+	/* A shared table has no entries in a dirty set: the file's bytes are
+	   all there is to it. */
+	image_io_begin(image);
+	ret = file_read(&image->file, entries, offset, cluster_size(image));
+	image_io_end(image);
+	if (!ret)
+		ret = place_table(image, l1_index, entries, &old);
+	free(entries);
+	return ret;
+}
+
+static int make_own(struct qcow_image *image, uint64_t l1_index)
+{
+	uint64_t entry = map_l1_entry(image, l1_index);
+	uint64_t count;
+	int ret;
+
+	if (entry & ENTRY_COPIED)
+		return 0;	/* somebody was faster */
+	ret = refcount_get_wait(image, (entry & ENTRY_OFFSET) >>
+					       image->cluster_bits, &count);
+	if (ret)
+		return ret;
+	if (!count)
+		return -EUCLEAN;
+	if (count == 1)
+		return set_copied(image, l1_index, entry);
+	return copy_table(image, l1_index, entry, count);
+}
+
+int table_own(struct qcow_image *image, uint64_t l1_index)
+{
+	int ret;
+
+	take_turn(image);
+	ret = make_own(image, l1_index);
+	end_turn(image);
+	return ret;
 }

@@ -12,7 +12,7 @@
 #include "helpers.h"
 
 /* How much a test may make its disk grow. */
-#define GROWTH		(3u << 20)
+#define GROWTH		(6u << 20)
 #define MAX_STEPS	(1u << 16)
 
 static uint8_t *copy_journal(const struct disk *disk)

@@ -17,6 +17,8 @@ struct image {
 	size_t size;
 	uint32_t cluster_bits, order, l1_size;
 	uint64_t l1, table, table_clusters;
+	uint32_t snapshots;
+	uint64_t snapshot_table;
 	uint64_t clusters;		/* of the file */
 	uint32_t *references;
 	struct verdict *verdict;
@@ -64,6 +66,8 @@ static void open_image(struct image *i, const uint8_t *bytes, size_t size)
 	i->l1 = be64(i, 40);
 	i->table = be64(i, 48);
 	i->table_clusters = be32(i, 56);
+	i->snapshots = be32(i, 60);
+	i->snapshot_table = be64(i, 64);
 	i->order = be32(i, 4) >= 3 ? be32(i, 96) : 4;
 	i->clusters = (size + (1ull << i->cluster_bits) - 1) >>
 		      i->cluster_bits;
@@ -128,11 +132,30 @@ static void check_copied(struct image *i, uint64_t entry, const char *what)
 		      entry, count);
 }
 
+/* A compressed cluster's bytes: an offset, and how many sectors follow. */
+static void refer_packed(struct image *i, uint64_t entry)
+{
+	uint32_t shift = 62 - (i->cluster_bits - 8);
+	uint64_t offset = entry & ((1ull << shift) - 1);
+	uint64_t sectors = (entry >> shift & ((1u << (i->cluster_bits - 8)) -
+					      1)) + 1;
+	uint64_t end = (offset & ~511ull) + sectors * 512;
+	uint64_t first = offset >> i->cluster_bits << i->cluster_bits;
+
+	for (; first < end; first += 1ull << i->cluster_bits)
+		refer(i, first, "compressed data");
+}
+
 static void walk_l2(struct image *i, uint64_t table, bool check)
 {
 	for (uint64_t n = 0; n < 1ull << (i->cluster_bits - 3); n++) {
 		uint64_t entry = be64(i, table + n * 8);
 
+		if (entry & 1ull << 62) {
+			if (!check)
+				refer_packed(i, entry);
+			continue;
+		}
 		if (!(entry & OFFSET))
 			continue;
 		if (check)
@@ -142,10 +165,10 @@ static void walk_l2(struct image *i, uint64_t table, bool check)
 	}
 }
 
-static void walk_l1(struct image *i, bool check)
+static void walk_l1(struct image *i, uint64_t l1, uint32_t size, bool check)
 {
-	for (uint32_t n = 0; n < i->l1_size; n++) {
-		uint64_t entry = be64(i, i->l1 + n * 8ull);
+	for (uint32_t n = 0; n < size; n++) {
+		uint64_t entry = be64(i, l1 + n * 8ull);
 
 		if (!(entry & OFFSET))
 			continue;
@@ -157,19 +180,43 @@ static void walk_l1(struct image *i, bool check)
 	}
 }
 
+static uint64_t clusters_for(const struct image *i, uint64_t bytes)
+{
+	return (bytes + (1ull << i->cluster_bits) - 1) >> i->cluster_bits;
+}
+
+/* The table of snapshots, and what each refers to. */
+static void walk_snapshots(struct image *i)
+{
+	uint64_t at = i->snapshot_table;
+
+	for (uint32_t n = 0; n < i->snapshots; n++) {
+		uint64_t l1 = be64(i, at), extra = be32(i, at + 36);
+		uint32_t size = be32(i, at + 8), names = be32(i, at + 12);
+
+		refer_run(i, l1, clusters_for(i, size * 8ull), "snapshot L1");
+		walk_l1(i, l1, size, false);
+		at += 40 + extra + (names >> 16) + (names & 0xffff);
+		at = (at + 7) & ~7ull;
+	}
+	if (i->snapshots)
+		refer_run(i, i->snapshot_table,
+			  clusters_for(i, at - i->snapshot_table),
+			  "snapshot table");
+}
+
 static void count_references(struct image *i)
 {
-	uint64_t size = 1ull << i->cluster_bits;
 	uint64_t entries = i->table_clusters << (i->cluster_bits - 3);
 
 	refer(i, 0, "header");
-	refer_run(i, i->l1, (i->l1_size * 8ull + size - 1) >> i->cluster_bits,
-		  "L1 table");
+	refer_run(i, i->l1, clusters_for(i, i->l1_size * 8ull), "L1 table");
 	refer_run(i, i->table, i->table_clusters, "refcount table");
 	for (uint64_t n = 0; n < entries; n++)
 		if (be64(i, i->table + n * 8))
 			refer(i, be64(i, i->table + n * 8), "refcount block");
-	walk_l1(i, false);
+	walk_l1(i, i->l1, i->l1_size, false);
+	walk_snapshots(i);
 }
 
 void judge(const uint8_t *bytes, size_t size, struct verdict *verdict)
@@ -189,7 +236,7 @@ void judge(const uint8_t *bytes, size_t size, struct verdict *verdict)
 			      "cluster %lu: count %lu, references %u", c,
 			      count, i->references[c]);
 	}
-	walk_l1(i, true);
+	walk_l1(i, i->l1, i->l1_size, true);
 	free(i->references);
 }
 

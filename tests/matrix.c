@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "beside.h"
 #include "helpers.h"
-#include "operations.h"
 #include "qcow/internal.h"
 
 #define OPERATIONS	150
@@ -28,116 +28,18 @@ static const char *const preallocations[] = {
 	"off", "metadata", "falloc", "full",
 };
 
-static struct qcow_image *open_image(const char *path, enum qcow_cache cache)
-{
-	struct qcow_error error = { "" };
-	struct qcow_image *image;
-	struct qcow_options options = {
-		.cache = cache,
-		.journal_dir = scratch(),
-	};
-
-	if (qcow_open(path, &options, &image, &error))
-		die("%s: %s", path, error.text);
-	return image;
-}
-
-static void close_image(struct qcow_image *image)
-{
-	int ret = qcow_close(image);
-
-	if (ret)
-		die("close: %s", strerror(-ret));
-}
-
-/* Does to the model what the operation does to the disk. */
-static void do_to_model(const struct operation *operation, uint8_t *model,
-			uint64_t size, uint32_t cluster)
-{
-	uint64_t first = operation->offset / 512;
-	uint64_t end = first + operation->length / 512;
-
-	for (uint64_t s = first; s < end; s++) {
-		uint32_t stamp;
-		uint64_t word;
-
-		if (!operation_changes(operation, s, size, cluster, &stamp))
-			continue;
-		word = stamp ? (uint64_t)stamp << 32 | (uint32_t)(s + 1) : 0;
-		for (unsigned int i = 0; i < 64; i++)
-			memcpy(model + s * 512 + i * 8, &word, 8);
-	}
-}
-
-static void read_and_compare(struct qcow_image *image, const uint8_t *model,
-			     uint64_t size, const char *what)
-{
-	uint8_t *bytes = aligned_alloc(4096, round_up(size, 4096));
-	int ret = qcow_read(image, bytes, 0, size);
-
-	if (ret)
-		die("%s: read: %s", what, strerror(-ret));
-	for (uint64_t s = 0; s < size / 512; s++)
-		if (memcmp(bytes + s * 512, model + s * 512, 512))
-			die("%s: sector %lu differs", what, s);
-	free(bytes);
-}
-
-static void check_with_qemu(const char *path, const uint8_t *model,
-			    uint64_t size, const char *what)
-{
-	char *raw = scratch_path("model");
-
-	write_file(raw, model, size);
-	if (run("qemu-img check -q %s", path))
-		die("%s: qemu-img check finds errors", what);
-	if (run("qemu-img compare -q -f qcow2 -F raw %s %s", path, raw))
-		die("%s: qemu-img compare finds a difference", what);
-	free(raw);
-}
-
 /* Opened and closed: not a byte changes. */
 static void test_untouched(const char *path, enum qcow_cache cache)
 {
 	size_t size, size_after;
 	uint8_t *before = read_file(path, &size), *after;
 
-	close_image(open_image(path, cache));
+	beside_close(beside_open(path, cache));
 	after = read_file(path, &size_after);
 	if (size != size_after || memcmp(before, after, size))
 		die("%s: changed by open and close", path);
 	free(before);
 	free(after);
-}
-
-static void test_operations(const char *path, enum qcow_cache cache,
-			    struct random *random, const char *what)
-{
-	struct qcow_image *image = open_image(path, cache);
-	uint32_t cluster = qcow_cluster_size(image);
-	uint64_t size = qcow_size(image);
-	uint8_t *model = calloc(1, size);
-
-	for (unsigned int n = 1; n <= OPERATIONS; n++) {
-		struct operation operation;
-		int ret;
-
-		operation_draw(&operation, n, random, size, cluster, false);
-		ret = operation_do(&operation, image, random_below(random, 2),
-				   NULL);
-		if (ret)
-			die("%s: operation %u: %s", what, n, strerror(-ret));
-		do_to_model(&operation, model, size, cluster);
-		if (random_below(random, OPERATIONS / 3))
-			continue;
-		close_image(image);
-		image = open_image(path, cache);
-		read_and_compare(image, model, size, what);
-	}
-	read_and_compare(image, model, size, what);
-	close_image(image);
-	check_with_qemu(path, model, size, what);
-	free(model);
 }
 
 /* Some 40 clusters, and not a whole number of them. */
@@ -161,7 +63,7 @@ static void test_one(const char *options, uint64_t size,
 	must_run("rm -f %s; qemu-img create -q -f qcow2 -o %s %s %lu", path,
 		 options, path, size);
 	test_untouched(path, cache);
-	test_operations(path, cache, random, options);
+	beside_run(path, cache, calloc(1, size), OPERATIONS, random, options);
 	free(path);
 }
 
@@ -206,7 +108,7 @@ static void test_big(void)
 
 	must_run("rm -f %s; qemu-img create -q -f qcow2 %s %llu", path, path,
 		 (unsigned long long)BIG);
-	image = open_image(path, QCOW_CACHE_NONE);
+	image = beside_open(path, QCOW_CACHE_NONE);
 	memset(bytes, 0x5a, 4096);
 	for (uint64_t at = 0; at < BIG; at += BIG / 16)
 		if (qcow_write(image, bytes, at, 4096) ||
@@ -214,7 +116,7 @@ static void test_big(void)
 			die("writing to a disk of 64 TiB");
 	if (qcow_discard(image, 4096, BIG - 8192))
 		die("discarding most of 64 TiB");
-	close_image(image);
+	beside_close(image);
 	must_run("qemu-img check -q %s", path);
 	must_run("qemu-io -f qcow2 -r -c 'read -q -P 0x5a 0 4k' -c 'read -q -P 0x5a %llu 4k' -c 'read -q -P 0 %llu 4k' %s >/dev/null",
 		 (unsigned long long)BIG - 4096,

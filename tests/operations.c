@@ -57,7 +57,8 @@ void operation_draw(struct operation *operation, uint32_t number,
 		OPERATION_ZEROES_KEEP, OPERATION_FLUSH,
 	};
 	unsigned int n = ARRAY_SIZE(kinds) - no_flush;
-	uint64_t unit = random_below(random, 2) ? cluster : SECTOR;
+	uint64_t unit = random_below(random, 2) && size >= cluster ? cluster :
+								     SECTOR;
 
 	operation->number = number;
 	operation->kind = kinds[random_below(random, n)];

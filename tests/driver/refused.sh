@@ -76,17 +76,29 @@ refuses named 'frobnication'
 
 image extended.qcow2 64M -o extended_l2=on >/dev/null
 refuses extended.qcow2 'extended L2|subcluster'
-image zstd.qcow2 64M -o compression_type=zstd >/dev/null
-refuses zstd.qcow2 'compression|zstd'
 image luks.qcow2 64M --object secret,id=s,data=x \
 	-o encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10 \
 	>/dev/null
 refuses luks.qcow2 'encrypt|LUKS'
-image snapshot.qcow2 64M >/dev/null
-qemu-img snapshot -c one "$WORK/snapshot.qcow2"
-refuses snapshot.qcow2 'snapshot'
-image overlay.qcow2 64M -b "$WORK/good.qcow2" -F qcow2 >/dev/null
-refuses overlay.qcow2 'backing'
+
+# What lies under an image: where, in which format, and not for ever.
+mkdir "$WORK/elsewhere"
+cp "$WORK/good.qcow2" "$WORK/elsewhere/base.qcow2"
+image outside.qcow2 64M -b "$WORK/elsewhere/../elsewhere/base.qcow2" \
+	-F qcow2 >/dev/null
+mkdir "$WORK/own"
+mv "$WORK/outside.qcow2" "$WORK/own/outside.qcow2"
+refuses own/outside.qcow2 'outside the image.s directory'
+image protocol.qcow2 64M -b 'nbd:localhost:1' -F raw -u >/dev/null
+refuses protocol.qcow2 'protocol'
+image json.qcow2 64M -b 'json:{"driver":"raw","file":{"driver":"file","filename":"/etc/passwd"}}' -F raw -u >/dev/null
+refuses json.qcow2 'protocol'
+image gone.qcow2 64M -b "$WORK/nothing.qcow2" -F qcow2 -u >/dev/null
+refuses gone.qcow2 'No such file'
+image loop.qcow2 64M -b "$WORK/loop.qcow2" -F qcow2 -u >/dev/null
+refuses loop.qcow2 'loop|comes twice|in use'
+image vmdk.qcow2 64M -b "$WORK/good.qcow2" -F vmdk -u >/dev/null
+refuses vmdk.qcow2 'format'
 
 # A range of numbers.
 bad_option()

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What lies under an image: another qcow2 image or a raw file, read-only and
+ * locked, which never changes while it is open.
+ *
+ * Its name comes out of an image that we do not trust (P6).  So the format
+ * is taken from the header, never probed: a guest could write a header of
+ * its choice into a raw file.  Protocols and json: are refused.  And only
+ * what lies in the directory of the image that was asked for, or below a
+ * directory that the admin has named, is opened; symbolic links are resolved
+ * before that is judged, and not followed after.
+ *
+ * A range of an image may reach past the end of what lies under it: that
+ * part reads as zero.
+ *
+ * Mapping goes down the chain by recursion, each image under its own lock;
+ * the locks are taken from the top down.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "internal.h"
+
+/* An image, its data file and what lies under it share one table of files. */
+#define MAX_DEPTH	(QCOW_FILES_MAX - 2)
+
+struct backing {
+	enum backing_kind {
+		BACKING_RAW,
+		BACKING_QCOW,
+	} kind;
+	struct file file;		/* of a raw one */
+	unsigned int file_index;
+	struct qcow_image *image;	/* of the other kind */
+	uint64_t size;			/* bytes that can be read */
+};
+
+/* ---- may it be opened? ---- */
+
+static bool is_protocol(const char *name)
+{
+	const char *colon = strchr(name, ':');
+	const char *slash = strchr(name, '/');
+
+	return colon && (!slash || colon < slash);
+}
+
+static bool lies_below(const char *path, const char *directory)
+{
+	size_t length = strlen(directory);
+
+	while (length && directory[length - 1] == '/')
+		length--;
+	return !strncmp(path, directory, length) && path[length] == '/';
+}
+
+static bool lies_below_resolved(const char *path, const char *directory)
+{
+	char *resolved = realpath(directory, NULL);
+	bool below = resolved && lies_below(path, resolved);
+
+	free(resolved);
+	return below;
+}
+
+static const struct qcow_image *top_of(const struct qcow_image *image)
+{
+	while (image->overlay)
+		image = image->overlay;
+	return image;
+}
+
+/* P6: in the directory of the image that was asked for, or where the admin
+   allows it. */
+static bool is_allowed(const struct qcow_image *image, const char *path,
+		       const struct qcow_options *options)
+{
+	const char *const *directory = options->directories;
+	const char *top = top_of(image)->path;
+	char *own = strndup(top, strrchr(top, '/') - top + 1);
+	bool allowed = own && lies_below(path, own);
+
+	free(own);
+	for (; !allowed && directory && *directory; directory++)
+		allowed = lies_below_resolved(path, *directory);
+	return allowed;
+}
+
+/* Relative names are relative to the image that names them. */
+static char *resolve(const struct qcow_image *image, const char *name)
+{
+	int length = strrchr(image->path, '/') - image->path + 1;
+	char *joined = NULL, *resolved;
+
+	if (name[0] == '/')
+		return realpath(name, NULL);
+	if (asprintf(&joined, "%.*s%s", length, image->path, name) < 0)
+		return NULL;
+	resolved = realpath(joined, NULL);
+	free(joined);
+	return resolved;
+}
+
+static int check_depth(const struct qcow_image *image,
+		       struct qcow_error *error)
+{
+	unsigned int depth = 0;
+
+	for (; image->overlay; image = image->overlay)
+		depth++;
+	if (depth >= MAX_DEPTH)
+		return fail(error, -ELOOP,
+			    "its backing chain is longer than %d files",
+			    MAX_DEPTH);
+	return 0;
+}
+
+static int check_name(const struct qcow_image *image, const char *name,
+		      struct qcow_error *error)
+{
+	if (is_protocol(name))
+		return fail(error, -ENOTSUP,
+			    "its backing file \"%s\" is named by a protocol; only files are opened",
+			    name);
+	return check_depth(image, error);
+}
+
+/* Resolved, or NULL. */
+static char *find_allowed(const struct qcow_image *image, const char *name,
+			  const struct qcow_options *options,
+			  struct qcow_error *error)
+{
+	char *path = resolve(image, name);
+
+	if (!path) {
+		fail(error, -errno, "its backing file %s: %s", name,
+		     strerror(errno));
+		return NULL;
+	}
+	if (is_allowed(image, path, options))
+		return path;
+	fail(error, -EACCES,
+	     "its backing file %s is outside the image's directory; allow its directory in /etc/ublk-qcow2/directories",
+	     path);
+	free(path);
+	errno = EACCES;
+	return NULL;
+}
+
+/* ---- opening ---- */
+
+static bool is_same_file(const struct file *a, const struct file *b)
+{
+	return a->device == b->device && a->inode == b->inode;
+}
+
+static int check_loop(const struct qcow_image *image, const struct file *file,
+		      const char *path, struct qcow_error *error)
+{
+	for (; image; image = image->overlay)
+		if (is_same_file(&image->file, file))
+			return fail(error, -ELOOP,
+				    "its backing chain is a loop: %s comes twice",
+				    path);
+	return 0;
+}
+
+static int open_raw(struct backing *backing, const struct qcow_image *image,
+		    const char *path, const struct qcow_options *options,
+		    struct qcow_error *error)
+{
+	int ret = file_open(&backing->file, path, options, error);
+
+	if (ret)
+		return ret;
+	ret = check_loop(image, &backing->file, path, error);
+	if (!ret)
+		ret = lock_image(&backing->file, options, error);
+	if (!ret)
+		ret = file_size(&backing->file, &backing->size);
+	/* What is missing of its last sector reads as zero. */
+	backing->size = round_up(backing->size, QCOW_SECTOR);
+	backing->file_index = image->file_index + 1;
+	return ret;
+}
+
+static int open_qcow(struct backing *backing, struct qcow_image *image,
+		     const char *path, const struct qcow_options *options,
+		     struct qcow_error *error)
+{
+	int ret = image_open_under(image, path, options, &backing->image,
+				   error);
+
+	if (ret)
+		return ret;
+	backing->size = backing->image->size;
+	return check_loop(image, &backing->image->file, path, error);
+}
+
+static int open_format(struct backing *backing, struct qcow_image *image,
+		       const char *path, const char *format,
+		       const struct qcow_options *options,
+		       struct qcow_error *error)
+{
+	if (!strcmp(format, "raw"))
+		return open_raw(backing, image, path, options, error);
+	if (!strcmp(format, "qcow2")) {
+		backing->kind = BACKING_QCOW;
+		return open_qcow(backing, image, path, options, error);
+	}
+	if (!*format)
+		return fail(error, -EINVAL,
+			    "its header names a backing file without its format; name it with 'qemu-img rebase -u -F FORMAT -b %s'",
+			    path);
+	return fail(error, -ENOTSUP, "its backing file's format \"%s\" is not supported",
+		    format);
+}
+
+static uint32_t alignment_of(const struct backing *backing)
+{
+	return backing->kind == BACKING_RAW ? backing->file.alignment :
+					      backing->image->alignment;
+}
+
+static int open_named(struct qcow_image *image, const char *path,
+		      const char *format, const struct qcow_options *options,
+		      struct qcow_error *error)
+{
+	struct backing *backing = calloc(1, sizeof(*backing));
+	struct qcow_error why = { "" };
+	int ret;
+
+	if (!backing)
+		return fail(error, -ENOMEM, "out of memory");
+	backing->file.fd = -1;
+	ret = open_format(backing, image, path, format, options, &why);
+	if (ret) {
+		backing_close(backing);
+		return fail(error, ret, "backing file %.200s: %.240s", path,
+			    why.text);
+	}
+	image->backing = backing;
+	image->alignment = max_u64(image->alignment, alignment_of(backing));
+	return 0;
+}
+
+int backing_open(struct qcow_image *image, const struct qcow_options *options,
+		 struct qcow_error *error)
+{
+	/* Nobody writes to it: it is never the supervisor who holds it. */
+	struct qcow_options under = *options;
+	char name[MAX_BACKING_NAME + 1], format[64];
+	char *path;
+	int ret;
+
+	if (!image->header.backing_offset)
+		return 0;
+	under.read_only = true;
+	under.locking = QCOW_LOCK_TEST;
+	under.test = NULL;
+	ret = header_read_backing(&image->file, &image->header, name);
+	if (ret)
+		return fail(error, ret, "reading its backing file's name: %s",
+			    strerror(-ret));
+	ret = check_name(image, name, error);
+	if (ret)
+		return ret;
+	path = find_allowed(image, name, options, error);
+	if (!path)
+		return -errno;
+	header_backing_format(&image->header, &image->header_area, format);
+	ret = open_named(image, path, format, &under, error);
+	free(path);
+	return ret;
+}
+
+void backing_close(struct backing *backing)
+{
+	if (!backing)
+		return;
+	file_close(&backing->file);
+	if (backing->image)
+		qcow_close(backing->image);
+	free(backing);
+}
+
+unsigned int backing_fds(const struct backing *backing, int *fds,
+			 unsigned int max, unsigned int count)
+{
+	if (!backing)
+		return count;
+	if (backing->kind == BACKING_QCOW)
+		return image_fds(backing->image, fds, max, count);
+	if (count < max)
+		fds[count] = backing->file.fd;
+	return count + 1;
+}
+
+uint64_t backing_size(const struct backing *backing)
+{
+	return backing->size;
+}
+
+/* ---- reading ---- */
+
+static int map_inside(struct backing *backing, struct qcow_io *io,
+		      uint64_t offset, uint32_t length, struct need *need)
+{
+	const struct qcow_extent extent = {
+		.kind = QCOW_EXTENT_DATA,
+		.file = backing->file_index,
+		.source = &backing->file,
+		.offset = offset,
+		.length = length,
+	};
+
+	if (backing->kind == BACKING_QCOW)
+		return map_continue(backing->image, io, offset, length, need);
+	return map_add_extent(io, &extent, false);
+}
+
+int backing_map(struct backing *backing, struct qcow_io *io, uint64_t offset,
+		uint32_t length, struct need *need)
+{
+	struct qcow_extent zeroes = { .kind = QCOW_EXTENT_ZERO };
+	uint64_t inside = offset < backing->size ? backing->size - offset : 0;
+	int ret = 0;
+
+	inside = min_u64(inside, length);
+	if (inside)
+		ret = map_inside(backing, io, offset, inside, need);
+	if (ret || inside == length)
+		return ret;
+	zeroes.length = length - inside;
+	return map_add_extent(io, &zeroes, false);
+}

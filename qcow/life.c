@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The few things in the header that are ever written.
+ *
+ * Nothing is rewritten that we do not mean to change: a change is made in
+ * the bytes as they stood in the file (struct header_area), so unknown
+ * fields, extensions and compatible bits stay.
+ *
+ * A life is the time from the first write after an open to the clean close.
+ * An image in a life carries a mark (R12): a private autoclear bit, which
+ * QEMU clears when it writes to the image, and an extension with the nonce
+ * of the life and the boot it began in.  The extension goes behind all
+ * others, over the old end mark: should a power loss tear it apart, what
+ * remains still parses.  On a clean close the bytes from before return.
+ *
+ *	| header | extensions ... | life: 8 + 24 bytes | end |   | backing name
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include "internal.h"
+
+/* Our extension can stand at the end mark. */
+static bool room_for_extension(const struct header *header)
+{
+	return header->extensions_end + 2 * EXTENSION_HEAD + LIFE_SIZE <=
+	       header_extensions_limit(header);
+}
+
+bool header_has_room(const struct header *header)
+{
+	return header->version >= 3 &&
+	       (header->life_offset || room_for_extension(header));
+}
+
+/* Everything in the kept bytes, in one write, and on stable storage. */
+static int write_area(struct file *file, const uint8_t *bytes,
+		      const struct header_area *area)
+{
+	int ret = file_write(file, bytes, 0, area->length);
+
+	return ret ? ret : file_sync(file);
+}
+
+static void put_extension(uint8_t *at, uint64_t nonce,
+			  const uint8_t boot_id[16])
+{
+	store_be32(at, EXTENSION_LIFE);
+	store_be32(at + 4, LIFE_SIZE);
+	store_be64(at + EXTENSION_HEAD, nonce);
+	memcpy(at + EXTENSION_HEAD + 8, boot_id, 16);
+}
+
+static void put_refcount_table(uint8_t *bytes, const struct header *header)
+{
+	store_be64(bytes + HEADER_REFCOUNT_TABLE_OFFSET,
+		   header->refcount_table_offset);
+	store_be32(bytes + HEADER_REFCOUNT_TABLE_CLUSTERS,
+		   header->refcount_table_clusters);
+}
+
+/*
+ * Changes a copy, writes it, and keeps it if that went well.  A write that
+ * failed may have reached the file nevertheless: all that is ever written
+ * here is valid, and the next attempt writes all of it again.
+ */
+int header_write_life(struct file *file, struct header *header,
+		      struct header_area *area, uint64_t nonce,
+		      const uint8_t boot_id[16])
+{
+	uint32_t at = header->life_offset ? header->life_offset :
+					    header->extensions_end;
+	bool room = header_has_room(header);
+	uint8_t *bytes;
+	int ret;
+
+	if (header->version < 3)
+		return 0;
+	bytes = file_buffer(area->length);
+	if (!bytes)
+		return -ENOMEM;
+	memcpy(bytes, area->bytes, area->length);
+	/* Bits that we do not know are for writers who keep their promise;
+	   the first write breaks it, so they go before it. */
+	store_be64(bytes + HEADER_AUTOCLEAR, AUTOCLEAR_LIFE);
+	if (room)
+		put_extension(bytes + at, nonce, boot_id);
+	if (room && !header->life_offset)
+		memset(bytes + at + EXTENSION_HEAD + LIFE_SIZE, 0,
+		       EXTENSION_HEAD);
+	ret = write_area(file, bytes, area);
+	free(bytes);
+	return ret;
+}
+
+/* Takes an extension that an earlier life left out of the kept bytes. */
+static void remove_extension(struct header *header, struct header_area *area)
+{
+	const uint32_t size = EXTENSION_HEAD + LIFE_SIZE;
+	uint8_t *at = area->bytes + header->life_offset;
+	uint32_t behind = header->extensions_end - header->life_offset - size;
+
+	memmove(at, at + size, behind);
+	memset(at + behind, 0, size);
+	header->extensions_end -= size;
+	header->life_offset = 0;
+}
+
+int header_clear_life(struct file *file, struct header *header,
+		      struct header_area *area)
+{
+	if (header->version < 3)
+		return 0;
+	header->autoclear = 0;
+	store_be64(area->bytes + HEADER_AUTOCLEAR, 0);
+	if (header->life_offset)
+		remove_extension(header, area);
+	return write_area(file, area->bytes, area);
+}
+
+int header_write_refcount_table(struct file *file, const struct header *header,
+				struct header_area *area)
+{
+	uint8_t *bytes = file_buffer(area->length);
+	int ret;
+
+	if (!bytes)
+		return -ENOMEM;
+	/* The bytes in the file may carry our mark. */
+	ret = file_read(file, bytes, 0, area->length);
+	if (!ret) {
+		put_refcount_table(bytes, header);
+		ret = write_area(file, bytes, area);
+	}
+	if (!ret)
+		put_refcount_table(area->bytes, header);
+	free(bytes);
+	return ret;
+}
+
+/* Read, change, write: the bytes in the file may carry our mark. */
+int header_write_incompatible(struct file *file, struct header *header,
+			      struct header_area *area, uint64_t incompatible)
+{
+	uint8_t *bytes = file_buffer(area->length);
+	int ret;
+
+	if (!bytes)
+		return -ENOMEM;
+	ret = file_read(file, bytes, 0, area->length);
+	if (!ret) {
+		store_be64(bytes + HEADER_INCOMPATIBLE, incompatible);
+		ret = write_area(file, bytes, area);
+	}
+	free(bytes);
+	if (ret)
+		return ret;
+	header->incompatible = incompatible;
+	store_be64(area->bytes + HEADER_INCOMPATIBLE, incompatible);
+	return 0;
+}

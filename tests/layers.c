@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Images that are more than themselves: backing chains, internal snapshots,
+ * compressed clusters, in many shapes.  Each is read whole against qemu-img
+ * convert, written to at random beside a model, and then judged by qemu-img;
+ * and what lay under it or in its snapshots must not have changed.
+ *
+ * usage: layers [SEED]
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "beside.h"
+#include "helpers.h"
+#include "qcow/internal.h"
+
+#define OPERATIONS	120
+
+static struct random random_numbers;
+static unsigned int images;
+
+static unsigned int draw(unsigned int n)
+{
+	return random_below(&random_numbers, n);
+}
+
+/* A raw file: zeros, noise, text, in stretches; stamped like operation 0x100
+   and up, so that it can be told from what a test writes. */
+static void make_raw(const char *path, uint64_t size)
+{
+	uint8_t *bytes = calloc(1, size);
+	uint64_t at = 0;
+
+	while (at < size) {
+		uint64_t length = min_u64(size - at, 512u << draw(9));
+		unsigned int kind = draw(3);
+
+		for (uint64_t i = at; kind && i < at + length; i++)
+			bytes[i] = kind == 1 ? draw(256) : 'a' + i / 4096 % 26;
+		at += length;
+	}
+	write_file(path, bytes, size);
+	free(bytes);
+}
+
+/* What an image holds, says qemu-img. */
+static uint8_t *contents(const char *path, uint64_t *size)
+{
+	char *raw = scratch_path("contents");
+	size_t length;
+	uint8_t *bytes;
+
+	must_run("qemu-img convert -f qcow2 -O raw %s %s", path, raw);
+	bytes = read_file(raw, &length);
+	*size = length;
+	free(raw);
+	return bytes;
+}
+
+static void run_beside(const char *path, const char *what)
+{
+	uint64_t size;
+	uint8_t *model = contents(path, &size);
+
+	beside_run(path, draw(2) ? QCOW_CACHE_NONE : QCOW_CACHE_WRITEBACK,
+		   model, OPERATIONS, &random_numbers, what);
+	images++;
+}
+
+static const char *draw_options(bool compressible)
+{
+	static const char *const clusters[] = {
+		"512", "1024", "4096", "16384", "65536", "65536", "262144",
+	};
+	static char options[4][128];
+	static unsigned int next;
+	char *text = options[next++ % 4];
+	bool v2 = draw(4) == 0;
+
+	snprintf(text, 128, "compat=%s,cluster_size=%s%s",
+		 v2 ? "0.10" : "1.1", clusters[draw(7)],
+		 !v2 && compressible && draw(2) ? ",compression_type=zstd" :
+						  "");
+	return text;
+}
+
+static uint64_t draw_size(void)
+{
+	return 512 * (1 + draw(4000));
+}
+
+/* Makes an image of a random raw file. */
+static void make_image(const char *path, uint64_t size, bool compressed)
+{
+	char *raw = scratch_path("raw");
+
+	make_raw(raw, size);
+	must_run("rm -f %s; qemu-img convert -f raw %s -O qcow2 -o %s %s %s",
+		 path, compressed ? "-c" : "", draw_options(compressed), raw,
+		 path);
+	free(raw);
+}
+
+/* Random writes by qemu-io, so that layers differ. */
+static void scribble(const char *path, uint64_t size)
+{
+	for (unsigned int n = 0; n < 6; n++) {
+		uint64_t offset = 512 * random_below(&random_numbers,
+						     size / 512);
+		uint64_t length = min_u64(size - offset, 512u << draw(8));
+
+		must_run("qemu-io -f qcow2 -c 'write -q %s %lu %lu' %s",
+			 draw(4) ? "-P 0x77" : "-z", offset, length, path);
+	}
+}
+
+static void test_compressed(void)
+{
+	char *path = scratch_path("image");
+
+	make_image(path, draw_size(), true);
+	run_beside(path, "compressed");
+	free(path);
+}
+
+static void test_snapshots(void)
+{
+	char *path = scratch_path("image");
+	char *before = scratch_path("before"), *after = scratch_path("after");
+	uint64_t size = draw_size();
+
+	make_image(path, size, draw(2));
+	must_run("qemu-img snapshot -c one %s", path);
+	scribble(path, size);
+	must_run("qemu-img snapshot -c two %s", path);
+	must_run("qemu-img convert -l one -O raw %s %s1", path, before);
+	must_run("qemu-img convert -l two -O raw %s %s2", path, before);
+	run_beside(path, "snapshots");
+	must_run("qemu-img convert -l one -O raw %s %s1", path, after);
+	must_run("qemu-img convert -l two -O raw %s %s2", path, after);
+	must_run("cmp %s1 %s1 && cmp %s2 %s2", before, after, before, after);
+	must_run("qemu-img snapshot -d one %s && qemu-img check -q %s", path,
+		 path);
+	free(path);
+	free(before);
+	free(after);
+}
+
+/* An overlay on what path names, which is given another name first. */
+static void put_overlay(const char *path, const char *format,
+			unsigned int depth)
+{
+	uint64_t size = draw(3) ? draw_size() : 0;
+	char text[32] = "";
+
+	if (size)
+		snprintf(text, sizeof(text), "%lu", size);
+	must_run("mv %s %s.%u && qemu-img create -q -f qcow2 -o %s -b %s.%u -F %s %s %s",
+		 path, path, depth, draw_options(false), path, depth, format,
+		 path, text);
+}
+
+static void test_chain(void)
+{
+	char *path = scratch_path("image");
+	unsigned int depth = 1 + draw(4);
+	bool raw = draw(3) == 0;
+
+	if (raw)
+		make_raw(path, draw_size());
+	else
+		make_image(path, draw_size(), draw(2));
+	for (unsigned int n = 0; n < depth; n++) {
+		uint64_t size;
+
+		put_overlay(path, raw && !n ? "raw" : "qcow2", n);
+		free(contents(path, &size));
+		scribble(path, size);
+	}
+	must_run("sha256sum %s.* >%s/sums", path, scratch());
+	run_beside(path, "chain");
+	must_run("sha256sum --quiet -c %s/sums", scratch());
+	must_run("rm %s.*", path);
+	free(path);
+}
+
+int main(int argc, char **argv)
+{
+	random_numbers.state = argc > 1 ? strtoull(argv[1], NULL, 0) : 1;
+	for (unsigned int n = 0; n < 12 * effort(); n++) {
+		test_compressed();
+		test_snapshots();
+		test_chain();
+		test_chain();
+	}
+	printf("%u images\n", images);
+	return 0;
+}
