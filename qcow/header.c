@@ -162,8 +162,6 @@ static int check_fields(const struct header *h, uint64_t file_size,
 static void note_extension(struct header *h, uint32_t type, uint32_t at,
 			   uint32_t length, const uint8_t *data)
 {
-	if (type == EXTENSION_BITMAPS)
-		h->bitmaps = length;
 	if (type != EXTENSION_LIFE || length != LIFE_SIZE)
 		return;
 	h->life_offset = at;
@@ -396,10 +394,7 @@ static int check_incompatible(const struct header *h,
 				      error);
 	if (h->incompatible & INCOMPATIBLE_CORRUPT && !read_only)
 		return fail(error, -EUCLEAN,
-			    "marked as corrupt; repair it with 'qemu-img check -r all', or use --read-only");
-	if (h->incompatible & INCOMPATIBLE_DIRTY && !read_only)
-		return fail(error, -EUCLEAN,
-			    "marked as dirty, its refcounts may be wrong; repair it with 'qemu-img check -r all', or use --read-only");
+			    "marked as corrupt; repair it with 'ublk-qcow2 check -r all', or use --read-only");
 	if (h->incompatible & INCOMPATIBLE_DATA_FILE)
 		return refuse(error, "external data files are");
 	if (h->incompatible & INCOMPATIBLE_EXTENDED_L2)
@@ -429,9 +424,6 @@ int header_check_support(const struct header *header,
 			      "AES encryption is" :
 			      header->crypt_method == 2 ? "LUKS encryption is" :
 			      "this encryption method is");
-	if (header->autoclear & AUTOCLEAR_BITMAPS && header->bitmaps &&
-	    !read_only)
-		return refuse(error, "persistent bitmaps are");
 	if (header->size < QCOW_SECTOR)
 		return fail(error, -EINVAL, "its virtual size is zero");
 	return 0;

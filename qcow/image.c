@@ -5,7 +5,9 @@
  *	fence and QEMU's locks	nobody else writes, a dead server's I/O has
  *				landed (R14); before that nothing is read
  *	header			judged; nothing is kept of an image that is
- *				not wholly understood (P6)
+ *				not wholly understood (P6); of a dirty one the
+ *				refcounts are rebuilt
+ *	what lies under it	opened, read-only
  *	journal			found and replayed in memory (R11, R12)
  *	top tables		L1 as the file has it, the refcount table as
  *				header or journal say; every entry checked
@@ -84,6 +86,19 @@ void image_release_header(struct qcow_image *image)
 	image_wake(image);
 }
 
+static int write_mark(struct qcow_image *image)
+{
+	int ret = bitmaps_set_in_use(&image->file, &image->header,
+				     &image->header_area);
+
+	if (ret)
+		return ret;
+	return header_write_life(&image->file, &image->header,
+				 &image->header_area,
+				 journal_nonce(&image->journal),
+				 journal_boot_id(&image->journal));
+}
+
 int image_mark(struct qcow_image *image)
 {
 	int ret = 0;
@@ -91,10 +106,7 @@ int image_mark(struct qcow_image *image)
 	image_take_header(image);
 	if (!image->marked) {
 		image_io_begin(image);
-		ret = header_write_life(&image->file, &image->header,
-					&image->header_area,
-					journal_nonce(&image->journal),
-					journal_boot_id(&image->journal));
+		ret = write_mark(image);
 		image_io_end(image);
 		if (!ret) {
 			journal_set_marked(&image->journal);
@@ -125,7 +137,7 @@ void image_set_corrupt(struct qcow_image *image)
 	}
 	if (first)
 		image_notice(image,
-			     "its tables contradict themselves; it is marked as corrupt and takes no more writes: repair it with 'qemu-img check -r all'");
+			     "its tables contradict themselves; it is marked as corrupt and takes no more writes: repair it with 'ublk-qcow2 check -r all'");
 }
 
 /* ---- open ---- */
@@ -384,6 +396,29 @@ static int load_image(struct qcow_image *image,
 	return ret;
 }
 
+/* The header; before that, stale refcounts are put right. */
+static int read_header(struct qcow_image *image,
+		       const struct qcow_options *options,
+		       struct qcow_error *error)
+{
+	int ret = header_read(&image->file, &image->header,
+			      &image->header_area, error);
+
+	if (ret)
+		return ret;
+	ret = header_check_support(&image->header, &image->header_area,
+				   image->read_only, error);
+	if (ret || image->read_only ||
+	    !(image->header.incompatible & INCOMPATIBLE_DIRTY))
+		return ret;
+	ret = check_rebuild(&image->file, options, error);
+	if (ret)
+		return ret;
+	free(image->header_area.bytes);
+	return header_read(&image->file, &image->header, &image->header_area,
+			   error);
+}
+
 static int open_image(struct qcow_image *image, const char *path,
 		      const struct qcow_options *options,
 		      struct qcow_error *error)
@@ -398,12 +433,7 @@ static int open_image(struct qcow_image *image, const char *path,
 	ret = lock_image(&image->file, options, error);
 	if (ret)
 		return ret;
-	ret = header_read(&image->file, &image->header, &image->header_area,
-			  error);
-	if (ret)
-		return ret;
-	ret = header_check_support(&image->header, &image->header_area,
-				   image->read_only, error);
+	ret = read_header(image, options, error);
 	if (ret)
 		return ret;
 	set_geometry(image);

@@ -104,7 +104,6 @@ struct header {
 	uint32_t life_offset;		/* of our extension, 0: none */
 	uint64_t nonce;			/* what it says */
 	uint8_t boot_id[16];
-	uint32_t bitmaps;		/* length of that extension, or 0 */
 };
 
 /* The clusters from byte 0 that hold the header and its extensions. */
@@ -150,6 +149,12 @@ int header_write_refcount_table(struct file *file, const struct header *header,
 /* Sets bits of incompatible_features. */
 int header_write_incompatible(struct file *file, struct header *header,
 			      struct header_area *area, uint64_t bits);
+
+/* bitmaps.c */
+
+/* Marks every persistent bitmap as in use, durably, if the image has any. */
+int bitmaps_set_in_use(struct file *file, const struct header *header,
+		       const struct header_area *area);
 
 /* dirty.c: a dirty set */
 

@@ -58,6 +58,13 @@ static void put_refcount_table(uint8_t *bytes, const struct header *header)
 		   header->refcount_table_clusters);
 }
 
+/* Bits that we do not know are for writers who keep their promise; the first
+   write breaks it, so they go before it.  Bitmaps have been told. */
+static uint64_t kept_autoclear(const struct header *header)
+{
+	return header->autoclear & AUTOCLEAR_BITMAPS;
+}
+
 /*
  * Changes a copy, writes it, and keeps it if that went well.  A write that
  * failed may have reached the file nevertheless: all that is ever written
@@ -79,9 +86,8 @@ int header_write_life(struct file *file, struct header *header,
 	if (!bytes)
 		return -ENOMEM;
 	memcpy(bytes, area->bytes, area->length);
-	/* Bits that we do not know are for writers who keep their promise;
-	   the first write breaks it, so they go before it. */
-	store_be64(bytes + HEADER_AUTOCLEAR, AUTOCLEAR_LIFE);
+	store_be64(bytes + HEADER_AUTOCLEAR,
+		   kept_autoclear(header) | AUTOCLEAR_LIFE);
 	if (room)
 		put_extension(bytes + at, nonce, boot_id);
 	if (room && !header->life_offset)
@@ -110,8 +116,8 @@ int header_clear_life(struct file *file, struct header *header,
 {
 	if (header->version < 3)
 		return 0;
-	header->autoclear = 0;
-	store_be64(area->bytes + HEADER_AUTOCLEAR, 0);
+	header->autoclear = kept_autoclear(header);
+	store_be64(area->bytes + HEADER_AUTOCLEAR, header->autoclear);
 	if (header->life_offset)
 		remove_extension(header, area);
 	return write_area(file, area->bytes, area);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Images that are more than themselves: backing chains, internal snapshots,
- * compressed clusters, in many shapes.  Each is read whole against qemu-img
+ * compressed clusters, dirty bits and bitmaps, in many shapes.  Each is read whole against qemu-img
  * convert, written to at random beside a model, and then judged by qemu-img;
  * and what lay under it or in its snapshots must not have changed.
  *
@@ -184,6 +184,39 @@ static void test_chain(void)
 	free(path);
 }
 
+/* QEMU died with lazy refcounts: they are rebuilt before the first write. */
+static void test_dirty(void)
+{
+	char *path = scratch_path("image");
+
+	must_run("rm -f %s; qemu-img create -q -f qcow2 -o lazy_refcounts=on,cluster_size=%u %s 8M",
+		 path, 4096u << draw(5), path);
+	run("qemu-io -f qcow2 -c 'write -q -P 0x77 %u %u' -c abort %s >/dev/null 2>&1",
+	    512 * draw(8000), 512 * (1 + draw(4000)), path);
+	if (run("qemu-img check -q %s >/dev/null 2>&1", path) == 0)
+		die("the dirty image is clean");
+	run_beside(path, "dirty");
+	free(path);
+}
+
+/* Bitmaps are in use from the first write on, and can be removed. */
+static void test_bitmaps(void)
+{
+	char *path = scratch_path("image");
+
+	must_run("rm -f %s; qemu-img create -q -f qcow2 %s 4M", path, path);
+	must_run("qemu-img bitmap --add %s one && qemu-img bitmap --add -g 4096 %s two",
+		 path, path);
+	scribble(path, 4u << 20);
+	run_beside(path, "bitmaps");
+	must_run("test $(qemu-img info --output=json %s | grep -c in-use) = 2",
+		 path);
+	must_run("qemu-img bitmap --remove %s one && qemu-img bitmap --remove %s two",
+		 path, path);
+	must_run("qemu-img check -q %s", path);
+	free(path);
+}
+
 int main(int argc, char **argv)
 {
 	random_numbers.state = argc > 1 ? strtoull(argv[1], NULL, 0) : 1;
@@ -192,6 +225,8 @@ int main(int argc, char **argv)
 		test_snapshots();
 		test_chain();
 		test_chain();
+		test_dirty();
+		test_bitmaps();
 	}
 	printf("%u images\n", images);
 	return 0;

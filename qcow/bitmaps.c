@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Persistent dirty bitmaps.  They say which parts of the disk changed since
+ * some backup; we do not keep them, so from our first write on they would
+ * lie.  Each is marked as in use before that write, which to QEMU means that
+ * it is inconsistent: it is listed so, is never used, and `qemu-img bitmap
+ * --remove` takes it away.  Its clusters stay counted: nothing leaks, as it
+ * would if the extension were dropped.
+ *
+ * The autoclear bit of bitmaps says that the extension agrees with the image;
+ * with all of them in use it does, so the bit may stay.
+ *
+ *	extension: count (32) | reserved (32) | directory size | offset
+ *	directory: entries of 24 bytes, extra data and name, padded to 8
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include "internal.h"
+
+#define EXTENSION_BITMAPS_SIZE	24u
+#define MAX_DIRECTORY		(64u << 20)
+#define ENTRY_SIZE		24u
+#define FLAG_IN_USE		1u
+
+struct directory {
+	uint64_t offset;
+	uint64_t size;
+};
+
+static bool find_directory(const struct header *h,
+			   const struct header_area *area,
+			   struct directory *directory)
+{
+	uint32_t at = h->length, type, length;
+	const uint8_t *data;
+
+	while (header_next_extension(h, area, &at, &type, &length, &data)) {
+		if (type != EXTENSION_BITMAPS ||
+		    length < EXTENSION_BITMAPS_SIZE)
+			continue;
+		directory->size = load_be64(data + 8);
+		directory->offset = load_be64(data + 16);
+		return true;
+	}
+	return false;
+}
+
+/* The size of an entry with what follows it; 0 if it does not fit. */
+static uint64_t entry_size(const uint8_t *entry, uint64_t left)
+{
+	uint64_t size;
+
+	if (left < ENTRY_SIZE)
+		return 0;
+	size = round_up(ENTRY_SIZE + (uint64_t)load_be32(entry + 20) +
+				(entry[18] << 8 | entry[19]), 8);
+	return size <= left ? size : 0;
+}
+
+static int mark_entries(uint8_t *bytes, uint64_t size)
+{
+	uint64_t at = 0;
+
+	while (at < size) {
+		uint8_t *entry = bytes + at;
+		uint64_t length = entry_size(entry, size - at);
+
+		if (!length)
+			return -EUCLEAN;
+		store_be32(entry + 12, load_be32(entry + 12) | FLAG_IN_USE);
+		at += length;
+	}
+	return 0;
+}
+
+static int mark_directory(struct file *file, const struct directory *directory)
+{
+	uint64_t length = round_up(directory->size, file->alignment);
+	uint8_t *bytes = file_buffer(length);
+	int ret;
+
+	if (!bytes)
+		return -ENOMEM;
+	ret = file_read(file, bytes, directory->offset, length);
+	if (!ret)
+		ret = mark_entries(bytes, directory->size);
+	if (!ret)
+		ret = file_write(file, bytes, directory->offset, length);
+	free(bytes);
+	return ret ? ret : file_sync(file);
+}
+
+int bitmaps_set_in_use(struct file *file, const struct header *header,
+		       const struct header_area *area)
+{
+	struct directory directory;
+
+	if (!(header->autoclear & AUTOCLEAR_BITMAPS) ||
+	    !find_directory(header, area, &directory))
+		return 0;
+	if (directory.size > MAX_DIRECTORY ||
+	    !is_aligned(directory.offset, 1ull << header->cluster_bits) ||
+	    !directory.offset)
+		return -EUCLEAN;
+	return mark_directory(file, &directory);
+}
