@@ -8,6 +8,7 @@
  * matter.  Packets are whole or not at all, hence any thread may send.
  */
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -59,4 +60,11 @@ int channel_receive(int channel, struct server_message *message)
 	if (length == 0)
 		return -EPIPE;
 	return length == sizeof(*message) ? 0 : -EPROTO;
+}
+
+bool channel_is_held(int channel)
+{
+	struct pollfd poller = { .fd = channel };
+
+	return poll(&poller, 1, 0) >= 0 && !(poller.revents & POLLHUP);
 }

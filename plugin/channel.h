@@ -22,4 +22,7 @@ void channel_notice(int channel, const char *format, ...)
 /* Waits for a message.  -EPIPE: the supervisor is gone. */
 int channel_receive(int channel, struct server_message *message);
 
+/* Does the supervisor still hold the other end? */
+bool channel_is_held(int channel);
+
 #endif /* CHANNEL_H */

@@ -48,8 +48,6 @@ enum event {
 	EVENT_WORKERS,
 };
 
-#define IMAGE_FILES_MAX 32
-
 struct queue {
 	struct io_uring ring;
 	int device_file;	   /* how commands name /dev/ublkcN, */
@@ -290,11 +288,11 @@ static int create_ring(struct queue *queue)
 
 static int register_files(struct queue *queue)
 {
-	int files[FILE_IMAGE + IMAGE_FILES_MAX];
+	int files[FILE_IMAGE + QCOW_FILES_MAX];
 	unsigned int count;
 
-	count = qcow_fds(queue->all.image, &files[FILE_IMAGE], IMAGE_FILES_MAX);
-	if (count > IMAGE_FILES_MAX)
+	count = qcow_fds(queue->all.image, &files[FILE_IMAGE], QCOW_FILES_MAX);
+	if (count > QCOW_FILES_MAX)
 		return -EMFILE;
 	files[FILE_DEVICE] = -1; /* comes with queue_attach() */
 	files[FILE_WORKERS] = workers_fd(queue->all.workers);

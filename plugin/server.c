@@ -30,6 +30,7 @@
 #include "channel.h"
 #include "control.h"
 #include "device.h"
+#include "directories.h"
 #include "fault.h"
 #include "queue.h"
 #include "server.h"
@@ -103,20 +104,35 @@ static int open_control(struct server *server)
 	return 0;
 }
 
+static bool supervisor_lives(void *opaque)
+{
+	const struct server *server = opaque;
+
+	return channel_is_held(server->channel);
+}
+
 static int open_image(struct server *server)
 {
 	const struct server_config *config = server->config;
+	const char *const *directories;
 	struct qcow_options options = {
 		.read_only = config->read_only,
 		.cache = config->cache,
 		.locking = QCOW_LOCK_JOIN, /* R14: the supervisor has tested */
+		.holder_lives = supervisor_lives,
 		.unbroken = config->unbroken,
 		.force = config->force,
 		.notice = engine_notice,
 		.opaque = server,
 	};
 	struct qcow_error error;
+	int ret = directories_read(&directories);
 
+	if (ret < 0)
+		return channel_fail(server->channel,
+				    "%s: reading the list of directories: %s",
+				    config->image, strerror(-ret));
+	options.directories = directories;
 	fault_options(&options);
 	if (qcow_open(config->image, &options, &server->image, &error) < 0)
 		return channel_fail(server->channel, "%s: %s", config->image,

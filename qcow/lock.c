@@ -172,8 +172,17 @@ int lock_image(struct file *file, const struct qcow_options *options,
 	if (!options->read_only)
 		ret = test_others ? fence_patiently(file, error) :
 				    fence(file, error);
-	return ret ? ret : lock_qemu(file->fd, options->read_only,
-				     test_others, error);
+	if (!ret)
+		ret = lock_qemu(file->fd, options->read_only, test_others,
+				error);
+	if (ret || test_others || !options->holder_lives)
+		return ret;
+	/* P4: had he died before we took the bytes, somebody else could have
+	   taken them in between. */
+	if (!options->holder_lives(options->opaque))
+		return fail(error, -EBUSY,
+			    "whoever held its locks for us has died");
+	return 0;
 }
 
 /* The supervisor keeps QEMU's bytes; the fence is its server's. */

@@ -54,6 +54,10 @@ struct qcow_options {
 	enum qcow_cache cache;
 	enum qcow_locking locking;
 
+	/* With QCOW_LOCK_JOIN: asked when the bytes have been taken; does the
+	   holder whose test we rely on still live?  May be NULL. */
+	bool (*holder_lives)(void *opaque);
+
 	/* The journal may be trusted without the marks in the image: the
 	   image has been locked without a gap since the journal's owner
 	   died (R12). */
