@@ -115,8 +115,23 @@ static bool is_shared(uint64_t references, unsigned int flags)
 	return flags & REFERENCE_TABLE && flags & REFERENCE_DATA;
 }
 
+static uint64_t foresee(const struct check *check, uint64_t count,
+			uint64_t references, enum outcome outcome)
+{
+	uint64_t wanted = min_u64(references, max_count(check));
+
+	switch (outcome) {
+	case COUNTS_RAISED:
+		return max_u64(count, wanted);
+	case COUNTS_LOWERED:
+		return min_u64(count, wanted);
+	default:
+		return count;
+	}
+}
+
 static void compare_cluster(struct check *check, uint64_t cluster,
-			    uint64_t count, bool lower)
+			    uint64_t count, enum outcome outcome)
 {
 	unsigned int flags;
 	uint64_t references = counts_get(&check->counts, cluster, &flags);
@@ -129,8 +144,7 @@ static void compare_cluster(struct check *check, uint64_t cluster,
 	   change the other. */
 	if (shared && flags & REFERENCE_OWN && !(flags & REFERENCE_DATA))
 		check->tangled = true;
-	if (lower)
-		count = min_u64(count, references);
+	count = foresee(check, count, references, outcome);
 	if (count == 1)
 		counts_set_one(&check->counts, cluster);
 	if (flags & REFERENCE_COPIED && count != 1)
@@ -167,7 +181,7 @@ static int load_block(struct check *check, uint64_t index)
 	return ret;
 }
 
-static void compare_block(struct check *check, uint64_t index, bool lower)
+static void compare_block(struct check *check, uint64_t index, enum outcome outcome)
 {
 	uint64_t mask = (1ull << check->block_bits) - 1;
 	uint64_t cluster, last;
@@ -177,7 +191,7 @@ static void compare_block(struct check *check, uint64_t index, bool lower)
 		return;
 	for (; cluster < last; cluster++)
 		compare_cluster(check, cluster,
-				get_count(check, cluster & mask), lower);
+				get_count(check, cluster & mask), outcome);
 }
 
 /* The blocks that count clusters of the window. */
@@ -194,7 +208,7 @@ static uint64_t end_of_blocks(const struct check *check)
 		       div_round_up(limit, 1ull << check->block_bits));
 }
 
-static void compare_leaf(struct check *check, uint64_t first, bool lower)
+static void compare_leaf(struct check *check, uint64_t first, enum outcome outcome)
 {
 	uint64_t end = first + (1u << LEAF_BITS);
 
@@ -203,19 +217,19 @@ static void compare_leaf(struct check *check, uint64_t first, bool lower)
 		    check_has_block(check, cluster >> check->block_bits))
 			continue;
 		check_need_block(check, cluster);
-		compare_cluster(check, cluster, 0, lower);
+		compare_cluster(check, cluster, 0, outcome);
 	}
 }
 
-int check_compare(struct check *check, bool lower)
+int check_compare(struct check *check, enum outcome outcome)
 {
 	check->copied_wrong = false;
 	for (uint64_t i = first_block(check); i < end_of_blocks(check); i++)
 		if (check_has_block(check, i))
-			compare_block(check, i, lower);
+			compare_block(check, i, outcome);
 	for (uint32_t i = 0; i < check->counts.used; i++)
 		compare_leaf(check, check->counts.leaves[i].index << LEAF_BITS,
-			     lower);
+			     outcome);
 	tell_run(check);
 	check_find_shared_blocks(check);
 	return 0;
@@ -223,20 +237,21 @@ int check_compare(struct check *check, bool lower)
 
 /* ---- writing ---- */
 
-static bool change_count(struct check *check, uint64_t cluster, bool lower)
+static bool change_count(struct check *check, uint64_t cluster,
+			 enum outcome outcome)
 {
 	uint64_t index = cluster & ((1ull << check->block_bits) - 1);
 	uint64_t references = counts_get(&check->counts, cluster, NULL);
-	uint64_t wanted = min_u64(references, max_count(check));
 	uint64_t count = get_count(check, index);
+	uint64_t wanted = foresee(check, count, references, outcome);
 
-	if (lower ? count <= wanted : count >= wanted)
+	if (wanted == count)
 		return false;
 	put_count(check, index, wanted);
 	return true;
 }
 
-static int write_block(struct check *check, uint64_t index, bool lower)
+static int write_block(struct check *check, uint64_t index, enum outcome outcome)
 {
 	uint64_t cluster, last;
 	bool changed = false;
@@ -249,7 +264,7 @@ static int write_block(struct check *check, uint64_t index, bool lower)
 	if (ret)
 		return ret;
 	for (; cluster < last; cluster++)
-		changed |= change_count(check, cluster, lower);
+		changed |= change_count(check, cluster, outcome);
 	if (!changed)
 		return 0;
 	return file_write(check->file, check->block,
@@ -257,13 +272,13 @@ static int write_block(struct check *check, uint64_t index, bool lower)
 			  check_cluster_size(check));
 }
 
-int check_write_counts(struct check *check, bool lower)
+int check_write_counts(struct check *check, enum outcome outcome)
 {
 	int ret = 0;
 
 	for (uint64_t i = first_block(check); i < end_of_blocks(check); i++) {
 		if (check_has_block(check, i))
-			ret = write_block(check, i, lower);
+			ret = write_block(check, i, outcome);
 		if (ret)
 			return ret;
 	}

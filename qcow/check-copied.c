@@ -38,6 +38,7 @@ static bool do_task(struct check *check, const char *what, uint8_t *at)
 		return false;
 	switch (check->copied_task) {
 	case COPIED_TELL:
+		check->copied_findings++;
 		check_corrupt(check, "ERROR COPIED flag of %s: entry=%llx %s",
 			      what, (unsigned long long)entry,
 			      copied ? "has it, but refcount is not 1" :

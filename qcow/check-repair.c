@@ -5,10 +5,10 @@
  *
  *	entries		that cannot mean anything become zero: they gave
  *			nothing to the guest but errors
+ *	clear		COPIED flags where the count will not be one; sync
  *	raise		counts that are too low, in the blocks that stay and
  *			in new ones that nobody sees yet; sync
  *	link		the new blocks and the new table; sync
- *	clear		COPIED flags where the count is not one; sync
  *	lower		counts that are too high; sync
  *	set		COPIED flags where the count is one now; sync
  *
@@ -127,9 +127,32 @@ static int mend_table(struct check *check, const struct table *table)
 
 /* ---- phases ---- */
 
+/* Flags alone are mended with leaks, too: they cost nobody anything. */
+bool check_may_write_entries(const struct check *check)
+{
+	if (check->tangled)
+		return false;
+	return check->options->repair == QCOW_REPAIR_ALL ||
+	       check->result.corruptions == check->copied_findings;
+}
+
+static int do_copied(struct check *check, enum copied_task task)
+{
+	int ret;
+
+	if (!check_may_write_entries(check))
+		return 0;
+	ret = check_copied(check, task);
+	return ret ? ret : file_sync(check->file);
+}
+
 static int raise_window(struct check *check)
 {
-	return check_write_counts(check, false);
+	int ret = check_compare(check, COUNTS_RAISED);
+
+	if (!ret)
+		ret = do_copied(check, COPIED_CLEAR);
+	return ret ? ret : check_write_counts(check, COUNTS_RAISED);
 }
 
 static int raise_all(struct check *check)
@@ -141,30 +164,16 @@ static int raise_all(struct check *check)
 	return ret ? ret : check_link_blocks(check);
 }
 
-static bool may_write_entries(const struct check *check)
+static int lower_window(struct check *check)
 {
-	return check->options->repair == QCOW_REPAIR_ALL && !check->tangled;
-}
-
-static int do_copied(struct check *check, enum copied_task task)
-{
-	int ret;
-
-	if (!may_write_entries(check))
-		return 0;
-	ret = check_copied(check, task);
-	return ret ? ret : file_sync(check->file);
-}
-
-static int settle_window(struct check *check)
-{
-	bool lower = !check->incomplete;
-	int ret = check_compare(check, lower);
+	enum outcome outcome = check->incomplete ? COUNTS_STAY :
+						   COUNTS_LOWERED;
+	int ret = check_compare(check, outcome);
 
 	if (!ret)
 		ret = do_copied(check, COPIED_CLEAR);
-	if (!ret && lower)
-		ret = check_write_counts(check, true);
+	if (!ret)
+		ret = check_write_counts(check, outcome);
 	if (!ret)
 		ret = file_sync(check->file);
 	return ret ? ret : do_copied(check, COPIED_SET);
@@ -176,9 +185,9 @@ int check_repair(struct check *check)
 	int ret = begin(check);
 
 	check->reporting = false;
-	if (!ret && may_write_entries(check) && check->mendable)
+	if (!ret && all && check->mendable && check_may_write_entries(check))
 		ret = check_each_table(check, mend_table);
 	if (!ret && all && check->result.corruptions)
 		ret = raise_all(check);
-	return ret ? ret : check_each_window(check, settle_window);
+	return ret ? ret : check_each_window(check, lower_window);
 }

@@ -105,7 +105,7 @@ int check_each_window(struct check *check, window_function *function)
 
 static int look_at_window(struct check *check)
 {
-	int ret = check_compare(check, false);
+	int ret = check_compare(check, COUNTS_STAY);
 
 	return ret ? ret : check_copied(check, COPIED_TELL);
 }
@@ -125,6 +125,7 @@ static void forget_round(struct check *check)
 	check->incomplete = false;
 	check->tangled = false;
 	check->mendable = false;
+	check->copied_findings = 0;
 	check->highest = 0;
 	check->highest_used = 0;
 	check->result = (struct qcow_check){
@@ -160,8 +161,10 @@ static bool wants_repair(const struct check *check)
 	/* Nothing is written on the strength of half a look. */
 	if (check->result.check_errors)
 		return false;
-	return check->options->repair == QCOW_REPAIR_ALL ?
-	       nr_findings(check) : check->result.leaks;
+	if (check->options->repair == QCOW_REPAIR_ALL)
+		return nr_findings(check);
+	return check->result.leaks || (check->copied_findings &&
+				       check_may_write_entries(check));
 }
 
 static uint64_t fewer(uint64_t before, uint64_t after)

@@ -99,6 +99,13 @@ struct run {
 	bool shared;		/* metadata with something else */
 };
 
+/* What becomes of counts that differ from the references. */
+enum outcome {
+	COUNTS_STAY,
+	COUNTS_RAISED,		/* if they are too low */
+	COUNTS_LOWERED,		/* if they are too high */
+};
+
 enum copied_task {
 	COPIED_TELL,		/* flags that are wrong */
 	COPIED_CLEAR,
@@ -143,6 +150,7 @@ struct check {
 	bool copied_wrong;		/* flags of this window */
 	enum copied_task copied_task;
 	struct run run;
+	uint64_t copied_findings;	/* corruptions that are mere flags */
 	uint64_t highest;		/* cluster that is referred to */
 	uint64_t highest_used;		/* ... or has a count */
 	uint64_t lines;			/* told so far */
@@ -217,11 +225,10 @@ enum entry_kind check_entry_kind(const struct check *check, uint64_t entry);
 
 /* check-compare.c */
 
-/* Compares the window's references with the counts, as they will be if those
-   that are too high are lowered. */
-int check_compare(struct check *check, bool lower);
-/* Makes counts that are too low (or too high) equal to the references. */
-int check_write_counts(struct check *check, bool lower);
+/* Compares the window's references with the counts, as these will be. */
+int check_compare(struct check *check, enum outcome outcome);
+/* Makes them so. */
+int check_write_counts(struct check *check, enum outcome outcome);
 
 /* check-copied.c */
 
@@ -247,6 +254,8 @@ int check_link_blocks(struct check *check);
 /* check-repair.c */
 
 int check_repair(struct check *check);
+/* May COPIED flags and the like be written? */
+bool check_may_write_entries(const struct check *check);
 /* Takes bits out of the header. */
 int check_clear_bits(struct check *check, uint64_t incompatible,
 		     uint64_t autoclear);
