@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The jail of the process that runs libqcow on a stranger's image.  Should
+ * the image take it over, it can read that image, allocate some memory, send
+ * wrong data to its server, and die.
+ *
+ * Resource limits hold everywhere.  The filter of system calls is made by
+ * hand, so it needs no library: a list of what reading a file and malloc()
+ * take, and mmap() and mprotect() without PROT_EXEC; anything else kills.  It
+ * is built for the machines that are listed here, and not with sanitizers,
+ * which have system calls of their own.
+ */
+#include <errno.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include "legacy.h"
+
+/* L1, 64 L2 tables, 128 clusters and what malloc() adds. */
+#define READER_MEMORY	(128ull << 20)
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define HAS_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define HAS_SANITIZER 1
+#endif
+#endif
+
+#if defined(HAS_SANITIZER)
+#define FILTER_ARCH 0
+#elif defined(__x86_64__)
+#define FILTER_ARCH AUDIT_ARCH_X86_64
+#elif defined(__aarch64__) && defined(__AARCH64EL__)
+#define FILTER_ARCH AUDIT_ARCH_AARCH64
+#else
+#define FILTER_ARCH 0
+#endif
+
+static int limit(int resource, rlim_t value)
+{
+	struct rlimit limits = { value, value };
+
+	return setrlimit(resource, &limits) < 0 ? -errno : 0;
+}
+
+/* What was inherited counts, too: the limit is what comes on top. */
+static int limit_memory(void)
+{
+	FILE *statm = fopen("/proc/self/statm", "re");
+	unsigned long long pages = 0;
+	int found;
+
+	if (!statm)
+		return -errno;
+	found = fscanf(statm, "%llu", &pages);
+	fclose(statm);
+	if (found != 1)
+		return -EIO;
+	return limit(RLIMIT_AS, pages * sysconf(_SC_PAGESIZE) + READER_MEMORY);
+}
+
+#define LOAD(field) \
+	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
+#define RETURN(action)	BPF_STMT(BPF_RET | BPF_K, action)
+/* if (A == value) return action; */
+#define ON(value, action) \
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, 1), RETURN(action)
+#define ALLOW(call)	ON(__NR_##call, SECCOMP_RET_ALLOW)
+/* if (A == call) return the third argument has PROT_EXEC ? kill : allow; */
+#define ALLOW_DATA(call) \
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_##call, 0, 4), \
+	LOAD(args[2]), \
+	BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, PROT_EXEC, 0, 1), \
+	RETURN(SECCOMP_RET_KILL_PROCESS), \
+	RETURN(SECCOMP_RET_ALLOW)
+
+static int filter_calls(void)
+{
+	static struct sock_filter filter[] = {
+		LOAD(arch),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, FILTER_ARCH, 1, 0),
+		RETURN(SECCOMP_RET_KILL_PROCESS),
+		LOAD(nr),
+		ALLOW(read),
+		ALLOW(pread64),
+		ALLOW(lseek),
+		ALLOW(fstat),
+		ALLOW(recvfrom),
+		ALLOW(sendto),
+		ALLOW(brk),
+		ALLOW(munmap),
+		ALLOW(mremap),
+		ALLOW(madvise),
+		ALLOW(futex),
+		ALLOW(getrandom),
+		ALLOW(rt_sigreturn),
+		ALLOW(exit),
+		ALLOW(exit_group),
+		ALLOW_DATA(mmap),
+		ALLOW_DATA(mprotect),
+		RETURN(SECCOMP_RET_KILL_PROCESS),
+	};
+	struct sock_fprog program = { ARRAY_SIZE(filter), filter };
+
+	if (!FILTER_ARCH)
+		return 0;
+	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
+		return errno == EINVAL ? 0 : -errno;	/* not in this kernel */
+	return 0;
+}
+
+int jail_enter(unsigned int max_files)
+{
+	int ret = limit_memory();
+
+	if (!ret)
+		ret = limit(RLIMIT_NOFILE, max_files);
+	if (!ret)
+		ret = limit(RLIMIT_FSIZE, 0);
+	if (!ret)
+		ret = limit(RLIMIT_CORE, 0);
+	if (!ret && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		ret = -errno;
+	return ret;
+}
+
+int jail_close(void)
+{
+	int ret = limit(RLIMIT_NOFILE, 0);
+
+	return ret ? ret : filter_calls();
+}

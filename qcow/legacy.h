@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Legacy images, read through libqcow: QCOW version 1 (plain, compressed or
+ * AES) and qcow2 version 2 with AES, without a backing file.  Read only.
+ *
+ * The format cannot tell a wrong AES key from the right one: with a wrong key
+ * the disk is noise.
+ */
+#ifndef QCOW_LEGACY_H
+#define QCOW_LEGACY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "internal.h"
+
+/* legacy.c */
+
+struct legacy;
+
+/* Is this a file for legacy_open() rather than for header_read()? */
+int legacy_probe(struct file *file, bool *is_legacy);
+
+/*
+ * Judges an open and locked image and starts the process that will read it.
+ * key_file holds the AES key, NULL if there is none.  The file is not needed
+ * afterwards, but its locks are: keep it open.
+ *
+ * Forks, once: call it before anything is mapped that must not outlive this
+ * process (a device's queues) or must not be written by others (a journal).
+ */
+int legacy_open(struct file *file, const char *key_file,
+		struct legacy **legacy, struct qcow_error *error);
+
+/* Size of the virtual disk in bytes, a multiple of QCOW_SECTOR. */
+uint64_t legacy_size(const struct legacy *legacy);
+
+/* Blocks; from any thread.  -EIO if the reading process dies or hangs over
+   it; there will be another for the next read. */
+int legacy_read(struct legacy *legacy, void *buffer, uint64_t offset,
+		size_t length);
+
+/* No read may be under way; NULL is fine. */
+void legacy_close(struct legacy *legacy);
+
+/* legacy-gate.c */
+
+/* What our own look at the header found. */
+struct gate {
+	uint32_t version;
+	uint64_t size;			/* of the virtual disk, bytes */
+	uint32_t cluster_bits;
+	bool encrypted;
+	uint64_t l1_offset;
+	uint32_t l1_size;		/* entries */
+	uint64_t file_size;		/* bytes */
+};
+
+/* Lets pass only what libqcow is known to read correctly. */
+int gate_check(struct file *file, struct gate *gate, struct qcow_error *error);
+
+/* legacy-helper.c */
+
+#define LEGACY_KEY_SIZE		16
+
+/* What the reading process needs; inherited by fork. */
+struct helper_job {
+	int image;			/* descriptor to open it through */
+	bool encrypted;
+	uint8_t key[LEGACY_KEY_SIZE];	/* padded with zeros */
+	uint64_t size;			/* of the virtual disk */
+	uint8_t *window;		/* shared: what was read, */
+	uint32_t window_size;		/*  one cluster */
+	int control;			/* to the server: a message asks for
+					   the reader's death */
+	int data;			/* to the server: requests, replies */
+};
+
+/* Messages on the data socket. */
+struct helper_request {
+	uint64_t sequence;		/* not 0 */
+	uint64_t offset;
+	uint32_t length;		/* at most window_size */
+};
+
+struct helper_reply {
+	uint64_t sequence;		/* 0: the reader has died */
+	int32_t result;			/* 0 or -errno */
+};
+
+/* In a child of the server, and never returns: keeps one reader alive. */
+void helper_run(const struct helper_job *job) __attribute__((noreturn));
+
+/* legacy-jail.c */
+
+/* Limits memory, and files to so many; none can be written or executed. */
+int jail_enter(unsigned int max_files);
+
+/* From here on only files that are open can be read. */
+int jail_close(void);
+
+#endif /* QCOW_LEGACY_H */
