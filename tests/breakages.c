@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Each breakage finds its place from the header, as a reader would: the first
+ * L1 entry, the first two entries of its L2 table, the first refcount block.
+ */
+#include "breakages.h"
+#include "qcow/bits.h"
+#include "qcow/format.h"
+
+static uint64_t cluster_size(const uint8_t *bytes)
+{
+	return 1ull << load_be32(bytes + HEADER_CLUSTER_BITS);
+}
+
+static unsigned int version(const uint8_t *bytes)
+{
+	return load_be32(bytes + HEADER_VERSION);
+}
+
+static bool has_snapshots(const uint8_t *bytes)
+{
+	return load_be32(bytes + HEADER_NB_SNAPSHOTS);
+}
+
+static uint8_t *l1(uint8_t *bytes)
+{
+	return bytes + load_be64(bytes + HEADER_L1_OFFSET);
+}
+
+static uint8_t *l2(uint8_t *bytes)
+{
+	return bytes + (load_be64(l1(bytes)) & ENTRY_OFFSET);
+}
+
+static uint8_t *refcount_table(uint8_t *bytes)
+{
+	return bytes + load_be64(bytes + HEADER_REFCOUNT_TABLE_OFFSET);
+}
+
+static uint64_t data(uint8_t *bytes)
+{
+	return load_be64(l2(bytes)) & ENTRY_OFFSET;
+}
+
+static unsigned int count_bytes(const uint8_t *bytes)
+{
+	return version(bytes) < 3 ? 2 :
+	       1u << load_be32(bytes + HEADER_REFCOUNT_ORDER) >> 3;
+}
+
+/* The lowest byte of the count of the cluster at an offset, which is in the
+   first block. */
+static uint8_t *count(uint8_t *bytes, uint64_t offset)
+{
+	uint64_t cluster = offset / cluster_size(bytes);
+	unsigned int width = count_bytes(bytes);
+
+	return bytes + load_be64(refcount_table(bytes)) + cluster * width +
+	       width - 1;
+}
+
+static bool change(uint8_t *at, uint64_t clear, uint64_t set)
+{
+	uint64_t entry = load_be64(at);
+
+	store_be64(at, (entry & ~clear) | set);
+	return load_be64(at) != entry;
+}
+
+/* ---- counts ---- */
+
+static bool count_too_high(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	*count(bytes, data(bytes)) += 1;
+	return true;
+}
+
+static bool count_zero(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	*count(bytes, data(bytes)) = 0;
+	return true;
+}
+
+static bool count_too_low(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	if (!has_snapshots(bytes))
+		return false;
+	*count(bytes, data(bytes)) -= 1;
+	return true;
+}
+
+static bool header_not_counted(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	*count(bytes, 0) = 0;
+	return true;
+}
+
+static bool table_not_counted(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	*count(bytes, load_be64(l1(bytes)) & ENTRY_OFFSET) = 0;
+	return true;
+}
+
+static bool nothing_counted(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	memset(bytes + load_be64(refcount_table(bytes)), 0,
+	       cluster_size(bytes));
+	return true;
+}
+
+/* ---- COPIED ---- */
+
+static bool copied_flipped(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	store_be64(l2(bytes), load_be64(l2(bytes)) ^ ENTRY_COPIED);
+	return true;
+}
+
+static bool table_copied_flipped(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	store_be64(l1(bytes), load_be64(l1(bytes)) ^ ENTRY_COPIED);
+	return true;
+}
+
+/* ---- L2 entries ---- */
+
+static bool entry_dropped(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	store_be64(l2(bytes), 0);
+	return true;
+}
+
+static bool entry_unaligned(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	return cluster_size(bytes) > 512 && change(l2(bytes), 0, 512);
+}
+
+static bool entry_twice(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	store_be64(l2(bytes) + 8, load_be64(l2(bytes)));
+	return true;
+}
+
+static bool entry_beyond_end(uint8_t *bytes, size_t size)
+{
+	store_be64(l2(bytes), ENTRY_COPIED | round_up(2 * size,
+						      cluster_size(bytes)));
+	return true;
+}
+
+static bool entry_far_away(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	return change(l2(bytes), 0, 0x00f0000000000000ull);
+}
+
+static bool entry_into_l1(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	store_be64(l2(bytes), load_be64(bytes + HEADER_L1_OFFSET) |
+			      ENTRY_COPIED);
+	return true;
+}
+
+static bool entry_into_block(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	store_be64(l2(bytes), load_be64(refcount_table(bytes)) | ENTRY_COPIED);
+	return true;
+}
+
+static bool entry_into_its_table(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	store_be64(l2(bytes), load_be64(l1(bytes)) | ENTRY_COPIED);
+	return true;
+}
+
+static bool entry_reserved_bits(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	return change(l2(bytes), 0, 1ull << 60);
+}
+
+static bool zero_unaligned(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	return version(bytes) >= 3 && cluster_size(bytes) > 512 &&
+	       change(l2(bytes), 0, 512 | ENTRY_ZERO);
+}
+
+/* ---- L1 entries ---- */
+
+static bool table_unaligned(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	return cluster_size(bytes) > 512 && change(l1(bytes), 0, 512);
+}
+
+static bool table_beyond_end(uint8_t *bytes, size_t size)
+{
+	store_be64(l1(bytes), ENTRY_COPIED | round_up(2 * size,
+						      cluster_size(bytes)));
+	return true;
+}
+
+static bool table_reserved_bits(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	return change(l1(bytes), 0, 1);
+}
+
+static bool table_twice(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	if (load_be32(bytes + HEADER_L1_SIZE) < 2)
+		return false;
+	store_be64(l1(bytes) + 8, load_be64(l1(bytes)));
+	return true;
+}
+
+/* ---- refcount blocks ---- */
+
+static bool block_unaligned(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	return cluster_size(bytes) > 512 &&
+	       change(refcount_table(bytes), 0, 512);
+}
+
+static bool block_beyond_end(uint8_t *bytes, size_t size)
+{
+	store_be64(refcount_table(bytes),
+		   round_up(4 * size, cluster_size(bytes)));
+	return true;
+}
+
+static bool block_far_away(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	return change(refcount_table(bytes), 0, 0x7ff0000000000000ull);
+}
+
+static bool block_reserved_bits(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	return change(refcount_table(bytes), 0, 1);
+}
+
+static bool block_missing(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	store_be64(refcount_table(bytes), 0);
+	return true;
+}
+
+static bool block_in_header(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	store_be64(refcount_table(bytes) + 8, cluster_size(bytes));
+	return true;
+}
+
+/* ---- the header ---- */
+
+static bool marked_dirty(uint8_t *bytes, size_t size)
+{
+	return version(bytes) >= 3 && nothing_counted(bytes, size) &&
+	       change(bytes + HEADER_INCOMPATIBLE, 0, INCOMPATIBLE_DIRTY);
+}
+
+static bool marked_corrupt(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	return version(bytes) >= 3 &&
+	       change(bytes + HEADER_INCOMPATIBLE, 0, INCOMPATIBLE_CORRUPT);
+}
+
+const struct breakage breakages[] = {
+	{ "count too high", count_too_high, CONTENT_SOUND },
+	{ "count zero", count_zero, CONTENT_SOUND },
+	{ "count too low", count_too_low, CONTENT_SOUND },
+	{ "header not counted", header_not_counted, CONTENT_SOUND },
+	{ "table not counted", table_not_counted, CONTENT_SOUND },
+	{ "nothing counted", nothing_counted, CONTENT_SOUND },
+	{ "COPIED flipped", copied_flipped, CONTENT_SOUND },
+	{ "table's COPIED flipped", table_copied_flipped, CONTENT_SOUND },
+	{ "entry dropped", entry_dropped, CONTENT_BROKEN },
+	{ "entry unaligned", entry_unaligned, CONTENT_BROKEN },
+	{ "entry twice", entry_twice, CONTENT_BROKEN },
+	{ "entry beyond the end", entry_beyond_end, CONTENT_BROKEN },
+	{ "entry far away", entry_far_away, CONTENT_BROKEN },
+	{ "entry into the L1 table", entry_into_l1, CONTENT_METADATA },
+	{ "entry into a refcount block", entry_into_block, CONTENT_METADATA },
+	{ "entry into its table", entry_into_its_table, CONTENT_METADATA },
+	{ "entry with reserved bits", entry_reserved_bits, CONTENT_SOUND },
+	{ "zero cluster unaligned", zero_unaligned, CONTENT_BROKEN },
+	{ "table unaligned", table_unaligned, CONTENT_BROKEN },
+	{ "table beyond the end", table_beyond_end, CONTENT_BROKEN },
+	{ "table with reserved bits", table_reserved_bits, CONTENT_SOUND },
+	{ "table twice", table_twice, CONTENT_BROKEN },
+	{ "block unaligned", block_unaligned, CONTENT_SOUND },
+	{ "block beyond the end", block_beyond_end, CONTENT_SOUND },
+	{ "block far away", block_far_away, CONTENT_SOUND },
+	{ "block with reserved bits", block_reserved_bits, CONTENT_SOUND },
+	{ "block missing", block_missing, CONTENT_SOUND },
+	{ "block in the refcount table", block_in_header, CONTENT_SOUND },
+	{ "dirty, nothing counted", marked_dirty, CONTENT_SOUND },
+	{ "marked corrupt", marked_corrupt, CONTENT_SOUND },
+};
+const unsigned int nr_breakages = ARRAY_SIZE(breakages);

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Ways to break a sound image, by its bytes.  The image has an internal
+ * snapshot or not, counts of at least 8 bits, and data in its first two guest
+ * clusters.
+ */
+#ifndef BREAKAGES_H
+#define BREAKAGES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* What the guest sees of a repaired image. */
+enum content {
+	CONTENT_SOUND,		/* what it saw before */
+	CONTENT_BROKEN,		/* what it saw of the broken image, if that
+				   could be read */
+	CONTENT_METADATA,	/* parts of tables, which have changed */
+};
+
+struct breakage {
+	const char *name;
+	/* false: it cannot be done to this image */
+	bool (*poke)(uint8_t *bytes, size_t size);
+	enum content content;
+};
+
+extern const struct breakage breakages[];
+extern const unsigned int nr_breakages;
+
+#endif /* BREAKAGES_H */
