@@ -3,12 +3,8 @@
  * What lies under an image: another qcow2 image or a raw file, read-only and
  * locked, which never changes while it is open.
  *
- * Its name comes out of an image that we do not trust (P6).  So the format
- * is taken from the header, never probed: a guest could write a header of
- * its choice into a raw file.  Protocols and json: are refused.  And only
- * what lies in the directory of the image that was asked for, or below a
- * directory that the admin has named, is opened; symbolic links are resolved
- * before that is judged, and not followed after.
+ * The format is taken from the header, never probed: a guest could write a
+ * header of its choice into a raw file (P6).
  *
  * A range of an image may reach past the end of what lies under it: that
  * part reads as zero.
@@ -17,8 +13,6 @@
  * the locks are taken from the top down.
  */
 #include <errno.h>
-#include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "internal.h"
@@ -37,72 +31,6 @@ struct backing {
 	uint64_t size;			/* bytes that can be read */
 };
 
-/* ---- may it be opened? ---- */
-
-static bool is_protocol(const char *name)
-{
-	const char *colon = strchr(name, ':');
-	const char *slash = strchr(name, '/');
-
-	return colon && (!slash || colon < slash);
-}
-
-static bool lies_below(const char *path, const char *directory)
-{
-	size_t length = strlen(directory);
-
-	while (length && directory[length - 1] == '/')
-		length--;
-	return !strncmp(path, directory, length) && path[length] == '/';
-}
-
-static bool lies_below_resolved(const char *path, const char *directory)
-{
-	char *resolved = realpath(directory, NULL);
-	bool below = resolved && lies_below(path, resolved);
-
-	free(resolved);
-	return below;
-}
-
-static const struct qcow_image *top_of(const struct qcow_image *image)
-{
-	while (image->overlay)
-		image = image->overlay;
-	return image;
-}
-
-/* P6: in the directory of the image that was asked for, or where the admin
-   allows it. */
-static bool is_allowed(const struct qcow_image *image, const char *path,
-		       const struct qcow_options *options)
-{
-	const char *const *directory = options->directories;
-	const char *top = top_of(image)->path;
-	char *own = strndup(top, strrchr(top, '/') - top + 1);
-	bool allowed = own && lies_below(path, own);
-
-	free(own);
-	for (; !allowed && directory && *directory; directory++)
-		allowed = lies_below_resolved(path, *directory);
-	return allowed;
-}
-
-/* Relative names are relative to the image that names them. */
-static char *resolve(const struct qcow_image *image, const char *name)
-{
-	int length = strrchr(image->path, '/') - image->path + 1;
-	char *joined = NULL, *resolved;
-
-	if (name[0] == '/')
-		return realpath(name, NULL);
-	if (asprintf(&joined, "%.*s%s", length, image->path, name) < 0)
-		return NULL;
-	resolved = realpath(joined, NULL);
-	free(joined);
-	return resolved;
-}
-
 static int check_depth(const struct qcow_image *image,
 		       struct qcow_error *error)
 {
@@ -115,38 +43,6 @@ static int check_depth(const struct qcow_image *image,
 			    "its backing chain is longer than %d files",
 			    MAX_DEPTH);
 	return 0;
-}
-
-static int check_name(const struct qcow_image *image, const char *name,
-		      struct qcow_error *error)
-{
-	if (is_protocol(name))
-		return fail(error, -ENOTSUP,
-			    "its backing file \"%s\" is named by a protocol; only files are opened",
-			    name);
-	return check_depth(image, error);
-}
-
-/* Resolved, or NULL. */
-static char *find_allowed(const struct qcow_image *image, const char *name,
-			  const struct qcow_options *options,
-			  struct qcow_error *error)
-{
-	char *path = resolve(image, name);
-
-	if (!path) {
-		fail(error, -errno, "its backing file %s: %s", name,
-		     strerror(errno));
-		return NULL;
-	}
-	if (is_allowed(image, path, options))
-		return path;
-	fail(error, -EACCES,
-	     "its backing file %s is outside the image's directory; allow its directory in /etc/ublk-qcow2/directories",
-	     path);
-	free(path);
-	errno = EACCES;
-	return NULL;
 }
 
 /* ---- opening ---- */
@@ -182,7 +78,7 @@ static int open_raw(struct backing *backing, const struct qcow_image *image,
 		ret = file_size(&backing->file, &backing->size);
 	/* What is missing of its last sector reads as zero. */
 	backing->size = round_up(backing->size, QCOW_SECTOR);
-	backing->file_index = image->file_index + 1;
+	backing->file_index = image_next_index(image);
 	return ret;
 }
 
@@ -264,12 +160,12 @@ int backing_open(struct qcow_image *image, const struct qcow_options *options,
 	if (ret)
 		return fail(error, ret, "reading its backing file's name: %s",
 			    strerror(-ret));
-	ret = check_name(image, name, error);
+	ret = check_depth(image, error);
+	if (!ret)
+		ret = reference_resolve(image, "backing file", name, options,
+					&path, error);
 	if (ret)
 		return ret;
-	path = find_allowed(image, name, options, error);
-	if (!path)
-		return -errno;
 	header_backing_format(&image->header, &image->header_area, format);
 	ret = open_named(image, path, format, &under, error);
 	free(path);

@@ -367,11 +367,13 @@ static int sync_image(struct qcow_image *image)
 	int ret;
 
 	image_io_begin(image);
-	ret = file_sync(&image->file);
+	ret = image->external ? file_sync(image->data) : 0;
+	if (!ret)
+		ret = file_sync(&image->file);
 	image_io_end(image);
 	/* R17: the kernel may have marked the failed pages clean; then a
 	   second attempt would succeed and mean nothing. */
-	if (ret && !image->file.direct)
+	if (ret && (!image->file.direct || !image->data->direct))
 		image->sync_lost = true;
 	return ret;
 }

@@ -30,7 +30,7 @@ static void old_clusters(const struct qcow_image *image,
 	struct compressed where;
 
 	*first = c->host >> image->cluster_bits;
-	*count = c->host != 0;
+	*count = c->has_host && !image->external;
 	if (c->kind != CLUSTER_COMPRESSED)
 		return;
 	compress_locate(c->entry, image->cluster_bits, &where);
@@ -66,7 +66,8 @@ int cow_add_released(struct qcow_image *image, const struct cluster *c,
 	return 0;
 }
 
-/* {L2[guest] = new, refcount[new] = 1, refcount[old ...] = n - 1} */
+/* {L2[guest] = new, refcount[new] = 1, refcount[old ...] = n - 1}; in a
+   data file there are no counts. */
 static int append_copy(struct qcow_image *image, uint64_t guest,
 		       uint64_t cluster, struct need *need)
 {
@@ -89,7 +90,8 @@ static int append_copy(struct qcow_image *image, uint64_t guest,
 	if (ret)
 		return ret;
 	group_add(&group, &entry);
-	group_add(&group, &count);
+	if (!image->external)
+		group_add(&group, &count);
 	/* R3: the counts are those of now, under the same lock. */
 	ret = cow_add_released(image, &c, &group, need);
 	if (ret)
@@ -118,7 +120,8 @@ static int link_copy(struct qcow_image *image, uint64_t guest,
 }
 
 /* Room in the journal, and a cluster to copy to. */
-static int reserve(struct qcow_image *image, struct qcow_reservation *r)
+static int reserve(struct qcow_image *image, uint64_t guest,
+		   struct qcow_reservation *r)
 {
 	int ret;
 
@@ -126,7 +129,10 @@ static int reserve(struct qcow_image *image, struct qcow_reservation *r)
 	ret = checkpoint_wait_room(image, ROOM_WORDS, ROOM_ASSIGNMENTS);
 	if (ret)
 		return ret;
-	ret = refcount_reserve_wait(image, r);
+	/* In a data file every cluster has its place. */
+	r->first = guest;
+	if (!image->external)
+		ret = refcount_reserve_wait(image, r);
 	if (ret)
 		checkpoint_release_room(image, ROOM_WORDS, ROOM_ASSIGNMENTS);
 	return ret;
@@ -136,12 +142,12 @@ static int copy_and_link(struct qcow_image *image, uint64_t guest,
 			 const void *bytes)
 {
 	struct qcow_reservation r = { 0 };
-	int ret = reserve(image, &r);
+	int ret = reserve(image, guest, &r);
 
 	if (ret)
 		return ret;
 	/* R2: all of the cluster, before anything names it. */
-	ret = file_write(&image->file, bytes, r.first << image->cluster_bits,
+	ret = file_write(image->data, bytes, r.first << image->cluster_bits,
 			 cluster_size(image));
 	return link_copy(image, guest, &r, ret);
 }

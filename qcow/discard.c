@@ -136,11 +136,11 @@ static int unlink_cluster(struct qcow_image *image, uint64_t guest,
 		return needs_table(image, guest, NEED_TABLE, need);
 	if (!c.own_table)
 		return needs_table(image, guest, NEED_OWN_TABLE, need);
-	if (c.kind == CLUSTER_COMPRESSED || (c.host && !c.copied))
+	if (c.kind == CLUSTER_COMPRESSED || (c.has_host && !c.copied))
 		return unlink_shared(image, guest, &c, entry, unlink, need);
-	if (how == ZERO_KEEP && c.host)
+	if (how == ZERO_KEEP && c.has_host)
 		entry = c.entry | ENTRY_ZERO;
-	else if (c.host)
+	else if (c.has_host && !image->external)
 		extend_run(&unlink->group, &unlink->count, RECORD_REFCOUNT,
 			   c.host >> image->cluster_bits, 0);
 	extend_run(&unlink->group, &unlink->entry, RECORD_L2, guest, entry);
@@ -204,6 +204,19 @@ static int unlink_range(struct qcow_image *image, uint64_t guest, uint64_t end,
 	return 0;
 }
 
+/* In a data file that is the disk by itself, too. */
+static int make_data_zero(struct qcow_image *image, uint64_t first,
+			  uint64_t end)
+{
+	int ret;
+
+	image_io_begin(image);
+	ret = data_make_zero(image, first << image->cluster_bits,
+			     (end - first) << image->cluster_bits);
+	image_io_end(image);
+	return ret;
+}
+
 /* Whole guest clusters. */
 static int unlink_clusters(struct qcow_image *image, uint64_t first,
 			   uint64_t end, enum how how)
@@ -223,7 +236,9 @@ static int unlink_clusters(struct qcow_image *image, uint64_t first,
 		int ret;
 
 		range_enter_wait(image, &range, first, stop - 1, true);
-		ret = unlink_range(image, first, stop, how);
+		ret = make_data_zero(image, first, stop);
+		if (!ret)
+			ret = unlink_range(image, first, stop, how);
 		range_leave(image, &range);
 		if (ret)
 			return ret;

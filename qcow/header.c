@@ -395,8 +395,9 @@ static int check_incompatible(const struct header *h,
 	if (h->incompatible & INCOMPATIBLE_CORRUPT && !read_only)
 		return fail(error, -EUCLEAN,
 			    "marked as corrupt; repair it with 'ublk-qcow2 check -r all', or use --read-only");
-	if (h->incompatible & INCOMPATIBLE_DATA_FILE)
-		return refuse(error, "external data files are");
+	if (h->incompatible & INCOMPATIBLE_DATA_FILE && h->nb_snapshots)
+		return refuse(error,
+			      "internal snapshots with a data file are");
 	if (h->incompatible & INCOMPATIBLE_EXTENDED_L2)
 		return refuse(error, "extended L2 entries (subclusters) are");
 	if (h->compression_type > 1)

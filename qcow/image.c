@@ -149,7 +149,7 @@ static struct qcow_image *new_image(const struct qcow_options *options)
 
 	if (!image)
 		return NULL;
-	image->file.fd = -1;
+	image->file.fd = image->data_file.fd = -1;
 	image->read_only = options->read_only;
 	image->inline_checkpoint = options->inline_checkpoint;
 	image->notice = options->notice;
@@ -182,6 +182,7 @@ static void free_image(struct qcow_image *image)
 	pthread_cond_destroy(&image->work);
 	pthread_cond_destroy(&image->changed);
 	pthread_mutex_destroy(&image->lock);
+	file_close(&image->data_file);
 	/* Last: with the description goes the fence (R14). */
 	file_close(&image->file);
 	free(image);
@@ -437,13 +438,20 @@ static int open_image(struct qcow_image *image, const char *path,
 	if (ret)
 		return ret;
 	set_geometry(image);
-	ret = backing_open(image, options, error);
+	ret = data_open(image, options, error);
+	if (!ret)
+		ret = backing_open(image, options, error);
 	if (!ret)
 		ret = load_image(image, options, error);
 	if (ret || image->read_only || image->inline_checkpoint)
 		return ret;
 	ret = checkpoint_start_thread(image);
 	return ret ? fail(error, ret, "cannot start a thread") : 0;
+}
+
+unsigned int image_next_index(const struct qcow_image *image)
+{
+	return image->file_index + 1 + image->external;
 }
 
 static int open_new(const char *path, const struct qcow_options *options,
@@ -456,7 +464,7 @@ static int open_new(const char *path, const struct qcow_options *options,
 	if (!image)
 		return fail(error, -ENOMEM, "out of memory");
 	image->overlay = overlay;
-	image->file_index = overlay ? overlay->file_index + 1 : 0;
+	image->file_index = overlay ? image_next_index(overlay) : 0;
 	ret = open_image(image, path, options, error);
 	if (ret) {
 		/* A journal of before stays for those who can use it. */
@@ -548,7 +556,10 @@ unsigned int image_fds(const struct qcow_image *image, int *fds,
 {
 	if (count < max)
 		fds[count] = image->file.fd;
-	return backing_fds(image->backing, fds, max, count + 1);
+	count++;
+	if (image->external && count < max)
+		fds[count] = image->data_file.fd;
+	return backing_fds(image->backing, fds, max, count + image->external);
 }
 
 unsigned int qcow_fds(const struct qcow_image *image, int *fds,

@@ -325,6 +325,10 @@ struct qcow_image {
 	struct file file;
 	char *path;			/* resolved */
 	unsigned int file_index;	/* in qcow_fds() */
+	bool external;			/* has a data file */
+	bool raw_data;			/* and that alone is the disk, too */
+	struct file data_file;		/* behind file in qcow_fds() */
+	struct file *data;		/* where the guest's bytes are */
 	uint32_t alignment;		/* that of its file or, if greater, of
 					   what lies under it */
 	struct backing *backing;	/* NULL: none */
@@ -434,6 +438,8 @@ void image_set_corrupt(struct qcow_image *image);
 /* qcow_fds() from an index on; returns how many in all. */
 unsigned int image_fds(const struct qcow_image *image, int *fds,
 		       unsigned int max, unsigned int count);
+/* The index in qcow_fds() of what lies under the image. */
+unsigned int image_next_index(const struct qcow_image *image);
 /* Opens an image that lies under another, read-only. */
 int image_open_under(struct qcow_image *overlay, const char *path,
 		     const struct qcow_options *options,
@@ -505,8 +511,9 @@ struct cluster {
 	bool has_table;		/* its L2 table exists */
 	bool own_table;		/* and its count is one */
 	bool copied;		/* the host cluster's count is one */
+	bool has_host;		/* a host cluster is allocated */
 	uint64_t entry;
-	uint64_t host;		/* offset of the host cluster */
+	uint64_t host;		/* its offset */
 };
 
 /* Does this cluster belong to the header, the L1 or the refcount table? */
@@ -537,6 +544,22 @@ int map_continue(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
 		 uint32_t length, struct need *need);
 /* Ends a map_write(): its fresh extents become part of the disk, or not. */
 void map_end(struct qcow_image *image, struct qcow_io *io, bool link);
+
+/* reference.c */
+
+/* The path of a file that an image names, if it may be opened (P6); the
+   caller frees it. */
+int reference_resolve(const struct qcow_image *image, const char *what,
+		      const char *name, const struct qcow_options *options,
+		      char **path, struct qcow_error *error);
+
+/* data.c: an external data file; not under the lock */
+
+/* Opens it, if the image has one. */
+int data_open(struct qcow_image *image, const struct qcow_options *options,
+	      struct qcow_error *error);
+/* Where the data file alone is the disk, too, this becomes zero there. */
+int data_make_zero(struct qcow_image *image, uint64_t offset, uint64_t length);
 
 /* backing.c: what lies under an image; read-only, and never changes */
 

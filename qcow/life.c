@@ -59,10 +59,11 @@ static void put_refcount_table(uint8_t *bytes, const struct header *header)
 }
 
 /* Bits that we do not know are for writers who keep their promise; the first
-   write breaks it, so they go before it.  Bitmaps have been told. */
+   write breaks it, so they go before it.  Bitmaps have been told, and a raw
+   data file is kept as one. */
 static uint64_t kept_autoclear(const struct header *header)
 {
-	return header->autoclear & AUTOCLEAR_BITMAPS;
+	return header->autoclear & (AUTOCLEAR_BITMAPS | AUTOCLEAR_RAW_DATA);
 }
 
 /*

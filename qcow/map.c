@@ -81,26 +81,38 @@ static int file_entry(struct qcow_image *image, uint64_t table, uint64_t guest,
 	return 0;
 }
 
-static int decode(const struct qcow_image *image, uint64_t entry,
-		  struct cluster *c)
+/* May the guest cluster's bytes be where the entry says? */
+static bool is_host_sound(const struct qcow_image *image, uint64_t guest,
+			  const struct cluster *c)
+{
+	if (image->external)
+		return c->host == guest << image->cluster_bits && c->copied;
+	return is_sound(image, c->host);
+}
+
+static int decode(const struct qcow_image *image, uint64_t guest,
+		  uint64_t entry, struct cluster *c)
 {
 	c->entry = entry;
 	c->host = entry & ENTRY_OFFSET;
 	c->copied = entry & ENTRY_COPIED;
+	/* In a data file, zero is an offset like any other. */
+	c->has_host = c->host || (image->external && c->copied);
 	if (entry & ENTRY_COMPRESSED) {
 		c->kind = CLUSTER_COMPRESSED;
-		return 0;
+		c->has_host = false;
+		return image->external ? -EUCLEAN : 0;
 	}
 	if (entry & ~(ENTRY_OFFSET | ENTRY_COPIED | ENTRY_ZERO))
 		return -EUCLEAN;
 	if (entry & ENTRY_ZERO && image->version < 3)
 		return -EUCLEAN;
-	if (c->host && !is_sound(image, c->host))
+	if (c->has_host && !is_host_sound(image, guest, c))
 		return -EUCLEAN;
 	if (entry & ENTRY_ZERO)
-		c->kind = c->host ? CLUSTER_ZERO_ALLOCATED : CLUSTER_ZERO;
+		c->kind = c->has_host ? CLUSTER_ZERO_ALLOCATED : CLUSTER_ZERO;
 	else
-		c->kind = c->host ? CLUSTER_DATA : CLUSTER_UNALLOCATED;
+		c->kind = c->has_host ? CLUSTER_DATA : CLUSTER_UNALLOCATED;
 	return 0;
 }
 
@@ -125,7 +137,7 @@ int map_cluster(struct qcow_image *image, uint64_t guest, struct cluster *c,
 		if (ret)
 			return ret;
 	}
-	return decode(image, entry, c);
+	return decode(image, guest, entry, c);
 }
 
 bool map_shows_under(const struct qcow_image *image, uint64_t guest)
@@ -244,6 +256,12 @@ static void begin(struct qcow_io *io, uint64_t offset)
 	io->room_assignments = 0;
 }
 
+/* Of the file with the guest's bytes. */
+static unsigned int data_index(const struct qcow_image *image)
+{
+	return image->file_index + image->external;
+}
+
 /* ---- reads ---- */
 
 static int read_part(struct qcow_image *image, struct qcow_io *io,
@@ -251,8 +269,8 @@ static int read_part(struct qcow_image *image, struct qcow_io *io,
 {
 	struct qcow_extent extent = {
 		.length = part->length,
-		.file = image->file_index,
-		.source = &image->file,
+		.file = data_index(image),
+		.source = image->data,
 	};
 	struct cluster c;
 	int ret = map_cluster(image, part->guest, &c, need);
@@ -317,7 +335,8 @@ static int write_in_place(struct qcow_image *image, struct qcow_io *io,
 	struct qcow_extent extent = {
 		.kind = QCOW_EXTENT_DATA,
 		.length = part->length,
-		.source = &image->file,
+		.file = data_index(image),
+		.source = image->data,
 		.offset = c->host + part->before,
 		.fresh = c->kind == CLUSTER_ZERO_ALLOCATED,
 	};
@@ -327,13 +346,31 @@ static int write_in_place(struct qcow_image *image, struct qcow_io *io,
 	return map_add_extent(io, &extent, false);
 }
 
+/* In a data file every cluster has its place. */
+static int write_external(struct qcow_image *image, struct qcow_io *io,
+			  const struct part *part)
+{
+	struct qcow_extent extent = {
+		.kind = QCOW_EXTENT_DATA,
+		.length = part->length,
+		.file = data_index(image),
+		.source = image->data,
+		.offset = part->offset,
+		.fresh = true,
+	};
+
+	zero_around(&extent, part);
+	return map_add_extent(io, &extent, false);
+}
+
 static int write_fresh(struct qcow_image *image, struct qcow_io *io,
 		       const struct part *part, struct need *need)
 {
 	struct qcow_extent extent = {
 		.kind = QCOW_EXTENT_DATA,
 		.length = part->length,
-		.source = &image->file,
+		.file = data_index(image),
+		.source = image->data,
 		.fresh = true,
 	};
 	uint64_t cluster;
@@ -378,9 +415,11 @@ static int write_part(struct qcow_image *image, struct qcow_io *io,
 		return needs(image, need, NEED_OWN_TABLE, l1_index);
 	if (c.kind == CLUSTER_ZERO_ALLOCATED && c.copied)
 		return write_in_place(image, io, part, &c);
-	if (c.host || c.kind == CLUSTER_COMPRESSED ||
+	if (c.has_host || c.kind == CLUSTER_COMPRESSED ||
 	    has_bytes_around(image, part, &c))
 		return needs(image, need, NEED_COPY, part->guest);
+	if (image->external)
+		return write_external(image, io, part);
 	return write_fresh(image, io, part, need);
 }
 

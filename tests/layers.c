@@ -199,6 +199,29 @@ static void test_dirty(void)
 	free(path);
 }
 
+/* The guest's bytes in a file of their own, which may be the disk alone. */
+static void test_data_file(void)
+{
+	char *path = scratch_path("image");
+	bool raw = draw(2);
+	bool under = !raw && draw(2);
+	char *base = scratch_path("base");
+
+	make_raw(base, draw_size());
+	must_run("rm -f %s %s.data; qemu-img create -q -f qcow2 -o cluster_size=%u,data_file=%s.data%s%s%s %s 2M",
+		 path, path, 512u << draw(8), path,
+		 raw ? ",data_file_raw=on" : "",
+		 under ? ",backing_fmt=raw,backing_file=" : "",
+		 under ? base : "", path);
+	scribble(path, 2u << 20);
+	run_beside(path, raw ? "raw data file" : "data file");
+	if (raw)
+		must_run("qemu-img compare -q -f qcow2 -F raw %s %s.data",
+			 path, path);
+	free(base);
+	free(path);
+}
+
 /* Bitmaps are in use from the first write on, and can be removed. */
 static void test_bitmaps(void)
 {
@@ -225,6 +248,7 @@ int main(int argc, char **argv)
 		test_snapshots();
 		test_chain();
 		test_chain();
+		test_data_file();
 		test_dirty();
 		test_bitmaps();
 	}

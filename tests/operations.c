@@ -91,12 +91,13 @@ static int move(struct qcow_image *image, struct qcow_io *io,
 		const uint8_t *bytes, const struct qcow_test_hooks *hooks)
 {
 	void *zeroes = aligned_alloc(4096, 4u << 20);
-	int fd, ret = 0;
+	int fds[QCOW_FILES_MAX], ret = 0;
 
 	memset(zeroes, 0, 4u << 20);
-	qcow_fds(image, &fd, 1);
+	qcow_fds(image, fds, QCOW_FILES_MAX);
 	for (unsigned int i = 0; i < io->nr_extents && !ret; i++) {
 		struct qcow_extent *e = &io->extents[i];
+		int fd = fds[e->file];
 
 		if (e->zero_before)
 			ret = put(fd, hooks, zeroes,

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * An external data file: the guest's bytes lie in a file of their own, each
+ * at its guest offset; the image only says which of them count.  They have no
+ * refcounts, no reservations (R1) and are never moved.
+ *
+ * It is written like the image and locked like it.  The supervisor holds only
+ * the image's locks, so this file's are always tested here; whoever wants to
+ * use it beside us would need the image, too.
+ *
+ * With the raw bit, the data file read by itself is the disk: what becomes
+ * zero must become zero there, too.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include "internal.h"
+
+static int find_name(const struct qcow_image *image, char *name, size_t size,
+		     struct qcow_error *error)
+{
+	uint32_t at = image->header.length, type, length;
+	const uint8_t *data;
+
+	while (header_next_extension(&image->header, &image->header_area, &at,
+				     &type, &length, &data)) {
+		if (type != EXTENSION_DATA_FILE || !length || length >= size)
+			continue;
+		memcpy(name, data, length);
+		name[length] = 0;
+		return 0;
+	}
+	return fail(error, -EINVAL,
+		    "its header does not name its external data file");
+}
+
+static int open_and_lock(struct qcow_image *image, const char *path,
+			 const struct qcow_options *options,
+			 struct qcow_error *error)
+{
+	struct qcow_error why = { "" };
+	int ret = file_open(&image->data_file, path, options, &why);
+
+	if (!ret)
+		ret = lock_image(&image->data_file, options, &why);
+	if (ret)
+		return fail(error, ret, "data file %.200s: %.240s", path,
+			    why.text);
+	return 0;
+}
+
+int data_open(struct qcow_image *image, const struct qcow_options *options,
+	      struct qcow_error *error)
+{
+	struct qcow_options own = *options;
+	char name[MAX_BACKING_NAME + 1];
+	char *path;
+	int ret;
+
+	image->data = &image->file;
+	if (!(image->header.incompatible & INCOMPATIBLE_DATA_FILE))
+		return 0;
+	own.locking = QCOW_LOCK_TEST;
+	own.test = NULL;
+	image->external = true;
+	image->data = &image->data_file;
+	image->raw_data = image->header.autoclear & AUTOCLEAR_RAW_DATA;
+	ret = find_name(image, name, sizeof(name), error);
+	if (!ret)
+		ret = reference_resolve(image, "data file", name, &own, &path,
+					error);
+	if (ret)
+		return ret;
+	ret = open_and_lock(image, path, &own, error);
+	free(path);
+	image->alignment = max_u64(image->alignment,
+				   image->data_file.alignment);
+	return ret;
+}
+
+int data_make_zero(struct qcow_image *image, uint64_t offset, uint64_t length)
+{
+	int ret;
+
+	if (!image->raw_data)
+		return 0;
+	ret = file_punch(&image->data_file, offset, length);
+	if (ret == -EOPNOTSUPP)
+		ret = file_write_zeroes(&image->data_file, offset, length);
+	return ret;
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The files that an image names: what it lies on, and where its data are.
+ *
+ * The names come out of an image that we do not trust (P6).  Protocols and
+ * json: are refused.  Only what lies in the directory of the image that was
+ * asked for, or below a directory that the admin has named, is opened;
+ * symbolic links are resolved before that is judged.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "internal.h"
+
+static bool is_protocol(const char *name)
+{
+	const char *colon = strchr(name, ':');
+	const char *slash = strchr(name, '/');
+
+	return colon && (!slash || colon < slash);
+}
+
+static bool lies_below(const char *path, const char *directory)
+{
+	size_t length = strlen(directory);
+
+	while (length && directory[length - 1] == '/')
+		length--;
+	return !strncmp(path, directory, length) && path[length] == '/';
+}
+
+static bool lies_below_resolved(const char *path, const char *directory)
+{
+	char *resolved = realpath(directory, NULL);
+	bool below = resolved && lies_below(path, resolved);
+
+	free(resolved);
+	return below;
+}
+
+static const struct qcow_image *top_of(const struct qcow_image *image)
+{
+	while (image->overlay)
+		image = image->overlay;
+	return image;
+}
+
+/* P6: in the directory of the image that was asked for, or where the admin
+   allows it. */
+static bool is_allowed(const struct qcow_image *image, const char *path,
+		       const struct qcow_options *options)
+{
+	const char *const *directory = options->directories;
+	const char *top = top_of(image)->path;
+	char *own = strndup(top, strrchr(top, '/') - top + 1);
+	bool allowed = own && lies_below(path, own);
+
+	free(own);
+	for (; !allowed && directory && *directory; directory++)
+		allowed = lies_below_resolved(path, *directory);
+	return allowed;
+}
+
+/* Relative names are relative to the image that names them. */
+static char *resolve(const struct qcow_image *image, const char *name)
+{
+	int length = strrchr(image->path, '/') - image->path + 1;
+	char *joined = NULL, *resolved;
+
+	if (name[0] == '/')
+		return realpath(name, NULL);
+	if (asprintf(&joined, "%.*s%s", length, image->path, name) < 0)
+		return NULL;
+	resolved = realpath(joined, NULL);
+	free(joined);
+	return resolved;
+}
+
+int reference_resolve(const struct qcow_image *image, const char *what,
+		      const char *name, const struct qcow_options *options,
+		      char **path, struct qcow_error *error)
+{
+	char *resolved;
+	int ret;
+
+	if (is_protocol(name))
+		return fail(error, -ENOTSUP,
+			    "its %s \"%.200s\" is named by a protocol; only files are opened",
+			    what, name);
+	resolved = resolve(image, name);
+	if (!resolved)
+		return fail(error, -errno, "its %s %.300s: %s", what, name,
+			    strerror(errno));
+	if (is_allowed(image, resolved, options)) {
+		*path = resolved;
+		return 0;
+	}
+	ret = fail(error, -EACCES,
+		   "its %s %.200s is outside the image's directory; name its directory in /etc/ublk-qcow2/directories to allow it",
+		   what, resolved);
+	free(resolved);
+	return ret;
+}
