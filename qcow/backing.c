@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What lies under an image: another qcow2 image or a raw file, read-only and
- * locked, which never changes while it is open.
+ * What lies under an image: another qcow2 image, a raw file or a legacy
+ * image, read-only and locked, which never changes while it is open.
  *
  * The format is taken from the header, never probed: a guest could write a
  * header of its choice into a raw file (P6).
@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "internal.h"
+#include "legacy.h"
 
 /* An image, its data file and what lies under it share one table of files. */
 #define MAX_DEPTH	(QCOW_FILES_MAX - 2)
@@ -24,10 +25,12 @@ struct backing {
 	enum backing_kind {
 		BACKING_RAW,
 		BACKING_QCOW,
+		BACKING_LEGACY,
 	} kind;
-	struct file file;		/* of a raw one */
-	unsigned int file_index;
-	struct qcow_image *image;	/* of the other kind */
+	struct file file;		/* of a raw or legacy one */
+	unsigned int file_index;	/* of a raw one */
+	struct qcow_image *image;	/* of a qcow2 image */
+	struct legacy *legacy;
 	uint64_t size;			/* bytes that can be read */
 };
 
@@ -63,7 +66,7 @@ static int check_loop(const struct qcow_image *image, const struct file *file,
 	return 0;
 }
 
-static int open_raw(struct backing *backing, const struct qcow_image *image,
+static int open_file(struct backing *backing, const struct qcow_image *image,
 		    const char *path, const struct qcow_options *options,
 		    struct qcow_error *error)
 {
@@ -72,14 +75,44 @@ static int open_raw(struct backing *backing, const struct qcow_image *image,
 	if (ret)
 		return ret;
 	ret = check_loop(image, &backing->file, path, error);
-	if (!ret)
-		ret = lock_image(&backing->file, options, error);
+	return ret ? ret : lock_image(&backing->file, options, error);
+}
+
+static int open_raw(struct backing *backing, const struct qcow_image *image,
+		    const char *path, const struct qcow_options *options,
+		    struct qcow_error *error)
+{
+	int ret = open_file(backing, image, path, options, error);
+
 	if (!ret)
 		ret = file_size(&backing->file, &backing->size);
 	/* What is missing of its last sector reads as zero. */
 	backing->size = round_up(backing->size, QCOW_SECTOR);
 	backing->file_index = image_next_index(image);
 	return ret;
+}
+
+static int start_legacy(struct backing *backing, struct file *file,
+			const struct qcow_options *options,
+			struct qcow_error *error)
+{
+	int ret = legacy_open(file, options->key_file, &backing->legacy,
+			      error);
+
+	backing->kind = BACKING_LEGACY;
+	if (!ret)
+		backing->size = legacy_size(backing->legacy);
+	return ret;
+}
+
+static int open_legacy(struct backing *backing, const struct qcow_image *image,
+		       const char *path, const struct qcow_options *options,
+		       struct qcow_error *error)
+{
+	int ret = open_file(backing, image, path, options, error);
+
+	return ret ? ret : start_legacy(backing, &backing->file, options,
+					error);
 }
 
 static int open_qcow(struct backing *backing, struct qcow_image *image,
@@ -102,6 +135,8 @@ static int open_format(struct backing *backing, struct qcow_image *image,
 {
 	if (!strcmp(format, "raw"))
 		return open_raw(backing, image, path, options, error);
+	if (!strcmp(format, "qcow"))
+		return open_legacy(backing, image, path, options, error);
 	if (!strcmp(format, "qcow2")) {
 		backing->kind = BACKING_QCOW;
 		return open_qcow(backing, image, path, options, error);
@@ -116,8 +151,8 @@ static int open_format(struct backing *backing, struct qcow_image *image,
 
 static uint32_t alignment_of(const struct backing *backing)
 {
-	return backing->kind == BACKING_RAW ? backing->file.alignment :
-					      backing->image->alignment;
+	return backing->kind == BACKING_QCOW ? backing->image->alignment :
+					       backing->file.alignment;
 }
 
 static int open_named(struct qcow_image *image, const char *path,
@@ -172,10 +207,22 @@ int backing_open(struct qcow_image *image, const struct qcow_options *options,
 	return ret;
 }
 
+int backing_open_legacy(struct qcow_image *image,
+			const struct qcow_options *options,
+			struct qcow_error *error)
+{
+	image->backing = calloc(1, sizeof(*image->backing));
+	if (!image->backing)
+		return fail(error, -ENOMEM, "out of memory");
+	image->backing->file.fd = -1;
+	return start_legacy(image->backing, &image->file, options, error);
+}
+
 void backing_close(struct backing *backing)
 {
 	if (!backing)
 		return;
+	legacy_close(backing->legacy);
 	file_close(&backing->file);
 	if (backing->image)
 		qcow_close(backing->image);
@@ -189,6 +236,8 @@ unsigned int backing_fds(const struct backing *backing, int *fds,
 		return count;
 	if (backing->kind == BACKING_QCOW)
 		return image_fds(backing->image, fds, max, count);
+	if (backing->kind == BACKING_LEGACY)
+		return count;
 	if (count < max)
 		fds[count] = backing->file.fd;
 	return count + 1;
@@ -204,7 +253,7 @@ uint64_t backing_size(const struct backing *backing)
 static int map_inside(struct backing *backing, struct qcow_io *io,
 		      uint64_t offset, uint32_t length, struct need *need)
 {
-	const struct qcow_extent extent = {
+	struct qcow_extent extent = {
 		.kind = QCOW_EXTENT_DATA,
 		.file = backing->file_index,
 		.source = &backing->file,
@@ -214,6 +263,10 @@ static int map_inside(struct backing *backing, struct qcow_io *io,
 
 	if (backing->kind == BACKING_QCOW)
 		return map_continue(backing->image, io, offset, length, need);
+	if (backing->kind == BACKING_LEGACY) {
+		extent.kind = QCOW_EXTENT_LEGACY;
+		extent.source = backing->legacy;
+	}
 	return map_add_extent(io, &extent, false);
 }
 

@@ -24,6 +24,7 @@
 #include <time.h>
 #include "compress.h"
 #include "internal.h"
+#include "legacy.h"
 
 #define CACHE_DEFAULT_SIZE	(4u << 20)
 #define CACHE_UNDER_SIZE	(1u << 20)	/* of what lies under */
@@ -420,11 +421,41 @@ static int read_header(struct qcow_image *image,
 			   error);
 }
 
+/* A shell around a legacy image: nothing is allocated in it, all shows what
+   lies under it. */
+static int open_shell(struct qcow_image *image,
+		      const struct qcow_options *options,
+		      struct qcow_error *error)
+{
+	int ret;
+
+	if (!image->read_only)
+		return fail(error, -EROFS,
+			    "legacy images (QCOW version 1, AES) are served with --read-only; convert it, or put an overlay on it, to write");
+	ret = backing_open_legacy(image, options, error);
+	if (ret)
+		return ret;
+	image->header = (struct header){
+		.version = 3,
+		.cluster_bits = 16,
+		.size = backing_size(image->backing),
+		.refcount_order = 4,
+	};
+	image->header.l1_size = (image->header.size >> 29) + 1;
+	image->data = &image->file;
+	set_geometry(image);
+	image->l1 = calloc(image->l1_size, sizeof(*image->l1));
+	if (!image->l1)
+		return fail(error, -ENOMEM, "out of memory");
+	return create_memory(image, options);
+}
+
 static int open_image(struct qcow_image *image, const char *path,
 		      const struct qcow_options *options,
 		      struct qcow_error *error)
 {
 	int ret = file_open(&image->file, path, options, error);
+	bool is_legacy;
 
 	if (ret)
 		return ret;
@@ -434,6 +465,12 @@ static int open_image(struct qcow_image *image, const char *path,
 	ret = lock_image(&image->file, options, error);
 	if (ret)
 		return ret;
+	ret = legacy_probe(&image->file, &is_legacy);
+	if (ret)
+		return fail(error, ret, "reading the header: %s",
+			    strerror(-ret));
+	if (is_legacy)
+		return open_shell(image, options, error);
 	ret = read_header(image, options, error);
 	if (ret)
 		return ret;

@@ -566,6 +566,10 @@ int data_make_zero(struct qcow_image *image, uint64_t offset, uint64_t length);
 /* Opens what the header of the image names, and what that names. */
 int backing_open(struct qcow_image *image, const struct qcow_options *options,
 		 struct qcow_error *error);
+/* Of an image that is legacy itself: then all of it lies under it. */
+int backing_open_legacy(struct qcow_image *image,
+			const struct qcow_options *options,
+			struct qcow_error *error);
 void backing_close(struct backing *backing);
 /* In bytes; behind that, the range of an image reads as zero. */
 uint64_t backing_size(const struct backing *backing);

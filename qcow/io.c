@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include "compress.h"
 #include "internal.h"
+#include "legacy.h"
 
 /* A request is moved in pieces of at most this many bytes. */
 #define PIECE	(512u << 10)
@@ -125,6 +126,9 @@ static int read_extent(const struct qcow_extent *extent, uint8_t *buffer)
 		return unpacker_read(packed->unpacker, &packed->file,
 				     extent->offset, buffer, extent->skip,
 				     extent->length);
+	case QCOW_EXTENT_LEGACY:
+		return legacy_read(extent->source, buffer, extent->offset,
+				   extent->length);
 	}
 	return -EINVAL;
 }

@@ -67,6 +67,9 @@ struct qcow_options {
 	   gone or does not fit is given up. */
 	bool force;
 
+	/* Holds the AES key of a legacy image; NULL: none. */
+	const char *key_file;
+
 	/* A directory on a tmpfs; NULL stands for QCOW_JOURNAL_DIR. */
 	const char *journal_dir;
 
@@ -174,6 +177,7 @@ enum qcow_extent_kind {
 	QCOW_EXTENT_DATA,	/* stored bytes */
 	/* private to the engine: only its blocking calls can read these */
 	QCOW_EXTENT_PACKED,	/* part of a compressed cluster */
+	QCOW_EXTENT_LEGACY,	/* of a legacy image */
 };
 
 struct qcow_extent {

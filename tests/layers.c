@@ -222,6 +222,43 @@ static void test_data_file(void)
 	free(path);
 }
 
+/* QCOW version 1, alone and under an overlay. */
+static void test_legacy(void)
+{
+	char *path = scratch_path("image"), *base = scratch_path("base");
+	char *raw = scratch_path("raw");
+	struct qcow_error error = { "" };
+	struct qcow_image *image;
+	struct qcow_options options = {
+		.read_only = true,
+		.journal_dir = scratch(),
+	};
+	size_t size;
+	uint8_t *model, *bytes;
+
+	make_raw(raw, 65536 * (1 + draw(40)));
+	/* Compressing, it says that it failed when all is done. */
+	run("qemu-img convert -f raw -O qcow %s %s %s 2>/dev/null",
+	    draw(2) ? "-c" : "", raw, base);
+	model = read_file(raw, &size);
+	if (qcow_open(base, &options, &image, &error))
+		die("legacy: %s", error.text);
+	bytes = aligned_alloc(4096, size);
+	if (qcow_size(image) != size || qcow_read(image, bytes, 0, size) ||
+	    memcmp(bytes, model, size))
+		die("legacy: reads something else");
+	beside_close(image);
+	must_run("rm -f %s; qemu-img create -q -f qcow2 -b %s -F qcow %s",
+		 path, base, path);
+	run_beside(path, "legacy base");
+	must_run("qemu-img compare -q -f raw -F qcow %s %s", raw, base);
+	free(model);
+	free(bytes);
+	free(path);
+	free(base);
+	free(raw);
+}
+
 /* Bitmaps are in use from the first write on, and can be removed. */
 static void test_bitmaps(void)
 {
@@ -249,6 +286,7 @@ int main(int argc, char **argv)
 		test_chain();
 		test_chain();
 		test_data_file();
+		test_legacy();
 		test_dirty();
 		test_bitmaps();
 	}
