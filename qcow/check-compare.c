@@ -181,7 +181,8 @@ static int load_block(struct check *check, uint64_t index)
 	return ret;
 }
 
-static void compare_block(struct check *check, uint64_t index, enum outcome outcome)
+static void compare_block(struct check *check, uint64_t index,
+			  enum outcome outcome)
 {
 	uint64_t mask = (1ull << check->block_bits) - 1;
 	uint64_t cluster, last;
@@ -208,7 +209,8 @@ static uint64_t end_of_blocks(const struct check *check)
 		       div_round_up(limit, 1ull << check->block_bits));
 }
 
-static void compare_leaf(struct check *check, uint64_t first, enum outcome outcome)
+static void compare_leaf(struct check *check, uint64_t first,
+			 enum outcome outcome)
 {
 	uint64_t end = first + (1u << LEAF_BITS);
 
@@ -251,7 +253,8 @@ static bool change_count(struct check *check, uint64_t cluster,
 	return true;
 }
 
-static int write_block(struct check *check, uint64_t index, enum outcome outcome)
+static int write_block(struct check *check, uint64_t index,
+		       enum outcome outcome)
 {
 	uint64_t cluster, last;
 	bool changed = false;

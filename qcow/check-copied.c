@@ -13,8 +13,10 @@
  */
 #include "check.h"
 
-/* Is the flag other than it should be? */
-static bool is_wrong(const struct check *check, uint64_t entry)
+/* Is the flag other than it should be?  *references is how many there are,
+   which may still be more than the count says. */
+static bool is_wrong(const struct check *check, uint64_t entry,
+		     uint64_t *references)
 {
 	uint64_t cluster = (entry & ENTRY_OFFSET) >> check->header.cluster_bits;
 	unsigned int flags;
@@ -24,7 +26,7 @@ static bool is_wrong(const struct check *check, uint64_t entry)
 		return false;
 	if (!is_aligned(entry & ENTRY_OFFSET, check_cluster_size(check)))
 		return false;
-	counts_get(&check->counts, cluster, &flags);
+	*references = counts_get(&check->counts, cluster, &flags);
 	return copied != !!(flags & COUNT_ONE);
 }
 
@@ -33,8 +35,9 @@ static bool do_task(struct check *check, const char *what, uint8_t *at)
 {
 	uint64_t entry = load_be64(at);
 	bool copied = entry & ENTRY_COPIED;
+	uint64_t references;
 
-	if (!is_wrong(check, entry))
+	if (!is_wrong(check, entry, &references))
 		return false;
 	switch (check->copied_task) {
 	case COPIED_TELL:
@@ -49,9 +52,10 @@ static bool do_task(struct check *check, const char *what, uint8_t *at)
 			store_be64(at, entry & ~ENTRY_COPIED);
 		return copied;
 	case COPIED_SET:
-		if (!copied)
-			store_be64(at, entry | ENTRY_COPIED);
-		return !copied;
+		if (copied || references != 1)
+			return false;
+		store_be64(at, entry | ENTRY_COPIED);
+		return true;
 	}
 	return false;
 }

@@ -17,6 +17,8 @@
  * cluster that seems to be free may be the only copy of something that a
  * better tool, or its owner, will find again.
  *
+ * Flags are mended with leaks, too: they follow from the counts.
+ *
  * Where two tables lie in the same cluster, no entry is written: what mends
  * one would break the other.
  *
@@ -127,20 +129,11 @@ static int mend_table(struct check *check, const struct table *table)
 
 /* ---- phases ---- */
 
-/* Flags alone are mended with leaks, too: they cost nobody anything. */
-bool check_may_write_entries(const struct check *check)
-{
-	if (check->tangled)
-		return false;
-	return check->options->repair == QCOW_REPAIR_ALL ||
-	       check->result.corruptions == check->copied_findings;
-}
-
 static int do_copied(struct check *check, enum copied_task task)
 {
 	int ret;
 
-	if (!check_may_write_entries(check))
+	if (check->tangled)
 		return 0;
 	ret = check_copied(check, task);
 	return ret ? ret : file_sync(check->file);
@@ -185,7 +178,7 @@ int check_repair(struct check *check)
 	int ret = begin(check);
 
 	check->reporting = false;
-	if (!ret && all && check->mendable && check_may_write_entries(check))
+	if (!ret && all && check->mendable && !check->tangled)
 		ret = check_each_table(check, mend_table);
 	if (!ret && all && check->result.corruptions)
 		ret = raise_all(check);

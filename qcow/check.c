@@ -163,8 +163,7 @@ static bool wants_repair(const struct check *check)
 		return false;
 	if (check->options->repair == QCOW_REPAIR_ALL)
 		return nr_findings(check);
-	return check->result.leaks || (check->copied_findings &&
-				       check_may_write_entries(check));
+	return check->result.leaks || check->copied_findings;
 }
 
 static uint64_t fewer(uint64_t before, uint64_t after)

@@ -254,8 +254,6 @@ int check_link_blocks(struct check *check);
 /* check-repair.c */
 
 int check_repair(struct check *check);
-/* May COPIED flags and the like be written? */
-bool check_may_write_entries(const struct check *check);
 /* Takes bits out of the header. */
 int check_clear_bits(struct check *check, uint64_t incompatible,
 		     uint64_t autoclear);
