@@ -3,8 +3,8 @@
  * Compressed clusters.  An L2 entry names the first byte and the number of
  * sectors; several compressed clusters share a host cluster:
  *
- *	63 62 61          x x-1                0	x = 62 - (cluster_bits - 8)
- *	 0  1 | more sectors | offset in bytes |
+ *	63 62 61          x x-1                0
+ *	 0  1 | more sectors | offset in bytes |	x = 70 - cluster_bits
  *
  * The stream ends somewhere in the last sector, and what follows it is not
  * looked at.  Those sectors may lie past the end of the file; only bytes that
@@ -28,7 +28,7 @@
 void compress_locate(uint64_t entry, uint32_t cluster_bits,
 		     struct compressed *where)
 {
-	uint32_t shift = 62 - (cluster_bits - 8);
+	uint32_t shift = 70 - cluster_bits;
 	uint64_t offset = entry & ((1ull << shift) - 1);
 	uint64_t sectors = ((entry & ~(ENTRY_COPIED | ENTRY_COMPRESSED)) >>
 			    shift) + 1;
