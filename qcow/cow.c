@@ -85,7 +85,7 @@ static int append_copy(struct qcow_image *image, uint64_t guest,
 	};
 	struct group group = { 0 };
 	struct cluster c;
-	int ret = map_cluster(image, guest, &c, need);
+	int ret = cluster_look_up(image, guest, &c, need);
 
 	if (ret)
 		return ret;
@@ -96,7 +96,7 @@ static int append_copy(struct qcow_image *image, uint64_t guest,
 	ret = cow_add_released(image, &c, &group, need);
 	if (ret)
 		return ret;
-	checkpoint_append(image, &group);
+	append_group(image, &group);
 	return 0;
 }
 
@@ -115,7 +115,7 @@ static int link_copy(struct qcow_image *image, uint64_t guest,
 		ret = map_provide(image, &need);
 	}
 	refcount_release(image, r, !ret);
-	checkpoint_release_room(image, ROOM_WORDS, ROOM_ASSIGNMENTS);
+	append_release_room(image, ROOM_WORDS, ROOM_ASSIGNMENTS);
 	return ret;
 }
 
@@ -126,7 +126,7 @@ static int reserve(struct qcow_image *image, uint64_t guest,
 	int ret;
 
 	LOCKED(image);
-	ret = checkpoint_wait_room(image, ROOM_WORDS, ROOM_ASSIGNMENTS);
+	ret = append_wait_room(image, ROOM_WORDS, ROOM_ASSIGNMENTS);
 	if (ret)
 		return ret;
 	/* In a data file every cluster has its place. */
@@ -134,7 +134,7 @@ static int reserve(struct qcow_image *image, uint64_t guest,
 	if (!image->external)
 		ret = refcount_reserve_wait(image, r);
 	if (ret)
-		checkpoint_release_room(image, ROOM_WORDS, ROOM_ASSIGNMENTS);
+		append_release_room(image, ROOM_WORDS, ROOM_ASSIGNMENTS);
 	return ret;
 }
 

@@ -74,7 +74,7 @@ static bool changes(const struct qcow_image *image, enum how how,
 {
 	switch (c->kind) {
 	case CLUSTER_UNALLOCATED:
-		return map_shows_under(image, guest);
+		return cluster_shows_under(image, guest);
 	case CLUSTER_ZERO:
 		return false;
 	case CLUSTER_ZERO_ALLOCATED:
@@ -126,9 +126,9 @@ static int unlink_cluster(struct qcow_image *image, uint64_t guest,
 			  enum how how, struct unlink *unlink,
 			  struct need *need)
 {
-	uint64_t entry = map_shows_under(image, guest) ? ENTRY_ZERO : 0;
+	uint64_t entry = cluster_shows_under(image, guest) ? ENTRY_ZERO : 0;
 	struct cluster c;
-	int ret = map_cluster(image, guest, &c, need);
+	int ret = cluster_look_up(image, guest, &c, need);
 
 	if (ret || !changes(image, how, guest, &c))
 		return ret;
@@ -153,7 +153,7 @@ static void append_unlink(struct qcow_image *image, struct unlink *unlink)
 	put_run(&unlink->group, &unlink->entry);
 	put_run(&unlink->group, &unlink->count);
 	if (unlink->group.words)
-		checkpoint_append(image, &unlink->group);
+		append_group(image, &unlink->group);
 }
 
 /* Unlinks from *guest on, as far as one group and the cache go. */
@@ -177,8 +177,8 @@ static int unlink_some(struct qcow_image *image, uint64_t *guest, uint64_t end,
 static uint64_t skip_holes(const struct qcow_image *image, uint64_t guest,
 			   uint64_t end)
 {
-	while (guest < end && !map_shows_under(image, guest) &&
-	       !map_l1_entry(image, guest >> image->l2_bits))
+	while (guest < end && !cluster_shows_under(image, guest) &&
+	       !cluster_l1_entry(image, guest >> image->l2_bits))
 		guest = ((guest >> image->l2_bits) + 1) << image->l2_bits;
 	return min_u64(guest, end);
 }
@@ -188,12 +188,12 @@ static int unlink_range(struct qcow_image *image, uint64_t guest, uint64_t end,
 {
 	while (guest < end) {
 		struct need need = { .kind = NEED_RETRY };
-		int ret = checkpoint_wait_room(image, GROUP_WORDS + 1,
+		int ret = append_wait_room(image, GROUP_WORDS + 1,
 					       2 * MAX_CLUSTERS);
 
 		if (ret)
 			return ret;
-		checkpoint_release_room(image, GROUP_WORDS + 1,
+		append_release_room(image, GROUP_WORDS + 1,
 					2 * MAX_CLUSTERS);
 		ret = unlink_some(image, &guest, end, how, &need);
 		if (ret == -EAGAIN)
@@ -292,10 +292,10 @@ static int has_data(struct qcow_image *image, uint64_t guest, bool *data)
 	int ret;
 
 	LOCKED(image);
-	ret = map_cluster_wait(image, guest, &c);
+	ret = cluster_look_up_wait(image, guest, &c);
 	*data = c.kind == CLUSTER_DATA || c.kind == CLUSTER_COMPRESSED ||
 		(c.kind == CLUSTER_UNALLOCATED &&
-		 map_shows_under(image, guest));
+		 cluster_shows_under(image, guest));
 	return ret;
 }
 

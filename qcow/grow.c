@@ -236,7 +236,7 @@ static void append_move(struct qcow_image *image, const struct move *move)
 		old.count = min_u64(left, GROUP_RUN);
 		group_add(&group, &old);
 	}
-	checkpoint_append(image, &group);
+	append_group(image, &group);
 }
 
 static void switch_table(struct qcow_image *image, struct move *move)
@@ -258,7 +258,7 @@ static int move_table(struct qcow_image *image)
 	uint64_t old_clusters = image->header.refcount_table_clusters;
 	uint64_t words = 3 + 2 * div_round_up(old_clusters, GROUP_RUN);
 	struct move move;
-	int ret = checkpoint_wait_room(image, words, old_clusters);
+	int ret = append_wait_room(image, words, old_clusters);
 
 	if (ret)
 		return ret;
@@ -270,7 +270,7 @@ static int move_table(struct qcow_image *image)
 	} else {
 		move.table = NULL;
 	}
-	checkpoint_release_room(image, words, old_clusters);
+	append_release_room(image, words, old_clusters);
 	if (!ret)
 		switch_table(image, &move);
 	free(move.table);

@@ -237,127 +237,6 @@ static int create_memory(struct qcow_image *image,
 	return ret;
 }
 
-/* Reads a table of 64-bit entries, length in bytes, in host byte order. */
-static int read_table(struct qcow_image *image, uint64_t offset,
-		      uint64_t length, uint64_t **table)
-{
-	uint64_t *entries = file_buffer(round_up(length,
-						 image->file.alignment));
-	int ret;
-
-	if (!entries)
-		return -ENOMEM;
-	ret = file_read(&image->file, entries, offset,
-			round_up(length, image->file.alignment));
-	if (ret) {
-		free(entries);
-		return ret;
-	}
-	slice_swap(SLICE_L2, 0, entries, length);
-	*table = entries;
-	return 0;
-}
-
-static int load_l1(struct qcow_image *image, struct qcow_error *error)
-{
-	int ret = read_table(image, image->l1_offset, image->l1_size * 8ull,
-			     &image->l1);
-
-	if (ret)
-		return fail(error, ret, "reading the L1 table: %s",
-			    strerror(-ret));
-	return 0;
-}
-
-/* Where the journal says, if it says anything; else where the header does. */
-static int load_refcount_table(struct qcow_image *image,
-			       struct qcow_error *error)
-{
-	uint64_t length = (uint64_t)image->header.refcount_table_clusters
-			  << image->cluster_bits;
-	int ret;
-
-	if (length > MAX_REFCOUNT_TABLE_BYTES)
-		return fail(error, -EINVAL,
-			    "its journal names a refcount table that is too large");
-	ret = read_table(image, image->header.refcount_table_offset, length,
-			 &image->refcount_table);
-	if (ret)
-		return fail(error, ret, "reading the refcount table: %s",
-			    strerror(-ret));
-	image->refcount_table_size = length / 8;
-	return 0;
-}
-
-/* An offset out of a top table. */
-static int check_entry(const struct qcow_image *image, const char *what,
-		       uint64_t index, uint64_t entry, uint64_t flags,
-		       struct qcow_error *error)
-{
-	uint64_t offset = entry & ENTRY_OFFSET;
-	const char *why = NULL;
-
-	if (entry & ~(ENTRY_OFFSET | flags) ||
-	    !is_aligned(offset, cluster_size(image)))
-		why = "is malformed";
-	else if (offset >> image->cluster_bits >= image->high_water)
-		why = "points outside the file; the image is truncated or corrupt";
-	else if (offset && map_is_top_table(image, offset))
-		why = "overlaps the header, the L1 or the refcount table";
-	if (!why)
-		return 0;
-	return fail(error, -EINVAL, "%s of index %llu (entry %#llx) %s", what,
-		    (unsigned long long)index, (unsigned long long)entry, why);
-}
-
-static int compare_offsets(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-/* Every L2 table and refcount block has a place of its own. */
-static int check_overlaps(const struct qcow_image *image,
-			  struct qcow_error *error)
-{
-	uint64_t total = (uint64_t)image->l1_size + image->refcount_table_size;
-	uint64_t *offsets = malloc(total * sizeof(*offsets));
-	uint64_t count = 0;
-	int ret = 0;
-
-	if (!offsets)
-		return fail(error, -ENOMEM, "out of memory");
-	for (uint32_t i = 0; i < image->l1_size; i++)
-		if (image->l1[i] & ENTRY_OFFSET)
-			offsets[count++] = image->l1[i] & ENTRY_OFFSET;
-	for (uint32_t i = 0; i < image->refcount_table_size; i++)
-		if (image->refcount_table[i])
-			offsets[count++] = image->refcount_table[i];
-	qsort(offsets, count, sizeof(*offsets), compare_offsets);
-	for (uint64_t i = 1; i < count && !ret; i++)
-		if (offsets[i] == offsets[i - 1])
-			ret = fail(error, -EINVAL,
-				   "two tables overlap at offset %#llx; the image is corrupt",
-				   (unsigned long long)offsets[i]);
-	free(offsets);
-	return ret;
-}
-
-static int check_top_tables(const struct qcow_image *image,
-			    struct qcow_error *error)
-{
-	int ret = 0;
-
-	for (uint32_t i = 0; i < image->l1_size && !ret; i++)
-		ret = check_entry(image, "L2 table", i, image->l1[i],
-				  ENTRY_COPIED, error);
-	for (uint32_t i = 0; i < image->refcount_table_size && !ret; i++)
-		ret = check_entry(image, "refcount block", i,
-				  image->refcount_table[i], 0, error);
-	return ret ? ret : check_overlaps(image, error);
-}
-
 static int find_end(struct qcow_image *image, struct qcow_error *error)
 {
 	uint64_t size;
@@ -394,7 +273,7 @@ static int load_image(struct qcow_image *image,
 	if (!ret)
 		ret = load_refcount_table(image, error);
 	if (!ret)
-		ret = check_top_tables(image, error);
+		ret = load_check(image, error);
 	return ret;
 }
 
@@ -408,7 +287,7 @@ static int read_header(struct qcow_image *image,
 
 	if (ret)
 		return ret;
-	ret = header_check_support(&image->header, &image->header_area,
+	ret = support_check(&image->header, &image->header_area,
 				   image->read_only, error);
 	if (ret || image->read_only ||
 	    !(image->header.incompatible & INCOMPATIBLE_DIRTY))

@@ -119,7 +119,7 @@ bool header_next_extension(const struct header *header,
 			   const struct header_area *area, uint32_t *at,
 			   uint32_t *type, uint32_t *length,
 			   const uint8_t **data);
-int header_check_support(const struct header *header,
+int support_check(const struct header *header,
 			 const struct header_area *area, bool read_only,
 			 struct qcow_error *error);
 /* Where extensions end at the latest: at the backing name or the cluster. */
@@ -201,7 +201,7 @@ void dirty_clear(struct dirty_set *set);
 /* Copies the assignments out, sorted by key; returns how many. */
 uint32_t dirty_sort(const struct dirty_set *set, struct assignment *sorted);
 
-/* journal.c */
+/* journal.c, journal-file.c */
 
 #define GROUP_WORDS		128	/* the largest body of a group */
 #define GROUP_RUN		4095u	/* the longest run of one assignment */
@@ -228,7 +228,18 @@ struct record {
 	uint64_t value;
 };
 
-struct journal_header;
+/* The journal's first page. */
+struct journal_header {
+	uint64_t magic;
+	uint64_t words;			/* of the ring */
+	uint64_t device, inode;		/* of the image */
+	uint64_t nonce;			/* of the life */
+	uint8_t boot_id[16];
+	_Atomic uint64_t start;		/* position of the oldest group */
+	_Atomic uint64_t lease;		/* CLOCK_REALTIME, ns: we do not touch
+					   the image later than this */
+	uint32_t marked;		/* the image carries our mark */
+};
 
 struct journal {
 	struct journal_header *header;	/* mapped, shared */
@@ -259,6 +270,9 @@ const uint8_t *journal_boot_id(const struct journal *journal);
 void journal_heartbeat(struct journal *journal);
 uint64_t journal_used(const struct journal *journal);
 bool journal_has_room(const struct journal *journal, uint64_t words);
+/* The group at a position; false where the sealed prefix ends. */
+bool journal_read_group(const struct journal *journal, uint64_t position,
+			struct group *group);
 void journal_append(struct journal *journal, const struct group *group);
 void journal_drop(struct journal *journal, uint64_t position);
 void group_add(struct group *group, const struct record *record);
@@ -481,6 +495,13 @@ static inline struct qcow_image *image_lock(struct qcow_image *image)
 		__attribute__((cleanup(image_unlock), unused)) = \
 			image_lock(image)
 
+/* load.c: at open */
+
+int load_l1(struct qcow_image *image, struct qcow_error *error);
+int load_refcount_table(struct qcow_image *image, struct qcow_error *error);
+/* Is every entry of both sound, and every table at a place of its own? */
+int load_check(const struct qcow_image *image, struct qcow_error *error);
+
 /* range.c: guest ranges; under the lock */
 
 bool range_conflicts(struct qcow_image *image, uint64_t first, uint64_t last,
@@ -496,7 +517,7 @@ void range_leave(struct qcow_image *image, struct qcow_range *range);
  * those that may block drop it while they wait or do I/O.
  */
 
-/* map.c */
+/* cluster.c */
 
 enum cluster_kind {
 	CLUSTER_UNALLOCATED,	/* reads as what lies under the image */
@@ -517,16 +538,18 @@ struct cluster {
 };
 
 /* Does this cluster belong to the header, the L1 or the refcount table? */
-bool map_is_top_table(const struct qcow_image *image, uint64_t offset);
-uint64_t map_l1_entry(const struct qcow_image *image, uint64_t index);
+bool cluster_is_top_table(const struct qcow_image *image, uint64_t offset);
+uint64_t cluster_l1_entry(const struct qcow_image *image, uint64_t index);
 /* -EUCLEAN: what the tables say cannot be. */
-int map_cluster(struct qcow_image *image, uint64_t guest,
+int cluster_look_up(struct qcow_image *image, uint64_t guest,
 		struct cluster *cluster, struct need *need);
 /* Does an unallocated guest cluster read as what lies under the image? */
-bool map_shows_under(const struct qcow_image *image, uint64_t guest);
-/* map_cluster(), providing what it needs; may block. */
-int map_cluster_wait(struct qcow_image *image, uint64_t guest,
+bool cluster_shows_under(const struct qcow_image *image, uint64_t guest);
+/* cluster_look_up(), providing what it needs; may block. */
+int cluster_look_up_wait(struct qcow_image *image, uint64_t guest,
 		     struct cluster *cluster);
+/* map.c */
+
 /* Does what a look-up said it needs.  May block. */
 int map_provide(struct qcow_image *image, const struct need *need);
 /* Adds to a mapping, making its last extent longer if that goes; -ENOBUFS:
@@ -542,6 +565,7 @@ int map_write(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
 /* Goes on with a mapped read in an image that lies under another. */
 int map_continue(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
 		 uint32_t length, struct need *need);
+bool map_has_fresh(const struct qcow_io *io);
 /* Ends a map_write(): its fresh extents become part of the disk, or not. */
 void map_end(struct qcow_image *image, struct qcow_io *io, bool link);
 
@@ -643,22 +667,43 @@ void refcount_release(struct qcow_image *image,
 int grow_refcounts(struct qcow_image *image, uint64_t table_index);
 int grow_write_header(struct qcow_image *image);
 
-/* checkpoint.c */
+/* append.c */
 
 /* R16: room for a group of so many words, of so many assignments. */
-bool checkpoint_has_room(const struct qcow_image *image, uint64_t words,
+bool append_has_room(const struct qcow_image *image, uint64_t words,
+		     uint64_t assignments);
+void append_reserve_room(struct qcow_image *image, uint64_t words,
 			 uint64_t assignments);
-void checkpoint_reserve_room(struct qcow_image *image, uint64_t words,
-			     uint64_t assignments);
-void checkpoint_release_room(struct qcow_image *image, uint64_t words,
-			     uint64_t assignments);
+void append_release_room(struct qcow_image *image, uint64_t words,
+			 uint64_t assignments);
 /* Blocks until there is room, and reserves it. */
-int checkpoint_wait_room(struct qcow_image *image, uint64_t words,
-			 uint64_t assignments);
-/* Appends a group to the journal, then publishes it (R3). */
-void checkpoint_append(struct qcow_image *image, const struct group *group);
+int append_wait_room(struct qcow_image *image, uint64_t words,
+		     uint64_t assignments);
+/* Time for a checkpoint, so that writers need not wait for room. */
+bool append_is_half_full(const struct qcow_image *image);
 /* Puts a record's assignments into the active set. */
-void checkpoint_publish(struct qcow_image *image, const struct record *record);
+void append_publish(struct qcow_image *image, const struct record *record);
+/* Appends a group to the journal, then publishes it (R3). */
+void append_group(struct qcow_image *image, const struct group *group);
+
+/* writeback.c: for the checkpoint; may block */
+
+enum phase {
+	RAISE,			/* refcounts that go up (R5) */
+	LINK,			/* L2 entries (R6) */
+	LOWER,			/* refcounts that go down (R7) */
+};
+
+int writeback_slices(struct qcow_image *image, const struct assignment *from,
+		     const struct assignment *end, enum phase phase);
+int writeback_l1(struct qcow_image *image, const struct assignment *from,
+		 const struct assignment *end);
+/* Punches holes where counts became zero. */
+void writeback_punch(struct qcow_image *image, const struct assignment *from,
+		     const struct assignment *end);
+
+/* checkpoint.c */
+
 /* Blocks until a checkpoint that freezes after now is complete. */
 int checkpoint_wait(struct qcow_image *image);
 bool checkpoint_is_dirty(const struct qcow_image *image);

@@ -23,143 +23,6 @@
 #include <errno.h>
 #include "internal.h"
 
-bool map_is_top_table(const struct qcow_image *image, uint64_t offset)
-{
-	const uint64_t size = cluster_size(image);
-
-	return offset < size ||
-	       overlaps(offset, size, image->l1_offset, image->l1_size * 8ull) ||
-	       overlaps(offset, size, image->header.refcount_table_offset,
-			image->refcount_table_size * 8ull);
-}
-
-/* A host offset out of an entry: where data or a table may be. */
-static bool is_sound(const struct qcow_image *image, uint64_t offset)
-{
-	return is_aligned(offset, cluster_size(image)) &&
-	       offset >> image->cluster_bits < image->high_water &&
-	       !map_is_top_table(image, offset);
-}
-
-static bool look_up_dirty(const struct qcow_image *image, enum key_kind kind,
-			  uint64_t index, uint64_t *value)
-{
-	uint64_t key = dirty_key(kind, index);
-
-	return dirty_get(&image->active, key, value) ||
-	       (image->freezing && dirty_get(&image->frozen, key, value));
-}
-
-uint64_t map_l1_entry(const struct qcow_image *image, uint64_t index)
-{
-	uint64_t entry;
-
-	if (look_up_dirty(image, KEY_L1, index, &entry))
-		return entry;
-	return image->l1[index];
-}
-
-/* The entry as the file has it. */
-static int file_entry(struct qcow_image *image, uint64_t table, uint64_t guest,
-		      uint64_t *entry, struct need *need)
-{
-	uint64_t index = guest & ((1ull << image->l2_bits) - 1);
-	uint32_t per_slice = image->cache.slice_size / 8;
-	uint64_t offset = table + round_down(index, per_slice) * 8;
-	struct slice *slice = cache_find(&image->cache, SLICE_L2, offset);
-
-	if (!slice) {
-		*need = (struct need){
-			.kind = NEED_SLICE,
-			.type = SLICE_L2,
-			.index = offset,
-			.image = image,
-		};
-		return -EAGAIN;
-	}
-	*entry = ((uint64_t *)slice->data)[index & (per_slice - 1)];
-	return 0;
-}
-
-/* May the guest cluster's bytes be where the entry says? */
-static bool is_host_sound(const struct qcow_image *image, uint64_t guest,
-			  const struct cluster *c)
-{
-	if (image->external)
-		return c->host == guest << image->cluster_bits && c->copied;
-	return is_sound(image, c->host);
-}
-
-static int decode(const struct qcow_image *image, uint64_t guest,
-		  uint64_t entry, struct cluster *c)
-{
-	c->entry = entry;
-	c->host = entry & ENTRY_OFFSET;
-	c->copied = entry & ENTRY_COPIED;
-	/* In a data file, zero is an offset like any other. */
-	c->has_host = c->host || (image->external && c->copied);
-	if (entry & ENTRY_COMPRESSED) {
-		c->kind = CLUSTER_COMPRESSED;
-		c->has_host = false;
-		return image->external ? -EUCLEAN : 0;
-	}
-	if (entry & ~(ENTRY_OFFSET | ENTRY_COPIED | ENTRY_ZERO))
-		return -EUCLEAN;
-	if (entry & ENTRY_ZERO && image->version < 3)
-		return -EUCLEAN;
-	if (c->has_host && !is_host_sound(image, guest, c))
-		return -EUCLEAN;
-	if (entry & ENTRY_ZERO)
-		c->kind = c->has_host ? CLUSTER_ZERO_ALLOCATED : CLUSTER_ZERO;
-	else
-		c->kind = c->has_host ? CLUSTER_DATA : CLUSTER_UNALLOCATED;
-	return 0;
-}
-
-int map_cluster(struct qcow_image *image, uint64_t guest, struct cluster *c,
-		struct need *need)
-{
-	uint64_t l1_entry = map_l1_entry(image, guest >> image->l2_bits);
-	uint64_t table = l1_entry & ENTRY_OFFSET;
-	uint64_t entry = 0;
-	int ret;
-
-	*c = (struct cluster){
-		.has_table = table,
-		.own_table = l1_entry & ENTRY_COPIED,
-	};
-	if (!table)
-		return 0;
-	if (!is_sound(image, table))
-		return -EUCLEAN;
-	if (!look_up_dirty(image, KEY_L2, guest, &entry)) {
-		ret = file_entry(image, table, guest, &entry, need);
-		if (ret)
-			return ret;
-	}
-	return decode(image, guest, entry, c);
-}
-
-bool map_shows_under(const struct qcow_image *image, uint64_t guest)
-{
-	return image->backing &&
-	       guest << image->cluster_bits < backing_size(image->backing);
-}
-
-int map_cluster_wait(struct qcow_image *image, uint64_t guest,
-		     struct cluster *c)
-{
-	struct need need;
-	int ret;
-
-	while ((ret = map_cluster(image, guest, c, &need)) == -EAGAIN) {
-		ret = map_provide(image, &need);
-		if (ret)
-			return ret;
-	}
-	return ret;
-}
-
 /* ---- extents ---- */
 
 /* One guest cluster's part of a request. */
@@ -273,7 +136,7 @@ static int read_part(struct qcow_image *image, struct qcow_io *io,
 		.source = image->data,
 	};
 	struct cluster c;
-	int ret = map_cluster(image, part->guest, &c, need);
+	int ret = cluster_look_up(image, part->guest, &c, need);
 
 	if (ret)
 		return ret;
@@ -395,7 +258,7 @@ static bool has_bytes_around(const struct qcow_image *image,
 {
 	return c->kind == CLUSTER_UNALLOCATED &&
 	       (part->before || part->after) &&
-	       map_shows_under(image, part->guest);
+	       cluster_shows_under(image, part->guest);
 }
 
 static int write_part(struct qcow_image *image, struct qcow_io *io,
@@ -403,7 +266,7 @@ static int write_part(struct qcow_image *image, struct qcow_io *io,
 {
 	uint64_t l1_index = part->guest >> image->l2_bits;
 	struct cluster c;
-	int ret = map_cluster(image, part->guest, &c, need);
+	int ret = cluster_look_up(image, part->guest, &c, need);
 
 	if (ret)
 		return ret;
@@ -432,7 +295,7 @@ static uint64_t clusters_of(const struct qcow_image *image,
 	       (extent->offset >> image->cluster_bits) + 1;
 }
 
-static bool has_fresh(const struct qcow_io *io)
+bool map_has_fresh(const struct qcow_io *io)
 {
 	for (unsigned int i = 0; i < io->nr_extents; i++)
 		if (io->extents[i].fresh)
@@ -454,11 +317,11 @@ static int reserve_room(struct qcow_image *image, struct qcow_io *io,
 	}
 	if (!assignments)
 		return 0;
-	if (!checkpoint_has_room(image, words, assignments))
+	if (!append_has_room(image, words, assignments))
 		return needs(image, need, NEED_ROOM, 0);
 	io->room_words = words;
 	io->room_assignments = assignments;
-	checkpoint_reserve_room(image, words, assignments);
+	append_reserve_room(image, words, assignments);
 	return 0;
 }
 
@@ -468,7 +331,7 @@ static void release(struct qcow_image *image, struct qcow_io *io, bool used)
 	for (unsigned int i = 0; i < io->nr_extents; i++)
 		refcount_release(image, &io->extents[i].reservation, used);
 	if (io->room_words)
-		checkpoint_release_room(image, io->room_words,
+		append_release_room(image, io->room_words,
 					io->room_assignments);
 	io->room_words = 0;
 }
@@ -524,103 +387,16 @@ static void link_fresh(struct qcow_image *image, const struct qcow_io *io)
 			group_add(&group, &count);
 	}
 	/* R2: its bytes are all in the file. */
-	checkpoint_append(image, &group);
+	append_group(image, &group);
 }
 
 void map_end(struct qcow_image *image, struct qcow_io *io, bool link)
 {
 	/* The append takes the room that it was promised. */
-	bool linked = link && has_fresh(io);
+	bool linked = link && map_has_fresh(io);
 
 	release(image, io, linked);
 	if (linked)
 		link_fresh(image, io);
 }
 
-/* ---- the calls that never block ---- */
-
-static uint64_t last_cluster(const struct qcow_image *image, uint64_t offset,
-			     uint32_t length)
-{
-	return (offset + length - 1) >> image->cluster_bits;
-}
-
-/* Can the caller move it himself? */
-static bool is_plain(const struct qcow_image *image, const struct qcow_io *io)
-{
-	for (unsigned int i = 0; i < io->nr_extents; i++) {
-		const struct qcow_extent *extent = &io->extents[i];
-
-		if (extent->kind > QCOW_EXTENT_DATA)
-			return false;
-		if (!is_aligned(extent->offset | extent->length,
-				image->alignment))
-			return false;
-	}
-	return true;
-}
-
-/* Direct I/O on less than the file system's unit needs a read first. */
-static bool can_map(const struct qcow_image *image, uint64_t offset,
-		    uint32_t length)
-{
-	return is_aligned(offset | length, image->alignment);
-}
-
-int qcow_map_read(struct qcow_image *image, struct qcow_io *io,
-		  uint64_t offset, uint32_t length)
-{
-	uint64_t first = offset >> image->cluster_bits;
-	uint64_t last = last_cluster(image, offset, length);
-	struct need need;
-
-	if (!can_map(image, offset, length))
-		return -EAGAIN;
-	LOCKED(image);
-	if (range_conflicts(image, first, last, false))
-		return -EBUSY;
-	if (map_read(image, io, offset, length, &need) ||
-	    io->length < length || !is_plain(image, io))
-		return -EAGAIN;
-	range_enter(image, &io->range, first, last, false);
-	return 0;
-}
-
-int qcow_map_write(struct qcow_image *image, struct qcow_io *io,
-		   uint64_t offset, uint32_t length)
-{
-	uint64_t first = offset >> image->cluster_bits;
-	uint64_t last = last_cluster(image, offset, length);
-	struct need need;
-	int ret = -EAGAIN;
-
-	if (image->read_only)
-		return -EROFS;
-	if (!can_map(image, offset, length))
-		return -EAGAIN;
-	LOCKED(image);
-	if (range_conflicts(image, first, last, false))
-		return -EBUSY;
-	if (map_write(image, io, offset, length, &need))
-		return -EAGAIN;
-	if (io->length == length) {
-		bool exclusive = has_fresh(io);
-
-		ret = -EBUSY;
-		if (!range_conflicts(image, first, last, exclusive)) {
-			range_enter(image, &io->range, first, last, exclusive);
-			return 0;
-		}
-	}
-	release(image, io, false);
-	return ret;
-}
-
-int qcow_finish(struct qcow_image *image, struct qcow_io *io, int result)
-{
-	LOCKED(image);
-	map_end(image, io, !result);
-	/* R3: the range is left after the change is published. */
-	range_leave(image, &io->range);
-	return result;
-}

@@ -153,7 +153,7 @@ static int is_free(struct qcow_image *image, uint64_t cluster, bool *free,
 		return ret;
 	/* A count of zero for the header or a top table is a lie. */
 	*free = !count && !is_reserved(image, cluster) &&
-		!map_is_top_table(image, cluster << image->cluster_bits);
+		!cluster_is_top_table(image, cluster << image->cluster_bits);
 	return 0;
 }
 

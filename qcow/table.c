@@ -40,7 +40,7 @@ static void append_table(struct qcow_image *image, uint64_t l1_index,
 	if (old->count)
 		group_add(&group, old);
 	/* R2: the table is completely written. */
-	checkpoint_append(image, &group);
+	append_group(image, &group);
 }
 
 /* Drops the lock. */
@@ -67,7 +67,7 @@ static int place_table(struct qcow_image *image, uint64_t l1_index,
 		       const void *entries, const struct record *old)
 {
 	struct qcow_reservation r = { 0 };
-	int ret = checkpoint_wait_room(image, ROOM_WORDS, ROOM_ASSIGNMENTS);
+	int ret = append_wait_room(image, ROOM_WORDS, ROOM_ASSIGNMENTS);
 
 	if (ret)
 		return ret;
@@ -77,7 +77,7 @@ static int place_table(struct qcow_image *image, uint64_t l1_index,
 				  entries);
 		refcount_release(image, &r, !ret);
 	}
-	checkpoint_release_room(image, ROOM_WORDS, ROOM_ASSIGNMENTS);
+	append_release_room(image, ROOM_WORDS, ROOM_ASSIGNMENTS);
 	if (!ret)
 		append_table(image, l1_index, r.first, old);
 	return ret;
@@ -102,7 +102,7 @@ int table_create(struct qcow_image *image, uint64_t l1_index)
 	int ret = 0;
 
 	take_turn(image);
-	if (!map_l1_entry(image, l1_index))
+	if (!cluster_l1_entry(image, l1_index))
 		ret = place_table(image, l1_index, NULL, &none);
 	end_turn(image);
 	return ret;
@@ -119,13 +119,13 @@ static int set_copied(struct qcow_image *image, uint64_t l1_index,
 		.value = entry | ENTRY_COPIED,
 	};
 	struct group group = { 0 };
-	int ret = checkpoint_wait_room(image, 3, 1);
+	int ret = append_wait_room(image, 3, 1);
 
 	if (ret)
 		return ret;
-	checkpoint_release_room(image, 3, 1);
+	append_release_room(image, 3, 1);
 	group_add(&group, &record);
-	checkpoint_append(image, &group);
+	append_group(image, &group);
 	return 0;
 }
 
@@ -157,7 +157,7 @@ static int copy_table(struct qcow_image *image, uint64_t l1_index,
 
 static int make_own(struct qcow_image *image, uint64_t l1_index)
 {
-	uint64_t entry = map_l1_entry(image, l1_index);
+	uint64_t entry = cluster_l1_entry(image, l1_index);
 	uint64_t count;
 	int ret;
 

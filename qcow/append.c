@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Appending groups: room for them, which whoever may link reserves before
+ * (R16), the journal, and then the active dirty set, where look-ups find what
+ * they say (R3).
+ *
+ * The set can hold twice what may be in it: a replay brings what was active
+ * and what was frozen when the last owner died.
+ */
+#include <errno.h>
+#include "internal.h"
+
+bool append_has_room(const struct qcow_image *image, uint64_t words,
+			 uint64_t assignments)
+{
+	return journal_has_room(&image->journal, words) &&
+	       image->active.used + image->reserved_dirty + assignments <=
+		       image->max_dirty;
+}
+
+void append_reserve_room(struct qcow_image *image, uint64_t words,
+			     uint64_t assignments)
+{
+	image->journal.reserved += words;
+	image->reserved_dirty += assignments;
+}
+
+void append_release_room(struct qcow_image *image, uint64_t words,
+			     uint64_t assignments)
+{
+	image->journal.reserved -= words;
+	image->reserved_dirty -= assignments;
+}
+
+int append_wait_room(struct qcow_image *image, uint64_t words,
+			 uint64_t assignments)
+{
+	while (!append_has_room(image, words, assignments)) {
+		int ret = checkpoint_wait(image);
+
+		if (ret)
+			return ret;
+	}
+	append_reserve_room(image, words, assignments);
+	return 0;
+}
+
+/* R16: in time, so that writers do not wait. */
+bool append_is_half_full(const struct qcow_image *image)
+{
+	return journal_used(&image->journal) > image->journal.words / 2 ||
+	       image->active.used > image->max_dirty / 2;
+}
+
+static void publish_counts(struct qcow_image *image, const struct record *r)
+{
+	for (uint64_t i = 0; i < r->count; i++)
+		dirty_put(&image->active,
+			  dirty_key(KEY_REFCOUNT, r->index + i), r->value);
+}
+
+static void publish_entries(struct qcow_image *image, const struct record *r)
+{
+	uint64_t step = r->kind == RECORD_L2_DATA ? cluster_size(image) : 0;
+
+	for (uint64_t i = 0; i < r->count; i++)
+		dirty_put(&image->active, dirty_key(KEY_L2, r->index + i),
+			  r->value + i * step);
+}
+
+void append_publish(struct qcow_image *image, const struct record *r)
+{
+	switch (r->kind) {
+	case RECORD_L1:
+		dirty_put(&image->active, dirty_key(KEY_L1, r->index),
+			  r->value);
+		break;
+	case RECORD_L2:
+	case RECORD_L2_DATA:
+		publish_entries(image, r);
+		break;
+	case RECORD_REFCOUNT:
+		publish_counts(image, r);
+		break;
+	case RECORD_REFCOUNT_TABLE:
+		image->header.refcount_table_offset = r->value;
+		image->header.refcount_table_clusters = r->index;
+		image->table_moved = true;
+		break;
+	}
+}
+
+void append_group(struct qcow_image *image, const struct group *group)
+{
+	struct record record;
+
+	/* R3: first the journal, then the look-ups. */
+	journal_append(&image->journal, group);
+	for (unsigned int word = 0; word < group->words;) {
+		group_next(group, &word, &record);
+		append_publish(image, &record);
+	}
+	image->groups++;
+	if (image->has_thread && append_is_half_full(image))
+		pthread_cond_signal(&image->work);
+}

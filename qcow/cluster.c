@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a guest cluster is now: the entry that the dirty sets or the cached
+ * slice of its L2 table hold, decoded and checked.
+ *
+ * Nothing in an image is trusted (P6).  An offset must be aligned, lie inside
+ * the file and outside the header and the top tables; reserved bits must be
+ * zero.  What cannot be is -EUCLEAN, which the blocking calls turn into an
+ * image marked as corrupt.
+ */
+#include <errno.h>
+#include "internal.h"
+
+bool cluster_is_top_table(const struct qcow_image *image, uint64_t offset)
+{
+	const uint64_t size = cluster_size(image);
+
+	return offset < size ||
+	       overlaps(offset, size, image->l1_offset, image->l1_size * 8ull) ||
+	       overlaps(offset, size, image->header.refcount_table_offset,
+			image->refcount_table_size * 8ull);
+}
+
+/* A host offset out of an entry: where data or a table may be. */
+static bool is_sound(const struct qcow_image *image, uint64_t offset)
+{
+	return is_aligned(offset, cluster_size(image)) &&
+	       offset >> image->cluster_bits < image->high_water &&
+	       !cluster_is_top_table(image, offset);
+}
+
+static bool look_up_dirty(const struct qcow_image *image, enum key_kind kind,
+			  uint64_t index, uint64_t *value)
+{
+	uint64_t key = dirty_key(kind, index);
+
+	return dirty_get(&image->active, key, value) ||
+	       (image->freezing && dirty_get(&image->frozen, key, value));
+}
+
+uint64_t cluster_l1_entry(const struct qcow_image *image, uint64_t index)
+{
+	uint64_t entry;
+
+	if (look_up_dirty(image, KEY_L1, index, &entry))
+		return entry;
+	return image->l1[index];
+}
+
+/* The entry as the file has it. */
+static int file_entry(struct qcow_image *image, uint64_t table, uint64_t guest,
+		      uint64_t *entry, struct need *need)
+{
+	uint64_t index = guest & ((1ull << image->l2_bits) - 1);
+	uint32_t per_slice = image->cache.slice_size / 8;
+	uint64_t offset = table + round_down(index, per_slice) * 8;
+	struct slice *slice = cache_find(&image->cache, SLICE_L2, offset);
+
+	if (!slice) {
+		*need = (struct need){
+			.kind = NEED_SLICE,
+			.type = SLICE_L2,
+			.index = offset,
+			.image = image,
+		};
+		return -EAGAIN;
+	}
+	*entry = ((uint64_t *)slice->data)[index & (per_slice - 1)];
+	return 0;
+}
+
+/* May the guest cluster's bytes be where the entry says? */
+static bool is_host_sound(const struct qcow_image *image, uint64_t guest,
+			  const struct cluster *c)
+{
+	if (image->external)
+		return c->host == guest << image->cluster_bits && c->copied;
+	return is_sound(image, c->host);
+}
+
+static int decode(const struct qcow_image *image, uint64_t guest,
+		  uint64_t entry, struct cluster *c)
+{
+	c->entry = entry;
+	c->host = entry & ENTRY_OFFSET;
+	c->copied = entry & ENTRY_COPIED;
+	/* In a data file, zero is an offset like any other. */
+	c->has_host = c->host || (image->external && c->copied);
+	if (entry & ENTRY_COMPRESSED) {
+		c->kind = CLUSTER_COMPRESSED;
+		c->has_host = false;
+		return image->external ? -EUCLEAN : 0;
+	}
+	if (entry & ~(ENTRY_OFFSET | ENTRY_COPIED | ENTRY_ZERO))
+		return -EUCLEAN;
+	if (entry & ENTRY_ZERO && image->version < 3)
+		return -EUCLEAN;
+	if (c->has_host && !is_host_sound(image, guest, c))
+		return -EUCLEAN;
+	if (entry & ENTRY_ZERO)
+		c->kind = c->has_host ? CLUSTER_ZERO_ALLOCATED : CLUSTER_ZERO;
+	else
+		c->kind = c->has_host ? CLUSTER_DATA : CLUSTER_UNALLOCATED;
+	return 0;
+}
+
+int cluster_look_up(struct qcow_image *image, uint64_t guest, struct cluster *c,
+		struct need *need)
+{
+	uint64_t l1_entry = cluster_l1_entry(image, guest >> image->l2_bits);
+	uint64_t table = l1_entry & ENTRY_OFFSET;
+	uint64_t entry = 0;
+	int ret;
+
+	*c = (struct cluster){
+		.has_table = table,
+		.own_table = l1_entry & ENTRY_COPIED,
+	};
+	if (!table)
+		return 0;
+	if (!is_sound(image, table))
+		return -EUCLEAN;
+	if (!look_up_dirty(image, KEY_L2, guest, &entry)) {
+		ret = file_entry(image, table, guest, &entry, need);
+		if (ret)
+			return ret;
+	}
+	return decode(image, guest, entry, c);
+}
+
+bool cluster_shows_under(const struct qcow_image *image, uint64_t guest)
+{
+	return image->backing &&
+	       guest << image->cluster_bits < backing_size(image->backing);
+}
+
+int cluster_look_up_wait(struct qcow_image *image, uint64_t guest,
+		     struct cluster *c)
+{
+	struct need need;
+	int ret;
+
+	while ((ret = cluster_look_up(image, guest, c, &need)) == -EAGAIN) {
+		ret = map_provide(image, &need);
+		if (ret)
+			return ret;
+	}
+	return ret;
+}

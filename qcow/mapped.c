@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The calls that never block, for queues: a mapping under a guest range,
+ * entered if nothing is in its way, and left by qcow_finish().
+ */
+#include <errno.h>
+#include "internal.h"
+
+static uint64_t last_cluster(const struct qcow_image *image, uint64_t offset,
+			     uint32_t length)
+{
+	return (offset + length - 1) >> image->cluster_bits;
+}
+
+/* Can the caller move it himself? */
+static bool is_plain(const struct qcow_image *image, const struct qcow_io *io)
+{
+	for (unsigned int i = 0; i < io->nr_extents; i++) {
+		const struct qcow_extent *extent = &io->extents[i];
+
+		if (extent->kind > QCOW_EXTENT_DATA)
+			return false;
+		if (!is_aligned(extent->offset | extent->length,
+				image->alignment))
+			return false;
+	}
+	return true;
+}
+
+/* Direct I/O on less than the file system's unit needs a read first. */
+static bool can_map(const struct qcow_image *image, uint64_t offset,
+		    uint32_t length)
+{
+	return is_aligned(offset | length, image->alignment);
+}
+
+int qcow_map_read(struct qcow_image *image, struct qcow_io *io,
+		  uint64_t offset, uint32_t length)
+{
+	uint64_t first = offset >> image->cluster_bits;
+	uint64_t last = last_cluster(image, offset, length);
+	struct need need;
+
+	if (!can_map(image, offset, length))
+		return -EAGAIN;
+	LOCKED(image);
+	if (range_conflicts(image, first, last, false))
+		return -EBUSY;
+	if (map_read(image, io, offset, length, &need) ||
+	    io->length < length || !is_plain(image, io))
+		return -EAGAIN;
+	range_enter(image, &io->range, first, last, false);
+	return 0;
+}
+
+int qcow_map_write(struct qcow_image *image, struct qcow_io *io,
+		   uint64_t offset, uint32_t length)
+{
+	uint64_t first = offset >> image->cluster_bits;
+	uint64_t last = last_cluster(image, offset, length);
+	struct need need;
+	int ret = -EAGAIN;
+
+	if (image->read_only)
+		return -EROFS;
+	if (!can_map(image, offset, length))
+		return -EAGAIN;
+	LOCKED(image);
+	if (range_conflicts(image, first, last, false))
+		return -EBUSY;
+	if (map_write(image, io, offset, length, &need))
+		return -EAGAIN;
+	if (io->length == length) {
+		bool exclusive = map_has_fresh(io);
+
+		ret = -EBUSY;
+		if (!range_conflicts(image, first, last, exclusive)) {
+			range_enter(image, &io->range, first, last, exclusive);
+			return 0;
+		}
+	}
+	map_end(image, io, false);
+	return ret;
+}
+
+int qcow_finish(struct qcow_image *image, struct qcow_io *io, int result)
+{
+	LOCKED(image);
+	map_end(image, io, !result);
+	/* R3: the range is left after the change is published. */
+	range_leave(image, &io->range);
+	return result;
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Which images this engine serves.  What it does not know or cannot do is
+ * refused here, by name; the name of an unknown feature is taken from the
+ * table that the image itself carries.
+ */
+#include <errno.h>
+#include "internal.h"
+
+static bool find_name(const uint8_t *table, uint32_t length, unsigned int bit,
+		      char name[FEATURE_NAME_SIZE])
+{
+	for (; length >= FEATURE_NAME_SIZE; length -= FEATURE_NAME_SIZE) {
+		if (table[0] == 0 && table[1] == bit) {
+			memcpy(name, table + 2, FEATURE_NAME_SIZE - 2);
+			name[FEATURE_NAME_SIZE - 2] = 0;
+			return true;
+		}
+		table += FEATURE_NAME_SIZE;
+	}
+	return false;
+}
+
+/* The name that the image itself gives to an incompatible bit. */
+static bool feature_name(const struct header *h, const struct header_area *area,
+			 unsigned int bit, char name[FEATURE_NAME_SIZE])
+{
+	uint32_t at = h->length, type, length;
+	const uint8_t *data;
+
+	while (header_next_extension(h, area, &at, &type, &length, &data))
+		if (type == EXTENSION_FEATURE_NAMES &&
+		    find_name(data, length, bit, name))
+			return true;
+	return false;
+}
+
+static void make_printable(char *text)
+{
+	for (; *text; text++)
+		if (*text < ' ' || *text > '~')
+			*text = '?';
+}
+
+static int refuse_unknown(const struct header *h,
+			  const struct header_area *area, uint64_t unknown,
+			  struct qcow_error *error)
+{
+	unsigned int bit = __builtin_ctzll(unknown);
+	char name[FEATURE_NAME_SIZE];
+
+	if (!feature_name(h, area, bit, name))
+		return fail(error, -ENOTSUP,
+			    "uses unknown incompatible features (mask %#llx)",
+			    (unsigned long long)unknown);
+	make_printable(name);
+	return fail(error, -ENOTSUP,
+		    "uses the unknown incompatible feature \"%s\" (bit %u)",
+		    name, bit);
+}
+
+static int refuse(struct qcow_error *error, const char *what)
+{
+	return fail(error, -ENOTSUP, "%s not supported", what);
+}
+
+static int check_incompatible(const struct header *h,
+			      const struct header_area *area, bool read_only,
+			      struct qcow_error *error)
+{
+	uint64_t known = INCOMPATIBLE_DIRTY | INCOMPATIBLE_CORRUPT |
+			 INCOMPATIBLE_DATA_FILE | INCOMPATIBLE_COMPRESSION |
+			 INCOMPATIBLE_EXTENDED_L2;
+
+	if (h->incompatible & ~known)
+		return refuse_unknown(h, area, h->incompatible & ~known,
+				      error);
+	if (h->incompatible & INCOMPATIBLE_CORRUPT && !read_only)
+		return fail(error, -EUCLEAN,
+			    "marked as corrupt; repair it with 'ublk-qcow2 check -r all', or use --read-only");
+	if (h->incompatible & INCOMPATIBLE_DATA_FILE && h->nb_snapshots)
+		return refuse(error,
+			      "internal snapshots with a data file are");
+	if (h->incompatible & INCOMPATIBLE_EXTENDED_L2)
+		return refuse(error, "extended L2 entries (subclusters) are");
+	if (h->compression_type > 1)
+		return fail(error, -ENOTSUP,
+			    "its compression type %u is not supported (deflate and zstd are)",
+			    h->compression_type);
+	if (!(h->incompatible & INCOMPATIBLE_COMPRESSION) !=
+	    !h->compression_type)
+		return fail(error, -EINVAL,
+			    "header: compression type %u and its feature bit do not agree",
+			    h->compression_type);
+	return 0;
+}
+
+int support_check(const struct header *header,
+			 const struct header_area *area, bool read_only,
+			 struct qcow_error *error)
+{
+	int ret = check_incompatible(header, area, read_only, error);
+
+	if (ret)
+		return ret;
+	if (header->crypt_method)
+		return refuse(error, header->crypt_method == 1 ?
+			      "AES encryption is" :
+			      header->crypt_method == 2 ? "LUKS encryption is" :
+			      "this encryption method is");
+	if (header->size < QCOW_SECTOR)
+		return fail(error, -EINVAL, "its virtual size is zero");
+	return 0;
+}
