@@ -26,6 +26,7 @@
 
 #define SNAPSHOT_HEAD		40u	/* bytes before the variable part */
 #define BITMAP_HEAD		24u
+#define BITMAPS_EXTENSION	24u
 
 /* A run of bytes in the middle of a file that wants aligned I/O. */
 static int read_bytes(struct check *check, void *bytes, uint64_t offset,
@@ -205,16 +206,18 @@ static int read_bitmap(struct check *check, uint32_t number, uint64_t *offset)
 	return add_root(check, ROOT_BITMAP, number, load_be64(head), entries);
 }
 
-static int find_bitmaps(struct check *check, const uint8_t *extension)
+static int find_bitmaps(struct check *check, const uint8_t *extension,
+			uint32_t length)
 {
 	uint32_t count = load_be32(extension);
 	uint64_t size = load_be64(extension + 8);
 	uint64_t start = load_be64(extension + 16), offset = start;
 
-	if (count > MAX_BITMAPS || size > MAX_LIST_BYTES ||
+	if (length != BITMAPS_EXTENSION || count > MAX_BITMAPS ||
+	    size > MAX_LIST_BYTES ||
 	    judge_root(check, start, size / 8)) {
 		drop(check, "bitmap directory", 0,
-		     "too many bitmaps, or not in the file");
+		     "malformed, too many bitmaps, or not in the file");
 		return 0;
 	}
 	add_area(check, "bitmap directory", start, size);
@@ -230,6 +233,9 @@ static int find_bitmaps(struct check *check, const uint8_t *extension)
 		if (ret)
 			return ret;
 	}
+	if (offset - start != size)
+		drop(check, "bitmap directory", 0,
+		     "its length is not that of its entries");
 	return 0;
 }
 
@@ -246,10 +252,11 @@ static int find_in_extensions(struct check *check)
 	while (!ret && header_next_extension(h, &check->header_area, &at,
 					     &type, &length, &data)) {
 		/* Without its bit the extension is of the past. */
-		if (type == EXTENSION_BITMAPS && length >= 24 && !bitmaps &&
+		if (type == EXTENSION_BITMAPS && !bitmaps &&
+		    length >= BITMAPS_EXTENSION &&
 		    h->autoclear & AUTOCLEAR_BITMAPS) {
 			bitmaps = true;
-			ret = find_bitmaps(check, data);
+			ret = find_bitmaps(check, data, length);
 		}
 		if (type == EXTENSION_ENCRYPTION && length >= 16 &&
 		    !encryption) {
