@@ -106,6 +106,7 @@ static int check(const char *path, enum qcow_repair repair,
 static void test_mutant(const char *path)
 {
 	struct qcow_check before, after;
+	int status;
 
 	mutants++;
 	if (check(path, QCOW_REPAIR_NONE, &before)) {
@@ -123,9 +124,12 @@ static void test_mutant(const char *path)
 	repaired++;
 	if (draw(20))
 		return;
-	asked++;
-	if (run("qemu-img check -q %s >/dev/null 2>&1", path))
-		die("sound, but not for qemu-img; the image was: %s.bad", path);
+	status = run("qemu-img check -q %s >/dev/null 2>&1", path);
+	/* It may refuse features that a check does not care for. */
+	asked += status != 1;
+	if (status > 1)
+		die("sound, but %d for qemu-img; the image was: %s.bad",
+		    status, path);
 }
 
 static void test_image(const char *recipe)
