@@ -102,7 +102,7 @@ int table_create(struct qcow_image *image, uint64_t l1_index)
 	int ret = 0;
 
 	take_turn(image);
-	if (!cluster_l1_entry(image, l1_index))
+	if (!(cluster_l1_entry(image, l1_index) & ENTRY_OFFSET))
 		ret = place_table(image, l1_index, NULL, &none);
 	end_turn(image);
 	return ret;
