@@ -55,8 +55,9 @@ static bool is_same_file(const struct file *a, const struct file *b)
 	return a->device == b->device && a->inode == b->inode;
 }
 
-static int check_loop(const struct qcow_image *image, const struct file *file,
-		      const char *path, struct qcow_error *error)
+int backing_check_loop(const struct qcow_image *image,
+		       const struct file *file, const char *path,
+		       struct qcow_error *error)
 {
 	for (; image; image = image->overlay)
 		if (is_same_file(&image->file, file))
@@ -74,7 +75,7 @@ static int open_file(struct backing *backing, const struct qcow_image *image,
 
 	if (ret)
 		return ret;
-	ret = check_loop(image, &backing->file, path, error);
+	ret = backing_check_loop(image, &backing->file, path, error);
 	return ret ? ret : lock_image(&backing->file, options, error);
 }
 
@@ -125,7 +126,7 @@ static int open_qcow(struct backing *backing, struct qcow_image *image,
 	if (ret)
 		return ret;
 	backing->size = backing->image->size;
-	return check_loop(image, &backing->image->file, path, error);
+	return 0;
 }
 
 static int open_format(struct backing *backing, struct qcow_image *image,
@@ -155,6 +156,17 @@ static uint32_t alignment_of(const struct backing *backing)
 					       backing->file.alignment;
 }
 
+/* Of a chain, the file that it is about is named, and no other: the names of
+   all of them could leave no room for the reason. */
+static int explain(struct qcow_error *error, int ret, const char *path,
+		   const struct qcow_error *why)
+{
+	if (!strncmp(why->text, "backing file ", strlen("backing file ")))
+		return fail(error, ret, "%s", why->text);
+	return fail(error, ret, "backing file %.200s: %.240s", path,
+		    why->text);
+}
+
 static int open_named(struct qcow_image *image, const char *path,
 		      const char *format, const struct qcow_options *options,
 		      struct qcow_error *error)
@@ -169,8 +181,7 @@ static int open_named(struct qcow_image *image, const char *path,
 	ret = open_format(backing, image, path, format, options, &why);
 	if (ret) {
 		backing_close(backing);
-		return fail(error, ret, "backing file %.200s: %.240s", path,
-			    why.text);
+		return explain(error, ret, path, &why);
 	}
 	image->backing = backing;
 	image->alignment = max_u64(image->alignment, alignment_of(backing));

@@ -341,7 +341,10 @@ static int open_image(struct qcow_image *image, const char *path,
 	image->path = realpath(path, NULL);
 	if (!image->path)
 		return fail(error, -errno, "%s", strerror(errno));
-	ret = lock_image(&image->file, options, error);
+	/* Before our own locks tell us that it is in use. */
+	ret = backing_check_loop(image->overlay, &image->file, path, error);
+	if (!ret)
+		ret = lock_image(&image->file, options, error);
 	if (ret)
 		return ret;
 	ret = legacy_probe(&image->file, &is_legacy);

@@ -594,6 +594,10 @@ int backing_open(struct qcow_image *image, const struct qcow_options *options,
 int backing_open_legacy(struct qcow_image *image,
 			const struct qcow_options *options,
 			struct qcow_error *error);
+/* Is the file one of those that image and its overlays are? */
+int backing_check_loop(const struct qcow_image *image,
+		       const struct file *file, const char *path,
+		       struct qcow_error *error);
 void backing_close(struct backing *backing);
 /* In bytes; behind that, the range of an image reads as zero. */
 uint64_t backing_size(const struct backing *backing);
