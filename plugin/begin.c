@@ -128,13 +128,35 @@ static int claim(struct supervisor *sv)
 	return ret;
 }
 
+/* Another file under the image's name is no image of this disk, and not to
+   be locked either. */
+static int check_identity(struct supervisor *sv)
+{
+	const struct qcow_identity *known = &sv->disk.identity;
+	struct qcow_identity now;
+	int ret = qcow_identify_path(sv->disk.image, &now);
+
+	if (ret) {
+		watch_settle(sv, true, "%s", strerror(-ret));
+		return ret;
+	}
+	if ((!known->device && !known->inode) ||
+	    (known->device == now.device && known->inode == now.inode))
+		return 0;
+	watch_settle(sv, true,
+		     "another file has taken the image's name; put the image back, then recover the disk");
+	return -ESTALE;
+}
+
 int begin_lock_image(struct supervisor *sv, enum locking locking)
 {
 	const struct timespec interval = { .tv_nsec = TEST_INTERVAL * 1000000 };
 	int patience = locking == LOCK_TEST_PATIENCE ? TEST_PATIENCE : 0;
 	struct qcow_error error;
-	int ret;
+	int ret = check_identity(sv);
 
+	if (ret)
+		return ret;
 	for (;; patience -= TEST_INTERVAL) {
 		ret = qcow_lock(sv->disk.image, sv->disk.read_only,
 				locking != LOCK_JOIN, &sv->image_lock, &error);
@@ -206,6 +228,7 @@ void begin_add_device(struct supervisor *sv)
 	int ret = control_open(&control);
 
 	sv->disk.size = sv->opened.size;
+	sv->disk.identity = sv->opened.identity;
 	if (!ret) {
 		ret = make_device(sv, control);
 		if (!ret)

@@ -121,6 +121,7 @@ static int open_image(struct server *server)
 		.locking = QCOW_LOCK_JOIN, /* R14: the supervisor has tested */
 		.holder_lives = supervisor_lives,
 		.unbroken = config->unbroken,
+		.identity = config->identity,
 		.force = config->force,
 		.notice = engine_notice,
 		.opaque = server,
@@ -142,7 +143,7 @@ static int open_image(struct server *server)
 
 static void tell_opened(const struct server *server)
 {
-	const struct server_message message = {
+	struct server_message message = {
 		.type = SERVER_OPENED,
 		.size = qcow_size(server->image),
 		.cluster_size = qcow_cluster_size(server->image),
@@ -150,6 +151,7 @@ static void tell_opened(const struct server *server)
 		.read_only = qcow_read_only(server->image),
 	};
 
+	qcow_identify(server->image, &message.identity);
 	channel_send(server->channel, &message);
 }
 

@@ -42,6 +42,7 @@ struct server_message {
 	uint32_t cluster_size;		/* SERVER_OPENED: bytes */
 	uint32_t alignment;		/* SERVER_OPENED: qcow_alignment() */
 	bool read_only;			/* SERVER_OPENED */
+	struct qcow_identity identity;	/* SERVER_OPENED */
 	char text[496];			/* SERVER_FAILED, SERVER_NOTICE */
 };
 
@@ -51,6 +52,7 @@ struct server_config {
 	bool read_only;
 	bool force;		/* qcow_options.force */
 	bool unbroken;		/* qcow_options.unbroken */
+	struct qcow_identity identity;	/* qcow_options.identity */
 	unsigned int queues;
 	unsigned int depth;
 	bool recover;		/* take over device dev_id */

@@ -39,6 +39,7 @@ serve(const struct supervisor *sv, bool recover, int channel)
 		.read_only = sv->disk.read_only,
 		.force = sv->force_open,
 		.unbroken = sv->unbroken,
+		.identity = sv->disk.identity,
 		.queues = sv->disk.queues,
 		.depth = sv->disk.depth,
 		.recover = recover,

@@ -56,6 +56,8 @@ static const struct field {
 	FIELD("state", STATE, state),
 	FIELD("name", TEXT, name),
 	FIELD("image", TEXT, image),
+	FIELD("image_device", LONG, identity.device),
+	FIELD("image_inode", LONG, identity.inode),
 	FIELD("size", LONG, size),
 	FIELD("queues", NUMBER, queues),
 	FIELD("depth", NUMBER, depth),

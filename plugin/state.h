@@ -32,6 +32,7 @@ struct disk {
 	enum disk_state state;
 	char name[DISK_NAME_MAX + 1];
 	char image[PATH_MAX];	/* absolute, no symbolic links */
+	struct qcow_identity identity; /* which file that is */
 	uint64_t size;		/* bytes */
 	unsigned int queues;
 	unsigned int depth;

@@ -50,17 +50,12 @@ static int check_depth(const struct qcow_image *image,
 
 /* ---- opening ---- */
 
-static bool is_same_file(const struct file *a, const struct file *b)
-{
-	return a->device == b->device && a->inode == b->inode;
-}
-
 int backing_check_loop(const struct qcow_image *image,
 		       const struct file *file, const char *path,
 		       struct qcow_error *error)
 {
 	for (; image; image = image->overlay)
-		if (is_same_file(&image->file, file))
+		if (file_is(file, &image->file.identity))
 			return fail(error, -ELOOP,
 				    "its backing chain is a loop: %s comes twice",
 				    path);

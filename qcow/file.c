@@ -168,6 +168,31 @@ static int open_either(struct file *file, const char *path,
 	return ret;
 }
 
+/* A block device is the same under every node. */
+static void identify(const struct stat *st, struct qcow_identity *identity)
+{
+	bool block_device = S_ISBLK(st->st_mode);
+
+	identity->device = block_device ? st->st_rdev : st->st_dev;
+	identity->inode = block_device ? 0 : st->st_ino;
+}
+
+int qcow_identify_path(const char *path, struct qcow_identity *identity)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return -errno;
+	identify(&st, identity);
+	return 0;
+}
+
+bool file_is(const struct file *file, const struct qcow_identity *identity)
+{
+	return file->identity.device == identity->device &&
+	       file->identity.inode == identity->inode;
+}
+
 static int check_type(struct file *file, struct qcow_error *error)
 {
 	struct stat st;
@@ -182,8 +207,7 @@ static int check_type(struct file *file, struct qcow_error *error)
 	if (fcntl(file->fd, F_SETFL, file->direct ? O_DIRECT : 0) < 0)
 		return fail(error, -errno, "%s", strerror(errno));
 	file->block_device = S_ISBLK(st.st_mode);
-	file->device = file->block_device ? st.st_rdev : st.st_dev;
-	file->inode = file->block_device ? 0 : st.st_ino;
+	identify(&st, &file->identity);
 	return 0;
 }
 

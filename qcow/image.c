@@ -329,6 +329,21 @@ static int open_shell(struct qcow_image *image,
 	return create_memory(image, options);
 }
 
+/* A name may have got another file since the image was first opened. */
+static int check_identity(const struct qcow_image *image,
+			  const struct qcow_options *options,
+			  struct qcow_error *error)
+{
+	const struct qcow_identity *wanted = &options->identity;
+
+	if (image->overlay || (!wanted->device && !wanted->inode))
+		return 0;
+	if (file_is(&image->file, wanted))
+		return 0;
+	return fail(error, -ESTALE,
+		    "another file has taken the image's name; put the image back");
+}
+
 static int open_image(struct qcow_image *image, const char *path,
 		      const struct qcow_options *options,
 		      struct qcow_error *error)
@@ -336,6 +351,9 @@ static int open_image(struct qcow_image *image, const char *path,
 	int ret = file_open(&image->file, path, options, error);
 	bool is_legacy;
 
+	if (ret)
+		return ret;
+	ret = check_identity(image, options, error);
 	if (ret)
 		return ret;
 	image->path = realpath(path, NULL);
@@ -463,6 +481,12 @@ uint32_t qcow_cluster_size(const struct qcow_image *image)
 bool qcow_read_only(const struct qcow_image *image)
 {
 	return image->read_only;
+}
+
+void qcow_identify(const struct qcow_image *image,
+		   struct qcow_identity *identity)
+{
+	*identity = image->file.identity;
 }
 
 uint32_t qcow_alignment(const struct qcow_image *image)

@@ -52,14 +52,14 @@ struct file {
 	uint32_t alignment;	/* of offset, length and memory */
 	bool direct;
 	bool block_device;	/* has a fixed size, never reads as zero */
-	uint64_t device;	/* st_dev and st_ino: which file this is */
-	uint64_t inode;
+	struct qcow_identity identity;
 	const struct qcow_test_hooks *test;
 };
 
 int file_open(struct file *file, const char *path,
 	      const struct qcow_options *options, struct qcow_error *error);
 void file_close(struct file *file);
+bool file_is(const struct file *file, const struct qcow_identity *identity);
 /* Past the end of the file, zeros are read. */
 int file_read(struct file *file, void *buffer, uint64_t offset, size_t length);
 /* Whatever the alignment; the others want it kept. */
@@ -232,7 +232,7 @@ struct record {
 struct journal_header {
 	uint64_t magic;
 	uint64_t words;			/* of the ring */
-	uint64_t device, inode;		/* of the image */
+	struct qcow_identity identity;	/* of the image */
 	uint64_t nonce;			/* of the life */
 	uint8_t boot_id[16];
 	_Atomic uint64_t start;		/* position of the oldest group */

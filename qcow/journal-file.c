@@ -136,8 +136,7 @@ static int create(struct qcow_image *image, int fd, uint64_t size,
 	*journal->header = (struct journal_header){
 		.magic = JOURNAL_MAGIC,
 		.words = journal->words,
-		.device = image->file.device,
-		.inode = image->file.inode,
+		.identity = image->file.identity,
 	};
 	ret = read_boot_id(journal->header->boot_id);
 	if (ret)
@@ -214,8 +213,7 @@ static bool belongs(struct qcow_image *image, bool unbroken)
 	const struct journal_header *journal = image->journal.header;
 	const struct header *header = &image->header;
 
-	if (journal->device != image->file.device ||
-	    journal->inode != image->file.inode ||
+	if (!file_is(&image->file, &journal->identity) ||
 	    !same_boot(journal->boot_id))
 		return false;
 	if (header->version >= 3 && !(header->autoclear & AUTOCLEAR_LIFE))
@@ -342,8 +340,9 @@ static char *path_of(const struct file *file, const char *directory)
 	char *path;
 
 	if (asprintf(&path, "%s/%u:%u-%llu.journal", directory,
-		     major(file->device), minor(file->device),
-		     (unsigned long long)file->inode) < 0)
+		     major(file->identity.device),
+		     minor(file->identity.device),
+		     (unsigned long long)file->identity.inode) < 0)
 		return NULL;
 	return path;
 }

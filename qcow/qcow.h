@@ -49,6 +49,11 @@ enum qcow_locking {
 				   has tested already (the supervisor) */
 };
 
+/* Which file an image is, whatever its name. */
+struct qcow_identity {
+	uint64_t device, inode;		/* both 0: any */
+};
+
 struct qcow_options {
 	bool read_only;
 	enum qcow_cache cache;
@@ -57,6 +62,9 @@ struct qcow_options {
 	/* With QCOW_LOCK_JOIN: asked when the bytes have been taken; does the
 	   holder whose test we rely on still live?  May be NULL. */
 	bool (*holder_lives)(void *opaque);
+
+	/* Another file under the image's name is refused. */
+	struct qcow_identity identity;
 
 	/* The journal may be trusted without the marks in the image: the
 	   image has been locked without a gap since the journal's owner
@@ -119,6 +127,10 @@ uint64_t qcow_size(const struct qcow_image *image);
 uint32_t qcow_cluster_size(const struct qcow_image *image);
 
 bool qcow_read_only(const struct qcow_image *image);
+
+void qcow_identify(const struct qcow_image *image,
+		   struct qcow_identity *identity);
+int qcow_identify_path(const char *path, struct qcow_identity *identity);
 
 /* Alignment in bytes that I/O on the descriptors of qcow_fds() needs. */
 uint32_t qcow_alignment(const struct qcow_image *image);
