@@ -416,6 +416,7 @@ struct qcow_image {
 	void *bounce;			/* one slice; likewise */
 	bool sync_lost;			/* a buffered sync failed (R17) */
 	bool corrupt;			/* met what cannot be; writes fail */
+	bool told_under;		/* that something under it is so */
 	bool punch_unsupported;
 	uint64_t groups;		/* appended, statistics */
 };

@@ -101,11 +101,29 @@ static int enter_and_map(struct qcow_image *image, struct qcow_io *io,
 	return ret;
 }
 
+/* Once is enough. */
+static void tell_corrupt_under(struct qcow_image *image)
+{
+	bool told;
+
+	{
+		LOCKED(image);
+		told = image->told_under;
+		image->told_under = true;
+	}
+	if (!told)
+		image_notice(image,
+			     "the tables of an image under it contradict themselves; reads of what they describe fail");
+}
+
 int io_explain(struct qcow_image *image, int ret)
 {
-	if (ret != -EUCLEAN)
+	if (ret == -EUCLEAN)
+		image_set_corrupt(image);
+	else if (ret == -EBADMSG)
+		tell_corrupt_under(image);
+	else
 		return ret;
-	image_set_corrupt(image);
 	return -EIO;
 }
 

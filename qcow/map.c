@@ -158,8 +158,12 @@ static int read_part(struct qcow_image *image, struct qcow_io *io,
 int map_continue(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
 		 uint32_t length, struct need *need)
 {
+	int ret;
+
 	LOCKED(image);
-	return map_parts(image, io, offset, length, read_part, need);
+	ret = map_parts(image, io, offset, length, read_part, need);
+	/* It is not the image on top that contradicts itself. */
+	return ret == -EUCLEAN ? -EBADMSG : ret;
 }
 
 int map_read(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
