@@ -25,6 +25,8 @@
 #define MAX_BITMAP_ENTRIES	0x8000000u
 
 #define SNAPSHOT_HEAD		40u	/* bytes before the variable part */
+#define SNAPSHOT_EXTRA_MIN	16u
+#define SNAPSHOT_EXTRA_MAX	1024u
 #define BITMAP_HEAD		24u
 #define BITMAPS_EXTENSION	24u
 
@@ -116,6 +118,18 @@ static void add_area(struct check *check, const char *name, uint64_t offset,
 
 /* ---- snapshots ---- */
 
+/* Version 3 wants the large size of the VM's state, and the disk's size. */
+static void judge_extra(struct check *check, uint32_t number, uint32_t length)
+{
+	if (check->header.version >= 3 && length < SNAPSHOT_EXTRA_MIN)
+		check_corrupt(check, "ERROR snapshot table entry %u is incomplete",
+			      number);
+	if (length > SNAPSHOT_EXTRA_MAX)
+		check_corrupt(check,
+			      "ERROR snapshot table entry %u has too much extra data",
+			      number);
+}
+
 /* One entry at *offset, which moves on to the next. */
 static int read_snapshot(struct check *check, uint32_t number,
 			 uint64_t *offset)
@@ -129,6 +143,7 @@ static int read_snapshot(struct check *check, uint32_t number,
 	*offset += SNAPSHOT_HEAD + load_be32(head + 36) + /* extra data, */
 		   (head[12] << 8 | head[13]) +		  /* id, */
 		   (head[14] << 8 | head[15]);		  /* name */
+	judge_extra(check, number, load_be32(head + 36));
 	entries = load_be32(head + 8);
 	if (entries > MAX_L1_BYTES / 8) {
 		drop(check, "snapshot", number, "its L1 table is too large");
