@@ -292,8 +292,12 @@ static int take_over(struct qcow_image *image,
 {
 	int ret = map_existing(image, fd, error);
 
-	if (!ret && belongs(image, options->unbroken))
+	if (!ret && belongs(image, options->unbroken)) {
+		/* The owner may have died between mark and note. */
+		image->marked = image->journal.header->marked ||
+				image->header.autoclear & AUTOCLEAR_LIFE;
 		return 0;
+	}
 	if (image->read_only && (options->force || (!ret && is_stale(image)))) {
 		unmap(&image->journal);
 		return 0;
@@ -389,7 +393,6 @@ int journal_open(struct qcow_image *image, const struct qcow_options *options,
 	if (ret || !journal->header)
 		return ret;
 	journal->end = journal->header->start;
-	image->marked = journal->header->marked;
 	return 0;
 }
 
