@@ -21,6 +21,23 @@ bool cluster_is_top_table(const struct qcow_image *image, uint64_t offset)
 			image->refcount_table_size * 8ull);
 }
 
+bool cluster_is_table(const struct qcow_image *image, uint64_t offset)
+{
+	uint64_t low = 0, high = image->nr_tables;
+
+	while (low < high) {
+		uint64_t middle = (low + high) / 2;
+
+		if (image->tables[middle] == offset)
+			return true;
+		if (image->tables[middle] < offset)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return cluster_is_top_table(image, offset);
+}
+
 /* A host offset out of an entry: where data or a table may be. */
 static bool is_sound(const struct qcow_image *image, uint64_t offset)
 {
@@ -75,7 +92,7 @@ static bool is_host_sound(const struct qcow_image *image, uint64_t guest,
 {
 	if (image->external)
 		return c->host == guest << image->cluster_bits && c->copied;
-	return is_sound(image, c->host);
+	return is_sound(image, c->host) && !cluster_is_table(image, c->host);
 }
 
 static int decode(const struct qcow_image *image, uint64_t guest,

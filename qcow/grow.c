@@ -108,22 +108,6 @@ static int write_blocks(struct qcow_image *image, uint64_t index,
 	return write_entries(image, index, count);
 }
 
-/* Behind the mark there is nothing, but before it? */
-static bool has_table_at(const struct qcow_image *image, uint64_t offset)
-{
-	if (offset >> image->cluster_bits >= image->high_water)
-		return false;
-	if (cluster_is_top_table(image, offset))
-		return true;
-	for (uint32_t i = 0; i < image->l1_size; i++)
-		if ((cluster_l1_entry(image, i) & ENTRY_OFFSET) == offset)
-			return true;
-	for (uint32_t i = 0; i < image->refcount_table_size; i++)
-		if (image->refcount_table[i] == offset)
-			return true;
-	return false;
-}
-
 static int add_blocks(struct qcow_image *image, uint64_t index)
 {
 	unsigned int count = blocks_ahead(image, index);
@@ -134,7 +118,8 @@ static int add_blocks(struct qcow_image *image, uint64_t index)
 	/* A block is missing that counted this table: the image is broken,
 	   and the new block would overwrite it.  Place 0 has the header. */
 	for (unsigned int i = 0; i < count; i++)
-		if (has_table_at(image, block_offset(image, index + i)))
+		if (cluster_is_table(image,
+				     block_offset(image, index + i)))
 			return -EUCLEAN;
 	image_io_begin(image);
 	ret = write_blocks(image, index, count);

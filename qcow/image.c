@@ -178,6 +178,7 @@ static void free_image(struct qcow_image *image)
 	free(image->path);
 	free(image->l1);
 	free(image->refcount_table);
+	free(image->tables);
 	free(image->sorted);
 	free(image->bounce);
 	pthread_cond_destroy(&image->work);

@@ -375,6 +375,10 @@ struct qcow_image {
 	uint64_t *l1;			/* as the file has it */
 	uint64_t *refcount_table;	/* likewise */
 	uint32_t refcount_table_size;	/* entries */
+	uint64_t *tables;		/* where L2 tables and refcount blocks
+					   were at the open, in order; none of
+					   them is freed in a life */
+	uint64_t nr_tables;
 	bool growing;			/* somebody grows the refcounts */
 	bool table_busy;		/* somebody makes an L2 table */
 	bool window_busy;		/* somebody writes less than a unit */
@@ -501,7 +505,7 @@ static inline struct qcow_image *image_lock(struct qcow_image *image)
 int load_l1(struct qcow_image *image, struct qcow_error *error);
 int load_refcount_table(struct qcow_image *image, struct qcow_error *error);
 /* Is every entry of both sound, and every table at a place of its own? */
-int load_check(const struct qcow_image *image, struct qcow_error *error);
+int load_check(struct qcow_image *image, struct qcow_error *error);
 
 /* range.c: guest ranges; under the lock */
 
@@ -540,6 +544,8 @@ struct cluster {
 
 /* Does this cluster belong to the header, the L1 or the refcount table? */
 bool cluster_is_top_table(const struct qcow_image *image, uint64_t offset);
+/* Or is it an L2 table or a refcount block that the open has found? */
+bool cluster_is_table(const struct qcow_image *image, uint64_t offset);
 uint64_t cluster_l1_entry(const struct qcow_image *image, uint64_t index);
 /* -EUCLEAN: what the tables say cannot be. */
 int cluster_look_up(struct qcow_image *image, uint64_t guest,

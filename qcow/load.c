@@ -87,9 +87,9 @@ static int compare_offsets(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* Every L2 table and refcount block has a place of its own. */
-static int check_overlaps(const struct qcow_image *image,
-			  struct qcow_error *error)
+/* Every L2 table and refcount block has a place of its own; which, is
+   remembered, so that no data is ever written there. */
+static int check_overlaps(struct qcow_image *image, struct qcow_error *error)
 {
 	uint64_t total = (uint64_t)image->l1_size + image->refcount_table_size;
 	uint64_t *offsets = malloc(total * sizeof(*offsets));
@@ -110,12 +110,12 @@ static int check_overlaps(const struct qcow_image *image,
 			ret = fail(error, -EINVAL,
 				   "two tables overlap at offset %#llx; the image is corrupt",
 				   (unsigned long long)offsets[i]);
-	free(offsets);
+	image->tables = offsets;
+	image->nr_tables = count;
 	return ret;
 }
 
-int load_check(const struct qcow_image *image,
-			    struct qcow_error *error)
+int load_check(struct qcow_image *image, struct qcow_error *error)
 {
 	int ret = 0;
 

@@ -151,9 +151,9 @@ static int is_free(struct qcow_image *image, uint64_t cluster, bool *free,
 	ret = file_count(image, cluster, &count, need);
 	if (ret)
 		return ret;
-	/* A count of zero for the header or a top table is a lie. */
+	/* A count of zero for the header or a table is a lie. */
 	*free = !count && !is_reserved(image, cluster) &&
-		!cluster_is_top_table(image, cluster << image->cluster_bits);
+		!cluster_is_table(image, cluster << image->cluster_bits);
 	return 0;
 }
 
