@@ -603,6 +603,10 @@ static const struct later laters[] = {
 	{ "data in the header", PLAIN, .pokes = ENTRY(512 | COPIED) },
 	{ "data in the L1 table", PLAIN, .pokes = ENTRY(L1 | COPIED) },
 	{ "data in the refcount table", PLAIN, .pokes = ENTRY(TABLE | COPIED) },
+	{ "data in a refcount block", PLAIN, .pokes = ENTRY(BLOCK | COPIED) },
+	{ "data in an L2 table", PLAIN, .pokes = ENTRY(L2 | COPIED) },
+	{ "zero cluster in a refcount block", PLAIN,
+	  .pokes = ENTRY(BLOCK | COPIED | 1) },
 	{ "data beyond the file", PLAIN, .pokes = ENTRY(END | COPIED) },
 	{ "data far beyond the file", PLAIN,
 	  .pokes = ENTRY(1ull << 55 | COPIED) },
@@ -791,6 +795,35 @@ static void test_missing_block(void)
 	free(path);
 }
 
+/* Counts of zero: no table and no block is taken for free. */
+static void test_uncounted_tables(void)
+{
+	static const struct poke pokes[MAX_POKES] = {
+		{ BLOCK, 8, 0 },		/* header, tables, block */
+		{ BLOCK + 8, 2, 0 },		/* L2 table */
+	};
+	const char *name = "tables of refcount 0";
+	char *path = scratch_path("image");
+	uint8_t bytes[CLUSTER];
+	struct qcow_image *image;
+
+	make_broken(path, PLAIN, pokes);
+	image = must_open(name, path, false);
+	memset(bytes, 0x33, CLUSTER);
+	for (uint64_t at = 16; at < 24; at++)
+		if (qcow_write(image, bytes, at * CLUSTER, CLUSTER))
+			die("%s: write", name);
+	for (uint64_t at = 16; at < 24; at++)
+		expect_bytes(name, image, at * CLUSTER, 0x33);
+	expect_bytes(name, image, 0, 0x11);
+	expect_bytes(name, image, CLUSTER, 0x22);
+	if (qcow_close(image))
+		die("%s: close", name);
+	must_run("qemu-img check -q -r all %s >/dev/null 2>&1; qemu-img check -q %s",
+		 path, path);
+	free(path);
+}
+
 /* An entry that names no table, though it says that it is the only one: the
    table is made, as if the entry were zero. */
 static void test_flag_alone(void)
@@ -921,6 +954,7 @@ int main(void)
 		for (enum approach how = 0; how < APPROACHES; how++)
 			test_later(&laters[i], how);
 	test_missing_block();
+	test_uncounted_tables();
 	test_flag_alone();
 	for (unsigned int i = 0; i < ARRAY_SIZE(packed_rows); i++)
 		test_packed(&packed_rows[i]);
