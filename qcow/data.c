@@ -40,6 +40,9 @@ static int open_and_lock(struct qcow_image *image, const char *path,
 	struct qcow_error why = { "" };
 	int ret = file_open(&image->data_file, path, options, &why);
 
+	/* Waiting for our own fence would be in vain. */
+	if (!ret)
+		ret = backing_check_loop(image, &image->data_file, path, &why);
 	if (!ret)
 		ret = lock_image(&image->data_file, options, &why);
 	if (ret)
