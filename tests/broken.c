@@ -582,6 +582,52 @@ static void test_backing(const struct backing_row *row)
 	free(path);
 }
 
+/* ---- data files ---- */
+
+static const struct data_row {
+	const char *data;		/* a name, as the header has it */
+	const char *says;
+} data_rows[] = {
+	/* CVE-2024-32498 */
+	{ "/etc/passwd", "its data file /etc/passwd is outside" },
+	{ "../../../etc/passwd", "is outside the image's directory" },
+	{ "link", "is outside the image's directory" },
+	{ "/dev/zero", "is outside the image's directory" },
+	{ "nbd://localhost/x", "is named by a protocol" },
+	{ "json:{\"driver\":\"null-co\"}", "is named by a protocol" },
+	{ "missing", "its data file missing: No such file" },
+	{ "directory", "data file" },
+	{ "image", "loop: " },
+	{ "", "does not name its external data file" },
+};
+
+static void make_data_image(const char *path, const char *data)
+{
+	struct bytes_of b = bytes_of(bases[PLAIN]);
+
+	store(b.bytes + HEADER_INCOMPATIBLE, 8, INCOMPATIBLE_DATA_FILE);
+	store(b.bytes + 112, 4, EXTENSION_DATA_FILE);
+	store(b.bytes + 116, 4, strlen(data));
+	memcpy(b.bytes + 120, data, strlen(data));
+	write_file(path, b.bytes, b.size);
+	free(b.bytes);
+}
+
+static void test_data(const struct data_row *row)
+{
+	char *path = scratch_path("image");
+	struct bytes_of before;
+
+	make_data_image(path, row->data);
+	before = bytes_of(path);
+	expect_refused(row->data, path, false, row->says);
+	expect_refused(row->data, path, true, row->says);
+	expect_unchanged(row->data, path, before);
+	expect_no_journal(row->data);
+	free(before.bytes);
+	free(path);
+}
+
 /* ---- met later ---- */
 
 struct later {
@@ -950,6 +996,8 @@ int main(void)
 	test_truncated();
 	for (unsigned int i = 0; i < ARRAY_SIZE(backing_rows); i++)
 		test_backing(&backing_rows[i]);
+	for (unsigned int i = 0; i < ARRAY_SIZE(data_rows); i++)
+		test_data(&data_rows[i]);
 	for (unsigned int i = 0; i < ARRAY_SIZE(laters); i++)
 		for (enum approach how = 0; how < APPROACHES; how++)
 			test_later(&laters[i], how);
