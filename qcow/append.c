@@ -62,10 +62,14 @@ static void publish_counts(struct qcow_image *image, const struct record *r)
 static void publish_entries(struct qcow_image *image, const struct record *r)
 {
 	uint64_t step = r->kind == RECORD_L2_DATA ? cluster_size(image) : 0;
+	unsigned int second = r->kind == RECORD_L2_BITMAP;
 
-	for (uint64_t i = 0; i < r->count; i++)
-		dirty_put(&image->active, dirty_key(KEY_L2, r->index + i),
+	for (uint64_t i = 0; i < r->count; i++) {
+		uint64_t word = ((r->index + i) << image->extended) + second;
+
+		dirty_put(&image->active, dirty_key(KEY_L2, word),
 			  r->value + i * step);
+	}
 }
 
 void append_publish(struct qcow_image *image, const struct record *r)
@@ -77,6 +81,7 @@ void append_publish(struct qcow_image *image, const struct record *r)
 		break;
 	case RECORD_L2:
 	case RECORD_L2_DATA:
+	case RECORD_L2_BITMAP:
 		publish_entries(image, r);
 		break;
 	case RECORD_REFCOUNT:

@@ -64,12 +64,14 @@ uint64_t cluster_l1_entry(const struct qcow_image *image, uint64_t index)
 	return image->l1[index];
 }
 
-/* The entry as the file has it. */
+/* The entry as the file has it, one word or two. */
 static int file_entry(struct qcow_image *image, uint64_t table, uint64_t guest,
-		      uint64_t *entry, struct need *need)
+		      struct cluster *c, struct need *need)
 {
-	uint64_t index = guest & ((1ull << image->l2_bits) - 1);
+	uint64_t index = (guest & ((1ull << image->l2_bits) - 1))
+			 << image->extended;
 	uint32_t per_slice = image->cache.slice_size / 8;
+	const uint64_t *words;
 	uint64_t offset = table + round_down(index, per_slice) * 8;
 	struct slice *slice = cache_find(&image->cache, SLICE_L2, offset);
 
@@ -82,8 +84,23 @@ static int file_entry(struct qcow_image *image, uint64_t table, uint64_t guest,
 		};
 		return -EAGAIN;
 	}
-	*entry = ((uint64_t *)slice->data)[index & (per_slice - 1)];
+	words = (const uint64_t *)slice->data + (index & (per_slice - 1));
+	c->entry = words[0];
+	c->bitmap = image->extended ? words[1] : 0;
 	return 0;
+}
+
+/* As a dirty set has it; a group says both words or none. */
+static bool dirty_entry(const struct qcow_image *image, uint64_t guest,
+			struct cluster *c)
+{
+	uint64_t word = guest << image->extended;
+
+	if (!look_up_dirty(image, KEY_L2, word, &c->entry))
+		return false;
+	if (image->extended)
+		look_up_dirty(image, KEY_L2, word + 1, &c->bitmap);
+	return true;
 }
 
 /* May the guest cluster's bytes be where the entry says? */
@@ -95,10 +112,28 @@ static bool is_host_sound(const struct qcow_image *image, uint64_t guest,
 	return is_sound(image, c->host) && !cluster_is_table(image, c->host);
 }
 
-static int decode(const struct qcow_image *image, uint64_t guest,
-		  uint64_t entry, struct cluster *c)
+static int decode_extended(unsigned int sub, struct cluster *c)
 {
-	c->entry = entry;
+	uint64_t allocated = c->bitmap & ALL_SUBCLUSTERS;
+	uint64_t zero = c->bitmap >> 32;
+
+	if (c->entry & ENTRY_ZERO || allocated & zero ||
+	    (allocated && !c->has_host))
+		return -EUCLEAN;
+	if (c->bitmap & SUBCLUSTER_ALLOCATED(sub))
+		c->kind = CLUSTER_DATA;
+	else if (!(c->bitmap & SUBCLUSTER_ZERO(sub)))
+		c->kind = CLUSTER_UNALLOCATED;
+	else
+		c->kind = c->has_host ? CLUSTER_ZERO_ALLOCATED : CLUSTER_ZERO;
+	return 0;
+}
+
+static int decode(const struct qcow_image *image, uint64_t guest,
+		  unsigned int sub, struct cluster *c)
+{
+	uint64_t entry = c->entry;
+
 	c->host = entry & ENTRY_OFFSET;
 	c->copied = entry & ENTRY_COPIED;
 	/* In a data file, zero is an offset like any other. */
@@ -114,6 +149,8 @@ static int decode(const struct qcow_image *image, uint64_t guest,
 		return -EUCLEAN;
 	if (c->has_host && !is_host_sound(image, guest, c))
 		return -EUCLEAN;
+	if (image->extended)
+		return decode_extended(sub, c);
 	if (entry & ENTRY_ZERO)
 		c->kind = c->has_host ? CLUSTER_ZERO_ALLOCATED : CLUSTER_ZERO;
 	else
@@ -121,12 +158,11 @@ static int decode(const struct qcow_image *image, uint64_t guest,
 	return 0;
 }
 
-int cluster_look_up(struct qcow_image *image, uint64_t guest, struct cluster *c,
-		struct need *need)
+int cluster_look_up(struct qcow_image *image, uint64_t guest, unsigned int sub,
+		    struct cluster *c, struct need *need)
 {
 	uint64_t l1_entry = cluster_l1_entry(image, guest >> image->l2_bits);
 	uint64_t table = l1_entry & ENTRY_OFFSET;
-	uint64_t entry = 0;
 	int ret;
 
 	*c = (struct cluster){
@@ -137,12 +173,12 @@ int cluster_look_up(struct qcow_image *image, uint64_t guest, struct cluster *c,
 		return 0;
 	if (!is_sound(image, table))
 		return -EUCLEAN;
-	if (!look_up_dirty(image, KEY_L2, guest, &entry)) {
-		ret = file_entry(image, table, guest, &entry, need);
+	if (!dirty_entry(image, guest, c)) {
+		ret = file_entry(image, table, guest, c, need);
 		if (ret)
 			return ret;
 	}
-	return decode(image, guest, entry, c);
+	return decode(image, guest, sub, c);
 }
 
 bool cluster_shows_under(const struct qcow_image *image, uint64_t guest)
@@ -157,7 +193,7 @@ int cluster_look_up_wait(struct qcow_image *image, uint64_t guest,
 	struct need need;
 	int ret;
 
-	while ((ret = cluster_look_up(image, guest, c, &need)) == -EAGAIN) {
+	while ((ret = cluster_look_up(image, guest, 0, c, &need)) == -EAGAIN) {
 		ret = map_provide(image, &need);
 		if (ret)
 			return ret;

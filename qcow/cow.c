@@ -4,8 +4,8 @@
  * not be changed, in what lies under the image, in a cluster that a snapshot
  * uses, too, or compressed.
  *
- * In order: read the cluster as the guest sees it, lay the guest's new bytes
- * over it, reserve a fresh cluster (R1), write all of it in one go (R2), and
+ * In order: read the cluster (or, of an extended entry, the subclusters that
+ * are written to) as the guest sees it, lay the guest's new bytes over it, reserve a fresh cluster (R1), write all of it in one go (R2), and
  * link it, in one group with the counts of what it replaces (R3).  Whoever
  * else uses those keeps them.
  *
@@ -17,10 +17,11 @@
 #include "compress.h"
 #include "internal.h"
 
-/* What the group of one copy can say: entry, new count, old counts. */
+/* What the group of one copy can say: an entry of two words, the new count,
+   old counts. */
 #define MAX_OLD			4
-#define ROOM_WORDS		(1 + 2 * (2 + MAX_OLD))
-#define ROOM_ASSIGNMENTS	(2 + MAX_OLD)
+#define ROOM_WORDS		(1 + 2 * (3 + MAX_OLD))
+#define ROOM_ASSIGNMENTS	(3 + MAX_OLD)
 
 /* The host clusters that a guest cluster refers to now. */
 static void old_clusters(const struct qcow_image *image,
@@ -66,108 +67,175 @@ int cow_add_released(struct qcow_image *image, const struct cluster *c,
 	return 0;
 }
 
-/* {L2[guest] = new, refcount[new] = 1, refcount[old ...] = n - 1}; in a
-   data file there are no counts. */
-static int append_copy(struct qcow_image *image, uint64_t guest,
-		       uint64_t cluster, struct need *need)
+/* One copy: which bytes, and where they go. */
+struct copy {
+	uint64_t guest;		/* cluster */
+	uint64_t start;		/* of the bytes, in the disk */
+	uint32_t length;	/* of a cluster, or of whole subclusters */
+	bool whole;		/* what the cluster referred to is released */
+	bool fresh;		/* goes to a host cluster reserved for it */
+	uint64_t host;		/* offset of the host cluster */
+	uint64_t bitmap;	/* of an extended entry, afterwards */
+	struct qcow_reservation reservation;
+};
+
+/* Allocates the subclusters of the bytes, beside those that are. */
+static uint64_t add_subclusters(const struct qcow_image *image,
+				const struct copy *copy, uint64_t bitmap)
+{
+	uint32_t in_cluster = copy->start & (cluster_size(image) - 1);
+	unsigned int first = in_cluster >> image->part_bits;
+	unsigned int count = copy->length >> image->part_bits;
+
+	for (unsigned int i = first; i < first + count; i++) {
+		bitmap |= SUBCLUSTER_ALLOCATED(i);
+		bitmap &= ~SUBCLUSTER_ZERO(i);
+	}
+	return bitmap;
+}
+
+/* What is copied: the cluster, or only the subclusters that are written to
+   where its host cluster is or can be its own. */
+static void plan_copy(const struct qcow_image *image, const struct cluster *c,
+		      uint64_t offset, uint32_t length, struct copy *copy)
+{
+	uint64_t unit;
+
+	copy->guest = offset >> image->cluster_bits;
+	copy->whole = !image->extended || c->kind == CLUSTER_COMPRESSED ||
+		      (c->has_host && !c->copied);
+	unit = copy->whole ? cluster_size(image) : 1ull << image->part_bits;
+	copy->start = round_down(offset, unit);
+	copy->length = round_up(offset + length, unit) - copy->start;
+	/* In a data file every cluster has its place. */
+	copy->fresh = !image->external && (copy->whole || !c->has_host);
+	copy->host = image->external ? copy->guest << image->cluster_bits :
+				       c->host;
+	copy->bitmap = add_subclusters(image, copy,
+				       copy->whole ? 0 : c->bitmap);
+}
+
+/* {L2[guest] = host, refcount[host] = 1, refcount[old ...] = n - 1} */
+static int append_copy(struct qcow_image *image, const struct copy *copy,
+		       struct need *need)
 {
 	const struct record entry = {
 		.kind = RECORD_L2,
-		.index = guest,
+		.index = copy->guest,
 		.count = 1,
-		.value = cluster << image->cluster_bits | ENTRY_COPIED,
+		.value = copy->host | ENTRY_COPIED,
+	};
+	const struct record bitmap = {
+		.kind = RECORD_L2_BITMAP,
+		.index = copy->guest,
+		.count = 1,
+		.value = copy->bitmap,
 	};
 	const struct record count = {
 		.kind = RECORD_REFCOUNT,
-		.index = cluster,
+		.index = copy->host >> image->cluster_bits,
 		.count = 1,
 		.value = 1,
 	};
 	struct group group = { 0 };
 	struct cluster c;
-	int ret = cluster_look_up(image, guest, &c, need);
+	int ret = cluster_look_up(image, copy->guest, 0, &c, need);
 
 	if (ret)
 		return ret;
 	group_add(&group, &entry);
-	if (!image->external)
+	if (image->extended)
+		group_add(&group, &bitmap);
+	if (copy->fresh)
 		group_add(&group, &count);
 	/* R3: the counts are those of now, under the same lock. */
-	ret = cow_add_released(image, &c, &group, need);
+	if (copy->whole)
+		ret = cow_add_released(image, &c, &group, need);
 	if (ret)
 		return ret;
 	append_group(image, &group);
 	return 0;
 }
 
-/* The cluster is written: links it, or gives it back. */
-static int link_copy(struct qcow_image *image, uint64_t guest,
-		     struct qcow_reservation *r, int result)
+/* The bytes are written: links them, or gives their cluster back. */
+static int link_copy(struct qcow_image *image, struct copy *copy, int result)
 {
 	struct need need;
 	int ret = result;
 
 	LOCKED(image);
 	while (!ret) {
-		ret = append_copy(image, guest, r->first, &need);
+		ret = append_copy(image, copy, &need);
 		if (ret != -EAGAIN)
 			break;
 		ret = map_provide(image, &need);
 	}
-	refcount_release(image, r, !ret);
+	refcount_release(image, &copy->reservation, !ret);
 	append_release_room(image, ROOM_WORDS, ROOM_ASSIGNMENTS);
 	return ret;
 }
 
 /* Room in the journal, and a cluster to copy to. */
-static int reserve(struct qcow_image *image, uint64_t guest,
-		   struct qcow_reservation *r)
+static int reserve(struct qcow_image *image, struct copy *copy)
 {
-	int ret;
+	int ret = append_wait_room(image, ROOM_WORDS, ROOM_ASSIGNMENTS);
 
-	LOCKED(image);
-	ret = append_wait_room(image, ROOM_WORDS, ROOM_ASSIGNMENTS);
-	if (ret)
+	if (ret || !copy->fresh)
 		return ret;
-	/* In a data file every cluster has its place. */
-	r->first = guest;
-	if (!image->external)
-		ret = refcount_reserve_wait(image, r);
+	ret = refcount_reserve_wait(image, &copy->reservation);
 	if (ret)
 		append_release_room(image, ROOM_WORDS, ROOM_ASSIGNMENTS);
+	copy->host = copy->reservation.first << image->cluster_bits;
 	return ret;
 }
 
-static int copy_and_link(struct qcow_image *image, uint64_t guest,
-			 const void *bytes)
+static int plan_and_reserve(struct qcow_image *image, uint64_t offset,
+			    uint32_t length, struct copy *copy)
 {
-	struct qcow_reservation r = { 0 };
-	int ret = reserve(image, guest, &r);
+	struct cluster c;
+	int ret;
 
+	LOCKED(image);
+	ret = cluster_look_up_wait(image, offset >> image->cluster_bits, &c);
 	if (ret)
 		return ret;
-	/* R2: all of the cluster, before anything names it. */
-	ret = file_write(image->data, bytes, r.first << image->cluster_bits,
-			 cluster_size(image));
-	return link_copy(image, guest, &r, ret);
+	plan_copy(image, &c, offset, length, copy);
+	return reserve(image, copy);
+}
+
+/* The bytes as the guest sees them, with the new ones over them. */
+static int compose(struct qcow_image *image, const struct copy *copy,
+		   uint8_t *bytes, const void *buffer, uint64_t offset,
+		   uint32_t length)
+{
+	int ret = 0;
+
+	if (length < copy->length)
+		ret = io_read_entered(image, bytes, copy->start,
+				      copy->length);
+	memcpy(bytes + (offset - copy->start), buffer, length);
+	return ret;
 }
 
 int cow_write(struct qcow_image *image, const void *buffer, uint64_t offset,
 	      uint32_t length)
 {
-	uint64_t start = round_down(offset, cluster_size(image));
+	struct copy copy = { 0 };
 	uint8_t *bytes = file_buffer(cluster_size(image));
-	int ret = 0;
+	int ret;
 
 	if (!bytes)
 		return -ENOMEM;
-	if (length < cluster_size(image))
-		ret = io_read_entered(image, bytes, start,
-				      cluster_size(image));
+	ret = plan_and_reserve(image, offset, length, &copy);
 	if (!ret) {
-		memcpy(bytes + (offset - start), buffer, length);
-		ret = copy_and_link(image, start >> image->cluster_bits,
-				    bytes);
+		uint64_t in_cluster = copy.start & (cluster_size(image) - 1);
+
+		ret = compose(image, &copy, bytes, buffer, offset, length);
+		/* R2: all of it, before anything names it. */
+		if (!ret)
+			ret = file_write(image->data, bytes,
+					 copy.host + in_cluster, copy.length);
+		ret = link_copy(image, &copy, ret);
 	}
 	free(bytes);
 	return ret;

@@ -26,6 +26,7 @@
 struct unlink {
 	struct group group;
 	struct record entry;		/* the runs not in the group yet */
+	struct record bitmap;
 	struct record count;
 	unsigned int clusters;
 };
@@ -54,11 +55,11 @@ static void extend_run(struct group *group, struct record *run,
 	};
 }
 
-/* A cluster may cost two records more, and the open runs as many. */
+/* A cluster may cost three records more, and the open runs as many. */
 static bool is_full(const struct unlink *unlink)
 {
 	return unlink->clusters == MAX_CLUSTERS ||
-	       unlink->group.words + 8 > GROUP_WORDS;
+	       unlink->group.words + 12 > GROUP_WORDS;
 }
 
 /* What is done to each cluster of a range. */
@@ -68,10 +69,22 @@ enum how {
 	ZERO_KEEP,		/* and keep the space */
 };
 
+/* The second word of an extended entry, afterwards. */
+static uint64_t new_bitmap(const struct qcow_image *image, enum how how,
+			   uint64_t guest, const struct cluster *c)
+{
+	if (how == ZERO_KEEP && c->has_host)
+		return ALL_ZERO;
+	return cluster_shows_under(image, guest) ? ALL_ZERO : 0;
+}
+
 /* Is there anything to do? */
 static bool changes(const struct qcow_image *image, enum how how,
 		    uint64_t guest, const struct cluster *c)
 {
+	if (image->extended && c->kind != CLUSTER_COMPRESSED)
+		return (c->has_host && how != ZERO_KEEP) ||
+		       c->bitmap != new_bitmap(image, how, guest, c);
 	switch (c->kind) {
 	case CLUSTER_UNALLOCATED:
 		return cluster_shows_under(image, guest);
@@ -97,6 +110,23 @@ static int needs_table(struct qcow_image *image, uint64_t guest,
 	return -EAGAIN;
 }
 
+static void put_entry(const struct qcow_image *image, uint64_t guest,
+		      uint64_t entry, uint64_t bitmap, struct unlink *unlink)
+{
+	extend_run(&unlink->group, &unlink->entry, RECORD_L2, guest, entry);
+	if (image->extended)
+		extend_run(&unlink->group, &unlink->bitmap, RECORD_L2_BITMAP,
+			   guest, bitmap);
+}
+
+/* What the entry becomes, if nothing is kept. */
+static uint64_t new_entry(const struct qcow_image *image, uint64_t guest)
+{
+	if (image->extended)
+		return 0;	/* the bitmap says the rest */
+	return cluster_shows_under(image, guest) ? ENTRY_ZERO : 0;
+}
+
 /*
  * Others may refer to what the cluster refers to, perhaps the next one in
  * the range: its counts must be looked up, and what was collected before
@@ -117,7 +147,8 @@ static int unlink_shared(struct qcow_image *image, uint64_t guest,
 		unlink->group.words = 0;
 		return ret;
 	}
-	extend_run(&unlink->group, &unlink->entry, RECORD_L2, guest, entry);
+	put_entry(image, guest, entry, new_bitmap(image, DISCARD, guest, c),
+		  unlink);
 	unlink->clusters = MAX_CLUSTERS;
 	return 0;
 }
@@ -126,9 +157,9 @@ static int unlink_cluster(struct qcow_image *image, uint64_t guest,
 			  enum how how, struct unlink *unlink,
 			  struct need *need)
 {
-	uint64_t entry = cluster_shows_under(image, guest) ? ENTRY_ZERO : 0;
+	uint64_t entry = new_entry(image, guest);
 	struct cluster c;
-	int ret = cluster_look_up(image, guest, &c, need);
+	int ret = cluster_look_up(image, guest, 0, &c, need);
 
 	if (ret || !changes(image, how, guest, &c))
 		return ret;
@@ -139,11 +170,12 @@ static int unlink_cluster(struct qcow_image *image, uint64_t guest,
 	if (c.kind == CLUSTER_COMPRESSED || (c.has_host && !c.copied))
 		return unlink_shared(image, guest, &c, entry, unlink, need);
 	if (how == ZERO_KEEP && c.has_host)
-		entry = c.entry | ENTRY_ZERO;
+		entry = image->extended ? c.entry : c.entry | ENTRY_ZERO;
 	else if (c.has_host && !image->external)
 		extend_run(&unlink->group, &unlink->count, RECORD_REFCOUNT,
 			   c.host >> image->cluster_bits, 0);
-	extend_run(&unlink->group, &unlink->entry, RECORD_L2, guest, entry);
+	put_entry(image, guest, entry, new_bitmap(image, how, guest, &c),
+		  unlink);
 	unlink->clusters++;
 	return 0;
 }
@@ -151,6 +183,7 @@ static int unlink_cluster(struct qcow_image *image, uint64_t guest,
 static void append_unlink(struct qcow_image *image, struct unlink *unlink)
 {
 	put_run(&unlink->group, &unlink->entry);
+	put_run(&unlink->group, &unlink->bitmap);
 	put_run(&unlink->group, &unlink->count);
 	if (unlink->group.words)
 		append_group(image, &unlink->group);
@@ -189,12 +222,12 @@ static int unlink_range(struct qcow_image *image, uint64_t guest, uint64_t end,
 	while (guest < end) {
 		struct need need = { .kind = NEED_RETRY };
 		int ret = append_wait_room(image, GROUP_WORDS + 1,
-					       2 * MAX_CLUSTERS);
+					       3 * MAX_CLUSTERS);
 
 		if (ret)
 			return ret;
 		append_release_room(image, GROUP_WORDS + 1,
-					2 * MAX_CLUSTERS);
+					3 * MAX_CLUSTERS);
 		ret = unlink_some(image, &guest, end, how, &need);
 		if (ret == -EAGAIN)
 			ret = map_provide(image, &need);
@@ -293,7 +326,11 @@ static int has_data(struct qcow_image *image, uint64_t guest, bool *data)
 
 	LOCKED(image);
 	ret = cluster_look_up_wait(image, guest, &c);
+	/* Of subclusters, some may. */
 	*data = c.kind == CLUSTER_DATA || c.kind == CLUSTER_COMPRESSED ||
+		c.bitmap & ALL_SUBCLUSTERS ||
+		(image->extended && c.bitmap != ALL_ZERO &&
+		 cluster_shows_under(image, guest)) ||
 		(c.kind == CLUSTER_UNALLOCATED &&
 		 cluster_shows_under(image, guest));
 	return ret;

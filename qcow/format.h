@@ -31,6 +31,7 @@
 /* Limits, the same as QEMU's. */
 #define MIN_CLUSTER_BITS	9
 #define MAX_CLUSTER_BITS	21
+#define MIN_EXTENDED_CLUSTER_BITS 14
 #define MAX_REFCOUNT_ORDER	6
 #define MAX_L1_BYTES		(32u << 20)
 #define MAX_REFCOUNT_TABLE_BYTES (8u << 20)
@@ -93,5 +94,13 @@ enum {
 #define ENTRY_COMPRESSED	(1ull << 62)	/* L2 only */
 #define ENTRY_OFFSET		0x00fffffffffffe00ull
 #define ENTRY_ZERO		(1ull << 0)	/* L2 of version 3 only */
+
+/* The second word of an extended L2 entry: a bit for each subcluster that is
+   allocated, and one for each that reads as zero; never both. */
+#define SUBCLUSTER_BITS		5
+#define ALL_SUBCLUSTERS		0xffffffffull
+#define SUBCLUSTER_ALLOCATED(i)	(1ull << (i))
+#define SUBCLUSTER_ZERO(i)	(1ull << (32 + (i)))
+#define ALL_ZERO		(ALL_SUBCLUSTERS << 32)
 
 #endif /* QCOW_FORMAT_H */

@@ -197,7 +197,10 @@ static void set_geometry(struct qcow_image *image)
 
 	image->version = h->version;
 	image->cluster_bits = h->cluster_bits;
-	image->l2_bits = h->cluster_bits - 3;
+	image->extended = h->incompatible & INCOMPATIBLE_EXTENDED_L2;
+	image->part_bits = h->cluster_bits -
+			   (image->extended ? SUBCLUSTER_BITS : 0);
+	image->l2_bits = h->cluster_bits - 3 - image->extended;
 	image->refcount_order = h->refcount_order;
 	image->block_bits = h->cluster_bits + 3 - h->refcount_order;
 	image->size = round_down(h->size, QCOW_SECTOR);

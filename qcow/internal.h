@@ -160,7 +160,8 @@ int bitmaps_set_in_use(struct file *file, const struct header *header,
 
 enum key_kind {
 	KEY_L1 = 1,		/* index: L1 index; value: entry */
-	KEY_L2,			/* index: guest cluster; value: entry */
+	KEY_L2,			/* index: word of the L2 tables, of which an
+				   extended entry has two; value: the word */
 	KEY_REFCOUNT,		/* index: host cluster; value: count */
 };
 
@@ -217,6 +218,7 @@ enum record_kind {
 	RECORD_L1 = 1,		/* L1[index] = value */
 	RECORD_L2,		/* L2[index + i] = value */
 	RECORD_L2_DATA,		/* L2[index + i] = value + i * cluster size */
+	RECORD_L2_BITMAP,	/* its second word, if extended = value */
 	RECORD_REFCOUNT,	/* refcount[index + i] = value */
 	RECORD_REFCOUNT_TABLE,	/* header: offset = value, index clusters */
 };
@@ -351,6 +353,9 @@ struct qcow_image {
 	bool read_only;
 	unsigned int version;
 	uint32_t cluster_bits;
+	bool extended;			/* L2 entries have subclusters */
+	uint32_t part_bits;		/* log2 bytes of what is allocated at
+					   once: a cluster or subcluster */
 	uint32_t l2_bits;		/* log2 of entries per L2 table */
 	uint32_t refcount_order;
 	uint32_t block_bits;		/* log2 of counts per refcount block */
@@ -539,6 +544,7 @@ struct cluster {
 	bool copied;		/* the host cluster's count is one */
 	bool has_host;		/* a host cluster is allocated */
 	uint64_t entry;
+	uint64_t bitmap;	/* of an extended one */
 	uint64_t host;		/* its offset */
 };
 
@@ -547,9 +553,10 @@ bool cluster_is_top_table(const struct qcow_image *image, uint64_t offset);
 /* Or is it an L2 table or a refcount block that the open has found? */
 bool cluster_is_table(const struct qcow_image *image, uint64_t offset);
 uint64_t cluster_l1_entry(const struct qcow_image *image, uint64_t index);
-/* -EUCLEAN: what the tables say cannot be. */
-int cluster_look_up(struct qcow_image *image, uint64_t guest,
-		struct cluster *cluster, struct need *need);
+/* What guest cluster it is, or what its subcluster sub is.  -EUCLEAN: what
+   the tables say cannot be. */
+int cluster_look_up(struct qcow_image *image, uint64_t guest, unsigned int sub,
+		    struct cluster *cluster, struct need *need);
 /* Does an unallocated guest cluster read as what lies under the image? */
 bool cluster_shows_under(const struct qcow_image *image, uint64_t guest);
 /* cluster_look_up(), providing what it needs; may block. */

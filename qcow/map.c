@@ -25,25 +25,30 @@
 
 /* ---- extents ---- */
 
-/* One guest cluster's part of a request. */
+/* One guest cluster's or subcluster's part of a request. */
 struct part {
 	uint64_t guest;		/* cluster */
+	unsigned int sub;	/* its subcluster, if it has such */
 	uint64_t offset;	/* of the part, in the disk */
-	uint32_t before;	/* bytes of the cluster in front of the part */
+	uint32_t in_cluster;	/* likewise, in the cluster */
+	uint32_t before;	/* bytes of the (sub)cluster in front of it */
 	uint32_t length;
-	uint32_t after;		/* bytes of the cluster behind it */
+	uint32_t after;		/* bytes of the (sub)cluster behind it */
 };
 
 static struct part part_at(const struct qcow_image *image, uint64_t offset,
 			   uint64_t left)
 {
-	uint64_t size = cluster_size(image);
+	uint64_t size = 1ull << image->part_bits;
+	uint32_t in_cluster = offset & (cluster_size(image) - 1);
 	uint32_t before = offset & (size - 1);
 	uint32_t length = min_u64(left, size - before);
 
 	return (struct part){
 		.guest = offset >> image->cluster_bits,
+		.sub = in_cluster >> image->part_bits,
 		.offset = offset,
+		.in_cluster = in_cluster,
 		.before = before,
 		.length = length,
 		.after = size - before - length,
@@ -136,7 +141,7 @@ static int read_part(struct qcow_image *image, struct qcow_io *io,
 		.source = image->data,
 	};
 	struct cluster c;
-	int ret = cluster_look_up(image, part->guest, &c, need);
+	int ret = cluster_look_up(image, part->guest, part->sub, &c, need);
 
 	if (ret)
 		return ret;
@@ -145,12 +150,12 @@ static int read_part(struct qcow_image *image, struct qcow_io *io,
 				   part->length, need);
 	if (c.kind == CLUSTER_DATA) {
 		extent.kind = QCOW_EXTENT_DATA;
-		extent.offset = c.host + part->before;
+		extent.offset = c.host + part->in_cluster;
 	} else if (c.kind == CLUSTER_COMPRESSED) {
 		extent.kind = QCOW_EXTENT_PACKED;
 		extent.source = image;
 		extent.offset = c.entry;
-		extent.skip = part->before;
+		extent.skip = part->in_cluster;
 	}
 	return map_add_extent(io, &extent, false);
 }
@@ -204,8 +209,8 @@ static int write_in_place(struct qcow_image *image, struct qcow_io *io,
 		.length = part->length,
 		.file = data_index(image),
 		.source = image->data,
-		.offset = c->host + part->before,
-		.fresh = c->kind == CLUSTER_ZERO_ALLOCATED,
+		.offset = c->host + part->in_cluster,
+		.fresh = c->kind != CLUSTER_DATA,
 	};
 
 	if (extent.fresh)
@@ -230,6 +235,19 @@ static int write_external(struct qcow_image *image, struct qcow_io *io,
 	return map_add_extent(io, &extent, false);
 }
 
+/* The next subcluster of a cluster that this mapping has reserved. */
+static bool continue_fresh(struct qcow_io *io, const struct part *part)
+{
+	struct qcow_extent *last = last_extent(io);
+
+	if (!last || !last->reservation.count)
+		return false;
+	last->length += part->length;
+	last->zero_after = io->zeroes ? part->after : 0;
+	io->length += part->length;
+	return true;
+}
+
 static int write_fresh(struct qcow_image *image, struct qcow_io *io,
 		       const struct part *part, struct need *need)
 {
@@ -241,13 +259,17 @@ static int write_fresh(struct qcow_image *image, struct qcow_io *io,
 		.fresh = true,
 	};
 	uint64_t cluster;
-	int ret = refcount_find_free(image, &cluster, need);
+	int ret;
 
+	if (part->sub && continue_fresh(io, part))
+		return 0;
+	ret = refcount_find_free(image, &cluster, need);
 	if (ret)
 		return ret;
-	extent.offset = (cluster << image->cluster_bits) + part->before;
+	extent.offset = (cluster << image->cluster_bits) + part->in_cluster;
 	/* R1: only what lies above the mark is known to be zero. */
-	if (cluster < image->high_water || image->file.block_device)
+	io->zeroes = cluster < image->high_water || image->file.block_device;
+	if (io->zeroes)
 		zero_around(&extent, part);
 	ret = map_add_extent(io, &extent, true);
 	if (!ret)
@@ -265,29 +287,51 @@ static bool has_bytes_around(const struct qcow_image *image,
 	       cluster_shows_under(image, part->guest);
 }
 
-static int write_part(struct qcow_image *image, struct qcow_io *io,
-		      const struct part *part, struct need *need)
+static int write_cluster(struct qcow_image *image, struct qcow_io *io,
+			 const struct part *part, const struct cluster *found,
+			 struct need *need)
 {
 	uint64_t l1_index = part->guest >> image->l2_bits;
-	struct cluster c;
-	int ret = cluster_look_up(image, part->guest, &c, need);
+	const struct cluster c = *found;
 
-	if (ret)
-		return ret;
 	if (c.kind == CLUSTER_DATA && c.copied)
 		return write_in_place(image, io, part, &c);
 	if (!c.has_table)
 		return needs(image, need, NEED_TABLE, l1_index);
 	if (!c.own_table)
 		return needs(image, need, NEED_OWN_TABLE, l1_index);
-	if (c.kind == CLUSTER_ZERO_ALLOCATED && c.copied)
-		return write_in_place(image, io, part, &c);
-	if (c.has_host || c.kind == CLUSTER_COMPRESSED ||
+	if (c.kind == CLUSTER_COMPRESSED || (c.has_host && !c.copied) ||
 	    has_bytes_around(image, part, &c))
 		return needs(image, need, NEED_COPY, part->guest);
+	if (c.has_host)
+		return write_in_place(image, io, part, &c);
 	if (image->external)
 		return write_external(image, io, part);
 	return write_fresh(image, io, part, need);
+}
+
+static int write_part(struct qcow_image *image, struct qcow_io *io,
+		      const struct part *part, struct need *need)
+{
+	struct cluster c;
+	int ret;
+
+	/* An extended entry's second word is kept here until it is linked:
+	   there is room for one. */
+	if (image->extended && io->length &&
+	    part->guest != io->offset >> image->cluster_bits)
+		return -ENOBUFS;
+	ret = cluster_look_up(image, part->guest, part->sub, &c, need);
+	if (ret)
+		return ret;
+	if (!io->length)
+		io->bitmap = c.bitmap;
+	ret = write_cluster(image, io, part, &c, need);
+	if (ret)
+		return ret;
+	io->bitmap |= SUBCLUSTER_ALLOCATED(part->sub);
+	io->bitmap &= ~SUBCLUSTER_ZERO(part->sub);
+	return 0;
 }
 
 static uint64_t clusters_of(const struct qcow_image *image,
@@ -316,8 +360,9 @@ static int reserve_room(struct qcow_image *image, struct qcow_io *io,
 	for (unsigned int i = 0; i < io->nr_extents; i++) {
 		if (!io->extents[i].fresh)
 			continue;
-		words += 4;
-		assignments += 2 * clusters_of(image, &io->extents[i]);
+		words += 4 + 2 * image->extended;
+		assignments += (2 + image->extended) *
+			       clusters_of(image, &io->extents[i]);
 	}
 	if (!assignments)
 		return 0;
@@ -363,6 +408,12 @@ int map_write(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
 /* The group that makes the fresh extents part of the disk. */
 static void link_fresh(struct qcow_image *image, const struct qcow_io *io)
 {
+	const struct record bitmap = {
+		.kind = RECORD_L2_BITMAP,
+		.index = io->offset >> image->cluster_bits,
+		.count = 1,
+		.value = io->bitmap,
+	};
 	uint64_t offset = io->offset;
 	struct group group = { 0 };
 
@@ -387,6 +438,8 @@ static void link_fresh(struct qcow_image *image, const struct qcow_io *io)
 		if (!extent->fresh)
 			continue;
 		group_add(&group, &l2);
+		if (image->extended)
+			group_add(&group, &bitmap);
 		if (count.count)
 			group_add(&group, &count);
 	}

@@ -226,6 +226,8 @@ struct qcow_io {
 	} range;
 	uint64_t offset;
 	uint32_t length;
+	uint64_t bitmap;	/* of an extended L2 entry, when linked */
+	bool zeroes;		/* fresh clusters need zeros around */
 	uint32_t room_words;	/* reserved in the journal (R16), and */
 	uint32_t room_assignments; /* in the dirty set */
 };

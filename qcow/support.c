@@ -81,8 +81,10 @@ static int check_incompatible(const struct header *h,
 	if (h->incompatible & INCOMPATIBLE_DATA_FILE && h->nb_snapshots)
 		return refuse(error,
 			      "internal snapshots with a data file are");
-	if (h->incompatible & INCOMPATIBLE_EXTENDED_L2)
-		return refuse(error, "extended L2 entries (subclusters) are");
+	if (h->incompatible & INCOMPATIBLE_EXTENDED_L2 &&
+	    h->cluster_bits < MIN_EXTENDED_CLUSTER_BITS)
+		return fail(error, -EINVAL,
+			    "header: extended L2 entries with clusters of less than 16 KiB");
 	if (h->compression_type > 1)
 		return fail(error, -ENOTSUP,
 			    "its compression type %u is not supported (deflate and zstd are)",

@@ -56,15 +56,16 @@ static int locate(const struct qcow_image *image, const struct assignment *a,
 		  uint64_t *offset, uint64_t *index)
 {
 	uint64_t i = key_index(a->key), table;
+	unsigned int word_bits = image->cluster_bits - 3;
 	uint32_t per_slice = image->cache.slice_size / 8;
 
 	if (key_kind(a->key) == KEY_REFCOUNT)
 		return refcount_locate(image, i, offset, index) ? -EIO : 0;
 	/* The frozen L1 entry; once a table is there, it stays. */
-	table = cluster_l1_entry(image, i >> image->l2_bits) & ENTRY_OFFSET;
+	table = cluster_l1_entry(image, i >> word_bits) & ENTRY_OFFSET;
 	if (!table)
 		return -EIO;
-	i &= (1ull << image->l2_bits) - 1;
+	i &= (1ull << word_bits) - 1;
 	*offset = table + round_down(i, per_slice) * 8;
 	*index = i & (per_slice - 1);
 	return 0;

@@ -16,6 +16,7 @@ struct image {
 	const uint8_t *bytes;
 	size_t size;
 	uint32_t cluster_bits, order, l1_size;
+	uint32_t extended;		/* L2 entries have two words */
 	uint64_t l1, table, table_clusters;
 	uint32_t snapshots;
 	uint64_t snapshot_table;
@@ -69,6 +70,7 @@ static void open_image(struct image *i, const uint8_t *bytes, size_t size)
 	i->snapshots = be32(i, 60);
 	i->snapshot_table = be64(i, 64);
 	i->order = be32(i, 4) >= 3 ? be32(i, 96) : 4;
+	i->extended = be32(i, 4) >= 3 && be64(i, 72) & 16;
 	i->clusters = (size + (1ull << i->cluster_bits) - 1) >>
 		      i->cluster_bits;
 }
@@ -146,11 +148,32 @@ static void refer_packed(struct image *i, uint64_t entry)
 		refer(i, first, "compressed data");
 }
 
+static uint64_t l2_entries(const struct image *i)
+{
+	return 1ull << (i->cluster_bits - 3 - i->extended);
+}
+
+static uint64_t l2_entry(const struct image *i, uint64_t table, uint64_t n)
+{
+	return be64(i, table + (n << i->extended) * 8);
+}
+
+/* Subclusters need a cluster, and are not allocated and zero at once. */
+static void check_bitmap(struct image *i, uint64_t entry, uint64_t bitmap)
+{
+	if (bitmap & bitmap >> 32 & 0xffffffff)
+		found(i, false, "bitmap %#lx: allocated and zero", bitmap);
+	if (bitmap & 0xffffffff && !(entry & OFFSET))
+		found(i, false, "bitmap %#lx without a cluster", bitmap);
+}
+
 static void walk_l2(struct image *i, uint64_t table, bool check)
 {
-	for (uint64_t n = 0; n < 1ull << (i->cluster_bits - 3); n++) {
-		uint64_t entry = be64(i, table + n * 8);
+	for (uint64_t n = 0; n < l2_entries(i); n++) {
+		uint64_t entry = l2_entry(i, table, n);
 
+		if (check && i->extended)
+			check_bitmap(i, entry, be64(i, table + n * 16 + 8));
 		if (entry & 1ull << 62) {
 			if (!check)
 				refer_packed(i, entry);
@@ -249,12 +272,15 @@ void judge_read(const uint8_t *bytes, size_t size, uint64_t sector,
 	open_image(i, bytes, size);
 	memset(out, 0, 512);
 	guest = offset >> i->cluster_bits;
-	table = be64(i, i->l1 + (guest >> (i->cluster_bits - 3)) * 8) & OFFSET;
+	table = be64(i, i->l1 + guest / l2_entries(i) * 8) & OFFSET;
 	if (!table)
 		return;
-	entry = be64(i, table + (guest & ((1ull << (i->cluster_bits - 3)) - 1))
-				* 8);
+	guest %= l2_entries(i);
+	entry = l2_entry(i, table, guest);
 	if (entry & 1 || !(entry & OFFSET))
+		return;
+	if (i->extended && !(be64(i, table + guest * 16 + 8) >>
+			     (offset >> (i->cluster_bits - 5) & 31) & 1))
 		return;
 	at = (entry & OFFSET) + (offset & ((1ull << i->cluster_bits) - 1));
 	if (at < size)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Images that are more than themselves: backing chains, internal snapshots,
- * compressed clusters, dirty bits and bitmaps, in many shapes.  Each is read whole against qemu-img
+ * compressed clusters, subclusters, data files, legacy images, dirty bits and
+ * bitmaps, in many shapes.  Each is read whole against qemu-img
  * convert, written to at random beside a model, and then judged by qemu-img;
  * and what lay under it or in its snapshots must not have changed.
  *
@@ -77,6 +78,13 @@ static const char *draw_options(bool compressible)
 	char *text = options[next++ % 4];
 	bool v2 = draw(4) == 0;
 
+	if (!v2 && draw(3) == 0) {
+		snprintf(text, 128, "cluster_size=%u,extended_l2=on%s",
+			 16384u << draw(5),
+			 compressible && draw(2) ? ",compression_type=zstd" :
+						   "");
+		return text;
+	}
 	snprintf(text, 128, "compat=%s,cluster_size=%s%s",
 		 v2 ? "0.10" : "1.1", clusters[draw(7)],
 		 !v2 && compressible && draw(2) ? ",compression_type=zstd" :

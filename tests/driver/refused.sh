@@ -74,8 +74,6 @@ poke "$WORK/named" 120 "003d$(printf frobnication | od -An -tx1 |
 	tr -d ' \n')00"
 refuses named 'frobnication'
 
-image extended.qcow2 64M -o extended_l2=on >/dev/null
-refuses extended.qcow2 'extended L2|subcluster'
 image luks.qcow2 64M --object secret,id=s,data=x \
 	-o encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10 \
 	>/dev/null
