@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Appending groups: room for them, which whoever may link reserves before
  * (R16), the journal, and then the active dirty set, where look-ups find what

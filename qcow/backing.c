@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * What lies under an image: another qcow2 image, a raw file or a legacy
  * image, read-only and locked, which never changes while it is open.

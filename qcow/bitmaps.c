@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Persistent dirty bitmaps.  They say which parts of the disk changed since
  * some backup; we do not keep them, so from our first write on they would

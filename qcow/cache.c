@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The cache of table slices.  A slice is a piece of an L2 table or refcount
  * block, a page or a small cluster, as it stands in the file, converted to

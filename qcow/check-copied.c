@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * COPIED flags: set in an entry of the active layer exactly if the count of
  * what it leads to is one; then it may be changed in place.

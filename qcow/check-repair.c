@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The repair, in an order in which a death or a power loss at any point
  * leaves the image no worse than it was (P3):

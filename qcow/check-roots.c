@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Where the walk begins: the L1 table of the disk, those of the internal
  * snapshots, the tables of the bitmaps; and the runs of clusters that these

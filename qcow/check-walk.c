@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Every reference to a host cluster, counted: header, L1 tables of the disk
  * and of its snapshots, the L2 tables in them, data, compressed data, the

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The checkpoint: brings the image's tables up to what the journal says, in
  * an order that leaves a valid image at every instant of a power loss, and

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * What a guest cluster is now: the entry that the dirty sets or the cached
  * slice of its L2 table hold, decoded and checked.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Compressed clusters.  An L2 entry names the first byte and the number of
  * sectors; several compressed clusters share a host cluster:

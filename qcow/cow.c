@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Copy-on-write: a write into a guest cluster whose bytes live where they may
  * not be changed, in what lies under the image, in a cluster that a snapshot

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * An external data file: the guest's bytes lie in a file of their own, each
  * at its guest offset; the image only says which of them count.  They have no

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * A dirty set: the assignments that the journal says and the file does not
  * yet.  They stand in a dense list in order of arrival; a hash index with

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * What `info` tells of an image: its header, put into words elsewhere.  This
  * works for images that cannot be served, takes no locks and changes nothing;

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Reads and writes that block.  They enter their guest range, waiting in
  * line, map as much of it as can be mapped at once, provide what the mapping

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The journal: what was acknowledged and is not in the image's tables yet.
  * A file on a tmpfs, mapped shared: its pages belong to the kernel, so they

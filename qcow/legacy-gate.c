@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The gate in front of libqcow.  That library reads some images wrongly
  * without saying so, and some make it crash; here stands what it must never

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The jail of the process that runs libqcow on a stranger's image.  Should
  * the image take it over, it can read that image, allocate some memory, send

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Legacy images: the server's side.  An image that passes the gate is given
  * to a reader process, which reads one cluster at a time into memory that

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Where do the bytes of a guest range live?  The answer is a list of extents
  * under a guest range that stays entered until qcow_finish(), so nobody moves

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The calls that never block, for queues: a mapping under a guest range,
  * entered if nothing is in its way, and left by qcow_finish().

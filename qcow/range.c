@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Guest ranges, the unit of exclusion.  I/O under a mapping enters the
  * clusters it touches shared; whatever changes a mapping enters exclusively.

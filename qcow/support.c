@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Which images this engine serves.  What it does not know or cannot do is
  * refused here, by name; the name of an unknown feature is taken from the

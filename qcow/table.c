@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * L2 tables: making one where the L1 table has none yet, and making one ours
  * that an internal snapshot uses, too.

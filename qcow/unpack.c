@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Reading compressed clusters.  Unpacking is slow and guests read clusters
  * piece by piece, so the latest clusters are kept, in slots.  A slot is found

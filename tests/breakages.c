@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Each breakage finds its place from the header, as a reader would: the first
  * L1 entry, the first two entries of its L2 table, the first refcount block.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Broken images, a row each: what is poked into a sound image that qemu-img
  * made, and what has to be said of it.

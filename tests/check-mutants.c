@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The check of images that nobody would make: the tables of sound ones are
  * changed at random, bit by bit, byte by byte and by entries that lead

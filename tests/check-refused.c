@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Images that a check must leave alone: in use by somebody else, or with
  * acknowledged writes that are in a journal and not in the tables yet.

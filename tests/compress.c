@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Compressed clusters as qemu-img writes them, of every size and both types:
  * each one unpacked is what `qemu-img convert -O raw` says.  Then the same

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The recording disk.  It grows by writes past its end, like a file, and
  * reads as zero there.  With fail_at it fails the n-th I/O from now, once.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Every reference in the image is counted: header, top tables, blocks, L2
  * tables, data; then each cluster's count is compared with what its refcount

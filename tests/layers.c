@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Images that are more than themselves: backing chains, internal snapshots,
  * compressed clusters, subclusters, data files, legacy images, dirty bits and

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * What must not reach the library that reads legacy images: each bad header
  * and table is refused by name.  Then mutants, of which some are let through:

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Legacy images as qemu-img makes them, read whole through the reader
  * process and compared with what went in.  Then the death of each process

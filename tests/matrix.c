@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Every geometry that qemu-img can make: random operations through the
  * engine on a real file, beside the same on a raw file, reopened now and

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Threads that write side by side, into the same clusters, until the process
  * is killed with SIGKILL; then the next process replays and checks.

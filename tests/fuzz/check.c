@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Fuzz target: the input is an image that is checked, then repaired.  What a
  * repair says to have mended has to be sound for the next check.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Fuzz target: the input is a byte that tells type and cluster size, then a
  * compressed stream.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Fuzz target: the input is an image.  It is looked at as `info` does, read,
  * written to and read again.

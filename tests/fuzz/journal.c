@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Fuzz target: a sound image in a life, and the input is its journal: the
  * position where it begins, then groups, each a byte that tells how many

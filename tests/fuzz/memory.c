@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The disk in memory.  The engine still opens and locks a file: an empty one
  * in a directory on a tmpfs, where a backing file can be found, too, and

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Mutates an image where it matters: a field of the header, or an entry of a
  * table that the header leads to, becomes something that an image could
