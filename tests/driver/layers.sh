@@ -1,0 +1,67 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# limit: 300
+#
+# Images that are more than themselves, written to while the server dies: an
+# overlay on a compressed image, one with a snapshot, subclusters, an external
+# data file.  fio verifies what it wrote; what it did not write is what it
+# was.
+# shellcheck source=../lib.sh
+. "$(dirname "$0")/../lib.sh"
+
+SIZE=$((96 << 20))
+WRITTEN=$((16 << 20))
+
+# Text, so that it compresses; every block different.
+yes "a line of the base image" | cat -n | head -c "$SIZE" >"$WORK/raw"
+qemu-img convert -f raw -O qcow2 -c "$WORK/raw" "$WORK/base.qcow2"
+
+write_and_kill()
+{
+	local fio
+
+	fio --name=verify --filename="$DEV" --direct=1 --ioengine=io_uring \
+		--rw=randwrite --bsrange=4k-64k --iodepth=16 --size=$WRITTEN \
+		--verify=crc32c --verify_fatal=1 --do_verify=1 \
+		--output="$WORK/fio.out" &
+	fio=$!
+	for _ in {1..3}; do
+		kill -0 "$fio" 2>/dev/null || break
+		storm 1
+	done
+	wait "$fio" || { cat "$WORK/fio.out"; fail "fio on $1"; }
+	[[ $(listed recoveries) -ge 1 ]] || fail "no kill to prove anything"
+}
+
+# works NAME: the image of that name holds what raw does.
+works()
+{
+	add "$WORK/$1"
+	write_and_kill "$1"
+	cmp -i $WRITTEN "$DEV" "$WORK/raw" || fail "$1: the rest has changed"
+	del
+	check_image "$WORK/$1"
+	note "$1"
+}
+
+cd "$WORK"
+before=$(sha256sum <base.qcow2)
+qemu-img create -q -f qcow2 -b base.qcow2 -F qcow2 overlay.qcow2
+works overlay.qcow2
+qemu-img create -q -f qcow2 -o extended_l2=on -b base.qcow2 -F qcow2 \
+	subclusters.qcow2
+works subclusters.qcow2
+[[ $(sha256sum <base.qcow2) == "$before" ]] || fail "the base has changed"
+
+cp base.qcow2 snapshot.qcow2
+qemu-img snapshot -c before snapshot.qcow2
+works snapshot.qcow2
+qemu-img convert -l before -O raw snapshot.qcow2 restored
+cmp raw restored || fail "the snapshot has changed"
+rm restored
+
+qemu-img convert -f raw -O qcow2 -o data_file=data.raw,data_file_raw=on \
+	raw external.qcow2
+works external.qcow2
+qemu-img compare -q -f qcow2 -F raw external.qcow2 data.raw ||
+	fail "the data file is not the disk"
