@@ -83,6 +83,9 @@ haunt()
 	qemu-img create -q -f qcow2 "$WORK/mnt/image.qcow2" 64M
 	UBLK_QCOW2_FAULT=$fault add "$WORK/mnt/image.qcow2"
 	write_byte 021			# now the cluster is there
+	# And its table: a checkpoint on the slow path would keep the process
+	# from being reaped, a fence that is not to be tested.
+	sync "$DEV"
 	sync -f "$WORK/mnt"
 	dd if="$DEV" of=/dev/null bs=4096 count=1 iflag=direct status=none
 	before=$(listed recoveries)

@@ -13,7 +13,8 @@ SIZE=$((96 << 20))
 WRITTEN=$((16 << 20))
 
 # Text, so that it compresses; every block different.
-yes "a line of the base image" | cat -n | head -c "$SIZE" >"$WORK/raw"
+(set +o pipefail
+ yes "a line of the base image" | cat -n | head -c "$SIZE" >"$WORK/raw")
 qemu-img convert -f raw -O qcow2 -c "$WORK/raw" "$WORK/base.qcow2"
 
 write_and_kill()

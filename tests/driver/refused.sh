@@ -93,7 +93,8 @@ image json.qcow2 64M -b 'json:{"driver":"raw","file":{"driver":"file","filename"
 refuses json.qcow2 'protocol'
 image gone.qcow2 64M -b "$WORK/nothing.qcow2" -F qcow2 -u >/dev/null
 refuses gone.qcow2 'No such file'
-image loop.qcow2 64M -b "$WORK/loop.qcow2" -F qcow2 -u >/dev/null
+image loop.qcow2 64M >/dev/null
+qemu-img rebase -u -F qcow2 -b "$WORK/loop.qcow2" "$WORK/loop.qcow2"
 refuses loop.qcow2 'loop|comes twice|in use'
 image vmdk.qcow2 64M -b "$WORK/good.qcow2" -F vmdk -u >/dev/null
 refuses vmdk.qcow2 'format'
