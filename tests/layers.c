@@ -285,6 +285,30 @@ static void test_bitmaps(void)
 	free(path);
 }
 
+/* One copy over subclusters of all kinds: what lies under the image, zeros. */
+static void test_mixed_subclusters(void)
+{
+	char *path = scratch_path("image"), *base = scratch_path("base");
+	uint8_t *bytes = aligned_alloc(4096, 12288);
+	struct qcow_image *image;
+
+	make_raw(base, 65536);
+	must_run("rm -f %s; qemu-img create -q -f qcow2 -o extended_l2=on -b %s -F raw %s",
+		 path, base, path);
+	must_run("qemu-io -f qcow2 -c 'write -q -z 4k 4k' %s", path);
+	memset(bytes, 0x33, 12288);
+	image = beside_open(path, QCOW_CACHE_WRITEBACK);
+	if (qcow_write(image, bytes, 512, 8192) ||
+	    qcow_read(image, bytes, 0, 12288))
+		die("mixed subclusters: I/O fails");
+	beside_close(image);
+	must_run("qemu-img check -q %s", path);
+	must_run("qemu-io -f qcow2 -r -c 'read -q -P 0x33 512 8k' %s", path);
+	free(bytes);
+	free(base);
+	free(path);
+}
+
 int main(int argc, char **argv)
 {
 	random_numbers.state = argc > 1 ? strtoull(argv[1], NULL, 0) : 1;
@@ -298,6 +322,7 @@ int main(int argc, char **argv)
 		test_dirty();
 		test_bitmaps();
 	}
+	test_mixed_subclusters();
 	printf("%u images\n", images);
 	return 0;
 }
