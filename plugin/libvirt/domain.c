@@ -1,0 +1,449 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Reading a domain's XML.
+ *
+ * libxml2 reads the text, without network, entities or external subsets:
+ * a domain's XML has none.  Then the tree is walked once and what concerns us
+ * is copied out of it, so that the rest of the program sees plain strings.
+ *
+ * The XML comes from libvirt, which has judged it; libvirt passes <metadata>
+ * through as it is, hence our own entries are judged here, attribute by
+ * attribute.  One that we do not know is an error rather than ignored: a
+ * misspelt readonly='yes' would otherwise mean a writable disk.
+ *
+ * Some attributes have only one value that is possible today.  They may be
+ * said, so that XML which says them keeps its meaning.
+ */
+#include <errno.h>
+#include <libxml/parser.h>
+#include <libxml/tree.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plugin/libvirt/domain.h"
+
+int domain_wrong(char why[DOMAIN_REASON_MAX], const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(why, DOMAIN_REASON_MAX, format, args);
+	va_end(args);
+	return -EINVAL;
+}
+
+static bool is_element(const xmlNode *node, const char *name)
+{
+	return node->type == XML_ELEMENT_NODE &&
+	       !strcmp((const char *)node->name, name);
+}
+
+static xmlNode *child(const xmlNode *parent, const char *name)
+{
+	xmlNode *node;
+
+	for (node = parent ? parent->children : NULL; node; node = node->next)
+		if (is_element(node, name))
+			return node;
+	return NULL;
+}
+
+/* The caller frees it; NULL if there is none. */
+static char *attribute(const xmlNode *node, const char *name)
+{
+	return node ? (char *)xmlGetProp(node, (const xmlChar *)name) : NULL;
+}
+
+static char *content(const xmlNode *node)
+{
+	return node ? (char *)xmlNodeGetContent(node) : NULL;
+}
+
+static bool attribute_is(const xmlNode *node, const char *name,
+			 const char *value)
+{
+	char *found = attribute(node, name);
+	bool is = found && !strcmp(found, value);
+
+	xmlFree(found);
+	return is;
+}
+
+/* --- paths --------------------------------------------------------------- */
+
+static bool begins_with(const char *text, const char *start)
+{
+	return !strncmp(text, start, strlen(start));
+}
+
+/* The number N of /dev/ublkbN; false: the path is another. */
+static bool device_number(const char *path, long *number)
+{
+	const char *digits = path + strlen(DOMAIN_DEVICES);
+	char *end;
+
+	if (!begins_with(path, DOMAIN_DEVICES) || *digits < '0' ||
+	    *digits > '9')
+		return false;
+	errno = 0;
+	*number = strtol(digits, &end, 10);
+	return !*end && !errno;
+}
+
+const char *domain_link_name(const char *path)
+{
+	const char *name = path + strlen(DOMAIN_LINKS);
+
+	if (!begins_with(path, DOMAIN_LINKS) || !*name || strchr(name, '/'))
+		return NULL;
+	return name;
+}
+
+bool domain_is_ours(const char *path)
+{
+	long number;
+
+	return domain_link_name(path) || device_number(path, &number);
+}
+
+/* --- our entries --------------------------------------------------------- */
+
+static int take_number(const char *name, const char *value, long *number,
+		       char why[DOMAIN_REASON_MAX])
+{
+	char *end;
+
+	errno = 0;
+	*number = strtol(value, &end, 10);
+	if (*value < '0' || *value > '9' || *end || errno)
+		return domain_wrong(why, "%s='%s' is not a number", name,
+				    value);
+	return 0;
+}
+
+/* One of two words; yes is the second. */
+static int take_choice(const char *name, const char *value,
+		       const char *const words[2], bool *yes,
+		       char why[DOMAIN_REASON_MAX])
+{
+	*yes = !strcmp(value, words[1]);
+	if (*yes || !strcmp(value, words[0]))
+		return 0;
+	return domain_wrong(why, "%s='%s' must be '%s' or '%s'", name, value,
+			    words[0], words[1]);
+}
+
+static int take_text(const char *value, char **text)
+{
+	free(*text);
+	*text = strdup(value);
+	return *text ? 0 : -ENOMEM;
+}
+
+static const struct {
+	const char *name;
+	const char *value;
+} fixed[] = {
+	{ "recovery", "reissue" },
+	{ "onfail", "queue" },
+	{ "deadline", "0" },
+	{ "discard", "unmap" },
+};
+
+static int take_fixed(const char *name, const char *value,
+		      char why[DOMAIN_REASON_MAX])
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
+		if (strcmp(name, fixed[i].name))
+			continue;
+		if (!strcmp(value, fixed[i].value))
+			return 0;
+		return domain_wrong(why, "%s='%s' must be '%s'", name, value,
+				    fixed[i].value);
+	}
+	return domain_wrong(
+		why,
+		"there is no attribute '%s'; there are dev, file, id, "
+		"queues, depth, readonly, cache and keyfile",
+		name);
+}
+
+static int take_attribute(struct domain_entry *entry, const char *name,
+			  const char *value, char why[DOMAIN_REASON_MAX])
+{
+	static const char *const answers[] = { "no", "yes" };
+	static const char *const caches[] = { "none", "writeback" };
+
+	if (!strcmp(name, "dev"))
+		return take_text(value, &entry->dev);
+	if (!strcmp(name, "file"))
+		return take_text(value, &entry->file);
+	if (!strcmp(name, "keyfile"))
+		return take_text(value, &entry->key_file);
+	if (!strcmp(name, "id"))
+		return take_number(name, value, &entry->id, why);
+	if (!strcmp(name, "queues"))
+		return take_number(name, value, &entry->queues, why);
+	if (!strcmp(name, "depth"))
+		return take_number(name, value, &entry->depth, why);
+	if (!strcmp(name, "readonly"))
+		return take_choice(name, value, answers, &entry->read_only,
+				   why);
+	if (!strcmp(name, "cache"))
+		return take_choice(name, value, caches, &entry->writeback, why);
+	return take_fixed(name, value, why);
+}
+
+static int check_entry(struct domain_entry *entry, char why[DOMAIN_REASON_MAX])
+{
+	long number;
+
+	if (!entry->dev)
+		return domain_wrong(why, "it has no dev");
+	if (!domain_is_ours(entry->dev))
+		return domain_wrong(why,
+				    "dev='%s' must be " DOMAIN_LINKS
+				    "NAME or " DOMAIN_DEVICES "N",
+				    entry->dev);
+	if (!entry->file || *entry->file != '/')
+		return domain_wrong(
+			why,
+			"file must be the absolute path of the image of "
+			"%s",
+			entry->dev);
+	if (entry->key_file && *entry->key_file != '/')
+		return domain_wrong(why,
+				    "keyfile='%s' must be an absolute path",
+				    entry->key_file);
+	if (!device_number(entry->dev, &number))
+		return 0;
+	if (entry->id >= 0 && entry->id != number)
+		return domain_wrong(why, "id='%ld' is not that of dev='%s'",
+				    entry->id, entry->dev);
+	entry->id = number;
+	return 0;
+}
+
+static int read_entry(const xmlNode *node, struct domain_entry *entry,
+		      char why[DOMAIN_REASON_MAX])
+{
+	const xmlAttr *attr;
+	int ret = 0;
+
+	*entry = (struct domain_entry){ .id = -1, .queues = -1, .depth = -1 };
+	for (attr = node->properties; attr && !ret; attr = attr->next) {
+		const char *name = (const char *)attr->name;
+		char *value = attribute(node, name);
+
+		if (!value)
+			return -ENOMEM;
+		ret = take_attribute(entry, name, value, why);
+		xmlFree(value);
+	}
+	return ret ? ret : check_entry(entry, why);
+}
+
+static bool is_our_namespace(const xmlNode *node)
+{
+	const char *uri = node->ns ? (const char *)node->ns->href : NULL;
+	const size_t end = strlen(DOMAIN_NAMESPACE_END);
+
+	return uri && strlen(uri) >= end &&
+	       !strcmp(uri + strlen(uri) - end, DOMAIN_NAMESPACE_END);
+}
+
+/* Makes room for one more element in an array; it is zeroed. */
+static void *one_more(void **array, size_t *nr, size_t size)
+{
+	char *grown = realloc(*array, (*nr + 1) * size);
+
+	if (!grown)
+		return NULL;
+	*array = grown;
+	return memset(grown + (*nr)++ * size, 0, size);
+}
+
+static int read_entries(const xmlNode *list, struct domain *domain,
+			char why[DOMAIN_REASON_MAX])
+{
+	const xmlNode *node;
+
+	for (node = list->children; node; node = node->next) {
+		char reason[DOMAIN_REASON_MAX] = "";
+		struct domain_entry *entry;
+		int ret;
+
+		if (node->type != XML_ELEMENT_NODE)
+			continue;
+		if (!is_element(node, "disk"))
+			return domain_wrong(
+				why,
+				"<metadata>: <%s> is not a <disk> of "
+				"ublk-qcow2",
+				(const char *)node->name);
+		entry = one_more((void **)&domain->entries, &domain->nr_entries,
+				 sizeof(*entry));
+		if (!entry)
+			return -ENOMEM;
+		ret = read_entry(node, entry, reason);
+		if (ret == -EINVAL)
+			return domain_wrong(
+				why,
+				"<metadata>: entry %zu of ublk-qcow2: "
+				"%.900s",
+				domain->nr_entries, reason);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+static int read_metadata(const xmlNode *metadata, struct domain *domain,
+			 char why[DOMAIN_REASON_MAX])
+{
+	const xmlNode *node;
+	int ret = 0;
+
+	for (node = metadata ? metadata->children : NULL; node && !ret;
+	     node = node->next)
+		if (is_element(node, "disks") && is_our_namespace(node))
+			ret = read_entries(node, domain, why);
+	return ret;
+}
+
+/* --- the domain ---------------------------------------------------------- */
+
+/* libxml2's strings need not be malloc's. */
+static int keep(char *found, char **text)
+{
+	int ret = found ? take_text(found, text) : 0;
+
+	xmlFree(found);
+	return ret;
+}
+
+static int read_disk(const xmlNode *node, struct domain_disk *disk)
+{
+	const xmlNode *driver = child(node, "driver");
+	int ret;
+
+	disk->block = attribute_is(node, "type", "block");
+	disk->shareable = child(node, "shareable");
+	ret = keep(
+		attribute(child(node, "source"), disk->block ? "dev" : "file"),
+		&disk->source);
+	if (!ret)
+		ret = keep(attribute(child(node, "target"), "dev"),
+			   &disk->target);
+	if (!ret)
+		ret = keep(attribute(child(node, "alias"), "name"),
+			   &disk->alias);
+	if (!ret)
+		ret = keep(attribute(driver, "type"), &disk->format);
+	if (!ret)
+		ret = keep(attribute(driver, "cache"), &disk->cache);
+	return ret;
+}
+
+static void free_disk(struct domain_disk *disk)
+{
+	free(disk->source);
+	free(disk->target);
+	free(disk->alias);
+	free(disk->format);
+	free(disk->cache);
+}
+
+static bool has_path(const xmlNode *node)
+{
+	return is_element(node, "disk") &&
+	       (attribute_is(node, "type", "block") ||
+		attribute_is(node, "type", "file")) &&
+	       child(node, "source");
+}
+
+static int read_disks(const xmlNode *devices, struct domain *domain)
+{
+	const xmlNode *node;
+
+	for (node = devices ? devices->children : NULL; node;
+	     node = node->next) {
+		struct domain_disk *disk;
+		int ret;
+
+		if (!has_path(node))
+			continue;
+		disk = one_more((void **)&domain->disks, &domain->nr_disks,
+				sizeof(*disk));
+		ret = disk ? read_disk(node, disk) : -ENOMEM;
+		if (ret)
+			return ret;
+		/* An empty drive has a source without a path. */
+		if (!disk->source || !disk->target) {
+			free_disk(disk);
+			domain->nr_disks--;
+		}
+	}
+	return 0;
+}
+
+static int read_domain(const xmlNode *root, struct domain *domain,
+		       char why[DOMAIN_REASON_MAX])
+{
+	int ret;
+
+	if (!root || !is_element(root, "domain"))
+		return domain_wrong(why, "this is not the XML of a domain");
+	ret = keep(content(child(root, "name")), &domain->name);
+	if (!ret)
+		ret = keep(content(child(root, "uuid")), &domain->uuid);
+	if (!ret && (!domain->name || !domain->uuid))
+		ret = domain_wrong(why, "the XML has no name or no uuid");
+	if (!ret)
+		ret = read_metadata(child(root, "metadata"), domain, why);
+	if (!ret)
+		ret = read_disks(child(root, "devices"), domain);
+	return ret;
+}
+
+int domain_parse(const char *xml, size_t length, struct domain *domain,
+		 char why[DOMAIN_REASON_MAX])
+{
+	xmlDoc *document;
+	int ret;
+
+	*domain = (struct domain){ 0 };
+	if (length > INT_MAX)
+		return domain_wrong(why, "the XML is too long");
+	document = xmlReadMemory(xml, length, NULL, NULL,
+				 XML_PARSE_NONET | XML_PARSE_NOERROR |
+					 XML_PARSE_NOWARNING);
+	if (!document)
+		return domain_wrong(why, "the XML cannot be parsed");
+	ret = read_domain(xmlDocGetRootElement(document), domain, why);
+	xmlFreeDoc(document);
+	return ret;
+}
+
+void domain_free(struct domain *domain)
+{
+	size_t i;
+
+	for (i = 0; i < domain->nr_disks; i++)
+		free_disk(&domain->disks[i]);
+	for (i = 0; i < domain->nr_entries; i++) {
+		free(domain->entries[i].dev);
+		free(domain->entries[i].file);
+		free(domain->entries[i].key_file);
+	}
+	free(domain->disks);
+	free(domain->entries);
+	free(domain->name);
+	free(domain->uuid);
+	*domain = (struct domain){ 0 };
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A libvirt domain's XML, as far as it concerns us: the domain, its disks,
+ * and what its <metadata> says of them.
+ */
+#ifndef DOMAIN_H
+#define DOMAIN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* The namespace of our element in <metadata>.  What we write has this one;
+   what we read has any whose name ends with DOMAIN_NAMESPACE_END. */
+#define DOMAIN_NAMESPACE	"https://ublk-qcow2/1.0"
+#define DOMAIN_NAMESPACE_END	"/ublk-qcow2/1.0"
+#define DOMAIN_PREFIX		"ublk"
+
+#define DOMAIN_LINKS		"/dev/ublk-qcow2/"
+#define DOMAIN_DEVICES		"/dev/ublkb"
+
+#define DOMAIN_REASON_MAX	1024
+
+/* <ublk:disk .../>: which image is to be served as which device. */
+struct domain_entry {
+	char *dev;		/* a link's path or /dev/ublkbN */
+	char *file;		/* the image; absolute */
+	char *key_file;		/* NULL: none */
+	long id;		/* -1: any */
+	long queues;		/* -1: the default */
+	long depth;		/* -1: the default */
+	bool read_only;
+	bool writeback;
+};
+
+/* <disk>, if its source is a file or a device. */
+struct domain_disk {
+	char *source;		/* the path */
+	char *target;		/* vda */
+	char *alias;		/* NULL: none yet */
+	char *format;		/* driver/@type; NULL: not said */
+	char *cache;		/* driver/@cache; NULL: not said */
+	bool block;		/* type='block' */
+	bool shareable;
+};
+
+struct domain {
+	char *name;
+	char *uuid;
+	struct domain_disk *disks;
+	size_t nr_disks;
+	struct domain_entry *entries;
+	size_t nr_entries;
+};
+
+/* Reads the XML of a domain.  -EINVAL: it is none, or one of our entries is
+   wrong, and why says what; -ENOMEM.  domain_free() frees it, also after an
+   error. */
+int domain_parse(const char *xml, size_t length, struct domain *domain,
+		 char why[DOMAIN_REASON_MAX]);
+
+void domain_free(struct domain *domain);
+
+/* Do disks and entries fit together?  -EINVAL: they do not, and why says
+   which and what to do. */
+int domain_judge(const struct domain *domain, char why[DOMAIN_REASON_MAX]);
+
+/* Writes the reason; returns -EINVAL. */
+int domain_wrong(char why[DOMAIN_REASON_MAX], const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* Is this the path of a disk of ours, a link or a device? */
+bool domain_is_ours(const char *path);
+
+/* The name of the link, or NULL if the path is not one of our links. */
+const char *domain_link_name(const char *path);
+
+/* The entry of a disk, or NULL. */
+const struct domain_entry *domain_entry_of(const struct domain *domain,
+					   const struct domain_disk *disk);
+
+/* The disk of an entry, or NULL. */
+const struct domain_disk *domain_disk_of(const struct domain *domain,
+					 const struct domain_entry *entry);
+
+#endif /* DOMAIN_H */

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Whether a domain's disks and our entries in its <metadata> fit together.
+ *
+ * A disk and its entry are joined by the path of the device, as text.  Most
+ * mistakes that people make here would either keep the domain from starting
+ * with an error far from its cause or, worse, let it start on something else
+ * than was meant: an image interpreted twice, or opened by QEMU beside us.
+ * So each has a line of its own, which says what to change.
+ *
+ * What can be told from the XML alone is told here.  Whether a disk without
+ * an entry is served all the same depends on the host and is not.
+ */
+#include <string.h>
+
+#include "plugin/libvirt/domain.h"
+
+const struct domain_entry *domain_entry_of(const struct domain *domain,
+					   const struct domain_disk *disk)
+{
+	size_t i;
+
+	for (i = 0; i < domain->nr_entries; i++)
+		if (!strcmp(domain->entries[i].dev, disk->source))
+			return &domain->entries[i];
+	return NULL;
+}
+
+const struct domain_disk *domain_disk_of(const struct domain *domain,
+					 const struct domain_entry *entry)
+{
+	size_t i;
+
+	for (i = 0; i < domain->nr_disks; i++)
+		if (!strcmp(domain->disks[i].source, entry->dev))
+			return &domain->disks[i];
+	return NULL;
+}
+
+/* The image of an entry is the entry's alone. */
+static int judge_image(const struct domain *domain, size_t number,
+		       char why[DOMAIN_REASON_MAX])
+{
+	const struct domain_entry *entry = &domain->entries[number];
+	size_t i;
+
+	for (i = 0; i < number; i++) {
+		if (!strcmp(domain->entries[i].dev, entry->dev))
+			return domain_wrong(why,
+					    "%s has two entries in <metadata>",
+					    entry->dev);
+		if (!strcmp(domain->entries[i].file, entry->file))
+			return domain_wrong(why,
+					    "%s is named by two entries in "
+					    "<metadata>, those of %s and %s",
+					    entry->file, domain->entries[i].dev,
+					    entry->dev);
+	}
+	for (i = 0; i < domain->nr_disks; i++)
+		if (!strcmp(domain->disks[i].source, entry->file))
+			return domain_wrong(
+				why,
+				"%s is the image of %s, and disk %s has "
+				"it as its source, too: it would have "
+				"two writers",
+				entry->file, entry->dev,
+				domain->disks[i].target);
+	return 0;
+}
+
+static int judge_entry(const struct domain *domain, size_t number,
+		       char why[DOMAIN_REASON_MAX])
+{
+	const struct domain_entry *entry = &domain->entries[number];
+
+	if (!domain_disk_of(domain, entry))
+		return domain_wrong(
+			why,
+			"<metadata> has an entry for %s, but no disk has "
+			"that source: correct its dev, or remove it",
+			entry->dev);
+	return judge_image(domain, number, why);
+}
+
+static int judge_disk(const struct domain_disk *disk,
+		      char why[DOMAIN_REASON_MAX])
+{
+	if (!disk->block)
+		return domain_wrong(
+			why,
+			"disk %s, %s: it is a device, so the disk must "
+			"be type='block' with <source dev='%s'/>",
+			disk->target, disk->source, disk->source);
+	if (disk->format && strcmp(disk->format, "raw"))
+		return domain_wrong(
+			why,
+			"disk %s, %s: its driver says type='%s'; the "
+			"device is a raw disk already, say type='raw'",
+			disk->target, disk->source, disk->format);
+	if (disk->shareable && disk->cache && strcmp(disk->cache, "none") &&
+	    strcmp(disk->cache, "directsync"))
+		return domain_wrong(why,
+				    "disk %s, %s: a shareable disk needs "
+				    "cache='none', not '%s'",
+				    disk->target, disk->source, disk->cache);
+	return 0;
+}
+
+int domain_judge(const struct domain *domain, char why[DOMAIN_REASON_MAX])
+{
+	size_t i;
+	int ret = 0;
+
+	for (i = 0; i < domain->nr_entries && !ret; i++)
+		ret = judge_entry(domain, i, why);
+	for (i = 0; i < domain->nr_disks && !ret; i++)
+		if (domain_is_ours(domain->disks[i].source))
+			ret = judge_disk(&domain->disks[i], why);
+	return ret;
+}
