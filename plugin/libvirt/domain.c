@@ -2,9 +2,8 @@
 /*
  * Reading a domain's XML.
  *
- * libxml2 reads the text, without network, entities or external subsets:
- * a domain's XML has none.  Then the tree is walked once and what concerns us
- * is copied out of it, so that the rest of the program sees plain strings.
+ * The tree is walked once and what concerns us is copied out of it, so that
+ * the rest of the program sees plain strings.
  *
  * The XML comes from libvirt, which has judged it; libvirt passes <metadata>
  * through as it is, hence our own entries are judged here, attribute by
@@ -15,15 +14,14 @@
  * said, so that XML which says them keeps its meaning.
  */
 #include <errno.h>
-#include <libxml/parser.h>
 #include <libxml/tree.h>
-#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "plugin/libvirt/domain.h"
+#include "plugin/libvirt/xml.h"
 
 int domain_wrong(char why[DOMAIN_REASON_MAX], const char *format, ...)
 {
@@ -33,43 +31,6 @@ int domain_wrong(char why[DOMAIN_REASON_MAX], const char *format, ...)
 	vsnprintf(why, DOMAIN_REASON_MAX, format, args);
 	va_end(args);
 	return -EINVAL;
-}
-
-static bool is_element(const xmlNode *node, const char *name)
-{
-	return node->type == XML_ELEMENT_NODE &&
-	       !strcmp((const char *)node->name, name);
-}
-
-static xmlNode *child(const xmlNode *parent, const char *name)
-{
-	xmlNode *node;
-
-	for (node = parent ? parent->children : NULL; node; node = node->next)
-		if (is_element(node, name))
-			return node;
-	return NULL;
-}
-
-/* The caller frees it; NULL if there is none. */
-static char *attribute(const xmlNode *node, const char *name)
-{
-	return node ? (char *)xmlGetProp(node, (const xmlChar *)name) : NULL;
-}
-
-static char *content(const xmlNode *node)
-{
-	return node ? (char *)xmlNodeGetContent(node) : NULL;
-}
-
-static bool attribute_is(const xmlNode *node, const char *name,
-			 const char *value)
-{
-	char *found = attribute(node, name);
-	bool is = found && !strcmp(found, value);
-
-	xmlFree(found);
-	return is;
 }
 
 /* --- paths --------------------------------------------------------------- */
@@ -238,7 +199,7 @@ static int read_entry(const xmlNode *node, struct domain_entry *entry,
 	*entry = (struct domain_entry){ .id = -1, .queues = -1, .depth = -1 };
 	for (attr = node->properties; attr && !ret; attr = attr->next) {
 		const char *name = (const char *)attr->name;
-		char *value = attribute(node, name);
+		char *value = xml_attribute(node, name);
 
 		if (!value)
 			return -ENOMEM;
@@ -246,15 +207,6 @@ static int read_entry(const xmlNode *node, struct domain_entry *entry,
 		xmlFree(value);
 	}
 	return ret ? ret : check_entry(entry, why);
-}
-
-static bool is_our_namespace(const xmlNode *node)
-{
-	const char *uri = node->ns ? (const char *)node->ns->href : NULL;
-	const size_t end = strlen(DOMAIN_NAMESPACE_END);
-
-	return uri && strlen(uri) >= end &&
-	       !strcmp(uri + strlen(uri) - end, DOMAIN_NAMESPACE_END);
 }
 
 /* Makes room for one more element in an array; it is zeroed. */
@@ -280,7 +232,7 @@ static int read_entries(const xmlNode *list, struct domain *domain,
 
 		if (node->type != XML_ELEMENT_NODE)
 			continue;
-		if (!is_element(node, "disk"))
+		if (!xml_is(node, "disk"))
 			return domain_wrong(
 				why,
 				"<metadata>: <%s> is not a <disk> of "
@@ -311,7 +263,7 @@ static int read_metadata(const xmlNode *metadata, struct domain *domain,
 
 	for (node = metadata ? metadata->children : NULL; node && !ret;
 	     node = node->next)
-		if (is_element(node, "disks") && is_our_namespace(node))
+		if (xml_is_ours(node, "disks"))
 			ret = read_entries(node, domain, why);
 	return ret;
 }
@@ -329,24 +281,24 @@ static int keep(char *found, char **text)
 
 static int read_disk(const xmlNode *node, struct domain_disk *disk)
 {
-	const xmlNode *driver = child(node, "driver");
+	const xmlNode *driver = xml_child(node, "driver");
 	int ret;
 
-	disk->block = attribute_is(node, "type", "block");
-	disk->shareable = child(node, "shareable");
-	ret = keep(
-		attribute(child(node, "source"), disk->block ? "dev" : "file"),
-		&disk->source);
+	disk->block = xml_attribute_is(node, "type", "block");
+	disk->shareable = xml_child(node, "shareable");
+	ret = keep(xml_attribute(xml_child(node, "source"),
+				 disk->block ? "dev" : "file"),
+		   &disk->source);
 	if (!ret)
-		ret = keep(attribute(child(node, "target"), "dev"),
+		ret = keep(xml_attribute(xml_child(node, "target"), "dev"),
 			   &disk->target);
 	if (!ret)
-		ret = keep(attribute(child(node, "alias"), "name"),
+		ret = keep(xml_attribute(xml_child(node, "alias"), "name"),
 			   &disk->alias);
 	if (!ret)
-		ret = keep(attribute(driver, "type"), &disk->format);
+		ret = keep(xml_attribute(driver, "type"), &disk->format);
 	if (!ret)
-		ret = keep(attribute(driver, "cache"), &disk->cache);
+		ret = keep(xml_attribute(driver, "cache"), &disk->cache);
 	return ret;
 }
 
@@ -361,10 +313,10 @@ static void free_disk(struct domain_disk *disk)
 
 static bool has_path(const xmlNode *node)
 {
-	return is_element(node, "disk") &&
-	       (attribute_is(node, "type", "block") ||
-		attribute_is(node, "type", "file")) &&
-	       child(node, "source");
+	return xml_is(node, "disk") &&
+	       (xml_attribute_is(node, "type", "block") ||
+		xml_attribute_is(node, "type", "file")) &&
+	       xml_child(node, "source");
 }
 
 static int read_disks(const xmlNode *devices, struct domain *domain)
@@ -397,17 +349,17 @@ static int read_domain(const xmlNode *root, struct domain *domain,
 {
 	int ret;
 
-	if (!root || !is_element(root, "domain"))
+	if (!root || !xml_is(root, "domain"))
 		return domain_wrong(why, "this is not the XML of a domain");
-	ret = keep(content(child(root, "name")), &domain->name);
+	ret = keep(xml_content(xml_child(root, "name")), &domain->name);
 	if (!ret)
-		ret = keep(content(child(root, "uuid")), &domain->uuid);
+		ret = keep(xml_content(xml_child(root, "uuid")), &domain->uuid);
 	if (!ret && (!domain->name || !domain->uuid))
 		ret = domain_wrong(why, "the XML has no name or no uuid");
 	if (!ret)
-		ret = read_metadata(child(root, "metadata"), domain, why);
+		ret = read_metadata(xml_child(root, "metadata"), domain, why);
 	if (!ret)
-		ret = read_disks(child(root, "devices"), domain);
+		ret = read_disks(xml_child(root, "devices"), domain);
 	return ret;
 }
 
@@ -418,11 +370,7 @@ int domain_parse(const char *xml, size_t length, struct domain *domain,
 	int ret;
 
 	*domain = (struct domain){ 0 };
-	if (length > INT_MAX)
-		return domain_wrong(why, "the XML is too long");
-	document = xmlReadMemory(xml, length, NULL, NULL,
-				 XML_PARSE_NONET | XML_PARSE_NOERROR |
-					 XML_PARSE_NOWARNING);
+	document = xml_read(xml, length);
 	if (!document)
 		return domain_wrong(why, "the XML cannot be parsed");
 	ret = read_domain(xmlDocGetRootElement(document), domain, why);
