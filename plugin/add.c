@@ -23,6 +23,7 @@
 #include "plugin/control.h"
 #include "plugin/device.h"
 #include "plugin/log.h"
+#include "plugin/name.h"
 #include "plugin/options.h"
 #include "plugin/supervisor.h"
 #include "plugin/teardown.h"
@@ -61,54 +62,16 @@ static const char *check_range(const struct options *options)
 	return text;
 }
 
-static bool allowed_in_name(char c)
-{
-	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-	       (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
-}
-
-static bool is_number(const char *name)
-{
-	return name[strspn(name, "0123456789")] == '\0';
-}
-
-static const char *check_name(const char *name)
-{
-	const char *c;
-
-	if (!*name || strlen(name) > DISK_NAME_MAX)
-		return "a name has 1 to 64 characters";
-	if (*name == '.')
-		return "a name does not begin with a dot";
-	for (c = name; *c; c++)
-		if (!allowed_in_name(*c))
-			return "a name consists of A-Z a-z 0-9 . _ -";
-	if (is_number(name))
-		return "a name that is a number would be taken for an id";
-	return NULL;
-}
-
 /* The image's file name without .qcow2, made into a name. */
 static void default_name(const char *image, char name[DISK_NAME_MAX + 1])
 {
 	const char *base = strrchr(image, '/') + 1;
 	size_t length = strlen(base);
-	size_t i;
 
 	if (length > strlen(SUFFIX) &&
 	    !strcmp(base + length - strlen(SUFFIX), SUFFIX))
 		length -= strlen(SUFFIX);
-	if (length > DISK_NAME_MAX - 5)
-		length = DISK_NAME_MAX - 5;
-	for (i = 0; i < length; i++)
-		name[i] = allowed_in_name(base[i]) ? base[i] : '_';
-	name[length] = '\0';
-	if (*name == '.')
-		*name = '_';
-	if (is_number(name)) {
-		memmove(name + 5, name, length + 1);
-		memcpy(name, "disk-", 5);
-	}
+	name_make(base, length, name);
 }
 
 static int check_image(const char *path, char image[PATH_MAX])
@@ -129,7 +92,7 @@ static int fill_in(const struct options *options, struct disk *disk)
 
 	wrong = check_range(options);
 	if (!wrong && options->name)
-		wrong = check_name(options->name);
+		wrong = name_check(options->name);
 	if (wrong)
 		return complain("%s: %s", options->subject, wrong);
 	if (check_image(options->subject, disk->image))
