@@ -86,6 +86,48 @@ static int check_image(const char *path, char image[PATH_MAX])
 	return 0;
 }
 
+/* Symbolic links stay: where they lead is for the next server to see. */
+static int make_absolute(const char *path, char absolute[PATH_MAX])
+{
+	char here[PATH_MAX] = "";
+	bool relative = *path != '/';
+
+	if (relative && !getcwd(here, sizeof(here)))
+		return -errno;
+	if (snprintf(absolute, PATH_MAX, "%s%s%s", here, relative ? "/" : "",
+		     path) >= PATH_MAX)
+		return -ENAMETOOLONG;
+	return 0;
+}
+
+/*
+ * What the engine does not judge.  Each later server reads the key again, so
+ * it must lie there to stay: no pipe.  A key that everybody can read protects
+ * nothing, and is refused while nobody depends on the disk yet; once its
+ * users wait for a server it is too late to be strict.
+ */
+static int check_key(const char *image, const char *path,
+		     char key_file[PATH_MAX])
+{
+	struct stat st;
+	int ret = make_absolute(path, key_file);
+
+	if (ret || stat(key_file, &st))
+		return complain("%s: key file %s: %s", image, path,
+				strerror(ret ? -ret : errno));
+	if (!S_ISREG(st.st_mode))
+		return complain("%s: key file %s: is no regular file; every "
+				"server of the disk reads it, so put the key "
+				"into a file",
+				image, path);
+	if (st.st_mode & S_IRWXO)
+		return complain("%s: key file %s: is open to every user; run "
+				"'chmod o= %s', and choose another key if it "
+				"may have been read",
+				image, path, path);
+	return 0;
+}
+
 static int fill_in(const struct options *options, struct disk *disk)
 {
 	const char *wrong;
@@ -96,6 +138,9 @@ static int fill_in(const struct options *options, struct disk *disk)
 	if (wrong)
 		return complain("%s: %s", options->subject, wrong);
 	if (check_image(options->subject, disk->image))
+		return EXIT_FAILURE;
+	if (options->key_file &&
+	    check_key(options->subject, options->key_file, disk->key_file))
 		return EXIT_FAILURE;
 	if (options->name)
 		strcpy(disk->name, options->name);

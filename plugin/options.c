@@ -35,10 +35,10 @@ static const struct command {
 	enum argument argument;
 	const char *help;
 } commands[] = {
-	{ "add", command_add, "nNqdRcFf", ARGUMENT_NEEDED,
+	{ "add", command_add, "nNqdRckFf", ARGUMENT_NEEDED,
 	  "add IMAGE [-n ID] [--name NAME] [-q QUEUES] [-d DEPTH]\n"
-	  "    [--read-only] [--cache none|writeback] [--foreground] "
-	  "[--force]\n\n"
+	  "    [--read-only] [--cache none|writeback] [--key-file FILE]\n"
+	  "    [--foreground] [--force]\n\n"
 	  "Serves the qcow2 image as /dev/ublkb<ID>, prints that name and\n"
 	  "returns; /dev/ublk-qcow2/NAME is a stable link to it.\n\n"
 	  "  -n ID          the device's number; default: the lowest free\n"
@@ -48,6 +48,9 @@ static const struct command {
 	  "  --read-only    nobody can write to the disk\n"
 	  "  --cache MODE   none: bypass the host's page cache (default);\n"
 	  "                 writeback: use it\n"
+	  "  --key-file FILE  holds the key of an image encrypted with AES; "
+	  "the\n"
+	  "                 disk needs it again whenever its server dies\n"
 	  "  --foreground   stay and supervise, speak on stderr\n"
 	  "  --force        open the image even if acknowledged writes are\n"
 	  "                 lost because its journal is\n" },
@@ -81,6 +84,7 @@ static const struct option long_options[] = {
 	{ "name", required_argument, NULL, 'N' },
 	{ "read-only", no_argument, NULL, 'R' },
 	{ "cache", required_argument, NULL, 'c' },
+	{ "key-file", required_argument, NULL, 'k' },
 	{ "foreground", no_argument, NULL, 'F' },
 	{ "force", no_argument, NULL, 'f' },
 	{ "all", no_argument, NULL, 'a' },
@@ -148,6 +152,9 @@ static bool take_option(struct options *options, int letter)
 		return get_cache(optarg, &options->writeback);
 	case 'N':
 		options->name = optarg;
+		return true;
+	case 'k':
+		options->key_file = optarg;
 		return true;
 	case 'r':
 		options->repair = optarg;

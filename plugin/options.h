@@ -15,6 +15,7 @@ struct options {
 	const char *name;	/* NULL: after the image */
 	long queues;
 	long depth;
+	const char *key_file;	/* NULL: none */
 	const char *repair;	/* leaks, all; NULL: only look */
 	bool read_only;
 	bool writeback;

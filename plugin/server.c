@@ -122,6 +122,7 @@ static int open_image(struct server *server)
 		.holder_lives = supervisor_lives,
 		.unbroken = config->unbroken,
 		.identity = config->identity,
+		.key_file = config->key_file,
 		.force = config->force,
 		.notice = engine_notice,
 		.opaque = server,

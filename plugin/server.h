@@ -53,6 +53,7 @@ struct server_config {
 	bool force;		/* qcow_options.force */
 	bool unbroken;		/* qcow_options.unbroken */
 	struct qcow_identity identity;	/* qcow_options.identity */
+	const char *key_file;	/* qcow_options.key_file */
 	unsigned int queues;
 	unsigned int depth;
 	bool recover;		/* take over device dev_id */

@@ -40,6 +40,7 @@ serve(const struct supervisor *sv, bool recover, int channel)
 		.force = sv->force_open,
 		.unbroken = sv->unbroken,
 		.identity = sv->disk.identity,
+		.key_file = disk_key_file(&sv->disk),
 		.queues = sv->disk.queues,
 		.depth = sv->disk.depth,
 		.recover = recover,

@@ -58,6 +58,7 @@ static const struct field {
 	FIELD("image", TEXT, image),
 	FIELD("image_device", LONG, identity.device),
 	FIELD("image_inode", LONG, identity.inode),
+	FIELD("key_file", TEXT, key_file),
 	FIELD("size", LONG, size),
 	FIELD("queues", NUMBER, queues),
 	FIELD("depth", NUMBER, depth),
@@ -90,6 +91,11 @@ static const char *const state_names[] = {
 const char *disk_state_name(enum disk_state state)
 {
 	return state_names[state];
+}
+
+const char *disk_key_file(const struct disk *disk)
+{
+	return *disk->key_file ? disk->key_file : NULL;
 }
 
 static void record_path(int id, char path[64])

@@ -33,6 +33,7 @@ struct disk {
 	char name[DISK_NAME_MAX + 1];
 	char image[PATH_MAX];	/* absolute, no symbolic links */
 	struct qcow_identity identity; /* which file that is */
+	char key_file[PATH_MAX]; /* absolute; empty: none.  Never the key */
 	uint64_t size;		/* bytes */
 	unsigned int queues;
 	unsigned int depth;
@@ -47,6 +48,9 @@ struct disk {
 	char boot[40];		/* the boot this record belongs to */
 	char reason[512];	/* why it failed */
 };
+
+/* NULL: it has none. */
+const char *disk_key_file(const struct disk *disk);
 
 /* Names as `list` and the records have them. */
 const char *disk_state_name(enum disk_state state);

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "plugin/control.h"
+#include "plugin/directories.h"
 #include "plugin/link.h"
 #include "plugin/log.h"
 #include "plugin/teardown.h"
@@ -216,21 +217,39 @@ static void tell_notice(void *opaque, const char *line)
 	log_line(LOG_NOTICE, "%s", line);
 }
 
-int teardown_close_image(const struct disk *disk, bool locked, bool unbroken,
-			 char text[JOB_TEXT_MAX])
+/* As the server would open it. */
+static int open_image(const struct disk *disk, bool locked, bool unbroken,
+		      struct qcow_image **image, struct qcow_error *error)
 {
 	struct qcow_options options = {
-		.read_only = disk->read_only,
 		.cache = disk->writeback ? QCOW_CACHE_WRITEBACK
 					 : QCOW_CACHE_NONE,
 		.locking = locked ? QCOW_LOCK_JOIN : QCOW_LOCK_TEST,
 		.unbroken = unbroken,
+		.identity = disk->identity,
+		.key_file = disk_key_file(disk),
 		.notice = tell_notice,
 	};
+	int ret = directories_read(&options.directories);
+
+	if (!ret)
+		return qcow_open(disk->image, &options, image, error);
+	snprintf(error->text, sizeof(error->text),
+		 "reading the list of directories: %s", strerror(-ret));
+	return ret;
+}
+
+int teardown_close_image(const struct disk *disk, bool locked, bool unbroken,
+			 char text[JOB_TEXT_MAX])
+{
 	struct qcow_image *image;
 	struct qcow_error error;
-	int ret = qcow_open(disk->image, &options, &image, &error);
+	int ret;
 
+	/* Nothing was ever written to it, nor is there a journal. */
+	if (disk->read_only)
+		return 0;
+	ret = open_image(disk, locked, unbroken, &image, &error);
 	if (ret) {
 		snprintf(text, JOB_TEXT_MAX,
 			 "the image could not be closed cleanly: %.400s",

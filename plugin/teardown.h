@@ -39,8 +39,8 @@ int teardown_stop_bounded(const struct disk *disk, bool force,
 int teardown_delete(const struct disk *disk);
 
 /* Opens the image once and closes it cleanly, which replays the journal of
-   a server that did not come to it.  locked: we hold the image's lock;
-   unbroken: and have since that server died. */
+   a server that did not come to it; a read-only disk has none.  locked: we
+   hold the image's lock; unbroken: and have since that server died. */
 int teardown_close_image(const struct disk *disk, bool locked, bool unbroken,
 			 char text[JOB_TEXT_MAX]);
 

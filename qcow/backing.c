@@ -254,6 +254,15 @@ uint64_t backing_size(const struct backing *backing)
 	return backing->size;
 }
 
+bool backing_is_encrypted(const struct backing *backing)
+{
+	if (!backing)
+		return false;
+	if (backing->kind == BACKING_QCOW)
+		return backing_is_encrypted(backing->image->backing);
+	return backing->legacy && legacy_is_encrypted(backing->legacy);
+}
+
 /* ---- reading ---- */
 
 static int map_inside(struct backing *backing, struct qcow_io *io,

@@ -304,6 +304,18 @@ static int read_header(struct qcow_image *image,
 			   error);
 }
 
+/* Who gives a key believes that the image is encrypted. */
+static int check_key(const struct qcow_image *image,
+		     const struct qcow_options *options,
+		     struct qcow_error *error)
+{
+	if (image->overlay || !options->key_file ||
+	    backing_is_encrypted(image->backing))
+		return 0;
+	return fail(error, -EINVAL,
+		    "a key file is given, but neither the image nor what lies under it is encrypted with AES; leave out --key-file");
+}
+
 /* A shell around a legacy image: nothing is allocated in it, all shows what
    lies under it. */
 static int open_shell(struct qcow_image *image,
@@ -316,6 +328,8 @@ static int open_shell(struct qcow_image *image,
 		return fail(error, -EROFS,
 			    "legacy images (QCOW version 1, AES) are served with --read-only; convert it, or put an overlay on it, to write");
 	ret = backing_open_legacy(image, options, error);
+	if (!ret)
+		ret = check_key(image, options, error);
 	if (ret)
 		return ret;
 	image->header = (struct header){
@@ -382,6 +396,8 @@ static int open_image(struct qcow_image *image, const char *path,
 	ret = data_open(image, options, error);
 	if (!ret)
 		ret = backing_open(image, options, error);
+	if (!ret)
+		ret = check_key(image, options, error);
 	if (!ret)
 		ret = load_image(image, options, error);
 	if (ret || image->read_only || image->inline_checkpoint)

@@ -613,6 +613,8 @@ int backing_check_loop(const struct qcow_image *image,
 		       const struct file *file, const char *path,
 		       struct qcow_error *error);
 void backing_close(struct backing *backing);
+/* Is there, at the bottom, a legacy image that needed a key? */
+bool backing_is_encrypted(const struct backing *backing);
 /* In bytes; behind that, the range of an image reads as zero. */
 uint64_t backing_size(const struct backing *backing);
 /* Adds what lies there under a range of an image to a mapped read. */

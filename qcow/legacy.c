@@ -27,6 +27,7 @@
 
 struct legacy {
 	uint64_t size;			/* these never change */
+	bool encrypted;
 	uint32_t window_size;
 	pid_t keeper;
 	int control;
@@ -184,6 +185,11 @@ uint64_t legacy_size(const struct legacy *legacy)
 	return round_down(legacy->size, QCOW_SECTOR);
 }
 
+bool legacy_is_encrypted(const struct legacy *legacy)
+{
+	return legacy->encrypted;
+}
+
 /* ---- opening ---- */
 
 /* What a key file holds, without a newline at its end. */
@@ -203,10 +209,14 @@ static int read_key(const char *path, uint8_t key[LEGACY_KEY_SIZE],
 		return fail(error, -EIO, "key file %s: cannot be read", path);
 	if (n && bytes[n - 1] == '\n')
 		n--;
-	if (n < 1 || n > LEGACY_KEY_SIZE)
+	if (n < 1)
 		return fail(error, -EINVAL,
-			    "key file %s: an AES key has 1 to %d bytes", path,
-			    LEGACY_KEY_SIZE);
+			    "key file %s: is empty; write the key into it, 1 to %d bytes",
+			    path, LEGACY_KEY_SIZE);
+	if (n > LEGACY_KEY_SIZE)
+		return fail(error, -EINVAL,
+			    "key file %s: holds more than %d bytes; QEMU takes no more than so many of a longer key, so leave only these in it",
+			    path, LEGACY_KEY_SIZE);
 	memset(key, 0, LEGACY_KEY_SIZE);
 	memcpy(key, bytes, n);
 	explicit_bzero(bytes, sizeof(bytes));
@@ -221,7 +231,7 @@ static int choose_key(const struct gate *gate, const char *key_file,
 		return 0;
 	if (!key_file)
 		return fail(error, -ENOKEY,
-			    "AES encryption: a key file is needed");
+			    "encrypted with AES; name a file that holds its key with --key-file");
 	return read_key(key_file, job->key, error);
 }
 
@@ -316,6 +326,7 @@ static struct legacy *new_legacy(const struct gate *gate)
 	if (!legacy)
 		return NULL;
 	legacy->size = gate->size;
+	legacy->encrypted = gate->encrypted;
 	legacy->window_size = 1u << gate->cluster_bits;
 	legacy->keeper = -1;
 	legacy->control = legacy->data = -1;

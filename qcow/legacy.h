@@ -34,6 +34,9 @@ int legacy_open(struct file *file, const char *key_file,
 /* Size of the virtual disk in bytes, a multiple of QCOW_SECTOR. */
 uint64_t legacy_size(const struct legacy *legacy);
 
+/* Was a key needed? */
+bool legacy_is_encrypted(const struct legacy *legacy);
+
 /* Blocks; from any thread.  -EIO if the reading process dies or hangs over
    it; there will be another for the next read. */
 int legacy_read(struct legacy *legacy, void *buffer, uint64_t offset,

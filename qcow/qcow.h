@@ -75,7 +75,8 @@ struct qcow_options {
 	   gone or does not fit is given up. */
 	bool force;
 
-	/* Holds the AES key of a legacy image; NULL: none. */
+	/* Holds the AES key of the legacy image at the bottom; refused if
+	   there is none that needs it.  NULL: no key. */
 	const char *key_file;
 
 	/* A directory on a tmpfs; NULL stands for QCOW_JOURNAL_DIR. */

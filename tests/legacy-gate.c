@@ -57,7 +57,7 @@ static const struct patch patches[] = {
 	{ "l2_bits", IN_HEADER, 33, 1, 10, "l2_bits 10, cluster_bits 12" },
 	{ "l2_bits 255", IN_HEADER, 33, 1, 255, "l2_bits 255" },
 	{ "crypt", IN_HEADER, 36, 4, 2, "encryption method 2" },
-	{ "no key", IN_HEADER, 36, 4, 1, "key file is needed" },
+	{ "no key", IN_HEADER, 36, 4, 1, "with --key-file" },
 	{ "L1 offset", IN_HEADER, 40, 8, ~7ull, "L1 table: offset" },
 	{ "L1 in header", IN_HEADER, 40, 8, 8, "overlaps the header" },
 	{ "L2 outside", IN_L1, 0, 8, 1ull << 40, "L2 table of index 0" },
@@ -100,9 +100,9 @@ static void test_keys(void)
 	images_make(&images, SECRET " -f raw -O qcow -o " AES);
 	refused("missing key file", "/nonexistent", "No such file");
 	images_write_key(&images, "\n");
-	refused("empty key", images.key_path, "1 to 16 bytes");
+	refused("empty key", images.key_path, "is empty");
 	images_write_key(&images, "0123456789abcdefg");
-	refused("long key", images.key_path, "1 to 16 bytes");
+	refused("long key", images.key_path, "more than 16 bytes");
 	images_write_key(&images, LEGACY_KEY "\n");
 }
 

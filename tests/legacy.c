@@ -154,6 +154,54 @@ static void test_wrong_key(void)
 	images_write_key(&images, LEGACY_KEY "\n");
 }
 
+/* An open of the whole image; with a text, it is refused in these words. */
+static void open_whole(const char *path, bool read_only, const char *key_file,
+		       const char *text)
+{
+	const struct qcow_options options = {
+		.read_only = read_only,
+		.journal_dir = scratch(),
+		.key_file = key_file,
+	};
+	struct qcow_error error = { "" };
+	uint8_t *bytes = malloc(LEGACY_SIZE);
+	struct qcow_image *image;
+	int ret = qcow_open(path, &options, &image, &error);
+
+	if (!ret && (qcow_read(image, bytes, 0, LEGACY_SIZE) ||
+		     memcmp(bytes, images.raw, LEGACY_SIZE)))
+		die("%s: wrong data", path);
+	if (!ret != !text || (text && !strstr(error.text, text)))
+		die("%s: %s", path, ret ? error.text : "opened");
+	if (!ret && qcow_close(image))
+		die("%s: close", path);
+	free(bytes);
+}
+
+/* The key is for whichever layer needs it, and refused if none does. */
+static void test_keys(const char *format, const char *options)
+{
+	char *overlay = scratch_path("overlay");
+	const char *image = images.image_path;
+
+	images_make(&images, options);
+	open_whole(image, true, images.key_path, NULL);
+	open_whole(image, true, NULL, "--key-file");
+	must_run("rm -f %s; qemu-img create -q -u -f qcow2 -b %s -F %s %s %u",
+		 overlay, image, format, overlay, LEGACY_SIZE);
+	open_whole(overlay, false, images.key_path, NULL);
+	open_whole(overlay, false, NULL, "--key-file");
+	free(overlay);
+}
+
+static void test_no_key_needed(const char *options)
+{
+	images_make(&images, options);
+	open_whole(images.image_path, true, NULL, NULL);
+	open_whole(images.image_path, true, images.key_path,
+		   "leave out --key-file");
+}
+
 /* ---- deaths ---- */
 
 /* The only child of a process, or 0. */
@@ -295,6 +343,10 @@ int main(int argc, char **argv)
 	test_overwritten();
 	test_sparse();
 	test_wrong_key();
+	test_keys("qcow", SECRET " -f raw -O qcow -o " AES);
+	test_keys("qcow2", SECRET " -f raw -O qcow2 -o compat=0.10," AES);
+	test_no_key_needed("-f raw -O qcow");
+	test_no_key_needed("-f raw -O qcow2");
 	test_deaths();
 	test_server_death();
 	return 0;
