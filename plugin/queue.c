@@ -33,6 +33,7 @@
 #include <unistd.h>
 #include "fault.h"
 #include "inflight.h"
+#include "privilege.h"
 #include "queue.h"
 #include "request.h"
 
@@ -247,6 +248,9 @@ int queue_run(struct queue *queue)
 	int ret;
 
 	prctl(PR_SET_NAME, "queue");
+	ret = privilege_drop_admin();
+	if (ret < 0)
+		return ret;
 	/* io_uring_enable_rings(), which liburing 2.3 forgot to export */
 	ret = io_uring_register(queue->ring.ring_fd,
 				IORING_REGISTER_ENABLE_RINGS, NULL, 0);
