@@ -36,7 +36,7 @@ int disk_each(int (*visit)(const struct disk *disk, void *opaque), void *opaque)
 	struct disk disk;
 	int i, nr, ret = 0;
 
-	nr = scandir(STATE_DIR, &entries, is_record, by_id);
+	nr = scandir(state_dir(), &entries, is_record, by_id);
 	if (nr < 0)
 		return errno == ENOENT ? 0 : -errno;
 	for (i = 0; i < nr; i++) {
@@ -59,14 +59,14 @@ static int is_unfinished(const struct dirent *entry)
 
 void state_sweep(void)
 {
-	char path[sizeof(STATE_DIR) + NAME_MAX + 1];
+	char path[PATH_MAX + NAME_MAX + 2];
 	struct dirent **entries;
-	int nr = scandir(STATE_DIR, &entries, is_unfinished, by_id);
+	int nr = scandir(state_dir(), &entries, is_unfinished, by_id);
 
 	if (nr < 0)
 		return;
 	while (nr--) {
-		snprintf(path, sizeof(path), STATE_DIR "/%s",
+		snprintf(path, sizeof(path), "%s/%s", state_dir(),
 			 entries[nr]->d_name);
 		unlink(path);
 		free(entries[nr]);

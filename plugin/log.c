@@ -72,7 +72,7 @@ static void to_file(const char *line)
 	close(fd);
 }
 
-static void tame(char *line)
+void log_tame(char *line)
 {
 	for (; *line; line++)
 		if ((unsigned char)*line < ' ' || *line == 0x7f)
@@ -89,7 +89,7 @@ void log_line(int priority, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(line + length, sizeof(line) - length, format, args);
 	va_end(args);
-	tame(line);
+	log_tame(line);
 
 	if (!to_system)
 		fprintf(stderr, "ublk-qcow2: %s\n", line);
@@ -112,7 +112,7 @@ int complain(const char *format, ...)
 	va_start(args, format);
 	vsnprintf(line, sizeof(line), format, args);
 	va_end(args);
-	tame(line);
+	log_tame(line);
 	fprintf(stderr, "ublk-qcow2: %s\n", line);
 	return EXIT_FAILURE;
 }

@@ -27,4 +27,7 @@ void log_close(void);
    the command's exit status. */
 int complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* Makes text from outside fit into one line: no control character stays. */
+void log_tame(char *line);
+
 #endif /* LOG_H */

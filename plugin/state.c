@@ -14,6 +14,8 @@
  * nothing to clean up behind them.  They are locks of the open file
  * description: a supervisor forked by a command inherits the lock with the
  * descriptor and the disk stays locked if the command dies.
+ *
+ * The environment's UBLK_QCOW2_RUN, another directory, is for tests.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -29,7 +31,6 @@
 
 #include "plugin/state.h"
 
-#define LOCK_PATH     STATE_DIR "/lock"
 #define LOCK_INTERVAL 20 /* ms */
 #define VALUE_MAX     (2 * PATH_MAX)
 
@@ -98,25 +99,31 @@ const char *disk_key_file(const struct disk *disk)
 	return *disk->key_file ? disk->key_file : NULL;
 }
 
-static void record_path(int id, char path[64])
+const char *state_dir(void)
 {
-	snprintf(path, 64, STATE_DIR "/%d.disk", id);
+	const char *dir = getenv("UBLK_QCOW2_RUN");
+
+	return dir ? dir : STATE_DIR;
+}
+
+static void record_path(int id, char path[PATH_MAX])
+{
+	snprintf(path, PATH_MAX, "%s/%d.disk", state_dir(), id);
 }
 
 void disk_socket_path(int id, char path[108])
 {
-	snprintf(path, 108, STATE_DIR "/%d.sock", id);
+	snprintf(path, 108, "%s/%d.sock", state_dir(), id);
 }
 
 int state_open(void)
 {
-	if (mkdir(STATE_DIR, 0700) && errno != EEXIST)
+	if (mkdir(state_dir(), 0700) && errno != EEXIST)
 		return -errno;
 	return 0;
 }
 
-/* A line holds a value whole: a newline inside it is written as \n. */
-static void put_text(FILE *file, const char *text)
+void state_put_text(FILE *file, const char *text)
 {
 	for (; *text; text++) {
 		if (*text == '\n')
@@ -128,7 +135,7 @@ static void put_text(FILE *file, const char *text)
 	}
 }
 
-static void get_text(char *text, size_t size, const char *value)
+void state_get_text(char *text, size_t size, const char *value)
 {
 	size_t length = 0;
 
@@ -158,7 +165,7 @@ static void put_field(FILE *file, const struct field *field,
 		fprintf(file, "%d", *(const bool *)member);
 		break;
 	case TEXT:
-		put_text(file, member);
+		state_put_text(file, member);
 		break;
 	case STATE:
 		fputs(state_names[disk->state], file);
@@ -184,7 +191,7 @@ static void get_field(struct disk *disk, const struct field *field,
 		*(bool *)member = *value == '1';
 		break;
 	case TEXT:
-		get_text(member, field->size, value);
+		state_get_text(member, field->size, value);
 		break;
 	case STATE:
 		for (state = 0; state < NR_STATES; state++)
@@ -196,7 +203,7 @@ static void get_field(struct disk *disk, const struct field *field,
 
 int disk_save(const struct disk *disk)
 {
-	char path[64], new[80];
+	char path[PATH_MAX], new[PATH_MAX + 16];
 	FILE *file;
 	size_t i;
 
@@ -247,7 +254,7 @@ static int read_boot(char *boot, size_t size)
 
 int disk_load(int id, struct disk *disk)
 {
-	char path[64], line[VALUE_MAX], boot[sizeof(disk->boot)];
+	char path[PATH_MAX], line[VALUE_MAX], boot[sizeof(disk->boot)];
 	FILE *file;
 	int ret;
 
@@ -271,7 +278,7 @@ int disk_load(int id, struct disk *disk)
 
 bool disk_exists(int id)
 {
-	char path[64];
+	char path[PATH_MAX];
 
 	record_path(id, path);
 	return !access(path, F_OK);
@@ -279,10 +286,10 @@ bool disk_exists(int id)
 
 void disk_forget(int id)
 {
-	char path[108];
+	char sock[108], path[PATH_MAX];
 
-	disk_socket_path(id, path);
-	unlink(path);
+	disk_socket_path(id, sock);
+	unlink(sock);
 	record_path(id, path);
 	unlink(path);
 }
@@ -304,9 +311,11 @@ int state_lock(int id, int milliseconds, int *lock)
 		.l_len = 1,
 	};
 	struct timespec interval = { .tv_nsec = LOCK_INTERVAL * 1000000 };
+	char path[PATH_MAX];
 	int fd, ret;
 
-	fd = open(LOCK_PATH, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	snprintf(path, sizeof(path), "%s/lock", state_dir());
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
 	for (;; milliseconds -= LOCK_INTERVAL) {

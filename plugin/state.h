@@ -11,6 +11,7 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "plugin/process.h"
 #include "qcow/qcow.h"
@@ -55,6 +56,9 @@ const char *disk_key_file(const struct disk *disk);
 /* Names as `list` and the records have them. */
 const char *disk_state_name(enum disk_state state);
 
+/* The directory of all that, STATE_DIR. */
+const char *state_dir(void);
+
 /* Creates our directory where it is missing. */
 int state_open(void);
 
@@ -93,6 +97,12 @@ int disk_free_id(int first, int *id);
 
 /* Fills in what a new disk gets by chance and by boot. */
 int disk_stamp(struct disk *disk);
+
+/* A text as the value of a line: a newline in it is written as \n. */
+void state_put_text(FILE *file, const char *text);
+
+/* Reads such a value, without the line's end. */
+void state_get_text(char *text, size_t size, const char *value);
 
 /* Locks a disk, or with id STATE_LOCK_ALL the choice of ids, names and
    images.  Waits that long, then -EBUSY.  Closing *lock, in every process
