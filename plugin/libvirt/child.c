@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Children of the hook.
+ *
+ * libvirt waits for the end of the hook and then for the end of everybody who
+ * has the hook's stdout or stderr open, without a limit.  So a child gets
+ * neither: its stderr is a pipe to us, which we read until the child itself
+ * is dead, whoever else may have inherited the pipe; stdin and stdout are
+ * /dev/null.  A child that is not done in time is killed together with the
+ * children it started, but for those that have made themselves independent.
+ * One that even SIGKILL does not end, because it waits for a file server, is
+ * left to init.
+ *
+ * A child dies when we do, so if somebody kills the hook an unfinished `add`
+ * ends as well, and its supervisor drops the disk.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "plugin/libvirt/child.h"
+#include "plugin/log.h"
+#include "plugin/process.h"
+
+#define KILL_PATIENCE	 1000 /* ms, for the death of what was killed */
+#define NOT_EXECUTED	 127
+#define PROGRAM_SAYS_MAX 16384
+
+struct child {
+	pid_t pid;
+	int pidfd;
+	int pipe;
+	char *said;
+	size_t size;
+	size_t length;
+};
+
+static void __attribute__((noreturn))
+be_child(child_fn *work, const void *argument, int pipe, pid_t parent)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	setpgid(0, 0);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent || null < 0)
+		_exit(NOT_EXECUTED);
+	dup2(null, STDIN_FILENO);
+	dup2(null, STDOUT_FILENO);
+	dup2(pipe, STDERR_FILENO);
+	signal(SIGPIPE, SIG_DFL);
+	process_fresh(-1, -1);
+	_exit(work(argument));
+}
+
+static int start(struct child *child, child_fn *work, const void *argument)
+{
+	pid_t parent = getpid();
+	int ends[2];
+	int ret = 0;
+
+	if (pipe2(ends, O_CLOEXEC))
+		return -errno;
+	fcntl(ends[0], F_SETFL, O_NONBLOCK);
+	child->pid = fork();
+	if (!child->pid)
+		be_child(work, argument, ends[1], parent);
+	if (child->pid < 0)
+		ret = -errno;
+	close(ends[1]);
+	child->pipe = ends[0];
+	if (!ret) {
+		child->pidfd = pidfd_open(child->pid, 0);
+		if (child->pidfd >= 0)
+			return 0;
+		ret = -errno;
+		kill(child->pid, SIGKILL);
+		waitpid(child->pid, NULL, 0);
+	}
+	close(child->pipe);
+	return ret;
+}
+
+/* Takes what is in the pipe; false: nobody writes there any more.  What
+   exceeds the size is read, too, or the child would wait. */
+static bool listen_to(struct child *child)
+{
+	char rest[512];
+	ssize_t got;
+
+	for (;;) {
+		size_t room = child->size - child->length;
+
+		if (room)
+			got = read(child->pipe, child->said + child->length,
+				   room);
+		else
+			got = read(child->pipe, rest, sizeof(rest));
+		if (got <= 0)
+			return got < 0 && (errno == EAGAIN || errno == EINTR);
+		if (room)
+			child->length += got;
+	}
+}
+
+/* Whether the child ended in time. */
+static bool hear_out(struct child *child, int milliseconds)
+{
+	struct pollfd fds[] = {
+		{ .fd = child->pidfd, .events = POLLIN },
+		{ .fd = child->pipe, .events = POLLIN },
+	};
+	const uint64_t deadline = clock_ms() + milliseconds;
+
+	while (!fds[0].revents) {
+		uint64_t now = clock_ms();
+
+		if (now >= deadline)
+			return false;
+		poll(fds, 2, deadline - now);
+		if (fds[1].revents && !listen_to(child))
+			fds[1].fd = -1;
+	}
+	listen_to(child);
+	return true;
+}
+
+static int reap(struct child *child)
+{
+	int status = 0;
+
+	if (waitpid(child->pid, &status, 0) != child->pid)
+		return -ECHILD;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -EINTR;
+}
+
+static int give_up(struct child *child)
+{
+	kill(-child->pid, SIGKILL);
+	process_kill(child->pidfd);
+	if (process_wait(child->pidfd, KILL_PATIENCE))
+		reap(child);
+	return -ETIMEDOUT;
+}
+
+int child_run(child_fn *work, const void *argument, int milliseconds,
+	      void *said, size_t size, size_t *length)
+{
+	struct child child = { .said = said, .size = size };
+	int ret = start(&child, work, argument);
+
+	if (ret)
+		return ret;
+	ret = hear_out(&child, milliseconds) ? reap(&child) : give_up(&child);
+	*length = child.length;
+	close(child.pidfd);
+	close(child.pipe);
+	return ret;
+}
+
+static int execute(const void *argument)
+{
+	char *const *argv = (char *const *)argument;
+
+	execvp(argv[0], argv);
+	dprintf(STDERR_FILENO, "cannot run %s: %s\n", argv[0], strerror(errno));
+	return NOT_EXECUTED;
+}
+
+static void last_line(char *said, char line[CHILD_LINE_MAX])
+{
+	static const char program[] = "ublk-qcow2: ";
+	size_t length = strlen(said);
+	char *last;
+
+	while (length && said[length - 1] == '\n')
+		said[--length] = '\0';
+	last = strrchr(said, '\n');
+	last = last ? last + 1 : said;
+	if (!strncmp(last, program, strlen(program)))
+		last += strlen(program);
+	snprintf(line, CHILD_LINE_MAX, "%s", last);
+	log_tame(line);
+}
+
+int child_program(const char *const *argv, int milliseconds,
+		  char line[CHILD_LINE_MAX])
+{
+	char said[PROGRAM_SAYS_MAX];
+	size_t length = 0;
+	int ret = child_run(execute, argv, milliseconds, said, sizeof(said) - 1,
+			    &length);
+
+	said[length] = '\0';
+	last_line(said, line);
+	return ret;
+}

@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * ublk-qcow2-hook: libvirt's qemu hook.
+ *
+ * libvirt runs it at each stage of a domain's life: DOMAIN OPERATION
+ * SUBOPERATION EXTRA, the domain's XML on stdin.  The table operations[] says
+ * what is done at which; at all others nothing is, and not even the XML read.
+ *
+ * libvirt waits for us, without a limit and with the domain locked.  Hence the
+ * rules: libvirt is never called, every wait has an end, and nobody whom we
+ * start gets our stdout or stderr (child.c).  stdout stays empty, which at
+ * `migrate` and `restore` means that the XML is to stay as it is.
+ *
+ * A failure of `prepare` or `started` ends the start of the domain, and what
+ * we say on stderr, one line, is in libvirt's error message.  A failure of
+ * `reconnect` would end a running guest, therefore a child does what is to be
+ * done there and its fate, whatever it is, is not ours.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "plugin/libvirt/child.h"
+#include "plugin/libvirt/hook.h"
+#include "plugin/libvirt/serve.h"
+#include "plugin/log.h"
+
+#define XML_MAX	       (16 << 20)
+#define XML_PATIENCE   30000 /* ms */
+#define CHILD_PATIENCE (2 * HOOK_TOTAL_PATIENCE)
+#define LINE_SIZE      2048
+#define SAID_MAX       32768
+#define EXIT_USAGE     2
+#define MIN_PATIENCE   5000 /* ms */
+
+static const struct operation {
+	const char *name;
+	const char *when;
+	int (*run)(const struct call *call);
+	bool must_not_fail;
+} operations[] = {
+	{ "migrate", "begin", migrate_begin, false },
+	{ "prepare", "begin", prepare_begin, false },
+	{ "started", "begin", started_begin, false },
+	{ "reconnect", "begin", reconnect_begin, true },
+	{ "release", "end", release_end, false },
+};
+
+#define NR_OPERATIONS (sizeof(operations) / sizeof(operations[0]))
+
+int hook_say(const struct call *call, const char *format, ...)
+{
+	char line[LINE_SIZE];
+	size_t length;
+	va_list args;
+
+	snprintf(line, sizeof(line),
+		 "ublk-qcow2-hook: domain %.256s: ", call->name);
+	length = strlen(line);
+	va_start(args, format);
+	vsnprintf(line + length, sizeof(line) - 1 - length, format, args);
+	va_end(args);
+	log_tame(line);
+	strcat(line, "\n");
+	/* Whoever does not listen does not want to know. */
+	if (write(STDERR_FILENO, line, strlen(line)) < 0)
+		return EXIT_FAILURE;
+	return EXIT_FAILURE;
+}
+
+int hook_patience(const struct call *call, int milliseconds)
+{
+	const uint64_t now = clock_ms();
+	uint64_t left = call->deadline > now ? call->deadline - now : 0;
+
+	if (left < MIN_PATIENCE)
+		left = MIN_PATIENCE;
+	return left < (uint64_t)milliseconds ? (int)left : milliseconds;
+}
+
+/* --- the XML ------------------------------------------------------------- */
+
+static int wait_for_input(uint64_t deadline)
+{
+	struct pollfd input = { .fd = STDIN_FILENO, .events = POLLIN };
+	const uint64_t now = clock_ms();
+	int ready = now < deadline ? poll(&input, 1, deadline - now) : 0;
+
+	if (ready < 0 && errno != EINTR)
+		return -errno;
+	return ready ? 0 : -ETIMEDOUT;
+}
+
+/* Reads stdin to its end; the last byte of the buffer stays free, so a full
+   one means too much. */
+static int read_input(char *xml, size_t size, size_t *length)
+{
+	const uint64_t deadline = clock_ms() + serve_patience(XML_PATIENCE);
+	ssize_t got = 1;
+	int ret = 0;
+
+	*length = 0;
+	while (!ret && got && *length < size) {
+		ret = wait_for_input(deadline);
+		if (ret)
+			return ret;
+		got = read(STDIN_FILENO, xml + *length, size - *length);
+		if (got < 0 && errno != EINTR && errno != EAGAIN)
+			return -errno;
+		if (got > 0)
+			*length += got;
+		else if (got < 0)
+			got = 1;
+	}
+	return *length < size ? 0 : -EFBIG;
+}
+
+/* --- the operation ------------------------------------------------------- */
+
+struct work {
+	const struct operation *operation;
+	const char *domain;
+	char *xml;
+	size_t length;
+	int ret; /* of reading it */
+};
+
+static int understand(const struct work *work, struct call *call)
+{
+	int ret;
+
+	if (!work->xml)
+		return domain_wrong(call->why, "out of memory");
+	if (work->ret == -EFBIG)
+		return domain_wrong(call->why, "its XML has more than %d MiB",
+				    XML_MAX >> 20);
+	if (work->ret)
+		return domain_wrong(call->why, "cannot read its XML: %s",
+				    strerror(-work->ret));
+	ret = domain_parse(work->xml, work->length, &call->domain, call->why);
+	if (ret == -ENOMEM)
+		domain_wrong(call->why, "out of memory");
+	if (call->domain.uuid && owner_uuid(call->domain.uuid, call->uuid))
+		return domain_wrong(call->why, "'%.64s' is not a uuid",
+				    call->domain.uuid);
+	return ret;
+}
+
+static int do_work(const void *argument)
+{
+	const struct work *work = argument;
+	struct call call = {
+		.name = work->domain,
+		.deadline = clock_ms() + HOOK_TOTAL_PATIENCE,
+	};
+	int status;
+
+	call.wrong = understand(work, &call);
+	status = work->operation->run(&call);
+	domain_free(&call.domain);
+	return status;
+}
+
+/* Whatever becomes of the child, the guest goes on. */
+static int do_shielded(const struct work *work)
+{
+	const struct call call = { .name = work->domain };
+	char said[SAID_MAX];
+	size_t length = 0;
+	int ret = child_run(do_work, work, CHILD_PATIENCE, said, sizeof(said),
+			    &length);
+
+	if (length && write(STDERR_FILENO, said, length) < 0)
+		return EXIT_SUCCESS;
+	if (ret < 0)
+		hook_say(&call, "looking after its disks failed: %s",
+			 ret == -EINTR ? "killed by a signal" : strerror(-ret));
+	return EXIT_SUCCESS;
+}
+
+static int operate(const struct operation *operation, const char *domain)
+{
+	struct work work = {
+		.operation = operation,
+		.domain = domain,
+		.xml = malloc(XML_MAX),
+	};
+	int status;
+
+	if (work.xml)
+		work.ret = read_input(work.xml, XML_MAX, &work.length);
+	status = operation->must_not_fail ? do_shielded(&work) : do_work(&work);
+	free(work.xml);
+	return status;
+}
+
+static int dispatch(char **argv)
+{
+	size_t i;
+
+	for (i = 0; i < NR_OPERATIONS; i++)
+		if (!strcmp(argv[2], operations[i].name) &&
+		    !strcmp(argv[3], operations[i].when))
+			return operate(&operations[i], argv[1]);
+	return EXIT_SUCCESS;
+}
+
+/* --- the program --------------------------------------------------------- */
+
+static int help(int argc, char **argv)
+{
+	if (argc == 2 && !strcmp(argv[1], "--version")) {
+		puts(PACKAGE_STRING);
+		return EXIT_SUCCESS;
+	}
+	if (argc == 2 &&
+	    (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
+		puts("usage: ublk-qcow2-hook DOMAIN OPERATION SUBOPERATION "
+		     "EXTRA <XML\n\n"
+		     "libvirt's qemu hook: has the disks of a domain served.  "
+		     "libvirt runs it;\nsee ublk-qcow2-hook(8).");
+		return EXIT_SUCCESS;
+	}
+	fputs("ublk-qcow2-hook: libvirt runs this, with DOMAIN OPERATION "
+	      "SUBOPERATION EXTRA; see ublk-qcow2-hook(8)\n",
+	      stderr);
+	return EXIT_USAGE;
+}
+
+/* No descriptor of ours is to be taken for stdin, stdout or stderr, and none
+   that we inherited is to stay open in a server. */
+static int settle_descriptors(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd < 0)
+		return -errno;
+	close_range(STDERR_FILENO + 1, ~0U, 0);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	if (settle_descriptors())
+		return EXIT_FAILURE;
+	signal(SIGPIPE, SIG_IGN);
+	if (argc < 4)
+		return help(argc, argv);
+	umask(077);
+	return dispatch(argv);
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * libvirt's qemu hook: one call of it.
+ */
+#ifndef HOOK_H
+#define HOOK_H
+
+#include "plugin/libvirt/domain.h"
+#include "plugin/owner.h"
+
+#define HOOK_RECOVER_PATIENCE	60000	/* ms, for one disk */
+#define HOOK_STOP_PATIENCE	10000	/* ms, for one disk */
+#define HOOK_LOCK_PATIENCE	90000	/* ms, for another hook's work */
+#define HOOK_TOTAL_PATIENCE	120000	/* ms, where no disk is needed */
+
+struct call {
+	const char *name;	/* the domain, as libvirt calls it */
+	struct domain domain;	/* as far as it could be read */
+	char uuid[OWNER_UUID_SIZE]; /* "": unknown */
+	int wrong;		/* 0, or -errno: the XML is, and why */
+	char why[DOMAIN_REASON_MAX];
+	uint64_t deadline;	/* by clock_ms() */
+};
+
+/* What is done at each operation; each returns the exit status. */
+int prepare_begin(const struct call *call);
+int started_begin(const struct call *call);
+int release_end(const struct call *call);
+int reconnect_begin(const struct call *call);
+int migrate_begin(const struct call *call);
+
+/* One line on stderr about the domain; returns EXIT_FAILURE. */
+int hook_say(const struct call *call, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* That time, or what is left of the call's if that is less; never less than
+   a little. */
+int hook_patience(const struct call *call, int milliseconds);
+
+/* release.c: ends this domain's use of a disk, and the disk if nobody else
+   uses it.  0, or -errno and why. */
+int release_disk(const struct call *call, const char *name,
+		 char why[DOMAIN_REASON_MAX]);
+
+/* migrate.c: has the domain been announced as incoming?  Forgets that. */
+bool migrate_take(const struct call *call);
+
+#endif /* HOOK_H */

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the hook has to know of an image before it is served.
+ */
+#ifndef IMAGE_H
+#define IMAGE_H
+
+#include <limits.h>
+#include <stdbool.h>
+
+#include "plugin/state.h"
+
+struct image {
+	char path[PATH_MAX];	/* absolute, no symbolic links */
+	struct qcow_identity identity;
+	/* Where another host may have it open without our seeing a lock: "an
+	   NFS file system", "a block device"; or "". */
+	char shared[48];
+};
+
+/* Looks at an image, for a bounded time: -ETIMEDOUT if its file system does
+   not answer; -errno. */
+int image_look(const char *path, struct image *image);
+
+/* Does the disk serve this image? */
+bool image_is_of(const struct image *image, const struct disk *disk);
+
+#endif /* IMAGE_H */

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * `migrate`: a running domain is about to come from another host.
+ *
+ * It is only noted here that it does, as a file that `prepare`, which follows
+ * at once, looks for: the XML does not tell.  The note of a migration that
+ * never came so far means nothing after a while.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "plugin/libvirt/hook.h"
+
+#define NOTE_LIFE 600 /* seconds */
+#define NOTE_SIZE (sizeof("incoming.") + OWNER_UUID_SIZE)
+
+static void note_name(const struct call *call, char name[NOTE_SIZE])
+{
+	snprintf(name, NOTE_SIZE, "incoming.%s", call->uuid);
+}
+
+static int make_note(const struct call *call)
+{
+	char name[NOTE_SIZE];
+	int dir, fd;
+	int ret = owner_open(&dir);
+
+	if (ret)
+		return ret;
+	note_name(call, name);
+	/* Anew, for its time. */
+	unlinkat(dir, name, 0);
+	fd = openat(dir, name,
+		    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	ret = fd < 0 ? -errno : 0;
+	if (fd >= 0)
+		close(fd);
+	close(dir);
+	return ret;
+}
+
+int migrate_begin(const struct call *call)
+{
+	int ret;
+
+	/* What is wrong with our part of the XML is for `prepare` to say. */
+	if (!*call->uuid)
+		return hook_say(call, "%s", call->why);
+	ret = make_note(call);
+	if (ret)
+		return hook_say(call, "cannot note that it is incoming: %s",
+				strerror(-ret));
+	return 0;
+}
+
+bool migrate_take(const struct call *call)
+{
+	char name[NOTE_SIZE];
+	struct stat st;
+	bool fresh;
+	int dir;
+
+	if (owner_open(&dir))
+		return false;
+	note_name(call, name);
+	fresh = !fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) &&
+		time(NULL) - st.st_mtime < NOTE_LIFE;
+	unlinkat(dir, name, 0);
+	close(dir);
+	return fresh;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Having disks served, by the program ublk-qcow2.
+ *
+ * Functions return 0, or -errno with the reason in why.  Each is over after a
+ * bounded time.
+ */
+#ifndef SERVE_H
+#define SERVE_H
+
+#include "plugin/libvirt/domain.h"
+#include "plugin/state.h"
+
+/* A time for tests instead of the usual one, from the environment. */
+int serve_patience(int milliseconds);
+
+/* Serves an entry's image as the disk of this name. */
+int serve_start(const struct domain_entry *entry, const char *name,
+		char why[DOMAIN_REASON_MAX]);
+
+/* Has the disk a living server and supervisor, and serves? */
+bool serve_is_live(const struct disk *disk);
+
+/* Brings back what is missing of a disk, for at most that long. */
+int serve_revive(const struct disk *disk, int milliseconds,
+		 char why[DOMAIN_REASON_MAX]);
+
+/* Removes the disk, which somebody may still have open for a moment, for at
+   most about that long.  0 with a reason: it is gone, but not everything
+   went as it should. */
+int serve_stop(const struct disk *disk, int milliseconds,
+	       char why[DOMAIN_REASON_MAX]);
+
+#endif /* SERVE_H */
