@@ -1,0 +1,89 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# The disks of a domain are served when `prepare` returns and gone after
+# `release`; what others added or use stays.
+# shellcheck source=hook-lib.sh
+. "$(dirname "$0")/hook-lib.sh"
+
+web=$(image web)
+data=$(image data)
+link=/dev/ublk-qcow2
+
+case_of "a domain without disks of ours"
+domain web1 "$UUID1" "" "$(disk vda /dev/sda)" >"$WORK/web1.xml"
+for operation in prepare start started stopped release reconnect migrate \
+	restore attach; do
+	accepted web1 $operation
+done
+called ""
+
+case_of "a link"
+one web1 "$UUID1" $link/web "$web"
+accepted web1 prepare
+called "add web.qcow2 --name web"
+served web
+records 1.web
+accepted web1 start
+accepted web1 started
+accepted web1 stopped end
+served web
+accepted web1 release
+called "add web.qcow2 --name web;del 0"
+served ""
+records ""
+accepted web1 release
+called "add web.qcow2 --name web;del 0"
+
+case_of "a device"
+one web1 "$UUID1" /dev/ublkb7 "$web"
+accepted web1 prepare
+called "add web.qcow2 --name ublkb7 -n 7"
+records 1.ublkb7
+accepted web1 release
+served ""
+records ""
+
+case_of "options"
+one web1 "$UUID1" $link/web "$web" "id='3' queues='2' depth='64'
+	readonly='yes' cache='writeback' keyfile='/etc/key' recovery='reissue'"
+accepted web1 prepare
+called "add web.qcow2 --name web -n 3 -q 2 -d 64 --read-only --cache writeback --key-file /etc/key"
+
+case_of "a second domain with the same disk"
+one web1 "$UUID1" $link/web "$web"
+one web2 "$UUID2" $link/web "$web"
+accepted web1 prepare
+refused 'web2: disk vda, /dev/ublk-qcow2/web of .*/web.qcow2: is in use by domain web1' \
+	web2 prepare
+accepted web2 release
+served web
+records 1.web
+accepted web1 release
+served ""
+
+case_of "a disk that an admin added"
+by_hand "$web" web
+one web1 "$UUID1" $link/web "$web"
+one web2 "$UUID2" $link/web "$web"
+accepted web1 prepare
+called ""
+refused 'in use by domain web1' web2 prepare
+accepted web2 release
+accepted web1 release
+called ""
+served web
+records ""
+
+case_of "one of two disks fails"
+domain web1 "$UUID1" "$(entry $link/web "$web")$(entry $link/data "$data")" \
+	"$(disk vda $link/web)$(disk vdb $link/data)" >"$WORK/web1.xml"
+printf 'data\n%s: in use by another process' "$data" >"$FAKE/add.fails"
+refused 'disk vdb, /dev/ublk-qcow2/data of [^:]*/data.qcow2: in use by another' \
+	web1 prepare
+served ""
+records ""
+called "add web.qcow2 --name web;add data.qcow2 --name data;del 0"
+accepted web1 release
+
+done_testing
