@@ -17,7 +17,9 @@
 #include <string.h>
 
 #include "config.h"
+#include "plugin/log.h"
 #include "plugin/options.h"
+#include "plugin/program.h"
 
 #define DEFAULT_QUEUES 1
 #define DEFAULT_DEPTH  128
@@ -28,6 +30,7 @@ enum argument {
 	ARGUMENT_OR_ALL,
 };
 
+/* A command that has no function is run_program()'s. */
 static const struct command {
 	const char *name;
 	int (*run)(const struct options *options);
@@ -76,6 +79,7 @@ static const struct command {
 	  "63 a format that has no check.\n\n"
 	  "  -r leaks       give leaked clusters back\n"
 	  "  -r all         repair whatever can be\n" },
+	{ "libvirt", NULL, "", ARGUMENT_NEEDED, "libvirt COMMAND ...\n\n" },
 };
 
 #define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -209,6 +213,17 @@ static int take_argument(const struct command *command, struct options *options,
 	return 0;
 }
 
+/* libvirt's library is not for the processes of a disk, so what needs it is a
+   program of its own. */
+static int run_program(char **argv)
+{
+	int ret = program_become("ublk-qcow2-libvirt", argv);
+
+	return complain("libvirt: cannot run ublk-qcow2-libvirt, which should "
+			"be beside this program: %s",
+			strerror(-ret));
+}
+
 static int run_command(const struct command *command, int argc, char **argv)
 {
 	struct options options = {
@@ -218,6 +233,8 @@ static int run_command(const struct command *command, int argc, char **argv)
 	};
 	int letter, ret;
 
+	if (!command->run)
+		return run_program(argv);
 	opterr = 0;
 	while ((letter = getopt_long(argc, argv, ":n:q:d:r:h", long_options,
 				     NULL)) != -1) {

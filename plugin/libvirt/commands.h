@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The commands of `ublk-qcow2 libvirt`, one file each.
+ */
+#ifndef COMMANDS_H
+#define COMMANDS_H
+
+#include <stdbool.h>
+
+#define EXIT_USAGE	2
+
+struct libvirt_options {
+	const char *uri;	/* NULL: the default */
+	const char *subjects[3]; /* NULL where not given */
+	bool dry_run;
+	bool back;
+};
+
+/* They return the exit status. */
+int command_convert(const struct libvirt_options *options);
+
+#endif /* COMMANDS_H */

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The connection to libvirt.
+ *
+ * Disks are this host's, so the libvirt must be, too: a domain of another
+ * host is not to be judged by the images that lie here.
+ */
+#include <libvirt/virterror.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plugin/libvirt/connection.h"
+#include "plugin/log.h"
+
+/* libvirt prints errors itself unless it is given somebody who does not. */
+static void say_nothing(void *opaque, virErrorPtr error)
+{
+	(void)opaque;
+	(void)error;
+}
+
+const char *connection_error(void)
+{
+	const char *text = virGetLastErrorMessage();
+
+	return text ? text : "no reason given";
+}
+
+/* scheme:///path, without a host. */
+static bool is_local(virConnectPtr connection)
+{
+	char *uri = virConnectGetURI(connection);
+	const char *host = uri ? strstr(uri, "://") : NULL;
+	const bool local = !host || host[3] == '/';
+
+	free(uri);
+	return local;
+}
+
+virConnectPtr connection_open(const char *uri)
+{
+	virConnectPtr connection;
+
+	if (!uri)
+		uri = getenv("LIBVIRT_DEFAULT_URI");
+	if (!uri)
+		uri = CONNECTION_URI;
+	virSetErrorFunc(NULL, say_nothing);
+	connection = virConnectOpen(uri);
+	if (!connection) {
+		complain("%s: %s", uri, connection_error());
+		return NULL;
+	}
+	if (!is_local(connection)) {
+		complain("%s: is another host's libvirt; run this there", uri);
+		virConnectClose(connection);
+		return NULL;
+	}
+	return connection;
+}
+
+virDomainPtr connection_domain(virConnectPtr connection, const char *name)
+{
+	virDomainPtr domain = virDomainLookupByName(connection, name);
+
+	if (!domain)
+		domain = virDomainLookupByUUIDString(connection, name);
+	if (!domain)
+		complain("%s: no such domain; see 'virsh list --all'", name);
+	return domain;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * libvirt, reached by its C API.
+ */
+#ifndef CONNECTION_H
+#define CONNECTION_H
+
+#include <libvirt/libvirt.h>
+
+#define CONNECTION_URI	"qemu:///system"
+
+/* Connects to the libvirt of this host; uri NULL: the environment's
+   LIBVIRT_DEFAULT_URI, or CONNECTION_URI.  NULL: not possible, and
+   complained of. */
+virConnectPtr connection_open(const char *uri);
+
+/* The domain of this name or uuid.  NULL: there is none, and complained
+   of. */
+virDomainPtr connection_domain(virConnectPtr connection, const char *name);
+
+/* Why the last call of libvirt's failed: one line. */
+const char *connection_error(void);
+
+#endif /* CONNECTION_H */

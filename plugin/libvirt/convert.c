@@ -1,0 +1,409 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * `convert`: redefines a domain so that its disks are served by us, or no
+ * longer.
+ *
+ * All that would keep the domain from starting again, or its data from being
+ * what they were, is judged before anything is changed, and refused with what
+ * to do.  Then there is a single change, libvirt's: the new definition.
+ *
+ * An image is judged by opening it, as a reader, as its server will: what the
+ * engine says then is what `add` would say at the domain's next start.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plugin/directories.h"
+#include "plugin/libvirt/commands.h"
+#include "plugin/libvirt/connection.h"
+#include "plugin/libvirt/difference.h"
+#include "plugin/libvirt/host.h"
+#include "plugin/libvirt/rewrite.h"
+#include "plugin/libvirt/xml.h"
+#include "plugin/log.h"
+#include "plugin/name.h"
+
+#define INCOMPATIBLE_CORRUPT 2
+
+struct conversion {
+	const struct libvirt_options *options;
+	virConnectPtr connection;
+	virDomainPtr domain;
+	const char *name;
+	struct rewrite rewrite;
+	struct host host;
+	char *old; /* both as we would write them */
+	char *new;
+};
+
+/* --- the domain's state -------------------------------------------------- */
+
+static int judge_state(const struct conversion *conversion)
+{
+	virDomainPtr domain = conversion->domain;
+	const char *name = conversion->name;
+
+	if (virDomainIsPersistent(domain) != 1)
+		return complain("%s: is transient: it has no definition that "
+				"could be changed; change the XML that it is "
+				"created from",
+				name);
+	if (virDomainIsActive(domain) != 0)
+		return complain("%s: is running; shut it down first (virsh "
+				"shutdown '%s')",
+				name, name);
+	if (virDomainHasManagedSaveImage(domain, 0) != 0)
+		return complain("%s: has a saved state, which knows its disks "
+				"as they are; start it and shut it down, or "
+				"virsh managedsave-remove '%s'",
+				name, name);
+	return 0;
+}
+
+/* Does any attribute have this value? */
+static bool xml_mentions(const xmlNode *node, const char *path)
+{
+	const xmlAttr *attr;
+	bool found = false;
+
+	for (; node && !found; node = node->next) {
+		if (node->type != XML_ELEMENT_NODE)
+			continue;
+		for (attr = node->properties; attr && !found; attr = attr->next)
+			found = xml_attribute_is(node, (const char *)attr->name,
+						 path);
+		found = found || xml_mentions(node->children, path);
+	}
+	return found;
+}
+
+/* Takes over the text.  What cannot be read is as good as a mention. */
+static bool text_mentions(char *text, const char *path)
+{
+	xmlDoc *document = text ? xml_read(text, strlen(text)) : NULL;
+	const bool found =
+		!document || xml_mentions(xmlDocGetRootElement(document), path);
+
+	xmlFreeDoc(document);
+	free(text);
+	return found;
+}
+
+static bool snapshots_mention(virDomainPtr domain, const char *path)
+{
+	virDomainSnapshotPtr *snapshots = NULL;
+	bool found = false;
+	int i, nr;
+
+	nr = virDomainListAllSnapshots(domain, &snapshots, 0);
+	for (i = 0; i < nr; i++) {
+		found = found || text_mentions(virDomainSnapshotGetXMLDesc(
+						       snapshots[i], 0),
+					       path);
+		virDomainSnapshotFree(snapshots[i]);
+	}
+	free(snapshots);
+	return found;
+}
+
+static bool checkpoints_mention(virDomainPtr domain, const char *path)
+{
+	virDomainCheckpointPtr *checkpoints = NULL;
+	bool found = false;
+	int i, nr;
+
+	nr = virDomainListAllCheckpoints(domain, &checkpoints, 0);
+	for (i = 0; i < nr; i++) {
+		found = found || text_mentions(virDomainCheckpointGetXMLDesc(
+						       checkpoints[i], 0),
+					       path);
+		virDomainCheckpointFree(checkpoints[i]);
+	}
+	free(checkpoints);
+	return found;
+}
+
+static int judge_snapshots(const struct conversion *conversion,
+			   const struct rewrite_disk *disk)
+{
+	const char *name = conversion->name;
+
+	if (snapshots_mention(conversion->domain, disk->source))
+		return complain("%s: libvirt's snapshots of it know disk %s as "
+				"it is; remove them first (virsh snapshot-list "
+				"'%s', virsh snapshot-delete), or only what "
+				"libvirt notes of them, with --metadata",
+				name, disk->target, name);
+	if (checkpoints_mention(conversion->domain, disk->source))
+		return complain("%s: its checkpoints know disk %s as it is; "
+				"remove them first (virsh checkpoint-list '%s', "
+				"virsh checkpoint-delete)",
+				name, disk->target, name);
+	return 0;
+}
+
+/* --- the disk and its image ---------------------------------------------- */
+
+static int judge_use(const struct conversion *conversion,
+		     const struct rewrite_disk *disk)
+{
+	const char *user =
+		host_user(&conversion->host, disk->file, conversion->name);
+	struct disk served;
+
+	if (user)
+		return complain("%s: disk %s: domain %s uses %s, too; an image "
+				"has one disk only",
+				conversion->name, disk->target, user,
+				disk->file);
+	if (!disk_of_image(disk->file, &served))
+		return complain("%s: disk %s: %s is served as /dev/ublkb%d at "
+				"the moment; remove that first (ublk-qcow2 del "
+				"%d)",
+				conversion->name, disk->target, disk->file,
+				served.id, served.id);
+	return 0;
+}
+
+static void ignore_notice(void *opaque, const char *line)
+{
+	(void)opaque;
+	(void)line;
+}
+
+/* A reader may open an image that is marked as corrupt. */
+static int judge_mark(const char *path, struct qcow_error *error)
+{
+	struct qcow_info info;
+	int ret = qcow_read_info(path, &info, error);
+
+	if (ret || !(info.incompatible & INCOMPATIBLE_CORRUPT))
+		return ret;
+	snprintf(error->text, sizeof(error->text),
+		 "marked as corrupt; repair it with 'ublk-qcow2 check -r all'");
+	return -EUCLEAN;
+}
+
+static int try_image(const struct rewrite_disk *disk, struct qcow_error *error)
+{
+	struct qcow_options options = {
+		.read_only = true,
+		.cache = QCOW_CACHE_WRITEBACK,
+		.inline_checkpoint = true,
+		.notice = ignore_notice,
+	};
+	struct qcow_image *image;
+	int ret = directories_read(&options.directories);
+
+	if (ret) {
+		snprintf(error->text, sizeof(error->text),
+			 "cannot read the list of directories: %s",
+			 strerror(-ret));
+		return ret;
+	}
+	if (!xml_child(disk->node, "readonly"))
+		ret = judge_mark(disk->file, error);
+	if (!ret)
+		ret = qcow_open(disk->file, &options, &image, error);
+	return ret ? ret : qcow_close(image);
+}
+
+static int judge_image(const struct conversion *conversion,
+		       const struct rewrite_disk *disk)
+{
+	struct qcow_error error = { "" };
+
+	if (try_image(disk, &error))
+		return complain("%s: disk %s: %s: %s", conversion->name,
+				disk->target, disk->file, error.text);
+	return 0;
+}
+
+static bool is_taken(const struct conversion *conversion, const char *name)
+{
+	char link[sizeof(DOMAIN_LINKS) + DISK_NAME_MAX];
+	struct disk disk;
+	size_t i;
+
+	snprintf(link, sizeof(link), DOMAIN_LINKS "%s", name);
+	if (host_has(&conversion->host, link) || !disk_of_name(name, &disk))
+		return true;
+	for (i = 0; i < conversion->rewrite.nr_disks; i++)
+		if (!strcmp(conversion->rewrite.disks[i].name, name))
+			return true;
+	return false;
+}
+
+/* DOMAIN-TARGET, with a number behind it if that is taken. */
+static void choose_name(const struct conversion *conversion,
+			struct rewrite_disk *disk)
+{
+	char text[2 * DISK_NAME_MAX], name[DISK_NAME_MAX + 1];
+	unsigned int number;
+	int length;
+
+	length = snprintf(text, sizeof(text), "%.40s-%.16s", conversion->name,
+			  disk->target);
+	name_make(text, length, name);
+	for (number = 2; is_taken(conversion, name); number++) {
+		length = snprintf(text, sizeof(text), "%.36s-%.12s-%u",
+				  conversion->name, disk->target, number);
+		name_make(text, length, name);
+	}
+	strcpy(disk->name, name);
+}
+
+static int prepare_disk(const struct conversion *conversion,
+			struct rewrite_disk *disk)
+{
+	int ret = judge_snapshots(conversion, disk);
+
+	if (!ret)
+		ret = judge_use(conversion, disk);
+	if (ret || conversion->options->back)
+		return ret;
+	ret = judge_image(conversion, disk);
+	if (!ret)
+		choose_name(conversion, disk);
+	return ret;
+}
+
+static int prepare_disks(struct conversion *conversion)
+{
+	struct rewrite *rewrite = &conversion->rewrite;
+	size_t i;
+	int ret = 0;
+
+	for (i = 0; i < rewrite->nr_disks && !ret; i++)
+		if (rewrite->disks[i].chosen)
+			ret = prepare_disk(conversion, &rewrite->disks[i]);
+	return ret;
+}
+
+/* --- the new definition -------------------------------------------------- */
+
+static int read_definition(struct conversion *conversion)
+{
+	char why[DOMAIN_REASON_MAX] = "out of memory";
+	char *xml = virDomainGetXMLDesc(conversion->domain,
+					VIR_DOMAIN_XML_INACTIVE |
+						VIR_DOMAIN_XML_SECURE);
+	int ret;
+
+	if (!xml)
+		return complain("%s: %s", conversion->name, connection_error());
+	ret = rewrite_read(
+		xml, conversion->options->back ? REWRITE_BACK : REWRITE_FORTH,
+		&conversion->rewrite, why);
+	free(xml);
+	if (!ret)
+		ret = rewrite_choose(&conversion->rewrite,
+				     conversion->options->subjects[1], why);
+	if (ret)
+		return complain("%s: %s", conversion->name, why);
+	ret = host_read(conversion->connection, &conversion->host);
+	if (ret)
+		return complain("%s: cannot read the other domains: %s",
+				conversion->name,
+				ret == -EIO ? connection_error()
+					    : strerror(-ret));
+	return 0;
+}
+
+static int rewrite(struct conversion *conversion)
+{
+	int ret;
+
+	conversion->old = rewrite_text(&conversion->rewrite);
+	ret = rewrite_do(&conversion->rewrite);
+	conversion->new = rewrite_text(&conversion->rewrite);
+	if (ret || !conversion->old || !conversion->new)
+		return complain("%s: out of memory", conversion->name);
+	return 0;
+}
+
+static int define(const struct conversion *conversion)
+{
+	virDomainPtr defined;
+
+	if (conversion->options->dry_run)
+		return 0;
+	defined = virDomainDefineXML(conversion->connection, conversion->new);
+	if (!defined)
+		return complain("%s: libvirt refuses the new definition: %s",
+				conversion->name, connection_error());
+	virDomainFree(defined);
+	return 0;
+}
+
+static void tell_disk(const struct conversion *conversion,
+		      const struct rewrite_disk *disk)
+{
+	const char *mood = conversion->options->dry_run ? "would be" : "is now";
+
+	printf("%s: %s ", conversion->name, disk->target ?: "?");
+	if (!disk->chosen && *disk->reason)
+		printf("stays as it is: %s\n", disk->reason);
+	else if (!disk->chosen)
+		puts("stays as it is");
+	else if (conversion->options->back)
+		printf("%s %s\n", mood, disk->file);
+	else
+		printf("%s " DOMAIN_LINKS "%s, served from %s\n", mood,
+		       disk->name, disk->file);
+}
+
+static int convert(struct conversion *conversion)
+{
+	size_t i;
+	int ret = judge_state(conversion);
+
+	if (!ret)
+		ret = read_definition(conversion);
+	if (!ret)
+		ret = prepare_disks(conversion);
+	if (!ret)
+		ret = rewrite(conversion);
+	if (ret)
+		return ret;
+	if (difference_print(conversion->old, "before", conversion->new,
+			     "after"))
+		complain("%s: cannot print the difference", conversion->name);
+	ret = define(conversion);
+	if (ret)
+		return ret;
+	for (i = 0; i < conversion->rewrite.nr_disks; i++)
+		tell_disk(conversion, &conversion->rewrite.disks[i]);
+	return 0;
+}
+
+static void clean_up(struct conversion *conversion)
+{
+	rewrite_free(&conversion->rewrite);
+	host_free(&conversion->host);
+	free(conversion->old);
+	free(conversion->new);
+	if (conversion->domain)
+		virDomainFree(conversion->domain);
+	virConnectClose(conversion->connection);
+}
+
+int command_convert(const struct libvirt_options *options)
+{
+	struct conversion conversion = { .options = options };
+	int ret = EXIT_FAILURE;
+
+	conversion.connection = connection_open(options->uri);
+	if (!conversion.connection)
+		return EXIT_FAILURE;
+	conversion.domain =
+		connection_domain(conversion.connection, options->subjects[0]);
+	if (conversion.domain) {
+		conversion.name = virDomainGetName(conversion.domain);
+		ret = convert(&conversion);
+	}
+	clean_up(&conversion);
+	return ret;
+}

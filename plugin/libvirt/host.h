@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Which files and devices the domains of a host use.
+ */
+#ifndef HOST_H
+#define HOST_H
+
+#include <libvirt/libvirt.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct host {
+	struct host_path {
+		char *domain;	/* its name */
+		char *path;
+	} *paths;
+	size_t nr_paths;
+};
+
+/* Asks libvirt, for what runs and for what is defined.  -EIO: it failed, see
+   connection_error(); -ENOMEM.  host_free() also after an error. */
+int host_read(virConnectPtr connection, struct host *host);
+
+void host_free(struct host *host);
+
+/* The name of a domain other than this one that uses this very file, by
+   whatever path; or NULL. */
+const char *host_user(const struct host *host, const char *path,
+		      const char *domain);
+
+/* Does any domain use this path, as text? */
+bool host_has(const struct host *host, const char *path);
+
+#endif /* HOST_H */

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Which disks of a domain can be rewritten.
+ *
+ * A disk that was named and does not fit is an error; when none was named
+ * those that do not fit are left out, each with its reason.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plugin/libvirt/rewrite.h"
+#include "plugin/libvirt/xml.h"
+
+/* --- reading ------------------------------------------------------------- */
+
+static xmlNode *entry_of(const struct rewrite *rewrite, const char *source)
+{
+	xmlNode *list = rewrite_list(rewrite);
+	xmlNode *node;
+
+	for (node = list ? list->children : NULL; node; node = node->next)
+		if (xml_is_ours(node, "disk") &&
+		    xml_attribute_is(node, "dev", source))
+			return node;
+	return NULL;
+}
+
+static bool is_ours(const struct rewrite_disk *disk)
+{
+	return disk->source && domain_is_ours(disk->source) &&
+	       xml_attribute_is(disk->node, "type", "block");
+}
+
+static void read_disk(const struct rewrite *rewrite, xmlNode *node,
+		      struct rewrite_disk *disk)
+{
+	xmlNode *source = xml_child(node, "source");
+	const bool block = xml_attribute_is(node, "type", "block");
+
+	*disk = (struct rewrite_disk){ .node = node };
+	disk->target = xml_attribute(xml_child(node, "target"), "dev");
+	disk->source = xml_attribute(source, block ? "dev" : "file");
+	if (is_ours(disk))
+		disk->entry = entry_of(rewrite, disk->source);
+	if (disk->entry)
+		disk->file = xml_attribute(disk->entry, "file");
+	else if (!block)
+		disk->file = xml_attribute(source, "file");
+}
+
+int rewrite_read(const char *xml, enum rewrite_way way, struct rewrite *rewrite,
+		 char why[DOMAIN_REASON_MAX])
+{
+	xmlNode *root, *devices, *node;
+
+	*rewrite = (struct rewrite){ .way = way };
+	rewrite->document = xml_read(xml, strlen(xml));
+	if (!rewrite->document)
+		return domain_wrong(why, "the XML cannot be parsed");
+	root = xmlDocGetRootElement(rewrite->document);
+	rewrite->domain = xml_content(xml_child(root, "name"));
+	if (!xml_is(root, "domain") || !rewrite->domain)
+		return domain_wrong(why, "this is not the XML of a domain");
+	devices = xml_child(root, "devices");
+	if (!devices)
+		return 0;
+	rewrite->disks =
+		calloc(xmlChildElementCount(devices), sizeof(*rewrite->disks));
+	if (!rewrite->disks)
+		return -ENOMEM;
+	for (node = devices->children; node; node = node->next) {
+		if (!xml_is(node, "disk"))
+			continue;
+		read_disk(rewrite, node, &rewrite->disks[rewrite->nr_disks++]);
+	}
+	return 0;
+}
+
+void rewrite_free(struct rewrite *rewrite)
+{
+	size_t i;
+
+	for (i = 0; i < rewrite->nr_disks; i++) {
+		xmlFree(rewrite->disks[i].target);
+		xmlFree(rewrite->disks[i].source);
+		xmlFree(rewrite->disks[i].file);
+	}
+	free(rewrite->disks);
+	xmlFree(rewrite->domain);
+	xmlFreeDoc(rewrite->document);
+	*rewrite = (struct rewrite){ 0 };
+}
+
+char *rewrite_text(const struct rewrite *rewrite)
+{
+	xmlChar *text = NULL;
+	char *copy;
+	int length;
+
+	xmlDocDumpFormatMemoryEnc(rewrite->document, &text, &length, "UTF-8",
+				  1);
+	copy = text ? strdup((char *)text) : NULL;
+	xmlFree(text);
+	return copy;
+}
+
+/* --- choosing ------------------------------------------------------------ */
+
+static int __attribute__((format(printf, 2, 3)))
+unfit(struct rewrite_disk *disk, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(disk->reason, sizeof(disk->reason), format, args);
+	va_end(args);
+	return -EINVAL;
+}
+
+/* Is the attribute of that value, or not there? */
+static bool is_or_not_said(const xmlNode *node, const char *name,
+			   const char *value)
+{
+	char *found = xml_attribute(node, name);
+	bool is = !found || !strcmp(found, value);
+
+	xmlFree(found);
+	return is;
+}
+
+/* What a file must not have that it is to be the image of a disk of ours. */
+static int judge_file(struct rewrite_disk *disk)
+{
+	const xmlNode *source = xml_child(disk->node, "source");
+
+	if (!xml_attribute_is(xml_child(disk->node, "driver"), "type", "qcow2"))
+		return unfit(disk, "its driver does not say type='qcow2'");
+	if (xml_child(disk->node, "encryption") ||
+	    xml_child(source, "encryption"))
+		return unfit(disk, "it is encrypted, its key is a secret of "
+				   "libvirt's");
+	if (xml_child(disk->node, "shareable"))
+		return unfit(disk, "it is shareable");
+	if (xml_child(disk->node, "transient"))
+		return unfit(disk, "it is transient");
+	if (xml_child(source, "slices"))
+		return unfit(disk, "it is a slice of its file");
+	if (!is_or_not_said(source, "fdgroup", ""))
+		return unfit(disk, "its file is passed as a descriptor");
+	return 0;
+}
+
+static int judge_forth(struct rewrite_disk *disk)
+{
+	if (is_ours(disk))
+		return unfit(disk, "it is a disk of ublk-qcow2 already");
+	if (!is_or_not_said(disk->node, "device", "disk"))
+		return unfit(disk, "it is a cdrom, floppy or lun");
+	if (!xml_attribute_is(disk->node, "type", "file"))
+		return unfit(disk, "it is not type='file'");
+	if (!disk->file || *disk->file != '/')
+		return unfit(disk, "its source is no absolute path");
+	return judge_file(disk);
+}
+
+static int judge_back(struct rewrite_disk *disk)
+{
+	if (!is_ours(disk))
+		return unfit(disk, "it is no disk of ublk-qcow2");
+	if (!disk->entry)
+		return unfit(disk, "<metadata> has no entry for it that would "
+				   "name its image");
+	if (!disk->file)
+		return unfit(disk, "its entry in <metadata> names no file");
+	return 0;
+}
+
+static int judge(const struct rewrite *rewrite, struct rewrite_disk *disk)
+{
+	size_t i;
+	int ret;
+
+	if (!disk->target)
+		return unfit(disk, "it has no target");
+	ret = rewrite->way == REWRITE_FORTH ? judge_forth(disk)
+					    : judge_back(disk);
+	for (i = 0; i < rewrite->nr_disks && !ret; i++)
+		if (&rewrite->disks[i] != disk && rewrite->disks[i].file &&
+		    !strcmp(rewrite->disks[i].file, disk->file))
+			ret = unfit(disk, "disk %.64s has the same image",
+				    rewrite->disks[i].target);
+	return ret;
+}
+
+static bool is_called(const struct rewrite_disk *disk, const char *name)
+{
+	return (disk->target && !strcmp(disk->target, name)) ||
+	       (disk->source && !strcmp(disk->source, name)) ||
+	       (disk->file && !strcmp(disk->file, name));
+}
+
+static int choose_one(struct rewrite *rewrite, const char *name,
+		      char why[DOMAIN_REASON_MAX])
+{
+	struct rewrite_disk *disk;
+
+	for (disk = rewrite->disks; disk < rewrite->disks + rewrite->nr_disks;
+	     disk++) {
+		if (!is_called(disk, name))
+			continue;
+		if (judge(rewrite, disk))
+			return domain_wrong(why, "disk %s: %s", name,
+					    disk->reason);
+		disk->chosen = true;
+		return 0;
+	}
+	return domain_wrong(why, "it has no disk '%s'; see 'virsh domblklist'",
+			    name);
+}
+
+/* Says of each disk why it was not chosen. */
+static int tell_all(const struct rewrite *rewrite, char why[DOMAIN_REASON_MAX])
+{
+	size_t i, length;
+
+	domain_wrong(why, "it has no disk to %s",
+		     rewrite->way == REWRITE_FORTH ? "convert"
+						   : "convert back");
+	for (i = 0; i < rewrite->nr_disks; i++) {
+		length = strlen(why);
+		snprintf(why + length, DOMAIN_REASON_MAX - length, "%s %s: %s",
+			 i ? ";" : ":", rewrite->disks[i].target ?: "?",
+			 rewrite->disks[i].reason);
+	}
+	return -EINVAL;
+}
+
+int rewrite_choose(struct rewrite *rewrite, const char *name,
+		   char why[DOMAIN_REASON_MAX])
+{
+	bool any = false;
+	size_t i;
+
+	if (name)
+		return choose_one(rewrite, name, why);
+	for (i = 0; i < rewrite->nr_disks; i++) {
+		struct rewrite_disk *disk = &rewrite->disks[i];
+
+		disk->chosen = !judge(rewrite, disk);
+		any |= disk->chosen;
+	}
+	return any ? 0 : tell_all(rewrite, why);
+}

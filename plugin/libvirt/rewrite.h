@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Rewrites a domain's XML so that its disks, qcow2 files so far, become disks
+ * of ours, and back.
+ */
+#ifndef REWRITE_H
+#define REWRITE_H
+
+#include <libxml/tree.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "plugin/libvirt/domain.h"
+#include "plugin/state.h"
+
+enum rewrite_way {
+	REWRITE_FORTH,		/* from a file to a disk of ours */
+	REWRITE_BACK,
+};
+
+struct rewrite_disk {
+	xmlNode *node;
+	xmlNode *entry;		/* ours in <metadata>; NULL: none */
+	char *target;		/* vda */
+	char *source;		/* the path; NULL: none */
+	char *file;		/* the image; NULL: none that we know */
+	bool chosen;
+	char reason[160];	/* why it is not */
+	char name[DISK_NAME_MAX + 1]; /* what it will be called */
+};
+
+struct rewrite {
+	enum rewrite_way way;
+	xmlDoc *document;
+	char *domain;		/* its name */
+	struct rewrite_disk *disks;
+	size_t nr_disks;
+};
+
+/* Reads the XML.  -EINVAL: it is not that of a domain, why says more;
+   -ENOMEM.  rewrite_free() frees it, also after an error. */
+int rewrite_read(const char *xml, enum rewrite_way way,
+		 struct rewrite *rewrite, char why[DOMAIN_REASON_MAX]);
+
+void rewrite_free(struct rewrite *rewrite);
+
+/* Chooses the disk that has this target or path, or with NULL all that fit.
+   -EINVAL: there is none, or it does not fit; why says what and why. */
+int rewrite_choose(struct rewrite *rewrite, const char *disk,
+		   char why[DOMAIN_REASON_MAX]);
+
+/* Rewrites the chosen disks.  On the way forth each has got its name before,
+   by the caller.  -ENOMEM. */
+int rewrite_do(struct rewrite *rewrite);
+
+/* Our list of entries in <metadata>, or NULL. */
+xmlNode *rewrite_list(const struct rewrite *rewrite);
+
+/* The XML as it is now, indented; the caller free()s it.  NULL: no memory. */
+char *rewrite_text(const struct rewrite *rewrite);
+
+#endif /* REWRITE_H */

@@ -1,0 +1,441 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * `ublk-qcow2 libvirt convert` on libvirt's own test driver, which keeps its
+ * domains in this process: what it defines, that libvirt's schema allows it,
+ * that --back leaves the definition byte for byte as it was, and what is
+ * refused.
+ *
+ * usage: libvirt-convert
+ */
+#include <fcntl.h>
+#include <libvirt/libvirt.h>
+#include <libvirt/virterror.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "helpers.h"
+#include "plugin/libvirt/commands.h"
+
+#define URI   "test:///default"
+#define FLAGS (VIR_DOMAIN_XML_INACTIVE | VIR_DOMAIN_XML_SECURE)
+
+static virConnectPtr connection;
+
+/* --- running the command ------------------------------------------------- */
+
+static char *out, *err; /* what it printed last */
+
+static char *take(const char *path)
+{
+	size_t size;
+	char *text = (char *)read_file(path, &size);
+
+	if (!text)
+		die("cannot read %s", path);
+	text[size] = '\0';
+	return text;
+}
+
+/* From now on the descriptor leads to this file; its old self. */
+static int lead(int fd, const char *path)
+{
+	int saved = dup(fd);
+	int file = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+	if (file < 0 || dup2(file, fd) < 0)
+		die("cannot write %s", path);
+	close(file);
+	return saved;
+}
+
+static void lead_back(int fd, int saved)
+{
+	dup2(saved, fd);
+	close(saved);
+}
+
+static int convert(const struct libvirt_options *options)
+{
+	char *out_path = scratch_path("out");
+	char *err_path = scratch_path("err");
+	int saved_out, saved_err, status;
+
+	fflush(NULL);
+	saved_out = lead(STDOUT_FILENO, out_path);
+	saved_err = lead(STDERR_FILENO, err_path);
+	status = command_convert(options);
+	fflush(NULL);
+	lead_back(STDOUT_FILENO, saved_out);
+	lead_back(STDERR_FILENO, saved_err);
+	free(out);
+	free(err);
+	out = take(out_path);
+	err = take(err_path);
+	free(out_path);
+	free(err_path);
+	return status;
+}
+
+static void must(const char *domain, const char *disk, bool back, bool dry_run)
+{
+	const struct libvirt_options options = {
+		.uri = URI,
+		.subjects = { domain, disk },
+		.back = back,
+		.dry_run = dry_run,
+	};
+
+	if (convert(&options) || *err)
+		die("convert %s: %s", domain, err);
+}
+
+/* One line, which says this. */
+static void refused(const char *domain, const char *disk, bool back,
+		    const char *reason)
+{
+	const struct libvirt_options options = {
+		.uri = URI,
+		.subjects = { domain, disk },
+		.back = back,
+	};
+
+	if (convert(&options) != EXIT_FAILURE)
+		die("%s was not refused: %s", domain, reason);
+	if (!strstr(err, reason) || strchr(err, '\n') != err + strlen(err) - 1)
+		die("%s was refused for %s and not '%s'", domain, err, reason);
+}
+
+/* --- domains ------------------------------------------------------------- */
+
+static void __attribute__((format(printf, 1, 2))) image(const char *format, ...)
+{
+	va_list args;
+	char *text;
+
+	va_start(args, format);
+	if (vasprintf(&text, format, args) < 0)
+		abort();
+	va_end(args);
+	must_run("cd %s && qemu-img create -q -f qcow2 %s", scratch(), text);
+	free(text);
+}
+
+/* All of them become the other; the old text is freed. */
+static char *replaced(char *text, const char *from, const char *to)
+{
+	char *result = NULL, *rest = text, *at;
+	size_t size;
+	FILE *file = open_memstream(&result, &size);
+
+	while ((at = strstr(rest, from))) {
+		fwrite(rest, 1, at - rest, file);
+		fputs(to, file);
+		rest = at + strlen(from);
+	}
+	fputs(rest, file);
+	fclose(file);
+	free(text);
+	return result;
+}
+
+/* A domain's XML, for the test driver and with images of ours. */
+static char *load(const char *name)
+{
+	const char *srcdir = getenv("srcdir");
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/libvirt/%s.xml", srcdir ?: ".", name);
+	return replaced(replaced(take(path), "type='kvm'", "type='test'"),
+			"/srv/vm", scratch());
+}
+
+static virDomainPtr define(char *xml)
+{
+	virDomainPtr domain = virDomainDefineXML(connection, xml);
+
+	if (!domain)
+		die("define: %s", virGetLastErrorMessage());
+	free(xml);
+	return domain;
+}
+
+static void undefine(virDomainPtr domain)
+{
+	if (virDomainUndefine(domain))
+		die("undefine: %s", virGetLastErrorMessage());
+	virDomainFree(domain);
+}
+
+static char *definition(virDomainPtr domain)
+{
+	char *xml = virDomainGetXMLDesc(domain, FLAGS);
+
+	if (!xml)
+		die("dumpxml: %s", virGetLastErrorMessage());
+	return xml;
+}
+
+static void says(virDomainPtr domain, const char *text)
+{
+	char *xml = definition(domain);
+
+	if (!strstr(xml, text))
+		die("'%s' is not in %s", text, xml);
+	free(xml);
+}
+
+static void is(virDomainPtr domain, const char *xml)
+{
+	char *now = definition(domain);
+
+	if (strcmp(now, xml) != 0)
+		die("not as it was:\n%s\n%s", xml, now);
+	free(now);
+}
+
+static void validate(virDomainPtr domain)
+{
+	char *xml = definition(domain);
+	virDomainPtr again = virDomainDefineXMLFlags(
+		connection, xml, VIR_DOMAIN_DEFINE_VALIDATE);
+
+	if (!again)
+		die("not valid: %s\n%s", virGetLastErrorMessage(), xml);
+	virDomainFree(again);
+	free(xml);
+}
+
+/* --- the tests ----------------------------------------------------------- */
+
+static void test_round_trip(const char *file)
+{
+	virDomainPtr domain = define(load(file));
+	const char *name = virDomainGetName(domain);
+	char *before = definition(domain);
+
+	must(name, NULL, false, true);
+	is(domain, before);
+	if (!strstr(out, "\n+      <source dev=\"/dev/ublk-qcow2/") ||
+	    !strstr(out, "would be"))
+		die("the difference of %s is %s", file, out);
+	must(name, NULL, false, false);
+	says(domain, "<source dev='/dev/ublk-qcow2/");
+	validate(domain);
+	refused(name, NULL, false, "already");
+	must(name, NULL, true, true);
+	says(domain, "<source dev='/dev/ublk-qcow2/");
+	/* An entry that was there is not part of the way back. */
+	if (!strcmp(file, "odd")) {
+		must(name, "sda", true, false);
+		must(name, "sdb", true, false);
+	} else {
+		must(name, NULL, true, false);
+		refused(name, NULL, true, "no disk");
+	}
+	is(domain, before);
+	free(before);
+	undefine(domain);
+}
+
+/* One by one, in another order, by target and by path. */
+static void test_single_disks(void)
+{
+	virDomainPtr domain = define(load("bare"));
+	char *before = definition(domain);
+	char *path = scratch_path("bare.qcow2");
+
+	must("bare", "hdb", false, false);
+	says(domain, "/dev/ublk-qcow2/bare-hdb");
+	if (!strstr(out, "hda stays as it is"))
+		die("does not tell of hda: %s", out);
+	refused("bare", "hdb", false, "already");
+	must("bare", path, false, false);
+	says(domain, "/dev/ublk-qcow2/bare-hda");
+	must("bare", "/dev/ublk-qcow2/bare-hdb", true, false);
+	refused("bare", "hdb", true, "no disk of ublk-qcow2");
+	must("bare", path, true, false);
+	is(domain, before);
+	refused("bare", "hdc", false, "no disk 'hdc'");
+	undefine(domain);
+	free(before);
+	free(path);
+}
+
+/* By uuid, too; and no other domain. */
+static void test_names(void)
+{
+	virDomainPtr domain = define(load("bare"));
+
+	must("8f51ec33-6d33-4c7c-8f0c-6b5a2e7d3e03", NULL, false, false);
+	must("bare", NULL, true, false);
+	refused("bar", NULL, false, "no such domain");
+	undefine(domain);
+}
+
+/* Different domains, the same letters in a link's name. */
+static void test_same_links(void)
+{
+	virDomainPtr a = define(replaced(load("bare"), ">bare<", ">a b<"));
+	virDomainPtr b;
+	char *xml = replaced(load("bare"), ">bare<", ">a_b<");
+
+	xml = replaced(xml, "3e03", "3e05");
+	xml = replaced(xml, "bare.qcow2", "web1.qcow2");
+	b = define(replaced(xml, "bare2.qcow2", "base.qcow2"));
+	must("a b", "hda", false, false);
+	says(a, "<source dev='/dev/ublk-qcow2/a_b-hda'/>");
+	must("a_b", "hda", false, false);
+	says(b, "<source dev='/dev/ublk-qcow2/a_b-hda-2'/>");
+	undefine(a);
+	undefine(b);
+}
+
+static void test_states(void)
+{
+	static const char snapshot[] = "<domainsnapshot/>";
+	static const char checkpoint[] = "<domaincheckpoint/>";
+	virDomainSnapshotPtr made;
+	virDomainCheckpointPtr point;
+	virDomainPtr domain = define(load("bare"));
+
+	virDomainCreate(domain);
+	refused("bare", NULL, false, "is running");
+	if (virDomainManagedSave(domain, 0))
+		die("managedsave: %s", virGetLastErrorMessage());
+	refused("bare", NULL, false, "saved state");
+	virDomainManagedSaveRemove(domain, 0);
+
+	made = virDomainSnapshotCreateXML(domain, snapshot, 0);
+	if (!made)
+		die("snapshot: %s", virGetLastErrorMessage());
+	refused("bare", NULL, false, "snapshots");
+	virDomainSnapshotDelete(made, 0);
+	virDomainSnapshotFree(made);
+
+	virDomainCreate(domain);
+	point = virDomainCheckpointCreateXML(domain, checkpoint, 0);
+	virDomainDestroy(domain);
+	if (!point)
+		die("checkpoint: %s", virGetLastErrorMessage());
+	refused("bare", NULL, false, "checkpoints");
+	virDomainCheckpointDelete(point, 0);
+	virDomainCheckpointFree(point);
+
+	must("bare", NULL, false, false);
+	virDomainCreate(domain);
+	refused("bare", NULL, true, "is running");
+	virDomainDestroy(domain);
+	undefine(domain);
+}
+
+static void test_transient(void)
+{
+	char *xml = load("bare");
+	virDomainPtr domain = virDomainCreateXML(connection, xml, 0);
+
+	if (!domain)
+		die("create: %s", virGetLastErrorMessage());
+	refused("bare", NULL, false, "transient");
+	virDomainDestroy(domain);
+	virDomainFree(domain);
+	free(xml);
+}
+
+/* The same file under another name. */
+static void test_shared(void)
+{
+	virDomainPtr domain = define(load("bare"));
+	char *xml = replaced(load("bare"), ">bare<", ">other<");
+	virDomainPtr other;
+
+	must_run("cd %s && ln bare2.qcow2 linked.qcow2", scratch());
+	xml = replaced(xml, "3e03", "3e05");
+	xml = replaced(xml, "/bare.qcow2", "/web1.qcow2");
+	other = define(replaced(xml, "bare2.qcow2", "linked.qcow2"));
+	refused("bare", NULL, false, "domain other uses");
+	must("bare", "hda", false, false);
+	undefine(other);
+	must("bare", "hdb", false, false);
+	undefine(domain);
+}
+
+static void bad_image(const char *reason)
+{
+	virDomainPtr domain = define(load("bare"));
+	char *before = definition(domain);
+
+	refused("bare", NULL, false, reason);
+	is(domain, before);
+	must("bare", "hda", false, false);
+	undefine(domain);
+	free(before);
+}
+
+static void test_bad_images(void)
+{
+	must_run("cd %s && mv bare2.qcow2 good.qcow2", scratch());
+	bad_image("No such file");
+	must_run("cd %s && head -c 1M /dev/zero >bare2.qcow2", scratch());
+	bad_image("bare2.qcow2: ");
+	image("-o encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10"
+	      " --object secret,id=s,data=x bare2.qcow2 1M");
+	bad_image("LUKS encryption");
+	must_run("cd %s && mkdir own && ln -sf own/bare2.qcow2 .", scratch());
+	image("-b ../base.qcow2 -F qcow2 own/bare2.qcow2 1M");
+	bad_image("outside the image's directory");
+	must_run("cd %s && rm bare2.qcow2 && cp good.qcow2 bare2.qcow2 && "
+		 "printf '\\002' | dd of=bare2.qcow2 bs=1 seek=79 "
+		 "conv=notrunc status=none",
+		 scratch());
+	bad_image("marked as corrupt");
+	must_run("cd %s && mv good.qcow2 bare2.qcow2", scratch());
+}
+
+/* Somebody has the image open. */
+static void test_in_use(void)
+{
+	virDomainPtr domain = define(load("bare"));
+
+	must_run("cd %s && { qemu-nbd -t -f qcow2 -k $PWD/socket --fork "
+		 "--pid-file=pid bare2.qcow2; }",
+		 scratch());
+	refused("bare", NULL, false, "bare2.qcow2: ");
+	must_run("kill $(cat %s/pid)", scratch());
+	undefine(domain);
+}
+
+int main(void)
+{
+	static const char *const files[] = { "plain", "odd", "bare",
+					     "empty-metadata" };
+	size_t i;
+
+	setenv("UBLK_QCOW2_DIRECTORIES", "/nowhere", 1);
+	connection = virConnectOpen(URI);
+	if (!connection)
+		die(URI ": %s", virGetLastErrorMessage());
+	image("web1.qcow2 64M");
+	image("base.qcow2 64M");
+	image("-b base.qcow2 -F qcow2 \"with 'quotes' & blanks.qcow2\" 64M");
+	image("read-only.qcow2 64M");
+	image("by-hand.qcow2 64M");
+	image("bare.qcow2 64M");
+	image("bare2.qcow2 64M");
+	for (i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		test_round_trip(files[i]);
+	test_single_disks();
+	test_names();
+	test_same_links();
+	test_states();
+	test_transient();
+	test_shared();
+	test_bad_images();
+	test_in_use();
+	virConnectClose(connection);
+	free(out);
+	free(err);
+	return 0;
+}
