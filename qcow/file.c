@@ -206,7 +206,8 @@ static int check_type(struct file *file, struct qcow_error *error)
 	   take it for a wish never to wait for a disk. */
 	if (fcntl(file->fd, F_SETFL, file->direct ? O_DIRECT : 0) < 0)
 		return fail(error, -errno, "%s", strerror(errno));
-	file->block_device = S_ISBLK(st.st_mode);
+	file->block_device = S_ISBLK(st.st_mode) ||
+			     (file->test && file->test->block_device);
 	identify(&st, &file->identity);
 	return 0;
 }

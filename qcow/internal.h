@@ -45,6 +45,7 @@ struct qcow_test_hooks {
 	void (*event)(void *opaque, enum qcow_event event);
 	void *opaque;
 	bool no_fence;		/* what happens without R14's fence byte? */
+	bool block_device;	/* the disk is like one */
 };
 
 struct file {

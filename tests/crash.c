@@ -43,6 +43,7 @@ struct geometry {
 	enum base {
 		EMPTY,
 		NEARLY_FULL,	/* the refcount table has to move */
+		DEVICE,		/* on a block device */
 		COMPRESSED,
 		SNAPSHOT,
 		OVERLAY,
@@ -71,6 +72,8 @@ static const struct geometry geometries[] = {
 	{ "cluster_size=4096", 4096, "200K", SNAPSHOT },
 	{ "cluster_size=4096", 4096, "190K", OVERLAY },
 	{ "cluster_size=512,compat=0.10", 512, "70K", OVERLAY },
+	{ "cluster_size=512", 512, "70K", DEVICE },
+	{ "cluster_size=16384,extended_l2=on", 16384, "400K", DEVICE },
 };
 
 static struct {
@@ -513,6 +516,8 @@ static void make_base(struct disk *base)
 	create_image(path);
 	disk_load(base, path);
 	free(path);
+	if (test.geometry->base == DEVICE)
+		disk_make_device(base, 1u << 20);
 	test.before = new_stamps();
 	test.after = new_stamps();
 	if (test.geometry->base < COMPRESSED)

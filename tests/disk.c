@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The recording disk.  It grows by writes past its end, like a file, and
- * reads as zero there.  With fail_at it fails the n-th I/O from now, once.
+ * reads as zero there, unless it is made like a block device.  With fail_at
+ * it fails the n-th I/O from now, once.
  */
 #include <assert.h>
 #include <errno.h>
@@ -71,6 +72,8 @@ static int disk_write(void *opaque, const void *buffer, uint64_t offset,
 
 	if (fails_now(disk))
 		return disk->fail_with;
+	if (disk->hooks.block_device && offset + length > disk->size)
+		return -ENOSPC;
 	assert(offset + length <= disk->capacity);
 	memcpy(disk->bytes + offset, buffer, length);
 	disk->size = max_u64(disk->size, offset + length);
@@ -92,6 +95,8 @@ static int disk_punch(void *opaque, uint64_t offset, uint64_t length)
 {
 	struct disk *disk = opaque;
 
+	if (disk->hooks.block_device)
+		return -EOPNOTSUPP;
 	if (offset < disk->size)
 		memset(disk->bytes + offset, 0,
 		       min_u64(length, disk->size - offset));
@@ -147,6 +152,14 @@ void disk_load(struct disk *disk, const char *path)
 	set_hooks(disk);
 }
 
+void disk_make_device(struct disk *disk, size_t more)
+{
+	assert(disk->size + more <= disk->capacity);
+	memset(disk->bytes + disk->size, 0xe5, more);
+	disk->size += more;
+	disk->hooks.block_device = true;
+}
+
 void disk_copy(struct disk *to, const struct disk *from)
 {
 	*to = (struct disk){
@@ -156,6 +169,7 @@ void disk_copy(struct disk *to, const struct disk *from)
 	};
 	memcpy(to->bytes, from->bytes, from->size);
 	set_hooks(to);
+	to->hooks.block_device = from->hooks.block_device;
 }
 
 void disk_free(struct disk *disk)

@@ -46,6 +46,9 @@ struct disk {
 
 /* A disk with the contents of a file. */
 void disk_load(struct disk *disk, const char *path);
+/* Makes it like a block device of that many bytes more, which hold what
+   somebody left there: its size is fixed, and holes cannot be punched. */
+void disk_make_device(struct disk *disk, size_t more);
 /* A copy of the contents, without the record. */
 void disk_copy(struct disk *to, const struct disk *from);
 void disk_free(struct disk *disk);
