@@ -28,25 +28,6 @@ void beside_close(struct qcow_image *image)
 		die("close: %s", strerror(-ret));
 }
 
-/* Does to the model what the operation does to the disk. */
-static void do_to_model(const struct operation *operation, uint8_t *model,
-			uint64_t size, uint32_t cluster)
-{
-	uint64_t first = operation->offset / 512;
-	uint64_t end = first + operation->length / 512;
-
-	for (uint64_t s = first; s < end; s++) {
-		uint32_t stamp;
-		uint64_t word;
-
-		if (!operation_changes(operation, s, size, cluster, &stamp))
-			continue;
-		word = stamp ? (uint64_t)stamp << 32 | (uint32_t)(s + 1) : 0;
-		for (unsigned int i = 0; i < 64; i++)
-			memcpy(model + s * 512 + i * 8, &word, 8);
-	}
-}
-
 static void read_and_compare(struct qcow_image *image, const uint8_t *model,
 			     uint64_t size, const char *what)
 {
@@ -107,7 +88,7 @@ void beside_run(const char *path, enum qcow_cache cache, uint8_t *model,
 		if (ret)
 			die("%s: operation %u: %s", what, n, strerror(-ret));
 		if (operation.kind != OPERATION_DISCARD || effective)
-			do_to_model(&operation, model, size, cluster);
+			operation_apply(&operation, model, size, cluster);
 		if (random_below(random, operations / 3))
 			continue;
 		beside_close(image);

@@ -185,3 +185,21 @@ bool operation_changes(const struct operation *operation, uint64_t sector,
 							  0;
 	return sector * SECTOR >= start && sector * SECTOR < end;
 }
+
+void operation_apply(const struct operation *operation, uint8_t *copy,
+		     uint64_t size, uint32_t cluster)
+{
+	uint64_t first = operation->offset / SECTOR;
+	uint64_t end = first + operation->length / SECTOR;
+
+	for (uint64_t s = first; s < end; s++) {
+		uint32_t number;
+
+		if (!operation_changes(operation, s, size, cluster, &number))
+			continue;
+		if (number)
+			stamp(copy + s * SECTOR, number, s);
+		else
+			memset(copy + s * SECTOR, 0, SECTOR);
+	}
+}

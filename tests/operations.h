@@ -35,6 +35,9 @@ int operation_do(const struct operation *operation, struct qcow_image *image,
 /* Does it change this sector, and to the stamp of which operation? */
 bool operation_changes(const struct operation *operation, uint64_t sector,
 		       uint64_t size, uint32_t cluster, uint32_t *stamp);
+/* Does to a copy of the disk what the operation does to the disk. */
+void operation_apply(const struct operation *operation, uint8_t *copy,
+		     uint64_t size, uint32_t cluster);
 
 /* The stamp that a sector's bytes carry; dies if they are garbage. */
 uint32_t stamp_of(const uint8_t bytes[512], uint64_t sector,
