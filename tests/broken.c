@@ -26,6 +26,7 @@
 #define DATA		0x5000ull	/* of the first guest cluster */
 #define END		0x8000ull
 #define DISK_SIZE	(4u << 20)	/* two L2 tables; one is there */
+#define EXTENDED_CLUSTER 16384u		/* of images with subclusters */
 
 #define COPIED		ENTRY_COPIED
 
@@ -44,6 +45,7 @@ enum base {
 	OVERLAY,
 	PACKED,			/* compressed clusters */
 	SNAPSHOT,
+	EXTENDED,		/* L2 entries, and clusters four times as large */
 	BASES,
 };
 
@@ -111,6 +113,12 @@ static void make_bases(void)
 		 CLUSTER, bases[PLAIN], bases[PACKED]);
 	bases[SNAPSHOT] = create("snapshot", "");
 	must_run("qemu-img snapshot -c one %s", bases[SNAPSHOT]);
+	bases[EXTENDED] = scratch_path("extended");
+	must_run("qemu-img create -q -f qcow2 -o extended_l2=on,cluster_size=%u %s 1M",
+		 EXTENDED_CLUSTER, bases[EXTENDED]);
+	must_run("qemu-io -f qcow2 -c 'write -q -P 0x11 0 %u' -c 'write -q -P 0x22 %u %u' %s",
+		 EXTENDED_CLUSTER, EXTENDED_CLUSTER, EXTENDED_CLUSTER,
+		 bases[EXTENDED]);
 	free(base);
 }
 
@@ -948,6 +956,65 @@ static void test_packed(const struct packed_row *row)
 	free(path);
 }
 
+/* ---- subclusters ---- */
+
+static const struct sub_row {
+	const char *name;
+	uint64_t set, clear;	/* bits of the first entry */
+	uint64_t bitmap;	/* bits set in its second word */
+	bool qemu_content;	/* qemu-img check finds nothing */
+} sub_rows[] = {
+	{ "first subcluster allocated and zero", .bitmap = 1ull << 32 },
+	{ "last subcluster allocated and zero", .bitmap = 1ull << 63 },
+	{ "subclusters allocated, but no cluster", .clear = -1ull },
+	{ "zero flag with subclusters", .set = ENTRY_ZERO,
+	  .qemu_content = true },
+};
+
+static void break_subclusters(const struct sub_row *row, const char *path)
+{
+	struct bytes_of b = bytes_of(bases[EXTENDED]);
+	uint64_t l1 = load(b.bytes + HEADER_L1_OFFSET, 8);
+	uint8_t *l2 = b.bytes + (load(b.bytes + l1, 8) & ENTRY_OFFSET);
+
+	store(l2, 8, (load(l2, 8) & ~row->clear) | row->set);
+	store(l2 + 8, 8, load(l2 + 8, 8) | row->bitmap);
+	write_file(path, b.bytes, b.size);
+	free(b.bytes);
+}
+
+/* Every subcluster of the entry is refused, not only the broken one. */
+static void test_subclusters(const struct sub_row *row, enum approach how)
+{
+	const struct later broken = { .name = row->name };
+	char *path = scratch_path("image");
+	struct bytes_of before;
+	struct qcow_image *image;
+
+	break_subclusters(row, path);
+	before = bytes_of(path);
+	image = must_open(row->name, path, how == READ_ONLY);
+	expect_bytes(row->name, image, EXTENDED_CLUSTER, 0x22);
+	if (how == DISCARD) {
+		if (qcow_discard(image, 0, EXTENDED_CLUSTER) != -EIO)
+			die("%s: discard", row->name);
+	} else {
+		approach(&broken, image, how);
+	}
+	expect_bytes(row->name, image, EXTENDED_CLUSTER, 0x22);
+	if (how != READ_ONLY)
+		expect_no_write(row->name, image, EXTENDED_CLUSTER, 512);
+	qcow_close(image);
+	if (how == READ_ONLY)
+		expect_unchanged(row->name, path, before);
+	else
+		expect_marked(row->name, path, before);
+	if (!row->qemu_content)
+		expect_qemu_agrees(row->name, path);
+	free(before.bytes);
+	free(path);
+}
+
 /* ---- what the engine does not look at ---- */
 
 static const struct {
@@ -1006,6 +1073,9 @@ int main(void)
 	test_flag_alone();
 	for (unsigned int i = 0; i < ARRAY_SIZE(packed_rows); i++)
 		test_packed(&packed_rows[i]);
+	for (unsigned int i = 0; i < ARRAY_SIZE(sub_rows); i++)
+		for (enum approach how = 0; how < APPROACHES; how++)
+			test_subclusters(&sub_rows[i], how);
 	for (unsigned int i = 0; i < ARRAY_SIZE(ignored); i++)
 		test_ignored(i);
 	printf("%u checks\n", checks);
