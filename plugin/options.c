@@ -21,9 +21,6 @@
 #include "plugin/options.h"
 #include "plugin/program.h"
 
-#define DEFAULT_QUEUES 1
-#define DEFAULT_DEPTH  128
-
 enum argument {
 	ARGUMENT_NEEDED,
 	ARGUMENT_OPTIONAL,
@@ -226,11 +223,7 @@ static int run_program(char **argv)
 
 static int run_command(const struct command *command, int argc, char **argv)
 {
-	struct options options = {
-		.id = -1,
-		.queues = DEFAULT_QUEUES,
-		.depth = DEFAULT_DEPTH,
-	};
+	struct options options = OPTIONS_DEFAULT;
 	int letter, ret;
 
 	if (!command->run)

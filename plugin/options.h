@@ -10,7 +10,7 @@
 #define EXIT_USAGE	2
 
 struct options {
-	const char *subject;	/* IMAGE or DEV; NULL: all disks */
+	const char *subject;	/* IMAGE, DEV or NAME; NULL: all disks */
 	long id;		/* -1: the lowest that is free */
 	const char *name;	/* NULL: after the image */
 	long queues;
@@ -24,6 +24,9 @@ struct options {
 	bool all;
 	bool json;
 };
+
+/* What holds where nothing is said. */
+#define OPTIONS_DEFAULT	{ .id = -1, .queues = 1, .depth = 128 }
 
 /* One file per command.  They return the exit status. */
 int command_add(const struct options *options);
