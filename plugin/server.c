@@ -76,6 +76,9 @@ static void set_up_process(const struct server *server)
 	setrlimit(RLIMIT_CORE, &no_core);
 	prctl(PR_SET_DUMPABLE, 0);
 	signal(SIGPIPE, SIG_IGN);
+	/* Who ends a machine sends it to every process; when our time has
+	   come is for the supervisor to say. */
+	signal(SIGTERM, SIG_IGN);
 	if (prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) < 0)
 		warn_of_waits(server, "become an I/O flusher");
 	if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0)
