@@ -20,6 +20,7 @@
 
 #include "plugin/link.h"
 #include "plugin/log.h"
+#include "plugin/notify.h"
 #include "plugin/teardown.h"
 #include "plugin/watch.h"
 
@@ -150,6 +151,7 @@ static void wind_up(struct supervisor *sv)
 	int ret;
 
 	sv->deadline = 0;
+	notify(NOTIFY_STOPPING, "/dev/ublkb%d is being removed", sv->disk.id);
 	if (sv->orderly) {
 		forget(sv, false, "is removed");
 		return;

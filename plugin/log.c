@@ -31,12 +31,27 @@
 #define LOG_LINE_MAX 2048
 
 static bool to_system;
+static bool to_journal;
 static char subject[LOG_LINE_MAX / 2];
 
 void log_to_system(void)
 {
 	to_system = true;
 	openlog("ublk-qcow2", LOG_PID, LOG_DAEMON);
+}
+
+/* sd-daemon(3): the journal says which file it is, since stderr may have
+   been redirected after it was opened. */
+void log_to_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	unsigned long long device, inode;
+	struct stat st;
+
+	to_journal = stream &&
+		     sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
+		     !fstat(STDERR_FILENO, &st) && st.st_dev == device &&
+		     st.st_ino == inode;
 }
 
 void log_about(int id, const char *image)
@@ -91,7 +106,9 @@ void log_line(int priority, const char *format, ...)
 	va_end(args);
 	log_tame(line);
 
-	if (!to_system)
+	if (!to_system && to_journal)
+		fprintf(stderr, "<%d>%s\n", priority, line);
+	else if (!to_system)
 		fprintf(stderr, "ublk-qcow2: %s\n", line);
 	else if (!access("/dev/log", W_OK))
 		syslog(priority, "%s", line);

@@ -12,6 +12,9 @@
 /* From now on log_line() goes to the system's log instead of stderr. */
 void log_to_system(void);
 
+/* If stderr is systemd's journal: lines there get their priority, too. */
+void log_to_journal(void);
+
 /* Every line from now on begins with this device, if it is not negative, and
    image. */
 void log_about(int id, const char *image);
@@ -19,6 +22,9 @@ void log_about(int id, const char *image);
 /* Says one line; priority is one of syslog's. */
 void log_line(int priority, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/* Makes a text one line, with no character that a terminal obeys. */
+void log_tame(char *line);
 
 /* Closes the descriptor that log_line() may have opened. */
 void log_close(void);

@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "plugin/log.h"
+#include "plugin/notify.h"
 #include "plugin/teardown.h"
 #include "plugin/watch.h"
 
@@ -55,6 +56,23 @@ static enum disk_state state_of(enum phase phase)
 	return states[phase];
 }
 
+/* That it ends is told where there is no way back any more (finish.c). */
+static void tell_manager(const struct disk *disk)
+{
+	if (disk->state == DISK_LIVE)
+		notify(NOTIFY_READY, "/dev/ublkb%d is live", disk->id);
+	else if (disk->state == DISK_RECOVERING)
+		notify(NOTIFY_STATUS,
+		       "/dev/ublkb%d has lost its server; a new one is "
+		       "taking over",
+		       disk->id);
+	else if (disk->state == DISK_FAILED)
+		notify(NOTIFY_STATUS,
+		       "/dev/ublkb%d waits for 'ublk-qcow2 recover %d': "
+		       "%s",
+		       disk->id, disk->id, disk->reason);
+}
+
 void supervisor_enter(struct supervisor *sv, enum phase phase)
 {
 	enum disk_state state = state_of(phase);
@@ -68,6 +86,7 @@ void supervisor_enter(struct supervisor *sv, enum phase phase)
 	if (ret)
 		log_line(LOG_ERR, "cannot write " STATE_DIR "/%d.disk: %s",
 			 sv->disk.id, strerror(-ret));
+	tell_manager(&sv->disk);
 }
 
 static uint64_t delay(const struct tally *tally)
