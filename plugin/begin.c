@@ -342,5 +342,6 @@ int supervisor_run(const struct task *task)
 	if (!ret)
 		watch(&sv);
 	qcow_unlock(sv.image_lock);
+	watch_close(&sv);
 	return ret || sv.failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -31,6 +31,7 @@ int watch_open(struct supervisor *sv)
 	sv->channel = -1;
 	sv->listener = -1;
 	sv->job.pidfd = -1;
+	sv->leave.job.pidfd = -1;
 	hooks_init(&sv->hooks);
 
 	signal(SIGPIPE, SIG_IGN);
@@ -41,6 +42,20 @@ int watch_open(struct supervisor *sv)
 	sigprocmask(SIG_BLOCK, &mask, NULL);
 	sv->signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
 	return sv->signals < 0 ? -errno : 0;
+}
+
+static void close_any(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+void watch_close(struct supervisor *sv)
+{
+	close_any(sv->server);
+	close_any(sv->channel);
+	close_any(sv->listener);
+	close_any(sv->signals);
 }
 
 static void drop_caller(struct supervisor *sv)
@@ -102,6 +117,11 @@ static void hear_job(struct supervisor *sv)
 	supervisor_handle(sv, EVENT_JOB);
 }
 
+static void hear_look(struct supervisor *sv)
+{
+	leave_looked(sv);
+}
+
 static void hear_hooks(struct supervisor *sv)
 {
 	hooks_finished(&sv->hooks, &sv->disk);
@@ -115,7 +135,7 @@ static void hear_signal(struct supervisor *sv)
 		return;
 	log_line(LOG_NOTICE, "got the signal to end (%s)",
 		 strsignal(info.ssi_signo));
-	supervisor_handle(sv, EVENT_STOP);
+	leave_begin(sv);
 }
 
 static void hear_new_caller(struct supervisor *sv)
@@ -142,17 +162,37 @@ static void hear_caller(struct supervisor *sv)
 	}
 	if (appeal.type == APPEAL_STOP && appeal.force)
 		sv->stop_forced = true;
+	if (appeal.type == APPEAL_RECOVER)
+		leave_cancel(sv);
 	supervisor_handle(sv, appeal.type == APPEAL_STOP ? EVENT_STOP
 							 : EVENT_RECOVER);
 }
 
-static int time_left(const struct supervisor *sv)
+/* Until the one of the two that comes first; 0: there is none. */
+static uint64_t next_time(const struct supervisor *sv)
+{
+	if (!sv->deadline || !sv->leave.next)
+		return sv->deadline + sv->leave.next;
+	return sv->deadline < sv->leave.next ? sv->deadline : sv->leave.next;
+}
+
+static int time_left(uint64_t when)
 {
 	uint64_t now = clock_ms();
 
-	if (!sv->deadline)
+	if (!when)
 		return -1;
-	return sv->deadline > now ? sv->deadline - now : 0;
+	return when > now ? when - now : 0;
+}
+
+static void hear_time(struct supervisor *sv)
+{
+	if (!time_left(sv->deadline)) {
+		sv->deadline = 0;
+		supervisor_handle(sv, EVENT_TIMER);
+	}
+	if (!time_left(sv->leave.next))
+		leave_look(sv);
 }
 
 /* A negative descriptor is one that poll() leaves out. */
@@ -169,6 +209,7 @@ static void watch_once(struct supervisor *sv)
 		{ sv->caller, hear_caller },
 		{ sv->listener, hear_new_caller },
 		{ sv->hooks.job.pidfd, hear_hooks },
+		{ sv->leave.job.pidfd, hear_look },
 	};
 	struct pollfd fds[sizeof(sources) / sizeof(sources[0])];
 	const size_t nr = sizeof(fds) / sizeof(fds[0]);
@@ -178,17 +219,15 @@ static void watch_once(struct supervisor *sv)
 	for (i = 0; i < nr; i++)
 		fds[i] = (struct pollfd){ .fd = sources[i].fd,
 					  .events = POLLIN };
-	ready = poll(fds, nr, time_left(sv));
+	ready = poll(fds, nr, time_left(next_time(sv)));
 	for (i = 0; ready > 0 && i < nr; i++) {
 		if (fds[i].revents) {
 			sources[i].hear(sv);
 			return;
 		}
 	}
-	if (!ready && sv->deadline && !time_left(sv)) {
-		sv->deadline = 0;
-		supervisor_handle(sv, EVENT_TIMER);
-	}
+	if (!ready)
+		hear_time(sv);
 }
 
 void watch(struct supervisor *sv)

@@ -47,6 +47,13 @@ struct tally {
 	uint64_t live_since;
 };
 
+/* The signal to end, which waits until nobody uses the disk. */
+struct leave {
+	struct job job;		/* looks who uses it */
+	uint64_t next;		/* when to look, 0: there was no signal */
+	char used_by[JOB_TEXT_MAX];	/* who was told of last */
+};
+
 /* A single thread has it all to itself. */
 struct supervisor {
 	struct disk disk;
@@ -79,6 +86,7 @@ struct supervisor {
 	int caller;
 	struct job job;
 	struct hooks hooks;
+	struct leave leave;
 	struct tally tally;
 	uint64_t died_at;
 	uint64_t deadline;	/* of EVENT_TIMER, 0: none */
@@ -123,10 +131,17 @@ void finish_image_closed(struct supervisor *sv);
 /* The device was found stopped, and no server is left: the rest of it. */
 void finish_stopped(struct supervisor *sv);
 
+/* leave.c: the disk is to be removed as soon as nobody uses it. */
+void leave_begin(struct supervisor *sv);
+void leave_cancel(struct supervisor *sv);
+void leave_look(struct supervisor *sv);
+void leave_looked(struct supervisor *sv);
+
 /* watch.c: turns what the descriptors have to say into events, until
    sv->ended. */
 int watch_open(struct supervisor *sv);
 void watch(struct supervisor *sv);
+void watch_close(struct supervisor *sv);
 
 /* Tells whoever waits how it ended, and the log.  The text of a failure does
    not begin with the device's or the image's name. */

@@ -1,0 +1,92 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# limit: 180
+#
+# SIGTERM removes a disk that nobody uses.  One in use is served on, and
+# recovered, until nobody does; the supervisor says who it waits for.
+# shellcheck source=../lib.sh
+. "$(dirname "$0")/../lib.sh"
+
+image=$(image disk.qcow2 1G)
+errors=$WORK/errors
+
+# Adds the disk with a supervisor that we can wait for.
+add_foreground()
+{
+	"$UBLK_QCOW2" add "$image" --foreground >"$WORK/device" 2>"$errors" &
+	SUPERVISOR=$!
+	cleanup "kill -9 $SUPERVISOR 2>/dev/null"
+	for _ in {1..300}; do [[ ! -s $WORK/device ]] || break; sleep 0.1; done
+	DEV=$(cat "$WORK/device")
+	[[ -b $DEV ]] || fail "no device: $(cat "$errors")"
+	ADDED+=("$DEV")
+}
+
+# said PATTERN: within ten seconds
+said()
+{
+	for _ in {1..200}; do
+		! grep -qE "$1" "$errors" || return 0
+		sleep 0.05
+	done
+	fail "does not say '$1' but: $(cat "$errors")"
+}
+
+# ends SECONDS: orderly, and nothing is left.
+ends()
+{
+	timeout "$1" tail -f --pid="$SUPERVISOR" /dev/null ||
+		fail "does not end: $(cat "$errors")"
+	wait "$SUPERVISOR" || fail "ended with $?: $(cat "$errors")"
+	[[ -z $(traces) ]] || fail "left behind: $(traces)"
+	check_image "$image"
+}
+
+note "idle"
+add_foreground
+dd if=/dev/urandom of="$DEV" bs=64k count=16 oflag=direct status=none
+kill -TERM "$SUPERVISOR"
+ends 15
+
+note "under load"
+add_foreground
+start_load --depth 8
+sleep 0.5
+kill -TERM "$SUPERVISOR"
+said "is in use by process $LOAD_PID \(load\)"
+kill_and_recover
+sleep 2
+wait_live
+stop_load
+ends 15
+
+note "mounted"
+add_foreground
+mkfs.ext4 -q "$DEV"
+mkdir "$WORK/mnt"
+mount "$DEV" "$WORK/mnt"
+cleanup "umount $WORK/mnt 2>/dev/null"
+kill -TERM "$SUPERVISOR"
+said "is in use by the mount at $WORK/mnt"
+echo still >"$WORK/mnt/there"
+umount "$WORK/mnt"
+ends 15
+
+note "taken back"
+add_foreground
+exec 7<"$DEV"
+kill -TERM "$SUPERVISOR"
+said "is in use by process"
+"$UBLK_QCOW2" recover "$DEV" || fail "recover"
+exec 7<&-
+sleep 4
+[[ $(listed state) == live ]] || fail "recover did not take it back"
+kill -TERM "$SUPERVISOR"
+ends 15
+
+note "in the background"
+add "$image"
+kill -TERM "$(listed supervisor_pid)"
+for _ in {1..150}; do [[ -n $(traces) ]] || break; sleep 0.1; done
+[[ -z $(traces) ]] || fail "left behind: $(traces)"
+check_image "$image"
