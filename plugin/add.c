@@ -6,6 +6,9 @@
  * numbers, the name, the image's path, the driver.  The supervisor judges
  * again what others may change meanwhile, under the locks for that.
  *
+ * With --all the images are those that the administrator has configured; a
+ * disk that is there is passed over, so that the command may be repeated.
+ *
  * When the supervisor dies on its way, the command cleans up after it: it
  * removes whatever disk belongs to that process, whether or not the record
  * calls it usable already, for nobody has been told of it.
@@ -19,7 +22,9 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
+#include "plugin/add.h"
 #include "plugin/command.h"
+#include "plugin/conf.h"
 #include "plugin/control.h"
 #include "plugin/device.h"
 #include "plugin/log.h"
@@ -176,6 +181,13 @@ static int check_driver(const char *image)
 	return complain("%s: " UBLK_CONTROL_PATH ": %s", image, strerror(-ret));
 }
 
+int add_judge(const struct options *options, struct disk *disk)
+{
+	int ret = fill_in(options, disk);
+
+	return ret ? ret : check_driver(disk->image);
+}
+
 static int is_of_supervisor(const struct disk *disk, void *opaque)
 {
 	struct disk *found = opaque;
@@ -219,7 +231,7 @@ static int launch(const struct task *task)
 	return EXIT_SUCCESS;
 }
 
-int command_add(const struct options *options)
+static int add_image(const struct options *options)
 {
 	struct task task = {
 		.force = options->force,
@@ -228,10 +240,46 @@ int command_add(const struct options *options)
 		.caller = -1,
 	};
 
-	if (command_begin(options->subject))
-		return EXIT_FAILURE;
-	if (fill_in(options, &task.disk) || check_driver(task.disk.image))
+	if (add_judge(options, &task.disk))
 		return EXIT_FAILURE;
 	teardown_leftovers();
 	return options->foreground ? supervisor_run(&task) : launch(&task);
+}
+
+static bool is_there(const struct conf *conf)
+{
+	struct disk named, serving;
+
+	return !disk_of_name(conf->name, &named) &&
+	       !disk_of_image(conf->image, &serving) && named.id == serving.id;
+}
+
+static void add_configured(const char *name, void *opaque)
+{
+	char text[CONF_TEXT_MAX];
+	int *status = opaque;
+	struct conf conf;
+
+	if (conf_find(name, &conf, text))
+		*status = complain("%s", text);
+	else if (!is_there(&conf) && add_image(&conf.options))
+		*status = EXIT_FAILURE;
+}
+
+/* One that fails does not keep the others from being there. */
+static int add_all(void)
+{
+	char text[CONF_TEXT_MAX];
+	int status = EXIT_SUCCESS;
+
+	if (conf_each(add_configured, &status, text))
+		return complain("%s", text);
+	return status;
+}
+
+int command_add(const struct options *options)
+{
+	if (command_begin(options->all ? "add" : options->subject))
+		return EXIT_FAILURE;
+	return options->all ? add_all() : add_image(options);
 }

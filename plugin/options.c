@@ -35,10 +35,11 @@ static const struct command {
 	enum argument argument;
 	const char *help;
 } commands[] = {
-	{ "add", command_add, "nNqdRckFf", ARGUMENT_NEEDED,
+	{ "add", command_add, "nNqdRckFfa", ARGUMENT_OR_ALL,
 	  "add IMAGE [-n ID] [--name NAME] [-q QUEUES] [-d DEPTH]\n"
 	  "    [--read-only] [--cache none|writeback] [--key-file FILE]\n"
-	  "    [--foreground] [--force]\n\n"
+	  "    [--foreground] [--force]\n"
+	  "  ublk-qcow2 add --all\n\n"
 	  "Serves the qcow2 image as /dev/ublkb<ID>, prints that name and\n"
 	  "returns; /dev/ublk-qcow2/NAME is a stable link to it.\n\n"
 	  "  -n ID          the device's number; default: the lowest free\n"
@@ -53,7 +54,10 @@ static const struct command {
 	  "                 disk needs it again whenever its server dies\n"
 	  "  --foreground   stay and supervise, speak on stderr\n"
 	  "  --force        open the image even if acknowledged writes are\n"
-	  "                 lost because its journal is\n" },
+	  "                 lost because its journal is\n"
+	  "  --all          every disk that /etc/ublk-qcow2/disks.d "
+	  "configures and\n"
+	  "                 that is not there\n" },
 	{ "del", command_del, "f", ARGUMENT_NEEDED,
 	  "del DEV [--force]\n\n"
 	  "Closes the image and removes the device; not while it is in use.\n\n"
@@ -63,6 +67,13 @@ static const struct command {
 	  "Brings back what is missing of a disk: its server, its "
 	  "supervisor.\n"
 	  "Does nothing to a disk in good order.\n" },
+	{ "serve", command_serve, "", ARGUMENT_NEEDED,
+	  "serve NAME\n\n"
+	  "Serves the disk that disks.d/NAME.conf configures, in the "
+	  "foreground;\n"
+	  "takes it over if it is there without a supervisor.  "
+	  "SIGTERM removes\n"
+	  "the disk as soon as nobody uses it.\n" },
 	{ "list", command_list, "j", ARGUMENT_OPTIONAL,
 	  "list [DEV] [--json]\n\n"
 	  "Tells of all disks, or of one.\n" },
@@ -203,7 +214,8 @@ static int take_argument(const struct command *command, struct options *options,
 		return misuse(command, "'%s' is one argument too many",
 			      argv[optind]);
 	if (options->all && options->subject)
-		return misuse(command, "a device and --all exclude each other");
+		return misuse(command, "'%s' and --all exclude each other",
+			      options->subject);
 	if (!options->subject && !options->all &&
 	    command->argument != ARGUMENT_OPTIONAL)
 		return misuse(command, "an argument is missing");
@@ -224,7 +236,7 @@ static int run_program(char **argv)
 static int run_command(const struct command *command, int argc, char **argv)
 {
 	struct options options = OPTIONS_DEFAULT;
-	int letter, ret;
+	int letter, ret, others = 0;
 
 	if (!command->run)
 		return run_program(argv);
@@ -241,10 +253,13 @@ static int run_command(const struct command *command, int argc, char **argv)
 		if (letter == '?' || !strchr(command->letters, letter))
 			return misuse(command, "%s is no option of '%s'",
 				      argv[optind - 1], command->name);
+		others += letter != 'a';
 		if (!take_option(&options, letter))
 			return misuse(command, "'%s' is no value for %s",
 				      optarg, option_name(letter));
 	}
+	if (options.all && others)
+		return misuse(command, "--all excludes every other option");
 	ret = take_argument(command, &options, argc, argv);
 	return ret ? ret : command->run(&options);
 }

@@ -32,6 +32,7 @@ struct options {
 int command_add(const struct options *options);
 int command_del(const struct options *options);
 int command_recover(const struct options *options);
+int command_serve(const struct options *options);
 int command_list(const struct options *options);
 int command_info(const struct options *options);
 int command_check(const struct options *options);

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * `serve`: a configured disk, for as long as this process lives; for service
+ * managers, and for whoever writes a run script.
+ *
+ * The manager knows nothing of disks: when a process of ours dies it starts
+ * us anew, perhaps after everything of the disk but the device has died.  So
+ * the first question is not what is configured but what is there.  A disk of
+ * this name that has lost its supervisor is taken over as it is; its users
+ * wait for that, whatever has become of the file meanwhile.
+ *
+ * They have nobody else who would try again, either.  Where `recover` would
+ * say what is wrong and end, we try again, with growing pauses.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "plugin/add.h"
+#include "plugin/command.h"
+#include "plugin/conf.h"
+#include "plugin/log.h"
+#include "plugin/name.h"
+#include "plugin/notify.h"
+#include "plugin/supervisor.h"
+#include "plugin/teardown.h"
+
+#define PAUSE_MIN 1  /* s */
+#define PAUSE_MAX 30 /* s */
+
+static int serve_new(const char *name)
+{
+	struct task task = { .lock = -1, .caller = -1 };
+	char text[CONF_TEXT_MAX];
+	struct conf conf;
+
+	if (conf_find(name, &conf, text))
+		return complain("%s", text);
+	if (add_judge(&conf.options, &task.disk))
+		return EXIT_FAILURE;
+	return supervisor_run(&task);
+}
+
+/* A device keeps its image, and what it is, for life. */
+static void warn_of_change(const struct disk *disk)
+{
+	char text[CONF_TEXT_MAX];
+	struct disk other;
+	struct conf conf;
+
+	if (conf_find(disk->name, &conf, text))
+		log_line(LOG_WARNING, "%s; serving %s as it was", text,
+			 disk->name);
+	else if (disk_of_image(conf.image, &other) || other.id != disk->id)
+		log_line(LOG_WARNING,
+			 "%s: image: is %s now; serving %s with %s until it is "
+			 "removed",
+			 conf.path, conf.image, disk->name, disk->image);
+}
+
+static int take_over(const struct disk *disk, int lock)
+{
+	struct task task = {
+		.disk = *disk,
+		.take_over = true,
+		.lock = lock,
+		.caller = -1,
+	};
+
+	warn_of_change(disk);
+	return supervisor_run(&task);
+}
+
+/* The disk's lock is held; what is to be served anew has no record then. */
+static int revive(const struct disk *disk, int lock)
+{
+	char text[JOB_TEXT_MAX] = "";
+	enum device_presence presence;
+	int ret;
+
+	if (process_alive(&disk->supervisor)) {
+		close(lock);
+		return command_complain(disk,
+					"is served already, by the supervisor "
+					"process %d",
+					(int)disk->supervisor.pid);
+	}
+	ret = teardown_look(disk, &presence);
+	if (!ret && presence != DEVICE_ABSENT && presence != DEVICE_ENDED)
+		return take_over(disk, lock);
+	if (!ret)
+		ret = teardown_all(disk, true, text);
+	close(lock);
+	if (ret)
+		return command_complain(disk,
+					"what is left of it cannot be "
+					"removed: %s",
+					*text ? text : strerror(-ret));
+	return serve_new(disk->name);
+}
+
+static int serve(const char *name)
+{
+	struct disk disk;
+	int lock;
+	int ret = disk_of_name(name, &disk);
+
+	if (!ret)
+		ret = command_lock(&disk, &lock);
+	if (!ret)
+		return revive(&disk, lock);
+	if (ret == -ENOENT)
+		return serve_new(name);
+	if (ret == -EBUSY)
+		return complain("%s: another command is working on it", name);
+	return complain("%s: cannot read the records in " STATE_DIR ": %s",
+			name, strerror(-ret));
+}
+
+/* Whether there are users, perhaps, who have nobody but us. */
+static bool is_orphan(const char *name)
+{
+	enum device_presence presence;
+	struct disk disk;
+
+	return !disk_of_name(name, &disk) && disk.state != DISK_ADDING &&
+	       !process_alive(&disk.supervisor) &&
+	       !teardown_look(&disk, &presence) &&
+	       (presence == DEVICE_SERVED || presence == DEVICE_WAITING);
+}
+
+/* Whether the signal to end came within the time. */
+static bool is_told_to_end(unsigned int seconds)
+{
+	const struct timespec time = { .tv_sec = seconds };
+	sigset_t mask;
+
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGTERM);
+	sigaddset(&mask, SIGINT);
+	sigprocmask(SIG_BLOCK, &mask, NULL);
+	return sigtimedwait(&mask, NULL, &time) > 0;
+}
+
+static int serve_on(const char *name)
+{
+	unsigned int pause = PAUSE_MIN;
+	int status;
+
+	for (;;) {
+		status = serve(name);
+		if (status == EXIT_SUCCESS || !is_orphan(name))
+			return status;
+		log_line(LOG_ERR, "its users wait; trying again in %u s",
+			 pause);
+		notify(NOTIFY_STATUS,
+		       "%s could not be taken over; trying again", name);
+		if (is_told_to_end(pause))
+			return status;
+		pause = 2 * pause < PAUSE_MAX ? 2 * pause : PAUSE_MAX;
+	}
+}
+
+int command_serve(const struct options *options)
+{
+	const char *wrong = name_check(options->subject);
+
+	if (wrong)
+		return complain("%s: %s", options->subject, wrong);
+	if (command_begin(options->subject))
+		return EXIT_FAILURE;
+	/* As in the background, but for stdin, stdout and stderr. */
+	process_fresh(-1, -1);
+	umask(022);
+	if (chdir("/"))
+		return complain("%s: /: %s", options->subject, strerror(errno));
+	log_to_journal();
+	notify_open();
+	teardown_leftovers();
+	return serve_on(options->subject);
+}

@@ -1,0 +1,123 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# limit: 240
+#
+# `serve` serves a configured disk in the foreground, tells a service manager
+# so, and takes the disk over from the dead; one that lives it leaves alone.
+# shellcheck source=../lib.sh
+. "$(dirname "$0")/../lib.sh"
+
+export UBLK_QCOW2_DISKS=$WORK/disks.d UBLK_QCOW2_RUN_DISKS=$WORK/run.d
+mkdir "$UBLK_QCOW2_DISKS" "$UBLK_QCOW2_RUN_DISKS"
+disk=serve-$$
+link=/dev/ublk-qcow2/$disk
+conf=$UBLK_QCOW2_DISKS/$disk.conf
+
+# listen ADDRESS: what is said to a manager's socket goes to $WORK/told.
+listen()
+{
+	: >"$WORK/told"
+	socat -u "$1" - >>"$WORK/told" &
+	LISTENER=$!
+	cleanup "kill $LISTENER 2>/dev/null"
+	sleep 0.5
+}
+
+# eventually SECONDS PATTERN FILE
+eventually()
+{
+	local end=$((SECONDS + $1))
+
+	until grep -qE -- "$2" "$3"; do
+		((SECONDS <= end)) || fail "no '$2' in: $(cat "$3")"
+		sleep 0.05
+	done
+}
+
+serve()
+{
+	"$UBLK_QCOW2" serve "$disk" >"$WORK/serve.out" 2>"$WORK/serve.err" &
+	SERVE=$!
+	cleanup "kill -9 $SERVE 2>/dev/null"
+}
+
+refused 'is not configured' "$UBLK_QCOW2" serve "$disk"
+echo "imaeg = /nowhere" >"$conf"
+refused "$conf:1: 'imaeg' is no key; allowed are image, " \
+	"$UBLK_QCOW2" serve "$disk"
+echo "image = $WORK/nowhere" >"$conf"
+refused "$WORK/nowhere: No such file" "$UBLK_QCOW2" serve "$disk"
+[[ -z $(traces) ]] || fail "left behind: $(traces)"
+
+image=$(image disk.qcow2 1G)
+printf 'image = %s\nqueues = 1\ndepth = 64\n' "$image" >"$conf"
+listen "UNIX-RECV:$WORK/manager"
+NOTIFY_SOCKET=$WORK/manager serve
+eventually 30 '^READY=1$' "$WORK/told"
+DEV=$(readlink -f "$link")
+ADDED+=("$DEV")
+[[ -b $DEV ]] || fail "ready without a disk"
+[[ $(listed state) == live ]] || fail "ready but $(listed state)"
+[[ $(listed supervisor_pid) == "$SERVE" ]] || fail "another supervisor"
+refused "served already, by the supervisor process $SERVE" \
+	"$UBLK_QCOW2" serve "$disk"
+
+# Whatever dies, and whatever has become of the file: it is taken over.
+start_load --depth 8
+note "both die"
+sleep 0.5
+kill -9 "$SERVE" "$(listed server_pid)"
+echo garbage >"$conf"
+NOTIFY_SOCKET=$WORK/manager serve
+listed_becomes supervisor_pid "$SERVE" 30
+wait_live
+eventually 5 "'garbage' is no 'key = value'; serving $disk as it was" \
+	"$WORK/serve.err"
+note "the supervisor dies"
+sleep 0.5
+server=$(listed server_pid)
+kill -9 "$SERVE"
+printf 'image = %s\n' "$WORK/other.qcow2" >"$conf"
+serve
+listed_becomes supervisor_pid "$SERVE" 30
+wait_live
+[[ $(listed server_pid) == "$server" ]] || fail "another server"
+eventually 5 "image: is $WORK/other.qcow2 now; serving $disk with $image" \
+	"$WORK/serve.err"
+[[ $(wc -l <"$WORK/serve.err") == 2 ]] || fail "more than two lines"
+
+note "the image is away"
+mv "$image" "$image.away"
+kill -9 "$SERVE" "$server"
+serve
+eventually 10 'its users wait; trying again in 1 s' "$WORK/serve.err"
+mv "$image.away" "$image"
+listed_becomes supervisor_pid "$SERVE" 30
+wait_live
+storm 2
+stop_load
+
+# A server minds SIGTERM no more than a kernel thread does.
+recoveries=$(listed recoveries)
+kill -TERM "$(listed server_pid)"
+sleep 1
+[[ $(listed recoveries) == "$recoveries" ]] || fail "the server died"
+"$UBLK_QCOW2" del "$disk" || fail "del"
+wait "$SERVE" || fail "serve ended with $?"
+[[ -z $(traces) ]] || fail "left behind: $(traces)"
+check_image "$image"
+
+# A socket in the abstract name space; a disk of programs, not admins.
+rm "$conf"
+printf 'image = %s\nread-only = yes\n' "$image" \
+	>"$UBLK_QCOW2_RUN_DISKS/$disk.conf"
+kill "$LISTENER"
+listen "ABSTRACT-RECV:ublk-qcow2-$$"
+NOTIFY_SOCKET=@ublk-qcow2-$$ serve
+eventually 30 '^READY=1$' "$WORK/told"
+[[ $(cat "/sys/block/$(basename "$(readlink -f "$link")")/ro") == 1 ]] ||
+	fail "read-only is not"
+kill -TERM "$SERVE"
+wait "$SERVE" || fail "serve ended with $?"
+eventually 5 '^STOPPING=1$' "$WORK/told"
+[[ -z $(traces) ]] || fail "left behind: $(traces)"
