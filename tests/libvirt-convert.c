@@ -18,6 +18,7 @@
 
 #include "helpers.h"
 #include "plugin/libvirt/commands.h"
+#include "plugin/state.h"
 
 #define URI   "test:///default"
 #define FLAGS (VIR_DOMAIN_XML_INACTIVE | VIR_DOMAIN_XML_SECURE)
@@ -407,13 +408,41 @@ static void test_in_use(void)
 	undefine(domain);
 }
 
+/* As `list` shows it. */
+static void test_served(void)
+{
+	virDomainPtr domain = define(load("bare"));
+	struct disk disk = { .id = 7, .name = "x", .state = DISK_LIVE };
+
+	snprintf(disk.image, sizeof(disk.image), "%s/bare2.qcow2", scratch());
+	if (state_open() || disk_stamp(&disk) || disk_save(&disk))
+		die("cannot write a record");
+	refused("bare", NULL, false, "served as /dev/ublkb7");
+	disk_forget(7);
+	/* A name that is taken. */
+	strcpy(disk.name, "bare-hda");
+	strcpy(disk.image, "/elsewhere");
+	disk_save(&disk);
+	must("bare", NULL, false, false);
+	says(domain, "<source dev='/dev/ublk-qcow2/bare-hda-2'/>");
+	disk_forget(7);
+	snprintf(disk.image, sizeof(disk.image), "%s/bare2.qcow2", scratch());
+	disk_save(&disk);
+	refused("bare", NULL, true, "served as /dev/ublkb7");
+	disk_forget(7);
+	undefine(domain);
+}
+
 int main(void)
 {
 	static const char *const files[] = { "plain", "odd", "bare",
 					     "empty-metadata" };
 	size_t i;
 
+	char *run = scratch_path("run");
+
 	setenv("UBLK_QCOW2_DIRECTORIES", "/nowhere", 1);
+	setenv("UBLK_QCOW2_RUN", run, 1);
 	connection = virConnectOpen(URI);
 	if (!connection)
 		die(URI ": %s", virGetLastErrorMessage());
@@ -434,8 +463,10 @@ int main(void)
 	test_shared();
 	test_bad_images();
 	test_in_use();
+	test_served();
 	virConnectClose(connection);
 	free(out);
 	free(err);
+	free(run);
 	return 0;
 }

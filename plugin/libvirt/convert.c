@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "plugin/directories.h"
 #include "plugin/libvirt/commands.h"
@@ -26,6 +27,7 @@
 #include "plugin/name.h"
 
 #define INCOMPATIBLE_CORRUPT 2
+#define HOOK		     SYSCONFDIR "/libvirt/hooks/qemu.d/ublk-qcow2"
 
 struct conversion {
 	const struct libvirt_options *options;
@@ -137,10 +139,11 @@ static int judge_snapshots(const struct conversion *conversion,
 				"libvirt notes of them, with --metadata",
 				name, disk->target, name);
 	if (checkpoints_mention(conversion->domain, disk->source))
-		return complain("%s: its checkpoints know disk %s as it is; "
-				"remove them first (virsh checkpoint-list '%s', "
-				"virsh checkpoint-delete)",
-				name, disk->target, name);
+		return complain(
+			"%s: its checkpoints know disk %s as it is; "
+			"remove them first (virsh checkpoint-list '%s', "
+			"virsh checkpoint-delete)",
+			name, disk->target, name);
 	return 0;
 }
 
@@ -355,9 +358,20 @@ static void tell_disk(const struct conversion *conversion,
 		       disk->name, disk->file);
 }
 
-static int convert(struct conversion *conversion)
+static void tell(const struct conversion *conversion)
 {
 	size_t i;
+
+	for (i = 0; i < conversion->rewrite.nr_disks; i++)
+		tell_disk(conversion, &conversion->rewrite.disks[i]);
+	if (!conversion->options->back && access(HOOK, X_OK))
+		printf("%s: libvirt's hook " HOOK " is missing; without it the "
+		       "domain does not start\n",
+		       conversion->name);
+}
+
+static int convert(struct conversion *conversion)
+{
 	int ret = judge_state(conversion);
 
 	if (!ret)
@@ -374,8 +388,7 @@ static int convert(struct conversion *conversion)
 	ret = define(conversion);
 	if (ret)
 		return ret;
-	for (i = 0; i < conversion->rewrite.nr_disks; i++)
-		tell_disk(conversion, &conversion->rewrite.disks[i]);
+	tell(conversion);
 	return 0;
 }
 
