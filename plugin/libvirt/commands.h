@@ -18,5 +18,6 @@ struct libvirt_options {
 
 /* They return the exit status. */
 int command_convert(const struct libvirt_options *options);
+int command_event(const struct libvirt_options *options);
 
 #endif /* COMMANDS_H */

@@ -37,6 +37,12 @@ static bool is_local(virConnectPtr connection)
 	return local;
 }
 
+virConnectPtr connection_try(const char *uri)
+{
+	virSetErrorFunc(NULL, say_nothing);
+	return virConnectOpen(uri);
+}
+
 virConnectPtr connection_open(const char *uri)
 {
 	virConnectPtr connection;
@@ -45,8 +51,7 @@ virConnectPtr connection_open(const char *uri)
 		uri = getenv("LIBVIRT_DEFAULT_URI");
 	if (!uri)
 		uri = CONNECTION_URI;
-	virSetErrorFunc(NULL, say_nothing);
-	connection = virConnectOpen(uri);
+	connection = connection_try(uri);
 	if (!connection) {
 		complain("%s: %s", uri, connection_error());
 		return NULL;

@@ -9,6 +9,9 @@
 
 #define CONNECTION_URI	"qemu:///system"
 
+/* Connects to a libvirt; NULL: not possible, see connection_error(). */
+virConnectPtr connection_try(const char *uri);
+
 /* Connects to the libvirt of this host; uri NULL: the environment's
    LIBVIRT_DEFAULT_URI, or CONNECTION_URI.  NULL: not possible, and
    complained of. */

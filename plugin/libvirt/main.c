@@ -28,6 +28,12 @@ static const struct command {
 	  "  --back         the reverse: QEMU opens the image itself again\n"
 	  "  --dry-run      only print\n"
 	  "  --connect URI  libvirt's (default qemu:///system)\n" },
+	{ "event", command_event, "c", 2, 2,
+	  "event crashed|recovered|gave-up DEV [--connect URI]\n\n"
+	  "Logs which domains are affected.  At 'recovered', resumes those\n"
+	  "that an I/O error of the disk has paused.  The hook in hooks.d\n"
+	  "runs it.\n\n"
+	  "  --connect URI  libvirt's (default qemu:///system)\n" },
 };
 
 #define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What takes the agent long: each is done by a child, while the agent goes on.
+ * There is one errand per disk at a time.  One that failed is remembered, and
+ * not begun again for a while; the while grows.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plugin/libvirt/agent.h"
+#include "plugin/libvirt/serve.h"
+#include "plugin/log.h"
+
+#define RECOVER_PATIENCE 100000 /* ms; its own is 90 s */
+#define FIRST_DELAY	 5000	/* ms */
+#define DELAY_MAX	 300000 /* ms */
+
+static struct errand *find(struct agent *agent, const char *name)
+{
+	struct errand *errand;
+
+	for (errand = agent->errands; errand; errand = errand->next)
+		if (!strcmp(errand->name, name))
+			return errand;
+	errand = calloc(1, sizeof(*errand));
+	if (!errand)
+		return NULL;
+	snprintf(errand->name, sizeof(errand->name), "%s", name);
+	errand->agent = agent;
+	errand->job.pidfd = -1;
+	errand->next = agent->errands;
+	agent->errands = errand;
+	return errand;
+}
+
+static void forget(struct errand *errand)
+{
+	struct errand **link = &errand->agent->errands;
+
+	while (*link != errand)
+		link = &(*link)->next;
+	*link = errand->next;
+	free(errand);
+}
+
+static void put_off(struct errand *errand)
+{
+	uint64_t delay = FIRST_DELAY;
+	unsigned int i;
+
+	for (i = 0; i < errand->failures && delay < DELAY_MAX; i++)
+		delay *= 2;
+	errand->failures++;
+	errand->due = clock_ms() + (delay < DELAY_MAX ? delay : DELAY_MAX);
+}
+
+static void on_end(int handle, int fd, int events, void *opaque)
+{
+	char text[JOB_TEXT_MAX] = "";
+	struct errand *errand = opaque;
+	int status;
+
+	(void)fd;
+	(void)events;
+	virEventRemoveHandle(handle);
+	status = job_finish(&errand->job, text);
+	errand->job.pidfd = -1;
+	if (!status) {
+		log_line(LOG_NOTICE, "disk %s: recovered", errand->name);
+		forget(errand);
+		return;
+	}
+	log_line(LOG_ERR, "disk %s: cannot be recovered: %s; tries again later",
+		 errand->name, *text ? text : "its child died");
+	put_off(errand);
+}
+
+static void start(struct errand *errand, job_fn *work, const void *argument)
+{
+	int ret = job_start(&errand->job, work, argument, true);
+
+	if (!ret) {
+		errand->handle = virEventAddHandle(errand->job.pidfd,
+						   VIR_EVENT_HANDLE_READABLE,
+						   on_end, errand, NULL);
+		if (errand->handle >= 0)
+			return;
+		process_kill(errand->job.pidfd);
+		job_finish(&errand->job, (char[JOB_TEXT_MAX]){ "" });
+		errand->job.pidfd = -1;
+		ret = -ENOMEM;
+	}
+	log_line(LOG_ERR, "disk %s: cannot start a child: %s", errand->name,
+		 strerror(-ret));
+	put_off(errand);
+}
+
+static int recover(const void *argument, char *text)
+{
+	char why[DOMAIN_REASON_MAX] = "";
+	int ret = serve_revive(argument, RECOVER_PATIENCE, why);
+
+	snprintf(text, JOB_TEXT_MAX, "%s", why);
+	return ret ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+void errand_recover(struct agent *agent, const struct disk *disk)
+{
+	struct errand *errand = find(agent, disk->name);
+
+	if (!errand || errand->job.pidfd >= 0 || clock_ms() < errand->due)
+		return;
+	log_line(LOG_WARNING,
+		 "disk %s: has no supervisor any more; recovers it",
+		 errand->name);
+	start(errand, recover, disk);
+}
+
+void errand_end_all(struct agent *agent)
+{
+	while (agent->errands) {
+		if (agent->errands->job.pidfd >= 0)
+			process_kill(agent->errands->job.pidfd);
+		forget(agent->errands);
+	}
+}

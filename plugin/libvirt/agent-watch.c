@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The agent's domains.
+ *
+ * Whatever happened to a domain, the answer is the same: look at it.  What an
+ * event says is not relied on; it may be old by the time that it is heard, or
+ * have been missed.  Only the alias of a disk that was plugged out has to be
+ * looked up in what we knew before.
+ */
+#include <errno.h>
+#include <libvirt/virterror.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plugin/libvirt/agent.h"
+#include "plugin/libvirt/connection.h"
+#include "plugin/libvirt/rescue.h"
+#include "plugin/log.h"
+
+#define RETRY_INTERVAL	5000 /* ms, when libvirt fails */
+#define PATROL_INTERVAL 3000 /* ms */
+
+static struct watched *find(const struct agent *agent, virDomainPtr domain)
+{
+	char uuid[VIR_UUID_STRING_BUFLEN];
+	struct watched *watched;
+
+	if (virDomainGetUUIDString(domain, uuid))
+		return NULL;
+	for (watched = agent->domains; watched; watched = watched->next)
+		if (!strcmp(watched->uuid, uuid))
+			return watched;
+	return NULL;
+}
+
+static struct watched *find_or_add(struct agent *agent, virDomainPtr domain)
+{
+	struct watched *watched = find(agent, domain);
+
+	if (watched)
+		return watched;
+	watched = calloc(1, sizeof(*watched));
+	if (!watched || virDomainGetUUIDString(domain, watched->uuid)) {
+		free(watched);
+		log_line(LOG_ERR, "domain %s: cannot be watched: %s",
+			 virDomainGetName(domain), strerror(ENOMEM));
+		return NULL;
+	}
+	watched->next = agent->domains;
+	agent->domains = watched;
+	return watched;
+}
+
+void watch_domain(struct agent *agent, virDomainPtr domain)
+{
+	struct watched *watched = find_or_add(agent, domain);
+
+	if (watched)
+		watched->due = 0;
+}
+
+void watch_resumed(struct agent *agent, virDomainPtr domain)
+{
+	struct watched *watched = find_or_add(agent, domain);
+
+	if (!watched)
+		return;
+	watched->due = 0;
+	if (!watched->resuming)
+		watched->history = (struct decide_history){ 0 };
+	watched->resuming = false;
+}
+
+static void drop(struct agent *agent, struct watched *watched)
+{
+	struct watched **link = &agent->domains;
+
+	while (*link != watched)
+		link = &(*link)->next;
+	*link = watched->next;
+	guest_free(&watched->guest);
+	free(watched);
+}
+
+void watch_forget(struct agent *agent, virDomainPtr domain)
+{
+	struct watched *watched = find(agent, domain);
+
+	if (watched)
+		drop(agent, watched);
+}
+
+void watch_forget_all(struct agent *agent)
+{
+	while (agent->domains)
+		drop(agent, agent->domains);
+}
+
+/* --- looking ------------------------------------------------------------- */
+
+/* Says what it has come to, once. */
+static void tell(struct watched *watched, const struct verdict *verdict)
+{
+	const struct guest *guest = &watched->guest;
+	const struct guest_disk *disk = &guest->disks[verdict->disk];
+	const bool news = verdict->decision != watched->told.decision ||
+			  verdict->reason != watched->told.reason ||
+			  verdict->disk != watched->told.disk;
+
+	watched->told = *verdict;
+	if (!news || !verdict->reason)
+		return;
+	if (verdict->decision == DECIDE_GIVE_UP)
+		log_line(LOG_ERR,
+			 "domain %s: stays paused: its disk %s, %s, %s; when "
+			 "that is mended run 'virsh resume %s'",
+			 guest->name, disk->target, disk->source ?: "",
+			 verdict->reason, guest->name);
+	else if (verdict->decision == DECIDE_NOTHING)
+		log_line(LOG_INFO, "domain %s: stays paused: its disk %s %s",
+			 guest->name, disk->target, verdict->reason);
+	else
+		log_line(LOG_NOTICE,
+			 "domain %s: waits, since its disk %s, %s, %s",
+			 guest->name, disk->target, disk->source ?: "",
+			 verdict->reason);
+}
+
+static void recover_orphans(struct agent *agent, const struct guest *guest)
+{
+	struct disk disk;
+	size_t i;
+
+	for (i = 0; i < guest->nr_disks; i++)
+		if (guest->disks[i].ours &&
+		    !disk_find(guest->disks[i].source, &disk) &&
+		    disk.state != DISK_ADDING &&
+		    !process_alive(&disk.supervisor))
+			errand_recover(agent, &disk);
+}
+
+static void act(struct agent *agent, struct watched *watched,
+		const struct verdict *verdict)
+{
+	watched->due = AGENT_NEVER;
+	watched->resuming = verdict->decision == DECIDE_RESUME;
+	tell(watched, verdict);
+	if (verdict->decision == DECIDE_RECOVER)
+		recover_orphans(agent, &watched->guest);
+	if (verdict->decision == DECIDE_RECOVER ||
+	    verdict->decision == DECIDE_WAIT)
+		watched->due = clock_ms() + verdict->delay;
+}
+
+/* The disks that were not there at the last look. */
+static void tell_new_disks(const struct guest *old, const struct guest *new)
+{
+	size_t i, j;
+
+	for (i = 0; i < new->nr_disks; i++) {
+		const struct guest_disk *disk = &new->disks[i];
+
+		for (j = 0; j < old->nr_disks; j++)
+			if (!strcmp(old->disks[j].target, disk->target))
+				break;
+		if (disk->ours && j == old->nr_disks)
+			log_line(LOG_INFO, "domain %s: its disk %s is %s",
+				 new->name, disk->target, disk->source);
+	}
+}
+
+static int read_guest(virDomainPtr domain, struct watched *watched)
+{
+	struct guest guest;
+	int ret = guest_read(domain, &guest);
+
+	if (ret) {
+		guest_free(&guest);
+		return ret;
+	}
+	tell_new_disks(&watched->guest, &guest);
+	guest_free(&watched->guest);
+	watched->guest = guest;
+	return 0;
+}
+
+static bool is_gone(virDomainPtr domain)
+{
+	const virError *error = virGetLastError();
+
+	if (!domain)
+		return error && error->code == VIR_ERR_NO_DOMAIN;
+	return virDomainIsActive(domain) == 0;
+}
+
+static void look(struct agent *agent, struct watched *watched)
+{
+	virDomainPtr domain =
+		virDomainLookupByUUIDString(agent->connection, watched->uuid);
+	struct verdict verdict;
+	int ret = -EIO;
+
+	if (is_gone(domain)) {
+		drop(agent, watched);
+	} else {
+		if (domain)
+			ret = read_guest(domain, watched);
+		if (!ret)
+			ret = rescue_try(domain, &watched->guest,
+					 &watched->history, &verdict);
+		if (!ret) {
+			act(agent, watched, &verdict);
+		} else {
+			watched->due = clock_ms() + RETRY_INTERVAL;
+			log_line(LOG_WARNING,
+				 "domain %s: cannot look at it: "
+				 "%s",
+				 watched->guest.name ?: watched->uuid,
+				 ret == -EIO ? connection_error()
+					     : strerror(-ret));
+		}
+	}
+	if (domain)
+		virDomainFree(domain);
+}
+
+uint64_t watch_look(struct agent *agent)
+{
+	struct watched *watched, *next;
+	uint64_t due = AGENT_NEVER;
+
+	for (watched = agent->domains; watched; watched = next) {
+		next = watched->next;
+		if (watched->due <= clock_ms())
+			look(agent, watched);
+	}
+	for (watched = agent->domains; watched; watched = watched->next)
+		if (watched->due < due)
+			due = watched->due;
+	return due;
+}
+
+/* --- the disks of those that run ----------------------------------------- */
+
+uint64_t watch_patrol(struct agent *agent)
+{
+	const struct watched *watched;
+
+	if (clock_ms() < agent->patrol)
+		return agent->patrol;
+	for (watched = agent->domains; watched; watched = watched->next)
+		recover_orphans(agent, &watched->guest);
+	agent->patrol = clock_ms() + PATROL_INTERVAL;
+	return agent->patrol;
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * ublk-qcow2-agent: what it keeps in mind.
+ *
+ * There is one thread.  libvirt's event loop calls us, and callbacks only note
+ * what is to be done; agent.c does it.
+ */
+#ifndef AGENT_H
+#define AGENT_H
+
+#include "plugin/libvirt/guest.h"
+#include "plugin/process.h"
+
+#define AGENT_NEVER	UINT64_MAX
+
+/* A domain that runs. */
+struct watched {
+	struct watched *next;
+	char uuid[OWNER_UUID_SIZE];
+	struct guest guest;	/* as it was at the last look */
+	struct decide_history history;
+	struct verdict told;	/* what the log has of it */
+	uint64_t due;		/* ms; the next look */
+	bool resuming;		/* by us; the event is still to come */
+};
+
+/* A disk for which something is being done, or was, in vain. */
+struct errand {
+	struct errand *next;
+	struct agent *agent;
+	char name[DISK_NAME_MAX + 1];
+	struct job job;		/* pidfd -1: none at the moment */
+	int handle;		/* of the event loop */
+	unsigned int failures;	/* in a row */
+	uint64_t due;		/* ms; not again before */
+};
+
+struct agent {
+	const char *uri;
+	virConnectPtr connection; /* NULL: none */
+	int callbacks[4];	/* of events; -1: none */
+	bool lost;		/* the connection is dead */
+	bool ending;
+	unsigned int failures;	/* to connect, in a row */
+	uint64_t due;		/* ms; the next attempt to connect */
+	uint64_t patrol;	/* ms; the next look at all supervisors */
+	struct watched *domains;
+	struct errand *errands;
+};
+
+/* agent-connect.c: has or gets a connection, with its events; without one it
+   tries again later. */
+void agent_connect(struct agent *agent);
+void agent_disconnect(struct agent *agent);
+
+/* agent-watch.c: the domains. */
+
+/* Looks at the domain soon. */
+void watch_domain(struct agent *agent, virDomainPtr domain);
+
+/* It was resumed.  If not by us its past is over. */
+void watch_resumed(struct agent *agent, virDomainPtr domain);
+
+void watch_forget(struct agent *agent, virDomainPtr domain);
+void watch_forget_all(struct agent *agent);
+
+/* Looks at those domains whose time has come; the time of the next one. */
+uint64_t watch_look(struct agent *agent);
+
+/* Sees to it that every disk in use has a supervisor; the next time to. */
+uint64_t watch_patrol(struct agent *agent);
+
+/* agent-errand.c: what takes long, done by children. */
+
+/* Has a disk recovered, unless somebody is about it, or it failed just now. */
+void errand_recover(struct agent *agent, const struct disk *disk);
+
+/* Kills what is under way. */
+void errand_end_all(struct agent *agent);
+
+#endif /* AGENT_H */

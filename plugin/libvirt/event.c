@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * `event`: what the shipped hook in hooks.d runs.
+ *
+ * It says which domains use the disk, and when the disk has a server again it
+ * resumes those that an I/O error has paused, by the same judgement as the
+ * agent's, and once.  Who wants that tried again and again, and for errors
+ * that do not come from a dead server, runs the agent.
+ *
+ * Nobody waits for what it prints; it speaks to the system's log.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "plugin/libvirt/commands.h"
+#include "plugin/libvirt/connection.h"
+#include "plugin/libvirt/rescue.h"
+#include "plugin/log.h"
+
+static const struct event {
+	const char *name;
+	int priority;
+	const char *what;
+	bool rescue;
+} events[] = {
+	{ "crashed", LOG_WARNING,
+	  "lost its server; the domain waits for the next one", false },
+	{ "recovered", LOG_NOTICE, "has a server again", true },
+	{ "gave-up", LOG_ERR,
+	  "has no server and gets none by itself: the domain waits until the "
+	  "cause is removed and 'ublk-qcow2 recover' was run",
+	  false },
+};
+
+#define NR_EVENTS (sizeof(events) / sizeof(events[0]))
+
+/* The domain's disk that is this one, or NULL. */
+static const struct guest_disk *find_disk(const struct guest *guest, int id)
+{
+	struct disk disk;
+	size_t i;
+
+	for (i = 0; i < guest->nr_disks; i++)
+		if (guest->disks[i].ours &&
+		    !disk_find(guest->disks[i].source, &disk) && disk.id == id)
+			return &guest->disks[i];
+	return NULL;
+}
+
+static void rescue(virDomainPtr domain, const struct guest *guest)
+{
+	struct decide_history history = { 0 };
+	struct verdict verdict;
+
+	if (rescue_try(domain, guest, &history, &verdict))
+		log_line(LOG_WARNING, "domain %s: cannot be resumed: %s",
+			 guest->name, connection_error());
+	else if (verdict.reason)
+		log_line(LOG_NOTICE, "domain %s: stays paused: its disk %s %s",
+			 guest->name, guest->disks[verdict.disk].target,
+			 verdict.reason);
+}
+
+static void tell_domain(virDomainPtr domain, const struct event *event, int id)
+{
+	const struct guest_disk *disk;
+	struct guest guest;
+
+	if (!guest_read(domain, &guest)) {
+		disk = find_disk(&guest, id);
+		if (disk)
+			log_line(event->priority,
+				 "domain %s: its disk %s, %s, "
+				 "%s",
+				 guest.name, disk->target, disk->source,
+				 event->what);
+		if (disk && event->rescue)
+			rescue(domain, &guest);
+	}
+	guest_free(&guest);
+}
+
+static int tell_all(virConnectPtr connection, const struct event *event, int id)
+{
+	virDomainPtr *domains;
+	int i, nr;
+
+	nr = virConnectListAllDomains(connection, &domains,
+				      VIR_CONNECT_LIST_DOMAINS_ACTIVE);
+	if (nr < 0)
+		return complain("event: cannot list the domains: %s",
+				connection_error());
+	for (i = 0; i < nr; i++) {
+		tell_domain(domains[i], event, id);
+		virDomainFree(domains[i]);
+	}
+	free(domains);
+	return EXIT_SUCCESS;
+}
+
+int command_event(const struct libvirt_options *options)
+{
+	const struct event *event = events;
+	virConnectPtr connection;
+	struct disk disk;
+	int ret;
+
+	while (event < events + NR_EVENTS &&
+	       strcmp(event->name, options->subjects[0]) != 0)
+		event++;
+	if (event == events + NR_EVENTS)
+		return complain("event: there is no '%s'",
+				options->subjects[0]);
+	if (disk_find(options->subjects[1], &disk))
+		return complain("event: %s: no such disk",
+				options->subjects[1]);
+	connection = connection_open(options->uri);
+	if (!connection)
+		return EXIT_FAILURE;
+	log_to_system();
+	ret = tell_all(connection, event, disk.id);
+	virConnectClose(connection);
+	return ret;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A running domain, seen from its disks.
+ */
+#ifndef GUEST_H
+#define GUEST_H
+
+#include <libvirt/libvirt.h>
+
+#include "plugin/libvirt/decide.h"
+#include "plugin/owner.h"
+
+struct guest_disk {
+	char *target;		/* vda */
+	char *alias;		/* virtio-disk0; NULL: none */
+	char *source;		/* NULL: no path, but say a network's disk */
+	bool ours;
+	char name[DISK_NAME_MAX + 1]; /* of a disk of ours; "" */
+};
+
+struct guest {
+	char *name;
+	char uuid[OWNER_UUID_SIZE];
+	struct guest_disk *disks; /* those that have a medium */
+	size_t nr_disks;
+};
+
+/* Reads the XML of a domain that runs.  -EINVAL: it is none; -ENOMEM.
+   guest_free() frees it, also after an error. */
+int guest_parse(const char *xml, struct guest *guest);
+
+/* Asks libvirt for it.  -EIO: that failed, see connection_error(). */
+int guest_read(virDomainPtr domain, struct guest *guest);
+
+void guest_free(struct guest *guest);
+
+/* Is it paused by an I/O error, for no other reason?  -EIO. */
+int guest_is_stopped(virDomainPtr domain, bool *stopped);
+
+/* How each disk is; states has room for all of them.  -EIO. */
+int guest_look(virDomainPtr domain, const struct guest *guest,
+	       struct decide_disk *states);
+
+#endif /* GUEST_H */
