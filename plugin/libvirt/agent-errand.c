@@ -13,6 +13,7 @@
 #include "plugin/log.h"
 
 #define RECOVER_PATIENCE 100000 /* ms; its own is 90 s */
+#define GRACE		 2000	/* ms */
 #define FIRST_DELAY	 5000	/* ms */
 #define DELAY_MAX	 300000 /* ms */
 
@@ -105,11 +106,26 @@ static int recover(const void *argument, char *text)
 	return ret ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
+/* A service manager may have started the disk's supervisor, and is about to
+   replace it. */
+static void give_grace(struct errand *errand, const struct process *supervisor)
+{
+	if (errand->orphaned_by.pid == supervisor->pid &&
+	    errand->orphaned_by.start == supervisor->start)
+		return;
+	errand->orphaned_by = *supervisor;
+	errand->failures = 0;
+	errand->due = clock_ms() + GRACE;
+}
+
 void errand_recover(struct agent *agent, const struct disk *disk)
 {
 	struct errand *errand = find(agent, disk->name);
 
-	if (!errand || errand->job.pidfd >= 0 || clock_ms() < errand->due)
+	if (!errand || errand->job.pidfd >= 0)
+		return;
+	give_grace(errand, &disk->supervisor);
+	if (clock_ms() < errand->due)
 		return;
 	log_line(LOG_WARNING,
 		 "disk %s: has no supervisor any more; recovers it",

@@ -29,6 +29,7 @@ struct errand {
 	struct errand *next;
 	struct agent *agent;
 	char name[DISK_NAME_MAX + 1];
+	struct process orphaned_by; /* the supervisor that died */
 	struct job job;		/* pidfd -1: none at the moment */
 	int handle;		/* of the event loop */
 	unsigned int failures;	/* in a row */
