@@ -55,9 +55,7 @@ static void check_with_qemu(const char *path, const uint8_t *model,
 	free(raw);
 }
 
-/* In version 2, what was discarded would show what lies under the image; so
-   nothing is. */
-static bool discards(const char *path)
+bool beside_discards(const char *path)
 {
 	struct qcow_error error = { "" };
 	struct qcow_info info;
@@ -75,7 +73,7 @@ void beside_run(const char *path, enum qcow_cache cache, uint8_t *model,
 	uint32_t cluster = qcow_cluster_size(image);
 	uint64_t size = qcow_size(image);
 
-	bool effective = discards(path);
+	bool effective = beside_discards(path);
 
 	read_and_compare(image, model, size, what);
 	for (unsigned int n = 1; n <= operations; n++) {

@@ -11,6 +11,10 @@
 struct qcow_image *beside_open(const char *path, enum qcow_cache cache);
 void beside_close(struct qcow_image *image);
 
+/* Do discards change what the disk holds?  In version 2, what was discarded
+   would show what lies under the image; so nothing is. */
+bool beside_discards(const char *path);
+
 /* model is what the image holds; it is freed.  Afterwards qemu-img check
    finds no error and qemu-img compare no difference. */
 void beside_run(const char *path, enum qcow_cache cache, uint8_t *model,

@@ -8,7 +8,7 @@
 
 #define SECTOR	512u
 
-static void stamp(uint8_t bytes[SECTOR], uint32_t number, uint64_t sector)
+void operation_stamp(uint8_t bytes[SECTOR], uint32_t number, uint64_t sector)
 {
 	uint64_t words[SECTOR / 8];
 
@@ -73,8 +73,8 @@ static void *make_bytes(const struct operation *operation)
 						      4096));
 
 	for (uint64_t at = 0; at < operation->length; at += SECTOR)
-		stamp(bytes + at, operation->number,
-		      (operation->offset + at) / SECTOR);
+		operation_stamp(bytes + at, operation->number,
+				(operation->offset + at) / SECTOR);
 	return bytes;
 }
 
@@ -198,7 +198,7 @@ void operation_apply(const struct operation *operation, uint8_t *copy,
 		if (!operation_changes(operation, s, size, cluster, &number))
 			continue;
 		if (number)
-			stamp(copy + s * SECTOR, number, s);
+			operation_stamp(copy + s * SECTOR, number, s);
 		else
 			memset(copy + s * SECTOR, 0, SECTOR);
 	}

@@ -39,6 +39,8 @@ bool operation_changes(const struct operation *operation, uint64_t sector,
 void operation_apply(const struct operation *operation, uint8_t *copy,
 		     uint64_t size, uint32_t cluster);
 
+/* The bytes that a write of this number leaves in a sector. */
+void operation_stamp(uint8_t bytes[512], uint32_t number, uint64_t sector);
 /* The stamp that a sector's bytes carry; dies if they are garbage. */
 uint32_t stamp_of(const uint8_t bytes[512], uint64_t sector,
 		  const char *where);
