@@ -97,6 +97,7 @@ static int write_blocks(struct qcow_image *image, uint64_t index,
 {
 	int ret;
 
+	image_beat(image);
 	for (unsigned int i = 0; i < count; i++) {
 		ret = write_block(image, block_offset(image, index + i), 1);
 		if (ret)
@@ -105,6 +106,7 @@ static int write_blocks(struct qcow_image *image, uint64_t index,
 	ret = file_sync(&image->file);
 	if (ret)
 		return ret;
+	image_beat(image);
 	return write_entries(image, index, count);
 }
 
@@ -213,7 +215,10 @@ static int write_new_blocks(struct qcow_image *image, const struct move *move)
 /* Everything that only the new table describes; nobody sees it yet. */
 static int write_area(struct qcow_image *image, const struct move *move)
 {
-	int ret = write_new_table(image, move);
+	int ret;
+
+	image_beat(image);
+	ret = write_new_table(image, move);
 
 	if (!ret)
 		ret = write_new_blocks(image, move);
@@ -289,6 +294,7 @@ int grow_write_header(struct qcow_image *image)
 
 	image_take_header(image);
 	if (image->table_moved) {
+		image_beat(image);
 		image_io_begin(image);
 		ret = header_write_refcount_table(&image->file, &image->header,
 						  &image->header_area);

@@ -87,6 +87,12 @@ void image_release_header(struct qcow_image *image)
 	image_wake(image);
 }
 
+void image_beat(struct qcow_image *image)
+{
+	if (image->heartbeat)
+		journal_heartbeat(&image->journal);
+}
+
 static int write_mark(struct qcow_image *image)
 {
 	int ret = bitmaps_set_in_use(&image->file, &image->header,
@@ -106,6 +112,7 @@ int image_mark(struct qcow_image *image)
 
 	image_take_header(image);
 	if (!image->marked) {
+		image_beat(image);
 		image_io_begin(image);
 		ret = write_mark(image);
 		image_io_end(image);

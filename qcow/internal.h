@@ -454,6 +454,9 @@ void image_notice(struct qcow_image *image, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 /* Under the lock: writes our mark before a life's first write (R12). */
 int image_mark(struct qcow_image *image);
+/* R12's second way: who writes to the image says so before.  With or without
+   image->lock. */
+void image_beat(struct qcow_image *image);
 /* Under the lock: the right to write the header. */
 void image_take_header(struct qcow_image *image);
 void image_release_header(struct qcow_image *image);

@@ -395,8 +395,7 @@ int map_write(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
 		return -EIO;
 	if (!image->marked)
 		return needs(image, need, NEED_MARK, 0);
-	if (image->heartbeat)
-		journal_heartbeat(&image->journal);
+	image_beat(image);
 	ret = map_parts(image, io, offset, length, write_part, need);
 	if (io->length)
 		ret = reserve_room(image, io, need);
