@@ -46,8 +46,9 @@ static bool device_number(const char *path, long *number)
 	const char *digits = path + strlen(DOMAIN_DEVICES);
 	char *end;
 
+	/* 007 would be another path than that of device 7. */
 	if (!begins_with(path, DOMAIN_DEVICES) || *digits < '0' ||
-	    *digits > '9')
+	    *digits > '9' || (*digits == '0' && digits[1]))
 		return false;
 	errno = 0;
 	*number = strtol(digits, &end, 10);
@@ -209,15 +210,19 @@ static int read_entry(const xmlNode *node, struct domain_entry *entry,
 	return ret ? ret : check_entry(entry, why);
 }
 
-/* Makes room for one more element in an array; it is zeroed. */
+/* Makes room for one more element in an array; it is zeroed.  The array
+   doubles whenever it is full, which is at powers of two. */
 static void *one_more(void **array, size_t *nr, size_t size)
 {
-	char *grown = realloc(*array, (*nr + 1) * size);
+	char *elements = *array;
 
-	if (!grown)
-		return NULL;
-	*array = grown;
-	return memset(grown + (*nr)++ * size, 0, size);
+	if (!(*nr & (*nr - 1))) {
+		elements = realloc(*array, (*nr ? 2 * *nr : 1) * size);
+		if (!elements)
+			return NULL;
+		*array = elements;
+	}
+	return memset(elements + (*nr)++ * size, 0, size);
 }
 
 static int read_entries(const xmlNode *list, struct domain *domain,
@@ -232,6 +237,11 @@ static int read_entries(const xmlNode *list, struct domain *domain,
 
 		if (node->type != XML_ELEMENT_NODE)
 			continue;
+		if (domain->nr_entries == DOMAIN_DISKS_MAX)
+			return domain_wrong(why,
+					    "<metadata>: there are more than "
+					    "%d entries of ublk-qcow2",
+					    DOMAIN_DISKS_MAX);
 		if (!xml_is(node, "disk"))
 			return domain_wrong(
 				why,
@@ -319,9 +329,11 @@ static bool has_path(const xmlNode *node)
 	       xml_child(node, "source");
 }
 
-static int read_disks(const xmlNode *devices, struct domain *domain)
+static int read_disks(const xmlNode *devices, struct domain *domain,
+		      char why[DOMAIN_REASON_MAX])
 {
 	const xmlNode *node;
+	size_t ours = 0;
 
 	for (node = devices ? devices->children : NULL; node;
 	     node = node->next) {
@@ -339,6 +351,12 @@ static int read_disks(const xmlNode *devices, struct domain *domain)
 		if (!disk->source || !disk->target) {
 			free_disk(disk);
 			domain->nr_disks--;
+		} else if (domain_is_ours(disk->source) &&
+			   ours++ == DOMAIN_DISKS_MAX) {
+			return domain_wrong(why,
+					    "it has more than %d disks of "
+					    "ublk-qcow2",
+					    DOMAIN_DISKS_MAX);
 		}
 	}
 	return 0;
@@ -356,10 +374,11 @@ static int read_domain(const xmlNode *root, struct domain *domain,
 		ret = keep(xml_content(xml_child(root, "uuid")), &domain->uuid);
 	if (!ret && (!domain->name || !domain->uuid))
 		ret = domain_wrong(why, "the XML has no name or no uuid");
+	/* The disks first: they are as true if our entries are wrong. */
+	if (!ret)
+		ret = read_disks(xml_child(root, "devices"), domain, why);
 	if (!ret)
 		ret = read_metadata(xml_child(root, "metadata"), domain, why);
-	if (!ret)
-		ret = read_disks(xml_child(root, "devices"), domain);
 	return ret;
 }
 

@@ -19,6 +19,7 @@
 #define DOMAIN_DEVICES		"/dev/ublkb"
 
 #define DOMAIN_REASON_MAX	1024
+#define DOMAIN_DISKS_MAX	1024	/* of ours; entries */
 
 /* <ublk:disk .../>: which image is to be served as which device. */
 struct domain_entry {

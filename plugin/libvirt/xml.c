@@ -3,8 +3,9 @@
  * Small things to do with XML.
  *
  * libxml2 reads a text without network, entities or external subsets: a
- * domain's XML has none.  Blanks between elements are left out, as libvirt
- * leaves them out, so that what is written again can be indented anew.
+ * domain's XML has none, and one with a DOCTYPE is refused.  Blanks between
+ * elements are left out, as libvirt leaves them out, so that what is written
+ * again can be indented anew.
  */
 #include <libxml/parser.h>
 #include <limits.h>
@@ -15,11 +16,18 @@
 
 xmlDoc *xml_read(const char *text, size_t length)
 {
+	xmlDoc *document;
+
 	if (length > INT_MAX)
 		return NULL;
-	return xmlReadMemory(text, length, NULL, NULL,
-			     XML_PARSE_NONET | XML_PARSE_NOERROR |
-				     XML_PARSE_NOWARNING | XML_PARSE_NOBLANKS);
+	document =
+		xmlReadMemory(text, length, NULL, NULL,
+			      XML_PARSE_NONET | XML_PARSE_NOERROR |
+				      XML_PARSE_NOWARNING | XML_PARSE_NOBLANKS);
+	if (!document || !document->intSubset)
+		return document;
+	xmlFreeDoc(document);
+	return NULL;
 }
 
 bool xml_is(const xmlNode *node, const char *name)
