@@ -17,6 +17,7 @@
 #include "plugin/link.h"
 #include "plugin/log.h"
 #include "plugin/options.h"
+#include "plugin/owner.h"
 
 static const char *state_of(const struct disk *disk)
 {
@@ -43,6 +44,34 @@ static void put_process(struct json *json, const char *key,
 		json_null(json, key);
 }
 
+struct users {
+	const struct disk *disk;
+	char names[512];
+};
+
+static int note_user(const struct owner *owner, void *opaque)
+{
+	struct users *users = opaque;
+	size_t length = strlen(users->names);
+
+	if (owner_is_using(owner, users->disk))
+		snprintf(users->names + length, sizeof(users->names) - length,
+			 "%s%s", length ? ", " : "", owner->domain);
+	return 0;
+}
+
+/* The domains of libvirt's that use the disk, mostly one or none. */
+static void put_domain(struct json *json, const struct disk *disk)
+{
+	struct users users = { .disk = disk };
+
+	owner_each(note_user, &users);
+	if (*users.names)
+		json_text(json, "domain", users.names);
+	else
+		json_null(json, "domain");
+}
+
 static int put_disk(const struct disk *disk, void *opaque)
 {
 	char link[PATH_MAX], device[32], since[32];
@@ -67,6 +96,7 @@ static int put_disk(const struct disk *disk, void *opaque)
 	put_process(json, "supervisor_pid", &disk->supervisor);
 	json_number(json, "recoveries", disk->recoveries);
 	json_text(json, "since", since);
+	put_domain(json, disk);
 	json_end(json, '}');
 	return 0;
 }

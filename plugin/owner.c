@@ -63,15 +63,15 @@ void owner_fill(struct owner *owner, const char *uuid, const char *domain,
 	owner->nonce = disk->nonce;
 }
 
-int owner_open(int *dir)
+int owner_open(bool make, int *dir)
 {
 	char path[PATH_MAX];
-	int ret = state_open();
+	int ret = make ? state_open() : 0;
 
 	if (ret)
 		return ret;
 	snprintf(path, sizeof(path), "%s/domains", state_dir());
-	if (mkdir(path, 0700) && errno != EEXIST)
+	if (make && mkdir(path, 0700) && errno != EEXIST)
 		return -errno;
 	*dir = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	return *dir < 0 ? -errno : 0;
@@ -145,7 +145,7 @@ int owner_save(const struct owner *owner)
 	int ret = file_name(owner->uuid, owner->name, file);
 
 	if (!ret)
-		ret = owner_open(&dir);
+		ret = owner_open(true, &dir);
 	if (ret)
 		return ret;
 	ret = save_in(dir, file, owner);
@@ -209,7 +209,7 @@ static int load_in(int dir, const char *uuid, const char *name,
 int owner_load(const char *uuid, const char *name, struct owner *owner)
 {
 	int dir;
-	int ret = owner_open(&dir);
+	int ret = owner_open(false, &dir);
 
 	if (ret)
 		return ret;
@@ -223,7 +223,7 @@ void owner_forget(const char *uuid, const char *name)
 	char file[FILE_NAME_MAX];
 	int dir;
 
-	if (file_name(uuid, name, file) || owner_open(&dir))
+	if (file_name(uuid, name, file) || owner_open(false, &dir))
 		return;
 	unlinkat(dir, file, 0);
 	close(dir);
@@ -245,10 +245,10 @@ int owner_each(int (*visit)(const struct owner *owner, void *opaque),
 	struct dirent **entries;
 	struct owner owner;
 	int dir, i, nr;
-	int ret = owner_open(&dir);
+	int ret = owner_open(false, &dir);
 
 	if (ret)
-		return ret;
+		return ret == -ENOENT ? 0 : ret;
 	nr = scandirat(dir, ".", &entries, is_record, alphasort);
 	if (nr < 0)
 		ret = -errno;
@@ -272,6 +272,25 @@ bool owner_is_of(const struct owner *owner, const struct disk *disk)
 	return !strcmp(owner->name, disk->name) && owner->nonce == disk->nonce;
 }
 
+bool owner_is_using(const struct owner *owner, const struct disk *disk)
+{
+	return owner_is_of(owner, disk) && !owner->released;
+}
+
+static int forget_one(const struct owner *owner, void *disk)
+{
+	if (owner_is_of(owner, disk))
+		owner_forget(owner->uuid, owner->name);
+	return 0;
+}
+
+void owner_forget_all(const struct disk *disk)
+{
+	struct disk it = *disk;
+
+	owner_each(forget_one, &it);
+}
+
 /* FNV-1a, without the sign. */
 static off_t offset_of(const char *name)
 {
@@ -292,7 +311,7 @@ int owner_lock(const char *name, int milliseconds, int *lock)
 		.l_len = 1,
 	};
 	int dir, fd;
-	int ret = owner_open(&dir);
+	int ret = owner_open(true, &dir);
 
 	if (ret)
 		return ret;

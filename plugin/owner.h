@@ -36,8 +36,9 @@ int owner_uuid(const char *text, char uuid[OWNER_UUID_SIZE]);
 void owner_fill(struct owner *owner, const char *uuid, const char *domain,
 		const struct disk *disk);
 
-/* The directory of the records, made where it is missing: a descriptor. */
-int owner_open(int *dir);
+/* A descriptor of the directory of the records; -ENOENT: there is none and
+   it is not to be made. */
+int owner_open(bool make, int *dir);
 
 /* Writes a record: a reader sees the old one or the new one. */
 int owner_save(const struct owner *owner);
@@ -48,6 +49,9 @@ int owner_load(const char *uuid, const char *name, struct owner *owner);
 /* Removes a record; one that is gone already is no error. */
 void owner_forget(const char *uuid, const char *name);
 
+/* Removes all records of this very disk. */
+void owner_forget_all(const struct disk *disk);
+
 /* Calls visit for every record in order of uuids until it returns other than
    0, which is returned then.  It may remove the record. */
 int owner_each(int (*visit)(const struct owner *owner, void *opaque),
@@ -55,6 +59,9 @@ int owner_each(int (*visit)(const struct owner *owner, void *opaque),
 
 /* Is this a record of this very disk? */
 bool owner_is_of(const struct owner *owner, const struct disk *disk);
+
+/* Is it in use by that domain?  Not any more if the domain has ended. */
+bool owner_is_using(const struct owner *owner, const struct disk *disk);
 
 /* Locks the users of the disk of this name, whether it exists or not.  Waits
    that long, then -EBUSY.  Closing *lock unlocks. */

@@ -36,7 +36,8 @@
 #define XML_MAX	       (16 << 20)
 #define XML_PATIENCE   30000 /* ms */
 #define CHILD_PATIENCE (2 * HOOK_TOTAL_PATIENCE)
-#define LINE_SIZE      2048
+#define LINE_SIZE      8192
+#define LINES_MAX      16
 #define SAID_MAX       32768
 #define EXIT_USAGE     2
 #define MIN_PATIENCE   5000 /* ms */
@@ -58,16 +59,21 @@ static const struct operation {
 
 int hook_say(const struct call *call, const char *format, ...)
 {
+	static unsigned int lines;
 	char line[LINE_SIZE];
 	size_t length;
 	va_list args;
 
+	if (++lines > LINES_MAX)
+		return EXIT_FAILURE;
 	snprintf(line, sizeof(line),
 		 "ublk-qcow2-hook: domain %.256s: ", call->name);
 	length = strlen(line);
 	va_start(args, format);
 	vsnprintf(line + length, sizeof(line) - 1 - length, format, args);
 	va_end(args);
+	if (lines == LINES_MAX)
+		strcpy(line + length, "there is more to say, but no more room");
 	log_tame(line);
 	strcat(line, "\n");
 	/* Whoever does not listen does not want to know. */

@@ -42,6 +42,11 @@ int hook_patience(const struct call *call, int milliseconds);
 int release_disk(const struct call *call, const char *name,
 		 char why[DOMAIN_REASON_MAX]);
 
+/* release.c: removes a disk and whatever is recorded of its users, as
+   serve_stop() does. */
+int release_remove(const struct disk *disk, int milliseconds,
+		   char why[DOMAIN_REASON_MAX]);
+
 /* migrate.c: has the domain been announced as incoming?  Forgets that. */
 bool migrate_take(const struct call *call);
 

@@ -18,6 +18,7 @@
 
 #include "plugin/libvirt/child.h"
 #include "plugin/libvirt/image.h"
+#include "plugin/libvirt/serve.h"
 
 #define LOOK_PATIENCE 10000 /* ms */
 
@@ -93,8 +94,8 @@ static int look_child(const void *path)
 int image_look(const char *path, struct image *image)
 {
 	size_t length = 0;
-	int ret = child_run(look_child, path, LOOK_PATIENCE, image,
-			    sizeof(*image), &length);
+	int ret = child_run(look_child, path, serve_patience(LOOK_PATIENCE),
+			    image, sizeof(*image), &length);
 
 	if (ret)
 		return ret < 0 ? ret : -ret;

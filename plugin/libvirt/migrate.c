@@ -27,7 +27,7 @@ static int make_note(const struct call *call)
 {
 	char name[NOTE_SIZE];
 	int dir, fd;
-	int ret = owner_open(&dir);
+	int ret = owner_open(true, &dir);
 
 	if (ret)
 		return ret;
@@ -64,7 +64,7 @@ bool migrate_take(const struct call *call)
 	bool fresh;
 	int dir;
 
-	if (owner_open(&dir))
+	if (owner_open(false, &dir))
 		return false;
 	note_name(call, name);
 	fresh = !fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) &&

@@ -86,7 +86,7 @@ static int record(struct wish *wish, struct disk *disk, bool owned,
 	known = !owner_load(call->uuid, disk->name, &owner) &&
 		owner_is_of(&owner, disk);
 	owner_each(is_stale, disk);
-	owner_fill(&owner, call->uuid, call->domain.name, disk);
+	owner_fill(&owner, call->uuid, call->name, disk);
 	owner.owned = owned;
 	owner.shareable = wish->disk->shareable;
 	ret = owner_save(&owner);
@@ -153,7 +153,7 @@ static int check_disk(const struct wish *wish, const struct disk *disk,
 /* A leftover of ours or of a domain that has ended: -EAGAIN, it is gone. */
 static int remove_leftover(const struct disk *disk, char why[DOMAIN_REASON_MAX])
 {
-	int ret = serve_stop(disk, HOOK_STOP_PATIENCE, why);
+	int ret = release_remove(disk, HOOK_STOP_PATIENCE, why);
 
 	return ret ? ret : -EAGAIN;
 }
@@ -261,7 +261,7 @@ static int start(struct wish *wish, char why[DOMAIN_REASON_MAX])
 		return domain_wrong(why, "was added, and is gone again");
 	ret = record(wish, &disk, true, why);
 	if (ret)
-		serve_stop(&disk, HOOK_STOP_PATIENCE, ignored);
+		release_remove(&disk, HOOK_STOP_PATIENCE, ignored);
 	return ret;
 }
 

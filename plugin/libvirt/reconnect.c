@@ -26,7 +26,7 @@ static int revive(const struct call *call, const struct disk *disk)
 	const int patience = hook_patience(call, HOOK_RECOVER_PATIENCE);
 	char why[DOMAIN_REASON_MAX];
 
-	if (!serve_revive(disk, patience, why))
+	if (serve_is_live(disk) || !serve_revive(disk, patience, why))
 		return EXIT_SUCCESS;
 	return hook_say(call, "disk %s of %s: cannot be recovered: %s",
 			disk->name, disk->image, why);
@@ -61,7 +61,7 @@ static bool has_record(const struct call *call, const struct disk *disk)
 
 static int is_user(const struct owner *owner, void *disk)
 {
-	return owner_is_of(owner, disk) && !owner->released;
+	return owner_is_using(owner, disk);
 }
 
 static void claim(const struct call *call, const struct domain_disk *wanted,
@@ -74,7 +74,7 @@ static void claim(const struct call *call, const struct domain_disk *wanted,
 	if (owner_lock(disk->name, patience, &lock))
 		return;
 	if (!owner_each(is_user, disk)) {
-		owner_fill(&owner, call->uuid, call->domain.name, disk);
+		owner_fill(&owner, call->uuid, call->name, disk);
 		owner.owned = true;
 		owner.shareable = wanted->shareable;
 		owner_save(&owner);

@@ -18,6 +18,16 @@
 #include "plugin/libvirt/hook.h"
 #include "plugin/libvirt/serve.h"
 
+int release_remove(const struct disk *disk, int milliseconds,
+		   char why[DOMAIN_REASON_MAX])
+{
+	int ret = serve_stop(disk, milliseconds, why);
+
+	if (!ret)
+		owner_forget_all(disk);
+	return ret;
+}
+
 /* --- one disk ------------------------------------------------------------ */
 
 struct others {
@@ -29,7 +39,7 @@ static int is_other(const struct owner *owner, void *opaque)
 {
 	const struct others *others = opaque;
 
-	return owner_is_of(owner, others->disk) && !owner->released &&
+	return owner_is_using(owner, others->disk) &&
 	       strcmp(owner->uuid, others->owner->uuid);
 }
 
@@ -61,8 +71,8 @@ static int release_locked(const struct call *call, const char *name,
 		return domain_wrong(why, "cannot read its record: %s",
 				    strerror(-ret));
 	if (is_to_go(&owner, &disk)) {
-		ret = serve_stop(&disk, hook_patience(call, HOOK_STOP_PATIENCE),
-				 why);
+		ret = release_remove(
+			&disk, hook_patience(call, HOOK_STOP_PATIENCE), why);
 		if (ret) {
 			mark_released(&owner);
 			return ret;

@@ -195,8 +195,6 @@ int serve_revive(const struct disk *disk, int milliseconds,
 	struct arguments arguments = { .argv = { program(), "recover" },
 				       .nr = 2 };
 
-	if (serve_is_live(disk))
-		return 0;
 	return run_on(&arguments, milliseconds, disk, why);
 }
 
@@ -209,7 +207,7 @@ static bool is_gone(const struct disk *disk)
 	return disk_load(disk->id, &now) || now.nonce != disk->nonce;
 }
 
-static int delete (const struct disk *disk, char why[DOMAIN_REASON_MAX])
+static int delete_once(const struct disk *disk, char why[DOMAIN_REASON_MAX])
 {
 	struct arguments arguments = { .argv = { program(), "del" }, .nr = 2 };
 
@@ -222,16 +220,15 @@ int serve_stop(const struct disk *disk, int milliseconds,
 	       char why[DOMAIN_REASON_MAX])
 {
 	const struct timespec interval = { .tv_nsec = DEL_INTERVAL * 1000000 };
-	const uint64_t deadline = clock_ms() + serve_patience(milliseconds);
+	uint64_t deadline;
 	int ret;
 
-	*why = '\0';
-	serve_revive(disk, milliseconds, why);
-	*why = '\0';
+	if (!serve_is_live(disk))
+		serve_revive(disk, milliseconds, why);
+	deadline = clock_ms() + serve_patience(milliseconds);
 	for (;;) {
-		ret = delete (disk, why);
-		if (!ret)
-			*why = '\0';
+		*why = '\0';
+		ret = delete_once(disk, why);
 		if (!ret || is_gone(disk))
 			return 0;
 		if (clock_ms() >= deadline)

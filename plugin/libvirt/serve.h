@@ -21,7 +21,8 @@ int serve_start(const struct domain_entry *entry, const char *name,
 /* Has the disk a living server and supervisor, and serves? */
 bool serve_is_live(const struct disk *disk);
 
-/* Brings back what is missing of a disk, for at most that long. */
+/* Brings back what is missing of a disk, for at most that long.  One that is
+   live learns that it is wanted, should somebody have told it to end. */
 int serve_revive(const struct disk *disk, int milliseconds,
 		 char why[DOMAIN_REASON_MAX]);
 
