@@ -67,11 +67,11 @@ by_hand "$web" web
 one web1 "$UUID1" $link/web "$web"
 one web2 "$UUID2" $link/web "$web"
 accepted web1 prepare
-called ""
+called "recover 0"
 refused 'in use by domain web1' web2 prepare
 accepted web2 release
 accepted web1 release
-called ""
+called "recover 0"
 served web
 records ""
 

@@ -47,8 +47,8 @@ case_of()
 wrong()
 {
 	echo "FAILED: $CASE: $*"
-	echo "    calls: $(tr '\n' ';' <"$FAKE/calls")"
-	echo "    stderr: $(cat "$WORK/err" 2>/dev/null)"
+	echo "    calls: $(head -c 1000 "$FAKE/calls" | tr '\n' ';')"
+	echo "    stderr: $(head -c 1000 "$WORK/err" 2>/dev/null)"
 	FAILED=$((FAILED + 1))
 }
 
@@ -220,15 +220,26 @@ field_of()
 	sed -n "s/^$2 //p" "$UBLK_QCOW2_RUN/$1.disk"
 }
 
-# kill_process ID server|supervisor: and wait, as it is nobody's child here.
+# Whether a process ends soon, be it reaped or not.
+ends()
+{
+	local i
+
+	for ((i = 0; i < 1000; i++)); do
+		[[ -e /proc/$1 ]] || return 0
+		! grep -q '^State:.[ZX]' "/proc/$1/status" 2>/dev/null ||
+			return 0
+		sleep 0.01
+	done
+	return 1
+}
+
+# kill_process ID server|supervisor
 kill_process()
 {
 	local pid
 
 	pid=$(field_of "$1" "$2_pid")
 	kill -9 "$pid"
-	while [[ -e /proc/$pid ]] && ! grep -q '^State:.[ZX]' \
-		"/proc/$pid/status" 2>/dev/null; do
-		sleep 0.01
-	done
+	ends "$pid" || wrong "process $pid does not end"
 }
