@@ -158,7 +158,7 @@ int begin_lock_image(struct supervisor *sv, enum locking locking)
 	if (ret)
 		return ret;
 	for (;; patience -= TEST_INTERVAL) {
-		ret = qcow_lock(sv->disk.image, sv->disk.read_only,
+		ret = qcow_lock(sv->disk.image, NULL, sv->disk.read_only,
 				locking != LOCK_JOIN, &sv->image_lock, &error);
 		if (!ret)
 			return 0;

@@ -28,6 +28,7 @@ struct backing {
 		BACKING_LEGACY,
 	} kind;
 	struct file file;		/* of a raw or legacy one */
+	char *path;			/* likewise, resolved */
 	unsigned int file_index;	/* of a raw one */
 	struct qcow_image *image;	/* of a qcow2 image */
 	struct legacy *legacy;
@@ -70,8 +71,16 @@ static int open_file(struct backing *backing, const struct qcow_image *image,
 
 	if (ret)
 		return ret;
-	ret = backing_check_loop(image, &backing->file, path, error);
-	return ret ? ret : lock_image(&backing->file, options, error);
+	ret = layers_check_file(options, image_next_index(image),
+				&backing->file, error);
+	if (!ret)
+		ret = backing_check_loop(image, &backing->file, path, error);
+	if (!ret)
+		ret = lock_image(&backing->file, options, error);
+	if (ret)
+		return ret;
+	backing->path = strdup(path);
+	return backing->path ? 0 : fail(error, -ENOMEM, "out of memory");
 }
 
 static int open_raw(struct backing *backing, const struct qcow_image *image,
@@ -230,6 +239,7 @@ void backing_close(struct backing *backing)
 		return;
 	legacy_close(backing->legacy);
 	file_close(&backing->file);
+	free(backing->path);
 	if (backing->image)
 		qcow_close(backing->image);
 	free(backing);
@@ -247,6 +257,32 @@ unsigned int backing_fds(const struct backing *backing, int *fds,
 	if (count < max)
 		fds[count] = backing->file.fd;
 	return count + 1;
+}
+
+unsigned int backing_layers(const struct backing *backing,
+			    struct qcow_layer *layers, unsigned int max,
+			    unsigned int count)
+{
+	struct qcow_layer layer;
+
+	if (!backing)
+		return count;
+	if (backing->kind == BACKING_QCOW) {
+		layer = (struct qcow_layer){
+			.path = backing->image->path,
+			.identity = backing->image->file.identity,
+		};
+		count = layers_add(layers, max, count, &layer);
+		return layers_of_image(backing->image, layers, max, count);
+	}
+	/* A legacy image on top is the image itself. */
+	if (!backing->path)
+		return count;
+	layer = (struct qcow_layer){
+		.path = backing->path,
+		.identity = backing->file.identity,
+	};
+	return layers_add(layers, max, count, &layer);
 }
 
 uint64_t backing_size(const struct backing *backing)

@@ -4,9 +4,8 @@
  * at its guest offset; the image only says which of them count.  They have no
  * refcounts, no reservations (R1) and are never moved.
  *
- * It is written like the image and locked like it.  The supervisor holds only
- * the image's locks, so this file's are always tested here; whoever wants to
- * use it beside us would need the image, too.
+ * It is written like the image and locked like it.  A holder of the image's
+ * locks has this file's, too, if he knows of it; else they are tested here.
  *
  * With the raw bit, the data file read by itself is the disk: what becomes
  * zero must become zero there, too.
@@ -40,6 +39,9 @@ static int open_and_lock(struct qcow_image *image, const char *path,
 	struct qcow_error why = { "" };
 	int ret = file_open(&image->data_file, path, options, &why);
 
+	if (!ret)
+		ret = layers_check_file(options, image->file_index + 1,
+					&image->data_file, &why);
 	/* Waiting for our own fence would be in vain. */
 	if (!ret)
 		ret = backing_check_loop(image, &image->data_file, path, &why);
@@ -62,7 +64,8 @@ int data_open(struct qcow_image *image, const struct qcow_options *options,
 	image->data = &image->file;
 	if (!(image->header.incompatible & INCOMPATIBLE_DATA_FILE))
 		return 0;
-	own.locking = QCOW_LOCK_TEST;
+	if (!options->layers)
+		own.locking = QCOW_LOCK_TEST;
 	own.test = NULL;
 	image->external = true;
 	image->data = &image->data_file;
@@ -73,8 +76,8 @@ int data_open(struct qcow_image *image, const struct qcow_options *options,
 					error);
 	if (ret)
 		return ret;
+	image->data_path = path;
 	ret = open_and_lock(image, path, &own, error);
-	free(path);
 	image->alignment = max_u64(image->alignment,
 				   image->data_file.alignment);
 	return ret;

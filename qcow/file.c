@@ -193,6 +193,15 @@ bool file_is(const struct file *file, const struct qcow_identity *identity)
 	       file->identity.inode == identity->inode;
 }
 
+int file_check(const struct file *file, const struct qcow_identity *identity,
+	       struct qcow_error *error)
+{
+	if ((!identity->device && !identity->inode) || file_is(file, identity))
+		return 0;
+	return fail(error, -ESTALE,
+		    "another file has taken its name; put back the file that was there");
+}
+
 static int check_type(struct file *file, struct qcow_error *error)
 {
 	struct stat st;

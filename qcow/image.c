@@ -183,6 +183,7 @@ static void free_image(struct qcow_image *image)
 	backing_close(image->backing);
 	free(image->header_area.bytes);
 	free(image->path);
+	free(image->data_path);
 	free(image->l1);
 	free(image->refcount_table);
 	free(image->tables);
@@ -311,16 +312,15 @@ static int read_header(struct qcow_image *image,
 			   error);
 }
 
-/* Who gives a key believes that the image is encrypted. */
-static int check_key(const struct qcow_image *image,
-		     const struct qcow_options *options,
-		     struct qcow_error *error)
+/* A name may have got another file since the image was first opened. */
+static int check_identity(const struct qcow_image *image,
+			  const struct qcow_options *options,
+			  struct qcow_error *error)
 {
-	if (image->overlay || !options->key_file ||
-	    backing_is_encrypted(image->backing))
-		return 0;
-	return fail(error, -EINVAL,
-		    "a key file is given, but neither the image nor what lies under it is encrypted with AES; leave out --key-file");
+	if (image->overlay)
+		return layers_check_file(options, image->file_index,
+					 &image->file, error);
+	return file_check(&image->file, &options->identity, error);
 }
 
 /* A shell around a legacy image: nothing is allocated in it, all shows what
@@ -336,7 +336,7 @@ static int open_shell(struct qcow_image *image,
 			    "legacy images (QCOW version 1, AES) are served with --read-only; convert it, or put an overlay on it, to write");
 	ret = backing_open_legacy(image, options, error);
 	if (!ret)
-		ret = check_key(image, options, error);
+		ret = layers_check_all(image, options, error);
 	if (ret)
 		return ret;
 	image->header = (struct header){
@@ -352,21 +352,6 @@ static int open_shell(struct qcow_image *image,
 	if (!image->l1)
 		return fail(error, -ENOMEM, "out of memory");
 	return create_memory(image, options);
-}
-
-/* A name may have got another file since the image was first opened. */
-static int check_identity(const struct qcow_image *image,
-			  const struct qcow_options *options,
-			  struct qcow_error *error)
-{
-	const struct qcow_identity *wanted = &options->identity;
-
-	if (image->overlay || (!wanted->device && !wanted->inode))
-		return 0;
-	if (file_is(&image->file, wanted))
-		return 0;
-	return fail(error, -ESTALE,
-		    "another file has taken the image's name; put the image back");
 }
 
 static int open_image(struct qcow_image *image, const char *path,
@@ -404,7 +389,7 @@ static int open_image(struct qcow_image *image, const char *path,
 	if (!ret)
 		ret = backing_open(image, options, error);
 	if (!ret)
-		ret = check_key(image, options, error);
+		ret = layers_check_all(image, options, error);
 	if (!ret)
 		ret = load_image(image, options, error);
 	if (ret || image->read_only || image->inline_checkpoint)

@@ -61,6 +61,9 @@ int file_open(struct file *file, const char *path,
 	      const struct qcow_options *options, struct qcow_error *error);
 void file_close(struct file *file);
 bool file_is(const struct file *file, const struct qcow_identity *identity);
+/* -ESTALE: it is another; nothing has an identity of zeros, so any will do. */
+int file_check(const struct file *file, const struct qcow_identity *identity,
+	       struct qcow_error *error);
 /* Past the end of the file, zeros are read. */
 int file_read(struct file *file, void *buffer, uint64_t offset, size_t length);
 /* Whatever the alignment; the others want it kept. */
@@ -345,6 +348,7 @@ struct qcow_image {
 	bool external;			/* has a data file */
 	bool raw_data;			/* and that alone is the disk, too */
 	struct file data_file;		/* behind file in qcow_fds() */
+	char *data_path;		/* resolved */
 	struct file *data;		/* where the guest's bytes are */
 	uint32_t alignment;		/* that of its file or, if greater, of
 					   what lies under it */
@@ -603,6 +607,25 @@ int data_open(struct qcow_image *image, const struct qcow_options *options,
 /* Where the data file alone is the disk, too, this becomes zero there. */
 int data_make_zero(struct qcow_image *image, uint64_t offset, uint64_t length);
 
+/* layers.c: the files of an image besides its own */
+
+/* Is this the file that the options know at that place, which is its place
+   in qcow_fds()? */
+int layers_check_file(const struct qcow_options *options, unsigned int index,
+		      const struct file *file, struct qcow_error *error);
+/* Of the image on top, when all that lies under it is open: are that all
+   that the options know, and has their key a use? */
+int layers_check_all(const struct qcow_image *image,
+		     const struct qcow_options *options,
+		     struct qcow_error *error);
+/* Adds a file at the place count; returns the next. */
+unsigned int layers_add(struct qcow_layer *layers, unsigned int max,
+			unsigned int count, const struct qcow_layer *layer);
+/* Those of an image, likewise. */
+unsigned int layers_of_image(const struct qcow_image *image,
+			     struct qcow_layer *layers, unsigned int max,
+			     unsigned int count);
+
 /* backing.c: what lies under an image; read-only, and never changes */
 
 /* Opens what the header of the image names, and what that names. */
@@ -624,6 +647,10 @@ uint64_t backing_size(const struct backing *backing);
 /* Adds what lies there under a range of an image to a mapped read. */
 int backing_map(struct backing *backing, struct qcow_io *io, uint64_t offset,
 		uint32_t length, struct need *need);
+/* Adds what lies there as layers_add() does. */
+unsigned int backing_layers(const struct backing *backing,
+			    struct qcow_layer *layers, unsigned int max,
+			    unsigned int count);
 /* Fills in the descriptors from their index on; returns how many in all. */
 unsigned int backing_fds(const struct backing *backing, int *fds,
 			 unsigned int max, unsigned int count);

@@ -191,8 +191,9 @@ static void drop_fence(struct file *file)
 	lock_byte(file->fd, F_OFD_SETLK, F_UNLCK, FENCE_BYTE);
 }
 
-int qcow_lock(const char *path, bool read_only, bool test_others,
-	      struct qcow_lock **result, struct qcow_error *error)
+int qcow_lock(const char *path, const struct qcow_identity *identity,
+	      bool read_only, bool test_others, struct qcow_lock **result,
+	      struct qcow_error *error)
 {
 	/* The lock needs a descriptor, not an I/O mode. */
 	struct qcow_options options = {
@@ -207,6 +208,8 @@ int qcow_lock(const char *path, bool read_only, bool test_others,
 		return fail(error, -ENOMEM, "out of memory");
 	lock->file.fd = -1;
 	ret = file_open(&lock->file, path, &options, error);
+	if (!ret && identity)
+		ret = file_check(&lock->file, identity, error);
 	if (!ret && test_others)
 		ret = lock_image(&lock->file, &options, error);
 	else if (!ret)

@@ -54,6 +54,15 @@ struct qcow_identity {
 	uint64_t device, inode;		/* both 0: any */
 };
 
+/* A file that belongs to an image besides its own: what lies under it, or a
+   data file. */
+struct qcow_layer {
+	const char *path;		/* resolved */
+	struct qcow_identity identity;
+	bool written;			/* with the image; the others are only
+					   read */
+};
+
 struct qcow_options {
 	bool read_only;
 	enum qcow_cache cache;
@@ -65,6 +74,13 @@ struct qcow_options {
 
 	/* Another file under the image's name is refused. */
 	struct qcow_identity identity;
+
+	/* So many layers of which qcow_layers() told at an earlier open: it
+	   must be the same files.  With QCOW_LOCK_JOIN the holder of the
+	   image's locks has tested and holds theirs, too.  NULL: not known,
+	   what is written of them is tested. */
+	const struct qcow_layer *layers;
+	unsigned int nr_layers;
 
 	/* The journal may be trusted without the marks in the image: the
 	   image has been locked without a gap since the journal's owner
@@ -142,6 +158,12 @@ uint32_t qcow_alignment(const struct qcow_image *image);
  */
 unsigned int qcow_fds(const struct qcow_image *image, int *fds,
 		      unsigned int max);
+
+/* The files that belong to the image, from the top down, at most
+   QCOW_FILES_MAX; paths belong to the image.  Returns how many there are;
+   fills at most max. */
+unsigned int qcow_layers(const struct qcow_image *image,
+			 struct qcow_layer *layers, unsigned int max);
 
 /* What `info` and `list` tell of an image. */
 struct qcow_info {
@@ -272,13 +294,15 @@ void qcow_get_stats(struct qcow_image *image, struct qcow_stats *stats);
 struct qcow_lock;
 
 /*
- * Opens the image and takes QEMU's lock bytes on it, as a writer or as a
- * reader.  With test, waits first for a dead owner's last I/O to end (R14)
- * and then refuses an image that somebody else uses.  The lock is an open
- * file description of its own.
+ * Opens an image, or a layer of one, and takes QEMU's lock bytes on it, as a
+ * writer or as a reader.  With test, waits first for a dead owner's last I/O
+ * to end (R14) and then refuses a file that somebody else uses.  -ESTALE: it
+ * is another file than that (NULL: any will do).  The lock is an open file
+ * description of its own; nothing of the file is read.
  */
-int qcow_lock(const char *path, bool read_only, bool test,
-	      struct qcow_lock **lock, struct qcow_error *error);
+int qcow_lock(const char *path, const struct qcow_identity *identity,
+	      bool read_only, bool test, struct qcow_lock **lock,
+	      struct qcow_error *error);
 void qcow_unlock(struct qcow_lock *lock);
 
 /* check.c: finds what is wrong with an image that nobody uses, and mends it */

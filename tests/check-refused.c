@@ -62,12 +62,12 @@ static void test_in_use(const char *path)
 {
 	struct qcow_lock *lock;
 
-	if (qcow_lock(path, false, true, &lock, NULL))
+	if (qcow_lock(path, NULL, false, true, &lock, NULL))
 		die("cannot lock %s", path);
 	refused(path, QCOW_REPAIR_NONE, "\"write\" lock");
 	refused(path, QCOW_REPAIR_ALL, "lock");
 	qcow_unlock(lock);
-	if (qcow_lock(path, true, true, &lock, NULL))
+	if (qcow_lock(path, NULL, true, true, &lock, NULL))
 		die("cannot lock %s", path);
 	refused(path, QCOW_REPAIR_LEAKS, "lock");
 	/* Readers do not disturb each other. */

@@ -309,6 +309,124 @@ static void test_mixed_subclusters(void)
 	free(path);
 }
 
+/* ---- the files of a disk ---- */
+
+struct known {
+	struct qcow_layer layers[4];
+	unsigned int count;
+};
+
+/* Opens it as a server that follows another does; with a text, it is refused
+   in these words. */
+static void open_again(const char *path, const struct known *known,
+		       enum qcow_locking locking, const char *text)
+{
+	const struct qcow_options options = {
+		.journal_dir = scratch(),
+		.cache = QCOW_CACHE_WRITEBACK,
+		.locking = locking,
+		.layers = known->layers,
+		.nr_layers = known->count,
+	};
+	struct qcow_error error = { "" };
+	struct qcow_image *image;
+	int ret = qcow_open(path, &options, &image, &error);
+
+	if (!ret != !text || (text && !strstr(error.text, text)))
+		die("layers: %s", ret ? error.text : "opened");
+	if (!ret)
+		beside_close(image);
+}
+
+/* What qcow_layers() tells; the paths are to be freed. */
+static void learn(const char *path, struct known *known)
+{
+	struct qcow_image *image = beside_open(path, QCOW_CACHE_WRITEBACK);
+
+	known->count = qcow_layers(image, known->layers, 4);
+	for (unsigned int i = 0; i < known->count; i++)
+		known->layers[i].path = strdup(known->layers[i].path);
+	beside_close(image);
+}
+
+static void expect_layer(const struct qcow_layer *layer, const char *path,
+			 bool written)
+{
+	struct qcow_identity identity;
+
+	if (strcmp(layer->path, path) || layer->written != written ||
+	    qcow_identify_path(path, &identity) ||
+	    memcmp(&identity, &layer->identity, sizeof(identity)))
+		die("layers: %s where %s is", layer->path, path);
+}
+
+/* The same bytes in another file, for as long as the image is refused. */
+static void replace(const char *path, const struct known *known,
+		    unsigned int i)
+{
+	const char *layer = known->layers[i].path;
+
+	must_run("mv %s %s.away && cp %s.away %s", layer, layer, layer, layer);
+	open_again(path, known, QCOW_LOCK_TEST, "another file has taken");
+	must_run("mv %s.away %s", layer, layer);
+	open_again(path, known, QCOW_LOCK_TEST, NULL);
+}
+
+/* Somebody has a layer's locks: of our own, or not. */
+static void lock(const char *path, const struct known *known)
+{
+	const struct qcow_layer *data = &known->layers[0];
+	struct qcow_lock *held;
+
+	if (qcow_lock(data->path, &data->identity, false, true, &held, NULL))
+		die("layers: cannot be locked");
+	open_again(path, known, QCOW_LOCK_TEST, "in use");
+	open_again(path, known, QCOW_LOCK_JOIN, NULL);
+	if (!run("qemu-io -f raw -c 'write -q 0 512' %s >/dev/null 2>&1",
+		 data->path))
+		die("layers: QEMU writes to the data file");
+	qcow_unlock(held);
+	must_run("qemu-io -f raw -c 'read -q 0 512' %s", data->path);
+	if (!qcow_lock(data->path, &known->layers[1].identity, false, true,
+		       &held, NULL))
+		die("layers: another file has been locked");
+}
+
+/* An image with a data file on an image on a raw file. */
+static void test_known_layers(void)
+{
+	char *path = scratch_path("image"), *data = scratch_path("data");
+	char *middle = scratch_path("middle"), *base = scratch_path("base");
+	struct known known;
+
+	make_raw(base, 65536);
+	must_run("rm -f %s %s %s; qemu-img create -q -f qcow2 -b %s -F raw %s && qemu-img create -q -f qcow2 -o data_file=%s -b %s -F qcow2 %s",
+		 middle, path, data, base, middle, data, middle, path);
+	learn(path, &known);
+	if (known.count != 3)
+		die("layers: %u of them", known.count);
+	expect_layer(&known.layers[0], data, true);
+	expect_layer(&known.layers[1], middle, false);
+	expect_layer(&known.layers[2], base, false);
+	open_again(path, &known, QCOW_LOCK_TEST, NULL);
+	for (unsigned int i = 0; i < known.count; i++)
+		replace(path, &known, i);
+	lock(path, &known);
+	known.count = 2;
+	open_again(path, &known, QCOW_LOCK_TEST, "no part of the disk");
+	known.count = 3;
+	must_run("qemu-img rebase -u -f qcow2 -b %s -F raw %s", base, path);
+	open_again(path, &known, QCOW_LOCK_TEST, "another file has taken");
+	must_run("qemu-img rebase -u -f qcow2 -b '' %s", path);
+	open_again(path, &known, QCOW_LOCK_TEST, "3 more files and");
+	for (unsigned int i = 0; i < known.count; i++)
+		free((char *)known.layers[i].path);
+	free(path);
+	free(data);
+	free(middle);
+	free(base);
+}
+
 int main(int argc, char **argv)
 {
 	random_numbers.state = argc > 1 ? strtoull(argv[1], NULL, 0) : 1;
@@ -323,6 +441,7 @@ int main(int argc, char **argv)
 		test_bitmaps();
 	}
 	test_mixed_subclusters();
+	test_known_layers();
 	printf("%u images\n", images);
 	return 0;
 }

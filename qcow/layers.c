@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The files of an image besides its own: a data file, and what lies under it,
+ * which may be an image with a data file in turn.
+ *
+ * Whoever opens an image once more, because the process that had it open has
+ * died, must come to the same files: a name may have got another file since.
+ * They are compared by their places from the top down, which are those of
+ * qcow_fds().
+ */
+#include <errno.h>
+#include "internal.h"
+
+int layers_check_file(const struct qcow_options *options, unsigned int index,
+		      const struct file *file, struct qcow_error *error)
+{
+	if (!options->layers)
+		return 0;
+	if (index > options->nr_layers)
+		return fail(error, -ESTALE,
+			    "it was no part of the disk before; take back what was done to the image meanwhile");
+	return file_check(file, &options->layers[index - 1].identity, error);
+}
+
+static int check_count(const struct qcow_image *image,
+		       const struct qcow_options *options,
+		       struct qcow_error *error)
+{
+	unsigned int count = qcow_layers(image, NULL, 0);
+
+	if (!options->layers || count == options->nr_layers)
+		return 0;
+	return fail(error, -ESTALE,
+		    "it consisted of %u more files and consists of %u more now; take back what was done to it meanwhile",
+		    options->nr_layers, count);
+}
+
+/* Who gives a key believes that the image is encrypted. */
+static int check_key(const struct qcow_image *image,
+		     const struct qcow_options *options,
+		     struct qcow_error *error)
+{
+	if (!options->key_file || backing_is_encrypted(image->backing))
+		return 0;
+	return fail(error, -EINVAL,
+		    "a key file is given, but neither the image nor what lies under it is encrypted with AES; leave out --key-file");
+}
+
+int layers_check_all(const struct qcow_image *image,
+		     const struct qcow_options *options,
+		     struct qcow_error *error)
+{
+	int ret;
+
+	if (image->overlay)
+		return 0;
+	ret = check_count(image, options, error);
+	return ret ? ret : check_key(image, options, error);
+}
+
+unsigned int layers_add(struct qcow_layer *layers, unsigned int max,
+			unsigned int count, const struct qcow_layer *layer)
+{
+	if (count < max)
+		layers[count] = *layer;
+	return count + 1;
+}
+
+unsigned int layers_of_image(const struct qcow_image *image,
+			     struct qcow_layer *layers, unsigned int max,
+			     unsigned int count)
+{
+	const struct qcow_layer data = {
+		.path = image->data_path,
+		.identity = image->data_file.identity,
+		.written = !image->read_only,
+	};
+
+	if (image->external)
+		count = layers_add(layers, max, count, &data);
+	return backing_layers(image->backing, layers, max, count);
+}
+
+unsigned int qcow_layers(const struct qcow_image *image,
+			 struct qcow_layer *layers, unsigned int max)
+{
+	return layers_of_image(image, layers, max, 0);
+}
