@@ -6,9 +6,9 @@
  * hear of its end but not how it ended, and it cannot tell us anything; so
  * the driver is asked where that matters.
  *
- * If the server is dead too nobody had the image.  Then its lock is taken as
- * a stranger takes it: wait for the dead server's last I/O, then test that
- * nobody else has come (P4, R14).
+ * If the server is dead too nobody had the image, nor what lies under it.
+ * Then they are locked as a stranger does it: wait for the dead server's last
+ * I/O, then test that nobody else has come (P4, R14).
  */
 #include <errno.h>
 #include <string.h>
@@ -45,7 +45,7 @@ static int adopt_server(struct supervisor *sv)
 
 	if (ret)
 		return ret;
-	ret = begin_lock_image(sv, LOCK_JOIN);
+	ret = hold_files(sv, LOCK_JOIN);
 	if (ret)
 		return ret;
 	/* Alive now: its locks were there until ours were.  Dead: somebody
@@ -54,7 +54,7 @@ static int adopt_server(struct supervisor *sv)
 		resume(sv);
 		return 0;
 	}
-	qcow_unlock(sv->image_lock);
+	hold_drop(sv);
 	close(sv->server);
 	sv->server = -1;
 	return -ESRCH;
@@ -66,7 +66,7 @@ static int adopt_or_recover(struct supervisor *sv)
 
 	if (ret != -ESRCH)
 		return ret;
-	ret = begin_lock_image(sv, LOCK_TEST_PATIENCE);
+	ret = hold_files(sv, LOCK_TEST_PATIENCE);
 	if (ret)
 		return ret;
 	sv->died_at = clock_ms();
@@ -78,7 +78,9 @@ int adopt_disk(struct supervisor *sv)
 {
 	int ret;
 
-	ret = disk_save(&sv->disk);
+	/* Of layers that are not known we will hear from the next server. */
+	disk_load_layers(sv->disk.id, &sv->layers);
+	ret = disk_save(&sv->disk, &sv->layers);
 	if (!ret)
 		ret = rpc_listen(sv->disk.id, &sv->listener);
 	if (ret) {

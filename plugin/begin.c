@@ -8,9 +8,6 @@
  * never usable, and removes what there is of it: a server without a device
  * ends by itself when we are gone.  Only when all is there, the link last,
  * does the record say live.
- *
- * Nobody comes between two servers of the disk, because the image is locked
- * here before the first one opens it, and until we end (P4, R14).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -34,8 +31,6 @@
 #endif
 
 #define LOCK_PATIENCE 10000 /* ms */
-#define TEST_PATIENCE 1000  /* ms */
-#define TEST_INTERVAL 50    /* ms */
 
 /* Claims an id from first on; the lock on all records is held.  An id may be
    locked although it is free: by a command that is just done with it. */
@@ -60,7 +55,7 @@ static int claim_id(struct supervisor *sv, int first)
 		close(sv->lock);
 	sv->lock = lock;
 	log_about(disk->id, disk->image);
-	return disk_save(disk);
+	return disk_save(disk, &sv->layers);
 }
 
 /* The driver knows a device of that id which nobody showed us. */
@@ -128,59 +123,13 @@ static int claim(struct supervisor *sv)
 	return ret;
 }
 
-/* Another file under the image's name is no image of this disk, and not to
-   be locked either. */
-static int check_identity(struct supervisor *sv)
-{
-	const struct qcow_identity *known = &sv->disk.identity;
-	struct qcow_identity now;
-	int ret = qcow_identify_path(sv->disk.image, &now);
-
-	if (ret) {
-		watch_settle(sv, true, "%s", strerror(-ret));
-		return ret;
-	}
-	if ((!known->device && !known->inode) ||
-	    (known->device == now.device && known->inode == now.inode))
-		return 0;
-	watch_settle(sv, true,
-		     "another file has taken the image's name; put the image back, then recover the disk");
-	return -ESTALE;
-}
-
-int begin_lock_image(struct supervisor *sv, enum locking locking)
-{
-	const struct timespec interval = { .tv_nsec = TEST_INTERVAL * 1000000 };
-	int patience = locking == LOCK_TEST_PATIENCE ? TEST_PATIENCE : 0;
-	struct qcow_error error;
-	int ret = check_identity(sv);
-
-	if (ret)
-		return ret;
-	for (;; patience -= TEST_INTERVAL) {
-		ret = qcow_lock(sv->disk.image, NULL, sv->disk.read_only,
-				locking != LOCK_JOIN, &sv->image_lock, &error);
-		if (!ret)
-			return 0;
-		if (patience <= 0)
-			break;
-		/* A child forked by the dead supervisor in its last moment
-		   has its lock until it gets to close it. */
-		nanosleep(&interval, NULL);
-	}
-	snprintf(sv->disk.reason, sizeof(sv->disk.reason), "%s",
-		 spawn_bare_text(sv, error.text));
-	watch_settle(sv, true, "%s", sv->disk.reason);
-	return ret;
-}
-
 static int begin_new(struct supervisor *sv)
 {
 	int ret = claim(sv);
 
 	if (ret)
 		return ret;
-	ret = begin_lock_image(sv, LOCK_TEST);
+	ret = hold_files(sv, LOCK_TEST);
 	if (!ret) {
 		ret = spawn_server(sv, false);
 		if (ret)
@@ -225,8 +174,13 @@ static int set_params(struct supervisor *sv, struct control *control)
 void begin_add_device(struct supervisor *sv)
 {
 	struct control *control;
-	int ret = control_open(&control);
+	int ret;
 
+	if (hold_new_layers(sv)) {
+		spawn_kill(sv);
+		return;
+	}
+	ret = control_open(&control);
 	sv->disk.size = sv->opened.size;
 	sv->disk.identity = sv->opened.identity;
 	if (!ret) {
@@ -298,7 +252,7 @@ void begin_fail(struct supervisor *sv)
 	/* A server that was killed while it opened the image may have begun
 	   a journal; one that could not open it has not. */
 	if (!sv->orderly && (sv->opened.size || sv->signalled) &&
-	    teardown_close_image(&sv->disk, true, false, text))
+	    teardown_close_image(&sv->disk, &sv->layers, true, false, text))
 		log_line(LOG_ERR, "%s", text);
 	/* Else the record stays for teardown_leftovers(). */
 	if (removed)
@@ -341,7 +295,8 @@ int supervisor_run(const struct task *task)
 	ret = task->take_over ? adopt_disk(&sv) : begin_new(&sv);
 	if (!ret)
 		watch(&sv);
-	qcow_unlock(sv.image_lock);
+	hold_drop(&sv);
+	layers_clear(&sv.layers);
 	watch_close(&sv);
 	return ret || sv.failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -3,20 +3,47 @@
  * The channel to the supervisor.
  *
  * The server must outlive a supervisor that is dead, stopped or slow.  So
- * nothing is sent in a way that could wait or raise SIGPIPE, and nobody asks
+ * nothing is sent in a way that could wait or raise SIGPIPE (but for what a
+ * server that has no device yet must tell to get one), and nobody asks
  * whether it arrived: who the message was for is there, or it does not
  * matter.  Packets are whole or not at all, hence any thread may send.
  */
 #include <errno.h>
 #include <poll.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include "channel.h"
 
+size_t channel_length(const struct server_message *message)
+{
+	return offsetof(struct server_message, text) +
+	       strlen(message->text) + 1;
+}
+
+bool channel_is_whole(const struct server_message *message, ssize_t length)
+{
+	const ssize_t head = offsetof(struct server_message, text);
+
+	return length > head && !message->text[length - head - 1];
+}
+
 void channel_send(int channel, const struct server_message *message)
 {
-	send(channel, message, sizeof(*message), MSG_NOSIGNAL | MSG_DONTWAIT);
+	send(channel, message, channel_length(message),
+	     MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+void channel_send_surely(int channel, const struct server_message *message)
+{
+	ssize_t sent;
+
+	do
+		sent = send(channel, message, channel_length(message),
+			    MSG_NOSIGNAL);
+	while (sent < 0 && errno == EINTR);
 }
 
 __attribute__((format(printf, 3, 0))) static void
@@ -59,7 +86,7 @@ int channel_receive(int channel, struct server_message *message)
 		return -errno;
 	if (length == 0)
 		return -EPIPE;
-	return length == sizeof(*message) ? 0 : -EPROTO;
+	return channel_is_whole(message, length) ? 0 : -EPROTO;
 }
 
 bool channel_is_held(int channel)

@@ -6,10 +6,20 @@
 #ifndef CHANNEL_H
 #define CHANNEL_H
 
+#include <sys/types.h>
 #include "server.h"
+
+/* The bytes of a message that are sent. */
+size_t channel_length(const struct server_message *message);
+
+/* Is this a whole message, of so many bytes as were received? */
+bool channel_is_whole(const struct server_message *message, ssize_t length);
 
 /* Sends without waiting; what cannot be sent at once is lost. */
 void channel_send(int channel, const struct server_message *message);
+
+/* Waits until it can be sent. */
+void channel_send_surely(int channel, const struct server_message *message);
 
 /* Sends a SERVER_FAILED.  Always -1, what its callers mostly return. */
 int channel_fail(int channel, const char *format, ...)

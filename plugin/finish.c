@@ -38,8 +38,10 @@ static int close_job(const void *argument, char *text)
 {
 	const struct supervisor *sv = argument;
 
-	return teardown_close_image(&sv->disk, true, sv->unbroken, text) ? 1
-									 : 0;
+	return teardown_close_image(&sv->disk, &sv->layers, true, sv->unbroken,
+				    text)
+		       ? 1
+		       : 0;
 }
 
 static void go_back(struct supervisor *sv)

@@ -21,6 +21,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -125,6 +126,8 @@ static int open_image(struct server *server)
 		.holder_lives = supervisor_lives,
 		.unbroken = config->unbroken,
 		.identity = config->identity,
+		.layers = config->layers,
+		.nr_layers = config->nr_layers,
 		.key_file = config->key_file,
 		.force = config->force,
 		.notice = engine_notice,
@@ -145,10 +148,32 @@ static int open_image(struct server *server)
 	return 0;
 }
 
+/* Who supervises us holds locks on these as we do, so that nobody else gets
+   at them when we are dead. */
+static unsigned int tell_layers(const struct server *server)
+{
+	struct qcow_layer layers[QCOW_FILES_MAX];
+	struct server_message message = { .type = SERVER_LAYER };
+	unsigned int i, count;
+
+	if (server->config->layers)
+		return 0;
+	count = qcow_layers(server->image, layers, QCOW_FILES_MAX);
+	for (i = 0; i < count; i++) {
+		message.identity = layers[i].identity;
+		message.read_only = !layers[i].written;
+		snprintf(message.text, sizeof(message.text), "%s",
+			 layers[i].path);
+		channel_send_surely(server->channel, &message);
+	}
+	return count;
+}
+
 static void tell_opened(const struct server *server)
 {
 	struct server_message message = {
 		.type = SERVER_OPENED,
+		.layers = tell_layers(server),
 		.size = qcow_size(server->image),
 		.cluster_size = qcow_cluster_size(server->image),
 		.alignment = qcow_alignment(server->image),

@@ -5,15 +5,17 @@
  * SOCK_SEQPACKET socket, one struct per packet:
  *
  *	server				supervisor
- *	SERVER_OPENED (size ...)   ->	ADD_DEV, SET_PARAMS
+ *	SERVER_LAYER (path ...)	   ->	for each file besides the image
+ *	SERVER_OPENED (size ...)   ->	locks those; ADD_DEV, SET_PARAMS
  *			<-	SUPERVISOR_ADDED (device id)
  *	open ublkcN, FETCH, START_DEV (or END_USER_RECOVERY)
  *	SERVER_LIVE		   ->
  *	SERVER_NOTICE (text)	   ->	at any time
  *	SERVER_FAILED (text)	   ->	then exits with status 1
  *
- * A server that recovers sends SERVER_OPENED too but waits for no answer.
- * Texts are complete: they name the image or the device.  A supervisor that
+ * A server that recovers sends SERVER_OPENED too but waits for no answer, and
+ * names the layers only if nobody has told it which they are.  Texts are
+ * complete: they name the image or the device.  A supervisor that
  * is gone or does not listen is nothing to the server once the device lives.
  *
  * When the device is stopped (the supervisor does that), every FETCH ends;
@@ -23,11 +25,13 @@
 #ifndef SERVER_H
 #define SERVER_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include "qcow/qcow.h"
 
 enum server_message_type {
+	SERVER_LAYER,
 	SERVER_OPENED,
 	SERVER_LIVE,
 	SERVER_FAILED,
@@ -41,9 +45,12 @@ struct server_message {
 	uint64_t size;			/* SERVER_OPENED: bytes */
 	uint32_t cluster_size;		/* SERVER_OPENED: bytes */
 	uint32_t alignment;		/* SERVER_OPENED: qcow_alignment() */
-	bool read_only;			/* SERVER_OPENED */
-	struct qcow_identity identity;	/* SERVER_OPENED */
-	char text[496];			/* SERVER_FAILED, SERVER_NOTICE */
+	bool read_only;			/* SERVER_OPENED, SERVER_LAYER */
+	struct qcow_identity identity;	/* SERVER_OPENED, SERVER_LAYER */
+	unsigned int layers;		/* SERVER_OPENED: how many came */
+	char text[PATH_MAX];		/* SERVER_FAILED, SERVER_NOTICE;
+					   SERVER_LAYER: the path.  The packet
+					   ends with it */
 };
 
 struct server_config {
@@ -53,6 +60,8 @@ struct server_config {
 	bool force;		/* qcow_options.force */
 	bool unbroken;		/* qcow_options.unbroken */
 	struct qcow_identity identity;	/* qcow_options.identity */
+	const struct qcow_layer *layers;	/* qcow_options.layers */
+	unsigned int nr_layers;
 	const char *key_file;	/* qcow_options.key_file */
 	unsigned int queues;
 	unsigned int depth;

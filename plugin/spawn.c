@@ -26,6 +26,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "plugin/channel.h"
 #include "plugin/log.h"
 #include "plugin/watch.h"
 
@@ -40,6 +41,8 @@ serve(const struct supervisor *sv, bool recover, int channel)
 		.force = sv->force_open,
 		.unbroken = sv->unbroken,
 		.identity = sv->disk.identity,
+		.layers = sv->layers.known ? sv->layers.list : NULL,
+		.nr_layers = sv->layers.count,
 		.key_file = disk_key_file(&sv->disk),
 		.queues = sv->disk.queues,
 		.depth = sv->disk.depth,
@@ -61,7 +64,7 @@ static int watch_child(struct supervisor *sv, pid_t pid)
 {
 	sv->server = pidfd_open(pid, 0);
 	if (sv->server >= 0 && !process_identify(pid, &sv->disk.server) &&
-	    !disk_save(&sv->disk))
+	    !disk_save(&sv->disk, &sv->layers))
 		return 0;
 	/* No descriptor is left to watch it, or no memory for the record. */
 	if (sv->server >= 0)
@@ -96,6 +99,9 @@ int spawn_server(struct supervisor *sv, bool recover)
 	send(sv->channel, "", 1, MSG_NOSIGNAL);
 	sv->adopted = false;
 	sv->death[0] = '\0';
+	/* What the one before has told in part, this one tells anew. */
+	if (!sv->layers.known)
+		layers_clear(&sv->layers);
 	memset(&sv->opened, 0, sizeof(sv->opened));
 	return 0;
 }
@@ -137,10 +143,8 @@ bool spawn_receive(struct supervisor *sv, struct server_message *message)
 	got = recv(sv->channel, message, sizeof(*message), MSG_DONTWAIT);
 	if (got < 0 && (errno == EAGAIN || errno == EINTR))
 		return false;
-	if (got == sizeof(*message)) {
-		message->text[sizeof(message->text) - 1] = '\0';
+	if (channel_is_whole(message, got))
 		return true;
-	}
 	close(sv->channel);
 	sv->channel = -1;
 	return false;
@@ -154,7 +158,7 @@ void spawn_tell_added(struct supervisor *sv)
 	};
 
 	/* A server that does not hear this is dead, which we will notice. */
-	send(sv->channel, &added, sizeof(added), MSG_NOSIGNAL);
+	send(sv->channel, &added, channel_length(&added), MSG_NOSIGNAL);
 }
 
 /* The last words of a server may still be in the channel. */

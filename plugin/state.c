@@ -4,7 +4,8 @@
  * the devices are.
  *
  * One file per disk, ID.disk, a line per field: key, space, value.  The table
- * fields[] both writes and reads it.  A record is replaced by renaming a new
+ * fields[] both writes and reads it; the disk's layers have lines of their
+ * own.  A record is replaced by renaming a new
  * one over it, so no reader sees half of one and a death while writing leaves
  * the old one; the new one's name ends in the writer's pid, by which
  * state_sweep() knows what the dead have left.  A record of another boot (a
@@ -201,7 +202,26 @@ static void get_field(struct disk *disk, const struct field *field,
 	}
 }
 
-int disk_save(const struct disk *disk)
+int disk_load_layers(int id, struct layers *layers)
+{
+	char path[PATH_MAX], line[VALUE_MAX];
+	FILE *file;
+	int ret = 0;
+
+	layers_clear(layers);
+	record_path(id, path);
+	file = fopen(path, "re");
+	if (!file)
+		return -errno;
+	while (!ret && fgets(line, sizeof(line), file))
+		ret = layers_get_line(layers, line);
+	fclose(file);
+	if (ret)
+		layers_clear(layers);
+	return ret;
+}
+
+int disk_save(const struct disk *disk, const struct layers *layers)
 {
 	char path[PATH_MAX], new[PATH_MAX + 16];
 	FILE *file;
@@ -214,6 +234,7 @@ int disk_save(const struct disk *disk)
 		return -errno;
 	for (i = 0; i < NR_FIELDS; i++)
 		put_field(file, &fields[i], disk);
+	layers_put(file, layers);
 	if (fclose(file) || rename(new, path)) {
 		int ret = -errno;
 

@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "plugin/layers.h"
 #include "plugin/process.h"
 #include "qcow/qcow.h"
 
@@ -62,11 +63,16 @@ const char *state_dir(void);
 /* Creates our directory where it is missing. */
 int state_open(void);
 
-/* Writes the record: a reader sees the old one or the new one. */
-int disk_save(const struct disk *disk);
+/* Writes the record: a reader sees the old one or the new one.  layers may
+   be NULL: not known. */
+int disk_save(const struct disk *disk, const struct layers *layers);
 
 /* Reads a record; -ENOENT: there is none, or it is of an earlier boot. */
 int disk_load(int id, struct disk *disk);
+
+/* Reads what the record says of the disk's layers, which may be that they
+   are not known. */
+int disk_load_layers(int id, struct layers *layers);
 
 /* Removes what writers left that died while they wrote a record. */
 void state_sweep(void);

@@ -82,7 +82,7 @@ void supervisor_enter(struct supervisor *sv, enum phase phase)
 	if (sv->disk.state != state)
 		sv->disk.since = time(NULL);
 	sv->disk.state = state;
-	ret = disk_save(&sv->disk);
+	ret = disk_save(&sv->disk, &sv->layers);
 	if (ret)
 		log_line(LOG_ERR, "cannot write " STATE_DIR "/%d.disk: %s",
 			 sv->disk.id, strerror(-ret));
@@ -279,7 +279,7 @@ static void (*const actions[NR_PHASES][NR_EVENTS])(struct supervisor *sv) = {
 		is_live, finish_start, nothing, nothing,
 	},
 	[PHASE_RECOVERING] = {
-		nothing, recovered, died_again, report_slow,
+		hold_layers, recovered, died_again, report_slow,
 		nothing, finish_recovering, nothing, nothing,
 	},
 	[PHASE_WAITING] = {

@@ -218,8 +218,9 @@ static void tell_notice(void *opaque, const char *line)
 }
 
 /* As the server would open it. */
-static int open_image(const struct disk *disk, bool locked, bool unbroken,
-		      struct qcow_image **image, struct qcow_error *error)
+static int open_image(const struct disk *disk, const struct layers *layers,
+		      bool locked, bool unbroken, struct qcow_image **image,
+		      struct qcow_error *error)
 {
 	struct qcow_options options = {
 		.cache = disk->writeback ? QCOW_CACHE_WRITEBACK
@@ -227,6 +228,8 @@ static int open_image(const struct disk *disk, bool locked, bool unbroken,
 		.locking = locked ? QCOW_LOCK_JOIN : QCOW_LOCK_TEST,
 		.unbroken = unbroken,
 		.identity = disk->identity,
+		.layers = layers->known ? layers->list : NULL,
+		.nr_layers = layers->count,
 		.key_file = disk_key_file(disk),
 		.notice = tell_notice,
 	};
@@ -239,8 +242,8 @@ static int open_image(const struct disk *disk, bool locked, bool unbroken,
 	return ret;
 }
 
-int teardown_close_image(const struct disk *disk, bool locked, bool unbroken,
-			 char text[JOB_TEXT_MAX])
+int teardown_close_image(const struct disk *disk, const struct layers *layers,
+			 bool locked, bool unbroken, char text[JOB_TEXT_MAX])
 {
 	struct qcow_image *image;
 	struct qcow_error error;
@@ -249,7 +252,7 @@ int teardown_close_image(const struct disk *disk, bool locked, bool unbroken,
 	/* Nothing was ever written to it, nor is there a journal. */
 	if (disk->read_only)
 		return 0;
-	ret = open_image(disk, locked, unbroken, &image, &error);
+	ret = open_image(disk, layers, locked, unbroken, &image, &error);
 	if (ret) {
 		snprintf(text, JOB_TEXT_MAX,
 			 "the image could not be closed cleanly: %.400s",
@@ -288,6 +291,17 @@ static int end_server(const struct disk *disk, bool force,
 	return ret;
 }
 
+static int close_orphan(const struct disk *disk, char text[JOB_TEXT_MAX])
+{
+	struct layers layers = { .known = false };
+	int ret;
+
+	disk_load_layers(disk->id, &layers);
+	ret = teardown_close_image(disk, &layers, false, false, text);
+	layers_clear(&layers);
+	return ret;
+}
+
 int teardown_all(const struct disk *disk, bool force, char text[JOB_TEXT_MAX])
 {
 	int ret;
@@ -309,7 +323,7 @@ int teardown_all(const struct disk *disk, bool force, char text[JOB_TEXT_MAX])
 	}
 	/* A disk that never got to have a server has no journal. */
 	if (disk->state != DISK_ADDING || disk->server.pid)
-		ret = teardown_close_image(disk, false, false, text);
+		ret = close_orphan(disk, text);
 	disk_forget(disk->id);
 	return ret;
 }

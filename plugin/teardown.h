@@ -38,11 +38,11 @@ int teardown_stop_bounded(const struct disk *disk, bool force,
 /* Deletes the stopped device if it is ours. */
 int teardown_delete(const struct disk *disk);
 
-/* Opens the image once and closes it cleanly, which replays the journal of
-   a server that did not come to it; a read-only disk has none.  locked: we
-   hold the image's lock; unbroken: and have since that server died. */
-int teardown_close_image(const struct disk *disk, bool locked, bool unbroken,
-			 char text[JOB_TEXT_MAX]);
+/* Opens the image with its layers once and closes it cleanly, which replays
+   the journal of a server that did not come to it; a read-only disk has none.
+   locked: we hold the locks; unbroken: and have since that server died. */
+int teardown_close_image(const struct disk *disk, const struct layers *layers,
+			 bool locked, bool unbroken, char text[JOB_TEXT_MAX]);
 
 /* All of it for a disk without a supervisor, with what else there is of it:
    server, link, socket, record.  The caller holds the disk's lock. */

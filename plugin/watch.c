@@ -88,6 +88,9 @@ static void hear_server(struct supervisor *sv)
 	if (!spawn_receive(sv, &message))
 		return;
 	switch (message.type) {
+	case SERVER_LAYER:
+		hold_note_layer(sv, &message);
+		break;
 	case SERVER_OPENED:
 		sv->opened = message;
 		supervisor_handle(sv, EVENT_OPENED);

@@ -72,7 +72,9 @@ struct supervisor {
 	char death[512];	/* how the last one died, and why */
 
 	struct qcow_lock *image_lock;
-	bool unbroken;		/* our lock is older than the last death */
+	struct layers layers;	/* of the disk; when known, locked, too */
+	struct qcow_lock *layer_locks[QCOW_FILES_MAX];
+	bool unbroken;		/* our locks are older than the last death */
 	bool force_open;
 	bool id_chosen;		/* by the user: there is no other */
 
@@ -108,8 +110,25 @@ enum locking {
 	LOCK_TEST_PATIENCE,	/* after the dead of our own */
 };
 
+/* hold.c: our locks on the files of the disk. */
+
+/* Locks the image and the layers that are known; settles on failure. */
+int hold_files(struct supervisor *sv, enum locking locking);
+
+/* Notes a layer that a server tells of, unless they are known. */
+void hold_note_layer(struct supervisor *sv,
+		     const struct server_message *message);
+
+/* RECOVERING: the server has opened the image.  Locks its layers beside it,
+   unless they are known: then they have been locked for long. */
+void hold_layers(struct supervisor *sv);
+
+/* The same for a new disk; on failure sv->death says why. */
+int hold_new_layers(struct supervisor *sv);
+
+void hold_drop(struct supervisor *sv);
+
 /* begin.c: a new disk. */
-int begin_lock_image(struct supervisor *sv, enum locking locking);
 void begin_add_device(struct supervisor *sv);
 void begin_publish(struct supervisor *sv);
 void begin_fail(struct supervisor *sv);

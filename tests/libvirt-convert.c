@@ -416,19 +416,19 @@ static void test_served(void)
 	struct disk disk = { .id = 7, .name = "x", .state = DISK_LIVE };
 
 	snprintf(disk.image, sizeof(disk.image), "%s/bare2.qcow2", scratch());
-	if (state_open() || disk_stamp(&disk) || disk_save(&disk))
+	if (state_open() || disk_stamp(&disk) || disk_save(&disk, NULL))
 		die("cannot write a record");
 	refused("bare", NULL, false, "served as /dev/ublkb7");
 	disk_forget(7);
 	/* A name that is taken. */
 	strcpy(disk.name, "bare-hda");
 	strcpy(disk.image, "/elsewhere");
-	disk_save(&disk);
+	disk_save(&disk, NULL);
 	must("bare", NULL, false, false);
 	says(domain, "<source dev='/dev/ublk-qcow2/bare-hda-2'/>");
 	disk_forget(7);
 	snprintf(disk.image, sizeof(disk.image), "%s/bare2.qcow2", scratch());
-	disk_save(&disk);
+	disk_save(&disk, NULL);
 	refused("bare", NULL, true, "served as /dev/ublkb7");
 	disk_forget(7);
 	undefine(domain);

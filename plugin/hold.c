@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The supervisor's locks.  Nobody comes between two servers of a disk (P4,
+ * R14): the image is locked here before the first server opens it, and each
+ * file that the disk consists of besides, a data file, the backing files, as
+ * soon as that server has said which they are, which is before the disk
+ * exists.  The locks are QEMU's, those of a writer for what is written and
+ * those of a reader for the rest, and stay until we end.
+ *
+ * What an image consists of only a server finds out, because the image is
+ * input: we never read it, nor any other of the files (P6).  What we do with
+ * a path that a server names is to open it and to compare the file's identity
+ * with that of the file which the server has open; and later servers must
+ * come to these very files.  The record has paths and identities, so that a
+ * supervisor that follows us locks the same files before it starts a server.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "plugin/log.h"
+#include "plugin/watch.h"
+
+#define TEST_PATIENCE 1000 /* ms */
+#define TEST_INTERVAL 50   /* ms */
+
+static int lock_image(struct supervisor *sv, bool test,
+		      struct qcow_error *error)
+{
+	return qcow_lock(sv->disk.image, &sv->disk.identity,
+			 sv->disk.read_only, test, &sv->image_lock, error);
+}
+
+static int lock_layer(struct supervisor *sv, unsigned int i, bool test,
+		      struct qcow_error *error)
+{
+	const struct qcow_layer *layer = &sv->layers.list[i];
+	struct qcow_error why;
+	int ret = qcow_lock(layer->path, &layer->identity, !layer->written,
+			    test, &sv->layer_locks[i], &why);
+
+	if (ret)
+		snprintf(error->text, sizeof(error->text), "%s %.200s: %.240s",
+			 layer->written ? "data file" : "backing file",
+			 layer->path, why.text);
+	return ret;
+}
+
+static int lock_layers(struct supervisor *sv, bool test,
+		       struct qcow_error *error)
+{
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; !ret && i < sv->layers.count; i++)
+		ret = lock_layer(sv, i, test, error);
+	return ret;
+}
+
+static int lock_all(struct supervisor *sv, bool test, struct qcow_error *error)
+{
+	int ret = lock_image(sv, test, error);
+
+	if (!ret && sv->layers.known)
+		ret = lock_layers(sv, test, error);
+	if (ret)
+		hold_drop(sv);
+	return ret;
+}
+
+int hold_files(struct supervisor *sv, enum locking locking)
+{
+	const struct timespec interval = { .tv_nsec = TEST_INTERVAL * 1000000 };
+	int patience = locking == LOCK_TEST_PATIENCE ? TEST_PATIENCE : 0;
+	struct qcow_error error;
+	int ret;
+
+	for (;; patience -= TEST_INTERVAL) {
+		ret = lock_all(sv, locking != LOCK_JOIN, &error);
+		if (!ret)
+			return 0;
+		if (ret != -EBUSY || patience <= 0)
+			break;
+		/* A child forked by the dead supervisor in its last moment
+		   has its locks until it gets to close them. */
+		nanosleep(&interval, NULL);
+	}
+	snprintf(sv->disk.reason, sizeof(sv->disk.reason), "%s", error.text);
+	watch_settle(sv, true, "%s", sv->disk.reason);
+	return ret;
+}
+
+void hold_note_layer(struct supervisor *sv,
+		     const struct server_message *message)
+{
+	const struct qcow_layer layer = {
+		.path = message->text,
+		.identity = message->identity,
+		.written = !message->read_only,
+	};
+
+	/* One that is missing will be missed. */
+	if (!sv->layers.known)
+		layers_append(&sv->layers, &layer);
+}
+
+int hold_new_layers(struct supervisor *sv)
+{
+	struct qcow_error error = { "out of memory" };
+	int ret = -ENOMEM;
+
+	if (sv->layers.known)
+		return 0;
+	if (sv->layers.count == sv->opened.layers)
+		ret = lock_layers(sv, false, &error);
+	if (ret)
+		snprintf(sv->death, sizeof(sv->death), "%s", error.text);
+	sv->layers.known = !ret;
+	return ret;
+}
+
+void hold_layers(struct supervisor *sv)
+{
+	if (sv->layers.known)
+		return;
+	if (hold_new_layers(sv))
+		log_line(LOG_WARNING,
+			 "cannot lock what it consists of: %s; nobody else "
+			 "must write to its backing and data files",
+			 sv->death);
+}
+
+void hold_drop(struct supervisor *sv)
+{
+	unsigned int i;
+
+	qcow_unlock(sv->image_lock);
+	sv->image_lock = NULL;
+	for (i = 0; i < QCOW_FILES_MAX; i++) {
+		qcow_unlock(sv->layer_locks[i]);
+		sv->layer_locks[i] = NULL;
+	}
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The files of a disk besides its image, as the record has them.
+ *
+ * Functions return 0 or -errno.
+ */
+#ifndef LAYERS_H
+#define LAYERS_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "qcow/qcow.h"
+
+struct layers {
+	bool known;		/* these are all */
+	unsigned int count;
+	struct qcow_layer list[QCOW_FILES_MAX]; /* their paths are ours */
+};
+
+/* Copies one more to the end; -E2BIG: there can be no more. */
+int layers_append(struct layers *layers, const struct qcow_layer *layer);
+
+/* Forgets and frees all. */
+void layers_clear(struct layers *layers);
+
+/* Writes them as lines of a record, none if they are not known (NULL). */
+void layers_put(FILE *file, const struct layers *layers);
+
+/* Takes one of these lines, or ignores any other.  They are known when the
+   last has been taken. */
+int layers_get_line(struct layers *layers, char *line);
+
+#endif /* LAYERS_H */
