@@ -405,7 +405,9 @@ static void test_in_use(void)
 		 "--pid-file=pid bare2.qcow2; }",
 		 scratch());
 	refused("bare", NULL, false, "bare2.qcow2: ");
-	must_run("kill $(cat %s/pid)", scratch());
+	/* Its locks go with it. */
+	must_run("cd %s && p=$(cat pid) && kill $p && while kill -0 $p 2>/dev/null; do sleep 0.05; done",
+		 scratch());
 	undefine(domain);
 }
 
