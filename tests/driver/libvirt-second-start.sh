@@ -1,0 +1,42 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# limit: 240
+#
+# A domain that wants the disk of a running one does not start, whatever it
+# calls the disk or the image, and it takes nothing away from the first.
+# shellcheck source=../lib-libvirt.sh
+. "$(dirname "$0")/../lib-libvirt.sh"
+
+image=$(image web.qcow2 64M)
+guest "$image"
+mkdir "$WORK/elsewhere"
+ln "$image" "$WORK/elsewhere/link.qcow2"
+ln -s "$image" "$WORK/elsewhere/symlink.qcow2"
+start_libvirt
+define web "$image"
+start web
+server=$(listed server_pid "$(disk_device "$image")")
+
+# starts_not NAME IMAGE
+starts_not()
+{
+	define "$1" "$2"
+	! virsh start "$1" 2>"$WORK/error" || fail "$1 starts with $2"
+	note "$(cat "$WORK/error")"
+	grep -qE "ublk-qcow2-hook: domain $1: .*$(disk_device "$2") .*$3" \
+		"$WORK/error" || fail "which does not say why"
+	domain_is "$1" "shut off"
+	progress web
+}
+
+starts_not same "$image" 'in use by domain web'
+starts_not hard "$WORK/elsewhere/link.qcow2" 'served already as /dev/ublkb'
+starts_not soft "$WORK/elsewhere/symlink.qcow2" 'served already as /dev/ublkb'
+[[ $(listed server_pid "$(disk_device "$image")") == "$server" ]] ||
+	fail "web has another server than before"
+[[ ! -e /dev/ublk-qcow2/link && ! -e /dev/ublk-qcow2/symlink ]] ||
+	fail "links were left"
+shut_down web
+nothing_left
+check_guest web "$image"
+end_libvirt
