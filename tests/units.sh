@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# systemd finds no fault with the units.
+# systemd finds no fault with the units, and no cycle in the order of a boot
+# with a disk, with a file system on it, and with guests.
 set -euo pipefail
 
 UNITS=$PWD/../plugin/systemd
@@ -18,6 +19,24 @@ for unit in "$UNITS"/*.service; do
 	grep -q "^ExecStart=$PWD" "$WORK/$(basename "$unit")" || exit 1
 done
 cd "$WORK"
+
+mkdir multi-user.target.wants
+printf '%s\n' '[Service]' ExecStart=/bin/true Slice=machine.slice \
+	'[Unit]' Before=libvirtd.service >guest.service
+printf '%s\n' '[Unit]' Requires=ublk-qcow2@disk-1.service \
+	After=ublk-qcow2@disk-1.service '[Mount]' \
+	What=/dev/ublk-qcow2/disk-1 Where=/data Options=nofail >data.mount
+for unit in guest.service data.mount; do
+	ln -s "../$unit" "multi-user.target.wants/$unit"
+done
+ln -s ../ublk-qcow2@.service multi-user.target.wants/ublk-qcow2@disk-1.service
+SYSTEMD_UNIT_PATH=$WORK: systemd-analyze verify --man=no multi-user.target \
+	>messages 2>&1 || true
+if grep -E 'cycle|ublk-qcow2' messages; then
+	exit 1
+fi
+rm -r multi-user.target.wants guest.service
+
 for unit in *.service; do
 	systemd-analyze verify --man=no "./${unit/@./@disk-1.}" 2>&1 |
 		tee messages
