@@ -289,10 +289,11 @@ static int read_text(const struct reader *reader, int fd,
 static int read_lines(struct reader *reader, int fd)
 {
 	char *lines = malloc(FILE_SIZE_MAX + 2);
-	int ret = -ENOMEM;
+	int ret;
 
-	if (lines)
-		ret = read_text(reader, fd, lines);
+	if (!lines)
+		return reject(reader, "%s", strerror(ENOMEM));
+	ret = read_text(reader, fd, lines);
 	if (!ret)
 		ret = take_lines(reader, lines);
 	free(lines);

@@ -1,0 +1,182 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# limit: 300
+#
+# Under systemd, with our unit: ready means usable; whatever is killed, the
+# disk's users notice nothing; a stop waits for them; del ends the unit; a bad
+# file fails it at once.
+#
+# A machine without systemd gets one for itself, in a name space of processes
+# and with no other unit than ours.
+# shellcheck source=../lib.sh
+. "$(dirname "$0")/../lib.sh"
+
+# The unit as it was built, but of this program, and with disks of our own.
+# write_unit DIRECTORY DISKS
+write_unit()
+{
+	local built=${UBLK_QCOW2%/*}/systemd/ublk-qcow2@.service
+
+	sed -e "s|^ExecStart=[^ ]*|ExecStart=$UBLK_QCOW2|" \
+		-e "/^\[Service\]/a Environment=UBLK_QCOW2_DISKS=$2" \
+		-e "/^\[Service\]/a StandardError=append:$2/messages" \
+		"$built" >"$1/ublk-qcow2-test@.service"
+}
+
+# --- a systemd of our own ---------------------------------------------------
+
+# The targets and services that ours refers to, with nothing in them.
+write_system()
+{
+	local unit
+
+	for unit in sysinit basic shutdown local-fs remote-fs multi-user; do
+		echo '[Unit]' >"$1/$unit.target"
+	done
+	printf '%s\n' '[Unit]' DefaultDependencies=no '[Service]' \
+		Type=oneshot 'ExecStart=-/sbin/modprobe -abq %i' \
+		>"$1/modprobe@.service"
+	printf '%s\n' '[Service]' Type=oneshot TimeoutStartSec=infinity \
+		"ExecStart=/bin/bash -c '/bin/bash $(realpath "$0") inside $1; echo \$\$? >$WORK/status'" \
+		>"$1/test.service"
+	printf '%s\n' "UBLK_QCOW2=$UBLK_QCOW2" "LOAD=$LOAD" \
+		"SCRATCH=$SCRATCH" "PATH=$PATH" >"$WORK/environment"
+	printf '%s\n' "EnvironmentFile=$WORK/environment" \
+		"StandardOutput=append:$WORK/log" StandardError=inherit \
+		>>"$1/test.service"
+}
+
+own_system()
+{
+	local end=$((SECONDS + 280))
+
+	mkdir "$WORK/units"
+	write_system "$WORK/units"
+	cleanup "rmdir /run/systemd 2>/dev/null"
+	# shellcheck disable=SC2016  # for the shell in there
+	SYSTEMD_UNIT_PATH=$WORK/units container=test unshare --pid --fork \
+		--kill-child --mount-proc bash -c 'mkdir -p /run/systemd
+			mount -t tmpfs none /run/systemd
+			exec /lib/systemd/systemd --system --unit=test.service \
+				--log-target=console' >"$WORK/manager" 2>&1 &
+	cleanup "kill -9 $! 2>/dev/null; wait $! 2>/dev/null"
+	until [[ -e $WORK/status ]]; do
+		if ((SECONDS > end)) || ! kill -0 $! 2>/dev/null; then
+			fail "no result: $(cat "$WORK/log" "$WORK/manager")"
+		fi
+		sleep 0.2
+	done
+	cat "$WORK/log"
+	[[ $(cat "$WORK/status") == 0 ]] ||
+		fail "see above; systemd says: $(tail -n 40 "$WORK/manager")"
+}
+
+case ${1:-} in
+inside)
+	UNITS=$2
+	;;
+*)
+	[[ -d /run/systemd/system ]] || { own_system; exit; }
+	UNITS=/run/systemd/system
+	cleanup "systemctl daemon-reload"
+	cleanup "rm -f '$UNITS/ublk-qcow2-test@.service'"
+	;;
+esac
+
+# --- the test ---------------------------------------------------------------
+
+disks=$WORK/disks.d
+mkdir "$disks"
+write_unit "$UNITS" "$disks"
+systemctl daemon-reload
+disk=unit-$$
+unit=ublk-qcow2-test@$disk.service
+cleanup "systemctl kill --signal=KILL $unit 2>/dev/null"
+
+property()
+{
+	systemctl show -P "$1" "$unit"
+}
+
+# becomes PROPERTY PATTERN SECONDS
+becomes()
+{
+	local end=$((SECONDS + $3))
+
+	# shellcheck disable=SC2053  # a pattern
+	until [[ $(property "$1") == $2 ]]; do
+		((SECONDS <= end)) || fail "$1 is $(property "$1"): $(cat \
+			"$disks/messages")"
+		sleep 0.1
+	done
+}
+
+start()
+{
+	systemctl start "$unit" || fail "start: $(cat "$disks/messages")"
+	DEV=$(readlink -f "/dev/ublk-qcow2/$disk")
+	[[ -b $DEV ]] || fail "started, but there is no disk"
+	ADDED+=("$DEV")
+	becomes ActiveState active 5
+	[[ $(property MainPID) == "$(listed supervisor_pid)" ]] ||
+		fail "its main process is not the supervisor"
+}
+
+note "a bad file"
+echo 'image = nowhere' >"$disks/$disk.conf"
+! systemctl start "$unit" 2>/dev/null || fail "started"
+sleep 1
+[[ $(property ActiveState) == failed && $(property NRestarts) == 0 ]] ||
+	fail "a bad file: $(property ActiveState), $(property NRestarts)"
+grep -q "image: 'nowhere' is no value" "$disks/messages" ||
+	fail "says $(cat "$disks/messages")"
+
+note "deaths"
+image=$(image disk.qcow2 1G)
+echo "image = $image" >"$disks/$disk.conf"
+start
+becomes StatusText "$DEV is live" 5
+start_load --depth 8
+sleep 0.5
+kill_and_recover
+[[ $(property NRestarts) == 0 ]] || fail "restarted for a dead server"
+kill -9 "$(listed supervisor_pid)" "$(listed server_pid)"
+becomes NRestarts 1 30
+wait_live
+becomes ActiveState active 30
+server=$(listed server_pid)
+kill -9 "$(listed supervisor_pid)"
+becomes NRestarts 2 30
+becomes ActiveState active 30
+[[ $(listed server_pid) == "$server" ]] || fail "the server died, too"
+becomes MainPID "$(listed supervisor_pid)" 5
+
+note "a stop while it is in use"
+systemctl stop --no-block "$unit"
+becomes StatusText "$DEV is in use by process $LOAD_PID (load)*" 15
+[[ $(property ActiveState) == deactivating ]] || fail "does not wait"
+kill_and_recover
+stop_load
+becomes ActiveState inactive 30
+[[ -z $(traces) ]] || fail "left behind: $(traces)"
+check_image "$image"
+
+note "a stop while it is not"
+start
+timeout 20 systemctl stop "$unit" || fail "stop"
+[[ $(property ActiveState) == inactive ]] || fail "$(property ActiveState)"
+[[ -z $(traces) ]] || fail "left behind: $(traces)"
+
+note "del, and at once another start"
+start
+restarts=$(property NRestarts)
+for _ in 1 2 3; do
+	del
+	start
+done
+del
+becomes ActiveState inactive 10
+[[ $(property Result) == success ]] || fail "del: $(property Result)"
+[[ $(property NRestarts) == "$restarts" ]] || fail "restarted after del"
+[[ -z $(traces) ]] || fail "left behind: $(traces)"
+check_image "$image"
