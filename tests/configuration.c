@@ -290,8 +290,11 @@ static void list(void)
 
 int main(void)
 {
-	set_directories(scratch_path("etc"), scratch_path("run"));
-	if (mkdir(dirs[CONF_ADMIN], 0700) || mkdir(dirs[CONF_RUNTIME], 0700))
+	char *admin = scratch_path("etc");
+	char *runtime = scratch_path("run");
+
+	set_directories(admin, runtime);
+	if (mkdir(admin, 0700) || mkdir(runtime, 0700))
 		die("mkdir: %s", strerror(errno));
 	minimal();
 	complete();
@@ -301,5 +304,7 @@ int main(void)
 	names();
 	places();
 	list();
+	free(runtime);
+	free(admin);
 	return 0;
 }
