@@ -33,6 +33,12 @@
 static bool to_system;
 static bool to_journal;
 static char subject[LOG_LINE_MAX / 2];
+static char last_error[LOG_LINE_MAX];
+
+const char *log_last_error(void)
+{
+	return last_error;
+}
 
 void log_to_system(void)
 {
@@ -105,6 +111,8 @@ void log_line(int priority, const char *format, ...)
 	vsnprintf(line + length, sizeof(line) - length, format, args);
 	va_end(args);
 	log_tame(line);
+	if (priority <= LOG_ERR)
+		strcpy(last_error, line);
 
 	if (!to_system && to_journal)
 		fprintf(stderr, "<%d>%s\n", priority, line);
@@ -130,6 +138,7 @@ int complain(const char *format, ...)
 	vsnprintf(line, sizeof(line), format, args);
 	va_end(args);
 	log_tame(line);
+	strcpy(last_error, line);
 	fprintf(stderr, "ublk-qcow2: %s\n", line);
 	return EXIT_FAILURE;
 }

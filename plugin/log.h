@@ -33,6 +33,10 @@ void log_close(void);
    the command's exit status. */
 int complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* The last error that this process has said, for whoever does not read what
+   it says; "": none. */
+const char *log_last_error(void);
+
 /* Makes text from outside fit into one line: no control character stays. */
 void log_tame(char *line);
 

@@ -154,15 +154,19 @@ static int serve_on(const char *name)
 	for (;;) {
 		status = serve(name);
 		if (status == EXIT_SUCCESS || !is_orphan(name))
-			return status;
+			break;
 		log_line(LOG_ERR, "its users wait; trying again in %u s",
 			 pause);
 		notify(NOTIFY_STATUS,
 		       "%s could not be taken over; trying again", name);
 		if (is_told_to_end(pause))
-			return status;
+			break;
 		pause = 2 * pause < PAUSE_MAX ? 2 * pause : PAUSE_MAX;
 	}
+	/* Who started the unit is told that it failed, but not by us. */
+	if (status != EXIT_SUCCESS)
+		notify(NOTIFY_STATUS, "%s", log_last_error());
+	return status;
 }
 
 int command_serve(const struct options *options)
