@@ -35,7 +35,7 @@
 #define BLANKS	      " \t\r\v\f"
 
 /* The environment is for tests. */
-static const char *directory(enum conf_place place)
+const char *conf_directory(enum conf_place place)
 {
 	const char *admin = getenv("UBLK_QCOW2_DISKS");
 	const char *runtime = getenv("UBLK_QCOW2_RUN_DISKS");
@@ -327,7 +327,7 @@ static int find_file(struct conf *conf, char text[CONF_TEXT_MAX])
 
 	for (place = 0; place < NR_CONF_PLACES; place++) {
 		snprintf(paths[place], PATH_MAX, "%s/%s" SUFFIX,
-			 directory(place), conf->name);
+			 conf_directory(place), conf->name);
 		if (!is_there(paths[place]))
 			continue;
 		if (found != NR_CONF_PLACES) {
@@ -390,7 +390,7 @@ static int is_conf(const struct dirent *entry)
 int conf_each(void (*visit)(const char *name, void *opaque), void *opaque,
 	      char text[CONF_TEXT_MAX])
 {
-	const char *dir = directory(CONF_ADMIN);
+	const char *dir = conf_directory(CONF_ADMIN);
 	struct dirent **entries;
 	int i, nr;
 

@@ -20,6 +20,9 @@ enum conf_place {
 	NR_CONF_PLACES
 };
 
+/* The directory, without a / at its end. */
+const char *conf_directory(enum conf_place place);
+
 /* The strings in options point into the rest of it: not to be copied. */
 struct conf {
 	struct options options;

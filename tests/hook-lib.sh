@@ -12,6 +12,9 @@ WORK=$(mktemp -d)
 mkdir "$WORK/images"
 export FAKE=$WORK/fake UBLK_QCOW2_RUN=$WORK/run
 export UBLK_QCOW2=$TESTS/fake-ublk-qcow2 UBLK_QCOW2_PATIENCE=20000
+# None of this machine's, but for the test of that.
+export UBLK_QCOW2_SYSTEMD=$WORK/none UBLK_QCOW2_DISKS=$WORK/none
+export UBLK_QCOW2_RUN_DISKS=$WORK/none
 DOMAINS=$UBLK_QCOW2_RUN/domains
 STATUS=			# of the last call of the hook
 FAILED=0

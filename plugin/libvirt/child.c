@@ -175,6 +175,17 @@ static int execute(const void *argument)
 	return NOT_EXECUTED;
 }
 
+/* stderr is the pipe, stdout /dev/null; here it is the other way round. */
+static int execute_to_ask(const void *argument)
+{
+	int null = dup(STDOUT_FILENO);
+
+	dup2(STDERR_FILENO, STDOUT_FILENO);
+	dup2(null, STDERR_FILENO);
+	close(null);
+	return execute(argument);
+}
+
 static void last_line(char *said, char line[CHILD_LINE_MAX])
 {
 	static const char program[] = "ublk-qcow2: ";
@@ -191,15 +202,27 @@ static void last_line(char *said, char line[CHILD_LINE_MAX])
 	log_tame(line);
 }
 
-int child_program(const char *const *argv, int milliseconds,
-		  char line[CHILD_LINE_MAX])
+static int run_to_say(child_fn *work, const char *const *argv, int milliseconds,
+		      char line[CHILD_LINE_MAX])
 {
 	char said[PROGRAM_SAYS_MAX];
 	size_t length = 0;
-	int ret = child_run(execute, argv, milliseconds, said, sizeof(said) - 1,
+	int ret = child_run(work, argv, milliseconds, said, sizeof(said) - 1,
 			    &length);
 
 	said[length] = '\0';
 	last_line(said, line);
 	return ret;
+}
+
+int child_program(const char *const *argv, int milliseconds,
+		  char line[CHILD_LINE_MAX])
+{
+	return run_to_say(execute, argv, milliseconds, line);
+}
+
+int child_ask(const char *const *argv, int milliseconds,
+	      char line[CHILD_LINE_MAX])
+{
+	return run_to_say(execute_to_ask, argv, milliseconds, line);
 }

@@ -25,4 +25,9 @@ int child_run(child_fn *work, const void *argument, int milliseconds,
 int child_program(const char *const *argv, int milliseconds,
 		  char line[CHILD_LINE_MAX]);
 
+/* The same for a program that answers on stdout; what it says on stderr is
+   lost. */
+int child_ask(const char *const *argv, int milliseconds,
+	      char line[CHILD_LINE_MAX]);
+
 #endif /* CHILD_H */

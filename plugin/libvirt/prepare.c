@@ -5,7 +5,8 @@
  * First the XML is judged as a whole, then each disk is taken in turn, under
  * the lock of its users.  What we find decides:
  *
- *     not served             it is, and is ours to remove
+ *     not served             it is, and is ours to remove; as disks.d says,
+ *                            if an admin has a file for it there
  *     served, recorded for   a leftover of an earlier life: used again, or
  *       this domain          replaced if it is not what is wanted now
  *     served, recorded for   refused, unless all share it
@@ -28,6 +29,7 @@
 #include "plugin/libvirt/hook.h"
 #include "plugin/libvirt/image.h"
 #include "plugin/libvirt/serve.h"
+#include "plugin/libvirt/unit.h"
 #include "plugin/name.h"
 
 #define ATTEMPTS 3
@@ -206,12 +208,12 @@ static int serves_image(const struct disk *disk, void *opaque)
 	return 1;
 }
 
-static int start_entry(struct wish *wish, char why[DOMAIN_REASON_MAX])
+static int start_disk(struct wish *wish, char why[DOMAIN_REASON_MAX])
 {
 	struct search search = { .image = &wish->image };
 	int ret;
 
-	if (disk_each(serves_image, &search) > 0)
+	if (wish->entry && disk_each(serves_image, &search) > 0)
 		return domain_wrong(
 			why,
 			"the image is served already as /dev/ublkb%d, "
@@ -235,7 +237,7 @@ static bool is_device(const char *path)
 	return !stat(path, &st) && S_ISBLK(st.st_mode);
 }
 
-static int start_without_entry(struct wish *wish, char why[DOMAIN_REASON_MAX])
+static int leave_alone(struct wish *wish, char why[DOMAIN_REASON_MAX])
 {
 	/* It may be another program's; libvirt has it as it is. */
 	if (!domain_link_name(wish->disk->source) &&
@@ -246,20 +248,24 @@ static int start_without_entry(struct wish *wish, char why[DOMAIN_REASON_MAX])
 				 "image that is");
 }
 
+/* A file in disks.d has the last word on what is served, and may not say what
+   the entry says. */
 static int start(struct wish *wish, char why[DOMAIN_REASON_MAX])
 {
-	struct disk disk;
 	char ignored[DOMAIN_REASON_MAX];
+	struct disk disk;
 	int ret;
 
-	if (!wish->entry)
-		return start_without_entry(wish, why);
-	ret = start_entry(wish, why);
+	if (!wish->entry && !unit_is_configured(wish->name))
+		return leave_alone(wish, why);
+	ret = start_disk(wish, why);
 	if (ret)
 		return ret;
 	if (disk_find(wish->disk->source, &disk))
 		return domain_wrong(why, "was added, and is gone again");
-	ret = record(wish, &disk, true, why);
+	ret = check_disk(wish, &disk, why);
+	if (!ret)
+		ret = record(wish, &disk, true, why);
 	if (ret)
 		release_remove(&disk, HOOK_STOP_PATIENCE, ignored);
 	return ret;

@@ -3,8 +3,9 @@
  * Having disks served.
  *
  * The program ublk-qcow2 does it all; here it is only run, as an admin would
- * run it.  It says in one line why it fails, and that is passed on.  Whether
- * it has succeeded is seen from the record of the disk.
+ * run it, or a unit that runs it is started (unit.c).  It says in one line why
+ * it fails, and that is passed on.  Whether it has succeeded is seen from the
+ * record of the disk.
  *
  * The program is the one beside us: that of another build would do, but a
  * PATH is not to decide what root runs.
@@ -15,8 +16,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "plugin/conf.h"
 #include "plugin/libvirt/child.h"
 #include "plugin/libvirt/serve.h"
+#include "plugin/libvirt/unit.h"
 
 #define ADD_PATIENCE	 60000 /* ms */
 #define ABANDON_PATIENCE 10000 /* ms; for an `add` that was killed */
@@ -58,6 +61,7 @@ static const char *program(void)
 struct arguments {
 	const char *argv[ARGUMENTS_MAX];
 	size_t nr;
+	const char *verb;
 	char numbers[4][24];
 	size_t nr_numbers;
 };
@@ -65,6 +69,13 @@ struct arguments {
 static void put(struct arguments *arguments, const char *text)
 {
 	arguments->argv[arguments->nr++] = text;
+}
+
+static void put_verb(struct arguments *arguments, const char *verb)
+{
+	put(arguments, program());
+	put(arguments, verb);
+	arguments->verb = verb;
 }
 
 static void put_number(struct arguments *arguments, long number)
@@ -84,14 +95,27 @@ static void put_option(struct arguments *arguments, const char *option,
 	put_number(arguments, number);
 }
 
-/* Its message begins with what it is about, which ours names already. */
-static const char *without(const char *line, const char *subject)
+/* A message begins with what it is about, which ours names already. */
+static void strip(char *line, const char *subject)
 {
 	size_t length = strlen(subject);
 
-	if (strncmp(line, subject, length) || strncmp(line + length, ": ", 2))
-		return line;
-	return line + length + 2;
+	if (!strncmp(line, subject, length) && !strncmp(line + length, ": ", 2))
+		memmove(line, line + length + 2, strlen(line + length + 1));
+}
+
+/* A supervisor's begins with the device, once that has been chosen. */
+static void strip_device(char *line, const char *image)
+{
+	char subject[PATH_MAX + 32];
+	int id;
+
+	if (sscanf(line, DOMAIN_DEVICES "%d (", &id) == 1)
+		snprintf(subject, sizeof(subject), DOMAIN_DEVICES "%d (%s)", id,
+			 image);
+	else
+		snprintf(subject, sizeof(subject), "%s", image);
+	strip(line, subject);
 }
 
 static int run(struct arguments *arguments, int milliseconds,
@@ -110,19 +134,20 @@ static int run(struct arguments *arguments, int milliseconds,
 			     "'ublk-qcow2 %s' was not done after %d seconds "
 			     "and was killed: look at the image's storage, "
 			     "and into the system's log",
-			     arguments->argv[1], (milliseconds + 999) / 1000);
+			     arguments->verb, (milliseconds + 999) / 1000);
 		return ret;
 	}
+	strip(line, subject);
 	if (*line)
-		return domain_wrong(why, "%.960s", without(line, subject));
+		return domain_wrong(why, "%.960s", line);
 	if (ret == -EINTR)
 		return domain_wrong(why, "'ublk-qcow2 %s' was killed",
-				    arguments->argv[1]);
+				    arguments->verb);
 	if (ret < 0)
 		return domain_wrong(why, "cannot run %.900s: %s",
 				    arguments->argv[0], strerror(-ret));
 	return domain_wrong(why, "'ublk-qcow2 %s' failed with status %d",
-			    arguments->argv[1], ret);
+			    arguments->verb, ret);
 }
 
 /* --- what it is run for -------------------------------------------------- */
@@ -152,24 +177,63 @@ static void put_entry(struct arguments *arguments,
    moment; else its supervisor gives it up by itself. */
 static void abandon(const char *name)
 {
-	struct arguments arguments = { .argv = { program(), "del", name },
-				       .nr = 3 };
+	struct arguments arguments = { .nr = 0 };
 	char why[DOMAIN_REASON_MAX];
 
+	put_verb(&arguments, "del");
+	put(&arguments, name);
 	run(&arguments, ABANDON_PATIENCE, "", why);
 }
 
-int serve_start(const struct domain_entry *entry, const char *name,
-		char why[DOMAIN_REASON_MAX])
+static int add(const struct domain_entry *entry, const char *name,
+	       char why[DOMAIN_REASON_MAX])
 {
-	struct arguments arguments = { .argv = { program(), "add" }, .nr = 2 };
+	struct arguments arguments = { .nr = 0 };
 	int ret;
 
+	put_verb(&arguments, "add");
 	put_entry(&arguments, entry, name);
 	ret = run(&arguments, ADD_PATIENCE, entry->file, why);
 	if (ret == -ETIMEDOUT)
 		abandon(name);
 	return ret;
+}
+
+/* What a file in disks.d says, without the unit that would. */
+static int add_configured(const char *name, char why[DOMAIN_REASON_MAX])
+{
+	struct domain_entry entry;
+	struct conf conf;
+	int ret = conf_find(name, &conf, why);
+
+	if (ret)
+		return ret;
+	entry = (struct domain_entry){
+		.file = conf.image,
+		.key_file = *conf.key_file ? conf.key_file : NULL,
+		.id = conf.options.id,
+		.queues = conf.options.queues,
+		.depth = conf.options.depth,
+		.read_only = conf.options.read_only,
+		.writeback = conf.options.writeback,
+	};
+	return add(&entry, name, why);
+}
+
+int serve_start(const struct domain_entry *entry, const char *name,
+		char why[DOMAIN_REASON_MAX])
+{
+	int ret;
+
+	if (unit_manager()) {
+		ret = unit_start(entry, name, ADD_PATIENCE, why);
+		if (ret && entry)
+			strip_device(why, entry->file);
+		return ret;
+	}
+	if (!entry || unit_is_configured(name))
+		return add_configured(name, why);
+	return add(entry, name, why);
 }
 
 bool serve_is_live(const struct disk *disk)
@@ -189,12 +253,33 @@ static int run_on(struct arguments *arguments, int milliseconds,
 	return run(arguments, milliseconds, subject, why);
 }
 
+/* What has its supervisor replaced by us would belong to libvirtd, too; a
+   scope is a control group without a unit's file. */
+static void put_scope(struct arguments *arguments)
+{
+	put(arguments, "systemd-run");
+	put(arguments, "--scope");
+	put(arguments, "--collect");
+	put(arguments, "--quiet");
+	put(arguments, "--");
+}
+
 int serve_revive(const struct disk *disk, int milliseconds,
 		 char why[DOMAIN_REASON_MAX])
 {
-	struct arguments arguments = { .argv = { program(), "recover" },
-				       .nr = 2 };
+	struct arguments arguments = { .nr = 0 };
+	int ret;
 
+	if (unit_manager() && !process_alive(&disk->supervisor)) {
+		if (!unit_is_known(disk->name)) {
+			put_scope(&arguments);
+		} else {
+			ret = unit_revive(disk, milliseconds, why);
+			if (ret)
+				return ret;
+		}
+	}
+	put_verb(&arguments, "recover");
 	return run_on(&arguments, milliseconds, disk, why);
 }
 
@@ -209,8 +294,9 @@ static bool is_gone(const struct disk *disk)
 
 static int delete_once(const struct disk *disk, char why[DOMAIN_REASON_MAX])
 {
-	struct arguments arguments = { .argv = { program(), "del" }, .nr = 2 };
+	struct arguments arguments = { .nr = 0 };
 
+	put_verb(&arguments, "del");
 	return run_on(&arguments, DEL_PATIENCE, disk, why);
 }
 
@@ -229,8 +315,10 @@ int serve_stop(const struct disk *disk, int milliseconds,
 	for (;;) {
 		*why = '\0';
 		ret = delete_once(disk, why);
-		if (!ret || is_gone(disk))
+		if (!ret || is_gone(disk)) {
+			unit_end(disk->name);
 			return 0;
+		}
 		if (clock_ms() >= deadline)
 			return ret;
 		nanosleep(&interval, NULL);

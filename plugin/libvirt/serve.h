@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Having disks served, by the program ublk-qcow2.
+ * Having disks served, by the program ublk-qcow2 or, where systemd is, by
+ * units that run it.
  *
  * Functions return 0, or -errno with the reason in why.  Each is over after a
  * bounded time.
@@ -14,7 +15,8 @@
 /* A time for tests instead of the usual one, from the environment. */
 int serve_patience(int milliseconds);
 
-/* Serves an entry's image as the disk of this name. */
+/* Serves an entry's image as the disk of this name; entry NULL: as disks.d
+   says. */
 int serve_start(const struct domain_entry *entry, const char *name,
 		char why[DOMAIN_REASON_MAX]);
 

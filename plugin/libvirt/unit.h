@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Disks as units of systemd, ublk-qcow2@NAME.service, where that manages the
+ * host.
+ *
+ * Functions return 0, or -errno with the reason in why.
+ */
+#ifndef UNIT_H
+#define UNIT_H
+
+#include "plugin/libvirt/domain.h"
+#include "plugin/state.h"
+
+/* Does systemd manage this host? */
+bool unit_manager(void);
+
+/* Is there a file disks.d/NAME.conf that somebody else wrote? */
+bool unit_is_configured(const char *name);
+
+/* Is there any? */
+bool unit_is_known(const char *name);
+
+/* Configures an entry's disk, unless somebody else has, and starts its unit;
+   entry NULL: somebody else has. */
+int unit_start(const struct domain_entry *entry, const char *name,
+	       int milliseconds, char why[DOMAIN_REASON_MAX]);
+
+/* Has the unit of a disk that has lost its supervisor replace it. */
+int unit_revive(const struct disk *disk, int milliseconds,
+		char why[DOMAIN_REASON_MAX]);
+
+/* After the end of a disk: ends its unit, should it go on for a moment, and
+   removes the configuration if it is ours. */
+void unit_end(const char *name);
+
+#endif /* UNIT_H */
