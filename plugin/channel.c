@@ -19,8 +19,8 @@
 
 size_t channel_length(const struct server_message *message)
 {
-	return offsetof(struct server_message, text) +
-	       strlen(message->text) + 1;
+	return offsetof(struct server_message, text) + strlen(message->text) +
+	       1;
 }
 
 bool channel_is_whole(const struct server_message *message, ssize_t length)
@@ -46,33 +46,30 @@ void channel_send_surely(int channel, const struct server_message *message)
 	while (sent < 0 && errno == EINTR);
 }
 
-__attribute__((format(printf, 3, 0))) static void
-send_text(int channel, enum server_message_type type, const char *format,
-	  va_list arguments)
+int channel_fail(int channel, enum server_cause cause, const char *format, ...)
 {
-	struct server_message message = { .type = type };
-
-	vsnprintf(message.text, sizeof(message.text), format, arguments);
-	channel_send(channel, &message);
-}
-
-int channel_fail(int channel, const char *format, ...)
-{
+	struct server_message message = {
+		.type = SERVER_FAILED,
+		.cause = cause,
+	};
 	va_list arguments;
 
 	va_start(arguments, format);
-	send_text(channel, SERVER_FAILED, format, arguments);
+	vsnprintf(message.text, sizeof(message.text), format, arguments);
 	va_end(arguments);
+	channel_send(channel, &message);
 	return -1;
 }
 
 void channel_notice(int channel, const char *format, ...)
 {
+	struct server_message message = { .type = SERVER_NOTICE };
 	va_list arguments;
 
 	va_start(arguments, format);
-	send_text(channel, SERVER_NOTICE, format, arguments);
+	vsnprintf(message.text, sizeof(message.text), format, arguments);
 	va_end(arguments);
+	channel_send(channel, &message);
 }
 
 int channel_receive(int channel, struct server_message *message)

@@ -22,8 +22,8 @@ void channel_send(int channel, const struct server_message *message);
 void channel_send_surely(int channel, const struct server_message *message);
 
 /* Sends a SERVER_FAILED.  Always -1, what its callers mostly return. */
-int channel_fail(int channel, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+int channel_fail(int channel, enum server_cause cause, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* Sends a SERVER_NOTICE. */
 void channel_notice(int channel, const char *format, ...)

@@ -28,8 +28,8 @@
 static int lock_image(struct supervisor *sv, bool test,
 		      struct qcow_error *error)
 {
-	return qcow_lock(sv->disk.image, &sv->disk.identity,
-			 sv->disk.read_only, test, &sv->image_lock, error);
+	return qcow_lock(sv->disk.image, &sv->disk.identity, sv->disk.read_only,
+			 test, &sv->image_lock, error);
 }
 
 static int lock_layer(struct supervisor *sv, unsigned int i, bool test,

@@ -54,6 +54,31 @@ static void engine_notice(void *opaque, const char *line)
 	channel_notice(server->channel, "%s: %s", server->config->image, line);
 }
 
+/* An image that is gone, or another, or of a kind that is refused, stays so
+   until somebody does something.  What is in use, cannot be read or finds no
+   memory may be better off in a moment. */
+static enum server_cause cause_of(int error)
+{
+	switch (-error) {
+	case EACCES:
+	case EINVAL:
+	case EISDIR:
+	case ELOOP:
+	case ENAMETOOLONG:
+	case ENOENT:
+	case ENOKEY:
+	case ENOTDIR:
+	case ENOTSUP:
+	case EPERM:
+	case EROFS:
+	case ESTALE:
+	case EUCLEAN:
+		return CAUSE_LASTING;
+	default:
+		return CAUSE_PASSING;
+	}
+}
+
 /* The process */
 
 static void warn_of_waits(const struct server *server, const char *what)
@@ -93,17 +118,17 @@ static int open_control(struct server *server)
 	int ret = control_open(&server->control);
 
 	if (ret == -ENOENT)
-		return channel_fail(server->channel,
+		return channel_fail(server->channel, CAUSE_PASSING,
 				    "%s: the ublk driver is not loaded; try "
 				    "'modprobe ublk_drv'",
 				    UBLK_CONTROL_PATH);
 	if (ret == -EPERM)
-		return channel_fail(server->channel,
+		return channel_fail(server->channel, CAUSE_LASTING,
 				    "%s: io_uring is disabled; see "
 				    "'sysctl kernel.io_uring_disabled'",
 				    UBLK_CONTROL_PATH);
 	if (ret < 0)
-		return channel_fail(server->channel, "%s: %s",
+		return channel_fail(server->channel, CAUSE_PASSING, "%s: %s",
 				    UBLK_CONTROL_PATH, strerror(-ret));
 	return 0;
 }
@@ -137,14 +162,15 @@ static int open_image(struct server *server)
 	int ret = directories_read(&directories);
 
 	if (ret < 0)
-		return channel_fail(server->channel,
+		return channel_fail(server->channel, cause_of(ret),
 				    "%s: reading the list of directories: %s",
 				    config->image, strerror(-ret));
 	options.directories = directories;
 	fault_options(&options);
-	if (qcow_open(config->image, &options, &server->image, &error) < 0)
-		return channel_fail(server->channel, "%s: %s", config->image,
-				    error.text);
+	ret = qcow_open(config->image, &options, &server->image, &error);
+	if (ret < 0)
+		return channel_fail(server->channel, cause_of(ret), "%s: %s",
+				    config->image, error.text);
 	return 0;
 }
 
@@ -190,7 +216,7 @@ static int close_image(const struct server *server)
 
 	if (ret < 0)
 		return channel_fail(
-			server->channel,
+			server->channel, CAUSE_PASSING,
 			"%s: cannot close the image: %s; what is missing "
 			"in it is in its journal, and the next server "
 			"brings it home",
@@ -203,8 +229,9 @@ static int close_image(const struct server *server)
 static int device_failed(const struct server *server, const char *what,
 			 int error)
 {
-	return channel_fail(server->channel, "/dev/ublkb%d: %s: %s",
-			    server->info.dev_id, what, strerror(-error));
+	return channel_fail(server->channel, CAUSE_PASSING,
+			    "/dev/ublkb%d: %s: %s", server->info.dev_id, what,
+			    strerror(-error));
 }
 
 /* Waits until the supervisor has added the device. */
@@ -214,7 +241,7 @@ static int await_device(const struct server *server, int *id)
 
 	if (channel_receive(server->channel, &message) < 0 ||
 	    message.type != SUPERVISOR_ADDED)
-		return channel_fail(server->channel,
+		return channel_fail(server->channel, CAUSE_PASSING,
 				    "%s: the supervisor gave no device",
 				    server->config->image);
 	*id = message.dev_id;
@@ -248,7 +275,7 @@ static int check_size(const struct server *server)
 		return device_failed(server, "cannot read its size", ret);
 	if (params.basic.dev_sectors > size / QCOW_SECTOR)
 		return channel_fail(
-			server->channel,
+			server->channel, CAUSE_LASTING,
 			"%s: is smaller than its device /dev/ublkb%d; "
 			"give it back its former size",
 			server->config->image, id);
@@ -264,7 +291,7 @@ static int start_recovery(const struct server *server)
 
 	if (ret == -ESHUTDOWN)
 		return channel_fail(
-			server->channel,
+			server->channel, CAUSE_LASTING,
 			"/dev/ublkb%d: is stopped, there is nothing to "
 			"recover; delete it",
 			id);
@@ -281,7 +308,7 @@ static int create_queue(struct server *server)
 
 	if (ret < 0)
 		return channel_fail(
-			server->channel,
+			server->channel, CAUSE_PASSING,
 			"/dev/ublkb%d: cannot make %u queues of depth "
 			"%u: %s",
 			server->info.dev_id, server->info.nr_hw_queues,
@@ -297,7 +324,7 @@ static int open_device(struct server *server)
 	ret = device_open(&server->info, &server->device);
 	if (ret == -EBUSY)
 		return channel_fail(
-			server->channel,
+			server->channel, CAUSE_PASSING,
 			"/dev/ublkc%d: somebody holds it, or the driver "
 			"lost it; nothing can serve it before that ends",
 			id);
@@ -370,7 +397,7 @@ static int serve(struct server *server)
 
 	ret = pthread_create(&server->io_thread, NULL, io_thread, server);
 	if (ret)
-		return channel_fail(server->channel,
+		return channel_fail(server->channel, CAUSE_PASSING,
 				    "%s: cannot start a thread: %s",
 				    server->config->image, strerror(ret));
 	/* From here on the tags are the I/O thread's; only to die is safe. */

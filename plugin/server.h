@@ -11,7 +11,7 @@
  *	open ublkcN, FETCH, START_DEV (or END_USER_RECOVERY)
  *	SERVER_LIVE		   ->
  *	SERVER_NOTICE (text)	   ->	at any time
- *	SERVER_FAILED (text)	   ->	then exits with status 1
+ *	SERVER_FAILED (cause, text) ->	then exits with status 1
  *
  * A server that recovers sends SERVER_OPENED too but waits for no answer, and
  * names the layers only if nobody has told it which they are.  Texts are
@@ -39,8 +39,15 @@ enum server_message_type {
 	SUPERVISOR_ADDED,
 };
 
+/* What a failure is like for the next server. */
+enum server_cause {
+	CAUSE_PASSING,		/* it may fare better */
+	CAUSE_LASTING,		/* only if somebody mends something */
+};
+
 struct server_message {
 	enum server_message_type type;
+	enum server_cause cause;	/* SERVER_FAILED */
 	int dev_id;			/* SUPERVISOR_ADDED */
 	uint64_t size;			/* SERVER_OPENED: bytes */
 	uint32_t cluster_size;		/* SERVER_OPENED: bytes */

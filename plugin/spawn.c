@@ -99,6 +99,7 @@ int spawn_server(struct supervisor *sv, bool recover)
 	send(sv->channel, "", 1, MSG_NOSIGNAL);
 	sv->adopted = false;
 	sv->death[0] = '\0';
+	sv->cause = CAUSE_PASSING;
 	/* What the one before has told in part, this one tells anew. */
 	if (!sv->layers.known)
 		layers_clear(&sv->layers);
@@ -161,6 +162,14 @@ void spawn_tell_added(struct supervisor *sv)
 	send(sv->channel, &added, channel_length(&added), MSG_NOSIGNAL);
 }
 
+void spawn_note_failure(struct supervisor *sv,
+			const struct server_message *message)
+{
+	snprintf(sv->death, sizeof(sv->death), "%s",
+		 spawn_bare_text(sv, message->text));
+	sv->cause = message->cause;
+}
+
 /* The last words of a server may still be in the channel. */
 static void hear_last_words(struct supervisor *sv)
 {
@@ -168,8 +177,7 @@ static void hear_last_words(struct supervisor *sv)
 
 	while (spawn_receive(sv, &message))
 		if (message.type == SERVER_FAILED)
-			snprintf(sv->death, sizeof(sv->death), "%s",
-				 spawn_bare_text(sv, message.text));
+			spawn_note_failure(sv, &message);
 	if (sv->channel >= 0)
 		close(sv->channel);
 	sv->channel = -1;

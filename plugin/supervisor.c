@@ -10,10 +10,13 @@
  *
  * A server that dies again and again is started with growing delays.  If
  * TALLY_DEATHS of them die within TALLY_WINDOW without one having become
- * live, there is something that another try will not heal: the supervisor
- * gives up trying, but not the disk.  It stays, with its lock on the image,
- * and the device stays quiesced: its users wait and see no error until
- * somebody runs `recover`, or `del --force`.
+ * live, there is something that another try will not heal.  So there is if
+ * TALLY_LASTING of them in a row say that their cause is one that lasts, as
+ * that the image is gone; one alone may have come between two steps of
+ * somebody who replaces a file.  The supervisor then gives up trying, but not
+ * the disk.  It stays, with its lock on the image, and the device stays
+ * quiesced: its users wait and see no error until somebody runs `recover`, or
+ * `del --force`.
  *
  * A server that takes long to take over is reported but left alone: it may
  * wait for the dead server's last I/O, which is what it should do (P4), and a
@@ -37,6 +40,8 @@
 #define DELAY_MIN	 100   /* ms */
 #define DELAY_MAX	 5000  /* ms */
 #define DELAY_MAX_LIVE	 1000  /* ms; if they do become live */
+#define TALLY_LASTING	 2
+#define DELAY_LASTING	 1000  /* ms; before the second look */
 #define SLOW_FIRST	 10000 /* ms until a recovery is called slow */
 #define SLOW_AGAIN	 60000 /* ms */
 #define ADOPTED_INTERVAL 100   /* ms; an adopted server cannot call us */
@@ -95,6 +100,8 @@ static uint64_t delay(const struct tally *tally)
 	unsigned int shift;
 	uint64_t ms;
 
+	if (tally->lasting)
+		return DELAY_LASTING;
 	if (tally->short_lives <= AT_ONCE)
 		return 0;
 	shift = tally->short_lives - AT_ONCE - 1;
@@ -102,13 +109,16 @@ static uint64_t delay(const struct tally *tally)
 	return ms < max ? ms : max;
 }
 
-static bool hopeless(struct tally *tally, uint64_t now)
+static bool hopeless(struct tally *tally, enum server_cause cause, uint64_t now)
 {
 	uint64_t *slot = &tally->when[tally->stillborn % TALLY_DEATHS];
 	uint64_t oldest;
 
 	*slot = now;
 	tally->stillborn++;
+	tally->lasting = cause == CAUSE_LASTING ? tally->lasting + 1 : 0;
+	if (tally->lasting == TALLY_LASTING)
+		return true;
 	if (tally->stillborn < TALLY_DEATHS)
 		return false;
 	oldest = tally->when[tally->stillborn % TALLY_DEATHS];
@@ -190,6 +200,7 @@ static void recovered(struct supervisor *sv)
 
 	sv->unbroken = true;
 	sv->tally.stillborn = 0;
+	sv->tally.lasting = 0;
 	sv->tally.live_since = now;
 	sv->deadline = 0;
 	sv->disk.recoveries++;
@@ -227,7 +238,7 @@ static void died_again(struct supervisor *sv)
 	}
 	snprintf(sv->disk.reason, sizeof(sv->disk.reason), "%s", sv->death);
 	sv->tally.short_lives++;
-	if (hopeless(&sv->tally, clock_ms())) {
+	if (hopeless(&sv->tally, sv->cause, clock_ms())) {
 		give_up(sv, server);
 		return;
 	}

@@ -99,8 +99,7 @@ static void hear_server(struct supervisor *sv)
 		supervisor_handle(sv, EVENT_LIVE);
 		break;
 	case SERVER_FAILED:
-		snprintf(sv->death, sizeof(sv->death), "%s",
-			 spawn_bare_text(sv, message.text));
+		spawn_note_failure(sv, &message);
 		break;
 	case SERVER_NOTICE:
 		log_line(LOG_NOTICE, "%s", spawn_bare_text(sv, message.text));

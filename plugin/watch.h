@@ -43,6 +43,8 @@ enum event {
 struct tally {
 	unsigned int short_lives;	/* in a row */
 	unsigned int stillborn;		/* in a row, never live */
+	unsigned int lasting;		/* of these, the last in a row that
+					   said: for a cause that lasts */
 	uint64_t when[TALLY_DEATHS];	/* the last of those, as a ring */
 	uint64_t live_since;
 };
@@ -70,6 +72,7 @@ struct supervisor {
 	bool signalled;		/* the last one was killed */
 	struct server_message opened;	/* its size is 0 before that */
 	char death[512];	/* how the last one died, and why */
+	enum server_cause cause;	/* if it said why */
 
 	struct qcow_lock *image_lock;
 	struct layers layers;	/* of the disk; when known, locked, too */
@@ -177,6 +180,10 @@ int spawn_adopt(struct supervisor *sv);
    went. */
 void spawn_reap(struct supervisor *sv);
 void spawn_kill(struct supervisor *sv);
+
+/* Notes the last words of a server. */
+void spawn_note_failure(struct supervisor *sv,
+			const struct server_message *message);
 
 /* Reads one message; true if there was one. */
 bool spawn_receive(struct supervisor *sv, struct server_message *message);

@@ -1,0 +1,71 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# limit: 180
+#
+# When no server can be because of something that will not pass by itself,
+# the disk has failed at once; what may pass is tried again until it has.
+# shellcheck source=../lib.sh
+. "$(dirname "$0")/../lib.sh"
+
+# The image is on a disk that can be made to fail.
+truncate -s 64M "$WORK/backing"
+loop=$(losetup --show -f "$WORK/backing")
+cleanup "losetup -d $loop"
+sectors=$(blockdev --getsz "$loop")
+good="0 $sectors linear $loop 0"
+dmsetup create --noudevsync "bad-$$" --table "$good"
+dmsetup mknodes
+cleanup "dmsetup remove --noudevsync bad-$$"
+image=/dev/mapper/bad-$$
+qemu-img create -q -f qcow2 "$image" 16M
+
+table()
+{
+	dmsetup suspend --noudevsync --nolockfs "bad-$$"
+	dmsetup load "bad-$$" --table "$1"
+	dmsetup resume --noudevsync "bad-$$"
+}
+
+# serve IMAGE: what the supervisor says is in $WORK/log.
+serve()
+{
+	"$UBLK_QCOW2" add --foreground "$1" >"$WORK/dev" 2>"$WORK/log" &
+	for _ in {1..300}; do [[ ! -s $WORK/dev ]] || break; sleep 0.1; done
+	DEV=$(cat "$WORK/dev")
+	[[ -b $DEV ]] || fail "add: $(cat "$WORK/log")"
+	ADDED+=("$DEV")
+}
+
+# It passes by itself.
+serve "$image"
+table "0 $sectors error"
+kill_server
+for _ in {1..300}; do
+	(($(grep -c 'a recovery failed' "$WORK/log") < 4)) || break
+	sleep 0.1
+done
+[[ $(listed state) == recovering ]] || fail "state is $(listed state)"
+table "$good"
+wait_live
+grep 'recovery failed.*Input/output error' "$WORK/log" ||
+	fail "does not say why: $(cat "$WORK/log")"
+[[ $(listed recoveries) == 1 ]] || fail "no recovery"
+del
+wait
+
+# It does not.
+plain=$(image plain.qcow2 16M)
+serve "$plain"
+mv "$plain" "$WORK/away"
+kill_server
+listed_becomes state failed 20
+grep 'gave up after 2 attempts.*No such file' "$WORK/log" ||
+	fail "it says: $(cat "$WORK/log")"
+mv "$WORK/away" "$plain"
+"$UBLK_QCOW2" recover "$DEV" || fail "recover"
+wait_live
+# One try alone does not count.
+kill_and_recover
+[[ $(listed recoveries) == 2 ]] || fail "$(listed recoveries) recoveries"
+del
+wait
