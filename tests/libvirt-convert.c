@@ -7,78 +7,14 @@
  *
  * usage: libvirt-convert
  */
-#include <fcntl.h>
-#include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "helpers.h"
-#include "plugin/libvirt/commands.h"
+#include "libvirt-domains.h"
 #include "plugin/state.h"
-
-#define URI   "test:///default"
-#define FLAGS (VIR_DOMAIN_XML_INACTIVE | VIR_DOMAIN_XML_SECURE)
-
-static virConnectPtr connection;
-
-/* --- running the command ------------------------------------------------- */
-
-static char *out, *err; /* what it printed last */
-
-static char *take(const char *path)
-{
-	size_t size;
-	char *text = (char *)read_file(path, &size);
-
-	if (!text)
-		die("cannot read %s", path);
-	text[size] = '\0';
-	return text;
-}
-
-/* From now on the descriptor leads to this file; its old self. */
-static int lead(int fd, const char *path)
-{
-	int saved = dup(fd);
-	int file = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-
-	if (file < 0 || dup2(file, fd) < 0)
-		die("cannot write %s", path);
-	close(file);
-	return saved;
-}
-
-static void lead_back(int fd, int saved)
-{
-	dup2(saved, fd);
-	close(saved);
-}
-
-static int convert(const struct libvirt_options *options)
-{
-	char *out_path = scratch_path("out");
-	char *err_path = scratch_path("err");
-	int saved_out, saved_err, status;
-
-	fflush(NULL);
-	saved_out = lead(STDOUT_FILENO, out_path);
-	saved_err = lead(STDERR_FILENO, err_path);
-	status = command_convert(options);
-	fflush(NULL);
-	lead_back(STDOUT_FILENO, saved_out);
-	lead_back(STDERR_FILENO, saved_err);
-	free(out);
-	free(err);
-	out = take(out_path);
-	err = take(err_path);
-	free(out_path);
-	free(err_path);
-	return status;
-}
 
 static void must(const char *domain, const char *disk, bool back, bool dry_run)
 {
@@ -89,11 +25,10 @@ static void must(const char *domain, const char *disk, bool back, bool dry_run)
 		.dry_run = dry_run,
 	};
 
-	if (convert(&options) || *err)
+	if (run_captured(command_convert, &options) || *err)
 		die("convert %s: %s", domain, err);
 }
 
-/* One line, which says this. */
 static void refused(const char *domain, const char *disk, bool back,
 		    const char *reason)
 {
@@ -103,98 +38,7 @@ static void refused(const char *domain, const char *disk, bool back,
 		.back = back,
 	};
 
-	if (convert(&options) != EXIT_FAILURE)
-		die("%s was not refused: %s", domain, reason);
-	if (!strstr(err, reason) || strchr(err, '\n') != err + strlen(err) - 1)
-		die("%s was refused for %s and not '%s'", domain, err, reason);
-}
-
-/* --- domains ------------------------------------------------------------- */
-
-static void __attribute__((format(printf, 1, 2))) image(const char *format, ...)
-{
-	va_list args;
-	char *text;
-
-	va_start(args, format);
-	if (vasprintf(&text, format, args) < 0)
-		abort();
-	va_end(args);
-	must_run("cd %s && qemu-img create -q -f qcow2 %s", scratch(), text);
-	free(text);
-}
-
-/* All of them become the other; the old text is freed. */
-static char *replaced(char *text, const char *from, const char *to)
-{
-	char *result = NULL, *rest = text, *at;
-	size_t size;
-	FILE *file = open_memstream(&result, &size);
-
-	while ((at = strstr(rest, from))) {
-		fwrite(rest, 1, at - rest, file);
-		fputs(to, file);
-		rest = at + strlen(from);
-	}
-	fputs(rest, file);
-	fclose(file);
-	free(text);
-	return result;
-}
-
-/* A domain's XML, for the test driver and with images of ours. */
-static char *load(const char *name)
-{
-	const char *srcdir = getenv("srcdir");
-	char path[256];
-
-	snprintf(path, sizeof(path), "%s/libvirt/%s.xml", srcdir ?: ".", name);
-	return replaced(replaced(take(path), "type='kvm'", "type='test'"),
-			"/srv/vm", scratch());
-}
-
-static virDomainPtr define(char *xml)
-{
-	virDomainPtr domain = virDomainDefineXML(connection, xml);
-
-	if (!domain)
-		die("define: %s", virGetLastErrorMessage());
-	free(xml);
-	return domain;
-}
-
-static void undefine(virDomainPtr domain)
-{
-	if (virDomainUndefine(domain))
-		die("undefine: %s", virGetLastErrorMessage());
-	virDomainFree(domain);
-}
-
-static char *definition(virDomainPtr domain)
-{
-	char *xml = virDomainGetXMLDesc(domain, FLAGS);
-
-	if (!xml)
-		die("dumpxml: %s", virGetLastErrorMessage());
-	return xml;
-}
-
-static void says(virDomainPtr domain, const char *text)
-{
-	char *xml = definition(domain);
-
-	if (!strstr(xml, text))
-		die("'%s' is not in %s", text, xml);
-	free(xml);
-}
-
-static void is(virDomainPtr domain, const char *xml)
-{
-	char *now = definition(domain);
-
-	if (strcmp(now, xml) != 0)
-		die("not as it was:\n%s\n%s", xml, now);
-	free(now);
+	refused_with(command_convert, &options, reason);
 }
 
 static void validate(virDomainPtr domain)
@@ -208,8 +52,6 @@ static void validate(virDomainPtr domain)
 	virDomainFree(again);
 	free(xml);
 }
-
-/* --- the tests ----------------------------------------------------------- */
 
 static void test_round_trip(const char *file)
 {
@@ -406,7 +248,8 @@ static void test_in_use(void)
 		 scratch());
 	refused("bare", NULL, false, "bare2.qcow2: ");
 	/* Its locks go with it. */
-	must_run("cd %s && p=$(cat pid) && kill $p && while kill -0 $p 2>/dev/null; do sleep 0.05; done",
+	must_run("pid=$(cat %s/pid); kill $pid; "
+		 "while kill -0 $pid 2>/dev/null; do sleep 0.05; done",
 		 scratch());
 	undefine(domain);
 }
@@ -442,13 +285,7 @@ int main(void)
 					     "empty-metadata" };
 	size_t i;
 
-	char *run = scratch_path("run");
-
-	setenv("UBLK_QCOW2_DIRECTORIES", "/nowhere", 1);
-	setenv("UBLK_QCOW2_RUN", run, 1);
-	connection = virConnectOpen(URI);
-	if (!connection)
-		die(URI ": %s", virGetLastErrorMessage());
+	domains_begin();
 	image("web1.qcow2 64M");
 	image("base.qcow2 64M");
 	image("-b base.qcow2 -F qcow2 \"with 'quotes' & blanks.qcow2\" 64M");
@@ -467,9 +304,6 @@ int main(void)
 	test_bad_images();
 	test_in_use();
 	test_served();
-	virConnectClose(connection);
-	free(out);
-	free(err);
-	free(run);
+	domains_end();
 	return 0;
 }

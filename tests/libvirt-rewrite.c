@@ -354,6 +354,76 @@ static void test_refused(void)
 		REWRITE_BACK, "vda", "no entry");
 }
 
+/* A new disk looks as if it had been converted, and goes without a trace. */
+static void test_plug(const char *name)
+{
+	char why[DOMAIN_REASON_MAX], *before = load(name), *text, *list, *disk;
+	struct rewrite rewrite;
+
+	if (rewrite_read(before, REWRITE_FORTH, &rewrite, why))
+		die("%s", why);
+	if (rewrite_add(&rewrite, "vdx", "/srv/vm/it's <new>", true, why))
+		die("%s", why);
+	strcpy(rewrite.disks[rewrite.nr_disks - 1].name, "new");
+	if (rewrite_do(&rewrite) || rewrite_list_text(&rewrite, &list))
+		die("out of memory");
+	disk = rewrite_disk_text(&rewrite);
+	text = rewrite_text(&rewrite);
+	rewrite_free(&rewrite);
+
+	judge(text);
+	expect(list, "/disks/disk[last()]/@file", "/srv/vm/it's <new>");
+	expect(list, "/disks/disk[last()]/@readonly", "yes");
+	expect(list, "/disks/disk[last()]/before/driver/@type", "qcow2");
+	expect(disk, "/disk/@type", "block");
+	expect(disk, "/disk/driver/@io", "io_uring");
+	expect(disk, "/disk/source/@dev", "/dev/ublk-qcow2/new");
+	expect(disk, "/disk/target/@bus", "virtio");
+	expect(disk, "count(/disk/readonly)", "1");
+	expect(text, "//devices/disk[last()]/source/@dev",
+	       "/dev/ublk-qcow2/new");
+	free(list);
+	free(disk);
+
+	if (rewrite_read(text, REWRITE_BACK, &rewrite, why) ||
+	    rewrite_choose(&rewrite, "vdx", why))
+		die("%s", why);
+	if (rewrite_remove(&rewrite))
+		die("was not removed");
+	free(text);
+	text = rewrite_text(&rewrite);
+	rewrite_free(&rewrite);
+	same(before, text);
+	free(before);
+	free(text);
+}
+
+static void test_plug_refused(void)
+{
+	static const char *const targets[] = { "",    "vd",	"vd1",	  "hdb",
+					       "vdB", "vdbb c", "vdbbbbb" };
+	char why[DOMAIN_REASON_MAX], *before = load("plain");
+	struct rewrite rewrite;
+	size_t i;
+
+	if (rewrite_read(before, REWRITE_FORTH, &rewrite, why))
+		die("%s", why);
+	for (i = 0; i < sizeof(targets) / sizeof(targets[0]); i++)
+		if (rewrite_add(&rewrite, targets[i], "/i", false, why) !=
+			    -EINVAL ||
+		    !strstr(why, "is no target"))
+			die("'%s' was taken as a target", targets[i]);
+	if (rewrite_add(&rewrite, "vda", "/i", false, why) != -EINVAL ||
+	    !strstr(why, "has a disk vda"))
+		die("a second vda: %s", why);
+	if (rewrite_add(&rewrite, "vdb", "/srv/vm/web1.qcow2", false, why) !=
+		    -EINVAL ||
+	    !strstr(why, "is its disk vda"))
+		die("an image twice: %s", why);
+	rewrite_free(&rewrite);
+	free(before);
+}
+
 /* Nothing is asked of the result but that there is one, or a reason. */
 static void test_damaged(void)
 {
@@ -392,6 +462,9 @@ int main(void)
 
 	for (i = 0; i < NR_FILES; i++)
 		test_round_trip(files[i]);
+	for (i = 0; i < NR_FILES; i++)
+		test_plug(files[i]);
+	test_plug_refused();
 	test_plain();
 	test_odd();
 	test_edited();

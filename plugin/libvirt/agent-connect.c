@@ -56,12 +56,19 @@ static void on_io_error(virConnectPtr connection, virDomainPtr domain,
 	watch_domain(opaque, domain);
 }
 
-static void on_device(virConnectPtr connection, virDomainPtr domain,
-		      const char *alias, void *opaque)
+static void on_device_added(virConnectPtr connection, virDomainPtr domain,
+			    const char *alias, void *opaque)
 {
 	(void)connection;
 	(void)alias;
 	watch_domain(opaque, domain);
+}
+
+static void on_device_removed(virConnectPtr connection, virDomainPtr domain,
+			      const char *alias, void *opaque)
+{
+	(void)connection;
+	watch_removed(opaque, domain, alias);
 }
 
 /* clang-format off */
@@ -74,9 +81,9 @@ static const struct {
 	{ VIR_DOMAIN_EVENT_ID_IO_ERROR_REASON,
 	  VIR_DOMAIN_EVENT_CALLBACK(on_io_error) },
 	{ VIR_DOMAIN_EVENT_ID_DEVICE_ADDED,
-	  VIR_DOMAIN_EVENT_CALLBACK(on_device) },
+	  VIR_DOMAIN_EVENT_CALLBACK(on_device_added) },
 	{ VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED,
-	  VIR_DOMAIN_EVENT_CALLBACK(on_device) },
+	  VIR_DOMAIN_EVENT_CALLBACK(on_device_removed) },
 };
 /* clang-format on */
 

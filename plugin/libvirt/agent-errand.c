@@ -1,34 +1,38 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * What takes the agent long: each is done by a child, while the agent goes on.
- * There is one errand per disk at a time.  One that failed is remembered, and
- * not begun again for a while; the while grows.
+ * There is one errand of a kind per disk at a time.  A recovery that failed is
+ * remembered, and not begun again for a while; the while grows.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "plugin/libvirt/agent.h"
+#include "plugin/libvirt/release.h"
 #include "plugin/libvirt/serve.h"
 #include "plugin/log.h"
 
 #define RECOVER_PATIENCE 100000 /* ms; its own is 90 s */
+#define LOCK_PATIENCE	 90000	/* ms */
+#define STOP_PATIENCE	 30000	/* ms */
 #define GRACE		 2000	/* ms */
 #define FIRST_DELAY	 5000	/* ms */
 #define DELAY_MAX	 300000 /* ms */
 
-static struct errand *find(struct agent *agent, const char *name)
+static struct errand *find(struct agent *agent, const char *name, bool release)
 {
 	struct errand *errand;
 
 	for (errand = agent->errands; errand; errand = errand->next)
-		if (!strcmp(errand->name, name))
+		if (errand->release == release && !strcmp(errand->name, name))
 			return errand;
 	errand = calloc(1, sizeof(*errand));
 	if (!errand)
 		return NULL;
 	snprintf(errand->name, sizeof(errand->name), "%s", name);
 	errand->agent = agent;
+	errand->release = release;
 	errand->job.pidfd = -1;
 	errand->next = agent->errands;
 	agent->errands = errand;
@@ -56,6 +60,33 @@ static void put_off(struct errand *errand)
 	errand->due = clock_ms() + (delay < DELAY_MAX ? delay : DELAY_MAX);
 }
 
+static void tell_released(const struct errand *errand, int status,
+			  const char *text)
+{
+	struct disk disk;
+
+	if (status)
+		log_line(LOG_ERR,
+			 "disk %s: cannot be removed: %s; the end of the "
+			 "domain is the next opportunity",
+			 errand->name, text);
+	else if (!disk_of_name(errand->name, &disk))
+		log_line(LOG_INFO, "disk %s: stays, it is not the domain's",
+			 errand->name);
+	else
+		log_line(LOG_NOTICE, "disk %s: removed", errand->name);
+}
+
+static void tell_recovered(struct errand *errand, int status, const char *text)
+{
+	if (status)
+		log_line(LOG_ERR,
+			 "disk %s: cannot be recovered: %s; tries again later",
+			 errand->name, text);
+	else
+		log_line(LOG_NOTICE, "disk %s: recovered", errand->name);
+}
+
 static void on_end(int handle, int fd, int events, void *opaque)
 {
 	char text[JOB_TEXT_MAX] = "";
@@ -67,14 +98,16 @@ static void on_end(int handle, int fd, int events, void *opaque)
 	virEventRemoveHandle(handle);
 	status = job_finish(&errand->job, text);
 	errand->job.pidfd = -1;
-	if (!status) {
-		log_line(LOG_NOTICE, "disk %s: recovered", errand->name);
+	if (!*text)
+		strcpy(text, "its child died");
+	if (errand->release)
+		tell_released(errand, status, text);
+	else
+		tell_recovered(errand, status, text);
+	if (status && !errand->release)
+		put_off(errand);
+	else
 		forget(errand);
-		return;
-	}
-	log_line(LOG_ERR, "disk %s: cannot be recovered: %s; tries again later",
-		 errand->name, *text ? text : "its child died");
-	put_off(errand);
 }
 
 static void start(struct errand *errand, job_fn *work, const void *argument)
@@ -120,7 +153,7 @@ static void give_grace(struct errand *errand, const struct process *supervisor)
 
 void errand_recover(struct agent *agent, const struct disk *disk)
 {
-	struct errand *errand = find(agent, disk->name);
+	struct errand *errand = find(agent, disk->name, false);
 
 	if (!errand || errand->job.pidfd >= 0)
 		return;
@@ -131,6 +164,31 @@ void errand_recover(struct agent *agent, const struct disk *disk)
 		 "disk %s: has no supervisor any more; recovers it",
 		 errand->name);
 	start(errand, recover, disk);
+}
+
+struct release {
+	const char *uuid;
+	const char *name;
+};
+
+static int release(const void *argument, char *text)
+{
+	const struct release *what = argument;
+	char why[DOMAIN_REASON_MAX] = "";
+	int ret = release_disk(what->uuid, what->name, LOCK_PATIENCE,
+			       STOP_PATIENCE, why);
+
+	snprintf(text, JOB_TEXT_MAX, "%s", why);
+	return ret ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+void errand_release(struct agent *agent, const char *uuid, const char *name)
+{
+	const struct release what = { .uuid = uuid, .name = name };
+	struct errand *errand = find(agent, name, true);
+
+	if (errand && errand->job.pidfd < 0)
+		start(errand, release, &what);
 }
 
 void errand_end_all(struct agent *agent)

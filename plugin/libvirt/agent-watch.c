@@ -253,3 +253,20 @@ uint64_t watch_patrol(struct agent *agent)
 	agent->patrol = clock_ms() + PATROL_INTERVAL;
 	return agent->patrol;
 }
+
+void watch_removed(struct agent *agent, virDomainPtr domain, const char *alias)
+{
+	const struct watched *watched = find(agent, domain);
+	size_t i;
+
+	for (i = 0; watched && i < watched->guest.nr_disks; i++) {
+		const struct guest_disk *disk = &watched->guest.disks[i];
+
+		if (!disk->ours || !disk->alias || strcmp(disk->alias, alias))
+			continue;
+		log_line(LOG_INFO, "domain %s: its disk %s, %s, was unplugged",
+			 watched->guest.name, disk->target, disk->source);
+		errand_release(agent, watched->uuid, disk->name);
+	}
+	watch_domain(agent, domain);
+}

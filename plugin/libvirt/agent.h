@@ -32,6 +32,7 @@ struct errand {
 	struct process orphaned_by; /* the supervisor that died */
 	struct job job;		/* pidfd -1: none at the moment */
 	int handle;		/* of the event loop */
+	bool release;		/* not a recovery, but the end of a use */
 	unsigned int failures;	/* in a row */
 	uint64_t due;		/* ms; not again before */
 };
@@ -65,6 +66,9 @@ void watch_resumed(struct agent *agent, virDomainPtr domain);
 void watch_forget(struct agent *agent, virDomainPtr domain);
 void watch_forget_all(struct agent *agent);
 
+/* A device has been unplugged. */
+void watch_removed(struct agent *agent, virDomainPtr domain, const char *alias);
+
 /* Looks at those domains whose time has come; the time of the next one. */
 uint64_t watch_look(struct agent *agent);
 
@@ -75,6 +79,9 @@ uint64_t watch_patrol(struct agent *agent);
 
 /* Has a disk recovered, unless somebody is about it, or it failed just now. */
 void errand_recover(struct agent *agent, const struct disk *disk);
+
+/* Ends a domain's use of a disk, which goes if that domain owns it. */
+void errand_release(struct agent *agent, const char *uuid, const char *name);
 
 /* Kills what is under way. */
 void errand_end_all(struct agent *agent);

@@ -14,10 +14,14 @@ struct libvirt_options {
 	const char *subjects[3]; /* NULL where not given */
 	bool dry_run;
 	bool back;
+	bool config;
+	bool read_only;
 };
 
 /* They return the exit status. */
+int command_attach(const struct libvirt_options *options);
 int command_convert(const struct libvirt_options *options);
+int command_detach(const struct libvirt_options *options);
 int command_event(const struct libvirt_options *options);
 
 #endif /* COMMANDS_H */

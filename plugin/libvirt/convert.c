@@ -6,9 +6,6 @@
  * All that would keep the domain from starting again, or its data from being
  * what they were, is judged before anything is changed, and refused with what
  * to do.  Then there is a single change, libvirt's: the new definition.
- *
- * An image is judged by opening it, as a reader, as its server will: what the
- * engine says then is what `add` would say at the domain's next start.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -16,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "plugin/directories.h"
+#include "plugin/libvirt/candidate.h"
 #include "plugin/libvirt/commands.h"
 #include "plugin/libvirt/connection.h"
 #include "plugin/libvirt/difference.h"
@@ -24,10 +21,8 @@
 #include "plugin/libvirt/rewrite.h"
 #include "plugin/libvirt/xml.h"
 #include "plugin/log.h"
-#include "plugin/name.h"
 
-#define INCOMPATIBLE_CORRUPT 2
-#define HOOK		     SYSCONFDIR "/libvirt/hooks/qemu.d/ublk-qcow2"
+#define HOOK SYSCONFDIR "/libvirt/hooks/qemu.d/ublk-qcow2"
 
 struct conversion {
 	const struct libvirt_options *options;
@@ -147,129 +142,26 @@ static int judge_snapshots(const struct conversion *conversion,
 	return 0;
 }
 
-/* --- the disk and its image ---------------------------------------------- */
+/* --- the disks ----------------------------------------------------------- */
 
-static int judge_use(const struct conversion *conversion,
-		     const struct rewrite_disk *disk)
+static int prepare_disk(struct conversion *conversion,
+			struct rewrite_disk *disk)
 {
-	const char *user =
-		host_user(&conversion->host, disk->file, conversion->name);
-	struct disk served;
-
-	if (user)
-		return complain("%s: disk %s: domain %s uses %s, too; an image "
-				"has one disk only",
-				conversion->name, disk->target, user,
-				disk->file);
-	if (!disk_of_image(disk->file, &served))
-		return complain("%s: disk %s: %s is served as /dev/ublkb%d at "
-				"the moment; remove that first (ublk-qcow2 del "
-				"%d)",
-				conversion->name, disk->target, disk->file,
-				served.id, served.id);
-	return 0;
-}
-
-static void ignore_notice(void *opaque, const char *line)
-{
-	(void)opaque;
-	(void)line;
-}
-
-/* A reader may open an image that is marked as corrupt. */
-static int judge_mark(const char *path, struct qcow_error *error)
-{
-	struct qcow_info info;
-	int ret = qcow_read_info(path, &info, error);
-
-	if (ret || !(info.incompatible & INCOMPATIBLE_CORRUPT))
-		return ret;
-	snprintf(error->text, sizeof(error->text),
-		 "marked as corrupt; repair it with 'ublk-qcow2 check -r all'");
-	return -EUCLEAN;
-}
-
-static int try_image(const struct rewrite_disk *disk, struct qcow_error *error)
-{
-	struct qcow_options options = {
-		.read_only = true,
-		.cache = QCOW_CACHE_WRITEBACK,
-		.inline_checkpoint = true,
-		.notice = ignore_notice,
+	const struct candidate candidate = {
+		.domain = conversion->name,
+		.target = disk->target,
+		.image = disk->file,
+		.read_only = xml_child(disk->node, "readonly"),
 	};
-	struct qcow_image *image;
-	int ret = directories_read(&options.directories);
-
-	if (ret) {
-		snprintf(error->text, sizeof(error->text),
-			 "cannot read the list of directories: %s",
-			 strerror(-ret));
-		return ret;
-	}
-	if (!xml_child(disk->node, "readonly"))
-		ret = judge_mark(disk->file, error);
-	if (!ret)
-		ret = qcow_open(disk->file, &options, &image, error);
-	return ret ? ret : qcow_close(image);
-}
-
-static int judge_image(const struct conversion *conversion,
-		       const struct rewrite_disk *disk)
-{
-	struct qcow_error error = { "" };
-
-	if (try_image(disk, &error))
-		return complain("%s: disk %s: %s: %s", conversion->name,
-				disk->target, disk->file, error.text);
-	return 0;
-}
-
-static bool is_taken(const struct conversion *conversion, const char *name)
-{
-	char link[sizeof(DOMAIN_LINKS) + DISK_NAME_MAX];
-	struct disk disk;
-	size_t i;
-
-	snprintf(link, sizeof(link), DOMAIN_LINKS "%s", name);
-	if (host_has(&conversion->host, link) || !disk_of_name(name, &disk))
-		return true;
-	for (i = 0; i < conversion->rewrite.nr_disks; i++)
-		if (!strcmp(conversion->rewrite.disks[i].name, name))
-			return true;
-	return false;
-}
-
-/* DOMAIN-TARGET, with a number behind it if that is taken. */
-static void choose_name(const struct conversion *conversion,
-			struct rewrite_disk *disk)
-{
-	char text[2 * DISK_NAME_MAX], name[DISK_NAME_MAX + 1];
-	unsigned int number;
-	int length;
-
-	length = snprintf(text, sizeof(text), "%.40s-%.16s", conversion->name,
-			  disk->target);
-	name_make(text, length, name);
-	for (number = 2; is_taken(conversion, name); number++) {
-		length = snprintf(text, sizeof(text), "%.36s-%.12s-%u",
-				  conversion->name, disk->target, number);
-		name_make(text, length, name);
-	}
-	strcpy(disk->name, name);
-}
-
-static int prepare_disk(const struct conversion *conversion,
-			struct rewrite_disk *disk)
-{
 	int ret = judge_snapshots(conversion, disk);
 
 	if (!ret)
-		ret = judge_use(conversion, disk);
+		ret = candidate_is_free(&candidate, &conversion->host);
 	if (ret || conversion->options->back)
 		return ret;
-	ret = judge_image(conversion, disk);
+	ret = candidate_is_fit(&candidate);
 	if (!ret)
-		choose_name(conversion, disk);
+		ret = candidate_name(&candidate, &conversion->host, disk->name);
 	return ret;
 }
 

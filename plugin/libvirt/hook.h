@@ -6,6 +6,7 @@
 #define HOOK_H
 
 #include "plugin/libvirt/domain.h"
+#include "plugin/libvirt/release.h"
 #include "plugin/owner.h"
 
 #define HOOK_RECOVER_PATIENCE	60000	/* ms, for one disk */
@@ -36,16 +37,6 @@ int hook_say(const struct call *call, const char *format, ...)
 /* That time, or what is left of the call's if that is less; never less than
    a little. */
 int hook_patience(const struct call *call, int milliseconds);
-
-/* release.c: ends this domain's use of a disk, and the disk if nobody else
-   uses it.  0, or -errno and why. */
-int release_disk(const struct call *call, const char *name,
-		 char why[DOMAIN_REASON_MAX]);
-
-/* release.c: removes a disk and whatever is recorded of its users, as
-   serve_stop() does. */
-int release_remove(const struct disk *disk, int milliseconds,
-		   char why[DOMAIN_REASON_MAX]);
 
 /* migrate.c: has the domain been announced as incoming?  Forgets that. */
 bool migrate_take(const struct call *call);

@@ -14,12 +14,10 @@
 #include "plugin/libvirt/host.h"
 #include "plugin/libvirt/rewrite.h"
 
-static int add_path(struct host *host, const char *domain, const char *path)
+int host_add(struct host *host, const char *domain, const char *path)
 {
 	struct host_path *grown, *new;
 
-	if (!path)
-		return 0;
 	grown = reallocarray(host->paths, host->nr_paths + 1, sizeof(*grown));
 	if (!grown)
 		return -ENOMEM;
@@ -46,9 +44,10 @@ static int add_xml(struct host *host, const char *xml)
 	for (i = 0; i < rewrite.nr_disks && !ret; i++) {
 		const struct rewrite_disk *disk = &rewrite.disks[i];
 
-		ret = add_path(host, rewrite.domain, disk->source);
-		if (!ret && disk->entry)
-			ret = add_path(host, rewrite.domain, disk->file);
+		if (disk->source)
+			ret = host_add(host, rewrite.domain, disk->source);
+		if (!ret && disk->entry && disk->file)
+			ret = host_add(host, rewrite.domain, disk->file);
 	}
 	rewrite_free(&rewrite);
 	return ret;

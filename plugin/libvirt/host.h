@@ -21,6 +21,9 @@ struct host {
    connection_error(); -ENOMEM.  host_free() also after an error. */
 int host_read(virConnectPtr connection, struct host *host);
 
+/* Adds one more; -ENOMEM. */
+int host_add(struct host *host, const char *domain, const char *path);
+
 void host_free(struct host *host);
 
 /* The name of a domain other than this one that uses this very file, by

@@ -28,6 +28,20 @@ static const struct command {
 	  "  --back         the reverse: QEMU opens the image itself again\n"
 	  "  --dry-run      only print\n"
 	  "  --connect URI  libvirt's (default qemu:///system)\n" },
+	{ "attach", command_attach, "cCR", 3, 3,
+	  "attach DOMAIN IMAGE TARGET [--config] [--read-only]\n"
+	  "    [--connect URI]\n\n"
+	  "Serves the image and plugs it into the running domain, as the\n"
+	  "disk TARGET, say vdb.  The disk goes when the domain ends.\n\n"
+	  "  --config       define it for the domain's next start, too\n"
+	  "  --read-only    the guest cannot write to it\n"
+	  "  --connect URI  libvirt's (default qemu:///system)\n" },
+	{ "detach", command_detach, "cC", 2, 2,
+	  "detach DOMAIN DISK [--config] [--connect URI]\n\n"
+	  "Unplugs a disk, by its target or path, and removes it when the\n"
+	  "guest has let go of it.\n\n"
+	  "  --config       from the domain's definition, too\n"
+	  "  --connect URI  libvirt's (default qemu:///system)\n" },
 	{ "event", command_event, "c", 2, 2,
 	  "event crashed|recovered|gave-up DEV [--connect URI]\n\n"
 	  "Logs which domains are affected.  At 'recovered', resumes those\n"
@@ -42,6 +56,8 @@ static const struct option long_options[] = {
 	{ "connect", required_argument, NULL, 'c' },
 	{ "dry-run", no_argument, NULL, 'n' },
 	{ "back", no_argument, NULL, 'b' },
+	{ "config", no_argument, NULL, 'C' },
+	{ "read-only", no_argument, NULL, 'R' },
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
 };
@@ -81,6 +97,12 @@ static void take_option(struct libvirt_options *options, int letter)
 		break;
 	case 'n':
 		options->dry_run = true;
+		break;
+	case 'C':
+		options->config = true;
+		break;
+	case 'R':
+		options->read_only = true;
 		break;
 	default:
 		options->back = true;

@@ -367,9 +367,15 @@ static void undo(const struct wish *wishes, size_t nr)
 	char ignored[DOMAIN_REASON_MAX];
 
 	/* What cannot be undone now `release` tries again, and tells. */
-	while (nr--)
+	while (nr--) {
+		const struct call *call = wishes[nr].call;
+
 		if (wishes[nr].recorded)
-			release_disk(wishes[nr].call, wishes[nr].name, ignored);
+			release_disk(call->uuid, wishes[nr].name,
+				     hook_patience(call, HOOK_LOCK_PATIENCE),
+				     hook_patience(call, HOOK_STOP_PATIENCE),
+				     ignored);
+	}
 }
 
 static int take_all(const struct call *call, struct wish *wishes)

@@ -243,8 +243,7 @@ static void make_plain(xmlNode *node)
 	node->nsDef = NULL;
 }
 
-/* The caller places it; NULL: no memory. */
-static xmlNode *plain_copy(const xmlNode *node, xmlDoc *document)
+xmlNode *rewrite_plain_copy(const xmlNode *node, xmlDoc *document)
 {
 	xmlNode *made = xmlDocCopyNode((xmlNode *)node, document, 1);
 
@@ -281,7 +280,7 @@ static int restore_driver(xmlNode *driver, const xmlNode *before)
 					driver_attributes[i].name);
 	if (ret || !element || xml_child(driver, DRIVER_ELEMENT))
 		return ret;
-	made = plain_copy(element, driver->doc);
+	made = rewrite_plain_copy(element, driver->doc);
 	if (!made)
 		return -ENOMEM;
 	xmlAddChild(driver, made);
@@ -294,7 +293,7 @@ static xmlNode *restore_source(const struct rewrite_disk *disk,
 {
 	xmlDoc *document = disk->node->doc;
 	xmlNode *source =
-		before ? plain_copy(before, document)
+		before ? rewrite_plain_copy(before, document)
 		       : xmlNewDocNode(document, NULL, text_of("source"), NULL);
 
 	if (!source)
@@ -313,16 +312,14 @@ static int restore_backing(xmlNode *source, const xmlNode *before)
 
 	if (!before || xml_child(source->parent, "backingStore"))
 		return 0;
-	made = plain_copy(before, source->doc);
+	made = rewrite_plain_copy(before, source->doc);
 	if (!made)
 		return -ENOMEM;
 	xmlAddNextSibling(source, made);
 	return 0;
 }
 
-/* With its last entry goes our list, and <metadata> if it was not there
-   before. */
-static void remove_entry(xmlNode *entry)
+void rewrite_remove_entry(xmlNode *entry)
 {
 	xmlNode *list = entry->parent;
 	xmlNode *metadata = list->parent;
@@ -357,7 +354,7 @@ static int go_back(const struct rewrite_disk *disk)
 	if (!ret)
 		ret = set(disk->node, "type", "file");
 	if (!ret)
-		remove_entry(disk->entry);
+		rewrite_remove_entry(disk->entry);
 	return ret;
 }
 

@@ -53,8 +53,32 @@ int rewrite_choose(struct rewrite *rewrite, const char *disk,
    by the caller.  -ENOMEM. */
 int rewrite_do(struct rewrite *rewrite);
 
+/* rewrite-plug.c: disks that come and go.  -EINVAL: why; -ENOMEM. */
+
+/* Adds a disk with this image, chosen, as one that is to go forth; pointers
+   to disks are void then.  target is vdX or sdX. */
+int rewrite_add(struct rewrite *rewrite, const char *target, const char *image,
+		bool read_only, char why[DOMAIN_REASON_MAX]);
+
+/* Removes a chosen disk that could go back, and its entry. */
+int rewrite_remove(struct rewrite *rewrite);
+
+/* The chosen disk alone, as libvirt wants it; the caller free()s it. */
+char *rewrite_disk_text(const struct rewrite *rewrite);
+
+/* Our list alone, without its namespace, as libvirt wants it; *text is NULL
+   if there is none, else the caller free()s it.  -ENOMEM. */
+int rewrite_list_text(const struct rewrite *rewrite, char **text);
+
 /* Our list of entries in <metadata>, or NULL. */
 xmlNode *rewrite_list(const struct rewrite *rewrite);
+
+/* With its last entry goes our list, and <metadata> if it was not there
+   before. */
+void rewrite_remove_entry(xmlNode *entry);
+
+/* A copy without any namespaces; NULL: no memory. */
+xmlNode *rewrite_plain_copy(const xmlNode *node, xmlDoc *document);
 
 /* The XML as it is now, indented; the caller free()s it.  NULL: no memory. */
 char *rewrite_text(const struct rewrite *rewrite);

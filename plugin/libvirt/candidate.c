@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Judging an image before a domain gets it as a disk.
+ *
+ * It is opened, by a reader, as its server will open it: what the engine says
+ * then is what `add` would say at the domain's next start.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plugin/directories.h"
+#include "plugin/libvirt/candidate.h"
+#include "plugin/libvirt/domain.h"
+#include "plugin/log.h"
+#include "plugin/name.h"
+
+#define INCOMPATIBLE_CORRUPT 2
+
+int candidate_is_free(const struct candidate *candidate,
+		      const struct host *host)
+{
+	const char *user = host_user(host, candidate->image, candidate->domain);
+	struct disk served;
+
+	if (user)
+		return complain("%s: disk %s: domain %s uses %s, too; an image "
+				"has one disk only",
+				candidate->domain, candidate->target, user,
+				candidate->image);
+	if (!disk_of_image(candidate->image, &served))
+		return complain("%s: disk %s: %s is served as /dev/ublkb%d at "
+				"the moment; remove that first (ublk-qcow2 del "
+				"%d)",
+				candidate->domain, candidate->target,
+				candidate->image, served.id, served.id);
+	return 0;
+}
+
+static void ignore_notice(void *opaque, const char *line)
+{
+	(void)opaque;
+	(void)line;
+}
+
+/* A reader may open an image that is marked as corrupt. */
+static int judge_mark(const char *path, struct qcow_error *error)
+{
+	struct qcow_info info;
+	int ret = qcow_read_info(path, &info, error);
+
+	if (ret || !(info.incompatible & INCOMPATIBLE_CORRUPT))
+		return ret;
+	snprintf(error->text, sizeof(error->text),
+		 "marked as corrupt; repair it with 'ublk-qcow2 check -r all'");
+	return -EUCLEAN;
+}
+
+static int try_image(const struct candidate *candidate,
+		     struct qcow_error *error)
+{
+	struct qcow_options options = {
+		.read_only = true,
+		.cache = QCOW_CACHE_WRITEBACK,
+		.inline_checkpoint = true,
+		.notice = ignore_notice,
+	};
+	struct qcow_image *image;
+	int ret = directories_read(&options.directories);
+
+	if (ret) {
+		snprintf(error->text, sizeof(error->text),
+			 "cannot read the list of directories: %s",
+			 strerror(-ret));
+		return ret;
+	}
+	if (!candidate->read_only)
+		ret = judge_mark(candidate->image, error);
+	if (!ret)
+		ret = qcow_open(candidate->image, &options, &image, error);
+	return ret ? ret : qcow_close(image);
+}
+
+int candidate_is_fit(const struct candidate *candidate)
+{
+	struct qcow_error error = { "" };
+
+	if (try_image(candidate, &error))
+		return complain("%s: disk %s: %s: %s", candidate->domain,
+				candidate->target, candidate->image,
+				error.text);
+	return 0;
+}
+
+static bool is_taken(const struct host *host, const char *name)
+{
+	char link[sizeof(DOMAIN_LINKS) + DISK_NAME_MAX];
+	struct disk disk;
+
+	snprintf(link, sizeof(link), DOMAIN_LINKS "%s", name);
+	return host_has(host, link) || !disk_of_name(name, &disk);
+}
+
+/* DOMAIN-TARGET, with a number behind it if that is taken. */
+int candidate_name(const struct candidate *candidate, struct host *host,
+		   char name[DISK_NAME_MAX + 1])
+{
+	char text[2 * DISK_NAME_MAX];
+	unsigned int number;
+	int length;
+
+	length = snprintf(text, sizeof(text), "%.40s-%.16s", candidate->domain,
+			  candidate->target);
+	name_make(text, length, name);
+	for (number = 2; is_taken(host, name); number++) {
+		length = snprintf(text, sizeof(text), "%.36s-%.12s-%u",
+				  candidate->domain, candidate->target, number);
+		name_make(text, length, name);
+	}
+	snprintf(text, sizeof(text), DOMAIN_LINKS "%s", name);
+	if (host_add(host, candidate->domain, text))
+		return complain("%s: out of memory", candidate->domain);
+	return 0;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A disk that is to be plugged into a domain, or out of it.
+ */
+#ifndef PLUG_H
+#define PLUG_H
+
+#include <libvirt/libvirt.h>
+
+#include "plugin/libvirt/commands.h"
+#include "plugin/libvirt/rewrite.h"
+#include "plugin/owner.h"
+
+struct plug {
+	const struct libvirt_options *options;
+	virConnectPtr connection;
+	virDomainPtr domain;
+	const char *name;	/* the domain's */
+	char uuid[OWNER_UUID_SIZE];
+	bool live;		/* the domain runs */
+	bool config;		/* its definition is to change */
+	char disk_name[DISK_NAME_MAX + 1];
+	char *definition;	/* the new one; NULL: as it is */
+	char *device;		/* the disk of the domain that runs */
+	char *list;		/* its new list of entries; NULL: none */
+	char *old_list;
+};
+
+/* Except for the last they return 0, or EXIT_FAILURE after a complaint. */
+
+/* Finds the domain, and judges whether something can be changed. */
+int plug_begin(struct plug *plug, const struct libvirt_options *options);
+
+/* Reads the XML of the domain that runs, or its definition. */
+int plug_read(const struct plug *plug, bool live, enum rewrite_way way,
+	      struct rewrite *rewrite);
+
+/* Gives the domain that runs a list of entries; NULL: none. */
+int plug_set_list(const struct plug *plug, const char *list);
+
+/* Changes the definition, if there is a new one. */
+int plug_define(const struct plug *plug);
+
+/* Ends the domain's use of the disk. */
+int plug_release(const struct plug *plug);
+
+void plug_end(struct plug *plug);
+
+#endif /* PLUG_H */

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The end of a domain's use of a disk.
+ */
+#ifndef RELEASE_H
+#define RELEASE_H
+
+#include "plugin/libvirt/domain.h"
+#include "plugin/state.h"
+
+/* Ends the use of a disk by the domain of this uuid, and the disk if nobody
+   else uses it.  Waits that long, in ms, for others who work on the disk, and
+   for those who still have it open.  0, with a reason if not everything went
+   as it should; or -errno and why. */
+int release_disk(const char *uuid, const char *name, int lock_patience,
+		 int milliseconds, char why[DOMAIN_REASON_MAX]);
+
+/* Removes a disk and whatever is recorded of its users, as serve_stop()
+   does. */
+int release_remove(const struct disk *disk, int milliseconds,
+		   char why[DOMAIN_REASON_MAX]);
+
+#endif /* RELEASE_H */
