@@ -90,17 +90,36 @@ static int mark_directory(struct file *file, const struct directory *directory)
 	return ret ? ret : file_sync(file);
 }
 
-int bitmaps_set_in_use(struct file *file, const struct header *header,
-		       const struct header_area *area)
+/* P6: may it lie there?  What is written is not data, but it could as well
+   hit a table. */
+static int judge_place(struct qcow_image *image,
+		       const struct directory *directory)
+{
+	uint64_t end, file_end;
+	int ret = file_size(&image->file, &file_end);
+
+	if (ret)
+		return ret;
+	if (directory->size > MAX_DIRECTORY ||
+	    !is_aligned(directory->offset, cluster_size(image)) ||
+	    __builtin_add_overflow(directory->offset, directory->size, &end) ||
+	    end > round_up(file_end, cluster_size(image)))
+		return -EUCLEAN;
+	for (uint64_t at = directory->offset; at < end;
+	     at += cluster_size(image))
+		if (cluster_is_table(image, at))
+			return -EUCLEAN;
+	return 0;
+}
+
+int bitmaps_set_in_use(struct qcow_image *image)
 {
 	struct directory directory;
+	int ret;
 
-	if (!(header->autoclear & AUTOCLEAR_BITMAPS) ||
-	    !find_directory(header, area, &directory))
+	if (!(image->header.autoclear & AUTOCLEAR_BITMAPS) ||
+	    !find_directory(&image->header, &image->header_area, &directory))
 		return 0;
-	if (directory.size > MAX_DIRECTORY ||
-	    !is_aligned(directory.offset, 1ull << header->cluster_bits) ||
-	    !directory.offset)
-		return -EUCLEAN;
-	return mark_directory(file, &directory);
+	ret = judge_place(image, &directory);
+	return ret ? ret : mark_directory(&image->file, &directory);
 }

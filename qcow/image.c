@@ -95,8 +95,7 @@ void image_beat(struct qcow_image *image)
 
 static int write_mark(struct qcow_image *image)
 {
-	int ret = bitmaps_set_in_use(&image->file, &image->header,
-				     &image->header_area);
+	int ret = bitmaps_set_in_use(image);
 
 	if (ret)
 		return ret;

@@ -150,15 +150,21 @@ int header_clear_life(struct file *file, struct header *header,
 /* Writes where the refcount table is, as *header says. */
 int header_write_refcount_table(struct file *file, const struct header *header,
 				struct header_area *area);
+/* Writes where the snapshot table is, likewise. */
+int header_write_snapshots(struct file *file, const struct header *header,
+			   struct header_area *area);
+/* Makes all extensions of a type mean nothing. */
+int header_void_extensions(struct file *file, const struct header *header,
+			   struct header_area *area, uint32_t type);
 /* Sets bits of incompatible_features. */
 int header_write_incompatible(struct file *file, struct header *header,
 			      struct header_area *area, uint64_t bits);
 
 /* bitmaps.c */
 
-/* Marks every persistent bitmap as in use, durably, if the image has any. */
-int bitmaps_set_in_use(struct file *file, const struct header *header,
-		       const struct header_area *area);
+/* Marks every persistent bitmap as in use, durably, if the image has any.  Not
+   under the lock; the caller has the right to write the header. */
+int bitmaps_set_in_use(struct qcow_image *image);
 
 /* dirty.c: a dirty set */
 
