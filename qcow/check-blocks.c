@@ -92,7 +92,8 @@ static int count_block(struct check *check, uint32_t index)
 		return 0;
 	}
 	check->highest = max_u64(check->highest, cluster);
-	return counts_add(&check->counts, cluster, 1, REFERENCE_OWN);
+	return counts_add(&check->counts, cluster, 1,
+			  REFERENCE_OWN | REFERENCE_BLOCK);
 }
 
 int check_count_blocks(struct check *check)
@@ -140,6 +141,31 @@ void check_need_block(struct check *check, uint64_t cluster)
 	/* What no table can reach stays as corrupt as it is. */
 	if (index < MAX_ENTRIES)
 		check->block_states[index] = BLOCK_NEEDED;
+}
+
+/* ---- space ---- */
+
+/* Behind everything that is in use.  What the walk did not find may be
+   anywhere in the file. */
+uint64_t check_find_space(const struct check *check)
+{
+	if (check->incomplete || !check->file->block_device)
+		return max_u64(check->clusters, check->highest + 1);
+	return check->highest + 1;
+}
+
+void check_take_space(struct check *check, uint64_t first, uint64_t clusters)
+{
+	uint64_t end = first + clusters;
+
+	check->highest = max_u64(check->highest, end - 1);
+	check->clusters = max_u64(check->clusters, end);
+	check->file_size = max_u64(check->file_size,
+				   check->clusters
+					   << check->header.cluster_bits);
+	for (uint64_t cluster = first; cluster < end; cluster++)
+		if (!check_has_block(check, cluster >> check->block_bits))
+			check_need_block(check, cluster);
 }
 
 /* ---- the plan ---- */
@@ -194,21 +220,12 @@ static bool extend_table(struct check *check, struct plan *plan)
 	return true;
 }
 
-/* Behind everything that is in use.  What the walk did not find may be
-   anywhere in the file. */
-static uint64_t find_area(const struct check *check)
-{
-	if (check->incomplete || !check->file->block_device)
-		return max_u64(check->clusters, check->highest + 1);
-	return check->highest + 1;
-}
-
 static int make_plan(struct check *check, struct plan *plan)
 {
 	uint64_t end;
 
 	*plan = (struct plan){
-		.first = find_area(check),
+		.first = check_find_space(check),
 		.size = check->refcount_table_size,
 	};
 	for (uint32_t i = 0; i < MAX_ENTRIES; i++)
@@ -278,12 +295,9 @@ static void adopt(struct check *check, const struct plan *plan,
 		h->refcount_table_offset = plan->first << h->cluster_bits;
 		h->refcount_table_clusters = plan->table_clusters;
 	}
-	if (!plan->blocks)
-		return;
-	check->clusters = max_u64(check->clusters, plan->first +
-				  plan->table_clusters + plan->blocks);
-	check->file_size = max_u64(check->file_size,
-				   check->clusters << h->cluster_bits);
+	if (plan->blocks)
+		check_take_space(check, plan->first,
+				 plan->table_clusters + plan->blocks);
 }
 
 int check_make_blocks(struct check *check)

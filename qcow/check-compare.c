@@ -130,6 +130,20 @@ static uint64_t foresee(const struct check *check, uint64_t count,
 	}
 }
 
+/* What lies in a cluster that has several uses, one of which cannot be
+   shared, decides what can be repaired. */
+static void note_shared(struct check *check, unsigned int flags)
+{
+	bool data = flags & REFERENCE_DATA;
+	bool tables = flags & REFERENCE_OWN &&
+		      (!data || flags & REFERENCE_TABLE);
+
+	check->mixed |= data;
+	/* Writing to one of two tables would change the other. */
+	check->tangled |= tables;
+	check->hopeless |= tables && !(flags & REFERENCE_BLOCK);
+}
+
 static void compare_cluster(struct check *check, uint64_t cluster,
 			    uint64_t count, enum outcome outcome)
 {
@@ -140,19 +154,21 @@ static void compare_cluster(struct check *check, uint64_t cluster,
 	if (!count && !references)
 		return;
 	check->highest_used = max_u64(check->highest_used, cluster);
-	/* Two metadata that are not mere data: writing to one of them would
-	   change the other. */
-	if (shared && flags & REFERENCE_OWN && !(flags & REFERENCE_DATA))
-		check->tangled = true;
+	if (shared)
+		note_shared(check, flags);
 	count = foresee(check, count, references, outcome);
 	if (count == 1)
 		counts_set_one(&check->counts, cluster);
 	if (flags & REFERENCE_COPIED && count != 1)
 		check->copied_wrong = true;
-	if (flags & REFERENCE_PLAIN && count == 1)
+	if (flags & REFERENCE_PLAIN && count == 1 && references == 1)
 		check->copied_wrong = true;
 	if (count != references)
 		note_mismatch(check, cluster, count, references, shared);
+	else if (shared && flags & REFERENCE_OWN && flags & REFERENCE_TABLE)
+		check_corrupt(check,
+			      "ERROR cluster %llu: an L2 table lies in other metadata",
+			      (unsigned long long)cluster);
 }
 
 /* ---- blocks and leaves ---- */

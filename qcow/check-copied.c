@@ -13,21 +13,22 @@
  */
 #include "check.h"
 
-/* Is the flag other than it should be?  *references is how many there are,
-   which may still be more than the count says. */
-static bool is_wrong(const struct check *check, uint64_t entry,
-		     uint64_t *references)
+/* Is the flag other than it should be?  Where there are more references than
+   the count says, or can say, none is missing. */
+static bool is_wrong(const struct check *check, uint64_t entry)
 {
 	uint64_t cluster = (entry & ENTRY_OFFSET) >> check->header.cluster_bits;
 	unsigned int flags;
-	bool copied = entry & ENTRY_COPIED;
+	uint64_t references;
 
 	if (cluster < check->counts.first || cluster >= check->counts.limit)
 		return false;
 	if (!is_aligned(entry & ENTRY_OFFSET, check_cluster_size(check)))
 		return false;
-	*references = counts_get(&check->counts, cluster, &flags);
-	return copied != !!(flags & COUNT_ONE);
+	references = counts_get(&check->counts, cluster, &flags);
+	if (entry & ENTRY_COPIED)
+		return !(flags & COUNT_ONE);
+	return flags & COUNT_ONE && references == 1;
 }
 
 /* Does the task with one entry; true: it has changed. */
@@ -35,9 +36,8 @@ static bool do_task(struct check *check, const char *what, uint8_t *at)
 {
 	uint64_t entry = load_be64(at);
 	bool copied = entry & ENTRY_COPIED;
-	uint64_t references;
 
-	if (!is_wrong(check, entry, &references))
+	if (!is_wrong(check, entry))
 		return false;
 	switch (check->copied_task) {
 	case COPIED_TELL:
@@ -52,10 +52,9 @@ static bool do_task(struct check *check, const char *what, uint8_t *at)
 			store_be64(at, entry & ~ENTRY_COPIED);
 		return copied;
 	case COPIED_SET:
-		if (copied || references != 1)
-			return false;
-		store_be64(at, entry | ENTRY_COPIED);
-		return true;
+		if (!copied)
+			store_be64(at, entry | ENTRY_COPIED);
+		return !copied;
 	}
 	return false;
 }

@@ -18,7 +18,7 @@
 #include "check.h"
 
 #define LEAF_CELLS	(1u << LEAF_BITS)
-#define FLAG_BITS	6
+#define FLAG_BITS	7
 #define FLAGS		((1u << FLAG_BITS) - 1)
 #define NARROW_MAX	(UINT16_MAX >> FLAG_BITS)
 #define WIDE_MAX	(UINT64_MAX >> FLAG_BITS)

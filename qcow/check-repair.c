@@ -4,11 +4,13 @@
  * leaves the image no worse than it was (P3):
  *
  *	entries		that cannot mean anything become zero: they gave
- *			nothing to the guest but errors
+ *			nothing to the guest but errors; not in a table that
+ *			has others for which there is no such help, since it
+ *			may be none
  *	clear		COPIED flags where the count will not be one; sync
  *	raise		counts that are too low, in the blocks that stay and
  *			in new ones that nobody sees yet; sync
- *	link		the new blocks and the new table; sync
+ *	link		the new blocks and the new tables; sync
  *	lower		counts that are too high; sync
  *	set		COPIED flags where the count is one now; sync
  *
@@ -20,15 +22,17 @@
  * Flags are mended with leaks, too: they follow from the counts.
  *
  * Where two tables lie in the same cluster, no entry is written: what mends
- * one would break the other.
+ * one would break the other.  If one of them is a refcount block, a new one
+ * takes its place, and the next repair can write entries; if none is, what
+ * the entries say cannot be trusted, and nothing at all is written.  So it is
+ * where a table lies in the same cluster as data and entries are malformed:
+ * what looks like a table may be the guest's bytes.
  *
  * No write here trusts what an earlier walk found; each phase counts anew.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include "check.h"
-
-#define LOW_HALF	0xffffffffull	/* of a subcluster bitmap: allocated */
 
 /* ---- the header's bits ---- */
 
@@ -68,6 +72,21 @@ static int begin(struct check *check)
 	return check_clear_bits(check, 0, ~kept);
 }
 
+/* Where one cannot be read, QEMU does not open the image at all. */
+static int give_bitmaps_up(struct check *check)
+{
+	int ret;
+
+	check_say(check,
+		  "the persistent bitmaps cannot be read: all of them are given up");
+	/* First the bit: the extension may be there without it. */
+	ret = check_clear_bits(check, 0, AUTOCLEAR_BITMAPS);
+	if (ret)
+		return ret;
+	return header_void_extensions(check->file, &check->header,
+				      &check->header_area, EXTENSION_BITMAPS);
+}
+
 /* ---- entries ---- */
 
 static uint64_t mend_bitmap(enum entry_kind kind, uint64_t bitmap)
@@ -76,17 +95,15 @@ static uint64_t mend_bitmap(enum entry_kind kind, uint64_t bitmap)
 	if (kind == ENTRY_IS_DATA)
 		return bitmap & ~(bitmap >> 32);
 	/* Allocated, but nowhere. */
-	return (bitmap >> 32 | (bitmap & LOW_HALF)) << 32;
+	return (bitmap >> 32 | (bitmap & ALL_SUBCLUSTERS)) << 32;
 }
 
 /* Preallocated in a place that cannot be: nothing is stored there. */
 static bool is_misplaced(const struct check *check, uint64_t entry,
 			 uint64_t bitmap)
 {
-	if (is_aligned(entry & ENTRY_OFFSET, check_cluster_size(check)))
-		return false;
-	return check_has_subclusters(check) ? !(bitmap & LOW_HALF) :
-					      entry & ENTRY_ZERO;
+	return !is_aligned(entry & ENTRY_OFFSET, check_cluster_size(check)) &&
+	       !check_holds_data(check, entry, bitmap);
 }
 
 static void mend(const struct check *check, uint64_t *entry, uint64_t *bitmap)
@@ -97,6 +114,8 @@ static void mend(const struct check *check, uint64_t *entry, uint64_t *bitmap)
 		*entry &= ~ENTRY_COPIED;
 		return;
 	}
+	if (check_has_subclusters(check))
+		*entry &= ~ENTRY_ZERO;
 	*bitmap = mend_bitmap(kind, *bitmap);
 	if (kind == ENTRY_IS_DATA && is_misplaced(check, *entry, *bitmap))
 		*entry = check_has_subclusters(check) ? 0 : ENTRY_ZERO;
@@ -117,10 +136,47 @@ static bool mend_at(const struct check *check, uint8_t *at)
 	return entry != was || bitmap != had;
 }
 
+/* Nothing can be made of it. */
+static bool is_lost(const struct check *check, uint64_t entry, uint64_t bitmap)
+{
+	uint64_t offset = entry & ENTRY_OFFSET;
+
+	switch (check_entry_kind(check, entry)) {
+	case ENTRY_IS_UNALLOCATED:
+	case ENTRY_IS_ZERO:
+		return entry & L2_RESERVED;
+	case ENTRY_IS_DATA:
+		if (!is_aligned(offset, check_cluster_size(check)))
+			return check_holds_data(check, entry, bitmap);
+		return entry & L2_RESERVED ||
+		       !check_is_inside(check, offset,
+					check_cluster_size(check));
+	case ENTRY_IS_COMPRESSED:
+		break;
+	}
+	return false;
+}
+
+/* It may not be a table at all, but the guest's bytes. */
+static bool has_lost_entries(const struct check *check)
+{
+	bool subclusters = check_has_subclusters(check);
+
+	for (uint64_t at = 0; at < check_cluster_size(check);
+	     at += check->entry_size)
+		if (is_lost(check, load_be64(check->table + at),
+			    subclusters ? load_be64(check->table + at + 8) :
+					  0))
+			return true;
+	return false;
+}
+
 static int mend_table(struct check *check, const struct table *table)
 {
 	bool changed = false;
 
+	if (has_lost_entries(check))
+		return 0;
 	for (uint64_t at = 0; at < check_cluster_size(check);
 	     at += check->entry_size)
 		changed |= mend_at(check, check->table + at);
@@ -150,11 +206,19 @@ static int raise_window(struct check *check)
 
 static int raise_all(struct check *check)
 {
-	int ret = check_make_blocks(check);
+	int ret = 0;
 
+	if (check->snapshots.mendable)
+		ret = check_make_snapshots(check);
+	if (!ret)
+		ret = check_make_blocks(check);
 	if (!ret)
 		ret = check_each_window(check, raise_window);
-	return ret ? ret : check_link_blocks(check);
+	if (!ret)
+		ret = check_link_blocks(check);
+	if (!ret && check->snapshots.mendable)
+		ret = check_link_snapshots(check);
+	return ret;
 }
 
 static int lower_window(struct check *check)
@@ -175,9 +239,17 @@ static int lower_window(struct check *check)
 int check_repair(struct check *check)
 {
 	bool all = check->options->repair == QCOW_REPAIR_ALL;
-	int ret = begin(check);
+	int ret;
 
+	if (check->hopeless || (check->mixed && check->malformed)) {
+		check_say(check,
+			  "a table lies where another one or data are: nothing is repaired");
+		return 0;
+	}
+	ret = begin(check);
 	check->reporting = false;
+	if (!ret && all && check->bitmaps_broken)
+		ret = give_bitmaps_up(check);
 	if (!ret && all && check->mendable && !check->tangled)
 		ret = check_each_table(check, mend_table);
 	if (!ret && all && check->result.corruptions)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Where the walk begins: the L1 table of the disk, those of the internal
- * snapshots, the tables of the bitmaps; and the runs of clusters that these
- * lists themselves and the encryption header lie in.
+ * snapshots, the tables of the bitmaps; and the runs of clusters that the
+ * lists of these and the encryption header lie in.
  *
  *	header -> snapshot table -> entry: L1 table's offset and size
  *	header -> bitmaps extension -> directory -> entry: table's ...
@@ -19,20 +19,9 @@
 #include <stdlib.h>
 #include "check.h"
 
-#define MAX_SNAPSHOTS		65536u
-#define MAX_BITMAPS		65535u
-#define MAX_LIST_BYTES		(64u << 20)
-#define MAX_BITMAP_ENTRIES	0x8000000u
-
-#define SNAPSHOT_HEAD		40u	/* bytes before the variable part */
-#define SNAPSHOT_EXTRA_MIN	16u
-#define SNAPSHOT_EXTRA_MAX	1024u
-#define BITMAP_HEAD		24u
-#define BITMAPS_EXTENSION	24u
-
 /* A run of bytes in the middle of a file that wants aligned I/O. */
-static int read_bytes(struct check *check, void *bytes, uint64_t offset,
-		      uint32_t length)
+int check_read_bytes(struct check *check, void *bytes, uint64_t offset,
+		     uint32_t length)
 {
 	uint64_t unit = check->file->alignment;
 	uint64_t start = round_down(offset, unit);
@@ -49,16 +38,15 @@ static int read_bytes(struct check *check, void *bytes, uint64_t offset,
 	return ret;
 }
 
-/* Something is there that cannot be walked. */
-static void drop(struct check *check, const char *what, uint32_t number,
-		 const char *why)
+void check_drop(struct check *check, const char *what, uint32_t number,
+		const char *why)
 {
 	check->incomplete = true;
 	check_corrupt(check, "ERROR %s %u: %s", what, number, why);
 }
 
-static const char *judge_root(const struct check *check, uint64_t offset,
-			      uint64_t entries)
+const char *check_judge_root(const struct check *check, uint64_t offset,
+			     uint64_t entries)
 {
 	if (!is_aligned(offset, check_cluster_size(check)))
 		return "its table is not cluster aligned";
@@ -82,17 +70,21 @@ static int make_room(struct check *check)
 	return 0;
 }
 
-static int add_root(struct check *check, enum root_kind kind, uint32_t number,
-		    uint64_t offset, uint32_t entries)
+static const char *kind_name(enum root_kind kind)
 {
-	const char *what = kind == ROOT_BITMAP ? "bitmap" : "snapshot";
-	const char *why = judge_root(check, offset, entries);
+	return kind == ROOT_BITMAP ? "bitmap" : "snapshot";
+}
+
+int check_add_root(struct check *check, enum root_kind kind, uint32_t number,
+		   uint64_t offset, uint32_t entries)
+{
+	const char *why = check_judge_root(check, offset, entries);
 	int ret = make_room(check);
 
 	if (ret)
 		return ret;
 	if (why) {
-		drop(check, what, number, why);
+		check_drop(check, kind_name(kind), number, why);
 		return 0;
 	}
 	if (!entries)
@@ -106,155 +98,37 @@ static int add_root(struct check *check, enum root_kind kind, uint32_t number,
 	return 0;
 }
 
-static void add_area(struct check *check, const char *name, uint64_t offset,
-		     uint64_t length)
+struct area *check_add_area(struct check *check, uint64_t offset,
+			    uint64_t length)
 {
-	check->areas[check->nr_areas++] = (struct area){
-		.name = name,
+	struct area *area = &check->areas[check->nr_areas++];
+
+	*area = (struct area){
 		.offset = offset,
 		.length = length,
 	};
+	return area;
 }
 
-/* ---- snapshots ---- */
-
-/* Version 3 wants the large size of the VM's state, and the disk's size. */
-static void judge_extra(struct check *check, uint32_t number, uint32_t length)
+/* LUKS cannot do without it; whoever lost it has lost the key. */
+static void find_encryption(struct check *check, const uint8_t *extension,
+			    uint32_t length)
 {
-	if (check->header.version >= 3 && length < SNAPSHOT_EXTRA_MIN)
-		check_corrupt(check, "ERROR snapshot table entry %u is incomplete",
-			      number);
-	if (length > SNAPSHOT_EXTRA_MAX)
-		check_corrupt(check,
-			      "ERROR snapshot table entry %u has too much extra data",
-			      number);
+	uint64_t offset, size;
+
+	if (length < 16) {
+		check_drop(check, "encryption header", 0,
+			   "its extension is malformed");
+		return;
+	}
+	offset = load_be64(extension);
+	size = load_be64(extension + 8);
+	if (!size || check_judge_root(check, offset, div_round_up(size, 8)))
+		check_drop(check, "encryption header", 0,
+			   "not cluster aligned, or not in the file");
+	else
+		check_add_area(check, offset, size);
 }
-
-/* One entry at *offset, which moves on to the next. */
-static int read_snapshot(struct check *check, uint32_t number,
-			 uint64_t *offset)
-{
-	uint8_t head[SNAPSHOT_HEAD];
-	int ret = read_bytes(check, head, *offset, sizeof(head));
-	uint32_t entries;
-
-	if (ret)
-		return ret;
-	*offset += SNAPSHOT_HEAD + load_be32(head + 36) + /* extra data, */
-		   (head[12] << 8 | head[13]) +		  /* id, */
-		   (head[14] << 8 | head[15]);		  /* name */
-	judge_extra(check, number, load_be32(head + 36));
-	entries = load_be32(head + 8);
-	if (entries > MAX_L1_BYTES / 8) {
-		drop(check, "snapshot", number, "its L1 table is too large");
-		return 0;
-	}
-	return add_root(check, ROOT_SNAPSHOT, number, load_be64(head),
-			entries);
-}
-
-static bool list_goes_on(const struct check *check, uint64_t start,
-			 uint64_t end)
-{
-	return end - start <= MAX_LIST_BYTES &&
-	       check_is_inside(check, start, end - start);
-}
-
-static int find_snapshots(struct check *check)
-{
-	const struct header *h = &check->header;
-	uint64_t offset = h->snapshots_offset;
-	uint32_t i;
-
-	if (!h->nb_snapshots)
-		return 0;
-	if (h->nb_snapshots > MAX_SNAPSHOTS ||
-	    judge_root(check, offset, SNAPSHOT_HEAD / 8)) {
-		drop(check, "snapshot table", 0,
-		     "too many snapshots, or not in the file");
-		return 0;
-	}
-	if (check_has_data_file(check))
-		check_corrupt(check,
-			      "ERROR %u snapshots in an image with a data file",
-			      h->nb_snapshots);
-	for (i = 0; i < h->nb_snapshots; i++) {
-		int ret;
-
-		offset = round_up(offset, 8);
-		if (!list_goes_on(check, h->snapshots_offset,
-				  offset + SNAPSHOT_HEAD)) {
-			drop(check, "snapshot", i, "its entry is not in the file");
-			return 0;
-		}
-		ret = read_snapshot(check, i, &offset);
-		if (ret)
-			return ret;
-	}
-	if (!list_goes_on(check, h->snapshots_offset, offset)) {
-		drop(check, "snapshot", i - 1, "its entry is cut off");
-		return 0;
-	}
-	add_area(check, "snapshot table", h->snapshots_offset,
-		 offset - h->snapshots_offset);
-	return 0;
-}
-
-/* ---- bitmaps ---- */
-
-static int read_bitmap(struct check *check, uint32_t number, uint64_t *offset)
-{
-	uint8_t head[BITMAP_HEAD];
-	int ret = read_bytes(check, head, *offset, sizeof(head));
-	uint32_t entries;
-
-	if (ret)
-		return ret;
-	*offset += BITMAP_HEAD + (head[18] << 8 | head[19]) + /* name, */
-		   load_be32(head + 20);		      /* extra data */
-	*offset = round_up(*offset, 8);
-	entries = load_be32(head + 8);
-	if (entries > MAX_BITMAP_ENTRIES) {
-		drop(check, "bitmap", number, "its table is too large");
-		return 0;
-	}
-	return add_root(check, ROOT_BITMAP, number, load_be64(head), entries);
-}
-
-static int find_bitmaps(struct check *check, const uint8_t *extension,
-			uint32_t length)
-{
-	uint32_t count = load_be32(extension);
-	uint64_t size = load_be64(extension + 8);
-	uint64_t start = load_be64(extension + 16), offset = start;
-
-	if (length != BITMAPS_EXTENSION || count > MAX_BITMAPS ||
-	    size > MAX_LIST_BYTES ||
-	    judge_root(check, start, size / 8)) {
-		drop(check, "bitmap directory", 0,
-		     "malformed, too many bitmaps, or not in the file");
-		return 0;
-	}
-	add_area(check, "bitmap directory", start, size);
-	for (uint32_t i = 0; i < count; i++) {
-		int ret;
-
-		if (offset - start + BITMAP_HEAD > size) {
-			drop(check, "bitmap", i,
-			     "its entry is beyond the directory");
-			return 0;
-		}
-		ret = read_bitmap(check, i, &offset);
-		if (ret)
-			return ret;
-	}
-	if (offset - start != size)
-		drop(check, "bitmap directory", 0,
-		     "its length is not that of its entries");
-	return 0;
-}
-
-/* ---- all ---- */
 
 static int find_in_extensions(struct check *check)
 {
@@ -268,18 +142,18 @@ static int find_in_extensions(struct check *check)
 					     &type, &length, &data)) {
 		/* Without its bit the extension is of the past. */
 		if (type == EXTENSION_BITMAPS && !bitmaps &&
-		    length >= BITMAPS_EXTENSION &&
 		    h->autoclear & AUTOCLEAR_BITMAPS) {
 			bitmaps = true;
-			ret = find_bitmaps(check, data, length);
+			ret = check_find_bitmaps(check, data, length);
 		}
-		if (type == EXTENSION_ENCRYPTION && length >= 16 &&
-		    !encryption) {
+		if (type == EXTENSION_ENCRYPTION && !encryption) {
 			encryption = true;
-			add_area(check, "encryption header", load_be64(data),
-				 load_be64(data + 8));
+			find_encryption(check, data, length);
 		}
 	}
+	if (h->crypt_method == CRYPT_LUKS && !encryption)
+		check_drop(check, "encryption header", 0,
+			   "its extension is missing");
 	return ret;
 }
 
@@ -304,9 +178,9 @@ static void drop_overlapping(struct check *check)
 		const struct root *root = &check->roots[i];
 
 		if (root->offset < end && root->kind != ROOT_ACTIVE) {
-			drop(check, root->kind == ROOT_BITMAP ? "bitmap" :
-								"snapshot",
-			     root->number, "its table overlaps another's");
+			check->bitmaps_broken |= root->kind == ROOT_BITMAP;
+			check_drop(check, kind_name(root->kind), root->number,
+				   "its table overlaps another's");
 			continue;
 		}
 		end = max_u64(end, root->offset + root->entries * 8ull);
@@ -322,10 +196,11 @@ int check_find_roots(struct check *check)
 
 	check->nr_roots = 0;
 	check->nr_areas = 0;
-	add_area(check, "header", 0, check_cluster_size(check));
-	ret = add_root(check, ROOT_ACTIVE, 0, h->l1_offset, h->l1_size);
+	check->bitmaps_broken = false;
+	check_add_area(check, 0, check_cluster_size(check));
+	ret = check_add_root(check, ROOT_ACTIVE, 0, h->l1_offset, h->l1_size);
 	if (!ret)
-		ret = find_snapshots(check);
+		ret = check_find_snapshots(check);
 	if (!ret)
 		ret = find_in_extensions(check);
 	if (!ret)

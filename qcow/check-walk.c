@@ -16,10 +16,8 @@
 #include "check.h"
 
 #define L1_RESERVED	0x7f000000000001ffull
-#define L2_RESERVED	0x3f000000000001feull
 #define BITMAP_RESERVED	0xff000000000001feull
 #define BITMAP_ALL_ONES	1ull
-#define LOW_HALF	0xffffffffull	/* of a subcluster bitmap: allocated */
 
 /* The last cluster may be cut by the end of the file, and a compressed
    cluster's last sectors may lie behind it. */
@@ -55,18 +53,12 @@ static int count_run(struct check *check, uint64_t offset, uint64_t length,
 	return 0;
 }
 
-static int count_area(struct check *check, const char *name, uint64_t offset,
-		      uint64_t length)
+/* Roots and areas were judged when they were found. */
+static int count_area(struct check *check, uint64_t offset, uint64_t length)
 {
 	if (!length)
 		return 0;
-	if (check_is_inside(check, offset, length))
-		return count_run(check, offset, length, 1, REFERENCE_OWN);
-	check_corrupt(check,
-		      "ERROR %s: offset %#llx, length %llu lies beyond the end of the file",
-		      name, (unsigned long long)offset,
-		      (unsigned long long)length);
-	return 0;
+	return count_run(check, offset, length, 1, REFERENCE_OWN);
 }
 
 /* ---- L2 entries ---- */
@@ -98,6 +90,7 @@ static int count_entry_run(struct check *check, const struct table *table,
 	if (check_is_inside(check, offset, length))
 		return count_run(check, offset, length, table->references,
 				 flags);
+	lost_reference(check);
 	check_corrupt(check,
 		      "ERROR L2 entry %#llx (table at %#llx): cluster at offset %#llx lies beyond the end of the file",
 		      (unsigned long long)entry,
@@ -135,11 +128,17 @@ static int count_compressed(struct check *check, const struct table *table,
 			       REFERENCE_DATA);
 }
 
+bool check_holds_data(const struct check *check, uint64_t entry,
+		      uint64_t bitmap)
+{
+	return check_has_subclusters(check) ? bitmap & ALL_SUBCLUSTERS :
+					      !(entry & ENTRY_ZERO);
+}
+
 static void judge_alignment(struct check *check, uint64_t entry,
 			    uint64_t bitmap)
 {
-	bool holds_data = check_has_subclusters(check) ? bitmap & LOW_HALF :
-							 !(entry & ENTRY_ZERO);
+	bool holds_data = check_holds_data(check, entry, bitmap);
 
 	if (is_aligned(entry & ENTRY_OFFSET, check_cluster_size(check)))
 		return;
@@ -176,11 +175,24 @@ static int count_data(struct check *check, const struct table *table,
 
 static void judge_unallocated(struct check *check, uint64_t bitmap)
 {
-	if (!(bitmap & LOW_HALF))
+	if (!(bitmap & ALL_SUBCLUSTERS))
 		return;
 	check->mendable = true;
 	check_corrupt(check,
 		      "ERROR unallocated cluster has a non-zero subcluster allocation map");
+}
+
+/* With subclusters, their bitmap alone says what is zero. */
+static void judge_zero_flag(struct check *check, enum entry_kind kind,
+			    uint64_t entry)
+{
+	if (!check_has_subclusters(check) || kind == ENTRY_IS_COMPRESSED ||
+	    !(entry & ENTRY_ZERO))
+		return;
+	check->mendable = true;
+	check_corrupt(check,
+		      "ERROR L2 entry %#llx: the flag of a zero cluster beside a subcluster bitmap",
+		      (unsigned long long)entry);
 }
 
 static int count_entry(struct check *check, const struct table *table,
@@ -192,6 +204,7 @@ static int count_entry(struct check *check, const struct table *table,
 		check_corrupt(check,
 			      "ERROR L2 entry with reserved bits set: %llx",
 			      (unsigned long long)entry);
+	judge_zero_flag(check, kind, entry);
 	switch (kind) {
 	case ENTRY_IS_COMPRESSED:
 		return count_compressed(check, table, entry, bitmap);
@@ -232,7 +245,7 @@ static void note_allocated(struct check *check, uint64_t entry,
 static int count_table(struct check *check, const struct table *table)
 {
 	bool subclusters = check_has_subclusters(check);
-	uint64_t expected = 0;
+	uint64_t expected = 0, told = check->result.corruptions;
 
 	for (uint64_t at = 0; at < check_cluster_size(check);
 	     at += check->entry_size) {
@@ -249,6 +262,7 @@ static int count_table(struct check *check, const struct table *table)
 		if (ret)
 			return ret;
 	}
+	check->malformed |= check->result.corruptions != told;
 	return 0;
 }
 
@@ -289,6 +303,8 @@ static int count_l1_entry(struct check *check, const struct root *root,
 static int count_l1(struct check *check, const struct root *root,
 		    uint32_t index, uint8_t *entries, uint32_t count)
 {
+	uint64_t told = check->result.corruptions;
+
 	for (uint32_t i = 0; i < count; i++) {
 		uint64_t entry = load_be64(entries + i * 8);
 		int ret;
@@ -299,6 +315,7 @@ static int count_l1(struct check *check, const struct root *root,
 		if (ret)
 			return ret;
 	}
+	check->malformed |= check->result.corruptions != told;
 	return 0;
 }
 
@@ -306,18 +323,17 @@ static int count_bitmap_entry(struct check *check, const struct root *root,
 			      uint64_t entry)
 {
 	uint64_t offset = entry & ENTRY_OFFSET;
+	uint64_t size = check_cluster_size(check);
 
-	if (entry & BITMAP_RESERVED ||
-	    (offset && entry & BITMAP_ALL_ONES) ||
-	    !is_aligned(offset, check_cluster_size(check))) {
-		lost_reference(check);
-		check_corrupt(check,
-			      "ERROR bitmap %u: malformed table entry %llx",
-			      root->number, (unsigned long long)entry);
-		return 0;
-	}
-	return offset ? count_area(check, "bitmap data", offset,
-				   check_cluster_size(check)) : 0;
+	if (!(entry & BITMAP_RESERVED) && is_aligned(offset, size) &&
+	    !(offset && entry & BITMAP_ALL_ONES) &&
+	    check_is_inside(check, offset, size))
+		return count_area(check, offset, offset ? size : 0);
+	lost_reference(check);
+	check->bitmaps_broken = true;
+	check_corrupt(check, "ERROR bitmap %u: malformed table entry %llx",
+		      root->number, (unsigned long long)entry);
+	return 0;
 }
 
 static int count_bitmap(struct check *check, const struct root *root,
@@ -332,29 +348,15 @@ static int count_bitmap(struct check *check, const struct root *root,
 	return ret;
 }
 
-static const char *root_name(const struct root *root)
-{
-	switch (root->kind) {
-	case ROOT_ACTIVE:
-		return "L1 table";
-	case ROOT_SNAPSHOT:
-		return "a snapshot's L1 table";
-	default:
-		return "bitmap table";
-	}
-}
-
 static int count_areas(struct check *check)
 {
 	int ret = 0;
 
 	for (unsigned int i = 0; i < check->nr_areas && !ret; i++)
-		ret = count_area(check, check->areas[i].name,
-				 check->areas[i].offset,
+		ret = count_area(check, check->areas[i].offset,
 				 check->areas[i].length);
 	for (uint32_t i = 0; i < check->nr_roots && !ret; i++)
-		ret = count_area(check, root_name(&check->roots[i]),
-				 check->roots[i].offset,
+		ret = count_area(check, check->roots[i].offset,
 				 check->roots[i].entries * 8ull);
 	return ret;
 }

@@ -124,6 +124,9 @@ static void forget_round(struct check *check)
 	check->reporting = true;
 	check->incomplete = false;
 	check->tangled = false;
+	check->hopeless = false;
+	check->mixed = false;
+	check->malformed = false;
 	check->mendable = false;
 	check->copied_findings = 0;
 	check->highest = 0;
@@ -156,6 +159,15 @@ static uint64_t nr_findings(const struct check *check)
 	return check->result.corruptions + check->result.leaks;
 }
 
+/* To mend a table may turn the old one into leaks. */
+static bool is_better(const struct qcow_check *now,
+		      const struct qcow_check *before)
+{
+	if (now->corruptions != before->corruptions)
+		return now->corruptions < before->corruptions;
+	return now->leaks < before->leaks;
+}
+
 static bool wants_repair(const struct check *check)
 {
 	/* Nothing is written on the strength of half a look. */
@@ -173,18 +185,18 @@ static uint64_t fewer(uint64_t before, uint64_t after)
 
 static int repair_rounds(struct check *check)
 {
-	struct qcow_check first = check->result;
-	uint64_t before = UINT64_MAX;
+	struct qcow_check first = check->result, before;
+	bool better = true;
 	int ret = 0;
 
-	for (int n = 0; n < MAX_ROUNDS && wants_repair(check) &&
-	     nr_findings(check) < before; n++) {
-		before = nr_findings(check);
+	for (int n = 0; n < MAX_ROUNDS && better && wants_repair(check); n++) {
+		before = check->result;
 		ret = check_repair(check);
 		if (!ret)
 			ret = check_round(check);
 		if (ret)
 			return ret;
+		better = is_better(&check->result, &before);
 	}
 	check->result.corruptions_fixed =
 		fewer(first.corruptions, check->result.corruptions);

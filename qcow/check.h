@@ -23,7 +23,8 @@ enum {
 	REFERENCE_OWN = 4,	/* metadata that cannot be shared */
 	REFERENCE_TABLE = 8,	/* an L1 entry: it is an L2 table */
 	REFERENCE_DATA = 16,	/* an L2 entry */
-	COUNT_ONE = 32,		/* the count is, or will be, one */
+	REFERENCE_BLOCK = 32,	/* a refcount block, which can be replaced */
+	COUNT_ONE = 64,		/* the count is, or will be, one */
 };
 
 struct leaf {
@@ -70,11 +71,22 @@ struct root {
 
 /* A run of bytes that belongs to nobody else. */
 struct area {
-	const char *name;
 	uint64_t offset, length;
 };
 
-#define MAX_AREAS	4
+#define MAX_AREAS	5
+
+/* The table of snapshots. */
+struct snapshots {
+	uint32_t kept;		/* entries that it may have */
+	uint64_t end;		/* where they end in the file */
+	struct area *area;	/* of the table */
+	bool lost;		/* where it ends is unknown */
+	bool stretched;		/* too much of something is in it */
+	bool suspect;		/* an entry does not look like one */
+	bool mendable;		/* and has to be written anew, here: */
+	uint64_t new_offset, new_length;
+};
 
 /* check-tables.c: the L2 tables, each once however often it is referred to */
 
@@ -133,6 +145,8 @@ struct check {
 	uint32_t nr_roots, max_roots;
 	struct area areas[MAX_AREAS];
 	unsigned int nr_areas;
+	struct snapshots snapshots;
+	bool bitmaps_broken;
 
 	struct counts counts;
 	struct tables tables;
@@ -145,6 +159,9 @@ struct check {
 					   walk did not find */
 	bool tangled;			/* tables overlap each other: writing
 					   one would destroy another */
+	bool hopeless;			/* and not because of a block */
+	bool mixed;			/* a table lies where data are, too */
+	bool malformed;			/* entries that cannot be */
 	bool relink;			/* the table in memory is newer */
 	bool mendable;			/* entries that can be mended */
 	bool copied_wrong;		/* flags of this window */
@@ -191,6 +208,33 @@ int check_each_window(struct check *check, window_function *function);
 
 /* Fills in roots and areas: L1 tables, snapshot table, bitmaps. */
 int check_find_roots(struct check *check);
+/* For those who do: a run of bytes, wherever it begins. */
+int check_read_bytes(struct check *check, void *bytes, uint64_t offset,
+		     uint32_t length);
+/* Something is there that cannot be walked. */
+void check_drop(struct check *check, const char *what, uint32_t number,
+		const char *why);
+/* Why a table of so many 64-bit entries cannot be there, or NULL. */
+const char *check_judge_root(const struct check *check, uint64_t offset,
+			     uint64_t entries);
+/* Adds it, or drops it with a finding. */
+int check_add_root(struct check *check, enum root_kind kind, uint32_t number,
+		   uint64_t offset, uint32_t entries);
+struct area *check_add_area(struct check *check, uint64_t offset,
+			    uint64_t length);
+
+/* check-snapshots.c */
+
+int check_find_snapshots(struct check *check);
+/* Writes a new snapshot table where nobody looks. */
+int check_make_snapshots(struct check *check);
+/* Makes it count, when it and its counts are durable. */
+int check_link_snapshots(struct check *check);
+
+/* check-bitmaps.c */
+
+int check_find_bitmaps(struct check *check, const uint8_t *extension,
+		       uint32_t length);
 
 /* check-tables.c */
 
@@ -207,9 +251,15 @@ int check_write_table(struct check *check, const struct table *table);
 
 /* check-walk.c */
 
+#define L2_RESERVED	0x3f000000000001feull
+
 /* Does a run of bytes lie in the file, but for a part of a cluster? */
 bool check_is_inside(const struct check *check, uint64_t offset,
 		     uint64_t length);
+
+/* Are bytes of the guest's stored where a data entry says? */
+bool check_holds_data(const struct check *check, uint64_t entry,
+		      uint64_t bitmap);
 
 /* Counts all references of the window that begins at this cluster. */
 int check_count(struct check *check, uint64_t first);
@@ -244,6 +294,10 @@ bool check_has_block(const struct check *check, uint64_t index);
 int check_count_blocks(struct check *check);
 /* Blocks in the window that something else uses, too. */
 void check_find_shared_blocks(struct check *check);
+/* The first of the clusters behind all that is in use; and they become part
+   of the image, before anything is written about them. */
+uint64_t check_find_space(const struct check *check);
+void check_take_space(struct check *check, uint64_t first, uint64_t clusters);
 /* Notes that a cluster without a block has references. */
 void check_need_block(struct check *check, uint64_t cluster);
 /* Lays out what is missing and writes it, empty, where nobody looks. */

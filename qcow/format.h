@@ -69,10 +69,15 @@ enum {
 #define EXTENSION_BITMAPS	0x23852875u
 #define EXTENSION_ENCRYPTION	0x0537be77u
 #define EXTENSION_DATA_FILE	0x44415441u
+#define EXTENSION_VOID		0x766f6964u	/* ours: means nothing */
 #define EXTENSION_LIFE		0x75626c6bu	/* ours: "ublk", see header.c */
 
 /* A feature name table entry: type, bit, 46 bytes of name. */
 #define FEATURE_NAME_SIZE	48
+
+/* crypt_method */
+#define CRYPT_AES		1u
+#define CRYPT_LUKS		2u
 
 /* incompatible_features */
 #define INCOMPATIBLE_DIRTY	(1ull << 0)	/* refcounts may be behind */

@@ -124,44 +124,74 @@ int header_clear_life(struct file *file, struct header *header,
 	return write_area(file, area->bytes, area);
 }
 
-int header_write_refcount_table(struct file *file, const struct header *header,
-				struct header_area *area)
+/* Read, change, write: the bytes in the file may carry our mark. */
+static int change_area(struct file *file, const struct header *header,
+		       struct header_area *area,
+		       void (*put)(uint8_t *bytes, const struct header *header))
 {
 	uint8_t *bytes = file_buffer(area->length);
 	int ret;
 
 	if (!bytes)
 		return -ENOMEM;
-	/* The bytes in the file may carry our mark. */
 	ret = file_read(file, bytes, 0, area->length);
 	if (!ret) {
-		put_refcount_table(bytes, header);
+		put(bytes, header);
 		ret = write_area(file, bytes, area);
 	}
 	if (!ret)
-		put_refcount_table(area->bytes, header);
+		put(area->bytes, header);
 	free(bytes);
 	return ret;
 }
 
-/* Read, change, write: the bytes in the file may carry our mark. */
+int header_write_refcount_table(struct file *file, const struct header *header,
+				struct header_area *area)
+{
+	return change_area(file, header, area, put_refcount_table);
+}
+
+static void put_snapshots(uint8_t *bytes, const struct header *header)
+{
+	store_be32(bytes + HEADER_NB_SNAPSHOTS, header->nb_snapshots);
+	store_be64(bytes + HEADER_SNAPSHOTS_OFFSET, header->snapshots_offset);
+}
+
+int header_write_snapshots(struct file *file, const struct header *header,
+			   struct header_area *area)
+{
+	return change_area(file, header, area, put_snapshots);
+}
+
+static void put_incompatible(uint8_t *bytes, const struct header *header)
+{
+	store_be64(bytes + HEADER_INCOMPATIBLE, header->incompatible);
+}
+
 int header_write_incompatible(struct file *file, struct header *header,
 			      struct header_area *area, uint64_t incompatible)
 {
-	uint8_t *bytes = file_buffer(area->length);
+	uint64_t old = header->incompatible;
 	int ret;
 
-	if (!bytes)
-		return -ENOMEM;
-	ret = file_read(file, bytes, 0, area->length);
-	if (!ret) {
-		store_be64(bytes + HEADER_INCOMPATIBLE, incompatible);
-		ret = write_area(file, bytes, area);
-	}
-	free(bytes);
-	if (ret)
-		return ret;
 	header->incompatible = incompatible;
-	store_be64(area->bytes + HEADER_INCOMPATIBLE, incompatible);
-	return 0;
+	ret = change_area(file, header, area, put_incompatible);
+	if (ret)
+		header->incompatible = old;
+	return ret;
+}
+
+int header_void_extensions(struct file *file, const struct header *header,
+			   struct header_area *area, uint32_t type)
+{
+	uint32_t at = header->length, found, length;
+	const uint8_t *data;
+
+	/* Their places stay: what lies behind cannot be moved at once. */
+	while (header_next_extension(header, area, &at, &found, &length,
+				     &data))
+		if (found == type)
+			store_be32(area->bytes + (data - area->bytes) -
+					   EXTENSION_HEAD, EXTENSION_VOID);
+	return write_area(file, area->bytes, area);
 }

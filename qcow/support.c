@@ -106,9 +106,10 @@ int support_check(const struct header *header,
 	if (ret)
 		return ret;
 	if (header->crypt_method)
-		return refuse(error, header->crypt_method == 1 ?
+		return refuse(error, header->crypt_method == CRYPT_AES ?
 			      "AES encryption is" :
-			      header->crypt_method == 2 ? "LUKS encryption is" :
+			      header->crypt_method == CRYPT_LUKS ?
+			      "LUKS encryption is" :
 			      "this encryption method is");
 	if (header->size < QCOW_SECTOR)
 		return fail(error, -EINVAL, "its virtual size is zero");

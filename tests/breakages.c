@@ -37,6 +37,18 @@ static uint8_t *refcount_table(uint8_t *bytes)
 	return bytes + load_be64(bytes + HEADER_REFCOUNT_TABLE_OFFSET);
 }
 
+static bool has_subclusters(const uint8_t *bytes)
+{
+	return version(bytes) >= 3 && load_be64(bytes + HEADER_INCOMPATIBLE) &
+					      INCOMPATIBLE_EXTENDED_L2;
+}
+
+/* The second word of an extended entry. */
+static uint8_t *bitmap(uint8_t *bytes)
+{
+	return l2(bytes) + 8;
+}
+
 static uint64_t data(uint8_t *bytes)
 {
 	return load_be64(l2(bytes)) & ENTRY_OFFSET;
@@ -136,6 +148,8 @@ static bool entry_dropped(uint8_t *bytes, size_t size)
 {
 	(void)size;
 	store_be64(l2(bytes), 0);
+	if (has_subclusters(bytes))
+		store_be64(bitmap(bytes), 0);
 	return true;
 }
 
@@ -148,7 +162,10 @@ static bool entry_unaligned(uint8_t *bytes, size_t size)
 static bool entry_twice(uint8_t *bytes, size_t size)
 {
 	(void)size;
-	store_be64(l2(bytes) + 8, load_be64(l2(bytes)));
+	if (has_subclusters(bytes))
+		memcpy(l2(bytes) + 16, l2(bytes), 16);
+	else
+		store_be64(l2(bytes) + 8, load_be64(l2(bytes)));
 	return true;
 }
 
@@ -196,8 +213,83 @@ static bool entry_reserved_bits(uint8_t *bytes, size_t size)
 static bool zero_unaligned(uint8_t *bytes, size_t size)
 {
 	(void)size;
+	if (has_subclusters(bytes))
+		store_be64(bitmap(bytes), ALL_ZERO);
 	return version(bytes) >= 3 && cluster_size(bytes) > 512 &&
-	       change(l2(bytes), 0, 512 | ENTRY_ZERO);
+	       change(l2(bytes), 0,
+		      has_subclusters(bytes) ? 512 : 512 | ENTRY_ZERO);
+}
+
+/* ---- snapshots ---- */
+
+/* The only entry gets so much extra data. */
+static bool set_extra(uint8_t *bytes, uint32_t extra)
+{
+	uint8_t *entry = bytes + load_be64(bytes + HEADER_SNAPSHOTS_OFFSET);
+	uint32_t had = load_be32(entry + 36);
+	uint32_t names = entry[13] + entry[15];
+
+	if (!has_snapshots(bytes) || cluster_size(bytes) < 4096)
+		return false;
+	memmove(entry + 40 + extra, entry + 40 + had, names);
+	store_be32(entry + 36, extra);
+	return true;
+}
+
+static bool snapshot_incomplete(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	return version(bytes) >= 3 && set_extra(bytes, 8);
+}
+
+static bool snapshot_too_long(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	return set_extra(bytes, 2000);
+}
+
+/* ---- subclusters ---- */
+
+static bool both_in_bitmap(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	return has_subclusters(bytes) &&
+	       change(bitmap(bytes), 0, SUBCLUSTER_ZERO(0));
+}
+
+static bool last_both_in_bitmap(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	return has_subclusters(bytes) &&
+	       change(bitmap(bytes), 0, SUBCLUSTER_ZERO(31));
+}
+
+static bool bitmap_without_cluster(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	return has_subclusters(bytes) && change(l2(bytes), -1ull, 0);
+}
+
+static bool last_without_cluster(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	if (!has_subclusters(bytes))
+		return false;
+	store_be64(l2(bytes) + 5 * 16 + 8, SUBCLUSTER_ALLOCATED(31));
+	return true;
+}
+
+static bool zero_flag_with_bitmap(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	return has_subclusters(bytes) && change(l2(bytes), 0, ENTRY_ZERO);
+}
+
+static bool compressed_with_bitmap(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	return has_subclusters(bytes) &&
+	       change(l2(bytes), ENTRY_COPIED, ENTRY_COMPRESSED);
 }
 
 /* ---- L1 entries ---- */
@@ -288,35 +380,57 @@ static bool marked_corrupt(uint8_t *bytes, size_t size)
 }
 
 const struct breakage breakages[] = {
-	{ "count too high", count_too_high, CONTENT_SOUND },
-	{ "count zero", count_zero, CONTENT_SOUND },
-	{ "count too low", count_too_low, CONTENT_SOUND },
-	{ "header not counted", header_not_counted, CONTENT_SOUND },
-	{ "table not counted", table_not_counted, CONTENT_SOUND },
-	{ "nothing counted", nothing_counted, CONTENT_SOUND },
-	{ "COPIED flipped", copied_flipped, CONTENT_SOUND },
-	{ "table's COPIED flipped", table_copied_flipped, CONTENT_SOUND },
-	{ "entry dropped", entry_dropped, CONTENT_BROKEN },
-	{ "entry unaligned", entry_unaligned, CONTENT_BROKEN },
-	{ "entry twice", entry_twice, CONTENT_BROKEN },
-	{ "entry beyond the end", entry_beyond_end, CONTENT_BROKEN },
-	{ "entry far away", entry_far_away, CONTENT_BROKEN },
-	{ "entry into the L1 table", entry_into_l1, CONTENT_METADATA },
-	{ "entry into a refcount block", entry_into_block, CONTENT_METADATA },
-	{ "entry into its table", entry_into_its_table, CONTENT_METADATA },
-	{ "entry with reserved bits", entry_reserved_bits, CONTENT_SOUND },
-	{ "zero cluster unaligned", zero_unaligned, CONTENT_BROKEN },
-	{ "table unaligned", table_unaligned, CONTENT_BROKEN },
-	{ "table beyond the end", table_beyond_end, CONTENT_BROKEN },
-	{ "table with reserved bits", table_reserved_bits, CONTENT_SOUND },
-	{ "table twice", table_twice, CONTENT_BROKEN },
-	{ "block unaligned", block_unaligned, CONTENT_SOUND },
-	{ "block beyond the end", block_beyond_end, CONTENT_SOUND },
-	{ "block far away", block_far_away, CONTENT_SOUND },
-	{ "block with reserved bits", block_reserved_bits, CONTENT_SOUND },
-	{ "block missing", block_missing, CONTENT_SOUND },
-	{ "block in the refcount table", block_in_header, CONTENT_SOUND },
-	{ "dirty, nothing counted", marked_dirty, CONTENT_SOUND },
-	{ "marked corrupt", marked_corrupt, CONTENT_SOUND },
+	{ "count too high", count_too_high, CONTENT_SOUND, false },
+	{ "count zero", count_zero, CONTENT_SOUND, false },
+	{ "count too low", count_too_low, CONTENT_SOUND, false },
+	{ "header not counted", header_not_counted, CONTENT_SOUND, false },
+	{ "table not counted", table_not_counted, CONTENT_SOUND, false },
+	{ "nothing counted", nothing_counted, CONTENT_SOUND, false },
+	{ "COPIED flipped", copied_flipped, CONTENT_SOUND, false },
+	{ "table's COPIED flipped", table_copied_flipped,
+	  CONTENT_SOUND, false },
+	{ "entry dropped", entry_dropped, CONTENT_BROKEN, false },
+	{ "entry unaligned", entry_unaligned, CONTENT_BROKEN, false },
+	{ "entry twice", entry_twice, CONTENT_BROKEN, false },
+	{ "entry beyond the end", entry_beyond_end, CONTENT_BROKEN, false },
+	{ "entry far away", entry_far_away, CONTENT_BROKEN, false },
+	{ "entry into the L1 table", entry_into_l1, CONTENT_METADATA, false },
+	{ "entry into a refcount block", entry_into_block,
+	  CONTENT_METADATA, false },
+	{ "entry into its table", entry_into_its_table,
+	  CONTENT_METADATA, false },
+	{ "entry with reserved bits", entry_reserved_bits,
+	  CONTENT_SOUND, false },
+	{ "zero cluster unaligned", zero_unaligned, CONTENT_BROKEN, false },
+	{ "table unaligned", table_unaligned, CONTENT_BROKEN, false },
+	{ "table beyond the end", table_beyond_end, CONTENT_BROKEN, false },
+	{ "table with reserved bits", table_reserved_bits,
+	  CONTENT_SOUND, false },
+	{ "table twice", table_twice, CONTENT_BROKEN, false },
+	{ "block unaligned", block_unaligned, CONTENT_SOUND, false },
+	{ "block beyond the end", block_beyond_end, CONTENT_SOUND, false },
+	{ "block far away", block_far_away, CONTENT_SOUND, false },
+	{ "block with reserved bits", block_reserved_bits,
+	  CONTENT_SOUND, false },
+	{ "block missing", block_missing, CONTENT_SOUND, false },
+	{ "block in the refcount table", block_in_header,
+	  CONTENT_SOUND, false },
+	{ "dirty, nothing counted", marked_dirty, CONTENT_SOUND, false },
+	{ "marked corrupt", marked_corrupt, CONTENT_SOUND, false },
+	{ "snapshot entry incomplete", snapshot_incomplete,
+	  CONTENT_SOUND, false },
+	{ "snapshot entry too long", snapshot_too_long, CONTENT_BROKEN, false },
+	{ "subcluster allocated and zero", both_in_bitmap,
+	  CONTENT_BROKEN, false },
+	{ "last subcluster allocated and zero", last_both_in_bitmap,
+	  CONTENT_BROKEN, false },
+	{ "subclusters without a cluster", bitmap_without_cluster,
+	  CONTENT_BROKEN, false },
+	{ "last subcluster without a cluster", last_without_cluster,
+	  CONTENT_BROKEN, false },
+	{ "zero flag with subclusters", zero_flag_with_bitmap,
+	  CONTENT_SOUND, true },
+	{ "compressed cluster with subclusters", compressed_with_bitmap,
+	  CONTENT_BROKEN, false },
 };
 const unsigned int nr_breakages = ARRAY_SIZE(breakages);

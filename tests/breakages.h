@@ -24,6 +24,7 @@ struct breakage {
 	/* false: it cannot be done to this image */
 	bool (*poke)(uint8_t *bytes, size_t size);
 	enum content content;
+	bool ours;		/* qemu-img check finds nothing */
 };
 
 extern const struct breakage breakages[];

@@ -263,7 +263,7 @@ void judge(const uint8_t *bytes, size_t size, struct verdict *verdict)
 	free(i->references);
 }
 
-void judge_read(const uint8_t *bytes, size_t size, uint64_t sector,
+bool judge_read(const uint8_t *bytes, size_t size, uint64_t sector,
 		uint8_t out[512])
 {
 	struct image image, *i = &image;
@@ -274,15 +274,32 @@ void judge_read(const uint8_t *bytes, size_t size, uint64_t sector,
 	guest = offset >> i->cluster_bits;
 	table = be64(i, i->l1 + guest / l2_entries(i) * 8) & OFFSET;
 	if (!table)
-		return;
+		return true;
 	guest %= l2_entries(i);
 	entry = l2_entry(i, table, guest);
-	if (entry & 1 || !(entry & OFFSET))
-		return;
-	if (i->extended && !(be64(i, table + guest * 16 + 8) >>
-			     (offset >> (i->cluster_bits - 5) & 31) & 1))
-		return;
+	if (i->extended) {
+		uint64_t bitmap = be64(i, table + guest * 16 + 8);
+		unsigned int sub = offset >> (i->cluster_bits - 5) & 31;
+		bool allocated = bitmap >> sub & 1;
+		bool zero = bitmap >> 32 >> sub & 1;
+
+		if (!allocated)
+			return true;
+		if (zero || !(entry & OFFSET))
+			return false;
+	} else if (entry & 1 || !(entry & OFFSET)) {
+		return true;
+	}
 	at = (entry & OFFSET) + (offset & ((1ull << i->cluster_bits) - 1));
 	if (at < size)
 		memcpy(out, bytes + at, size - at < 512 ? size - at : 512);
+	return true;
+}
+
+uint64_t judge_count(const uint8_t *bytes, size_t size, uint64_t cluster)
+{
+	struct image image;
+
+	open_image(&image, bytes, size);
+	return count_of(&image, cluster);
 }

@@ -6,6 +6,7 @@
 #ifndef JUDGE_H
 #define JUDGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,8 +19,11 @@ struct verdict {
 /* Judges the refcounts and entries of an image in memory. */
 void judge(const uint8_t *image, size_t size, struct verdict *verdict);
 
-/* Reads a guest sector. */
-void judge_read(const uint8_t *image, size_t size, uint64_t sector,
+/* Reads a guest sector; false: its subcluster cannot be. */
+bool judge_read(const uint8_t *image, size_t size, uint64_t sector,
 		uint8_t bytes[512]);
+
+/* What the refcount blocks say of a host cluster. */
+uint64_t judge_count(const uint8_t *image, size_t size, uint64_t cluster);
 
 #endif /* JUDGE_H */
