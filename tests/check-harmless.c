@@ -49,11 +49,7 @@ static const char *const recipes[RECIPES] = {
 	[BITMAP] = "qemu-img create -q -f qcow2 -o cluster_size=4k $i 4M;"
 		   "qemu-img bitmap --add -g 512 $i a;"
 		   "qemu-io -c 'write -q 0 20k' $i",
-	[LUKS] = "qemu-img create -q -f qcow2 --object secret,id=key,data=secret "
-		 "-o cluster_size=4k,encrypt.format=luks,encrypt.key-secret=key,encrypt.iter-time=10 $i 4M;"
-		 "qemu-io --object secret,id=key,data=secret --image-opts "
-		 "driver=qcow2,encrypt.key-secret=key,file.filename=$i "
-		 "-c 'write -q 0 20k'",
+	[LUKS] = MAKE_LUKS("cluster_size=4k", "4M", "write -q 0 20k"),
 };
 
 static char *sound[RECIPES];

@@ -57,10 +57,7 @@ static const char *const recipes[] = {
 	"qemu-img snapshot -c a $i; qemu-io -c 'write -q 9k 99k' $i",
 	"qemu-img create -q -f qcow2 -o lazy_refcounts=on $i 64M;"
 	"qemu-io -c 'write -q 1M 9M' $i",
-	"qemu-img create -q -f qcow2 --object secret,id=key,data=secret "
-	"-o encrypt.format=luks,encrypt.key-secret=key,encrypt.iter-time=10 $i 64M;"
-	"qemu-io --object secret,id=key,data=secret --image-opts "
-	"driver=qcow2,encrypt.key-secret=key,file.filename=$i -c 'write -q 1M 9M'",
+	MAKE_LUKS("cluster_size=64k", "64M", "write -q 1M 9M"),
 };
 
 /* ---- ours and theirs ---- */
