@@ -52,8 +52,10 @@ static void look_at_entry(struct look *look, uint64_t entry, size_t size)
 		end = round_down(offset, 512) + (sectors + 1) * 512;
 	} else {
 		look->zero_flag |= entry & ENTRY_ZERO;
+		/* To 7zz the flag is part of the offset: it wants to find one
+		   byte more. */
 		if (offset)
-			end = offset + (1ull << bits);
+			end = offset + (1ull << bits) + (entry & ENTRY_ZERO);
 	}
 	look->cut |= end > size;
 }
