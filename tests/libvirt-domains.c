@@ -172,6 +172,8 @@ void domains_begin(void)
 
 	setenv("UBLK_QCOW2_DIRECTORIES", "/nowhere", 1);
 	setenv("UBLK_QCOW2_RUN", run, 1);
+	setenv("UBLK_QCOW2_DISKS", "/nowhere", 1);
+	setenv("UBLK_QCOW2_SYSTEMD", "/nowhere", 1);
 	free(run);
 	connection = virConnectOpen(URI);
 	if (!connection)

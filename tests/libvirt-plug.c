@@ -3,7 +3,7 @@
  * `ublk-qcow2 libvirt attach` and `detach` on libvirt's own test driver, and
  * with a program ublk-qcow2 that is none.  That driver cannot plug a disk into
  * a domain that runs, so it is here that everything is undone; that it works
- * is for the test of the driver libvirt-plug.
+ * is for libvirt-attach, a test of the driver.
  *
  * usage: libvirt-plug
  */

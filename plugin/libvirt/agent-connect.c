@@ -93,8 +93,6 @@ static int want_events(struct agent *agent)
 {
 	size_t i;
 
-	for (i = 0; i < NR_EVENTS; i++)
-		agent->callbacks[i] = -1;
 	for (i = 0; i < NR_EVENTS; i++) {
 		agent->callbacks[i] = virConnectDomainEventRegisterAny(
 			agent->connection, NULL, events[i].id, events[i].call,
@@ -146,6 +144,10 @@ static int want_signs_of_life(struct agent *agent)
 
 static int set_up(struct agent *agent)
 {
+	size_t i;
+
+	for (i = 0; i < NR_EVENTS; i++)
+		agent->callbacks[i] = -1;
 	if (want_signs_of_life(agent) || want_events(agent))
 		return -1;
 	return watch_all(agent);

@@ -126,19 +126,6 @@ static void tell(struct watched *watched, const struct verdict *verdict)
 			 verdict->reason);
 }
 
-static void recover_orphans(struct agent *agent, const struct guest *guest)
-{
-	struct disk disk;
-	size_t i;
-
-	for (i = 0; i < guest->nr_disks; i++)
-		if (guest->disks[i].ours &&
-		    !disk_find(guest->disks[i].source, &disk) &&
-		    disk.state != DISK_ADDING &&
-		    !process_alive(&disk.supervisor))
-			errand_recover(agent, &disk);
-}
-
 static void act(struct agent *agent, struct watched *watched,
 		const struct verdict *verdict)
 {
@@ -146,7 +133,7 @@ static void act(struct agent *agent, struct watched *watched,
 	watched->resuming = verdict->decision == DECIDE_RESUME;
 	tell(watched, verdict);
 	if (verdict->decision == DECIDE_RECOVER)
-		recover_orphans(agent, &watched->guest);
+		agent->patrol = 0;
 	if (verdict->decision == DECIDE_RECOVER ||
 	    verdict->decision == DECIDE_WAIT)
 		watched->due = clock_ms() + verdict->delay;
@@ -193,32 +180,47 @@ static bool is_gone(virDomainPtr domain)
 	return virDomainIsActive(domain) == 0;
 }
 
+static int look_at(struct agent *agent, struct watched *watched,
+		   virDomainPtr domain)
+{
+	struct verdict verdict;
+	int ret = domain ? read_guest(domain, watched) : -EIO;
+
+	if (!ret)
+		ret = rescue_try(domain, &watched->guest, &watched->history,
+				 &verdict);
+	if (!ret)
+		act(agent, watched, &verdict);
+	return ret;
+}
+
+/* Says so once, since it may go on. */
+static void look_later(struct watched *watched, int ret)
+{
+	watched->due = clock_ms() + RETRY_INTERVAL;
+	if (!watched->failed)
+		log_line(LOG_WARNING,
+			 "domain %s: cannot look at it: %s; tries again and "
+			 "again",
+			 watched->guest.name ?: watched->uuid,
+			 ret == -EIO ? connection_error() : strerror(-ret));
+	watched->failed = true;
+}
+
 static void look(struct agent *agent, struct watched *watched)
 {
 	virDomainPtr domain =
 		virDomainLookupByUUIDString(agent->connection, watched->uuid);
-	struct verdict verdict;
-	int ret = -EIO;
+	int ret;
 
 	if (is_gone(domain)) {
 		drop(agent, watched);
 	} else {
-		if (domain)
-			ret = read_guest(domain, watched);
-		if (!ret)
-			ret = rescue_try(domain, &watched->guest,
-					 &watched->history, &verdict);
-		if (!ret) {
-			act(agent, watched, &verdict);
-		} else {
-			watched->due = clock_ms() + RETRY_INTERVAL;
-			log_line(LOG_WARNING,
-				 "domain %s: cannot look at it: "
-				 "%s",
-				 watched->guest.name ?: watched->uuid,
-				 ret == -EIO ? connection_error()
-					     : strerror(-ret));
-		}
+		ret = look_at(agent, watched, domain);
+		if (ret)
+			look_later(watched, ret);
+		else
+			watched->failed = false;
 	}
 	if (domain)
 		virDomainFree(domain);
@@ -242,14 +244,33 @@ uint64_t watch_look(struct agent *agent)
 
 /* --- the disks of those that run ----------------------------------------- */
 
-uint64_t watch_patrol(struct agent *agent)
+static bool is_used(const struct agent *agent, const char *name)
 {
 	const struct watched *watched;
+	size_t i;
 
+	for (watched = agent->domains; watched; watched = watched->next)
+		for (i = 0; i < watched->guest.nr_disks; i++)
+			if (!strcmp(watched->guest.disks[i].name, name))
+				return true;
+	return false;
+}
+
+static int patrol_disk(const struct disk *disk, void *opaque)
+{
+	struct agent *agent = opaque;
+
+	if (disk->state != DISK_ADDING && !process_alive(&disk->supervisor) &&
+	    is_used(agent, disk->name))
+		errand_recover(agent, disk);
+	return 0;
+}
+
+uint64_t watch_patrol(struct agent *agent)
+{
 	if (clock_ms() < agent->patrol)
 		return agent->patrol;
-	for (watched = agent->domains; watched; watched = watched->next)
-		recover_orphans(agent, &watched->guest);
+	disk_each(patrol_disk, agent);
 	agent->patrol = clock_ms() + PATROL_INTERVAL;
 	return agent->patrol;
 }

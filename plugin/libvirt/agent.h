@@ -22,6 +22,7 @@ struct watched {
 	struct verdict told;	/* what the log has of it */
 	uint64_t due;		/* ms; the next look */
 	bool resuming;		/* by us; the event is still to come */
+	bool failed;		/* the last look did */
 };
 
 /* A disk for which something is being done, or was, in vain. */
