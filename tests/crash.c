@@ -73,7 +73,7 @@ static const struct geometry geometries[] = {
 	{ "cluster_size=4096", 4096, "190K", OVERLAY },
 	{ "cluster_size=512,compat=0.10", 512, "70K", OVERLAY },
 	{ "cluster_size=512", 512, "70K", DEVICE },
-	{ "cluster_size=16384,extended_l2=on", 16384, "400K", DEVICE },
+	{ "cluster_size=32768,extended_l2=on", 32768, "600K", DEVICE },
 };
 
 static struct {

@@ -25,6 +25,7 @@
 #include <unistd.h>
 #include "beside.h"
 #include "foretold.h"
+#include "judge.h"
 #include "qcow/internal.h"
 
 #define CLUSTER		65536u
@@ -69,6 +70,7 @@ static const struct state {
 	{ "some", .make = { { DATA, 5, 16 } } },
 	{ "zero", .make = { { ZERO, 0, 32 } } },
 	{ "some zero", .make = { { ZERO, 4, 6 } } },
+	{ "the first zero", .make = { { ZERO, 0, 6 } } },
 	{ "zero over data", .make = { { DATA, 0, 32 }, { ZERO, 0, 32 } } },
 	{ "data and zero", .make = { { DATA, 2, 6 }, { ZERO, 5, 8 } } },
 	{ "compressed", .make = { { PACKED, 0, 32 } } },
@@ -218,11 +220,26 @@ static void judge_entry(const char *when, uint64_t guest,
 	    must->moved ? "one like" : "", must->host, must->bitmap);
 }
 
-static void judge(const char *when)
+/* qemu-img check does not look there. */
+static void judge_counts_behind(const char *when)
+{
+	size_t size;
+	uint8_t *bytes = read_file(test.path, &size);
+	uint64_t end = div_round_up(size, CLUSTER);
+
+	for (uint64_t c = end; c < end + CLUSTERS; c++)
+		if (judge_count(bytes, size, c))
+			die("%s, %s: cluster %lu is counted, behind the end",
+			    test.variant->name, when, c);
+	free(bytes);
+}
+
+static void compare_entries(const char *when)
 {
 	struct entry entries[CLUSTERS];
 
 	entries_read(test.path, entries, CLUSTERS);
+	judge_counts_behind(when);
 	for (uint64_t g = 0; g < CLUSTERS; g++)
 		judge_entry(when, g, &entries[g], &test.foretold.entries[g]);
 	/* Now it is known where the new host clusters are. */
@@ -267,6 +284,33 @@ static struct operation change_of(uint64_t guest)
 	return o;
 }
 
+/* Does it, where there is an image; its twin foretells. */
+static void change_now(struct qcow_image *image, enum operation_kind kind,
+		       uint64_t guest, uint64_t clusters)
+{
+	struct operation o = {
+		.kind = kind,
+		.offset = guest * CLUSTER,
+		.length = clusters * CLUSTER,
+		.number = (1u << 20) + guest,
+	};
+
+	if (image)
+		change(image, &o, true);
+	else
+		foretell(&test.foretold, &o);
+}
+
+/* A discard of which no two clusters have anything in common: each group is
+   as long as can be. */
+static void discard_fragments(struct qcow_image *image)
+{
+	change_now(image, OPERATION_DISCARD, 0, 120);
+	for (uint64_t g = 120; g; g -= 2)
+		change_now(image, OPERATION_WRITE, g - 2, 1);
+	change_now(image, OPERATION_DISCARD, 0, 120);
+}
+
 static void live_and_die(void)
 {
 	struct qcow_image *image = beside_open(test.path,
@@ -283,47 +327,37 @@ static void live_and_die(void)
 	_exit(0);
 }
 
-static void first_life(void)
+static void die_of_fragments(void)
+{
+	struct qcow_image *image = beside_open(test.path,
+					       QCOW_CACHE_WRITEBACK);
+
+	discard_fragments(image);
+	_exit(0);
+}
+
+/* In a child, which dies of it; and what it has done is replayed. */
+static void live(void (*life)(void))
 {
 	int status;
 
+	if (!fork())
+		life();
+	wait(&status);
+	if (status)
+		die("a life ended with status %#x", status);
+	beside_close(beside_open(test.path, QCOW_CACHE_WRITEBACK));
+	compare_entries("replayed");
+}
+
+static void first_life(void)
+{
 	for (uint64_t g = 0; g < CLUSTERS; g++) {
 		struct operation o = change_of(g);
 
 		foretell(&test.foretold, &o);
 	}
-	if (!fork())
-		live_and_die();
-	wait(&status);
-	if (status)
-		die("the first life ended with status %#x", status);
-	beside_close(beside_open(test.path, QCOW_CACHE_WRITEBACK));
-	judge("replayed");
-}
-
-static void change_now(struct qcow_image *image, enum operation_kind kind,
-		       uint64_t guest, uint64_t clusters)
-{
-	static uint32_t number = 1u << 20;
-	struct operation o = {
-		.kind = kind,
-		.offset = guest * CLUSTER,
-		.length = clusters * CLUSTER,
-		.number = number++,
-	};
-
-	foretell(&test.foretold, &o);
-	change(image, &o, true);
-}
-
-/* A discard of which no two clusters have anything in common: the group of
-   each is as long as can be. */
-static void discard_fragments(struct qcow_image *image)
-{
-	change_now(image, OPERATION_DISCARD, 0, 120);
-	for (uint64_t g = 120; g; g -= 2)
-		change_now(image, OPERATION_WRITE, g - 2, 1);
-	change_now(image, OPERATION_DISCARD, 0, 120);
+	live(live_and_die);
 }
 
 static void second_life(void)
@@ -332,7 +366,6 @@ static void second_life(void)
 					       QCOW_CACHE_WRITEBACK);
 
 	compare_content(image, "replayed");
-	discard_fragments(image);
 	for (unsigned int n = 0; n < RANDOM * effort(); n++) {
 		struct operation o;
 
@@ -343,7 +376,7 @@ static void second_life(void)
 	}
 	compare_content(image, "before the close");
 	beside_close(image);
-	judge("closed");
+	compare_entries("closed");
 }
 
 /* ---- what is not ours to judge ---- */
@@ -385,6 +418,8 @@ static void test_variant(const struct variant *variant)
 	entries_read(test.path, entries, CLUSTERS);
 	first_life();
 	judge_with_qemu();
+	discard_fragments(NULL);
+	live(die_of_fragments);
 	second_life();
 	judge_with_qemu();
 	free(test.foretold.bytes);
