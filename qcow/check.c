@@ -268,6 +268,14 @@ static int judge_features(const struct header *h, struct qcow_error *error)
 	return 0;
 }
 
+static int explain(int ret, struct qcow_error *error)
+{
+	if (ret == -ENOSPC)
+		return fail(error, ret,
+			    "its repair needs space for new tables behind its last cluster, and there is none");
+	return ret ? fail(error, ret, "checking it: %s", strerror(-ret)) : 0;
+}
+
 /* The header has been read. */
 static int check_image(struct check *check, struct qcow_error *error)
 {
@@ -281,7 +289,7 @@ static int check_image(struct check *check, struct qcow_error *error)
 	ret = allocate(check);
 	if (!ret)
 		ret = run(check);
-	return ret ? fail(error, ret, "checking it: %s", strerror(-ret)) : 0;
+	return explain(ret, error);
 }
 
 /* Another format is no broken image. */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The recording disk.  It grows by writes past its end, like a file, and
- * reads as zero there, unless it is made like a block device.  With fail_at
- * it fails the n-th I/O from now, once.
+ * reads as zero there, unless its size is fixed.  With fail_at it fails the
+ * n-th I/O from now, once.
  */
 #include <assert.h>
 #include <errno.h>
@@ -72,7 +72,7 @@ static int disk_write(void *opaque, const void *buffer, uint64_t offset,
 
 	if (fails_now(disk))
 		return disk->fail_with;
-	if (disk->hooks.block_device && offset + length > disk->size)
+	if (disk->fixed && offset + length > disk->size)
 		return -ENOSPC;
 	assert(offset + length <= disk->capacity);
 	memcpy(disk->bytes + offset, buffer, length);
@@ -158,6 +158,7 @@ void disk_make_device(struct disk *disk, size_t more)
 	memset(disk->bytes + disk->size, 0xe5, more);
 	disk->size += more;
 	disk->hooks.block_device = true;
+	disk->fixed = true;
 }
 
 void disk_copy(struct disk *to, const struct disk *from)
@@ -170,6 +171,7 @@ void disk_copy(struct disk *to, const struct disk *from)
 	memcpy(to->bytes, from->bytes, from->size);
 	set_hooks(to);
 	to->hooks.block_device = from->hooks.block_device;
+	to->fixed = from->fixed;
 }
 
 void disk_free(struct disk *disk)

@@ -41,6 +41,7 @@ struct disk {
 	int fail_at;		/* this I/O fails; -1: none */
 	int fail_with;		/* -errno */
 	int countdown;
+	bool fixed;		/* no write makes it larger */
 	struct qcow_test_hooks hooks;
 };
 
