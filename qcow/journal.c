@@ -141,9 +141,12 @@ static bool fits(const struct qcow_image *image, const struct record *record)
 	switch (record->kind) {
 	case RECORD_L1:
 		return end <= image->l1_size;
+	case RECORD_L2_BITMAP:
+		if (!image->extended)
+			return false;
+		/* fall through */
 	case RECORD_L2:
 	case RECORD_L2_DATA:
-	case RECORD_L2_BITMAP:
 		return end <= image->clusters;
 	case RECORD_REFCOUNT:
 		return end <= image->max_clusters &&

@@ -3,7 +3,10 @@
  * Fuzz target: a sound image in a life, and the input is its journal: the
  * position where it begins, then groups, each a byte that tells how many
  * assignments it has, and those.  They are sealed here, since no mutation
- * would find a checksum.  An odd first byte leaves the rest as it is.
+ * would find a checksum.
+ *
+ * The first byte's lowest bit leaves the rest as it is; the next one takes an
+ * image with subclusters.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,11 +21,23 @@
 #define WORDS		((JOURNAL_SIZE - HEADER_SIZE) / 8)
 #define START		56u	/* in its header: the position, */
 #define NONCE		32u	/*  and what seals it */
-#define CLUSTER		512u
+#define AS_IT_IS	1u	/* bits of the first byte */
+#define SUBCLUSTERS	2u
 
-/* The image in a life, and its journal: what a process leaves that dies. */
-static uint8_t *dead_image, dead_journal[JOURNAL_SIZE];
-static size_t dead_image_size;
+/* Commands of the shell; $i is the image. */
+static const char *const recipes[2] = {
+	"qemu-img create -q -f qcow2 -o cluster_size=512 $i 64k;"
+	"qemu-io -f qcow2 -c 'write -q 0 2048' -c 'write -q -c 4096 512' $i",
+	"qemu-img create -q -f qcow2 -o cluster_size=16k,extended_l2=on $i 96k;"
+	"qemu-io -f qcow2 -c 'write -q 512 2048' -c 'write -q -z 1k 512' $i",
+};
+
+/* An image in a life, and its journal: what a process leaves that dies. */
+static struct dead {
+	uint8_t *image;
+	size_t size;
+	uint8_t journal[JOURNAL_SIZE];
+} dead[2];
 
 struct input {
 	const uint8_t *at;
@@ -46,50 +61,47 @@ static struct qcow_options options_of(const struct memory *memory)
 	return options;
 }
 
-static void make_image(void)
+static void make_image(const char *recipe)
 {
 	char *path = scratch_path("sound");
 	size_t size;
 	uint8_t *bytes;
 
-	must_run("qemu-img create -q -f qcow2 -o cluster_size=%u %s 64k",
-		 CLUSTER, path);
-	must_run("qemu-io -f qcow2 -c 'write -q 0 2048' -c 'write -q -c 4096 512' %s",
-		 path);
+	must_run("i=%s; rm -f $i; %s", path, recipe);
 	bytes = read_file(path, &size);
 	memory_load(bytes, size);
 	free(bytes);
 	free(path);
 }
 
-static void keep(const struct memory *memory)
+static void keep(const struct memory *memory, struct dead *left)
 {
 	size_t size;
 	uint8_t *journal = read_file(memory->journal, &size);
 
 	if (!journal || size != JOURNAL_SIZE)
 		memory_complain("no journal");
-	memcpy(dead_journal, journal, JOURNAL_SIZE);
+	memcpy(left->journal, journal, JOURNAL_SIZE);
 	free(journal);
-	dead_image_size = memory->size;
-	dead_image = malloc(memory->size);
-	memcpy(dead_image, memory->bytes, memory->size);
+	left->size = memory->size;
+	left->image = malloc(memory->size);
+	memcpy(left->image, memory->bytes, memory->size);
 }
 
-static void begin_life(void)
+static void begin_life(unsigned int which)
 {
 	struct memory *memory = memory_load(NULL, 0);
 	struct qcow_options options = options_of(memory);
 	struct qcow_image *image;
 	struct qcow_error error;
-	uint8_t bytes[CLUSTER] = { 1 };
+	uint8_t bytes[512] = { 1 };
 
-	make_image();
+	make_image(recipes[which]);
 	if (qcow_open(memory->path, &options, &image, &error))
 		memory_complain(error.text);
 	if (qcow_write(image, bytes, 0, sizeof(bytes)))
 		memory_complain("cannot write");
-	keep(memory);
+	keep(memory, &dead[which]);
 	qcow_close(image);
 }
 
@@ -146,15 +158,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	struct input input = { bytes, size };
 	struct qcow_options options;
 	struct memory *memory;
+	struct dead *left;
+	uint64_t bits = take(&input, 1);
 
-	if (!dead_image)
-		begin_life();
-	memcpy(journal, dead_journal, sizeof(journal));
-	if (take(&input, 1) & 1)
+	left = &dead[bits & SUBCLUSTERS ? 1 : 0];
+	if (!left->image)
+		begin_life(left - dead);
+	memcpy(journal, left->journal, sizeof(journal));
+	if (bits & AS_IT_IS)
 		put_bytes(journal, &input);
 	else
 		put_groups(journal, &input);
-	memory = memory_load(dead_image, dead_image_size);
+	memory = memory_load(left->image, left->size);
 	write_file(memory->journal, journal, sizeof(journal));
 	options = options_of(memory);
 	memory_use(memory, &options, memory_hash(bytes, size));
