@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * How long it takes to open a disk of 1 TiB, and how much memory.
+ * How much time and memory it takes to open a disk of 1 TiB.
  *
  * Images that are all holes and images whose tables name every cluster are
  * opened as a server does, for writing, past the page cache if the file
@@ -10,8 +10,9 @@
  * root's rights all caches of the machine; a warm open follows another one.
  * Of several opens the median is shown.
  *
- * usage: bench-open [DIRECTORY]		where images are made: 500 MiB on
- *						a file system with holes
+ * usage: bench-open [DIRECTORY]
+ *
+ * Images, of 500 MiB at most, are made in the directory.
  */
 #include <errno.h>
 #include <fcntl.h>
