@@ -9,30 +9,9 @@
 #include <inttypes.h>
 
 #include "plugin/json.h"
+#include "plugin/text.h"
 
 #define REPLACEMENT "\xef\xbf\xbd"
-
-/* The length of the UTF-8 sequence that begins here; 0: it is none. */
-static int sequence_length(const unsigned char *text)
-{
-	int i, length;
-
-	if (*text < 0x80)
-		return 1;
-	if (*text < 0xc2 || *text > 0xf4)
-		return 0;
-	length = *text < 0xe0 ? 2 : *text < 0xf0 ? 3 : 4;
-	for (i = 1; i < length; i++)
-		if ((text[i] & 0xc0) != 0x80)
-			return 0;
-	/* Longer than needed, a surrogate, or beyond the last character. */
-	if ((*text == 0xe0 && text[1] < 0xa0) ||
-	    (*text == 0xed && text[1] > 0x9f) ||
-	    (*text == 0xf0 && text[1] < 0x90) ||
-	    (*text == 0xf4 && text[1] > 0x8f))
-		return 0;
-	return length;
-}
 
 static void put_quoted(FILE *file, const char *string)
 {
@@ -41,7 +20,7 @@ static void put_quoted(FILE *file, const char *string)
 
 	putc('"', file);
 	for (; *text; text += length ? length : 1) {
-		length = sequence_length(text);
+		length = text_sequence(text);
 		if (!length)
 			fputs(REPLACEMENT, file);
 		else if (*text == '"' || *text == '\\')

@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "plugin/log.h"
+#include "plugin/text.h"
 
 #define LOG_PATH     "/run/ublk-qcow2.log"
 #define LOG_PATH_OLD LOG_PATH ".old"
@@ -93,13 +94,6 @@ static void to_file(const char *line)
 	close(fd);
 }
 
-void log_tame(char *line)
-{
-	for (; *line; line++)
-		if ((unsigned char)*line < ' ' || *line == 0x7f)
-			*line = '?';
-}
-
 void log_line(int priority, const char *format, ...)
 {
 	char line[LOG_LINE_MAX];
@@ -110,7 +104,7 @@ void log_line(int priority, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(line + length, sizeof(line) - length, format, args);
 	va_end(args);
-	log_tame(line);
+	text_tame(line);
 	if (priority <= LOG_ERR)
 		strcpy(last_error, line);
 
@@ -137,7 +131,7 @@ int complain(const char *format, ...)
 	va_start(args, format);
 	vsnprintf(line, sizeof(line), format, args);
 	va_end(args);
-	log_tame(line);
+	text_tame(line);
 	strcpy(last_error, line);
 	fprintf(stderr, "ublk-qcow2: %s\n", line);
 	return EXIT_FAILURE;

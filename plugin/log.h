@@ -23,9 +23,6 @@ void log_about(int id, const char *image);
 void log_line(int priority, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* Makes a text one line, with no character that a terminal obeys. */
-void log_tame(char *line);
-
 /* Closes the descriptor that log_line() may have opened. */
 void log_close(void);
 
@@ -36,8 +33,5 @@ int complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* The last error that this process has said, for whoever does not read what
    it says; "": none. */
 const char *log_last_error(void);
-
-/* Makes text from outside fit into one line: no control character stays. */
-void log_tame(char *line);
 
 #endif /* LOG_H */

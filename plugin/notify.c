@@ -21,6 +21,7 @@
 
 #include "plugin/log.h"
 #include "plugin/notify.h"
+#include "plugin/text.h"
 
 #define SEND_PATIENCE 1 /* s */
 
@@ -75,7 +76,7 @@ void notify(enum notice notice, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text + length, sizeof(text) - length - 1, format, args);
 	va_end(args);
-	log_tame(text + length);
+	text_tame(text + length);
 	strcat(text, "\n");
 	send_text(text);
 }

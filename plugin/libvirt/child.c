@@ -30,6 +30,7 @@
 #include "plugin/libvirt/child.h"
 #include "plugin/log.h"
 #include "plugin/process.h"
+#include "plugin/text.h"
 
 #define KILL_PATIENCE	 1000 /* ms, for the death of what was killed */
 #define NOT_EXECUTED	 127
@@ -199,7 +200,7 @@ static void last_line(char *said, char line[CHILD_LINE_MAX])
 	if (!strncmp(last, program, strlen(program)))
 		last += strlen(program);
 	snprintf(line, CHILD_LINE_MAX, "%s", last);
-	log_tame(line);
+	text_tame(line);
 }
 
 static int run_to_say(child_fn *work, const char *const *argv, int milliseconds,

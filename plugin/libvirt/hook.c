@@ -32,6 +32,7 @@
 #include "plugin/libvirt/hook.h"
 #include "plugin/libvirt/serve.h"
 #include "plugin/log.h"
+#include "plugin/text.h"
 
 #define XML_MAX	       (16 << 20)
 #define XML_PATIENCE   30000 /* ms */
@@ -74,7 +75,7 @@ int hook_say(const struct call *call, const char *format, ...)
 	va_end(args);
 	if (lines == LINES_MAX)
 		strcpy(line + length, "there is more to say, but no more room");
-	log_tame(line);
+	text_tame(line);
 	strcat(line, "\n");
 	/* Whoever does not listen does not want to know. */
 	if (write(STDERR_FILENO, line, strlen(line)) < 0)

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Texts from outside.
+ *
+ * Terminals obey two sets of control characters: those below the space, and
+ * those from 0x80 to 0x9f, which they take as UTF-8 or, some, as single bytes.
+ */
+#include <string.h>
+
+#include "plugin/text.h"
+
+int text_sequence(const unsigned char *text)
+{
+	int i, length;
+
+	if (*text < 0x80)
+		return 1;
+	if (*text < 0xc2 || *text > 0xf4)
+		return 0;
+	length = *text < 0xe0 ? 2 : *text < 0xf0 ? 3 : 4;
+	for (i = 1; i < length; i++)
+		if ((text[i] & 0xc0) != 0x80)
+			return 0;
+	/* Longer than needed, a surrogate, or beyond the last character. */
+	if ((*text == 0xe0 && text[1] < 0xa0) ||
+	    (*text == 0xed && text[1] > 0x9f) ||
+	    (*text == 0xf0 && text[1] < 0x90) ||
+	    (*text == 0xf4 && text[1] > 0x8f))
+		return 0;
+	return length;
+}
+
+/* Of a sequence, or of a byte that is none. */
+static int is_control(const unsigned char *text, int length)
+{
+	if (length == 2)
+		return text[0] == 0xc2 && text[1] < 0xa0;
+	if (length > 2)
+		return 0;
+	return *text < ' ' || *text == 0x7f || (*text >= 0x80 && *text < 0xa0);
+}
+
+void text_tame(char *string)
+{
+	unsigned char *text = (unsigned char *)string;
+	int length;
+
+	for (; *text; text += length ? length : 1) {
+		length = text_sequence(text);
+		if (is_control(text, length))
+			memset(text, '?', length ? length : 1);
+	}
+}
