@@ -35,18 +35,21 @@ struct backing {
 	uint64_t size;			/* bytes that can be read */
 };
 
-static int check_depth(const struct qcow_image *image,
-		       struct qcow_error *error)
+int backing_check_depth(unsigned int depth, struct qcow_error *error)
+{
+	if (depth < MAX_DEPTH)
+		return 0;
+	return fail(error, -ELOOP, "its backing chain is longer than %d files",
+		    MAX_DEPTH);
+}
+
+static unsigned int depth_of(const struct qcow_image *image)
 {
 	unsigned int depth = 0;
 
 	for (; image->overlay; image = image->overlay)
 		depth++;
-	if (depth >= MAX_DEPTH)
-		return fail(error, -ELOOP,
-			    "its backing chain is longer than %d files",
-			    MAX_DEPTH);
-	return 0;
+	return depth;
 }
 
 /* ---- opening ---- */
@@ -133,25 +136,35 @@ static int open_qcow(struct backing *backing, struct qcow_image *image,
 	return 0;
 }
 
-static int open_format(struct backing *backing, struct qcow_image *image,
-		       const char *path, const char *format,
-		       const struct qcow_options *options,
-		       struct qcow_error *error)
+int backing_check_format(const char *format, const char *path,
+			 struct qcow_error *error)
 {
-	if (!strcmp(format, "raw"))
-		return open_raw(backing, image, path, options, error);
-	if (!strcmp(format, "qcow"))
-		return open_legacy(backing, image, path, options, error);
-	if (!strcmp(format, "qcow2")) {
-		backing->kind = BACKING_QCOW;
-		return open_qcow(backing, image, path, options, error);
-	}
+	if (!strcmp(format, "raw") || !strcmp(format, "qcow") ||
+	    !strcmp(format, "qcow2"))
+		return 0;
 	if (!*format)
 		return fail(error, -EINVAL,
 			    "its header names a backing file without its format; name it with 'qemu-img rebase -u -F FORMAT -b %s'",
 			    path);
 	return fail(error, -ENOTSUP, "its backing file's format \"%s\" is not supported",
 		    format);
+}
+
+static int open_format(struct backing *backing, struct qcow_image *image,
+		       const char *path, const char *format,
+		       const struct qcow_options *options,
+		       struct qcow_error *error)
+{
+	int ret = backing_check_format(format, path, error);
+
+	if (ret)
+		return ret;
+	if (!strcmp(format, "raw"))
+		return open_raw(backing, image, path, options, error);
+	if (!strcmp(format, "qcow"))
+		return open_legacy(backing, image, path, options, error);
+	backing->kind = BACKING_QCOW;
+	return open_qcow(backing, image, path, options, error);
 }
 
 static uint32_t alignment_of(const struct backing *backing)
@@ -204,13 +217,15 @@ int backing_open(struct qcow_image *image, const struct qcow_options *options,
 	if (!image->header.backing_offset)
 		return 0;
 	under.read_only = true;
+	if (under.look)
+		under.look = QCOW_LOOK_READER;
 	under.locking = QCOW_LOCK_TEST;
 	under.test = NULL;
 	ret = header_read_backing(&image->file, &image->header, name);
 	if (ret)
 		return fail(error, ret, "reading its backing file's name: %s",
 			    strerror(-ret));
-	ret = check_depth(image, error);
+	ret = backing_check_depth(depth_of(image), error);
 	if (!ret)
 		ret = reference_resolve(image, "backing file", name, options,
 					&path, error);

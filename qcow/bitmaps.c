@@ -21,8 +21,19 @@
 #define MAX_DIRECTORY		(64u << 20)
 #define ENTRY_SIZE		24u
 #define FLAG_IN_USE		1u
+#define FLAG_AUTO		2u
+#define MAX_GRANULARITY_BITS	63
+
+/* Of an entry: byte offsets. */
+enum {
+	ENTRY_FLAGS = 12,
+	ENTRY_GRANULARITY = 17,		/* one byte: log2 */
+	ENTRY_NAME_SIZE = 18,		/* two */
+	ENTRY_EXTRA_SIZE = 20,
+};
 
 struct directory {
+	uint32_t count;
 	uint64_t offset;
 	uint64_t size;
 };
@@ -38,6 +49,7 @@ static bool find_directory(const struct header *h,
 		if (type != EXTENSION_BITMAPS ||
 		    length < EXTENSION_BITMAPS_SIZE)
 			continue;
+		directory->count = load_be32(data);
 		directory->size = load_be64(data + 8);
 		directory->offset = load_be64(data + 16);
 		return true;
@@ -52,8 +64,10 @@ static uint64_t entry_size(const uint8_t *entry, uint64_t left)
 
 	if (left < ENTRY_SIZE)
 		return 0;
-	size = round_up(ENTRY_SIZE + (uint64_t)load_be32(entry + 20) +
-				(entry[18] << 8 | entry[19]), 8);
+	size = round_up(ENTRY_SIZE +
+				(uint64_t)load_be32(entry + ENTRY_EXTRA_SIZE) +
+				load_be16(entry + ENTRY_NAME_SIZE),
+			8);
 	return size <= left ? size : 0;
 }
 
@@ -67,7 +81,8 @@ static int mark_entries(uint8_t *bytes, uint64_t size)
 
 		if (!length)
 			return -EUCLEAN;
-		store_be32(entry + 12, load_be32(entry + 12) | FLAG_IN_USE);
+		store_be32(entry + ENTRY_FLAGS,
+			   load_be32(entry + ENTRY_FLAGS) | FLAG_IN_USE);
 		at += length;
 	}
 	return 0;
@@ -122,4 +137,113 @@ int bitmaps_set_in_use(struct qcow_image *image)
 		return 0;
 	ret = judge_place(image, &directory);
 	return ret ? ret : mark_directory(&image->file, &directory);
+}
+
+/* ---- telling of them ---- */
+
+unsigned int bitmaps_count(const struct header *header,
+			   const struct header_area *area)
+{
+	struct directory directory;
+
+	/* Without its bit the extension is of the past. */
+	if (!(header->autoclear & AUTOCLEAR_BITMAPS) ||
+	    !find_directory(header, area, &directory))
+		return 0;
+	return directory.count;
+}
+
+static int visit_entry(const uint8_t *entry,
+		       void (*visit)(void *opaque,
+				     const struct qcow_bitmap *bitmap),
+		       void *opaque)
+{
+	uint32_t length = load_be16(entry + ENTRY_NAME_SIZE);
+	uint32_t extra = load_be32(entry + ENTRY_EXTRA_SIZE);
+	uint32_t flags = load_be32(entry + ENTRY_FLAGS);
+	struct qcow_bitmap bitmap = {
+		.in_use = flags & FLAG_IN_USE,
+		.automatic = flags & FLAG_AUTO,
+	};
+	char *name;
+
+	if (entry[ENTRY_GRANULARITY] > MAX_GRANULARITY_BITS)
+		return -EUCLEAN;
+	bitmap.granularity = 1ull << entry[ENTRY_GRANULARITY];
+	name = strndup((const char *)entry + ENTRY_SIZE + extra, length);
+	if (!name)
+		return -ENOMEM;
+	bitmap.name = name;
+	visit(opaque, &bitmap);
+	free(name);
+	return 0;
+}
+
+static int visit_entries(const uint8_t *bytes,
+			 const struct directory *directory,
+			 void (*visit)(void *opaque,
+				       const struct qcow_bitmap *bitmap),
+			 void *opaque)
+{
+	uint64_t at = 0;
+	int ret = 0;
+
+	for (uint32_t i = 0; i < directory->count && !ret; i++) {
+		uint64_t length = entry_size(bytes + at, directory->size - at);
+
+		if (!length)
+			return -EUCLEAN;
+		ret = visit_entry(bytes + at, visit, opaque);
+		at += length;
+	}
+	return ret;
+}
+
+static int list(struct file *file, const struct directory *directory,
+		void (*visit)(void *opaque, const struct qcow_bitmap *bitmap),
+		void *opaque)
+{
+	uint8_t *bytes;
+	uint64_t size;
+	int ret = file_size(file, &size);
+
+	if (ret)
+		return ret;
+	if (directory->size > MAX_DIRECTORY || directory->offset > size ||
+	    directory->size > size - directory->offset)
+		return -EUCLEAN;
+	bytes = malloc(directory->size + 1);
+	if (!bytes)
+		return -ENOMEM;
+	ret = file_read_loosely(file, bytes, directory->offset,
+				directory->size);
+	if (!ret)
+		ret = visit_entries(bytes, directory, visit, opaque);
+	free(bytes);
+	return ret;
+}
+
+int qcow_list_bitmaps(const char *path,
+		      void (*visit)(void *opaque,
+				    const struct qcow_bitmap *bitmap),
+		      void *opaque, struct qcow_error *error)
+{
+	struct header_area area = { 0 };
+	struct directory directory;
+	struct header header;
+	struct file file;
+	int ret = info_open(path, &file, &header, &area, error);
+
+	if (ret)
+		return ret;
+	if (bitmaps_count(&header, &area) &&
+	    find_directory(&header, &area, &directory))
+		ret = list(&file, &directory, visit, opaque);
+	if (ret)
+		fail(error, ret, "its bitmap directory %s",
+		     ret == -EUCLEAN ? "is malformed, too large or cut off" :
+				       strerror(-ret));
+	free(area.bytes);
+	file_close(&file);
+	return ret;
 }

@@ -47,6 +47,14 @@ static inline uint64_t div_round_up(uint64_t n, uint64_t unit)
 	return n / unit + (n % unit != 0);
 }
 
+static inline uint16_t load_be16(const void *p)
+{
+	uint16_t n;
+
+	memcpy(&n, p, sizeof(n));
+	return be16toh(n);
+}
+
 static inline uint32_t load_be32(const void *p)
 {
 	uint32_t n;

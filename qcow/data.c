@@ -14,14 +14,14 @@
 #include <stdlib.h>
 #include "internal.h"
 
-static int find_name(const struct qcow_image *image, char *name, size_t size,
-		     struct qcow_error *error)
+int data_find_name(const struct header *header, const struct header_area *area,
+		   char *name, size_t size, struct qcow_error *error)
 {
-	uint32_t at = image->header.length, type, length;
+	uint32_t at = header->length, type, length;
 	const uint8_t *data;
 
-	while (header_next_extension(&image->header, &image->header_area, &at,
-				     &type, &length, &data)) {
+	while (header_next_extension(header, area, &at, &type, &length,
+				     &data)) {
 		if (type != EXTENSION_DATA_FILE || !length || length >= size)
 			continue;
 		memcpy(name, data, length);
@@ -70,7 +70,8 @@ int data_open(struct qcow_image *image, const struct qcow_options *options,
 	image->external = true;
 	image->data = &image->data_file;
 	image->raw_data = image->header.autoclear & AUTOCLEAR_RAW_DATA;
-	ret = find_name(image, name, sizeof(name), error);
+	ret = data_find_name(&image->header, &image->header_area, name,
+			     sizeof(name), error);
 	if (!ret)
 		ret = reference_resolve(image, "data file", name, &own, &path,
 					error);

@@ -299,7 +299,9 @@ static int read_header(struct qcow_image *image,
 	if (ret)
 		return ret;
 	ret = support_check(&image->header, &image->header_area,
-				   image->read_only, error);
+				   image->read_only &&
+					   options->look != QCOW_LOOK_WRITER,
+				   error);
 	if (ret || image->read_only ||
 	    !(image->header.incompatible & INCOMPATIBLE_DIRTY))
 		return ret;
@@ -330,7 +332,7 @@ static int open_shell(struct qcow_image *image,
 {
 	int ret;
 
-	if (!image->read_only)
+	if (!image->read_only || options->look == QCOW_LOOK_WRITER)
 		return fail(error, -EROFS,
 			    "legacy images (QCOW version 1, AES) are served with --read-only; convert it, or put an overlay on it, to write");
 	ret = backing_open_legacy(image, options, error);
@@ -389,7 +391,8 @@ static int open_image(struct qcow_image *image, const char *path,
 		ret = backing_open(image, options, error);
 	if (!ret)
 		ret = layers_check_all(image, options, error);
-	if (!ret)
+	/* What somebody writes to at this moment is no picture of anything. */
+	if (!ret && !(options->look && lock_is_written(&image->file)))
 		ret = load_image(image, options, error);
 	if (ret || image->read_only || image->inline_checkpoint)
 		return ret;

@@ -84,6 +84,8 @@ void *file_buffer(size_t length);
 /* The fence, then QEMU's bytes, as the options say (R14). */
 int lock_image(struct file *file, const struct qcow_options *options,
 	       struct qcow_error *error);
+/* Has somebody else the right to write to it? */
+bool lock_is_written(const struct file *file);
 
 /* header.c */
 
@@ -126,6 +128,15 @@ bool header_next_extension(const struct header *header,
 int support_check(const struct header *header,
 			 const struct header_area *area, bool read_only,
 			 struct qcow_error *error);
+/* What a feature bit is called, if anybody knows that. */
+void feature_describe(const struct header *header,
+		      const struct header_area *area,
+		      enum qcow_feature_kind kind, unsigned int bit,
+		      struct qcow_feature *feature);
+/* All that are set; returns how many. */
+unsigned int features_list(const struct header *header,
+			   const struct header_area *area,
+			   struct qcow_feature features[QCOW_FEATURES_MAX]);
 /* Where extensions end at the latest: at the backing name or the cluster. */
 uint32_t header_extensions_limit(const struct header *header);
 /* The name of the backing file, if backing_offset says that there is one. */
@@ -162,6 +173,9 @@ int header_write_incompatible(struct file *file, struct header *header,
 
 /* bitmaps.c */
 
+/* How many there are, if they count. */
+unsigned int bitmaps_count(const struct header *header,
+			   const struct header_area *area);
 /* Marks every persistent bitmap as in use, durably, if the image has any.  Not
    under the lock; the caller has the right to write the header. */
 int bitmaps_set_in_use(struct qcow_image *image);
@@ -604,9 +618,27 @@ void map_end(struct qcow_image *image, struct qcow_io *io, bool link);
 int reference_resolve(const struct qcow_image *image, const char *what,
 		      const char *name, const struct qcow_options *options,
 		      char **path, struct qcow_error *error);
+/* The same for the image at path from, that lies under top or is it. */
+int reference_resolve_from(const char *top, const char *from,
+			   const char *what, const char *name,
+			   const char *const *directories, char **path,
+			   struct qcow_error *error);
+
+/* info.c */
+
+/* Opens a file to read its header; area->bytes is to be freed. */
+int info_open(const char *path, struct file *file, struct header *header,
+	      struct header_area *area, struct qcow_error *error);
+/* What an open file says of itself, and why it would be refused as a layer;
+   an empty text: it would not. */
+int info_read(struct file *file, struct qcow_info *info,
+	      struct qcow_error *refused, struct qcow_error *error);
 
 /* data.c: an external data file; not under the lock */
 
+/* What the header calls it. */
+int data_find_name(const struct header *header, const struct header_area *area,
+		   char *name, size_t size, struct qcow_error *error);
 /* Opens it, if the image has one. */
 int data_open(struct qcow_image *image, const struct qcow_options *options,
 	      struct qcow_error *error);
@@ -634,6 +666,11 @@ unsigned int layers_of_image(const struct qcow_image *image,
 
 /* backing.c: what lies under an image; read-only, and never changes */
 
+/* May anything lie under an image that has so many over it? */
+int backing_check_depth(unsigned int depth, struct qcow_error *error);
+/* Can what lies at path be read in this format? */
+int backing_check_format(const char *format, const char *path,
+			 struct qcow_error *error);
 /* Opens what the header of the image names, and what that names. */
 int backing_open(struct qcow_image *image, const struct qcow_options *options,
 		 struct qcow_error *error);

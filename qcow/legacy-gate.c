@@ -67,10 +67,10 @@ static int parse_v1(const uint8_t *p, struct gate *gate,
 		    struct qcow_error *error)
 {
 	uint32_t crypt = load_be32(p + V1_CRYPT_METHOD);
-	uint32_t l2_bits = p[V1_L2_BITS];
 	uint64_t l1_size;
 
 	gate->cluster_bits = p[V1_CLUSTER_BITS];
+	gate->l2_bits = p[V1_L2_BITS];
 	gate->size = load_be64(p + V1_SIZE);
 	gate->l1_offset = load_be64(p + V1_L1_OFFSET);
 	gate->encrypted = crypt == 1;
@@ -82,14 +82,23 @@ static int parse_v1(const uint8_t *p, struct gate *gate,
 		return fail(error, -EINVAL,
 			    "header: cluster_bits is %u, must be %d to %d",
 			    gate->cluster_bits, GATE_MIN_BITS, GATE_MAX_BITS);
-	if (l2_bits + 3 != gate->cluster_bits)
-		return fail(error, -ENOTSUP,
-			    "its L2 tables are not as large as its clusters (l2_bits %u, cluster_bits %u), which is not supported"
-			    CONVERT, l2_bits, gate->cluster_bits);
+	if (gate->l2_bits > GATE_MAX_BITS)
+		return fail(error, -EINVAL,
+			    "header: l2_bits is %u, must be at most %d",
+			    gate->l2_bits, GATE_MAX_BITS);
 	l1_size = div_round_up(gate->size,
-			       1ull << (gate->cluster_bits + l2_bits));
+			       1ull << (gate->cluster_bits + gate->l2_bits));
 	gate->l1_size = min_u64(l1_size, UINT32_MAX);
 	return 0;
+}
+
+static int check_v1(const struct gate *gate, struct qcow_error *error)
+{
+	if (gate->version != 1 || gate->l2_bits + 3 == gate->cluster_bits)
+		return 0;
+	return fail(error, -ENOTSUP,
+		    "its L2 tables are not as large as its clusters (l2_bits %u, cluster_bits %u), which is not supported"
+		    CONVERT, gate->l2_bits, gate->cluster_bits);
 }
 
 static int parse_v2(const uint8_t *p, struct gate *gate,
@@ -119,12 +128,11 @@ static int parse_v2(const uint8_t *p, struct gate *gate,
 	return 0;
 }
 
-static int check_fields(const struct gate *gate, uint64_t backing,
-			struct qcow_error *error)
+static int check_fields(const struct gate *gate, struct qcow_error *error)
 {
 	uint64_t l1_length = gate->l1_size * 8ull;
 
-	if (backing)
+	if (gate->backing_offset)
 		return fail(error, -ENOTSUP,
 			    "legacy images with a backing file are not supported"
 			    CONVERT);
@@ -148,27 +156,21 @@ static int check_fields(const struct gate *gate, uint64_t backing,
 
 static int parse(const uint8_t *p, struct gate *gate, struct qcow_error *error)
 {
-	int ret;
-
 	gate->version = load_be32(p + HEADER_VERSION);
+	gate->backing_offset = load_be64(p + HEADER_BACKING_OFFSET);
+	gate->backing_size = load_be32(p + HEADER_BACKING_SIZE);
 	if (load_be32(p + HEADER_MAGIC) != QCOW_MAGIC)
 		return fail(error, -EINVAL,
 			    "not a QCOW image (no magic number at its beginning)");
 	if (gate->version == 1)
-		ret = parse_v1(p, gate, error);
-	else if (gate->version == 2)
-		ret = parse_v2(p, gate, error);
-	else
-		ret = fail(error, -ENOTSUP,
-			   "qcow version %u is not a legacy image",
-			   gate->version);
-	if (ret)
-		return ret;
-	return check_fields(gate, load_be64(p + HEADER_BACKING_OFFSET), error);
+		return parse_v1(p, gate, error);
+	if (gate->version == 2)
+		return parse_v2(p, gate, error);
+	return fail(error, -ENOTSUP, "qcow version %u is not a legacy image",
+		    gate->version);
 }
 
-static int check_header(struct file *file, struct gate *gate,
-			struct qcow_error *error)
+int gate_look(struct file *file, struct gate *gate, struct qcow_error *error)
 {
 	struct piece piece;
 	int ret = file_size(file, &gate->file_size);
@@ -181,6 +183,16 @@ static int check_header(struct file *file, struct gate *gate,
 	ret = parse(piece.bytes, gate, error);
 	free(piece.buffer);
 	return ret;
+}
+
+static int check_header(struct file *file, struct gate *gate,
+			struct qcow_error *error)
+{
+	int ret = gate_look(file, gate, error);
+
+	if (!ret)
+		ret = check_v1(gate, error);
+	return ret ? ret : check_fields(gate, error);
 }
 
 /* ---- the tables ---- */

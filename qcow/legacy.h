@@ -52,11 +52,17 @@ struct gate {
 	uint32_t version;
 	uint64_t size;			/* of the virtual disk, bytes */
 	uint32_t cluster_bits;
+	uint32_t l2_bits;		/* of version 1 */
+	uint64_t backing_offset;	/* 0: none */
+	uint32_t backing_size;
 	bool encrypted;
 	uint64_t l1_offset;
 	uint32_t l1_size;		/* entries */
 	uint64_t file_size;		/* bytes */
 };
+
+/* Takes what the header says, whether or not libqcow can read that. */
+int gate_look(struct file *file, struct gate *gate, struct qcow_error *error);
 
 /* Lets pass only what libqcow is known to read correctly. */
 int gate_check(struct file *file, struct gate *gate, struct qcow_error *error);

@@ -162,12 +162,20 @@ static int fence_patiently(struct file *file, struct qcow_error *error)
 	return 0;
 }
 
+bool lock_is_written(const struct file *file)
+{
+	return lock_byte(file->fd, F_OFD_GETLK, F_WRLCK,
+			 PERMISSION_BASE + WRITE) == -EAGAIN;
+}
+
 int lock_image(struct file *file, const struct qcow_options *options,
 	       struct qcow_error *error)
 {
 	bool test_others = options->locking == QCOW_LOCK_TEST;
 	int ret = 0;
 
+	if (options->look)
+		return 0;
 	/* R14: the fence first; then the bytes can be another's only. */
 	if (!options->read_only)
 		ret = test_others ? fence_patiently(file, error) :

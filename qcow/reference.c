@@ -39,20 +39,11 @@ static bool lies_below_resolved(const char *path, const char *directory)
 	return below;
 }
 
-static const struct qcow_image *top_of(const struct qcow_image *image)
-{
-	while (image->overlay)
-		image = image->overlay;
-	return image;
-}
-
 /* P6: in the directory of the image that was asked for, or where the admin
    allows it. */
-static bool is_allowed(const struct qcow_image *image, const char *path,
-		       const struct qcow_options *options)
+static bool is_allowed(const char *top, const char *path,
+		       const char *const *directory)
 {
-	const char *const *directory = options->directories;
-	const char *top = top_of(image)->path;
 	char *own = strndup(top, strrchr(top, '/') - top + 1);
 	bool allowed = own && lies_below(path, own);
 
@@ -63,23 +54,24 @@ static bool is_allowed(const struct qcow_image *image, const char *path,
 }
 
 /* Relative names are relative to the image that names them. */
-static char *resolve(const struct qcow_image *image, const char *name)
+static char *resolve(const char *from, const char *name)
 {
-	int length = strrchr(image->path, '/') - image->path + 1;
+	int length = strrchr(from, '/') - from + 1;
 	char *joined = NULL, *resolved;
 
 	if (name[0] == '/')
 		return realpath(name, NULL);
-	if (asprintf(&joined, "%.*s%s", length, image->path, name) < 0)
+	if (asprintf(&joined, "%.*s%s", length, from, name) < 0)
 		return NULL;
 	resolved = realpath(joined, NULL);
 	free(joined);
 	return resolved;
 }
 
-int reference_resolve(const struct qcow_image *image, const char *what,
-		      const char *name, const struct qcow_options *options,
-		      char **path, struct qcow_error *error)
+int reference_resolve_from(const char *top, const char *from,
+			   const char *what, const char *name,
+			   const char *const *directories, char **path,
+			   struct qcow_error *error)
 {
 	char *resolved;
 	int ret;
@@ -88,11 +80,11 @@ int reference_resolve(const struct qcow_image *image, const char *what,
 		return fail(error, -ENOTSUP,
 			    "its %s \"%.200s\" is named by a protocol; only files are opened",
 			    what, name);
-	resolved = resolve(image, name);
+	resolved = resolve(from, name);
 	if (!resolved)
 		return fail(error, -errno, "its %s %.300s: %s", what, name,
 			    strerror(errno));
-	if (is_allowed(image, resolved, options)) {
+	if (is_allowed(top, resolved, directories)) {
 		*path = resolved;
 		return 0;
 	}
@@ -101,4 +93,16 @@ int reference_resolve(const struct qcow_image *image, const char *what,
 		   what, resolved);
 	free(resolved);
 	return ret;
+}
+
+int reference_resolve(const struct qcow_image *image, const char *what,
+		      const char *name, const struct qcow_options *options,
+		      char **path, struct qcow_error *error)
+{
+	const struct qcow_image *top = image;
+
+	while (top->overlay)
+		top = top->overlay;
+	return reference_resolve_from(top->path, image->path, what, name,
+				      options->directories, path, error);
 }

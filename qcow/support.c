@@ -7,34 +7,6 @@
 #include <errno.h>
 #include "internal.h"
 
-static bool find_name(const uint8_t *table, uint32_t length, unsigned int bit,
-		      char name[FEATURE_NAME_SIZE])
-{
-	for (; length >= FEATURE_NAME_SIZE; length -= FEATURE_NAME_SIZE) {
-		if (table[0] == 0 && table[1] == bit) {
-			memcpy(name, table + 2, FEATURE_NAME_SIZE - 2);
-			name[FEATURE_NAME_SIZE - 2] = 0;
-			return true;
-		}
-		table += FEATURE_NAME_SIZE;
-	}
-	return false;
-}
-
-/* The name that the image itself gives to an incompatible bit. */
-static bool feature_name(const struct header *h, const struct header_area *area,
-			 unsigned int bit, char name[FEATURE_NAME_SIZE])
-{
-	uint32_t at = h->length, type, length;
-	const uint8_t *data;
-
-	while (header_next_extension(h, area, &at, &type, &length, &data))
-		if (type == EXTENSION_FEATURE_NAMES &&
-		    find_name(data, length, bit, name))
-			return true;
-	return false;
-}
-
 static void make_printable(char *text)
 {
 	for (; *text; text++)
@@ -47,16 +19,17 @@ static int refuse_unknown(const struct header *h,
 			  struct qcow_error *error)
 {
 	unsigned int bit = __builtin_ctzll(unknown);
-	char name[FEATURE_NAME_SIZE];
+	struct qcow_feature feature;
 
-	if (!feature_name(h, area, bit, name))
+	feature_describe(h, area, QCOW_INCOMPATIBLE, bit, &feature);
+	if (!feature.name[0])
 		return fail(error, -ENOTSUP,
 			    "uses unknown incompatible features (mask %#llx)",
 			    (unsigned long long)unknown);
-	make_printable(name);
+	make_printable(feature.name);
 	return fail(error, -ENOTSUP,
 		    "uses the unknown incompatible feature \"%s\" (bit %u)",
-		    name, bit);
+		    feature.name, bit);
 }
 
 static int refuse(struct qcow_error *error, const char *what)
@@ -105,10 +78,11 @@ int support_check(const struct header *header,
 
 	if (ret)
 		return ret;
+	if (header->crypt_method == CRYPT_AES)
+		return fail(error, -ENOTSUP,
+			    "AES encryption is supported in version 2 only; convert it with 'qemu-img convert'");
 	if (header->crypt_method)
-		return refuse(error, header->crypt_method == CRYPT_AES ?
-			      "AES encryption is" :
-			      header->crypt_method == CRYPT_LUKS ?
+		return refuse(error, header->crypt_method == CRYPT_LUKS ?
 			      "LUKS encryption is" :
 			      "this encryption method is");
 	if (header->size < QCOW_SECTOR)

@@ -174,6 +174,42 @@ static void expect_refused(const char *name, const char *path,
 	expect_text(name, says, &error);
 }
 
+/* What `info` says of an open that was not made. */
+static void expect_judged(const char *name, const char *path,
+			  enum qcow_verdict verdict, const char *says)
+{
+	const struct qcow_options options = { .journal_dir = scratch() };
+	struct qcow_judgement judgement;
+
+	qcow_judge(path, &options, &judgement);
+	if (judgement.verdict != verdict)
+		die("%s: judged %d: %s", name, judgement.verdict,
+		    judgement.why.text);
+	expect_text(name, says, &judgement.why);
+}
+
+static void note_refusal(void *opaque, const struct qcow_part *part)
+{
+	struct qcow_error *last = opaque;
+
+	if (last->text[0])
+		die("a part after one that is refused: %s", part->path);
+	if (part->refused)
+		snprintf(last->text, sizeof(last->text), "%s: %s", part->path,
+			 part->refused);
+}
+
+/* The list of what the image consists of ends in this. */
+static void expect_last_part(const char *name, const char *path,
+			     const char *says)
+{
+	struct qcow_error last = { "" };
+
+	if (qcow_list_parts(path, NULL, note_refusal, &last, NULL))
+		die("%s: qcow_list_parts", name);
+	expect_text(name, says, &last);
+}
+
 /* Whatever it says, it says it without a crash. */
 static int expect_info(const char *name, const char *path, const char *says)
 {
@@ -230,6 +266,7 @@ struct refusal {
 	const char *says;
 	enum info info;
 	bool read_only_works;
+	bool needs_key;			/* and has none */
 };
 
 #define H(field, width, value)	{ HEADER_##field, width, value }
@@ -365,11 +402,13 @@ static const struct refusal refusals[] = {
 	{ "compression bit without a type", PLAIN, { H(INCOMPATIBLE, 8, 8) },
 	  .says = "compression type 0 and its feature bit do not agree",
 	  INFO_WORKS },
-	{ "AES", PLAIN, { H(CRYPT_METHOD, 4, 1) }, .says = "AES", INFO_WORKS },
+	{ "AES", PLAIN, { H(CRYPT_METHOD, 4, 1) },
+	  .says = "AES encryption is supported in version 2 only",
+	  INFO_WORKS },
 	{ "LUKS", PLAIN, { H(CRYPT_METHOD, 4, 2) },
 	  .says = "LUKS encryption is not supported", INFO_WORKS },
 	{ "AES, version 2", OLD, { H(CRYPT_METHOD, 4, 1) },
-	  .says = "AES", INFO_WORKS },
+	  .says = "AES", INFO_WORKS, .needs_key = true },
 	{ "unknown encryption", PLAIN, { H(CRYPT_METHOD, 4, 3) },
 	  .says = "this encryption method is not supported", INFO_WORKS },
 
@@ -467,6 +506,14 @@ static void test_refusal(const struct refusal *row)
 		die("%s: not even read-only: %s", row->name, error.text);
 	else
 		qcow_close(image);
+	if (row->needs_key)
+		expect_judged(row->name, path, QCOW_READ_ONLY,
+			      "served with --read-only");
+	else
+		expect_judged(row->name, path,
+			      row->read_only_works ? QCOW_READ_ONLY :
+						     QCOW_REFUSED,
+			      row->says);
 	expect_unchanged(row->name, path, before);
 	expect_no_journal(row->name);
 	free(before.bytes);
@@ -521,7 +568,7 @@ static const struct backing_row backing_rows[] = {
 	{ "base.raw", "host_device", "is not supported" },
 	{ "base.raw", "qcow2", "not a qcow2 image" },
 	{ "missing", "raw", "its backing file missing: No such file" },
-	{ "directory", "raw", "backing file" },
+	{ "directory", "raw", "directory: " },
 	{ "image", "qcow2", "loop: " },
 	{ "image", "raw", "loop: " },
 	{ "./directory/../image", "qcow2", "loop: " },
@@ -587,6 +634,8 @@ static void test_backing(const struct backing_row *row)
 		die("%s: qcow_read_info: %s", row->backing, error.text);
 	expect_refused(row->backing, path, false, row->says);
 	expect_refused(row->backing, path, true, row->says);
+	expect_judged(row->backing, path, QCOW_REFUSED, row->says);
+	expect_last_part(row->backing, path, row->says);
 	expect_unchanged(row->backing, path, before);
 	expect_no_journal(row->backing);
 	free(before.bytes);

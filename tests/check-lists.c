@@ -36,11 +36,6 @@ struct image {
 
 /* ---- snapshot tables ---- */
 
-static uint16_t load_be16(const uint8_t *p)
-{
-	return p[0] << 8 | p[1];
-}
-
 static uint64_t table_of(const struct image *image)
 {
 	return load_be64(image->bytes + HEADER_SNAPSHOTS_OFFSET);

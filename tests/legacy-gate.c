@@ -55,7 +55,7 @@ static const struct patch patches[] = {
 	{ "cluster_bits 17", IN_HEADER, 32, 1, 17, "cluster_bits is 17" },
 	{ "cluster_bits 255", IN_HEADER, 32, 1, 255, "cluster_bits is 255" },
 	{ "l2_bits", IN_HEADER, 33, 1, 10, "l2_bits 10, cluster_bits 12" },
-	{ "l2_bits 255", IN_HEADER, 33, 1, 255, "l2_bits 255" },
+	{ "l2_bits 255", IN_HEADER, 33, 1, 255, "l2_bits is 255" },
 	{ "crypt", IN_HEADER, 36, 4, 2, "encryption method 2" },
 	{ "no key", IN_HEADER, 36, 4, 1, "with --key-file" },
 	{ "L1 offset", IN_HEADER, 40, 8, ~7ull, "L1 table: offset" },

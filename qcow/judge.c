@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Whether an image could be served: by trying, for nothing else knows as
+ * much.  The open is the real one, but read-only and without locks, so that
+ * nothing changes and nobody is disturbed; it is judged as if it were to be
+ * for writing.
+ *
+ * An image that somebody writes to is judged by its header and by what it
+ * names, not by its tables: these change while one looks.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include "internal.h"
+
+static int try(const char *path, const struct qcow_options *options,
+	       enum qcow_look look, struct qcow_error *error)
+{
+	const struct qcow_options trial = {
+		.read_only = true,
+		.cache = QCOW_CACHE_WRITEBACK,
+		.directories = options->directories,
+		.journal_dir = options->journal_dir,
+		.inline_checkpoint = true,
+		.look = look,
+	};
+	struct qcow_image *image;
+	int ret = qcow_open(path, &trial, &image, error);
+
+	return ret ? ret : qcow_close(image);
+}
+
+/* Without a key nothing more can be tried, but there is nothing against it
+   so far. */
+static bool is_fit(int ret, struct qcow_judgement *judgement)
+{
+	if (ret == -ENOKEY)
+		judgement->needs_key = true;
+	return !ret || ret == -ENOKEY;
+}
+
+static bool is_written(const char *path)
+{
+	const struct qcow_options options = {
+		.read_only = true,
+		.cache = QCOW_CACHE_WRITEBACK,
+	};
+	struct file file;
+	bool written;
+
+	if (file_open(&file, path, &options, NULL))
+		return false;
+	written = lock_is_written(&file);
+	file_close(&file);
+	return written;
+}
+
+void qcow_judge(const char *path, const struct qcow_options *options,
+		struct qcow_judgement *judgement)
+{
+	struct qcow_error *why = &judgement->why;
+	struct qcow_error reader;
+	int ret;
+
+	*judgement = (struct qcow_judgement){ .verdict = QCOW_READ_WRITE };
+	judgement->is_written = is_written(path);
+	ret = try(path, options, QCOW_LOOK_WRITER, why);
+	if (is_fit(ret, judgement) && access(path, W_OK) && errno == EROFS)
+		ret = fail(why, -EROFS, "%s", strerror(EROFS));
+	if (is_fit(ret, judgement))
+		return;
+	judgement->verdict = QCOW_READ_ONLY;
+	if (is_fit(try(path, options, QCOW_LOOK_READER, &reader), judgement))
+		return;
+	judgement->verdict = QCOW_REFUSED;
+	*why = reader;
+}
