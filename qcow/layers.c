@@ -28,6 +28,10 @@ static int check_count(const struct qcow_image *image,
 {
 	unsigned int count = qcow_layers(image, NULL, 0);
 
+	if (count >= QCOW_FILES_MAX)
+		return fail(error, -ELOOP,
+			    "it consists of %u files, and %d are the most",
+			    count + 1, QCOW_FILES_MAX);
 	if (!options->layers || count == options->nr_layers)
 		return 0;
 	return fail(error, -ESTALE,

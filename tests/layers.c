@@ -427,6 +427,40 @@ static void test_known_layers(void)
 	free(base);
 }
 
+/* Each with a data file of its own. */
+static void make_tower(unsigned int images_in_it)
+{
+	must_run("cd %s && rm -f tower.* && for i in $(seq %u); do qemu-img create -q -f qcow2 -o cluster_size=512,data_file=$PWD/tower.data.$i $b tower.$i 64k || exit 1; b=\"-b tower.$i -F qcow2\"; done",
+		 scratch(), images_in_it);
+}
+
+/* A table of files has an end. */
+static void test_many_files(void)
+{
+	const struct qcow_options options = { .journal_dir = scratch() };
+	struct qcow_error error = { "" };
+	struct qcow_layer layers[QCOW_FILES_MAX];
+	struct qcow_judgement judgement;
+	struct qcow_image *image;
+	char *path = scratch_path("tower.33");
+
+	make_tower(33);
+	if (!qcow_open(path, &options, &image, &error) ||
+	    !strstr(error.text, "consists of 66 files"))
+		die("many files: %s", error.text);
+	qcow_judge(path, &options, &judgement);
+	if (judgement.verdict != QCOW_REFUSED)
+		die("many files: judged otherwise");
+	free(path);
+	path = scratch_path("tower.32");
+	if (qcow_open(path, &options, &image, &error))
+		die("many files: %s", error.text);
+	if (qcow_layers(image, layers, QCOW_FILES_MAX) != QCOW_FILES_MAX - 1)
+		die("many files: not all");
+	beside_close(image);
+	free(path);
+}
+
 int main(int argc, char **argv)
 {
 	random_numbers.state = argc > 1 ? strtoull(argv[1], NULL, 0) : 1;
@@ -442,6 +476,7 @@ int main(int argc, char **argv)
 	}
 	test_mixed_subclusters();
 	test_known_layers();
+	test_many_files();
 	printf("%u images\n", images);
 	return 0;
 }
