@@ -202,15 +202,47 @@ int file_check(const struct file *file, const struct qcow_identity *identity,
 		    "another file has taken its name; put back the file that was there");
 }
 
-static int check_type(struct file *file, struct qcow_error *error)
+static const char *name_kind(mode_t mode)
+{
+	switch (mode & S_IFMT) {
+	case S_IFDIR:
+		return "a directory";
+	case S_IFIFO:
+		return "a pipe";
+	case S_IFSOCK:
+		return "a socket";
+	default:
+		return "a character device";
+	}
+}
+
+static int check_kind(const struct stat *st, struct qcow_error *error)
+{
+	if (S_ISREG(st->st_mode) || S_ISBLK(st->st_mode))
+		return 0;
+	return fail(error, -EINVAL,
+		    "is %s, neither a regular file nor a block device",
+		    name_kind(st->st_mode));
+}
+
+/* Even to open some devices does something. */
+static int check_before(const char *path, struct qcow_error *error)
 {
 	struct stat st;
 
+	return stat(path, &st) < 0 ? 0 : check_kind(&st, error);
+}
+
+static int check_type(struct file *file, struct qcow_error *error)
+{
+	struct stat st;
+	int ret;
+
 	if (fstat(file->fd, &st) < 0)
 		return fail(error, -errno, "%s", strerror(errno));
-	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
-		return fail(error, -EINVAL,
-			    "neither a regular file nor a block device");
+	ret = check_kind(&st, error);
+	if (ret)
+		return ret;
 	/* It kept the open of something else from blocking; io_uring would
 	   take it for a wish never to wait for a disk. */
 	if (fcntl(file->fd, F_SETFL, file->direct ? O_DIRECT : 0) < 0)
@@ -227,6 +259,9 @@ int file_open(struct file *file, const char *path,
 	int ret;
 
 	*file = (struct file){ .fd = -1, .test = options->test };
+	ret = check_before(path, error);
+	if (ret)
+		return ret;
 	ret = open_either(file, path, options);
 	if (ret)
 		return fail(error, ret, "%s", strerror(-ret));

@@ -76,6 +76,11 @@ int reference_resolve_from(const char *top, const char *from,
 	char *resolved;
 	int ret;
 
+	/* QEMU takes it for none; it may as well be one that got lost. */
+	if (!*name)
+		return fail(error, -EINVAL,
+			    "its header names a %s with an empty name; give it one with 'qemu-img rebase -u', or take it out with -b ''",
+			    what);
 	if (is_protocol(name))
 		return fail(error, -ENOTSUP,
 			    "its %s \"%.200s\" is named by a protocol; only files are opened",

@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 #include "helpers.h"
 #include "qcow/internal.h"
@@ -568,7 +570,15 @@ static const struct backing_row backing_rows[] = {
 	{ "base.raw", "host_device", "is not supported" },
 	{ "base.raw", "qcow2", "not a qcow2 image" },
 	{ "missing", "raw", "its backing file missing: No such file" },
-	{ "directory", "raw", "directory: " },
+	{ "", "raw", "with an empty name" },
+	{ "", "", "with an empty name" },
+	{ "directory", "raw", "/directory: is a directory" },
+	{ "directory", "qcow2", "/directory: is a directory" },
+	{ "directory/", "raw", "/directory: is a directory" },
+	{ ".", "raw", "is outside the image's directory" },
+	{ "pipe", "raw", "/pipe: is a pipe" },
+	{ "pipe", "qcow", "/pipe: is a pipe" },
+	{ "socket", "qcow2", "/socket: is a socket" },
 	{ "image", "qcow2", "loop: " },
 	{ "image", "raw", "loop: " },
 	{ "./directory/../image", "qcow2", "loop: " },
@@ -598,13 +608,26 @@ static void make_overlay(const char *path, const char *backing,
 	free(b.bytes);
 }
 
+static void make_socket(void)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/socket",
+		 scratch());
+	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)))
+		die("cannot make a socket");
+	close(fd);
+}
+
 /* Files for names to lead to. */
 static void make_surroundings(void)
 {
 	char *second = scratch_path("second");
 
-	must_run("cd %s && mkdir directory && ln -s /etc/passwd link",
+	must_run("cd %s && mkdir directory && ln -s /etc/passwd link && mkfifo pipe",
 		 scratch());
+	make_socket();
 	make_overlay(second, "image", "qcow2");
 	for (unsigned int i = 0; i < 70; i++) {
 		char name[16], *path;
