@@ -79,7 +79,8 @@ static const struct command {
 	  "Tells of all disks, or of one.\n" },
 	{ "info", command_info, "j", ARGUMENT_NEEDED,
 	  "info IMAGE [--json]\n\n"
-	  "Tells what an image's header says; opens nothing else.\n" },
+	  "Tells what an image is, what it consists of, and whether it would\n"
+	  "be served.  Takes no lock and changes nothing.\n" },
 	{ "check", command_check, "rj", ARGUMENT_NEEDED,
 	  "check IMAGE [-r leaks|all] [--json]\n\n"
 	  "Finds what is wrong with an image that nobody uses.  Exit status:\n"
