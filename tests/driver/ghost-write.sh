@@ -5,9 +5,9 @@
 # A write that the dead server had under way must not land over a newer one.
 #
 # The image lies on a disk with two paths (dm-multipath), the first of which
-# delays writes by ten seconds.  The server dies with a write under way on
-# the slow path; then the slow path is taken out, so that its successor's
-# writes overtake the old one.  What is seen in the end, after the old write
+# delays writes by a quarter of a minute.  The server dies with a write under
+# way on the slow path; then the slow path is taken out, so that its
+# successor's writes overtake the old one.  What is seen in the end, after the old write
 # has landed, must be the last acknowledged write.
 #
 # Either of the two fences must do alone.  Without both, stale data must
@@ -16,7 +16,7 @@
 . "$(dirname "$0")/../lib.sh"
 
 : "${UBLK_QCOW2_FAULTY:?}"
-DELAY=10		# seconds; long, for a slow machine takes its time to kill
+DELAY=16		# seconds; long, for a slow machine takes its time to kill
 
 byte_on_disk()
 {
