@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# limit: 240
+# limit: 420
 #
 # A legacy image that is encrypted with AES, as a disk and under an overlay,
 # with its key in a file: each new server reads that again, and it is nowhere
