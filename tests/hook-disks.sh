@@ -62,6 +62,20 @@ records 1.web
 accepted web1 release
 served ""
 
+case_of "an image that is served under another name"
+ln "$web" "$WORK/images/link.qcow2"
+one web1 "$UUID1" $link/web "$web"
+one web2 "$UUID2" $link/link "$WORK/images/link.qcow2"
+accepted web1 prepare
+refused 'link.qcow2: the image is in use by domain web1, as /dev/ublkb0' \
+	web2 prepare
+accepted web1 release
+by_hand "$web" web
+refused "the image is served already as /dev/ublkb0, .*'ublk-qcow2 del 0'" \
+	web2 prepare
+accepted web2 release
+served web
+
 case_of "a disk that an admin added"
 by_hand "$web" web
 one web1 "$UUID1" $link/web "$web"

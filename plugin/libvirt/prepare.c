@@ -196,6 +196,7 @@ static int use_served(struct wish *wish, struct disk *disk,
 struct search {
 	const struct image *image;
 	struct disk disk;
+	struct owner user;
 };
 
 static int serves_image(const struct disk *disk, void *opaque)
@@ -208,18 +209,39 @@ static int serves_image(const struct disk *disk, void *opaque)
 	return 1;
 }
 
+static int is_its_user(const struct owner *owner, void *opaque)
+{
+	struct search *search = opaque;
+
+	if (owner->released || !owner_is_of(owner, &search->disk))
+		return 0;
+	search->user = *owner;
+	return 1;
+}
+
+static int refuse_image(struct search *search, char why[DOMAIN_REASON_MAX])
+{
+	const struct disk *disk = &search->disk;
+
+	if (owner_each(is_its_user, search) > 0)
+		return domain_wrong(why,
+				    "the image is in use by domain %s, as "
+				    "/dev/ublkb%d, /dev/ublk-qcow2/%s",
+				    search->user.domain, disk->id, disk->name);
+	return domain_wrong(why,
+			    "the image is served already as /dev/ublkb%d, "
+			    "/dev/ublk-qcow2/%s: let the XML name that, or run "
+			    "'ublk-qcow2 del %d'",
+			    disk->id, disk->name, disk->id);
+}
+
 static int start_disk(struct wish *wish, char why[DOMAIN_REASON_MAX])
 {
 	struct search search = { .image = &wish->image };
 	int ret;
 
 	if (wish->entry && disk_each(serves_image, &search) > 0)
-		return domain_wrong(
-			why,
-			"the image is served already as /dev/ublkb%d, "
-			"/dev/ublk-qcow2/%s: let the XML name that, or run "
-			"'ublk-qcow2 del %d'",
-			search.disk.id, search.disk.name, search.disk.id);
+		return refuse_image(&search, why);
 	ret = serve_start(wish->entry, wish->name, why);
 	if (ret && wish->incoming && strstr(why, "in use"))
 		return domain_wrong(
