@@ -29,6 +29,7 @@ table()
 # serve IMAGE: what the supervisor says is in $WORK/log.
 serve()
 {
+	rm -f "$WORK/dev"		# the device of the one before
 	"$UBLK_QCOW2" add --foreground "$1" >"$WORK/dev" 2>"$WORK/log" &
 	for _ in {1..300}; do [[ ! -s $WORK/dev ]] || break; sleep 0.1; done
 	DEV=$(cat "$WORK/dev")
