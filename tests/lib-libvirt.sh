@@ -355,3 +355,90 @@ nothing_left()
 		sleep 0.2
 	done
 }
+
+# --- the agent ----------------------------------------------------------------
+
+AGENT_PROGRAM=${UBLK_QCOW2%/*}/ublk-qcow2-agent
+AGENT_LOG=$WORK/agent.log
+AGENT_HEARD=1			# the next line of it that was not heard yet
+
+# Starts the agent and waits until it has found libvirtd.
+start_agent()
+{
+	"$AGENT_PROGRAM" 2>>"$AGENT_LOG" &
+	AGENT=$!
+	cleanup "kill -9 $AGENT 2>/dev/null"
+	agent_says "agent: connected"
+}
+
+# agent_says PATTERN [SECONDS]: soon, or since what it was heard to say last.
+agent_says()
+{
+	local end=$((SECONDS + ${2:-60})) line
+
+	until line=$(tail -n "+$AGENT_HEARD" "$AGENT_LOG" |
+		grep -nm 1 -E -- "$1"); do
+		((SECONDS <= end)) || fail "the agent does not say '$1' but:" \
+			"$(cat "$AGENT_LOG")"
+		sleep 0.1
+	done
+	AGENT_HEARD=$((AGENT_HEARD + ${line%%:*}))
+	note "the agent says: ${line#*:}"
+}
+
+# How often it has said that.
+agent_said()
+{
+	grep -cE -- "$1" "$AGENT_LOG" || true
+}
+
+end_agent()
+{
+	local status=0
+
+	kill "$AGENT"
+	wait "$AGENT" || status=$?
+	[[ $status == 0 ]] || fail "the agent ended with status $status"
+	agent_says "agent: ends"
+}
+
+# --- a disk of the host's that can be broken ----------------------------------
+
+# Mounts it at $WORK/host.  No journal: the file system is to survive errors.
+make_host_disk()
+{
+	local backing=$WORK/host-disk loop
+
+	truncate -s 256M "$backing"
+	loop=$(losetup --show -f "$backing")
+	cleanup "losetup -d $loop"
+	HOST_DISK="linear $loop 0"
+	HOST_SECTORS=$(blockdev --getsz "$loop")
+	dmsetup create --noudevsync "host-$$" \
+		--table "0 $HOST_SECTORS $HOST_DISK"
+	dmsetup mknodes
+	cleanup "dmsetup remove --noudevsync host-$$"
+	mkfs.ext4 -q -O ^has_journal "/dev/mapper/host-$$"
+	mkdir "$WORK/host"
+	mount -o errors=continue "/dev/mapper/host-$$" "$WORK/host"
+	cleanup "umount $WORK/host"
+}
+
+host_disk_is()
+{
+	dmsetup suspend --noudevsync --nolockfs "host-$$"
+	dmsetup load "host-$$" --table "0 $HOST_SECTORS $1"
+	dmsetup resume --noudevsync "host-$$"
+}
+
+break_host_disk()
+{
+	host_disk_is error
+	note "the host's disk is broken"
+}
+
+mend_host_disk()
+{
+	host_disk_is "$HOST_DISK"
+	note "the host's disk is well again"
+}

@@ -1,0 +1,60 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# limit: 360
+#
+# A guest that an error of the host's disk has paused goes on when that is
+# well again, because the agent resumes it; also if libvirtd was restarted
+# meanwhile.  One that its admin has paused stays paused.
+# shellcheck source=../lib-libvirt.sh
+. "$(dirname "$0")/../lib-libvirt.sh"
+
+make_host_disk
+qemu-img create -q -f qcow2 "$WORK/host/web.qcow2" 64M
+image=$WORK/host/web.qcow2
+guest "$image"
+sync -f "$WORK/host"
+start_libvirt
+start_agent
+define web "$image"
+start web
+agent_says "domain web: its disk vda is $(disk_device "$image")"
+
+break_host_disk
+agent_says "domain web: paused by an I/O error of virtio-disk0"
+sleep 4				# it tries, in vain
+mend_host_disk
+progress web
+domain_is web running
+tries=$(agent_said "domain web: resumed")
+note "resumed $tries times"
+((tries >= 1 && tries <= 5)) || fail "it was resumed $tries times"
+
+virsh suspend web || fail "suspend"
+sleep 3
+[[ $(virsh domstate --reason web) == "paused (user)" ]] ||
+	fail "the agent has resumed what it should not"
+virsh resume web || fail "resume"
+progress web
+
+break_host_disk
+domain_becomes web paused
+end_libvirtd
+agent_says "lost the connection"
+mend_host_disk
+run_libvirtd
+progress web
+
+# Nobody else recovers it.
+DEV=$(disk_device "$image")
+kill -9 "$(listed supervisor_pid)" "$(listed server_pid)"
+agent_says "disk web: recovered"
+progress web
+listed_becomes state live 10
+
+refused 'another one is running' "$AGENT_PROGRAM"
+end_agent
+kill_and_recover "$DEV"		# what it has recovered outlives it
+shut_down web
+nothing_left
+check_guest web "$image"
+end_libvirt

@@ -1,0 +1,57 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# limit: 300
+#
+# A guest that is paused because the host's file system is full is left alone
+# until there is space, and then goes on.  The disk that needs it was plugged
+# in while the guest and the agent were running.
+# shellcheck source=../lib-libvirt.sh
+. "$(dirname "$0")/../lib-libvirt.sh"
+
+truncate -s 64M "$WORK/backing"
+mkfs.ext4 -q -m 0 "$WORK/backing"
+mkdir "$WORK/mnt"
+mount -o loop "$WORK/backing" "$WORK/mnt"
+cleanup "umount $WORK/mnt"
+data=$WORK/mnt/data.qcow2
+qemu-img create -q -f qcow2 "$data" 64M
+
+image=$(image web.qcow2 64M)
+guest "$image"
+start_libvirt
+start_agent
+define web "$image"
+start web
+
+# Room for about a third of what the guest is going to write.
+fallocate -l $(($(stat -f -c '%a * %S' "$WORK/mnt") - 1536 * 1024)) \
+	"$WORK/mnt/ballast"
+add "$data"
+disk_xml "$(disk_device "$data")" vdb >"$WORK/data.xml"
+virsh attach-device web "$WORK/data.xml" || fail "attach-device"
+agent_says "domain web: its disk vdb is $(disk_device "$data")"
+agent_says "domain web: waits, since its disk vdb, .*, needs space"
+domain_is web paused
+sleep 7				# longer than it takes the agent to look again
+domain_is web paused
+[[ $(agent_said "domain web: resumed") == 0 ]] || fail "resumed without space"
+no_guest_error web
+
+rm "$WORK/mnt/ballast"
+sync -f "$WORK/mnt"
+note "there is space"
+agent_says "domain web: resumed; .*vdb"
+progress web 1
+progress web 0
+[[ $(agent_said "domain web: resumed") == 1 ]] || fail "resumed again"
+
+virsh detach-device web "$WORK/data.xml" || fail "detach-device"
+unplugged web 1
+agent_says "disk data: stays"
+del "$DEV"
+end_agent
+shut_down web
+nothing_left
+check_guest web "$image"
+check_guest web "$data" 1
+end_libvirt
