@@ -166,6 +166,19 @@ UBLK_QCOW2_PATIENCE=500 tolerated \
 	1 web1
 ((ELAPSED < 30)) || wrong "took $ELAPSED s"
 
+case_of "reconnect: it crashes"
+one web1 "$UUID1" $link/web "$web"
+accepted web1 prepare
+kill_process 0 server
+echo 100 >"$FAKE/recover.sleeps"
+"$HOOK" web1 reconnect begin - <"$WORK/web1.xml" 2>"$WORK/err" &
+hook=$!
+until [[ -s $FAKE/asleep ]]; do sleep 0.05; done
+worker=$(pgrep -P "$hook" -x ublk-qcow2-hook) || wrong "no child does it"
+kill -SEGV "$worker"
+wait "$hook" || wrong "status $?"
+says 'looking after its disks failed: killed by a signal'
+
 case_of "reconnect: no memory"
 one web1 "$UUID1" $link/web "$web"
 accepted web1 prepare

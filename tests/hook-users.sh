@@ -298,6 +298,18 @@ refused 'disk vdc, .*/b of [^:]*/b.qcow2: no$' web1 prepare
 served other
 records ""
 
+case_of "what was there before stays when another disk fails"
+one web1 "$UUID1" $link/a "$a"
+accepted web1 prepare
+domain web1 "$UUID1" "$(entry $link/a "$a")$(entry $link/b "$b")" \
+	"$(disk vda $link/a)$(disk vdb $link/b)" >"$WORK/web1.xml"
+printf 'b\n%s: no' "$b" >"$FAKE/add.fails"
+refused ': no$' web1 prepare
+served a
+records 1.a
+accepted web1 release
+served ""
+
 case_of "the disk taken first is another's by the time it is undone"
 one web2 "$UUID2" $link/a "$a" "" "$share"
 domain web1 "$UUID1" "$(entry $link/a "$a")$(entry $link/b "$b")" \

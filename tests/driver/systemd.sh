@@ -5,11 +5,12 @@
 # Under systemd, with our unit: ready means usable; whatever is killed, the
 # disk's users notice nothing; a stop waits for them; del ends the unit; a bad
 # file fails it at once.
-#
-# A machine without systemd gets one for itself, in a name space of processes
-# and with no other unit than ours.
 # shellcheck source=../lib.sh
 . "$(dirname "$0")/../lib.sh"
+# shellcheck source=../lib-systemd.sh
+. "$(dirname "$0")/../lib-systemd.sh"
+under_systemd "$@"
+cleanup "rm -f '$UNITS/ublk-qcow2-test@.service'"
 
 # The unit as it was built, but of this program, and with disks of our own.
 # write_unit DIRECTORY DISKS
@@ -22,66 +23,6 @@ write_unit()
 		-e "/^\[Service\]/a StandardError=append:$2/messages" \
 		"$built" >"$1/ublk-qcow2-test@.service"
 }
-
-# --- a systemd of our own ---------------------------------------------------
-
-# The targets and services that ours refers to, with nothing in them.
-write_system()
-{
-	local unit
-
-	for unit in sysinit basic shutdown local-fs remote-fs multi-user; do
-		echo '[Unit]' >"$1/$unit.target"
-	done
-	printf '%s\n' '[Unit]' DefaultDependencies=no '[Service]' \
-		Type=oneshot 'ExecStart=-/sbin/modprobe -abq %i' \
-		>"$1/modprobe@.service"
-	printf '%s\n' '[Service]' Type=oneshot TimeoutStartSec=infinity \
-		"ExecStart=/bin/bash -c '/bin/bash $(realpath "$0") inside $1; echo \$\$? >$WORK/status'" \
-		>"$1/test.service"
-	printf '%s\n' "UBLK_QCOW2=$UBLK_QCOW2" "LOAD=$LOAD" \
-		"SCRATCH=$SCRATCH" "PATH=$PATH" >"$WORK/environment"
-	printf '%s\n' "EnvironmentFile=$WORK/environment" \
-		"StandardOutput=append:$WORK/log" StandardError=inherit \
-		>>"$1/test.service"
-}
-
-own_system()
-{
-	local end=$((SECONDS + 280))
-
-	mkdir "$WORK/units"
-	write_system "$WORK/units"
-	cleanup "rmdir /run/systemd 2>/dev/null"
-	# shellcheck disable=SC2016  # for the shell in there
-	SYSTEMD_UNIT_PATH=$WORK/units container=test unshare --pid --fork \
-		--kill-child --mount-proc bash -c 'mkdir -p /run/systemd
-			mount -t tmpfs none /run/systemd
-			exec /lib/systemd/systemd --system --unit=test.service \
-				--log-target=console' >"$WORK/manager" 2>&1 &
-	cleanup "kill -9 $! 2>/dev/null; wait $! 2>/dev/null"
-	until [[ -e $WORK/status ]]; do
-		if ((SECONDS > end)) || ! kill -0 $! 2>/dev/null; then
-			fail "no result: $(cat "$WORK/log" "$WORK/manager")"
-		fi
-		sleep 0.2
-	done
-	cat "$WORK/log"
-	[[ $(cat "$WORK/status") == 0 ]] ||
-		fail "see above; systemd says: $(tail -n 40 "$WORK/manager")"
-}
-
-case ${1:-} in
-inside)
-	UNITS=$2
-	;;
-*)
-	[[ -d /run/systemd/system ]] || { own_system; exit; }
-	UNITS=/run/systemd/system
-	cleanup "systemctl daemon-reload"
-	cleanup "rm -f '$UNITS/ublk-qcow2-test@.service'"
-	;;
-esac
 
 # --- the test ---------------------------------------------------------------
 

@@ -1,0 +1,135 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# limit: 300
+#
+# libvirt's hook under systemd: disks are served by units, in control groups
+# of their own; why a unit fails is in the hook's line; a dead supervisor is
+# replaced there, too; nothing is left.
+# shellcheck source=../lib.sh
+. "$(dirname "$0")/../lib.sh"
+# shellcheck source=../lib-systemd.sh
+. "$(dirname "$0")/../lib-systemd.sh"
+under_systemd "$@"
+
+HOOK=${UBLK_QCOW2%/*}/ublk-qcow2-hook
+DISK=hook-$$
+UNIT=ublk-qcow2@$DISK.service
+UUID=$(cat /proc/sys/kernel/random/uuid)
+CONF=/run/ublk-qcow2/disks.d/$DISK.conf
+
+# The unit as it was built, but of this program, and for this disk only.
+sed "s|^ExecStart=[^ ]*|ExecStart=$UBLK_QCOW2|" \
+	"${UBLK_QCOW2%/*}/systemd/ublk-qcow2@.service" >"$UNITS/$UNIT"
+cleanup "rm -f '$UNITS/$UNIT' '$CONF'"
+cleanup "systemctl kill --signal=KILL $UNIT 2>/dev/null"
+systemctl daemon-reload
+
+# domain IMAGE
+domain()
+{
+	cat >"$WORK/domain.xml" <<-END
+	<domain type='qemu'>
+	  <name>web</name><uuid>$UUID</uuid>
+	  <metadata><u:disks xmlns:u='https://ublk-qcow2/1.0'>
+	    <u:disk dev='/dev/ublk-qcow2/$DISK' file='$1'/>
+	  </u:disks></metadata>
+	  <devices><disk type='block' device='disk'>
+	    <driver name='qemu' type='raw' cache='none'/>
+	    <source dev='/dev/ublk-qcow2/$DISK'/><target dev='vda'/>
+	  </disk></devices>
+	</domain>
+	END
+}
+
+hook()
+{
+	"$HOOK" web "$1" "${2:-begin}" - <"$WORK/domain.xml"
+}
+
+# in_unit PID: it is in the unit's control group.
+in_unit()
+{
+	grep -qF "/$UNIT" "/proc/$1/cgroup" ||
+		fail "process $1 is in $(cat "/proc/$1/cgroup")"
+}
+
+active()
+{
+	systemctl show -P ActiveState "$UNIT"
+}
+
+image=$(image disk.qcow2 1G)
+domain "$image"
+note "prepare"
+hook prepare || fail prepare
+DEV=$(readlink -f "/dev/ublk-qcow2/$DISK")
+[[ -b $DEV ]] || fail "there is no disk"
+ADDED+=("$DEV")
+[[ $(active) == active && -e $CONF ]] || fail "no unit"
+[[ $(listed domain) == web ]] || fail "the domain is $(listed domain)"
+in_unit "$(listed server_pid)"
+in_unit "$(listed supervisor_pid)"
+hook started || fail started
+start_load --depth 8
+sleep 0.5
+
+note "the server dies"
+kill_server
+hook reconnect || fail reconnect
+[[ $(listed state) == live ]] || fail "$(listed state)"
+
+note "both die"
+kill -9 "$(listed supervisor_pid)" "$(listed server_pid)"
+hook reconnect || fail reconnect
+[[ $(listed state) == live ]] || fail "$(listed state)"
+in_unit "$(listed server_pid)"
+in_unit "$(listed supervisor_pid)"
+
+note "both die, and systemd has been told not to care"
+mkdir "$UNITS/$UNIT.d"
+cleanup "rm -rf '$UNITS/$UNIT.d'"
+printf '[Service]\nRestart=no\n' >"$UNITS/$UNIT.d/no.conf"
+systemctl daemon-reload
+kill -9 "$(listed supervisor_pid)" "$(listed server_pid)"
+hook reconnect || fail reconnect
+[[ $(listed state) == live ]] || fail "$(listed state)"
+in_unit "$(listed supervisor_pid)"
+stop_load
+
+note "release"
+hook release end || fail release
+[[ $(active) == inactive && ! -e $CONF ]] || fail "a unit: $(active)"
+[[ -z $(traces) ]] || fail "left behind: $(traces)"
+check_image "$image"
+
+note "a unit that fails"
+qemu-io -c 'sleep 20000' "$image" >/dev/null &
+cleanup "kill $! 2>/dev/null"
+for _ in {1..100}; do
+	! qemu-io -c quit "$image" >/dev/null 2>&1 || sleep 0.1
+done
+refused "^ublk-qcow2-hook: domain web: disk vda, /dev/ublk-qcow2/$DISK of $image: in use by another process" \
+	hook prepare
+hook release end || fail release
+[[ $(active) == inactive && ! -e $CONF ]] || fail "a unit: $(active)"
+kill %%
+wait
+echo rubbish >"$WORK/rubbish.qcow2"
+domain "$WORK/rubbish.qcow2"
+refused "disk vda, .* of $WORK/rubbish.qcow2: .*(qcow2|format|short)" hook prepare
+hook release end || fail release
+[[ -z $(traces) ]] || fail "left behind: $(traces)"
+
+note "a disk added by hand, its supervisor dead"
+add "$image" --name "$DISK"
+domain "$image"
+kill -9 "$(listed supervisor_pid)"
+hook prepare || fail prepare
+[[ $(listed state) == live ]] || fail "$(listed state)"
+grep -q '\.scope$' "/proc/$(listed supervisor_pid)/cgroup" ||
+	fail "it is in $(cat "/proc/$(listed supervisor_pid)/cgroup")"
+hook release end || fail release
+[[ $(listed state) == live ]] || fail "$(listed state)"
+del
+[[ -z $(traces) ]] || fail "left behind: $(traces)"
+check_image "$image"
