@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# limit: 240
+# limit: 480
 #
 # Whatever cannot be served right is refused: status 1, one line that says
 # why and names the image, and nothing left behind.
