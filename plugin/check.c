@@ -11,16 +11,16 @@
  *	3	clusters are leaked, nothing worse
  *	63	a format that has no check
  *
- * Findings and the result go to stdout, with --json the result alone; the
- * progress bar goes to stderr if that is a terminal.
+ * Findings and the result go to stdout, with --json the result alone.  A
+ * check that takes long shows a bar on the terminal.
  */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "plugin/bar.h"
 #include "plugin/json.h"
 #include "plugin/log.h"
 #include "plugin/options.h"
@@ -31,44 +31,23 @@
 #define STATUS_LEAKS	   3
 #define STATUS_UNSUPPORTED 63
 
-#define BAR_WIDTH 40
-
-struct bar {
-	bool wanted;
-	int permille; /* what it shows; -1: it is not on the screen */
-};
-
 struct output {
 	FILE *findings;
 	struct bar bar;
 };
 
-static void erase_bar(struct bar *bar)
+static void show_progress(void *opaque, uint64_t done, uint64_t total)
 {
-	if (bar->permille >= 0)
-		fprintf(stderr, "\r%*s\r", BAR_WIDTH + 10, "");
-	bar->permille = -1;
-}
-
-static void draw_bar(void *opaque, uint64_t done, uint64_t total)
-{
-	static const char full[] = "########################################";
 	struct output *output = opaque;
-	int permille = total ? (int)((double)done / total * 1000) : 1000;
-	int width = permille * BAR_WIDTH / 1000;
 
-	if (!output->bar.wanted || permille == output->bar.permille)
-		return;
-	output->bar.permille = permille;
-	fprintf(stderr, "\r[%.*s%*s] %5.1f%%", width, full, BAR_WIDTH - width,
-		"", permille / 10.0);
+	bar_show(&output->bar, done, total);
 }
 
 static void put_line(void *opaque, const char *line)
 {
 	struct output *output = opaque;
 
-	erase_bar(&output->bar);
+	bar_erase(&output->bar);
 	fprintf(output->findings, "%s\n", line);
 }
 
@@ -155,19 +134,20 @@ int command_check(const struct options *options)
 {
 	struct output output = {
 		.findings = options->json ? stderr : stdout,
-		.bar = { .wanted = isatty(STDERR_FILENO), .permille = -1 },
 	};
 	const struct qcow_check_options check = {
 		.repair = wanted_repair(options),
 		.line = put_line,
-		.progress = draw_bar,
+		.progress = show_progress,
 		.opaque = &output,
 	};
 	struct qcow_check result;
 	struct qcow_error error;
-	int ret = qcow_check(options->subject, &check, &result, &error);
+	int ret;
 
-	erase_bar(&output.bar);
+	bar_begin(&output.bar, !options->json);
+	ret = qcow_check(options->subject, &check, &result, &error);
+	bar_end(&output.bar);
 	if (ret) {
 		complain("%s: %s", options->subject, error.text);
 		return ret == -ENOTSUP ? STATUS_UNSUPPORTED : STATUS_FAILED;
