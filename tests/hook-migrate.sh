@@ -62,6 +62,17 @@ touch -d '-1 hour' "$DOMAINS/incoming.$UUID1"
 refused 'web.qcow2: in use by another process' web1 prepare
 records ""
 
+case_of "old notes are swept by the next one"
+accepted web1 migrate
+touch -d '-1 hour' "$DOMAINS/incoming.$UUID1"
+accepted web2 migrate
+records "incoming.$UUID2"
+
+case_of "no note is made for a domain without our disks"
+domain web3 "$UUID1" "" "$(disk vda /dev/sda)" >"$WORK/web3.xml"
+accepted web3 migrate
+records ""
+
 case_of "a note counts for its domain only"
 echo "$in_use" >"$FAKE/add.fails"
 accepted web1 migrate

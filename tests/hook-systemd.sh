@@ -108,8 +108,8 @@ refused 'use --copy-storage-all' web1 prepare
 case_of "a unit that takes for ever"
 one web1 "$UUID1" $link/web "$web"
 echo 100 >"$FAKE/unit.sleeps"
-UBLK_QCOW2_PATIENCE=1500 refused \
-	"$unit is not up after 2 seconds: look at the image's storage, and at 'systemctl status $unit'" \
+UBLK_QCOW2_PATIENCE=3000 refused \
+	"$unit is not up after 3 seconds: look at the image's storage, and at 'systemctl status $unit'" \
 	web1 prepare
 managed "systemctl start $unit;systemctl stop $unit;systemctl reset-failed $unit"
 configured ""

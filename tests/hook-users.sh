@@ -61,7 +61,7 @@ one web1 "$UUID1" $link/web "$web"
 accepted web1 prepare
 one web1 "$UUID1" $link/web "$other"
 echo 1000 >"$FAKE/del.busy"
-UBLK_QCOW2_PATIENCE=300 refused \
+UBLK_QCOW2_PATIENCE=3000 refused \
 	'disk vda, .*/other.qcow2: in use by process 77 .udevd.' web1 prepare
 
 case_of "the device is named in two ways"
@@ -188,12 +188,12 @@ one web1 "$UUID1" $link/web "$web"
 one web2 "$UUID2" $link/web "$web"
 accepted web1 prepare
 echo 1000 >"$FAKE/del.busy"
-UBLK_QCOW2_PATIENCE=300 refused \
+UBLK_QCOW2_PATIENCE=3000 refused \
 	'web1: disk web of .*/web.qcow2: cannot be removed: in use by process 77' \
 	web1 release
 served web
 records 1.web
-UBLK_QCOW2_PATIENCE=300 refused 'web2: .*: in use by process 77' web2 prepare
+UBLK_QCOW2_PATIENCE=3000 refused 'web2: .*: in use by process 77' web2 prepare
 rm "$FAKE/del.busy"
 : >"$FAKE/calls"
 accepted web2 prepare
@@ -209,7 +209,7 @@ case_of "released again when nobody has it open any more"
 one web1 "$UUID1" $link/web "$web"
 accepted web1 prepare
 echo 1000 >"$FAKE/del.busy"
-UBLK_QCOW2_PATIENCE=300 call web1 release
+UBLK_QCOW2_PATIENCE=3000 call web1 release
 rm "$FAKE/del.busy"
 accepted web1 release
 served ""

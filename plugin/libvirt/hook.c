@@ -83,6 +83,17 @@ int hook_say(const struct call *call, const char *format, ...)
 	return EXIT_FAILURE;
 }
 
+bool hook_concerns_us(const struct call *call)
+{
+	const struct domain *domain = &call->domain;
+	size_t i;
+
+	for (i = 0; i < domain->nr_disks; i++)
+		if (domain_is_ours(domain->disks[i].source))
+			return true;
+	return false;
+}
+
 int hook_patience(const struct call *call, int milliseconds)
 {
 	const uint64_t now = clock_ms();

@@ -34,6 +34,9 @@ int migrate_begin(const struct call *call);
 int hook_say(const struct call *call, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* Has the domain a disk of ours? */
+bool hook_concerns_us(const struct call *call);
+
 /* That time, or what is left of the call's if that is less; never less than
    a little. */
 int hook_patience(const struct call *call, int milliseconds);

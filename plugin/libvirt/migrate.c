@@ -6,8 +6,10 @@
  * at once, looks for: the XML does not tell.  The note of a migration that
  * never came so far means nothing after a while.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -16,11 +18,41 @@
 #include "plugin/libvirt/hook.h"
 
 #define NOTE_LIFE 600 /* seconds */
-#define NOTE_SIZE (sizeof("incoming.") + OWNER_UUID_SIZE)
+#define NOTE	  "incoming."
+#define NOTE_SIZE (sizeof(NOTE) + OWNER_UUID_SIZE)
 
 static void note_name(const struct call *call, char name[NOTE_SIZE])
 {
-	snprintf(name, NOTE_SIZE, "incoming.%s", call->uuid);
+	snprintf(name, NOTE_SIZE, NOTE "%s", call->uuid);
+}
+
+static int is_note(const struct dirent *entry)
+{
+	return !strncmp(entry->d_name, NOTE, strlen(NOTE));
+}
+
+static bool is_fresh(int dir, const char *name)
+{
+	struct stat st;
+
+	return !fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) &&
+	       time(NULL) - st.st_mtime < NOTE_LIFE;
+}
+
+/* Those of domains that never came. */
+static void sweep(int dir)
+{
+	struct dirent **entries;
+	int nr = scandirat(dir, ".", &entries, is_note, NULL);
+
+	if (nr < 0)
+		return;
+	while (nr--) {
+		if (!is_fresh(dir, entries[nr]->d_name))
+			unlinkat(dir, entries[nr]->d_name, 0);
+		free(entries[nr]);
+	}
+	free(entries);
 }
 
 static int make_note(const struct call *call)
@@ -31,6 +63,7 @@ static int make_note(const struct call *call)
 
 	if (ret)
 		return ret;
+	sweep(dir);
 	note_name(call, name);
 	/* Anew, for its time. */
 	unlinkat(dir, name, 0);
@@ -50,6 +83,8 @@ int migrate_begin(const struct call *call)
 	/* What is wrong with our part of the XML is for `prepare` to say. */
 	if (!*call->uuid)
 		return hook_say(call, "%s", call->why);
+	if (!call->wrong && !hook_concerns_us(call))
+		return EXIT_SUCCESS;
 	ret = make_note(call);
 	if (ret)
 		return hook_say(call, "cannot note that it is incoming: %s",
@@ -60,15 +95,13 @@ int migrate_begin(const struct call *call)
 bool migrate_take(const struct call *call)
 {
 	char name[NOTE_SIZE];
-	struct stat st;
 	bool fresh;
 	int dir;
 
 	if (owner_open(false, &dir))
 		return false;
 	note_name(call, name);
-	fresh = !fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) &&
-		time(NULL) - st.st_mtime < NOTE_LIFE;
+	fresh = is_fresh(dir, name);
 	unlinkat(dir, name, 0);
 	close(dir);
 	return fresh;

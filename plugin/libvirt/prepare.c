@@ -2,373 +2,13 @@
 /*
  * `prepare`: the domain is about to start, and its disks are to be there.
  *
- * First the XML is judged as a whole, then each disk is taken in turn, under
- * the lock of its users.  What we find decides:
- *
- *     not served             it is, and is ours to remove; as disks.d says,
- *                            if an admin has a file for it there
- *     served, recorded for   a leftover of an earlier life: used again, or
- *       this domain          replaced if it is not what is wanted now
- *     served, recorded for   refused, unless all share it
- *       another domain
- *     served, no record      somebody did it by hand: used if it is what is
- *                            wanted, and left alone at the end
- *
- * In each case a record says that this domain uses the disk now, before the
- * lock goes: two domains cannot both find that nobody does.
- *
- * If one disk fails, what was done for those before it is undone; libvirt
- * calls `release` then, too, which finds nothing left to do.
+ * First the XML is judged as a whole, then each disk is taken in turn
+ * (wish.c).  If one fails, what was done for those before it is undone;
+ * libvirt calls `release` then, too, which finds nothing left to do.
  */
-#include <errno.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "plugin/libvirt/hook.h"
-#include "plugin/libvirt/image.h"
-#include "plugin/libvirt/serve.h"
-#include "plugin/libvirt/unit.h"
-#include "plugin/name.h"
-
-#define ATTEMPTS 3
-
-/* A disk of the domain, and what we have done for it. */
-struct wish {
-	const struct call *call;
-	const struct domain_disk *disk;
-	const struct domain_entry *entry; /* NULL: none */
-	bool incoming;
-	char name[DISK_NAME_MAX + 1];
-	struct image image; /* of the entry */
-	bool recorded;	    /* we wrote the record, which was not there */
-	bool unexplained;   /* nothing says which image that is */
-};
-
-static int look_at_image(struct wish *wish, char why[DOMAIN_REASON_MAX])
-{
-	const struct image *image = &wish->image;
-	int ret;
-
-	if (!wish->entry)
-		return 0;
-	ret = image_look(wish->entry->file, &wish->image);
-	if (ret)
-		return domain_wrong(why, "%s", strerror(-ret));
-	if (!wish->incoming || !*image->shared)
-		return 0;
-	return domain_wrong(
-		why,
-		"it is on %s, and the host that the domain comes from may have "
-		"it open, too; live migration to a host that shares the image "
-		"is not possible yet: shut the domain down and start it here",
-		image->shared);
-}
-
-/* --- the record ---------------------------------------------------------- */
-
-static int is_stale(const struct owner *owner, void *opaque)
-{
-	const struct disk *disk = opaque;
-
-	if (!strcmp(owner->name, disk->name) && owner->nonce != disk->nonce)
-		owner_forget(owner->uuid, owner->name);
-	return 0;
-}
-
-static int record(struct wish *wish, struct disk *disk, bool owned,
-		  char why[DOMAIN_REASON_MAX])
-{
-	const struct call *call = wish->call;
-	struct owner owner;
-	bool known;
-	int ret;
-
-	known = !owner_load(call->uuid, disk->name, &owner) &&
-		owner_is_of(&owner, disk);
-	owner_each(is_stale, disk);
-	owner_fill(&owner, call->uuid, call->name, disk);
-	owner.owned = owned;
-	owner.shareable = wish->disk->shareable;
-	ret = owner_save(&owner);
-	if (ret)
-		return domain_wrong(why, "cannot write its record: %s",
-				    strerror(-ret));
-	wish->recorded = !known;
-	return 0;
-}
-
-/* --- served already ------------------------------------------------------ */
-
-struct users {
-	const struct wish *wish;
-	const struct disk *disk;
-	bool ours;   /* this domain is one */
-	bool others; /* there are others, with whom it shares */
-	bool ended;  /* there was one that has ended */
-	bool owned;
-	struct owner refused; /* one that does not share */
-};
-
-static int look_at_user(const struct owner *owner, void *opaque)
-{
-	struct users *users = opaque;
-
-	if (!owner_is_of(owner, users->disk))
-		return 0;
-	users->owned |= owner->owned;
-	if (!strcmp(owner->uuid, users->wish->call->uuid))
-		users->ours = true;
-	else if (owner->released)
-		users->ended = true;
-	else if (owner->shareable && users->wish->disk->shareable)
-		users->others = true;
-	else
-		users->refused = *owner;
-	return 0;
-}
-
-/* Is the disk what the entry wants? */
-static int check_disk(const struct wish *wish, const struct disk *disk,
-		      char why[DOMAIN_REASON_MAX])
-{
-	const struct domain_entry *entry = wish->entry;
-
-	if (!entry)
-		return 0;
-	if (!image_is_of(&wish->image, disk))
-		return domain_wrong(why, "is served from another image, %s",
-				    disk->image);
-	if (entry->id >= 0 && entry->id != disk->id)
-		return domain_wrong(why,
-				    "is served as another device, /dev/ublkb%d",
-				    disk->id);
-	if (entry->read_only != disk->read_only)
-		return domain_wrong(
-			why, "is served %s, but its entry says readonly='%s'",
-			disk->read_only ? "read-only" : "for writing",
-			entry->read_only ? "yes" : "no");
-	return 0;
-}
-
-/* A leftover of ours or of a domain that has ended: -EAGAIN, it is gone. */
-static int remove_leftover(const struct disk *disk, char why[DOMAIN_REASON_MAX])
-{
-	int ret = release_remove(disk, HOOK_STOP_PATIENCE, why);
-
-	return ret ? ret : -EAGAIN;
-}
-
-static int revive(struct disk *disk, char why[DOMAIN_REASON_MAX])
-{
-	const int id = disk->id;
-	int ret = serve_revive(disk, HOOK_RECOVER_PATIENCE, why);
-
-	/* It may have been about to go. */
-	if (disk_load(id, disk))
-		return -EAGAIN;
-	return ret;
-}
-
-static int use_served(struct wish *wish, struct disk *disk,
-		      char why[DOMAIN_REASON_MAX])
-{
-	struct users users = { .wish = wish, .disk = disk };
-	int ret = owner_each(look_at_user, &users);
-
-	if (ret)
-		return domain_wrong(why, "cannot read who uses it: %s",
-				    strerror(-ret));
-	if (*users.refused.uuid)
-		return domain_wrong(why, "is in use by domain %s",
-				    users.refused.domain);
-	ret = check_disk(wish, disk, why);
-	if (users.owned && !users.others && (users.ours ? ret : users.ended))
-		return remove_leftover(disk, why);
-	if (!ret)
-		ret = revive(disk, why);
-	return ret ? ret : record(wish, disk, users.owned, why);
-}
-
-/* --- not served ---------------------------------------------------------- */
-
-struct search {
-	const struct image *image;
-	struct disk disk;
-	struct owner user;
-};
-
-static int serves_image(const struct disk *disk, void *opaque)
-{
-	struct search *search = opaque;
-
-	if (!image_is_of(search->image, disk))
-		return 0;
-	search->disk = *disk;
-	return 1;
-}
-
-static int is_its_user(const struct owner *owner, void *opaque)
-{
-	struct search *search = opaque;
-
-	if (owner->released || !owner_is_of(owner, &search->disk))
-		return 0;
-	search->user = *owner;
-	return 1;
-}
-
-static int refuse_image(struct search *search, char why[DOMAIN_REASON_MAX])
-{
-	const struct disk *disk = &search->disk;
-
-	if (owner_each(is_its_user, search) > 0)
-		return domain_wrong(why,
-				    "the image is in use by domain %s, as "
-				    "/dev/ublkb%d, /dev/ublk-qcow2/%s",
-				    search->user.domain, disk->id, disk->name);
-	return domain_wrong(why,
-			    "the image is served already as /dev/ublkb%d, "
-			    "/dev/ublk-qcow2/%s: let the XML name that, or run "
-			    "'ublk-qcow2 del %d'",
-			    disk->id, disk->name, disk->id);
-}
-
-static int start_disk(struct wish *wish, char why[DOMAIN_REASON_MAX])
-{
-	struct search search = { .image = &wish->image };
-	int ret;
-
-	if (wish->entry && disk_each(serves_image, &search) > 0)
-		return refuse_image(&search, why);
-	ret = serve_start(wish->entry, wish->name, why);
-	if (ret && wish->incoming && strstr(why, "in use"))
-		return domain_wrong(
-			why, "the image is in use, maybe by the host that the "
-			     "domain comes from: live migration to a host that "
-			     "shares the image is not possible yet: use "
-			     "--copy-storage-all, or shut the domain down");
-	return ret;
-}
-
-static bool is_device(const char *path)
-{
-	struct stat st;
-
-	return !stat(path, &st) && S_ISBLK(st.st_mode);
-}
-
-static int leave_alone(struct wish *wish, char why[DOMAIN_REASON_MAX])
-{
-	/* It may be another program's; libvirt has it as it is. */
-	if (!domain_link_name(wish->disk->source) &&
-	    is_device(wish->disk->source))
-		return 0;
-	wish->unexplained = true;
-	return domain_wrong(why, "<metadata> has no entry that says which "
-				 "image that is");
-}
-
-/* A file in disks.d has the last word on what is served, and may not say what
-   the entry says. */
-static int start(struct wish *wish, char why[DOMAIN_REASON_MAX])
-{
-	char ignored[DOMAIN_REASON_MAX];
-	struct disk disk;
-	int ret;
-
-	if (!wish->entry && !unit_is_configured(wish->name))
-		return leave_alone(wish, why);
-	ret = start_disk(wish, why);
-	if (ret)
-		return ret;
-	if (disk_find(wish->disk->source, &disk))
-		return domain_wrong(why, "was added, and is gone again");
-	ret = check_disk(wish, &disk, why);
-	if (!ret)
-		ret = record(wish, &disk, true, why);
-	if (ret)
-		release_remove(&disk, HOOK_STOP_PATIENCE, ignored);
-	return ret;
-}
-
-/* --- one disk ------------------------------------------------------------ */
-
-/* An `add` that was interrupted leaves a record for the next one to sweep. */
-static bool is_served(const struct wish *wish, struct disk *disk)
-{
-	return !disk_find(wish->disk->source, disk) &&
-	       (disk->state != DISK_ADDING || process_alive(&disk->supervisor));
-}
-
-/* The name under which it is served, or is going to be. */
-static int find_name(struct wish *wish, char why[DOMAIN_REASON_MAX])
-{
-	const char *name = domain_link_name(wish->disk->source);
-	const char *wrong;
-	struct disk disk;
-
-	if (is_served(wish, &disk))
-		name = disk.name;
-	else if (!name)
-		/* A name that is nobody else's: that of the device. */
-		name = wish->disk->source + strlen("/dev/");
-	wrong = name_check(name);
-	if (wrong)
-		return domain_wrong(why, "%s", wrong);
-	strcpy(wish->name, name);
-	return 0;
-}
-
-static int take_locked(struct wish *wish, char why[DOMAIN_REASON_MAX])
-{
-	struct disk disk;
-
-	if (!is_served(wish, &disk))
-		return start(wish, why);
-	/* Before we had the lock it had another name. */
-	if (strcmp(disk.name, wish->name))
-		return -EAGAIN;
-	if (!wish->entry)
-		strcpy(wish->image.path, disk.image);
-	return use_served(wish, &disk, why);
-}
-
-static int take(struct wish *wish, char why[DOMAIN_REASON_MAX])
-{
-	int lock;
-	int ret = find_name(wish, why);
-
-	if (ret)
-		return ret;
-	ret = owner_lock(wish->name, serve_patience(HOOK_LOCK_PATIENCE), &lock);
-	if (ret == -EBUSY)
-		return domain_wrong(why, "another domain's hook is working on "
-					 "it, and does not end");
-	if (ret)
-		return domain_wrong(why, "cannot lock its record: %s",
-				    strerror(-ret));
-	ret = take_locked(wish, why);
-	close(lock);
-	return ret;
-}
-
-/* What was about to go when we came is looked for again. */
-static int take_in_the_end(struct wish *wish, char why[DOMAIN_REASON_MAX])
-{
-	int attempts = ATTEMPTS;
-	int ret = look_at_image(wish, why);
-
-	if (ret)
-		return ret;
-	do
-		ret = take(wish, why);
-	while (ret == -EAGAIN && --attempts);
-	if (ret == -EAGAIN)
-		return domain_wrong(why, "it comes and goes");
-	return ret;
-}
+#include "plugin/libvirt/wish.h"
 
 static int refuse(const struct wish *wish, const char *why)
 {
@@ -381,8 +21,6 @@ static int refuse(const struct wish *wish, const char *why)
 	return hook_say(wish->call, "disk %s, %s%s%s: %s", disk->target,
 			disk->source, *image ? " of " : "", image, why);
 }
-
-/* --- all of the domain's ------------------------------------------------- */
 
 static void undo(const struct wish *wishes, size_t nr)
 {
@@ -416,7 +54,7 @@ static int take_all(const struct call *call, struct wish *wishes)
 		wish->disk = &domain->disks[i];
 		wish->entry = domain_entry_of(domain, wish->disk);
 		wish->incoming = incoming;
-		if (take_in_the_end(wish, why)) {
+		if (wish_fulfil(wish, why)) {
 			refuse(wish, why);
 			undo(wishes, nr);
 			return EXIT_FAILURE;
@@ -424,16 +62,6 @@ static int take_all(const struct call *call, struct wish *wishes)
 		nr++;
 	}
 	return EXIT_SUCCESS;
-}
-
-static bool concerns_us(const struct domain *domain)
-{
-	size_t i;
-
-	for (i = 0; i < domain->nr_disks; i++)
-		if (domain_is_ours(domain->disks[i].source))
-			return true;
-	return false;
 }
 
 int prepare_begin(const struct call *call)
@@ -446,7 +74,7 @@ int prepare_begin(const struct call *call)
 		return hook_say(call, "%s", call->why);
 	if (domain_judge(&call->domain, why))
 		return hook_say(call, "%s", why);
-	if (!concerns_us(&call->domain))
+	if (!hook_concerns_us(call))
 		return EXIT_SUCCESS;
 	wishes = calloc(call->domain.nr_disks, sizeof(*wishes));
 	if (!wishes)
