@@ -324,22 +324,6 @@ int check_make_blocks(struct check *check)
 	return 0;
 }
 
-static int write_table(struct check *check)
-{
-	uint64_t length = check->refcount_table_size * 8ull;
-	uint8_t *bytes = file_buffer(length);
-	int ret;
-
-	if (!bytes)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < check->refcount_table_size; i++)
-		store_be64(bytes + i * 8ull, check->refcount_table[i]);
-	ret = file_write(check->file, bytes,
-			 check->header.refcount_table_offset, length);
-	free(bytes);
-	return ret;
-}
-
 /* R10: what is there, a sync, who names it, a sync. */
 int check_link_blocks(struct check *check)
 {
@@ -347,7 +331,9 @@ int check_link_blocks(struct check *check)
 
 	if (ret || !check->relink)
 		return ret;
-	ret = write_table(check);
+	ret = file_write_entries(check->file, check->refcount_table,
+				 check->refcount_table_size,
+				 check->header.refcount_table_offset);
 	if (!ret)
 		ret = file_sync(check->file);
 	/* The same as before, if the table did not move. */

@@ -295,15 +295,12 @@ static int check_image(struct check *check, struct qcow_error *error)
 /* Another format is no broken image. */
 static int judge_format(struct file *file, struct qcow_error *error)
 {
-	uint8_t *bytes = file_buffer(4096);
-	int ret;
+	uint8_t *bytes;
+	int ret = header_read_first(file, &bytes, error);
 
-	if (!bytes)
-		return fail(error, -ENOMEM, "out of memory");
-	ret = file_read(file, bytes, 0, 4096);
 	if (ret)
-		fail(error, ret, "reading the header: %s", strerror(-ret));
-	else if (load_be32(bytes + HEADER_MAGIC) != QCOW_MAGIC)
+		return ret;
+	if (load_be32(bytes + HEADER_MAGIC) != QCOW_MAGIC)
 		ret = fail(error, -ENOTSUP,
 			   "not a qcow2 image; other formats have no check");
 	else if (load_be32(bytes + HEADER_VERSION) == 1)

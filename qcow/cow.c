@@ -48,19 +48,13 @@ int cow_add_released(struct qcow_image *image, const struct cluster *c,
 	if (count > MAX_OLD)
 		return -EUCLEAN;
 	for (uint64_t i = first; i < first + count; i++) {
-		struct record record = {
-			.kind = RECORD_REFCOUNT,
-			.index = i,
-			.count = 1,
-		};
 		int ret = refcount_get(image, i, &n, need);
 
 		if (ret)
 			return ret;
 		if (!n)
 			return -EUCLEAN;	/* used, but counted as free */
-		record.value = n - 1;
-		group_add(group, &record);
+		group_assign(group, RECORD_REFCOUNT, i, n - 1);
 	}
 	if (c->kind == CLUSTER_COMPRESSED)
 		unpacker_forget(image->unpacker, first, count);
@@ -119,35 +113,20 @@ static void plan_copy(const struct qcow_image *image, const struct cluster *c,
 static int append_copy(struct qcow_image *image, const struct copy *copy,
 		       struct need *need)
 {
-	const struct record entry = {
-		.kind = RECORD_L2,
-		.index = copy->guest,
-		.count = 1,
-		.value = copy->host | ENTRY_COPIED,
-	};
-	const struct record bitmap = {
-		.kind = RECORD_L2_BITMAP,
-		.index = copy->guest,
-		.count = 1,
-		.value = copy->bitmap,
-	};
-	const struct record count = {
-		.kind = RECORD_REFCOUNT,
-		.index = copy->host >> image->cluster_bits,
-		.count = 1,
-		.value = 1,
-	};
 	struct group group = { 0 };
 	struct cluster c;
 	int ret = cluster_look_up(image, copy->guest, 0, &c, need);
 
 	if (ret)
 		return ret;
-	group_add(&group, &entry);
+	group_assign(&group, RECORD_L2, copy->guest,
+		     copy->host | ENTRY_COPIED);
 	if (image->extended)
-		group_add(&group, &bitmap);
+		group_assign(&group, RECORD_L2_BITMAP, copy->guest,
+			     copy->bitmap);
 	if (copy->fresh)
-		group_add(&group, &count);
+		group_assign(&group, RECORD_REFCOUNT,
+			     copy->host >> image->cluster_bits, 1);
 	/* R3: the counts are those of now, under the same lock. */
 	if (copy->whole)
 		ret = cow_add_released(image, &c, &group, need);

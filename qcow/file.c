@@ -336,6 +336,21 @@ int file_write_zeroes(struct file *file, uint64_t offset, uint64_t length)
 	return 0;
 }
 
+int file_write_entries(struct file *file, const uint64_t *entries,
+		       uint32_t count, uint64_t offset)
+{
+	uint64_t *buffer = file_buffer(count * 8ull);
+	int ret;
+
+	if (!buffer)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < count; i++)
+		store_be64(&buffer[i], entries[i]);
+	ret = file_write(file, buffer, offset, count * 8ull);
+	free(buffer);
+	return ret;
+}
+
 int file_sync(struct file *file)
 {
 	if (test_ops(file))

@@ -181,22 +181,6 @@ static int plan_move(const struct qcow_image *image, struct move *move)
 	return 0;
 }
 
-static int write_new_table(struct qcow_image *image, const struct move *move)
-{
-	size_t bytes = move->table_size * 8ull;
-	uint8_t *buffer = file_buffer(bytes);
-	int ret;
-
-	if (!buffer)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < move->table_size; i++)
-		store_be64(buffer + i * 8ull, move->table[i]);
-	ret = file_write(&image->file, buffer,
-			 move->first << image->cluster_bits, bytes);
-	free(buffer);
-	return ret;
-}
-
 static int write_new_blocks(struct qcow_image *image, const struct move *move)
 {
 	uint64_t reach = 1ull << image->block_bits;
@@ -218,8 +202,8 @@ static int write_area(struct qcow_image *image, const struct move *move)
 	int ret;
 
 	image_beat(image);
-	ret = write_new_table(image, move);
-
+	ret = file_write_entries(&image->file, move->table, move->table_size,
+				 move->first << image->cluster_bits);
 	if (!ret)
 		ret = write_new_blocks(image, move);
 	return ret ? ret : file_sync(&image->file);

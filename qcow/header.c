@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include "internal.h"
 
+#define FIRST_BYTES	4096u	/* hold every field, and can be read directly */
+
 static uint32_t cluster_bytes(const struct header *header)
 {
 	return 1u << header->cluster_bits;
@@ -233,18 +235,30 @@ static int parse_cluster(struct file *file, struct header *h,
 	return ret;
 }
 
+int header_read_first(struct file *file, uint8_t **bytes,
+		      struct qcow_error *error)
+{
+	int ret;
+
+	*bytes = file_buffer(FIRST_BYTES);
+	if (!*bytes)
+		return fail(error, -ENOMEM, "out of memory");
+	ret = file_read(file, *bytes, 0, FIRST_BYTES);
+	if (!ret)
+		return 0;
+	free(*bytes);
+	return fail(error, ret, "reading the header: %s", strerror(-ret));
+}
+
 static int read_fields(struct file *file, struct header *h,
 		       struct qcow_error *error)
 {
-	uint8_t *bytes = file_buffer(4096);
-	int ret;
+	uint8_t *bytes;
+	int ret = header_read_first(file, &bytes, error);
 
-	if (!bytes)
-		return fail(error, -ENOMEM, "out of memory");
-	ret = file_read(file, bytes, 0, 4096);
 	if (ret)
-		fail(error, ret, "reading the header: %s", strerror(-ret));
-	else if (load_be32(bytes + HEADER_MAGIC) != QCOW_MAGIC)
+		return ret;
+	if (load_be32(bytes + HEADER_MAGIC) != QCOW_MAGIC)
 		ret = fail(error, -EINVAL,
 			   "not a qcow2 image (no magic number at its beginning)");
 	else

@@ -72,6 +72,9 @@ int file_read_loosely(struct file *file, void *buffer, uint64_t offset,
 int file_write(struct file *file, const void *buffer, uint64_t offset,
 	       size_t length);
 int file_write_zeroes(struct file *file, uint64_t offset, uint64_t length);
+/* A table, in the host's byte order. */
+int file_write_entries(struct file *file, const uint64_t *entries,
+		       uint32_t count, uint64_t offset);
 int file_sync(struct file *file);
 /* Gives space back.  -EOPNOTSUPP where that does not exist. */
 int file_punch(struct file *file, uint64_t offset, uint64_t length);
@@ -120,6 +123,9 @@ struct header_area {
 
 int header_read(struct file *file, struct header *header,
 		struct header_area *area, struct qcow_error *error);
+/* The bytes that every field is in, whatever the format; free() frees them. */
+int header_read_first(struct file *file, uint8_t **bytes,
+		      struct qcow_error *error);
 /* Walks the extensions; *at begins as header->length. */
 bool header_next_extension(const struct header *header,
 			   const struct header_area *area, uint32_t *at,
@@ -302,6 +308,9 @@ bool journal_read_group(const struct journal *journal, uint64_t position,
 void journal_append(struct journal *journal, const struct group *group);
 void journal_drop(struct journal *journal, uint64_t position);
 void group_add(struct group *group, const struct record *record);
+/* The same for one index. */
+void group_assign(struct group *group, enum record_kind kind, uint64_t index,
+		  uint64_t value);
 void group_next(const struct group *group, unsigned int *word,
 		struct record *record);
 

@@ -43,6 +43,19 @@ void group_add(struct group *group, const struct record *record)
 	group->body[group->words++] = record->value;
 }
 
+void group_assign(struct group *group, enum record_kind kind, uint64_t index,
+		  uint64_t value)
+{
+	const struct record record = {
+		.kind = kind,
+		.count = 1,
+		.index = index,
+		.value = value,
+	};
+
+	group_add(group, &record);
+}
+
 void group_next(const struct group *group, unsigned int *word,
 		struct record *record)
 {

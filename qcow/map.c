@@ -407,12 +407,6 @@ int map_write(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
 /* The group that makes the fresh extents part of the disk. */
 static void link_fresh(struct qcow_image *image, const struct qcow_io *io)
 {
-	const struct record bitmap = {
-		.kind = RECORD_L2_BITMAP,
-		.index = io->offset >> image->cluster_bits,
-		.count = 1,
-		.value = io->bitmap,
-	};
 	uint64_t offset = io->offset;
 	struct group group = { 0 };
 
@@ -438,7 +432,8 @@ static void link_fresh(struct qcow_image *image, const struct qcow_io *io)
 			continue;
 		group_add(&group, &l2);
 		if (image->extended)
-			group_add(&group, &bitmap);
+			group_assign(&group, RECORD_L2_BITMAP, l2.index,
+				     io->bitmap);
 		if (count.count)
 			group_add(&group, &count);
 	}

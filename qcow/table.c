@@ -21,22 +21,11 @@
 static void append_table(struct qcow_image *image, uint64_t l1_index,
 			 uint64_t cluster, const struct record *old)
 {
-	const struct record entry = {
-		.kind = RECORD_L1,
-		.index = l1_index,
-		.count = 1,
-		.value = cluster << image->cluster_bits | ENTRY_COPIED,
-	};
-	const struct record count = {
-		.kind = RECORD_REFCOUNT,
-		.index = cluster,
-		.count = 1,
-		.value = 1,
-	};
 	struct group group = { 0 };
 
-	group_add(&group, &entry);
-	group_add(&group, &count);
+	group_assign(&group, RECORD_L1, l1_index,
+		     cluster << image->cluster_bits | ENTRY_COPIED);
+	group_assign(&group, RECORD_REFCOUNT, cluster, 1);
 	if (old->count)
 		group_add(&group, old);
 	/* R2: the table is completely written. */
@@ -113,19 +102,13 @@ int table_create(struct qcow_image *image, uint64_t l1_index)
 static int set_copied(struct qcow_image *image, uint64_t l1_index,
 		      uint64_t entry)
 {
-	const struct record record = {
-		.kind = RECORD_L1,
-		.index = l1_index,
-		.count = 1,
-		.value = entry | ENTRY_COPIED,
-	};
 	struct group group = { 0 };
 	int ret = append_wait_room(image, 3, 1);
 
 	if (ret)
 		return ret;
 	append_release_room(image, 3, 1);
-	group_add(&group, &record);
+	group_assign(&group, RECORD_L1, l1_index, entry | ENTRY_COPIED);
 	append_group(image, &group);
 	return 0;
 }
