@@ -159,8 +159,13 @@ static int serve_on(const char *name)
 			 pause);
 		notify(NOTIFY_STATUS,
 		       "%s could not be taken over; trying again", name);
-		if (is_told_to_end(pause))
+		if (is_told_to_end(pause)) {
+			log_line(LOG_ERR,
+				 "got the signal to end; its users "
+				 "wait for 'ublk-qcow2 recover %s'",
+				 name);
 			break;
+		}
 		pause = 2 * pause < PAUSE_MAX ? 2 * pause : PAUSE_MAX;
 	}
 	/* Who started the unit is told that it failed, but not by us. */

@@ -47,11 +47,17 @@ refused "$conf:1: 'imaeg' is no key; allowed are image, " \
 	"$UBLK_QCOW2" serve "$disk"
 echo "image = $WORK/nowhere" >"$conf"
 refused "$WORK/nowhere: No such file" "$UBLK_QCOW2" serve "$disk"
+listen "UNIX-RECV:$WORK/manager"
+poke "$(image bad.qcow2 64M)" 0 00000000
+echo "image = $WORK/bad.qcow2" >"$conf"
+NOTIFY_SOCKET=$WORK/manager refused "$WORK/bad.qcow2" \
+	"$UBLK_QCOW2" serve "$disk"
+sleep 0.5
+! grep -q READY "$WORK/told" || fail "said to be ready in vain"
 [[ -z $(traces) ]] || fail "left behind: $(traces)"
 
 image=$(image disk.qcow2 1G)
 printf 'image = %s\nqueues = 1\ndepth = 64\n' "$image" >"$conf"
-listen "UNIX-RECV:$WORK/manager"
 NOTIFY_SOCKET=$WORK/manager serve
 eventually 30 '^READY=1$' "$WORK/told"
 DEV=$(readlink -f "$link")
@@ -89,6 +95,13 @@ eventually 5 "image: is $WORK/other.qcow2 now; serving $disk with $image" \
 note "the image is away"
 mv "$image" "$image.away"
 kill -9 "$SERVE" "$server"
+serve
+eventually 10 'its users wait; trying again in 2 s' "$WORK/serve.err"
+kill -TERM "$SERVE"
+status=0
+wait "$SERVE" || status=$?
+[[ $status == 1 ]] || fail "told to end, ended with $status"
+eventually 1 "its users wait for 'ublk-qcow2 recover $disk'" "$WORK/serve.err"
 serve
 eventually 10 'its users wait; trying again in 1 s' "$WORK/serve.err"
 mv "$image.away" "$image"
