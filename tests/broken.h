@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Broken images: sound ones that qemu-img made, what is poked into them, and
+ * what has to come of it.  One file for each class of breakage.
+ */
+#ifndef BROKEN_H
+#define BROKEN_H
+
+#include "qcow/bits.h"
+#include "qcow/format.h"
+#include "qcow/qcow.h"
+
+/* Where qemu-img puts what, with clusters of this size. */
+#define CLUSTER		4096u
+#define TABLE		0x1000ull	/* of refcounts */
+#define BLOCK		0x2000ull
+#define L1		0x3000ull
+#define L2		0x4000ull
+#define DATA		0x5000ull	/* of the first guest cluster */
+#define END		0x8000ull
+#define DISK_SIZE	(4u << 20)	/* two L2 tables; one is there */
+#define EXTENDED_CLUSTER 16384u		/* of images with subclusters */
+
+#define COPIED		ENTRY_COPIED
+
+/* A big endian number somewhere; width 0 ends a list. */
+struct poke {
+	uint64_t at;
+	unsigned int width;
+	uint64_t value;
+};
+
+#define MAX_POKES	5
+
+enum base {
+	PLAIN,			/* version 3 */
+	OLD,			/* version 2 */
+	OVERLAY,
+	PACKED,			/* compressed clusters */
+	SNAPSHOT,
+	EXTENDED,		/* L2 entries, and clusters four times as large */
+	BASES,
+};
+
+/* A field of the header, poked. */
+#define H(field, width, value)	{ HEADER_##field, width, value }
+
+struct bytes_of {
+	uint8_t *bytes;
+	size_t size;
+};
+
+/* broken-images.c */
+
+extern char *bases[BASES];		/* paths */
+extern unsigned int checks;		/* made so far */
+
+void broken_make_bases(void);
+/* Big endian numbers of any width, in bytes. */
+uint64_t broken_load(const uint8_t *bytes, unsigned int width);
+void broken_store(uint8_t *bytes, unsigned int width, uint64_t value);
+/* A copy of the base with the bytes changed, at the path. */
+void make_broken(const char *path, enum base base, const struct poke *pokes);
+/* The bytes of a file; the caller frees them. */
+struct bytes_of bytes_of(const char *path);
+int open_broken(const char *path, bool read_only, struct qcow_image **image,
+		struct qcow_error *error);
+void expect_text(const char *name, const char *says,
+		 const struct qcow_error *error);
+void expect_refused(const char *name, const char *path, bool read_only,
+		    const char *says);
+/* What `info` says of an open that was not made. */
+void expect_judged(const char *name, const char *path,
+		   enum qcow_verdict verdict, const char *says);
+/* The list of what the image consists of ends in this. */
+void expect_last_part(const char *name, const char *path, const char *says);
+/* Whatever it says, it says it without a crash. */
+int expect_info(const char *name, const char *path, const char *says);
+void expect_unchanged(const char *name, const char *path,
+		      struct bytes_of before);
+void expect_no_journal(const char *name);
+
+/* broken-later.c: what is met when the image is in use */
+
+struct later {
+	const char *name;
+	enum base base;
+	struct poke pokes[MAX_POKES];	/* break the first guest cluster */
+	bool readable;			/* it can still be read */
+	bool reused;			/* its cluster counts as free: a copy
+					   may have been made right there */
+	bool qemu_content;		/* qemu-img check finds nothing */
+};
+
+/* How it is come upon. */
+enum approach {
+	READ,
+	READ_ONLY,
+	WRITE,			/* less than the cluster */
+	WRITE_ALL,
+	DISCARD,
+	APPROACHES,
+};
+
+struct qcow_image *must_open(const char *name, const char *path,
+			     bool read_only);
+void expect_bytes(const char *name, struct qcow_image *image, uint64_t offset,
+		  int byte);
+void expect_read(const struct later *row, struct qcow_image *image);
+/* Only the corrupt bit may differ, and version 2 has none. */
+void expect_marked(const char *name, const char *path, struct bytes_of before);
+void expect_no_write(const char *name, struct qcow_image *image,
+		     uint64_t offset, uint64_t length);
+/* Comes upon what is broken. */
+void approach(const struct later *row, struct qcow_image *image,
+	      enum approach how);
+void expect_qemu_agrees(const char *name, const char *path);
+
+/* The classes. */
+void broken_refused(void);	/* at the open, by the header and top tables */
+void broken_names(void);	/* of backing and data files */
+void broken_later(void);	/* entries of L2 tables, counts */
+void broken_clusters(void);	/* compressed ones, subclusters */
+
+#endif /* BROKEN_H */
