@@ -8,7 +8,7 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include "qcow/internal.h"
+#include "qcow/file.h"
 
 bool fault(const char *name)
 {

@@ -8,7 +8,8 @@
  * and what was frozen when the last owner died.
  */
 #include <errno.h>
-#include "internal.h"
+#include "append.h"
+#include "checkpoint.h"
 
 bool append_has_room(const struct qcow_image *image, uint64_t words,
 			 uint64_t assignments)

@@ -15,7 +15,9 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include "internal.h"
+#include "cluster.h"
+#include "error.h"
+#include "info.h"
 
 #define EXTENSION_BITMAPS_SIZE	24u
 #define MAX_DIRECTORY		(64u << 20)

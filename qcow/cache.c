@@ -18,7 +18,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include "internal.h"
+#include "image.h"
 
 #define MIN_SLICES	64u
 

@@ -24,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "check.h"
+#include "image.h"
 
 #define DEFAULT_MEMORY	(64u << 20)
 #define MIN_MEMORY	4096u

@@ -12,7 +12,9 @@
 #ifndef QCOW_CHECK_H
 #define QCOW_CHECK_H
 
-#include "internal.h"
+#include "bits.h"
+#include "error.h"
+#include "header.h"
 
 /* check-counts.c: references to host clusters, for one window of the file */
 

@@ -24,7 +24,9 @@
 #include <errno.h>
 #include <signal.h>
 #include <time.h>
-#include "internal.h"
+#include "append.h"
+#include "checkpoint.h"
+#include "refcount.h"
 
 /* The thread looks after an idle or failing image this often. */
 #define TICK_NS		1000000000ll

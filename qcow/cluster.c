@@ -9,7 +9,9 @@
  * image marked as corrupt.
  */
 #include <errno.h>
-#include "internal.h"
+#include "cluster.h"
+#include "layers.h"
+#include "map.h"
 
 bool cluster_is_top_table(const struct qcow_image *image, uint64_t offset)
 {

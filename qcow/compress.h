@@ -4,7 +4,7 @@
 #define QCOW_COMPRESS_H
 
 #include <stdint.h>
-#include "internal.h"
+#include "file.h"
 
 /* As the header's compression_type has it. */
 enum compression {

@@ -14,8 +14,12 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include "append.h"
 #include "compress.h"
-#include "internal.h"
+#include "cow.h"
+#include "io.h"
+#include "map.h"
+#include "refcount.h"
 
 /* What the group of one copy can say: an entry of two words, the new count,
    old counts. */

@@ -14,8 +14,9 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
-#include "internal.h"
+#include "dirty.h"
 
 static void *map_zeroes(size_t length)
 {

@@ -15,7 +15,12 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include "internal.h"
+#include "append.h"
+#include "cow.h"
+#include "io.h"
+#include "layers.h"
+#include "map.h"
+#include "range.h"
 
 /* Clusters that one group may change. */
 #define MAX_CLUSTERS	1024u

@@ -7,7 +7,8 @@
  * That table is input: its names may hold anything and need not end.
  */
 #include <stdio.h>
-#include "internal.h"
+#include "bits.h"
+#include "header.h"
 
 static const struct {
 	enum qcow_feature_kind kind;

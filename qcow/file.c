@@ -19,7 +19,10 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "internal.h"
+#include "bits.h"
+#include "error.h"
+#include "file.h"
+#include "format.h"
 
 #define BUFFER_ALIGNMENT	4096
 #define ZERO_CHUNK		(64u << 10)

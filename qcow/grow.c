@@ -22,7 +22,9 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include "internal.h"
+#include "append.h"
+#include "cluster.h"
+#include "refcount.h"
 
 /* Blocks are made for about this much of the file at once. */
 #define REACH_AHEAD	(4ull << 20)

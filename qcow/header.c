@@ -9,7 +9,9 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include "internal.h"
+#include "bits.h"
+#include "error.h"
+#include "header.h"
 
 #define FIRST_BYTES	4096u	/* hold every field, and can be read directly */
 

@@ -22,8 +22,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include "checkpoint.h"
 #include "compress.h"
-#include "internal.h"
+#include "error.h"
+#include "layers.h"
 #include "legacy.h"
 
 #define CACHE_DEFAULT_SIZE	(4u << 20)
@@ -31,18 +33,6 @@
 #define MAX_SLICE_SIZE		4096u
 #define MAX_DIRTY		65536u
 #define MAX_HOST_OFFSET		(1ull << 56)	/* the format's */
-
-int fail(struct qcow_error *error, int code, const char *format, ...)
-{
-	va_list args;
-
-	if (!error)
-		return code;
-	va_start(args, format);
-	vsnprintf(error->text, sizeof(error->text), format, args);
-	va_end(args);
-	return code;
-}
 
 void image_notice(struct qcow_image *image, const char *format, ...)
 {

@@ -10,7 +10,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include "internal.h"
+#include "error.h"
+#include "info.h"
+#include "layers.h"
 #include "legacy.h"
 
 static int note_file(struct file *file, struct qcow_info *info)

@@ -11,9 +11,15 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include "checkpoint.h"
 #include "compress.h"
-#include "internal.h"
+#include "cow.h"
+#include "io.h"
 #include "legacy.h"
+#include "map.h"
+#include "range.h"
+#include "refcount.h"
+#include "table.h"
 
 /* A request is moved in pieces of at most this many bytes. */
 #define PIECE	(512u << 10)

@@ -29,7 +29,8 @@
 #include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
-#include "internal.h"
+#include "error.h"
+#include "image.h"
 
 #define JOURNAL_MAGIC		0x316a716b6c6275ull	/* "ublkqj1" */
 #define JOURNAL_HEADER_SIZE	4096u

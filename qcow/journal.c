@@ -28,7 +28,9 @@
  */
 #include <errno.h>
 #include <zlib.h>
-#include "internal.h"
+#include "append.h"
+#include "error.h"
+#include "refcount.h"
 
 static void *ring_at(const struct journal *journal, uint64_t position)
 {

@@ -11,7 +11,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
-#include "internal.h"
+#include "error.h"
+#include "image.h"
 
 static int try(const char *path, const struct qcow_options *options,
 	       enum qcow_look look, struct qcow_error *error)

@@ -19,6 +19,10 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include "bits.h"
+#include "error.h"
+#include "file.h"
+#include "format.h"
 #include "legacy.h"
 
 #define GATE_MIN_BITS		9

@@ -35,6 +35,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "bits.h"
 #include "legacy.h"
 
 /* Between a reader's death and the next reader. */

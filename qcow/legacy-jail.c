@@ -20,6 +20,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include "bits.h"
 #include "legacy.h"
 
 /* L1, 64 L2 tables, 128 clusters and what malloc() adds. */

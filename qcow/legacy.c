@@ -20,6 +20,8 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "error.h"
+#include "image.h"
 #include "legacy.h"
 
 #define REPLY_LIMIT_MS		10000

@@ -11,7 +11,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include "internal.h"
+#include "file.h"
 
 /* legacy.c */
 

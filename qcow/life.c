@@ -17,7 +17,8 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include "internal.h"
+#include "bits.h"
+#include "header.h"
 
 /* Our extension can stand at the end mark. */
 static bool room_for_extension(const struct header *header)

@@ -20,7 +20,9 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
-#include "internal.h"
+#include "bits.h"
+#include "error.h"
+#include "file.h"
 
 #define PERMISSION_BASE		100
 #define UNSHARED_BASE		200

@@ -21,7 +21,11 @@
  * was never used (R1).
  */
 #include <errno.h>
-#include "internal.h"
+#include "append.h"
+#include "cluster.h"
+#include "layers.h"
+#include "map.h"
+#include "refcount.h"
 
 /* ---- extents ---- */
 

@@ -4,7 +4,8 @@
  * entered if nothing is in its way, and left by qcow_finish().
  */
 #include <errno.h>
-#include "internal.h"
+#include "map.h"
+#include "range.h"
 
 static uint64_t last_cluster(const struct qcow_image *image, uint64_t offset,
 			     uint32_t length)

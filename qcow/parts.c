@@ -9,7 +9,9 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include "internal.h"
+#include "error.h"
+#include "info.h"
+#include "layers.h"
 
 struct walk {
 	const char *const *directories;

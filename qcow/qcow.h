@@ -115,7 +115,7 @@ struct qcow_options {
 	void (*notice)(void *opaque, const char *line);
 	void *opaque;
 
-	/* NULL, or the tests' own file layer and observer (internal.h). */
+	/* NULL, or the tests' own file layer and observer (file.h). */
 	const struct qcow_test_hooks *test;
 
 	/* Private to the engine: opens read-only and without locks, to find

@@ -11,7 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "internal.h"
+#include "error.h"
+#include "layers.h"
 
 static bool is_protocol(const char *name)
 {

@@ -9,7 +9,9 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include "internal.h"
+#include "bits.h"
+#include "error.h"
+#include "info.h"
 
 #define MAX_SNAPSHOTS		65536u
 #define MAX_TABLE_BYTES		(64u << 20)

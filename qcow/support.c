@@ -5,7 +5,8 @@
  * table that the image itself carries.
  */
 #include <errno.h>
-#include "internal.h"
+#include "error.h"
+#include "header.h"
 
 static void make_printable(char *text)
 {

@@ -11,7 +11,10 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include "internal.h"
+#include "append.h"
+#include "cluster.h"
+#include "refcount.h"
+#include "table.h"
 
 /* What a new table costs: L1 entry, its count, the old one's count. */
 #define ROOM_WORDS		7

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include "compress.h"
+#include "image.h"
 
 #define CACHE_SIZE	(1u << 20)
 #define MAX_STREAMS	4u

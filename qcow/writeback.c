@@ -11,7 +11,9 @@
  * the whole checkpoint is complete.
  */
 #include <errno.h>
-#include "internal.h"
+#include "checkpoint.h"
+#include "cluster.h"
+#include "refcount.h"
 
 /* The frozen assignments that fall into one slice. */
 struct batch {

@@ -5,7 +5,7 @@
  * keep an image affordable.
  */
 #include "axes.h"
-#include "qcow/internal.h"
+#include "qcow/bits.h"
 
 #define MAX_WORDS	13
 

@@ -22,7 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "helpers.h"
-#include "qcow/internal.h"
+#include "qcow/image.h"
 
 #define ROUNDS	9
 

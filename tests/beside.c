@@ -4,7 +4,7 @@
 #include <string.h>
 #include "beside.h"
 #include "operations.h"
-#include "qcow/internal.h"
+#include "qcow/image.h"
 
 struct qcow_image *beside_open(const char *path, enum qcow_cache cache)
 {

@@ -26,7 +26,7 @@
 #include "cover.h"
 #include "lives.h"
 #include "readers.h"
-#include "qcow/internal.h"
+#include "qcow/qcow.h"
 
 static struct {
 	unsigned int images, deaths, torn, operations;

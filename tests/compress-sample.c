@@ -2,6 +2,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "compress-sample.h"
+#include "qcow/bits.h"
+#include "qcow/format.h"
 
 #define BLOCK	4096u
 

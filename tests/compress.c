@@ -9,10 +9,14 @@
  * usage: compress [SEED]
  */
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "compress-sample.h"
+#include "qcow/bits.h"
+#include "qcow/file.h"
+#include "qcow/format.h"
 
 #define THREADS		8
 #define THREAD_BYTES	(24u << 20)

@@ -10,7 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include "contents.h"
-#include "qcow/internal.h"
+#include "qcow/bits.h"
 
 #define SECTOR		512u
 #define UNIT_MAX	(2u << 20)

@@ -10,7 +10,9 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include "qcow/internal.h"
+#include "qcow/bits.h"
+#include "qcow/file.h"
+#include "qcow/format.h"
 
 enum step_kind {
 	STEP_WRITE,

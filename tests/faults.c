@@ -17,6 +17,7 @@
 #include "helpers.h"
 #include "judge.h"
 #include "operations.h"
+#include "qcow/image.h"
 
 #define SECTOR		512u
 #define OPERATIONS	40

@@ -21,7 +21,7 @@
 #include <unistd.h>
 #include "beside.h"
 #include "operations.h"
-#include "qcow/internal.h"
+#include "qcow/image.h"
 
 #define ATTEMPTS	4
 #define CLUSTER		65536u		/* or more, in each image */

@@ -13,7 +13,7 @@
 #include <string.h>
 #include "beside.h"
 #include "helpers.h"
-#include "qcow/internal.h"
+#include "qcow/image.h"
 
 #define OPERATIONS	120
 

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include "legacy-images.h"
+#include "qcow/bits.h"
+#include "qcow/file.h"
 
 #define MUTANTS		60
 

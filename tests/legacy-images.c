@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "legacy-images.h"
+#include "qcow/file.h"
 
 /* noise, text, and nothing */
 static void fill(uint8_t *raw, struct random *random)

@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "legacy-images.h"
+#include "qcow/image.h"
 
 static struct legacy_images images;
 

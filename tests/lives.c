@@ -30,7 +30,7 @@
 #include "beside.h"
 #include "lives.h"
 #include "operations.h"
-#include "qcow/internal.h"
+#include "qcow/image.h"
 
 #define SECTOR		512u
 #define DEATHS		3

@@ -14,7 +14,7 @@
 #include <unistd.h>
 #include "beside.h"
 #include "helpers.h"
-#include "qcow/internal.h"
+#include "qcow/image.h"
 
 #define OPERATIONS	150
 #define BIG		(64ull << 40)

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "operations.h"
-#include "qcow/internal.h"
+#include "qcow/image.h"
 
 #define SECTOR	512u
 

@@ -23,7 +23,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "readers.h"
-#include "qcow/internal.h"
+#include "qcow/bits.h"
+#include "qcow/format.h"
 
 #define PATIENCE_S	20
 #define SMALL		(64u << 20)	/* what can be read whole */

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include "recipe.h"
 #include "scribble.h"
-#include "qcow/internal.h"
+#include "qcow/bits.h"
 
 #define SECTOR		512u
 #define HUGE_SIZE	(1ull << 40)

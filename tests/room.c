@@ -16,7 +16,7 @@
 #include <string.h>
 #include "helpers.h"
 #include "operations.h"
-#include "qcow/internal.h"
+#include "qcow/image.h"
 
 #define OPERATIONS	600
 #define MAX_DIRTY	3100u	/* one group can be 3072 */

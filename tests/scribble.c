@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include "contents.h"
 #include "scribble.h"
-#include "qcow/internal.h"
+#include "qcow/bits.h"
 
 #define SECTOR		512u
 #define PATTERN		(96u << 10)

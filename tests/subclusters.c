@@ -26,7 +26,7 @@
 #include "beside.h"
 #include "foretold.h"
 #include "judge.h"
-#include "qcow/internal.h"
+#include "qcow/image.h"
 
 #define CLUSTER		65536u
 #define SECTORS		(CLUSTER / 512)

@@ -25,7 +25,7 @@
 #include <unistd.h>
 #include "helpers.h"
 #include "operations.h"
-#include "qcow/internal.h"
+#include "qcow/image.h"
 
 #define THREADS		4u
 #define BLOCK		4096u

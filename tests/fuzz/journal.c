@@ -15,6 +15,7 @@
 #include <zlib.h>
 #include "memory.h"
 #include "tests/helpers.h"
+#include "qcow/image.h"
 
 #define JOURNAL_SIZE	(16u << 10)
 #define HEADER_SIZE	4096u

@@ -12,6 +12,7 @@
 #include <sys/sysmacros.h>
 #include "memory.h"
 #include "tests/helpers.h"
+#include "qcow/image.h"
 
 #define READ_MOST	(1u << 20)	/* bytes, of a huge disk */
 #define OPERATIONS	12

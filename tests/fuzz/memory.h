@@ -9,7 +9,10 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include "qcow/internal.h"
+#include "qcow/bits.h"
+#include "qcow/file.h"
+#include "qcow/format.h"
+#include "qcow/journal.h"
 
 #define MEMORY_CAPACITY	(16u << 20)
 

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Room for groups (R16), and groups into journal and dirty set (R3).  Under the
+ * lock; what may block drops it meanwhile.
+ */
+#ifndef QCOW_APPEND_H
+#define QCOW_APPEND_H
+
+#include "image.h"
+#include "journal.h"
+
+/* R16: room for a group of so many words, of so many assignments. */
+bool append_has_room(const struct qcow_image *image, uint64_t words,
+		     uint64_t assignments);
+void append_reserve_room(struct qcow_image *image, uint64_t words,
+			 uint64_t assignments);
+void append_release_room(struct qcow_image *image, uint64_t words,
+			 uint64_t assignments);
+/* Blocks until there is room, and reserves it. */
+int append_wait_room(struct qcow_image *image, uint64_t words,
+		     uint64_t assignments);
+/* Time for a checkpoint, so that writers need not wait for room. */
+bool append_is_half_full(const struct qcow_image *image);
+/* Puts a record's assignments into the active set. */
+void append_publish(struct qcow_image *image, const struct record *record);
+/* Appends a group to the journal, then publishes it (R3). */
+void append_group(struct qcow_image *image, const struct group *group);
+
+#endif /* QCOW_APPEND_H */

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Slices of tables as the file has them: never what is dirty. */
+#ifndef QCOW_CACHE_H
+#define QCOW_CACHE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct qcow_image;
+
+enum slice_type {
+	SLICE_L2,		/* entries, 64 bits each */
+	SLICE_REFCOUNT,		/* counts, 1 << refcount_order bits each */
+};
+
+/* A piece of a table as the file has it, in host byte order. */
+struct slice {
+	enum slice_type type;
+	enum slice_state {
+		SLICE_EMPTY,
+		SLICE_LOADING,
+		SLICE_VALID,
+	} state;
+	bool used;		/* since the clock's hand last passed */
+	uint32_t pins;		/* must stay: the checkpoint changes it */
+	uint64_t offset;	/* in the file */
+	int32_t next;		/* in its hash chain, -1: last */
+	void *data;
+};
+
+struct cache {
+	struct slice *slices;
+	int32_t *buckets;
+	uint32_t count;			/* a power of two */
+	uint32_t slice_size;		/* bytes */
+	uint32_t hand;
+	void *arena;
+	uint64_t hits, misses;
+};
+
+int cache_create(struct cache *cache, size_t bytes, uint32_t slice_size);
+void cache_destroy(struct cache *cache);
+struct slice *cache_find(struct cache *cache, enum slice_type type,
+			 uint64_t offset);
+int cache_load(struct qcow_image *image, enum slice_type type, uint64_t offset,
+	       struct slice **slice);
+void cache_forget(struct cache *cache, uint64_t offset, uint64_t length);
+/* Between the file's byte order and the host's, in place. */
+void slice_swap(enum slice_type type, unsigned int refcount_order, void *data,
+		size_t length);
+
+#endif /* QCOW_CACHE_H */

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What a guest cluster is now.  Under the lock. */
+#ifndef QCOW_CLUSTER_H
+#define QCOW_CLUSTER_H
+
+#include "image.h"
+
+enum cluster_kind {
+	CLUSTER_UNALLOCATED,	/* reads as what lies under the image */
+	CLUSTER_ZERO,		/* reads as zero, no host cluster */
+	CLUSTER_ZERO_ALLOCATED,	/* reads as zero, keeps a host cluster */
+	CLUSTER_DATA,
+	CLUSTER_COMPRESSED,
+};
+
+struct cluster {
+	enum cluster_kind kind;
+	bool has_table;		/* its L2 table exists */
+	bool own_table;		/* and its count is one */
+	bool copied;		/* the host cluster's count is one */
+	bool has_host;		/* a host cluster is allocated */
+	uint64_t entry;
+	uint64_t bitmap;	/* of an extended one */
+	uint64_t host;		/* its offset */
+};
+
+/* Does this cluster belong to the header, the L1 or the refcount table? */
+bool cluster_is_top_table(const struct qcow_image *image, uint64_t offset);
+/* Or is it an L2 table or a refcount block that the open has found? */
+bool cluster_is_table(const struct qcow_image *image, uint64_t offset);
+uint64_t cluster_l1_entry(const struct qcow_image *image, uint64_t index);
+/* What guest cluster it is, or what its subcluster sub is.  -EUCLEAN: what
+   the tables say cannot be. */
+int cluster_look_up(struct qcow_image *image, uint64_t guest, unsigned int sub,
+		    struct cluster *cluster, struct need *need);
+/* Does an unallocated guest cluster read as what lies under the image? */
+bool cluster_shows_under(const struct qcow_image *image, uint64_t guest);
+/* cluster_look_up(), providing what it needs; may block. */
+int cluster_look_up_wait(struct qcow_image *image, uint64_t guest,
+		     struct cluster *cluster);
+
+#endif /* QCOW_CLUSTER_H */

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The files of an image, the seam under the engine, and the locks on them. */
+#ifndef QCOW_FILE_H
+#define QCOW_FILE_H
+
+#include "qcow.h"
+
+/* file.c: the seam under the engine, full-length I/O or an error */
+
+/* The tests' own disk: the same calls as the file's, in any order. */
+struct qcow_file_ops {
+	int (*read)(void *disk, void *buffer, uint64_t offset, size_t length);
+	int (*write)(void *disk, const void *buffer, uint64_t offset,
+		     size_t length);
+	int (*sync)(void *disk);
+	int (*punch)(void *disk, uint64_t offset, uint64_t length);
+	uint64_t (*size)(void *disk);
+};
+
+enum qcow_event {
+	QCOW_EVENT_GROUP_COPIED,	/* body in the journal, not sealed */
+	QCOW_EVENT_GROUP_SEALED,
+	QCOW_EVENT_GROUPS_DROPPED,
+};
+
+struct qcow_test_hooks {
+	const struct qcow_file_ops *ops;	/* NULL: the real file */
+	void *disk;
+	void (*event)(void *opaque, enum qcow_event event);
+	void *opaque;
+	bool no_fence;		/* what happens without R14's fence byte? */
+	bool block_device;	/* the disk is like one */
+};
+
+struct file {
+	int fd;
+	uint32_t alignment;	/* of offset, length and memory */
+	bool direct;
+	bool block_device;	/* has a fixed size, never reads as zero */
+	struct qcow_identity identity;
+	const struct qcow_test_hooks *test;
+};
+
+int file_open(struct file *file, const char *path,
+	      const struct qcow_options *options, struct qcow_error *error);
+void file_close(struct file *file);
+bool file_is(const struct file *file, const struct qcow_identity *identity);
+/* -ESTALE: it is another; nothing has an identity of zeros, so any will do. */
+int file_check(const struct file *file, const struct qcow_identity *identity,
+	       struct qcow_error *error);
+/* Past the end of the file, zeros are read. */
+int file_read(struct file *file, void *buffer, uint64_t offset, size_t length);
+/* Whatever the alignment; the others want it kept. */
+int file_read_loosely(struct file *file, void *buffer, uint64_t offset,
+		      size_t length);
+int file_write(struct file *file, const void *buffer, uint64_t offset,
+	       size_t length);
+int file_write_zeroes(struct file *file, uint64_t offset, uint64_t length);
+/* A table, in the host's byte order. */
+int file_write_entries(struct file *file, const uint64_t *entries,
+		       uint32_t count, uint64_t offset);
+int file_sync(struct file *file);
+/* Gives space back.  -EOPNOTSUPP where that does not exist. */
+int file_punch(struct file *file, uint64_t offset, uint64_t length);
+int file_size(struct file *file, uint64_t *size);
+/* For O_DIRECT; free() frees it. */
+void *file_buffer(size_t length);
+
+/* lock.c */
+
+/* The fence, then QEMU's bytes, as the options say (R14). */
+int lock_image(struct file *file, const struct qcow_options *options,
+	       struct qcow_error *error);
+/* Has somebody else the right to write to it? */
+bool lock_is_written(const struct file *file);
+
+#endif /* QCOW_FILE_H */

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* An image's header: what it says, and what of it is written. */
+#ifndef QCOW_HEADER_H
+#define QCOW_HEADER_H
+
+#include "file.h"
+#include "format.h"
+
+/* header.c */
+
+struct header {
+	unsigned int version;
+	uint32_t cluster_bits;
+	uint64_t size;			/* of the virtual disk, bytes */
+	uint32_t crypt_method;
+	uint32_t l1_size;		/* entries */
+	uint64_t l1_offset;
+	uint64_t refcount_table_offset;
+	uint32_t refcount_table_clusters;
+	uint32_t nb_snapshots;
+	uint64_t snapshots_offset;
+	uint64_t incompatible, compatible, autoclear;
+	uint32_t refcount_order;
+	uint32_t length;		/* bytes, without extensions */
+	uint8_t compression_type;
+	uint64_t backing_offset;
+	uint32_t backing_size;
+	uint32_t extensions_end;	/* offset of the end mark */
+	uint32_t life_offset;		/* of our extension, 0: none */
+	uint64_t nonce;			/* what it says */
+	uint8_t boot_id[16];
+};
+
+/* The clusters from byte 0 that hold the header and its extensions. */
+struct header_area {
+	uint8_t *bytes;			/* as they stand in the file */
+	uint32_t length;		/* a multiple of the alignment */
+};
+
+int header_read(struct file *file, struct header *header,
+		struct header_area *area, struct qcow_error *error);
+/* The bytes that every field is in, whatever the format; free() frees them. */
+int header_read_first(struct file *file, uint8_t **bytes,
+		      struct qcow_error *error);
+/* Walks the extensions; *at begins as header->length. */
+bool header_next_extension(const struct header *header,
+			   const struct header_area *area, uint32_t *at,
+			   uint32_t *type, uint32_t *length,
+			   const uint8_t **data);
+int support_check(const struct header *header,
+			 const struct header_area *area, bool read_only,
+			 struct qcow_error *error);
+/* What a feature bit is called, if anybody knows that. */
+void feature_describe(const struct header *header,
+		      const struct header_area *area,
+		      enum qcow_feature_kind kind, unsigned int bit,
+		      struct qcow_feature *feature);
+/* All that are set; returns how many. */
+unsigned int features_list(const struct header *header,
+			   const struct header_area *area,
+			   struct qcow_feature features[QCOW_FEATURES_MAX]);
+/* Where extensions end at the latest: at the backing name or the cluster. */
+uint32_t header_extensions_limit(const struct header *header);
+/* The name of the backing file, if backing_offset says that there is one. */
+int header_read_backing(struct file *file, const struct header *header,
+			char name[MAX_BACKING_NAME + 1]);
+/* Its format, or an empty string. */
+void header_backing_format(const struct header *header,
+			   const struct header_area *area, char format[64]);
+
+/* life.c: what is written to the header */
+
+#define EXTENSION_HEAD	8u		/* type, length */
+#define LIFE_SIZE	24u		/* nonce, boot id */
+
+/* Can the image carry our mark (R12), wholly or at least the bit? */
+bool header_has_room(const struct header *header);
+int header_write_life(struct file *file, struct header *header,
+		      struct header_area *area, uint64_t nonce,
+		      const uint8_t boot_id[16]);
+int header_clear_life(struct file *file, struct header *header,
+		      struct header_area *area);
+/* Writes where the refcount table is, as *header says. */
+int header_write_refcount_table(struct file *file, const struct header *header,
+				struct header_area *area);
+/* Writes where the snapshot table is, likewise. */
+int header_write_snapshots(struct file *file, const struct header *header,
+			   struct header_area *area);
+/* Makes all extensions of a type mean nothing. */
+int header_void_extensions(struct file *file, const struct header *header,
+			   struct header_area *area, uint32_t type);
+/* Sets bits of incompatible_features. */
+int header_write_incompatible(struct file *file, struct header *header,
+			      struct header_area *area, uint64_t bits);
+
+#endif /* QCOW_HEADER_H */

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What an image is in memory.
+ *
+ * What the guest wrote and the file's tables do not tell yet lives in two
+ * dirty sets of assignments (L1[i], L2[g], refcount[c] = value): one active,
+ * one frozen by the checkpoint under way.  The cache and the arrays below
+ * hold what the *file* says.  So a look-up goes active, frozen, file; a
+ * cached slice is always clean; an allocation is free if the file's count is
+ * zero and no dirty set names the cluster (R9).
+ *
+ * The journal's rules R1 to R17 stand in the file JOURNAL-RULES beside this
+ * one; the code cites them.
+ */
+#ifndef QCOW_IMAGE_H
+#define QCOW_IMAGE_H
+
+#include <pthread.h>
+#include "bits.h"
+#include "cache.h"
+#include "dirty.h"
+#include "format.h"
+#include "header.h"
+#include "journal.h"
+#include "qcow.h"
+
+/* image.c */
+
+/*
+ * Lock order: a guest range, then image->lock; never two ranges; never any
+ * I/O under image->lock.  Fields without a remark never change after open.
+ */
+struct qcow_image {
+	struct file file;
+	char *path;			/* resolved */
+	unsigned int file_index;	/* in qcow_fds() */
+	bool external;			/* has a data file */
+	bool raw_data;			/* and that alone is the disk, too */
+	struct file data_file;		/* behind file in qcow_fds() */
+	char *data_path;		/* resolved */
+	struct file *data;		/* where the guest's bytes are */
+	uint32_t alignment;		/* that of its file or, if greater, of
+					   what lies under it */
+	struct backing *backing;	/* NULL: none */
+	struct unpacker *unpacker;	/* of compressed clusters */
+	const struct qcow_image *overlay; /* what it lies under; NULL: none */
+	bool read_only;
+	unsigned int version;
+	uint32_t cluster_bits;
+	bool extended;			/* L2 entries have subclusters */
+	uint32_t part_bits;		/* log2 bytes of what is allocated at
+					   once: a cluster or subcluster */
+	uint32_t l2_bits;		/* log2 of entries per L2 table */
+	uint32_t refcount_order;
+	uint32_t block_bits;		/* log2 of counts per refcount block */
+	uint64_t size;			/* bytes, a multiple of QCOW_SECTOR */
+	uint64_t clusters;		/* of the guest */
+	uint32_t l1_size;
+	uint64_t l1_offset;
+	bool inline_checkpoint;
+	void (*notice)(void *opaque, const char *line);
+	void *opaque;
+
+	pthread_mutex_t lock;		/* protects all from here on */
+	pthread_cond_t changed;		/* what a blocking call waits for */
+	unsigned int waiters;		/* on changed */
+
+	struct header header;
+	struct header_area header_area;	/* of him who has header_busy */
+	bool header_busy;		/* somebody writes the header */
+	bool marked;			/* our mark is in the image (R12) */
+	bool heartbeat;			/* it could not be: R12's second way */
+
+	uint64_t *l1;			/* as the file has it */
+	uint64_t *refcount_table;	/* likewise */
+	uint32_t refcount_table_size;	/* entries */
+	uint64_t *tables;		/* where L2 tables and refcount blocks
+					   were at the open, in order; none of
+					   them is freed in a life */
+	uint64_t nr_tables;
+	bool growing;			/* somebody grows the refcounts */
+	bool table_busy;		/* somebody makes an L2 table */
+	bool window_busy;		/* somebody writes less than a unit */
+	bool table_moved;		/* the header does not say so yet */
+	struct cache cache;
+
+	struct qcow_range ranges;	/* list head, in order of arrival */
+	struct qcow_reservation reservations; /* list head: host clusters that
+					   writes in flight will use; never in
+					   a refcount, so death forgets them
+					   (R1) */
+	uint64_t high_water;		/* host clusters from here on were
+					   never used: they read as zero */
+	uint64_t cursor;		/* no free cluster is known below */
+	uint64_t max_clusters;		/* of the host file */
+
+	struct journal journal;
+	struct dirty_set active;
+	struct dirty_set frozen;
+	bool freezing;			/* frozen holds something */
+	uint32_t max_dirty;		/* assignments in the active set; after
+					   a replay there may be twice as many */
+	uint32_t reserved_dirty;	/* promised to links (R16) */
+
+	/* checkpoint.c */
+	pthread_t thread;
+	bool has_thread;
+	bool stopping;
+	pthread_cond_t work;
+	bool checkpoint_busy;		/* somebody is making one */
+	uint64_t freezes;		/* checkpoints that froze so far */
+	uint64_t checkpoints;		/* ... and that are complete */
+	uint64_t wanted;		/* run until this many are complete */
+	uint64_t failures;		/* attempts that failed */
+	int last_error;
+	uint64_t frozen_end;		/* S: the journal's end at the freeze */
+	struct assignment *sorted;	/* the frozen set, sorted; only the
+					   checkpoint uses it */
+	void *bounce;			/* one slice; likewise */
+	bool sync_lost;			/* a buffered sync failed (R17) */
+	bool corrupt;			/* met what cannot be; writes fail */
+	bool told_under;		/* that something under it is so */
+	bool punch_unsupported;
+	uint64_t groups;		/* appended, statistics */
+};
+
+/* Why a map call could not answer at once, and what would help. */
+struct need {
+	enum need_kind {
+		NEED_RETRY,		/* nothing: call again */
+		NEED_SLICE,		/* load slice (type, offset) */
+		NEED_TABLE,		/* an L2 table for L1 index */
+		NEED_OWN_TABLE,		/* that is ours alone, likewise */
+		NEED_COPY,		/* guest cluster index elsewhere */
+		NEED_BLOCK,		/* a refcount block for table index */
+		NEED_ROOM,		/* a checkpoint */
+		NEED_MARK,		/* our mark in the image */
+	} kind;
+	enum slice_type type;
+	uint64_t index;			/* or offset */
+	struct qcow_image *image;	/* which of a chain needs it */
+};
+
+void image_notice(struct qcow_image *image, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+/* Under the lock: writes our mark before a life's first write (R12). */
+int image_mark(struct qcow_image *image);
+/* R12's second way: who writes to the image says so before.  With or without
+   image->lock. */
+void image_beat(struct qcow_image *image);
+/* Under the lock: the right to write the header. */
+void image_take_header(struct qcow_image *image);
+void image_release_header(struct qcow_image *image);
+/* Not under the lock: an inconsistency was met.  Marks the image as corrupt
+   and lets no further write into it. */
+void image_set_corrupt(struct qcow_image *image);
+/* qcow_fds() from an index on; returns how many in all. */
+unsigned int image_fds(const struct qcow_image *image, int *fds,
+		       unsigned int max, unsigned int count);
+/* The index in qcow_fds() of what lies under the image. */
+unsigned int image_next_index(const struct qcow_image *image);
+/* Opens an image that lies under another, read-only. */
+int image_open_under(struct qcow_image *overlay, const char *path,
+		     const struct qcow_options *options,
+		     struct qcow_image **image, struct qcow_error *error);
+/* Under the lock: wait for a change, and tell of one. */
+void image_wait(struct qcow_image *image);
+void image_wake(struct qcow_image *image);
+
+/* The lock is dropped between these two: no I/O happens under it. */
+static inline void image_io_begin(struct qcow_image *image)
+{
+	pthread_mutex_unlock(&image->lock);
+}
+
+static inline void image_io_end(struct qcow_image *image)
+{
+	pthread_mutex_lock(&image->lock);
+}
+
+static inline uint64_t cluster_size(const struct qcow_image *image)
+{
+	return 1ull << image->cluster_bits;
+}
+
+/* A lock for the rest of the enclosing block. */
+static inline void image_unlock(struct qcow_image **image)
+{
+	pthread_mutex_unlock(&(*image)->lock);
+}
+
+static inline struct qcow_image *image_lock(struct qcow_image *image)
+{
+	pthread_mutex_lock(&image->lock);
+	return image;
+}
+
+#define LOCKED(image) \
+	struct qcow_image *locked_image \
+		__attribute__((cleanup(image_unlock), unused)) = \
+			image_lock(image)
+
+/* load.c: at open */
+
+int load_l1(struct qcow_image *image, struct qcow_error *error);
+int load_refcount_table(struct qcow_image *image, struct qcow_error *error);
+/* Is every entry of both sound, and every table at a place of its own? */
+int load_check(struct qcow_image *image, struct qcow_error *error);
+
+/* bitmaps.c */
+
+/* How many there are, if they count. */
+unsigned int bitmaps_count(const struct header *header,
+			   const struct header_area *area);
+/* Marks every persistent bitmap as in use, durably, if the image has any.  Not
+   under the lock; the caller has the right to write the header. */
+int bitmaps_set_in_use(struct qcow_image *image);
+
+/* check.c */
+
+/* Rebuilds the refcounts of a dirty image and clears that bit; the header
+   has to be read again. */
+int check_rebuild(struct file *file, const struct qcow_options *options,
+		  struct qcow_error *error);
+
+#endif /* QCOW_IMAGE_H */

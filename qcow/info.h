@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What a file says of itself, read and not judged. */
+#ifndef QCOW_INFO_H
+#define QCOW_INFO_H
+
+#include "header.h"
+
+/* Opens a file to read its header; area->bytes is to be freed. */
+int info_open(const char *path, struct file *file, struct header *header,
+	      struct header_area *area, struct qcow_error *error);
+/* What an open file says of itself, and why it would be refused as a layer;
+   an empty text: it would not. */
+int info_read(struct file *file, struct qcow_info *info,
+	      struct qcow_error *refused, struct qcow_error *error);
+
+#endif /* QCOW_INFO_H */

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Reads and writes that block. */
+#ifndef QCOW_IO_H
+#define QCOW_IO_H
+
+#include "image.h"
+
+int io_check_range(const struct qcow_image *image, uint64_t offset,
+		   uint64_t length);
+/* What the guest is told of an error, and the host's log of its cause. */
+int io_explain(struct qcow_image *image, int ret);
+/* Reads for one who has entered the range. */
+int io_read_entered(struct qcow_image *image, void *buffer, uint64_t offset,
+		    size_t length);
+
+#endif /* QCOW_IO_H */

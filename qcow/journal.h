@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The journal, and the groups of assignments in it (R3, R11 to R13). */
+#ifndef QCOW_JOURNAL_H
+#define QCOW_JOURNAL_H
+
+#include <stdatomic.h>
+#include "file.h"
+#include "header.h"
+
+#define GROUP_WORDS		128	/* the largest body of a group */
+#define GROUP_RUN		4095u	/* the longest run of one assignment */
+
+/* The assignments of one change (R3), as they go into the journal. */
+struct group {
+	unsigned int words;
+	uint64_t body[GROUP_WORDS];
+};
+
+/* What a journal's assignment says; each covers a run of count indices. */
+enum record_kind {
+	RECORD_L1 = 1,		/* L1[index] = value */
+	RECORD_L2,		/* L2[index + i] = value */
+	RECORD_L2_DATA,		/* L2[index + i] = value + i * cluster size */
+	RECORD_L2_BITMAP,	/* its second word, if extended = value */
+	RECORD_REFCOUNT,	/* refcount[index + i] = value */
+	RECORD_REFCOUNT_TABLE,	/* header: offset = value, index clusters */
+};
+
+struct record {
+	enum record_kind kind;
+	uint32_t count;
+	uint64_t index;
+	uint64_t value;
+};
+
+/* The journal's first page. */
+struct journal_header {
+	uint64_t magic;
+	uint64_t words;			/* of the ring */
+	struct qcow_identity identity;	/* of the image */
+	uint64_t nonce;			/* of the life */
+	uint8_t boot_id[16];
+	_Atomic uint64_t start;		/* position of the oldest group */
+	_Atomic uint64_t lease;		/* CLOCK_REALTIME, ns: we do not touch
+					   the image later than this */
+	uint32_t marked;		/* the image carries our mark */
+};
+
+struct journal {
+	struct journal_header *header;	/* mapped, shared */
+	uint64_t *ring;			/* mapped, shared */
+	uint64_t words;			/* capacity of the ring */
+	uint64_t end;			/* position after the last group */
+	uint64_t reserved;		/* words promised to links (R16) */
+	size_t mapped;			/* bytes */
+	char *path;
+	bool created;			/* by this open */
+	const struct qcow_test_hooks *test;
+};
+
+/* Finds the image's journal or makes one.  A read-only image has one only
+   if there is something to replay; it is not changed then. */
+int journal_open(struct qcow_image *image, const struct qcow_options *options,
+		 struct qcow_error *error);
+/* Applies what the journal holds (R11). */
+int journal_replay(struct qcow_image *image, struct qcow_error *error);
+/* May there be one, not replayed yet, that knows more than the image? */
+bool journal_is_pending(const struct file *file, const struct header *header,
+			const char *directory);
+/* removes: nothing in it is needed any more. */
+void journal_close(struct journal *journal, bool remove);
+void journal_set_marked(struct journal *journal);
+uint64_t journal_nonce(const struct journal *journal);
+const uint8_t *journal_boot_id(const struct journal *journal);
+void journal_heartbeat(struct journal *journal);
+uint64_t journal_used(const struct journal *journal);
+bool journal_has_room(const struct journal *journal, uint64_t words);
+/* The group at a position; false where the sealed prefix ends. */
+bool journal_read_group(const struct journal *journal, uint64_t position,
+			struct group *group);
+void journal_append(struct journal *journal, const struct group *group);
+void journal_drop(struct journal *journal, uint64_t position);
+void group_add(struct group *group, const struct record *record);
+/* The same for one index. */
+void group_assign(struct group *group, enum record_kind kind, uint64_t index,
+		  uint64_t value);
+void group_next(const struct group *group, unsigned int *word,
+		struct record *record);
+
+#endif /* QCOW_JOURNAL_H */

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The files of an image besides its own: its data file, and what lies under it. */
+#ifndef QCOW_LAYERS_H
+#define QCOW_LAYERS_H
+
+#include "image.h"
+
+/* reference.c */
+
+/* The path of a file that an image names, if it may be opened (P6); the
+   caller frees it. */
+int reference_resolve(const struct qcow_image *image, const char *what,
+		      const char *name, const struct qcow_options *options,
+		      char **path, struct qcow_error *error);
+/* The same for the image at path from, that lies under top or is it. */
+int reference_resolve_from(const char *top, const char *from,
+			   const char *what, const char *name,
+			   const char *const *directories, char **path,
+			   struct qcow_error *error);
+
+/* data.c: an external data file; not under the lock */
+
+/* What the header calls it. */
+int data_find_name(const struct header *header, const struct header_area *area,
+		   char *name, size_t size, struct qcow_error *error);
+/* Opens it, if the image has one. */
+int data_open(struct qcow_image *image, const struct qcow_options *options,
+	      struct qcow_error *error);
+/* Where the data file alone is the disk, too, this becomes zero there. */
+int data_make_zero(struct qcow_image *image, uint64_t offset, uint64_t length);
+
+/* layers.c: the files of an image besides its own */
+
+/* Is this the file that the options know at that place, which is its place
+   in qcow_fds()? */
+int layers_check_file(const struct qcow_options *options, unsigned int index,
+		      const struct file *file, struct qcow_error *error);
+/* Of the image on top, when all that lies under it is open: are that all
+   that the options know, and has their key a use? */
+int layers_check_all(const struct qcow_image *image,
+		     const struct qcow_options *options,
+		     struct qcow_error *error);
+/* Adds a file at the place count; returns the next. */
+unsigned int layers_add(struct qcow_layer *layers, unsigned int max,
+			unsigned int count, const struct qcow_layer *layer);
+/* Those of an image, likewise. */
+unsigned int layers_of_image(const struct qcow_image *image,
+			     struct qcow_layer *layers, unsigned int max,
+			     unsigned int count);
+
+/* backing.c: what lies under an image; read-only, and never changes */
+
+/* May anything lie under an image that has so many over it? */
+int backing_check_depth(unsigned int depth, struct qcow_error *error);
+/* Can what lies at path be read in this format? */
+int backing_check_format(const char *format, const char *path,
+			 struct qcow_error *error);
+/* Opens what the header of the image names, and what that names. */
+int backing_open(struct qcow_image *image, const struct qcow_options *options,
+		 struct qcow_error *error);
+/* Of an image that is legacy itself: then all of it lies under it. */
+int backing_open_legacy(struct qcow_image *image,
+			const struct qcow_options *options,
+			struct qcow_error *error);
+/* Is the file one of those that image and its overlays are? */
+int backing_check_loop(const struct qcow_image *image,
+		       const struct file *file, const char *path,
+		       struct qcow_error *error);
+void backing_close(struct backing *backing);
+/* Is there, at the bottom, a legacy image that needed a key? */
+bool backing_is_encrypted(const struct backing *backing);
+/* In bytes; behind that, the range of an image reads as zero. */
+uint64_t backing_size(const struct backing *backing);
+/* Adds what lies there under a range of an image to a mapped read. */
+int backing_map(struct backing *backing, struct qcow_io *io, uint64_t offset,
+		uint32_t length, struct need *need);
+/* Adds what lies there as layers_add() does. */
+unsigned int backing_layers(const struct backing *backing,
+			    struct qcow_layer *layers, unsigned int max,
+			    unsigned int count);
+/* Fills in the descriptors from their index on; returns how many in all. */
+unsigned int backing_fds(const struct backing *backing, int *fds,
+			 unsigned int max, unsigned int count);
+
+#endif /* QCOW_LAYERS_H */

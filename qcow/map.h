@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Where the bytes of a guest range live.  Under the lock. */
+#ifndef QCOW_MAP_H
+#define QCOW_MAP_H
+
+#include "image.h"
+
+/* Does what a look-up said it needs.  May block. */
+int map_provide(struct qcow_image *image, const struct need *need);
+/* Adds to a mapping, making its last extent longer if that goes; -ENOBUFS:
+   there is no room.  reserves: its clusters will be added to a reservation. */
+int map_add_extent(struct qcow_io *io, const struct qcow_extent *extent,
+		   bool reserves);
+/* The map calls for one who has entered the range; they map as much of it
+   as can be at once: io->length says how much. */
+int map_read(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
+	     uint32_t length, struct need *need);
+int map_write(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
+	      uint32_t length, struct need *need);
+/* Goes on with a mapped read in an image that lies under another. */
+int map_continue(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
+		 uint32_t length, struct need *need);
+bool map_has_fresh(const struct qcow_io *io);
+/* Ends a map_write(): its fresh extents become part of the disk, or not. */
+void map_end(struct qcow_image *image, struct qcow_io *io, bool link);
+
+#endif /* QCOW_MAP_H */

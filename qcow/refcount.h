@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Refcounts, reservations, and the blocks that the counts are in.  Under the
+ * lock; what may block drops it meanwhile.
+ */
+#ifndef QCOW_REFCOUNT_H
+#define QCOW_REFCOUNT_H
+
+#include "image.h"
+
+/* refcount.c */
+
+int refcount_get(struct qcow_image *image, uint64_t cluster, uint64_t *count,
+		 struct need *need);
+uint64_t refcount_in_slice(const struct qcow_image *image, const void *data,
+			   uint64_t index);
+void refcount_put_in_slice(const struct qcow_image *image, void *data,
+			   uint64_t index, uint64_t count);
+uint64_t refcount_max(const struct qcow_image *image);
+/* The slice of the refcount block that holds a cluster's count, and the
+   count's index in it; -ENOENT if there is no such block. */
+int refcount_locate(const struct qcow_image *image, uint64_t cluster,
+		    uint64_t *offset, uint64_t *index);
+int refcount_find_free(struct qcow_image *image, uint64_t *cluster,
+		       struct need *need);
+/* refcount_get() and a reservation of one cluster, providing what they need;
+   may block. */
+int refcount_get_wait(struct qcow_image *image, uint64_t cluster,
+		      uint64_t *count);
+int refcount_reserve_wait(struct qcow_image *image,
+			  struct qcow_reservation *reservation);
+/* Lowers the cursor to the first free cluster below end.  May block. */
+void refcount_sweep(struct qcow_image *image, uint64_t end);
+/* Begins a reservation with a free cluster, or adds the next one to it.  It
+   is in no refcount: a group will say so, or death forgets it (R1). */
+void refcount_reserve(struct qcow_image *image,
+		      struct qcow_reservation *reservation, uint64_t cluster);
+void refcount_release(struct qcow_image *image,
+		      struct qcow_reservation *reservation, bool used);
+
+/* grow.c */
+
+int grow_refcounts(struct qcow_image *image, uint64_t table_index);
+int grow_write_header(struct qcow_image *image);
+
+#endif /* QCOW_REFCOUNT_H */
