@@ -100,4 +100,30 @@ records ""
 called "add web.qcow2 --name web;add data.qcow2 --name data;del 0"
 accepted web1 release
 
+# twice ENTRY-DEV DEV DEV [ELEMENTS]: two disks that are one device.
+twice()
+{
+	domain web1 "$UUID1" "$(entry "$1" "$web")" \
+		"$(disk vda "$2" "${4:-}")$(disk vdb "$3" "${4:-}")" \
+		>"$WORK/web1.xml"
+}
+
+case_of "one device as two disks"
+twice $link/web $link/web $link/web
+refused "disk vdb, $link/web of [^:]*: is disk vda already" web1 prepare
+served ""
+records ""
+
+case_of "one device as two disks, by its link and by its number"
+twice $link/web $link/web /dev/ublkb0
+refused "disk vdb, /dev/ublkb0 of [^:]*: is disk vda already" web1 prepare
+served ""
+records ""
+
+case_of "one device as two disks that are shareable"
+twice $link/web $link/web $link/web '<shareable/>'
+accepted web1 prepare
+accepted web1 release
+served ""
+
 done_testing

@@ -7,6 +7,7 @@
  * libvirt calls `release` then, too, which finds nothing left to do.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "plugin/libvirt/wish.h"
 
@@ -38,6 +39,34 @@ static void undo(const struct wish *wishes, size_t nr)
 	}
 }
 
+/* The disk before these that is the same device, or NULL.  By its name, as
+   both the link and the number may be in the XML. */
+static const struct domain_disk *find_same(const struct wish *wishes, size_t nr)
+{
+	const struct wish *last = &wishes[nr];
+	size_t i;
+
+	for (i = 0; i < nr; i++)
+		if (!strcmp(wishes[i].name, last->name) &&
+		    !(wishes[i].disk->shareable && last->disk->shareable))
+			return wishes[i].disk;
+	return NULL;
+}
+
+static int fulfil(struct wish *wishes, size_t nr, char why[DOMAIN_REASON_MAX])
+{
+	const struct domain_disk *same;
+	int ret = wish_fulfil(&wishes[nr], why);
+
+	same = ret ? NULL : find_same(wishes, nr);
+	if (same)
+		return domain_wrong(why,
+				    "is disk %s already: the device would have "
+				    "two writers",
+				    same->target);
+	return ret;
+}
+
 static int take_all(const struct call *call, struct wish *wishes)
 {
 	const struct domain *domain = &call->domain;
@@ -54,7 +83,7 @@ static int take_all(const struct call *call, struct wish *wishes)
 		wish->disk = &domain->disks[i];
 		wish->entry = domain_entry_of(domain, wish->disk);
 		wish->incoming = incoming;
-		if (wish_fulfil(wish, why)) {
+		if (fulfil(wishes, nr, why)) {
 			refuse(wish, why);
 			undo(wishes, nr);
 			return EXIT_FAILURE;
