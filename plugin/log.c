@@ -102,7 +102,7 @@ void log_line(int priority, const char *format, ...)
 
 	length = snprintf(line, sizeof(line), "%s", subject);
 	va_start(args, format);
-	vsnprintf(line + length, sizeof(line) - length, format, args);
+	text_format(line + length, sizeof(line) - length, format, args);
 	va_end(args);
 	text_tame(line);
 	if (priority <= LOG_ERR)
@@ -129,7 +129,7 @@ int complain(const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(line, sizeof(line), format, args);
+	text_format(line, sizeof(line), format, args);
 	va_end(args);
 	text_tame(line);
 	strcpy(last_error, line);

@@ -5,6 +5,9 @@
  * Terminals obey two sets of control characters: those below the space, and
  * those from 0x80 to 0x9f, which they take as UTF-8 or, some, as single bytes.
  */
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "plugin/text.h"
@@ -28,6 +31,36 @@ int text_sequence(const unsigned char *text)
 	    (*text == 0xf4 && text[1] > 0x8f))
 		return 0;
 	return length;
+}
+
+static bool continues(char byte)
+{
+	return (byte & 0xc0) == 0x80;
+}
+
+void text_format(char *text, size_t size, const char *format, va_list args)
+{
+	static const char gap[] = " [...] ";
+	const size_t room = size - sizeof(gap);
+	size_t head = room / 2;
+	char *whole, *tail;
+	int length = vasprintf(&whole, format, args);
+
+	if (length < 0) {
+		snprintf(text, size, "out of memory");
+		return;
+	}
+	if ((size_t)length < size) {
+		memcpy(text, whole, length + 1);
+	} else {
+		tail = whole + length - (room - head);
+		while (head && continues(whole[head]))
+			head--;
+		while (continues(*tail))
+			tail++;
+		snprintf(text, size, "%.*s%s%s", (int)head, whole, gap, tail);
+	}
+	free(whole);
 }
 
 /* Of a sequence, or of a byte that is none. */

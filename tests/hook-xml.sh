@@ -103,6 +103,26 @@ wrong_xml 'disk vda, /dev/ublk-qcow2/web of /nowhere/x: No such file or director
 wrong_xml 'it has more than 1024 disks of ublk-qcow2' "" \
 	"$(for ((i = 0; i < 1025; i++)); do disk d$i $link/x$i; done)"
 
+# However long a path, the line says what is wrong with it, and fits.
+deep=$(printf '/%0200d' {1..18})
+much=$(printf '%06000d' 0)
+wrong_xml "00000018 is the image of $link/web, and disk vdb .* two writers$" \
+	"$(entry $link/web "$deep")" \
+	"$vda<disk type='file'><source file='$deep'/><target dev='vdb'/></disk>"
+wrong_xml "has an entry for ${link}/0+ \[\.\.\.\] 0+, but no disk .* or remove it$" \
+	"$(entry "$link/$much" "$web")" "$vda"
+wrong_xml "entry 1 of ublk-qcow2: dev='0+ .*' must be $link/NAME or" \
+	"$(entry "$much" "$web")" "$vda"
+wrong_xml "disk vda, $link/0+ \\[\\.\\.\\.\\] .*web.qcow2: a name has 1 to 64" \
+	"$(entry "$link/$much$much" "$web")" "$(disk vda "$link/$much$much")"
+wrong_xml "disk vda, $link/web of /0+: File name too long$" \
+	"$(entry "$link/web" "/$much")" "$vda"
+case_of "a long cause"
+one web1 "$UUID1" $link/web "$web"
+printf '*\n%s: is corrupt: %s and so on' "$web" "$much" >"$FAKE/add.fails"
+refused ' of [^:]*/web.qcow2: .* and so on$' web1 prepare
+[[ $(wc -c <"$WORK/err") -lt 8192 ]] || wrong "the line is too long"
+
 # --- what the program refuses is passed on ----------------------------------
 
 case_of "an id out of range"

@@ -18,6 +18,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -187,6 +188,16 @@ static int execute_to_ask(const void *argument)
 	return execute(argument);
 }
 
+static void __attribute__((format(printf, 2, 3)))
+shorten(char line[CHILD_LINE_MAX], const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	text_format(line, CHILD_LINE_MAX, format, args);
+	va_end(args);
+}
+
 static void last_line(char *said, char line[CHILD_LINE_MAX])
 {
 	static const char program[] = "ublk-qcow2: ";
@@ -199,7 +210,7 @@ static void last_line(char *said, char line[CHILD_LINE_MAX])
 	last = last ? last + 1 : said;
 	if (!strncmp(last, program, strlen(program)))
 		last += strlen(program);
-	snprintf(line, CHILD_LINE_MAX, "%s", last);
+	shorten(line, "%s", last);
 	text_tame(line);
 }
 

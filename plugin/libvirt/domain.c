@@ -22,13 +22,14 @@
 
 #include "plugin/libvirt/domain.h"
 #include "plugin/libvirt/xml.h"
+#include "plugin/text.h"
 
 int domain_wrong(char why[DOMAIN_REASON_MAX], const char *format, ...)
 {
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(why, DOMAIN_REASON_MAX, format, args);
+	text_format(why, DOMAIN_REASON_MAX, format, args);
 	va_end(args);
 	return -EINVAL;
 }
@@ -257,7 +258,7 @@ static int read_entries(const xmlNode *list, struct domain *domain,
 			return domain_wrong(
 				why,
 				"<metadata>: entry %zu of ublk-qcow2: "
-				"%.900s",
+				"%s",
 				domain->nr_entries, reason);
 		if (ret)
 			return ret;

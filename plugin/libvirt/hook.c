@@ -71,7 +71,7 @@ int hook_say(const struct call *call, const char *format, ...)
 		 "ublk-qcow2-hook: domain %.256s: ", call->name);
 	length = strlen(line);
 	va_start(args, format);
-	vsnprintf(line + length, sizeof(line) - 1 - length, format, args);
+	text_format(line + length, sizeof(line) - 1 - length, format, args);
 	va_end(args);
 	if (lines == LINES_MAX)
 		strcpy(line + length, "there is more to say, but no more room");

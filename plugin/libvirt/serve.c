@@ -139,12 +139,12 @@ static int run(struct arguments *arguments, int milliseconds,
 	}
 	strip(line, subject);
 	if (*line)
-		return domain_wrong(why, "%.960s", line);
+		return domain_wrong(why, "%s", line);
 	if (ret == -EINTR)
 		return domain_wrong(why, "'ublk-qcow2 %s' was killed",
 				    arguments->verb);
 	if (ret < 0)
-		return domain_wrong(why, "cannot run %.900s: %s",
+		return domain_wrong(why, "cannot run %s: %s",
 				    arguments->argv[0], strerror(-ret));
 	return domain_wrong(why, "'ublk-qcow2 %s' failed with status %d",
 			    arguments->verb, ret);

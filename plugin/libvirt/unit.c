@@ -155,7 +155,7 @@ static int configure(const struct domain_entry *entry, const char *name,
 	if (!ret && rename(new, path))
 		ret = -errno;
 	if (ret)
-		return domain_wrong(why, "cannot write %.900s: %s", path,
+		return domain_wrong(why, "cannot write %s: %s", path,
 				    strerror(-ret));
 	return 0;
 }
@@ -221,9 +221,9 @@ static int explain(const char *name, int ret, int milliseconds,
 	}
 	ask_why(name, status);
 	if (*status)
-		return domain_wrong(why, "%.960s", status);
+		return domain_wrong(why, "%s", status);
 	return domain_wrong(why,
-			    "%s does not start: %.400s; see 'systemctl "
+			    "%s does not start: %s; see 'systemctl "
 			    "status %s'",
 			    unit.name, line, unit.name);
 }
