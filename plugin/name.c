@@ -43,7 +43,8 @@ void name_make(const char *text, size_t length, char name[DISK_NAME_MAX + 1])
 	for (i = 0; i < length; i++)
 		name[i] = allowed(text[i]) ? text[i] : '_';
 	name[length] = '\0';
-	if (*name == '.')
+	/* - would be taken for an option. */
+	if (*name == '.' || *name == '-')
 		*name = '_';
 	if (is_number(name)) {
 		memmove(name + 5, name, length + 1);

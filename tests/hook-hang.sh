@@ -31,7 +31,7 @@ UBLK_QCOW2_PATIENCE=3000 refused \
 	"web1: disk vda, .*: 'ublk-qcow2 add' was not done after 3 seconds and was killed" \
 	web1 prepare
 quick
-called "add web.qcow2 --name web;del web"
+called "add web.qcow2 --name web;del -- web"
 served ""
 records ""
 ends "$(cat "$FAKE/asleep")" || wrong "what was killed lives on"

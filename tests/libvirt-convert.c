@@ -136,6 +136,16 @@ static void test_same_links(void)
 	undefine(b);
 }
 
+/* What would be taken for an option is no good name for a disk. */
+static void test_dash(void)
+{
+	virDomainPtr domain = define(replaced(load("bare"), ">bare<", ">-n<"));
+
+	must("-n", "hda", false, false);
+	says(domain, "<source dev='/dev/ublk-qcow2/_n-hda'/>");
+	undefine(domain);
+}
+
 static void test_states(void)
 {
 	static const char snapshot[] = "<domainsnapshot/>";
@@ -298,6 +308,7 @@ int main(void)
 	test_single_disks();
 	test_names();
 	test_same_links();
+	test_dash();
 	test_states();
 	test_transient();
 	test_shared();

@@ -20,6 +20,13 @@ for unit in "$UNITS"/*.service; do
 done
 cd "$WORK"
 
+# A disk's name may look like an option.
+command=$(sed -n 's/^ExecStart=//p' 'ublk-qcow2@.service')
+# shellcheck disable=SC2086  # into words
+UBLK_QCOW2_RUN=$WORK/run UBLK_QCOW2_DISKS=$WORK/none ${command//%i/--help} \
+	>messages 2>&1 && exit 1
+grep '^ublk-qcow2: --help' messages || exit 1
+
 mkdir multi-user.target.wants
 printf '%s\n' '[Service]' ExecStart=/bin/true Slice=machine.slice \
 	'[Unit]' Before=libvirtd.service >guest.service

@@ -181,6 +181,8 @@ static void abandon(const char *name)
 	char why[DOMAIN_REASON_MAX];
 
 	put_verb(&arguments, "del");
+	/* It may begin as an option does. */
+	put(&arguments, "--");
 	put(&arguments, name);
 	run(&arguments, ABANDON_PATIENCE, "", why);
 }
