@@ -289,6 +289,24 @@ static void test_served(void)
 	undefine(domain);
 }
 
+/* An admin's file has the name. */
+static void test_configured(void)
+{
+	virDomainPtr domain = define(load("bare"));
+	char *path = scratch_path("disks.d");
+
+	must_run("cd %s && mkdir disks.d && "
+		 "echo image = /elsewhere >disks.d/bare-hda.conf",
+		 scratch());
+	setenv("UBLK_QCOW2_DISKS", path, 1);
+	must("bare", NULL, false, false);
+	says(domain, "<source dev='/dev/ublk-qcow2/bare-hda-2'/>");
+	says(domain, "<source dev='/dev/ublk-qcow2/bare-hdb'/>");
+	setenv("UBLK_QCOW2_DISKS", "/nowhere", 1);
+	undefine(domain);
+	free(path);
+}
+
 int main(void)
 {
 	static const char *const files[] = { "plain", "odd", "bare",
@@ -315,6 +333,7 @@ int main(void)
 	test_bad_images();
 	test_in_use();
 	test_served();
+	test_configured();
 	domains_end();
 	return 0;
 }

@@ -13,6 +13,7 @@
 #include "plugin/directories.h"
 #include "plugin/libvirt/candidate.h"
 #include "plugin/libvirt/domain.h"
+#include "plugin/libvirt/unit.h"
 #include "plugin/log.h"
 #include "plugin/name.h"
 
@@ -93,13 +94,15 @@ int candidate_is_fit(const struct candidate *candidate)
 	return 0;
 }
 
+/* A file in disks.d would be served under its name, whatever we want. */
 static bool is_taken(const struct host *host, const char *name)
 {
 	char link[sizeof(DOMAIN_LINKS) + DISK_NAME_MAX];
 	struct disk disk;
 
 	snprintf(link, sizeof(link), DOMAIN_LINKS "%s", name);
-	return host_has(host, link) || !disk_of_name(name, &disk);
+	return host_has(host, link) || !disk_of_name(name, &disk) ||
+	       unit_is_configured(name);
 }
 
 /* DOMAIN-TARGET, with a number behind it if that is taken. */
