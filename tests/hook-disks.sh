@@ -126,4 +126,60 @@ accepted web1 prepare
 accepted web1 release
 served ""
 
+# overlay TARGET DEV [FORMAT]: a file of libvirt's with the device below it.
+overlay()
+{
+	cat <<-END
+	<disk type='file' device='disk'><driver name='qemu' type='qcow2'/>
+	  <source file='/srv/$1.qcow2'/>
+	  <backingStore type='file'><format type='qcow2'/>
+	    <source file='/srv/middle.qcow2'/>
+	    <backingStore type='block'><format type='${3:-raw}'/>
+	      <source dev='$2'/><backingStore/>
+	    </backingStore>
+	  </backingStore>
+	  <target dev='$1' bus='virtio'/>
+	</disk>
+	END
+}
+
+case_of "a disk below another image"
+domain web1 "$UUID1" "$(entry $link/web "$web")" "$(overlay vda $link/web)" \
+	>"$WORK/web1.xml"
+accepted web1 prepare
+called "add web.qcow2 --name web"
+rm -r "$DOMAINS"
+accepted web1 reconnect
+records 1.web
+accepted web1 release
+served ""
+
+case_of "a disk below two other images"
+domain web1 "$UUID1" "$(entry $link/web "$web")" \
+	"$(overlay vda $link/web)$(overlay vdb $link/web)" >"$WORK/web1.xml"
+accepted web1 prepare
+accepted web1 release
+
+case_of "a disk, and below another image"
+domain web1 "$UUID1" "$(entry $link/web "$web")" \
+	"$(overlay vda $link/web)$(disk vdb $link/web)" >"$WORK/web1.xml"
+refused "disk vdb, $link/web of [^:]*: is disk vda already" web1 prepare
+records ""
+
+case_of "a disk below another image, of another format"
+domain web1 "$UUID1" "$(entry $link/web "$web")" \
+	"$(overlay vda $link/web qcow2)" >"$WORK/web1.xml"
+refused "disk vda, $link/web: its <format> says type='qcow2'" web1 prepare
+
+case_of "a disk that another is copied to"
+domain web1 "$UUID1" "$(entry $link/web "$web")" \
+	"$(disk vda /dev/sdx "<mirror type='block' job='copy' ready='yes'>
+	<format type='raw'/><source dev='$link/web'/></mirror>")" \
+	>"$WORK/web1.xml"
+by_hand "$web" web
+kill_process 0 server
+accepted web1 reconnect
+called "recover 0"
+records 1.web
+
 done_testing

@@ -290,24 +290,28 @@ static int keep(char *found, char **text)
 	return ret;
 }
 
-static int read_disk(const xmlNode *node, struct domain_disk *disk)
+/* layer is the <disk>, or what describes an image in it as a <disk> does. */
+static int read_layer(const xmlNode *layer, const xmlNode *node,
+		      struct domain_disk *disk)
 {
-	const xmlNode *driver = xml_child(node, "driver");
+	const xmlNode *driver = xml_child(layer, "driver");
 	int ret;
 
-	disk->block = xml_attribute_is(node, "type", "block");
+	disk->inner = layer != node;
+	disk->block = xml_attribute_is(layer, "type", "block");
 	disk->shareable = xml_child(node, "shareable");
-	ret = keep(xml_attribute(xml_child(node, "source"),
+	ret = keep(xml_attribute(xml_child(layer, "source"),
 				 disk->block ? "dev" : "file"),
 		   &disk->source);
 	if (!ret)
 		ret = keep(xml_attribute(xml_child(node, "target"), "dev"),
 			   &disk->target);
 	if (!ret)
-		ret = keep(xml_attribute(xml_child(node, "alias"), "name"),
-			   &disk->alias);
-	if (!ret)
-		ret = keep(xml_attribute(driver, "type"), &disk->format);
+		ret = keep(xml_attribute(disk->inner
+						 ? xml_child(layer, "format")
+						 : driver,
+					 "type"),
+			   &disk->format);
 	if (!ret)
 		ret = keep(xml_attribute(driver, "cache"), &disk->cache);
 	return ret;
@@ -317,50 +321,65 @@ static void free_disk(struct domain_disk *disk)
 {
 	free(disk->source);
 	free(disk->target);
-	free(disk->alias);
 	free(disk->format);
 	free(disk->cache);
 }
 
-static bool has_path(const xmlNode *node)
+static bool has_path(const xmlNode *layer)
 {
-	return xml_is(node, "disk") &&
-	       (xml_attribute_is(node, "type", "block") ||
-		xml_attribute_is(node, "type", "file")) &&
-	       xml_child(node, "source");
+	return (xml_attribute_is(layer, "type", "block") ||
+		xml_attribute_is(layer, "type", "file")) &&
+	       xml_child(layer, "source");
+}
+
+static int add_disk(const xmlNode *layer, const xmlNode *node,
+		    struct domain *domain, char why[DOMAIN_REASON_MAX])
+{
+	struct domain_disk *disk = one_more((void **)&domain->disks,
+					    &domain->nr_disks, sizeof(*disk));
+	int ret = disk ? read_layer(layer, node, disk) : -ENOMEM;
+
+	if (ret)
+		return ret;
+	/* An empty drive has a source without a path. */
+	if (!disk->source || !disk->target) {
+		free_disk(disk);
+		domain->nr_disks--;
+	} else if (domain_is_ours(disk->source) &&
+		   domain->nr_ours++ == DOMAIN_DISKS_MAX) {
+		return domain_wrong(why,
+				    "it has more than %d disks of ublk-qcow2",
+				    DOMAIN_DISKS_MAX);
+	}
+	return 0;
+}
+
+/* The image, and those in it: the chain below, and a copy being made. */
+static int read_layers(const xmlNode *layer, const xmlNode *node,
+		       struct domain *domain, char why[DOMAIN_REASON_MAX])
+{
+	static const char *const inner[] = { "backingStore", "mirror" };
+	int ret = has_path(layer) ? add_disk(layer, node, domain, why) : 0;
+	size_t i;
+
+	for (i = 0; i < sizeof(inner) / sizeof(inner[0]) && !ret; i++)
+		if (xml_child(layer, inner[i]))
+			ret = read_layers(xml_child(layer, inner[i]), node,
+					  domain, why);
+	return ret;
 }
 
 static int read_disks(const xmlNode *devices, struct domain *domain,
 		      char why[DOMAIN_REASON_MAX])
 {
 	const xmlNode *node;
-	size_t ours = 0;
+	int ret = 0;
 
-	for (node = devices ? devices->children : NULL; node;
-	     node = node->next) {
-		struct domain_disk *disk;
-		int ret;
-
-		if (!has_path(node))
-			continue;
-		disk = one_more((void **)&domain->disks, &domain->nr_disks,
-				sizeof(*disk));
-		ret = disk ? read_disk(node, disk) : -ENOMEM;
-		if (ret)
-			return ret;
-		/* An empty drive has a source without a path. */
-		if (!disk->source || !disk->target) {
-			free_disk(disk);
-			domain->nr_disks--;
-		} else if (domain_is_ours(disk->source) &&
-			   ours++ == DOMAIN_DISKS_MAX) {
-			return domain_wrong(why,
-					    "it has more than %d disks of "
-					    "ublk-qcow2",
-					    DOMAIN_DISKS_MAX);
-		}
-	}
-	return 0;
+	for (node = devices ? devices->children : NULL; node && !ret;
+	     node = node->next)
+		if (xml_is(node, "disk"))
+			ret = read_layers(node, node, domain, why);
+	return ret;
 }
 
 static int read_domain(const xmlNode *root, struct domain *domain,

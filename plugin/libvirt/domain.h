@@ -33,14 +33,15 @@ struct domain_entry {
 	bool writeback;
 };
 
-/* <disk>, if its source is a file or a device. */
+/* <disk>, or a <backingStore> or <mirror> in one, if its source is a file or
+   a device. */
 struct domain_disk {
 	char *source;		/* the path */
 	char *target;		/* vda */
-	char *alias;		/* NULL: none yet */
 	char *format;		/* driver/@type; NULL: not said */
 	char *cache;		/* driver/@cache; NULL: not said */
 	bool block;		/* type='block' */
+	bool inner;		/* not the <disk> itself */
 	bool shareable;
 };
 
@@ -49,6 +50,7 @@ struct domain {
 	char *uuid;
 	struct domain_disk *disks;
 	size_t nr_disks;
+	size_t nr_ours;		/* of them */
 	struct domain_entry *entries;
 	size_t nr_entries;
 };

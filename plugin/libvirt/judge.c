@@ -57,7 +57,8 @@ static int judge_image(const struct domain *domain, size_t number,
 					    entry->dev);
 	}
 	for (i = 0; i < domain->nr_disks; i++)
-		if (!strcmp(domain->disks[i].source, entry->file))
+		if (!domain->disks[i].inner &&
+		    !strcmp(domain->disks[i].source, entry->file))
 			return domain_wrong(
 				why,
 				"%s is the image of %s, and disk %s has "
@@ -94,9 +95,10 @@ static int judge_disk(const struct domain_disk *disk,
 	if (disk->format && strcmp(disk->format, "raw"))
 		return domain_wrong(
 			why,
-			"disk %s, %s: its driver says type='%s'; the "
+			"disk %s, %s: its %s says type='%s'; the "
 			"device is a raw disk already, say type='raw'",
-			disk->target, disk->source, disk->format);
+			disk->target, disk->source,
+			disk->inner ? "<format>" : "driver", disk->format);
 	if (disk->shareable && disk->cache && strcmp(disk->cache, "none") &&
 	    strcmp(disk->cache, "directsync"))
 		return domain_wrong(why,

@@ -40,7 +40,8 @@ static void undo(const struct wish *wishes, size_t nr)
 }
 
 /* The disk before these that is the same device, or NULL.  By its name, as
-   both the link and the number may be in the XML. */
+   both the link and the number may be in the XML.  What lies below other
+   images is only read, by any number of them. */
 static const struct domain_disk *find_same(const struct wish *wishes, size_t nr)
 {
 	const struct wish *last = &wishes[nr];
@@ -48,7 +49,8 @@ static const struct domain_disk *find_same(const struct wish *wishes, size_t nr)
 
 	for (i = 0; i < nr; i++)
 		if (!strcmp(wishes[i].name, last->name) &&
-		    !(wishes[i].disk->shareable && last->disk->shareable))
+		    !(wishes[i].disk->shareable && last->disk->shareable) &&
+		    !(wishes[i].disk->inner && last->disk->inner))
 			return wishes[i].disk;
 	return NULL;
 }
