@@ -62,6 +62,12 @@ touch -d '-1 hour' "$DOMAINS/incoming.$UUID1"
 refused 'web.qcow2: in use by another process' web1 prepare
 records ""
 
+case_of "a domain that came shut off, and is started later"
+echo "$in_use" >"$FAKE/add.fails"
+accepted web1 migrate
+touch -d '-2 minutes' "$DOMAINS/incoming.$UUID1"
+refused 'web.qcow2: in use by another process' web1 prepare
+
 case_of "old notes are swept by the next one"
 accepted web1 migrate
 touch -d '-1 hour' "$DOMAINS/incoming.$UUID1"
@@ -94,7 +100,7 @@ case_of "a block device, of which no lock tells"
 device=$(find /dev -type b -print -quit)
 one web3 "$UUID1" $link/web "$device"
 accepted web3 migrate
-refused 'disk vda, /dev/ublk-qcow2/web of .*: it is on a block device, and the host that the domain comes from may have it open, too; live migration to a host that shares the image is not possible yet: shut the domain down and start it here' \
+refused 'disk vda, /dev/ublk-qcow2/web of .*: it is on a block device, and the host that the domain comes from may have it open, too; live migration to a host that shares the image is not possible yet: shut the domain down and start it here; if it came shut off, start it again$' \
 	web3 prepare
 called ""
 accepted web3 prepare

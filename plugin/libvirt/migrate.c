@@ -4,7 +4,9 @@
  *
  * It is only noted here that it does, as a file that `prepare`, which follows
  * at once, looks for: the XML does not tell.  The note of a migration that
- * never came so far means nothing after a while.
+ * never came so far means nothing after a while.  Nor does the XML tell of a
+ * domain that comes shut off, whose `prepare` is that of its next start: if
+ * that is too soon it is refused once, and the message says so.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -17,7 +19,7 @@
 
 #include "plugin/libvirt/hook.h"
 
-#define NOTE_LIFE 600 /* seconds */
+#define NOTE_LIFE 60 /* seconds */
 #define NOTE	  "incoming."
 #define NOTE_SIZE (sizeof(NOTE) + OWNER_UUID_SIZE)
 

@@ -44,7 +44,8 @@ static int look_at_image(struct wish *wish, char why[DOMAIN_REASON_MAX])
 		why,
 		"it is on %s, and the host that the domain comes from may have "
 		"it open, too; live migration to a host that shares the image "
-		"is not possible yet: shut the domain down and start it here",
+		"is not possible yet: shut the domain down and start it here; "
+		"if it came shut off, start it again",
 		image->shared);
 }
 
