@@ -100,6 +100,10 @@ wrong_xml 'a name has 1 to 64 characters' \
 	"$(entry "$link/$long" "$web")" "$(disk vda "$link/$long")"
 wrong_xml 'disk vda, /dev/ublk-qcow2/web of /nowhere/x: No such file or directory' \
 	"$(entry $link/web /nowhere/x)" "$vda"
+wrong_xml "disk vda, $link//web: no disk of ublk-qcow2 has that path; say $link/NAME" \
+	"" "$(disk vda $link//web)"
+wrong_xml "disk vda, $link/web/: no disk of ublk-qcow2 has that path" \
+	"" "$(disk vda $link/web/)"
 wrong_xml 'it has more than 1024 disks of ublk-qcow2' "" \
 	"$(for ((i = 0; i < 1025; i++)); do disk d$i $link/x$i; done)"
 

@@ -108,6 +108,25 @@ static int judge_disk(const struct domain_disk *disk,
 	return 0;
 }
 
+/* The path of a link of ours, almost. */
+static bool is_misspelt(const char *path)
+{
+	return !strncmp(path, DOMAIN_LINKS, strlen(DOMAIN_LINKS)) &&
+	       !domain_link_name(path);
+}
+
+static int judge_path(const struct domain_disk *disk,
+		      char why[DOMAIN_REASON_MAX])
+{
+	if (is_misspelt(disk->source))
+		return domain_wrong(why,
+				    "disk %s, %s: no disk of ublk-qcow2 has "
+				    "that path; say " DOMAIN_LINKS "NAME, "
+				    "without another '/'",
+				    disk->target, disk->source);
+	return domain_is_ours(disk->source) ? judge_disk(disk, why) : 0;
+}
+
 int domain_judge(const struct domain *domain, char why[DOMAIN_REASON_MAX])
 {
 	size_t i;
@@ -116,7 +135,6 @@ int domain_judge(const struct domain *domain, char why[DOMAIN_REASON_MAX])
 	for (i = 0; i < domain->nr_entries && !ret; i++)
 		ret = judge_entry(domain, i, why);
 	for (i = 0; i < domain->nr_disks && !ret; i++)
-		if (domain_is_ours(domain->disks[i].source))
-			ret = judge_disk(&domain->disks[i], why);
+		ret = judge_path(&domain->disks[i], why);
 	return ret;
 }
