@@ -157,9 +157,9 @@ not_xml()
 	called ""
 }
 
-not_xml 'the XML cannot be parsed' ''
+not_xml 'the XML cannot be parsed: it is empty$' ''
 not_xml 'the XML cannot be parsed' 'hello'
-not_xml 'the XML cannot be parsed' '<domain><name>web1</name>'
+not_xml 'the XML cannot be parsed: line 1: .*domain.*' '<domain><name>web1</name>'
 not_xml 'this is not the XML of a domain' '<network><name>web1</name></network>'
 not_xml 'the XML has no name or no uuid' '<domain><name>web1</name></domain>'
 not_xml 'the XML has no name or no uuid' "<domain><uuid>$UUID1</uuid></domain>"
@@ -168,7 +168,9 @@ not_xml "'../../../etc/passwd' is not a uuid" \
 not_xml 'is not a uuid' \
 	'<domain><name>web1</name><uuid>11111111-2222-3333-4444-55555555555/</uuid></domain>'
 not_xml 'is not a uuid' '<domain><name>web1</name><uuid></uuid></domain>'
-not_xml 'the XML cannot be parsed' '<!DOCTYPE d [<!ENTITY a "aaaaaaaaaaaaaaaa">
+not_xml 'the XML cannot be parsed: it has a DOCTYPE$' '<!DOCTYPE d [<!ENTITY a "b">]>
+<domain><name>&a;</name></domain>'
+not_xml 'the XML cannot be parsed: ' '<!DOCTYPE d [<!ENTITY a "aaaaaaaaaaaaaaaa">
 <!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;">
 <!ENTITY c "&b;&b;&b;&b;&b;&b;&b;&b;&b;&b;&b;&b;&b;&b;&b;&b;">]>
 <domain><name>&c;&c;&c;&c;&c;</name></domain>'

@@ -411,7 +411,8 @@ int domain_parse(const char *xml, size_t length, struct domain *domain,
 	*domain = (struct domain){ 0 };
 	document = xml_read(xml, length);
 	if (!document)
-		return domain_wrong(why, "the XML cannot be parsed");
+		return domain_wrong(why, "the XML cannot be parsed: %s",
+				    xml_complaint());
 	ret = read_domain(xmlDocGetRootElement(document), domain, why);
 	xmlFreeDoc(document);
 	return ret;

@@ -59,7 +59,8 @@ int rewrite_read(const char *xml, enum rewrite_way way, struct rewrite *rewrite,
 	*rewrite = (struct rewrite){ .way = way };
 	rewrite->document = xml_read(xml, strlen(xml));
 	if (!rewrite->document)
-		return domain_wrong(why, "the XML cannot be parsed");
+		return domain_wrong(why, "the XML cannot be parsed: %s",
+				    xml_complaint());
 	root = xmlDocGetRootElement(rewrite->document);
 	rewrite->domain = xml_content(xml_child(root, "name"));
 	if (!xml_is(root, "domain") || !rewrite->domain)

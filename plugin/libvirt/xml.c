@@ -9,23 +9,56 @@
  */
 #include <libxml/parser.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "plugin/libvirt/domain.h"
 #include "plugin/libvirt/xml.h"
 
+static char complaint[256];
+
+static void note_complaint(const char *text, int line)
+{
+	if (line > 0)
+		snprintf(complaint, sizeof(complaint), "line %d: %s", line,
+			 text);
+	else
+		snprintf(complaint, sizeof(complaint), "%s", text);
+	complaint[strcspn(complaint, "\n")] = '\0';
+}
+
+static void note_error(const xmlError *error)
+{
+	if (error && error->message)
+		note_complaint(error->message, error->line);
+	else
+		note_complaint("out of memory", 0);
+}
+
+const char *xml_complaint(void)
+{
+	return complaint;
+}
+
 xmlDoc *xml_read(const char *text, size_t length)
 {
 	xmlDoc *document;
 
-	if (length > INT_MAX)
+	if (length > INT_MAX || !length) {
+		note_complaint(length ? "it is too long" : "it is empty", 0);
 		return NULL;
+	}
 	document =
 		xmlReadMemory(text, length, NULL, NULL,
 			      XML_PARSE_NONET | XML_PARSE_NOERROR |
 				      XML_PARSE_NOWARNING | XML_PARSE_NOBLANKS);
-	if (!document || !document->intSubset)
+	if (!document) {
+		note_error(xmlGetLastError());
+		return NULL;
+	}
+	if (!document->intSubset)
 		return document;
+	note_complaint("it has a DOCTYPE", 0);
 	xmlFreeDoc(document);
 	return NULL;
 }

@@ -13,6 +13,9 @@
    memory is short.  The caller frees it by xmlFreeDoc(). */
 xmlDoc *xml_read(const char *text, size_t length);
 
+/* Why the last xml_read() found that it is no XML: one line. */
+const char *xml_complaint(void);
+
 /* Is this an element of that name, whatever its namespace? */
 bool xml_is(const xmlNode *node, const char *name);
 
