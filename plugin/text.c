@@ -84,3 +84,18 @@ void text_tame(char *string)
 			memset(text, '?', length ? length : 1);
 	}
 }
+
+void text_quote(char *word, size_t size, const char *text)
+{
+	static const char quote[] = "'\\''";
+	char *end = word + size - sizeof(quote) - 1;
+
+	*word++ = '\'';
+	for (; *text && word < end; text++) {
+		if (*text == '\'')
+			word = stpcpy(word, quote);
+		else
+			*word++ = *text;
+	}
+	strcpy(word, "'");
+}

@@ -21,4 +21,8 @@ void text_tame(char *text);
 void text_format(char *text, size_t size, const char *format, va_list args)
 	__attribute__((format(printf, 3, 0)));
 
+/* The text as one word for a shell, in quotes; what does not fit is left out,
+   and the last quote is there. */
+void text_quote(char *word, size_t size, const char *text);
+
 #endif /* TEXT_H */

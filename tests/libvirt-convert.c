@@ -184,6 +184,18 @@ static void test_states(void)
 	undefine(domain);
 }
 
+/* What we advise can be pasted into a shell. */
+static void test_quotes(void)
+{
+	virDomainPtr domain =
+		define(replaced(load("bare"), ">bare<", ">it's $(ls)<"));
+
+	virDomainCreate(domain);
+	refused("it's $(ls)", NULL, false, "virsh shutdown 'it'\\''s $(ls)'");
+	virDomainDestroy(domain);
+	undefine(domain);
+}
+
 static void test_transient(void)
 {
 	char *xml = load("bare");
@@ -329,6 +341,7 @@ int main(void)
 	test_same_links();
 	test_dash();
 	test_states();
+	test_quotes();
 	test_transient();
 	test_shared();
 	test_bad_images();

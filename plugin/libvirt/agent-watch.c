@@ -16,6 +16,7 @@
 #include "plugin/libvirt/connection.h"
 #include "plugin/libvirt/rescue.h"
 #include "plugin/log.h"
+#include "plugin/text.h"
 
 #define RETRY_INTERVAL	5000 /* ms, when libvirt fails */
 #define PATROL_INTERVAL 3000 /* ms */
@@ -106,16 +107,18 @@ static void tell(struct watched *watched, const struct verdict *verdict)
 	const bool news = verdict->decision != watched->told.decision ||
 			  verdict->reason != watched->told.reason ||
 			  verdict->disk != watched->told.disk;
+	char word[512];
 
 	watched->told = *verdict;
 	if (!news || !verdict->reason)
 		return;
+	text_quote(word, sizeof(word), guest->name);
 	if (verdict->decision == DECIDE_GIVE_UP)
 		log_line(LOG_ERR,
 			 "domain %s: stays paused: its disk %s, %s, %s; when "
-			 "that is mended run 'virsh resume %s'",
+			 "that is mended, run: virsh resume %s",
 			 guest->name, disk->target, disk->source ?: "",
-			 verdict->reason, guest->name);
+			 verdict->reason, word);
 	else if (verdict->decision == DECIDE_NOTHING)
 		log_line(LOG_INFO, "domain %s: stays paused: its disk %s %s",
 			 guest->name, disk->target, verdict->reason);

@@ -21,14 +21,18 @@
 #include "plugin/libvirt/rewrite.h"
 #include "plugin/libvirt/xml.h"
 #include "plugin/log.h"
+#include "plugin/text.h"
 
 #define HOOK SYSCONFDIR "/libvirt/hooks/qemu.d/ublk-qcow2"
+
+#define WORD_SIZE 1024
 
 struct conversion {
 	const struct libvirt_options *options;
 	virConnectPtr connection;
 	virDomainPtr domain;
 	const char *name;
+	char word[WORD_SIZE]; /* the same, for a shell */
 	struct rewrite rewrite;
 	struct host host;
 	char *old; /* both as we would write them */
@@ -49,13 +53,13 @@ static int judge_state(const struct conversion *conversion)
 				name);
 	if (virDomainIsActive(domain) != 0)
 		return complain("%s: is running; shut it down first (virsh "
-				"shutdown '%s')",
-				name, name);
+				"shutdown %s)",
+				name, conversion->word);
 	if (virDomainHasManagedSaveImage(domain, 0) != 0)
 		return complain("%s: has a saved state, which knows its disks "
 				"as they are; start it and shut it down, or "
-				"virsh managedsave-remove '%s'",
-				name, name);
+				"virsh managedsave-remove %s",
+				name, conversion->word);
 	return 0;
 }
 
@@ -130,15 +134,14 @@ static int judge_snapshots(const struct conversion *conversion,
 	if (snapshots_mention(conversion->domain, disk->source))
 		return complain("%s: libvirt's snapshots of it know disk %s as "
 				"it is; remove them first (virsh snapshot-list "
-				"'%s', virsh snapshot-delete), or only what "
+				"%s, virsh snapshot-delete), or only what "
 				"libvirt notes of them, with --metadata",
-				name, disk->target, name);
+				name, disk->target, conversion->word);
 	if (checkpoints_mention(conversion->domain, disk->source))
-		return complain(
-			"%s: its checkpoints know disk %s as it is; "
-			"remove them first (virsh checkpoint-list '%s', "
-			"virsh checkpoint-delete)",
-			name, disk->target, name);
+		return complain("%s: its checkpoints know disk %s as it is; "
+				"remove them first (virsh checkpoint-list %s, "
+				"virsh checkpoint-delete)",
+				name, disk->target, conversion->word);
 	return 0;
 }
 
@@ -307,6 +310,8 @@ int command_convert(const struct libvirt_options *options)
 		connection_domain(conversion.connection, options->subjects[0]);
 	if (conversion.domain) {
 		conversion.name = virDomainGetName(conversion.domain);
+		text_quote(conversion.word, sizeof(conversion.word),
+			   conversion.name);
 		ret = convert(&conversion);
 	}
 	clean_up(&conversion);
