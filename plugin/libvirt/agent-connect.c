@@ -53,7 +53,6 @@ static void on_io_error(virConnectPtr connection, virDomainPtr domain,
 	log_line(LOG_WARNING, "domain %s: paused by an I/O error of %s, %s%s%s",
 		 virDomainGetName(domain), alias, source, *reason ? ": " : "",
 		 reason);
-	watch_domain(opaque, domain);
 }
 
 static void on_device_added(virConnectPtr connection, virDomainPtr domain,
