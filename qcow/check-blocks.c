@@ -5,7 +5,8 @@
  *
  * A block is replaced if the table's entry leads nowhere (reserved bits, not
  * aligned, outside the file) or if something else lies in the same cluster;
- * and one is made where clusters are in use that no block counts.  The new
+ * and one is made where clusters are in use that no block counts; all of them
+ * if the table itself is lost.  The new
  * ones are laid behind all that is in use, and so is a larger table, if the
  * old one cannot name them all:
  *
@@ -35,14 +36,36 @@ enum {
 
 /* ---- what there is ---- */
 
+/* Where there is no table, there are no blocks and no counts.  If it would
+   be where the L1 table is, either may be the one that is there. */
+static void lose_table(struct check *check, const char *why)
+{
+	const struct header *h = &check->header;
+
+	if (overlaps(h->l1_offset, h->l1_size * 8ull, h->refcount_table_offset,
+		     (uint64_t)h->refcount_table_clusters << h->cluster_bits))
+		check->mixed = true;
+	free(check->refcount_table);
+	check->refcount_table = NULL;
+	check->refcount_table_size = 0;
+	check_corrupt(check, "ERROR %s", why);
+}
+
 int check_load_refcount_table(struct check *check)
 {
 	const struct header *h = &check->header;
 	uint64_t length = (uint64_t)h->refcount_table_clusters
 			  << h->cluster_bits;
-	uint64_t *table = file_buffer(length);
+	struct qcow_error why;
+	uint64_t *table;
 	int ret;
 
+	memset(check->block_states, 0, MAX_ENTRIES);
+	if (header_judge_refcount_table(check->file, h, &why)) {
+		lose_table(check, why.text);
+		return 0;
+	}
+	table = file_buffer(length);
 	if (!table)
 		return -ENOMEM;
 	ret = file_read(check->file, table, h->refcount_table_offset, length);
@@ -55,7 +78,6 @@ int check_load_refcount_table(struct check *check)
 	free(check->refcount_table);
 	check->refcount_table = table;
 	check->refcount_table_size = length / 8;
-	memset(check->block_states, 0, MAX_ENTRIES);
 	return 0;
 }
 
@@ -100,9 +122,11 @@ int check_count_blocks(struct check *check)
 {
 	const struct header *h = &check->header;
 	uint64_t cluster = h->refcount_table_offset >> h->cluster_bits;
+	uint32_t clusters = check->refcount_table_size * 8ull >>
+			    h->cluster_bits;
 	int ret = 0;
 
-	for (uint32_t i = 0; i < h->refcount_table_clusters && !ret; i++) {
+	for (uint32_t i = 0; i < clusters && !ret; i++) {
 		check->highest = max_u64(check->highest, cluster + i);
 		ret = counts_add(&check->counts, cluster + i, 1,
 				 REFERENCE_OWN);

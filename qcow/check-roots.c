@@ -189,16 +189,29 @@ static void drop_overlapping(struct check *check)
 	check->nr_roots = kept;
 }
 
-int check_find_roots(struct check *check)
+/* Without its L1 table nobody knows what the disk refers to. */
+static int find_active(struct check *check)
 {
 	const struct header *h = &check->header;
+	struct qcow_error why;
+
+	if (!header_judge_l1(check->file, h, &why))
+		return check_add_root(check, ROOT_ACTIVE, 0, h->l1_offset,
+				      h->l1_size);
+	check->incomplete = true;
+	check_corrupt(check, "ERROR %s", why.text);
+	return 0;
+}
+
+int check_find_roots(struct check *check)
+{
 	int ret;
 
 	check->nr_roots = 0;
 	check->nr_areas = 0;
 	check->bitmaps_broken = false;
 	check_add_area(check, 0, check_cluster_size(check));
-	ret = check_add_root(check, ROOT_ACTIVE, 0, h->l1_offset, h->l1_size);
+	ret = find_active(check);
 	if (!ret)
 		ret = check_find_snapshots(check);
 	if (!ret)

@@ -339,8 +339,8 @@ static int open_and_check(struct check *check, const char *path,
 	if (!ret)
 		ret = judge_format(check->file, error);
 	if (!ret)
-		ret = header_read(check->file, &check->header,
-				  &check->header_area, error);
+		ret = header_read_unplaced(check->file, &check->header,
+					   &check->header_area, error);
 	if (!ret)
 		ret = judge_journal(check, error);
 	return ret ? ret : check_image(check, error);

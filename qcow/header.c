@@ -77,17 +77,32 @@ static int check_basics(const struct header *h, struct qcow_error *error)
 	return 0;
 }
 
-/* One of the two top tables: inside the file, aligned, not in cluster 0. */
+static int find_size(struct file *file, uint64_t *size,
+		     struct qcow_error *error)
+{
+	int ret = file_size(file, size);
+
+	return ret ? fail(error, ret, "finding its size: %s", strerror(-ret)) :
+		     0;
+}
+
+/* One of the two top tables. */
+static int check_aligned(const struct header *h, const char *what,
+			 uint64_t offset, struct qcow_error *error)
+{
+	if (is_aligned(offset, cluster_bytes(h)))
+		return 0;
+	return fail(error, -EINVAL, "%s: offset %#llx is not cluster aligned",
+		    what, (unsigned long long)offset);
+}
+
+/* Is it inside the file and not in cluster 0? */
 static int check_table(const struct header *h, const char *what,
 		       uint64_t offset, uint64_t length, uint64_t file_size,
 		       struct qcow_error *error)
 {
 	uint64_t file_end = round_up(file_size, cluster_bytes(h));
 
-	if (!is_aligned(offset, cluster_bytes(h)))
-		return fail(error, -EINVAL,
-			    "%s: offset %#llx is not cluster aligned", what,
-			    (unsigned long long)offset);
 	if (length && offset < cluster_bytes(h))
 		return fail(error, -EINVAL, "%s overlaps the header", what);
 	if (offset > file_end || length > file_end - offset)
@@ -98,8 +113,8 @@ static int check_table(const struct header *h, const char *what,
 	return 0;
 }
 
-static int check_l1(const struct header *h, uint64_t file_size,
-		    struct qcow_error *error)
+/* Has the L1 table the entries that the disk needs? */
+static int check_l1_size(const struct header *h, struct qcow_error *error)
 {
 	uint64_t l2_bits = h->cluster_bits - 3 + h->cluster_bits;
 	uint64_t needed;
@@ -114,25 +129,36 @@ static int check_l1(const struct header *h, uint64_t file_size,
 		return fail(error, -EINVAL,
 			    "L1 table is too small: %u entries, the size needs %llu",
 			    h->l1_size, (unsigned long long)needed);
-	return check_table(h, "L1 table", h->l1_offset, h->l1_size * 8ull,
-			   file_size, error);
+	return 0;
 }
 
-static int check_refcount_table(const struct header *h, uint64_t file_size,
+int header_judge_l1(struct file *file, const struct header *h,
+		    struct qcow_error *error)
+{
+	uint64_t size;
+	int ret = find_size(file, &size, error);
+
+	return ret ? ret : check_table(h, "L1 table", h->l1_offset,
+				       h->l1_size * 8ull, size, error);
+}
+
+static uint64_t refcount_table_bytes(const struct header *h)
+{
+	return (uint64_t)h->refcount_table_clusters << h->cluster_bits;
+}
+
+int header_judge_refcount_table(struct file *file, const struct header *h,
 				struct qcow_error *error)
 {
-	uint64_t length = (uint64_t)h->refcount_table_clusters
-			  << h->cluster_bits;
-	int ret;
+	uint64_t length = refcount_table_bytes(h), size;
+	int ret = find_size(file, &size, error);
 
-	if (!h->refcount_table_clusters)
+	if (ret)
+		return ret;
+	if (!length)
 		return fail(error, -EINVAL, "refcount table: has no clusters");
-	if (length > MAX_REFCOUNT_TABLE_BYTES)
-		return fail(error, -EINVAL,
-			    "refcount table: %u clusters are too many",
-			    h->refcount_table_clusters);
 	ret = check_table(h, "refcount table", h->refcount_table_offset,
-			  length, file_size, error);
+			  length, size, error);
 	if (ret)
 		return ret;
 	if (overlaps(h->l1_offset, round_up(h->l1_size * 8ull,
@@ -143,14 +169,21 @@ static int check_refcount_table(const struct header *h, uint64_t file_size,
 	return 0;
 }
 
-static int check_fields(const struct header *h, uint64_t file_size,
-			struct qcow_error *error)
+/* Offsets and sizes that make no sense, whatever is in the file. */
+static int check_fields(const struct header *h, struct qcow_error *error)
 {
-	int ret = check_l1(h, file_size, error);
+	int ret = check_l1_size(h, error);
 
 	if (ret)
 		return ret;
-	ret = check_refcount_table(h, file_size, error);
+	if (refcount_table_bytes(h) > MAX_REFCOUNT_TABLE_BYTES)
+		return fail(error, -EINVAL,
+			    "refcount table: %u clusters are too many",
+			    h->refcount_table_clusters);
+	ret = check_aligned(h, "L1 table", h->l1_offset, error);
+	if (!ret)
+		ret = check_aligned(h, "refcount table",
+				    h->refcount_table_offset, error);
 	if (ret)
 		return ret;
 	if (!h->backing_offset)
@@ -303,16 +336,15 @@ void header_backing_format(const struct header *h,
 	}
 }
 
-int header_read(struct file *file, struct header *header,
-		struct header_area *area, struct qcow_error *error)
+int header_read_unplaced(struct file *file, struct header *header,
+			 struct header_area *area, struct qcow_error *error)
 {
 	uint64_t size;
-	int ret = file_size(file, &size);
+	int ret = find_size(file, &size, error);
 
 	*area = (struct header_area){ 0 };
 	if (ret)
-		return fail(error, ret, "finding its size: %s",
-			    strerror(-ret));
+		return ret;
 	if (size < HEADER_V2_LENGTH)
 		return fail(error, -EINVAL,
 			    "not a qcow2 image: %llu bytes are too short for a header",
@@ -320,10 +352,20 @@ int header_read(struct file *file, struct header *header,
 	ret = read_fields(file, header, error);
 	if (ret)
 		return ret;
-	ret = check_fields(header, size, error);
+	ret = check_fields(header, error);
 	if (ret)
 		return ret;
 	return parse_cluster(file, header, area, error);
+}
+
+int header_read(struct file *file, struct header *header,
+		struct header_area *area, struct qcow_error *error)
+{
+	int ret = header_read_unplaced(file, header, area, error);
+
+	if (!ret)
+		ret = header_judge_l1(file, header, error);
+	return ret ? ret : header_judge_refcount_table(file, header, error);
 }
 
 bool header_next_extension(const struct header *header,

@@ -37,8 +37,17 @@ struct header_area {
 	uint32_t length;		/* a multiple of the alignment */
 };
 
+/* Reads and judges it.  On failure, too, the caller frees area->bytes. */
 int header_read(struct file *file, struct header *header,
 		struct header_area *area, struct qcow_error *error);
+/* The same for those who can do without the top tables: whether they are
+   there, and nothing else is, the other two judge. */
+int header_read_unplaced(struct file *file, struct header *header,
+			 struct header_area *area, struct qcow_error *error);
+int header_judge_l1(struct file *file, const struct header *header,
+		    struct qcow_error *error);
+int header_judge_refcount_table(struct file *file, const struct header *header,
+				struct qcow_error *error);
 /* The bytes that every field is in, whatever the format; free() frees them. */
 int header_read_first(struct file *file, uint8_t **bytes,
 		      struct qcow_error *error);
@@ -50,6 +59,9 @@ bool header_next_extension(const struct header *header,
 int support_check(const struct header *header,
 			 const struct header_area *area, bool read_only,
 			 struct qcow_error *error);
+/* Of that, what is about the type of compression. */
+int support_check_compression(const struct header *header,
+			      struct qcow_error *error);
 /* What a feature bit is called, if anybody knows that. */
 void feature_describe(const struct header *header,
 		      const struct header_area *area,

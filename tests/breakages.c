@@ -366,6 +366,42 @@ static bool block_in_header(uint8_t *bytes, size_t size)
 
 /* ---- the header ---- */
 
+static bool counts_beyond_end(uint8_t *bytes, size_t size)
+{
+	store_be64(bytes + HEADER_REFCOUNT_TABLE_OFFSET,
+		   round_up(size, cluster_size(bytes)));
+	return true;
+}
+
+static bool counts_far_away(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	store_be64(bytes + HEADER_REFCOUNT_TABLE_OFFSET, 1ull << 50);
+	return true;
+}
+
+static bool counts_in_header(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	store_be64(bytes + HEADER_REFCOUNT_TABLE_OFFSET, 0);
+	return true;
+}
+
+static bool counts_in_l1(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	store_be64(bytes + HEADER_REFCOUNT_TABLE_OFFSET,
+		   load_be64(bytes + HEADER_L1_OFFSET));
+	return true;
+}
+
+static bool no_refcount_table(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	store_be32(bytes + HEADER_REFCOUNT_TABLE_CLUSTERS, 0);
+	return true;
+}
+
 static bool marked_dirty(uint8_t *bytes, size_t size)
 {
 	return version(bytes) >= 3 && nothing_counted(bytes, size) &&
@@ -415,6 +451,15 @@ const struct breakage breakages[] = {
 	{ "block missing", block_missing, CONTENT_SOUND, false },
 	{ "block in the refcount table", block_in_header,
 	  CONTENT_SOUND, false },
+	{ "refcount table beyond the end", counts_beyond_end, CONTENT_SOUND,
+	  false },
+	{ "refcount table far away", counts_far_away, CONTENT_SOUND, false },
+	{ "refcount table in the header", counts_in_header, CONTENT_SOUND,
+	  false },
+	{ "refcount table in the L1 table", counts_in_l1, CONTENT_SOUND,
+	  false },
+	/* qemu-img cannot read what it was. */
+	{ "no refcount table", no_refcount_table, CONTENT_BROKEN, false },
 	{ "dirty, nothing counted", marked_dirty, CONTENT_SOUND, false },
 	{ "marked corrupt", marked_corrupt, CONTENT_SOUND, false },
 	{ "snapshot entry incomplete", snapshot_incomplete,
