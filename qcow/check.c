@@ -25,6 +25,7 @@
 #include <stdlib.h>
 #include "check.h"
 #include "image.h"
+#include "layers.h"
 
 #define DEFAULT_MEMORY	(64u << 20)
 #define MIN_MEMORY	4096u
@@ -253,8 +254,21 @@ static void release(struct check *check)
 	free(check->header_area.bytes);
 }
 
-static int judge_features(const struct header *h, struct qcow_error *error)
+/* Where the bit alone is set, no entry means what it says: everything that
+   the guest ever wrote would be taken for a leak. */
+static int judge_data_file(const struct check *check, struct qcow_error *error)
 {
+	char name[MAX_BACKING_NAME + 1];
+
+	if (!check_has_data_file(check))
+		return 0;
+	return data_find_name(&check->header, &check->header_area, name,
+			      sizeof(name), error);
+}
+
+static int judge_features(const struct check *check, struct qcow_error *error)
+{
+	const struct header *h = &check->header;
 	uint64_t known = INCOMPATIBLE_DIRTY | INCOMPATIBLE_CORRUPT |
 			 INCOMPATIBLE_DATA_FILE | INCOMPATIBLE_COMPRESSION |
 			 INCOMPATIBLE_EXTENDED_L2;
@@ -266,7 +280,7 @@ static int judge_features(const struct header *h, struct qcow_error *error)
 	if (h->incompatible & INCOMPATIBLE_EXTENDED_L2 && h->cluster_bits < 14)
 		return fail(error, -EINVAL,
 			    "extended L2 entries need clusters of 16 KiB at least");
-	return 0;
+	return support_check_compression(h, error);
 }
 
 static int explain(int ret, struct qcow_error *error)
@@ -280,8 +294,10 @@ static int explain(int ret, struct qcow_error *error)
 /* The header has been read. */
 static int check_image(struct check *check, struct qcow_error *error)
 {
-	int ret = judge_features(&check->header, error);
+	int ret = judge_features(check, error);
 
+	if (!ret)
+		ret = judge_data_file(check, error);
 	if (ret)
 		return ret;
 	check->entry_size = check_has_subclusters(check) ? 16 : 8;

@@ -38,6 +38,21 @@ static int refuse(struct qcow_error *error, const char *what)
 	return fail(error, -ENOTSUP, "%s not supported", what);
 }
 
+int support_check_compression(const struct header *h,
+			      struct qcow_error *error)
+{
+	if (h->compression_type > 1)
+		return fail(error, -ENOTSUP,
+			    "its compression type %u is not supported (deflate and zstd are)",
+			    h->compression_type);
+	if (!(h->incompatible & INCOMPATIBLE_COMPRESSION) !=
+	    !h->compression_type)
+		return fail(error, -EINVAL,
+			    "header: compression type %u and its feature bit do not agree",
+			    h->compression_type);
+	return 0;
+}
+
 static int check_incompatible(const struct header *h,
 			      const struct header_area *area, bool read_only,
 			      struct qcow_error *error)
@@ -59,16 +74,7 @@ static int check_incompatible(const struct header *h,
 	    h->cluster_bits < MIN_EXTENDED_CLUSTER_BITS)
 		return fail(error, -EINVAL,
 			    "header: extended L2 entries with clusters of less than 16 KiB");
-	if (h->compression_type > 1)
-		return fail(error, -ENOTSUP,
-			    "its compression type %u is not supported (deflate and zstd are)",
-			    h->compression_type);
-	if (!(h->incompatible & INCOMPATIBLE_COMPRESSION) !=
-	    !h->compression_type)
-		return fail(error, -EINVAL,
-			    "header: compression type %u and its feature bit do not agree",
-			    h->compression_type);
-	return 0;
+	return support_check_compression(h, error);
 }
 
 int support_check(const struct header *header,

@@ -2,7 +2,8 @@
 /*
  * Images that a check must leave alone: in use by somebody else, or with
  * acknowledged writes that are in a journal and not in the tables yet.
- * Those that are no qcow2 have no check.
+ * Those that are no qcow2 have no check, nor have those whose entries cannot
+ * mean what the header says.
  *
  * usage: check-refused
  */
@@ -12,6 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "helpers.h"
+#include "qcow/bits.h"
+#include "qcow/format.h"
 #include "qcow/qcow.h"
 
 static void note_journal(void *opaque, const char *line)
@@ -131,10 +134,42 @@ static void test_other_formats(void)
 	free(path);
 }
 
+/* A flipped bit turns all data of the guest's into leaks. */
+static void test_header(unsigned int field, uint64_t bits, const char *says)
+{
+	const struct qcow_check_options options = {
+		.repair = QCOW_REPAIR_ALL,
+	};
+	char *path = scratch_path("header");
+	struct qcow_error error = { "" };
+	struct qcow_check result;
+	size_t size, size_after;
+	uint8_t *bytes, *after;
+
+	must_run("qemu-img create -q -f qcow2 %s 1M; qemu-io -c 'write -q 0 1M' %s",
+		 path, path);
+	bytes = read_file(path, &size);
+	store_be64(bytes + field, load_be64(bytes + field) | bits);
+	write_file(path, bytes, size);
+	if (qcow_check(path, &options, &result, &error) != -EINVAL ||
+	    !strstr(error.text, says))
+		die("not refused with \"%s\", but: %s", says, error.text);
+	after = read_file(path, &size_after);
+	if (size_after != size || memcmp(bytes, after, size))
+		die("refused with \"%s\", but changed", says);
+	free(bytes);
+	free(after);
+	free(path);
+}
+
 int main(void)
 {
 	test_untouchable("compat=1.1");
 	test_untouchable("compat=0.10");
 	test_other_formats();
+	test_header(HEADER_INCOMPATIBLE, INCOMPATIBLE_DATA_FILE,
+		    "does not name its external data file");
+	test_header(HEADER_INCOMPATIBLE, INCOMPATIBLE_COMPRESSION,
+		    "do not agree");
 	return 0;
 }
