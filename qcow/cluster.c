@@ -23,6 +23,26 @@ bool cluster_is_top_table(const struct qcow_image *image, uint64_t offset)
 			image->refcount_table_size * 8ull);
 }
 
+/* Do the internal snapshots have a table of theirs in the cluster? */
+static bool is_guarded(const struct qcow_image *image, uint64_t offset)
+{
+	uint32_t low = 0, high = image->nr_guarded;
+
+	while (low < high) {
+		uint32_t middle = (low + high) / 2;
+		const struct guarded *g = &image->guarded[middle];
+
+		if (overlaps(offset, cluster_size(image), g->first,
+			     g->end - g->first))
+			return true;
+		if (g->end <= offset)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return false;
+}
+
 bool cluster_is_table(const struct qcow_image *image, uint64_t offset)
 {
 	uint64_t low = 0, high = image->nr_tables;
@@ -37,7 +57,8 @@ bool cluster_is_table(const struct qcow_image *image, uint64_t offset)
 		else
 			high = middle;
 	}
-	return cluster_is_top_table(image, offset);
+	return cluster_is_top_table(image, offset) ||
+	       is_guarded(image, offset);
 }
 
 /* A host offset out of an entry: where data or a table may be. */

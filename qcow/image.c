@@ -176,6 +176,7 @@ static void free_image(struct qcow_image *image)
 	free(image->l1);
 	free(image->refcount_table);
 	free(image->tables);
+	free(image->guarded);
 	free(image->sorted);
 	free(image->bounce);
 	pthread_cond_destroy(&image->work);
@@ -275,6 +276,8 @@ static int load_image(struct qcow_image *image,
 		ret = load_refcount_table(image, error);
 	if (!ret)
 		ret = load_check(image, error);
+	if (!ret && snapshots_guard(image))
+		ret = fail(error, -ENOMEM, "out of memory");
 	return ret;
 }
 

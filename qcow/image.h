@@ -78,6 +78,11 @@ struct qcow_image {
 					   were at the open, in order; none of
 					   them is freed in a life */
 	uint64_t nr_tables;
+	struct guarded {
+		uint64_t first, end;	/* bytes */
+	} *guarded;			/* where internal snapshots have their
+					   table and L1 tables, in order */
+	uint32_t nr_guarded;
 	bool growing;			/* somebody grows the refcounts */
 	bool table_busy;		/* somebody makes an L2 table */
 	bool window_busy;		/* somebody writes less than a unit */
@@ -206,6 +211,12 @@ int load_l1(struct qcow_image *image, struct qcow_error *error);
 int load_refcount_table(struct qcow_image *image, struct qcow_error *error);
 /* Is every entry of both sound, and every table at a place of its own? */
 int load_check(struct qcow_image *image, struct qcow_error *error);
+
+/* snapshots.c */
+
+/* Notes where the snapshots' own tables lie, so that no data is ever written
+   there; nothing if they cannot be read. */
+int snapshots_guard(struct qcow_image *image);
 
 /* bitmaps.c */
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The table of internal snapshots, read to be told of: the engine itself has
- * no use for what it says.
+ * The table of internal snapshots, read to be told of, and to know where it
+ * and the snapshots' L1 tables lie: the engine has no other use for what it
+ * says.  Counts keep others away from there as a rule; but where a count or
+ * an entry lies, a snapshot would be lost by a write of the guest's.
  *
  * An entry is a head, extra data of which the beginning is known, an id and a
  * name, padded to 8 bytes.  Nothing of it is trusted: the table as a whole
@@ -9,8 +11,8 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include "bits.h"
 #include "error.h"
+#include "image.h"
 #include "info.h"
 
 #define MAX_SNAPSHOTS		65536u
@@ -20,6 +22,8 @@
 
 /* Of an entry's head: byte offsets. */
 enum {
+	HEAD_L1_OFFSET = 0,
+	HEAD_L1_SIZE = 8,		/* entries */
 	HEAD_ID_SIZE = 12,		/* two bytes each */
 	HEAD_NAME_SIZE = 14,
 	HEAD_DATE = 16,
@@ -112,29 +116,46 @@ static int visit_next(struct table *table, uint64_t size,
 	return ret;
 }
 
+static int begin(struct table *table, struct file *file,
+		 const struct header *h)
+{
+	uint64_t size;
+	int ret = file_size(file, &size);
+
+	if (ret)
+		return ret;
+	*table = (struct table){
+		.file = file,
+		.start = h->snapshots_offset,
+		.at = h->snapshots_offset,
+	};
+	if (h->nb_snapshots > MAX_SNAPSHOTS ||
+	    !is_aligned(table->start, 1ull << h->cluster_bits) ||
+	    !table->start || table->start > size)
+		return -EUCLEAN;
+	table->end = min_u64(size, table->start + MAX_TABLE_BYTES);
+	return 0;
+}
+
+static void pad(struct table *table)
+{
+	table->at = min_u64(round_up(table->at, 8), table->end);
+}
+
 static int list(struct file *file, const struct header *h,
 		void (*visit)(void *opaque,
 			      const struct qcow_snapshot *snapshot),
 		void *opaque)
 {
-	struct table table = {
-		.file = file,
-		.start = h->snapshots_offset,
-		.at = h->snapshots_offset,
-	};
-	uint64_t size;
-	int ret = file_size(file, &size);
+	struct table table;
+	int ret;
 
-	if (ret || !h->nb_snapshots)
-		return ret;
-	if (h->nb_snapshots > MAX_SNAPSHOTS ||
-	    !is_aligned(table.start, 1ull << h->cluster_bits) ||
-	    !table.start || table.start > size)
-		return -EUCLEAN;
-	table.end = min_u64(size, table.start + MAX_TABLE_BYTES);
+	if (!h->nb_snapshots)
+		return 0;
+	ret = begin(&table, file, h);
 	for (uint32_t i = 0; i < h->nb_snapshots && !ret; i++) {
 		ret = visit_next(&table, h->size, visit, opaque);
-		table.at = min_u64(round_up(table.at, 8), table.end);
+		pad(&table);
 	}
 	return ret;
 }
@@ -159,4 +180,85 @@ int qcow_list_snapshots(const char *path,
 	free(area.bytes);
 	file_close(&file);
 	return ret;
+}
+
+/* ---- where they lie ---- */
+
+static void guard(struct qcow_image *image, uint64_t offset, uint64_t length)
+{
+	image->guarded[image->nr_guarded++] = (struct guarded){
+		.first = offset,
+		.end = offset + length,
+	};
+}
+
+/* An L1 table that cannot be is nobody's. */
+static int guard_next(struct qcow_image *image, struct table *table)
+{
+	uint8_t head[HEAD_SIZE];
+	uint64_t offset, length;
+	int ret = read_next(table, head, sizeof(head));
+
+	if (ret)
+		return ret;
+	offset = load_be64(head + HEAD_L1_OFFSET);
+	length = load_be32(head + HEAD_L1_SIZE) * 8ull;
+	if (length && length <= MAX_L1_BYTES &&
+	    is_aligned(offset, 1ull << image->cluster_bits) &&
+	    offset >> image->cluster_bits < image->high_water)
+		guard(image, offset, length);
+	ret = skip(table, load_be32(head + HEAD_EXTRA_SIZE));
+	if (!ret)
+		ret = skip(table, load_be16(head + HEAD_ID_SIZE) +
+					  load_be16(head + HEAD_NAME_SIZE));
+	pad(table);
+	return ret;
+}
+
+static int compare_guarded(const void *a, const void *b)
+{
+	const struct guarded *x = a, *y = b;
+
+	return x->first < y->first ? -1 : x->first > y->first;
+}
+
+/* In order, and none over another. */
+static void merge_guarded(struct qcow_image *image)
+{
+	struct guarded *list = image->guarded;
+	uint32_t used = 0;
+
+	qsort(list, image->nr_guarded, sizeof(*list), compare_guarded);
+	for (uint32_t i = 0; i < image->nr_guarded; i++) {
+		if (used && list[i].first <= list[used - 1].end)
+			list[used - 1].end = max_u64(list[used - 1].end,
+						     list[i].end);
+		else
+			list[used++] = list[i];
+	}
+	image->nr_guarded = used;
+}
+
+int snapshots_guard(struct qcow_image *image)
+{
+	const struct header *h = &image->header;
+	struct table table;
+	int ret = 0;
+
+	if (!h->nb_snapshots || begin(&table, &image->file, h))
+		return 0;
+	image->guarded = calloc(h->nb_snapshots + 1ul,
+				sizeof(*image->guarded));
+	if (!image->guarded)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < h->nb_snapshots && !ret; i++)
+		ret = guard_next(image, &table);
+	if (!ret) {
+		guard(image, table.start, table.at - table.start);
+		merge_guarded(image);
+		return 0;
+	}
+	/* What is no table of snapshots tells nothing. */
+	image->nr_guarded = 0;
+	return ret == -ENOMEM ? ret : 0;
 }

@@ -46,6 +46,17 @@ static void check_layout(const char *path)
 	free(bytes);
 }
 
+static void check_snapshots(const char *path)
+{
+	size_t size;
+	uint8_t *bytes = read_file(path, &size);
+
+	if (broken_load(bytes + HEADER_SNAPSHOTS_OFFSET, 8) != SNAPSHOTS ||
+	    broken_load(bytes + SNAPSHOTS, 8) != SNAPSHOT_L1)
+		die("qemu-img puts snapshots elsewhere than this test thinks");
+	free(bytes);
+}
+
 static char *create(const char *name, const char *options)
 {
 	char *path = scratch_path(name);
@@ -74,6 +85,7 @@ void broken_make_bases(void)
 		 CLUSTER, bases[PLAIN], bases[PACKED]);
 	bases[SNAPSHOT] = create("snapshot", "");
 	must_run("qemu-img snapshot -c one %s", bases[SNAPSHOT]);
+	check_snapshots(bases[SNAPSHOT]);
 	bases[EXTENDED] = scratch_path("extended");
 	must_run("qemu-img create -q -f qcow2 -o extended_l2=on,cluster_size=%u %s 1M",
 		 EXTENDED_CLUSTER, bases[EXTENDED]);

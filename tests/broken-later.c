@@ -2,7 +2,8 @@
 /*
  * What is met when the image is in use: the guest gets an error, never bytes
  * of something else, the image is marked as corrupt and nothing else of it
- * changes; and qemu-img check agrees.  Snapshot tables are never met at all.
+ * changes; and qemu-img check agrees.  What snapshot tables say does not
+ * matter, but they are not written over.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -21,6 +22,12 @@ static const struct later laters[] = {
 	{ "data in the refcount table", PLAIN, .pokes = ENTRY(TABLE | COPIED) },
 	{ "data in a refcount block", PLAIN, .pokes = ENTRY(BLOCK | COPIED) },
 	{ "data in an L2 table", PLAIN, .pokes = ENTRY(L2 | COPIED) },
+	{ "data in the snapshot table", SNAPSHOT,
+	  .pokes = ENTRY(SNAPSHOTS | COPIED) },
+	{ "data in a snapshot's L1 table", SNAPSHOT,
+	  .pokes = ENTRY(SNAPSHOT_L1 | COPIED) },
+	{ "zero cluster in the snapshot table", SNAPSHOT,
+	  .pokes = ENTRY(SNAPSHOTS | COPIED | 1) },
 	{ "zero cluster in a refcount block", PLAIN,
 	  .pokes = ENTRY(BLOCK | COPIED | 1) },
 	{ "data beyond the file", PLAIN, .pokes = ENTRY(END | COPIED) },
@@ -231,6 +238,35 @@ static void test_uncounted_tables(void)
 	free(path);
 }
 
+/* Nor is what the internal snapshots lie in. */
+static void test_uncounted_snapshots(void)
+{
+	static const struct poke pokes[MAX_POKES] = {
+		{ BLOCK + 2 * (SNAPSHOT_L1 / CLUSTER), 2, 0 },
+		{ BLOCK + 2 * (SNAPSHOTS / CLUSTER), 2, 0 },
+	};
+	const char *name = "snapshot tables of refcount 0";
+	char *path = scratch_path("image"), *raw = scratch_path("raw");
+	uint8_t bytes[CLUSTER];
+	struct qcow_image *image;
+
+	make_broken(path, SNAPSHOT, pokes);
+	image = must_open(name, path, false);
+	memset(bytes, 0x33, CLUSTER);
+	for (uint64_t at = 16; at < 24; at++)
+		if (qcow_write(image, bytes, at * CLUSTER, CLUSTER))
+			die("%s: write", name);
+	if (qcow_close(image))
+		die("%s: close", name);
+	must_run("qemu-img convert -l one -O raw %s %s", path, raw);
+	must_run("qemu-img compare -q -f qcow2 -F raw %s %s", bases[PLAIN],
+		 raw);
+	must_run("qemu-img check -q -r all %s >/dev/null 2>&1; qemu-img check -q %s",
+		 path, path);
+	free(path);
+	free(raw);
+}
+
 /* An entry that names no table, though it says that it is the only one: the
    table is made, as if the entry were zero. */
 static void test_flag_alone(void)
@@ -299,6 +335,7 @@ void broken_later(void)
 			test_later(&laters[i], how);
 	test_missing_block();
 	test_uncounted_tables();
+	test_uncounted_snapshots();
 	test_flag_alone();
 	for (unsigned int i = 0; i < ARRAY_SIZE(ignored); i++)
 		test_ignored(i);

@@ -18,6 +18,8 @@
 #define L2		0x4000ull
 #define DATA		0x5000ull	/* of the first guest cluster */
 #define END		0x8000ull
+#define SNAPSHOT_L1	0x8000ull	/* of base SNAPSHOT */
+#define SNAPSHOTS	0x9000ull	/* their table, likewise */
 #define DISK_SIZE	(4u << 20)	/* two L2 tables; one is there */
 #define EXTENDED_CLUSTER 16384u		/* of images with subclusters */
 
