@@ -72,7 +72,8 @@ static void copy_fields(const struct header *h, struct qcow_info *info)
 {
 	*info = (struct qcow_info){
 		.version = h->version,
-		.size = h->size,
+		/* As a disk has it. */
+		.size = round_down(h->size, QCOW_SECTOR),
 		.cluster_size = 1u << h->cluster_bits,
 		.refcount_bits = 1u << h->refcount_order,
 		.incompatible = h->incompatible,

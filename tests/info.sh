@@ -124,6 +124,12 @@ printf '\x02' | dd of=corrupt bs=1 seek=79 conv=notrunc status=none
 same corrupt read-only
 jq -e '.why | test("marked as corrupt")' ours.json >/dev/null || fail "why"
 
+# A size that is no multiple of a sector: the disk is smaller.
+create odd 1M
+printf '\x0f\x42\x40' | dd of=odd bs=1 seek=29 conv=notrunc status=none
+same odd read-write
+[[ $(jq .size ours.json) == 999936 ]] || fail "odd size"
+
 create -o data_file=data,data_file_raw=on raw-data 10M
 same raw-data read-write
 jq -e '.chain[1] == { role: "data", path: $path, format: "raw",
