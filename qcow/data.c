@@ -8,7 +8,9 @@
  * locks has this file's, too, if he knows of it; else they are tested here.
  *
  * With the raw bit, the data file read by itself is the disk: what becomes
- * zero must become zero there, too.
+ * zero must become zero there, too.  Without it, what was discarded gives its
+ * space back at once: nothing else will ever be in its place, and until the
+ * image says durably that it is gone, it may be there or not.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -95,4 +97,11 @@ int data_make_zero(struct qcow_image *image, uint64_t offset, uint64_t length)
 	if (ret == -EOPNOTSUPP)
 		ret = file_write_zeroes(&image->data_file, offset, length);
 	return ret;
+}
+
+void data_give_back(struct qcow_image *image, uint64_t offset, uint64_t length)
+{
+	/* Who reads the image sees no difference, so it may fail. */
+	if (image->external)
+		file_punch(&image->data_file, offset, length);
 }

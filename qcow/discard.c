@@ -256,6 +256,15 @@ static int make_data_zero(struct qcow_image *image, uint64_t first,
 	return ret;
 }
 
+static void give_data_back(struct qcow_image *image, uint64_t first,
+			   uint64_t end)
+{
+	image_io_begin(image);
+	data_give_back(image, first << image->cluster_bits,
+		       (end - first) << image->cluster_bits);
+	image_io_end(image);
+}
+
 /* Whole guest clusters. */
 static int unlink_clusters(struct qcow_image *image, uint64_t first,
 			   uint64_t end, enum how how)
@@ -278,6 +287,8 @@ static int unlink_clusters(struct qcow_image *image, uint64_t first,
 		ret = make_data_zero(image, first, stop);
 		if (!ret)
 			ret = unlink_range(image, first, stop, how);
+		if (!ret && how != ZERO_KEEP)
+			give_data_back(image, first, stop);
 		range_leave(image, &range);
 		if (ret)
 			return ret;

@@ -28,6 +28,8 @@ int data_open(struct qcow_image *image, const struct qcow_options *options,
 	      struct qcow_error *error);
 /* Where the data file alone is the disk, too, this becomes zero there. */
 int data_make_zero(struct qcow_image *image, uint64_t offset, uint64_t length);
+/* If there is a data file: nothing refers to these bytes of it any more. */
+void data_give_back(struct qcow_image *image, uint64_t offset, uint64_t length);
 
 /* layers.c: the files of an image besides its own */
 

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include "beside.h"
 #include "helpers.h"
 #include "qcow/image.h"
@@ -227,6 +228,50 @@ static void test_data_file(void)
 		must_run("qemu-img compare -q -f qcow2 -F raw %s %s.data",
 			 path, path);
 	free(base);
+	free(path);
+}
+
+static uint64_t space_of(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st))
+		die("%s: no status", path);
+	return st.st_blocks * 512ull;
+}
+
+/* What is discarded takes no space in the data file, and no more than that;
+   what is zero and is to keep its space keeps it. */
+static void test_data_file_space(const char *options, bool raw)
+{
+	const struct qcow_options open = {
+		.journal_dir = scratch(),
+		.cache = QCOW_CACHE_WRITEBACK,
+		.inline_checkpoint = true,
+	};
+	char *path = scratch_path("image"), *data = scratch_path("image.data");
+	struct qcow_image *image;
+	uint64_t before;
+
+	must_run("rm -f %s %s; qemu-img create -q -f qcow2 -o data_file=%s%s %s 2M; qemu-io -c 'write -q 0 2M' %s",
+		 path, data, data, options, path, path);
+	before = space_of(data);
+	if (qcow_open(path, &open, &image, NULL) ||
+	    qcow_write_zeroes(image, 0, 512u << 10, false))
+		die("space: cannot zero");
+	if (!raw && space_of(data) != before)
+		die("space: zeros that keep it gave it back");
+	if (qcow_discard(image, 512u << 10, 512u << 10) ||
+	    qcow_write_zeroes(image, 1u << 20, 512u << 10, true))
+		die("space: cannot discard");
+	if (before - space_of(data) != (raw ? 1536u << 10 : 1024u << 10))
+		die("space: %lu bytes of %lu are left", space_of(data), before);
+	if (qcow_close(image))
+		die("space: close");
+	must_run("qemu-io -c 'read -q -P 0 0 1536k' -c 'read -q -P 0xcd 1536k 512k' %s | (! grep .)",
+		 path);
+	must_run("qemu-img check -q %s", path);
+	free(data);
 	free(path);
 }
 
@@ -475,6 +520,8 @@ int main(int argc, char **argv)
 		test_bitmaps();
 	}
 	test_mixed_subclusters();
+	test_data_file_space("", false);
+	test_data_file_space(",data_file_raw=on", true);
 	test_known_layers();
 	test_many_files();
 	printf("%u images\n", images);
