@@ -5,18 +5,19 @@
 # A write that the dead server had under way must not land over a newer one.
 #
 # The image lies on a disk with two paths (dm-multipath), the first of which
-# delays writes by a quarter of a minute.  The server dies with a write under
-# way on the slow path; then the slow path is taken out, so that its
-# successor's writes overtake the old one.  What is seen in the end, after the old write
-# has landed, must be the last acknowledged write.
+# holds writes back until it is told to let them go.  The server dies with a
+# write under way on that path, which is then taken out, so that its
+# successor's writes could overtake the old one.
 #
-# Either of the two fences must do alone.  Without both, stale data must
-# show: or this test would prove nothing.
+# Either of the two fences must do alone: with one, the successor waits for
+# the old write, and what is seen in the end is the last acknowledged write.
+# Without both it does not wait, and stale data must show: or this test would
+# prove nothing.
 # shellcheck source=../lib.sh
 . "$(dirname "$0")/../lib.sh"
 
 : "${UBLK_QCOW2_FAULTY:?}"
-DELAY=16		# seconds; long, for a slow machine takes its time to kill
+HELD=600		# seconds: for ever
 
 byte_on_disk()
 {
@@ -37,7 +38,7 @@ make_disk()
 
 	sectors=$(blockdev --getsz "$LOOP")
 	dmsetup create --noudevsync "slow-$$" \
-		--table "0 $sectors delay $LOOP 0 0 $LOOP 0 ${DELAY}000"
+		--table "0 $sectors delay $LOOP 0 0 $LOOP 0 ${HELD}000"
 	dmsetup create --noudevsync "fast-$$" \
 		--table "0 $sectors linear $LOOP 0"
 	dmsetup mknodes
@@ -71,7 +72,35 @@ use_path()
 	dmsetup message "ghost-$$" 0 "fail_path $(path_number "$other")"
 }
 
-# Prints what is on the disk in the end: aa is the ghost, bb is right.
+# How many writes the slow path holds back.
+held()
+{
+	local writes
+
+	read -r _ _ _ _ writes _ < <(dmsetup status "slow-$$")
+	echo "$writes"
+}
+
+# A dm-delay that is suspended lets everything go.
+let_go()
+{
+	dmsetup suspend --noudevsync "slow-$$"
+	dmsetup resume --noudevsync "slow-$$"
+	[[ $(held) == 0 ]] || fail "still held back: $(held) writes"
+}
+
+# Dies with a write of aa under way.
+die_writing()
+{
+	use_path slow
+	write_byte 252 &
+	writer=$!
+	until [[ $(held) -gt 0 ]]; do sleep 0.1; done
+	use_path fast
+	kill_server
+}
+
+# What is on the disk in the end is FOUND: aa is the ghost, bb is right.
 haunt()
 {
 	local fault=$1 before
@@ -89,17 +118,21 @@ haunt()
 	sync -f "$WORK/mnt"
 	dd if="$DEV" of=/dev/null bs=4096 count=1 iflag=direct status=none
 	before=$(listed recoveries)
-	use_path slow
-	landed=$((SECONDS + DELAY + 2))
-	write_byte 252 &
-	writer=$!
-	sleep 1
-	use_path fast
-	kill_server
-	listed_becomes recoveries $((before + 1)) 40
-	wait "$writer" || fail "the client saw an error"
-	write_byte 273
-	until ((SECONDS > landed)); do sleep 0.2; done
+	die_writing
+	if [[ $fault == *,* ]]; then
+		listed_becomes recoveries $((before + 1)) 60
+		wait "$writer" || fail "the client saw an error"
+		write_byte 273
+		let_go
+	else
+		sleep 5
+		[[ $(listed recoveries) == "$before" ]] ||
+			fail "the successor did not wait for the old write"
+		let_go
+		listed_becomes recoveries $((before + 1)) 60
+		wait "$writer" || fail "the client saw an error"
+		write_byte 273
+	fi
 	FOUND=$(byte_on_disk "$DEV")
 	del
 	remove_disk
