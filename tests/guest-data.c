@@ -22,12 +22,12 @@
 /* As in guest.c. */
 enum {
 	BLOCKS = 512,
-	STRIDE = 16,		/* sectors */
-	FIRST = 128,		/* sector of the region */
-	LENGTH = 8,		/* sectors of a block */
+	STRIDE = 16, /* sectors */
+	FIRST = 128, /* sector of the region */
+	LENGTH = 8,  /* sectors of a block */
 	JUMP = 0x9e5,
 	BATCH = 16,
-	WORDS = 128,		/* in a sector */
+	WORDS = 128, /* in a sector */
 	SECTOR = 512,
 };
 

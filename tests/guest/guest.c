@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * A guest without a kernel, for tests: up in seconds even where virtual
- * machines are emulated twice.  It drives virtio-blk itself, through the
- * legacy interface, with sixteen requests at a time, and never flushes.
+ * machines are emulated twice.  It drives virtio-blk itself, with sixteen
+ * requests at a time, and never flushes.
  *
  * In pass P = 1, 2, 3 ... it writes P into every block of a region on each of
  * its disks, a batch of sixteen at a time, in an order that jumps about.
@@ -17,123 +17,29 @@
  * verified; D counts from 0 in the order of the PCI slots.  `error` and
  * `mismatch` end it.  When the power button is pressed (virsh shutdown), it
  * says `disk D: N in the end` and turns the power off.  Disks may come and go.
- *
- * It knows the machine `pc` with ACPI, and no other.
  */
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "machine.h"
+#include "virtio.h"
 
 enum {
-	BLOCKS = 512,		/* of a region; these four as in guest-data.c */
-	STRIDE = 16,		/* sectors from one to the next */
-	FIRST = 128,		/* sector of the region */
+	BLOCKS = 512, /* of a region; these four as in guest-data.c */
+	STRIDE = 16,  /* sectors from one to the next */
+	FIRST = 128,  /* sector of the region */
 	JUMP = 0x9e5,
-	LENGTH = 8,		/* sectors of a block */
-	WORDS = 128,		/* of a sector */
-	BATCH = 16,
 	DISKS = 4,
-	SLOTS = 32,
 };
 
 struct disk {
-	uint16_t port;		/* of its registers; 0: no disk */
+	bool there;
 	uint8_t slot;
-	uint16_t size;		/* of its queue */
-	uint16_t submitted;	/* requests, ever */
-	uint32_t pass;		/* that is under way */
-	uint32_t done;		/* blocks of it that are written */
+	struct virtio virtio;
+	uint32_t pass; /* that is under way */
+	uint32_t done; /* blocks of it that are written */
 	uint32_t chance;
-	uint32_t batch[BATCH];	/* blocks that are under way or in memory */
+	uint32_t batch[BATCH]; /* blocks that are under way or in memory */
 };
 
 static struct disk disks[DISKS];
-
-/* --- the machine ---------------------------------------------------------- */
-
-enum {
-	COM1 = 0x3f8,
-	PCI_ADDRESS = 0xcf8,
-	PCI_DATA = 0xcfc,
-	PM_STATUS = 0x600,	/* where SeaBIOS puts them */
-	PM_ENABLE = 0x602,
-	PM_CONTROL = 0x604,
-	POWER_BUTTON = 0x100,
-	POWER_OFF = 0x2000,
-	PLUGGED = 0xae00,	/* slots, one bit each */
-	UNPLUG = 0xae04,
-	EJECT = 0xae08,
-	FREE_PORTS = 0xe000,	/* for disks that BIOS has not seen */
-};
-
-#define DEFINE_PORT(type, letter)					\
-static inline void out##letter(uint16_t port, type value)		\
-{									\
-	__asm__ volatile("out" #letter " %0, %1" :: "a"(value),		\
-			 "Nd"(port) : "memory");			\
-}									\
-static inline type in##letter(uint16_t port)				\
-{									\
-	type value;							\
-	__asm__ volatile("in" #letter " %1, %0" : "=a"(value) :		\
-			 "Nd"(port) : "memory");			\
-	return value;							\
-}
-DEFINE_PORT(uint8_t, b)
-DEFINE_PORT(uint16_t, w)
-DEFINE_PORT(uint32_t, l)
-
-static void pci_select(uint8_t slot, uint8_t where)
-{
-	outl(PCI_ADDRESS, 1u << 31 | (uint32_t)slot << 11 | where);
-}
-
-static uint32_t pci_read(uint8_t slot, uint8_t where)
-{
-	pci_select(slot, where);
-	return inl(PCI_DATA);
-}
-
-static void pci_write(uint8_t slot, uint8_t where, uint32_t value)
-{
-	pci_select(slot, where);
-	outl(PCI_DATA, value);
-}
-
-/* 115200 baud: QEMU does emulate the time that takes. */
-static void serial_setup(void)
-{
-	outb(COM1 + 3, 0x80);
-	outb(COM1, 1);
-	outb(COM1 + 1, 0);
-	outb(COM1 + 3, 3);
-}
-
-static void put(char c)
-{
-	while (!(inb(COM1 + 5) & 0x20))
-		;
-	outb(COM1, c);
-}
-
-static void print(const char *text)
-{
-	while (*text)
-		put(*text++);
-}
-
-static void print_number(uint32_t number)
-{
-	if (number >= 10)
-		print_number(number / 10);
-	put('0' + number % 10);
-}
-
-static void __attribute__((noreturn)) halt(void)
-{
-	for (;;)
-		__asm__ volatile("cli; hlt");
-}
 
 /* --- telling -------------------------------------------------------------- */
 
@@ -159,169 +65,39 @@ stop(const struct disk *disk, const char *text, uint32_t block, uint32_t what)
 	tell(disk, text);
 	print(", block ");
 	print_number(block);
-	put(' ');
+	print(" ");
 	print_number(what);
 	print(", in pass ");
 	print_number(disk->pass);
 	print(" after block ");
 	print_number(disk->done);
-	put('\n');
-	halt();
+	print("\n");
+	machine_halt();
 }
 
-/* --- virtio-blk ----------------------------------------------------------- */
-
-/* Registers of the legacy interface. */
-enum {
-	HOST_FEATURES = 0,
-	GUEST_FEATURES = 4,
-	QUEUE_PAGE = 8,
-	QUEUE_SIZE = 12,
-	QUEUE_SELECT = 14,
-	QUEUE_NOTIFY = 16,
-	STATUS = 18,
-};
-
-enum {
-	VIRTIO_BLK = 0x10011af4,	/* device and vendor */
-	DRIVER = 3,			/* acknowledged, and there is a driver */
-	DRIVER_OK = 7,
-	HAS_FLUSH = 1 << 9,		/* or QEMU flushes after each write */
-	NEXT = 1,
-	DEVICE_WRITES = 2,
-	NO_INTERRUPT = 1,
-	PAGE = 4096,
-};
-
-enum operation {
-	READ,
-	WRITE,
-};
-
-struct descriptor {
-	uint64_t address;
-	uint32_t length;
-	uint16_t flags;
-	uint16_t next;
-};
-
-struct available {
-	uint16_t flags;
-	uint16_t index;
-	uint16_t ring[];
-};
-
-struct used {
-	uint16_t flags;
-	volatile uint16_t index;
-};
-
-struct request {
-	uint32_t operation;
-	uint32_t reserved;
-	uint64_t sector;
-	uint8_t status;
-};
-
-/* What each disk has in memory, a MiB up. */
-struct memory {
-	uint8_t queue[16 * PAGE];
-	uint32_t data[BATCH][LENGTH][WORDS];
-	struct request requests[BATCH];
-};
-
-static struct memory *memory_of(const struct disk *disk)
-{
-	return (struct memory *)(0x100000 + (disk - disks) * 0x40000);
-}
-
-static struct descriptor *descriptors(const struct disk *disk)
-{
-	return (struct descriptor *)memory_of(disk)->queue;
-}
-
-static struct available *available(const struct disk *disk)
-{
-	return (struct available *)&descriptors(disk)[disk->size];
-}
-
-static struct used *used(const struct disk *disk)
-{
-	uintptr_t end = (uintptr_t)&available(disk)->ring[disk->size + 1];
-
-	return (struct used *)((end + PAGE - 1) & -PAGE);
-}
-
-static uint64_t address_of(const void *pointer)
-{
-	return (uintptr_t)pointer;
-}
+/* --- reading and writing -------------------------------------------------- */
 
 static uint32_t sector_of(uint32_t block)
 {
 	return FIRST + (block * JUMP & (BLOCKS - 1)) * STRIDE;
 }
 
-/* Request i of a batch has the descriptors 3i to 3i + 2. */
-static void queue_request(struct disk *disk, int i, enum operation operation)
-{
-	struct memory *memory = memory_of(disk);
-	struct descriptor *d = descriptors(disk) + 3 * i;
-	struct request *request = &memory->requests[i];
-
-	*request = (struct request){
-		.operation = operation,
-		.sector = sector_of(disk->batch[i]),
-		.status = 0xff,
-	};
-	d[0] = (struct descriptor){ address_of(request),
-		offsetof(struct request, status), NEXT, 3 * i + 1 };
-	d[1] = (struct descriptor){ address_of(memory->data[i]),
-		sizeof(memory->data[i]),
-		NEXT | (operation == READ ? DEVICE_WRITES : 0), 3 * i + 2 };
-	d[2] = (struct descriptor){ address_of(&request->status), 1,
-		DEVICE_WRITES, 0 };
-	available(disk)->ring[disk->submitted++ & (disk->size - 1)] = 3 * i;
-}
-
 /* Begins to read or write all blocks of the batch at once. */
 static void submit(struct disk *disk, enum operation operation)
 {
 	for (int i = 0; i < BATCH; i++)
-		queue_request(disk, i, operation);
-	__asm__ volatile("" ::: "memory");
-	available(disk)->index = disk->submitted;
-	__asm__ volatile("" ::: "memory");
-	outw(disk->port + QUEUE_NOTIFY, 0);
+		virtio_prepare(&disk->virtio, i, operation,
+			       sector_of(disk->batch[i]));
+	virtio_submit(&disk->virtio);
 }
 
-/* However long it takes. */
 static void wait(const struct disk *disk)
 {
-	const struct request *requests = memory_of(disk)->requests;
-
-	while (used(disk)->index != disk->submitted)
-		__asm__ volatile("pause" ::: "memory");
+	virtio_wait(&disk->virtio);
 	for (int i = 0; i < BATCH; i++)
-		if (requests[i].status)
-			stop(disk, "error", disk->batch[i], requests[i].status);
-}
-
-static void driver_setup(struct disk *disk)
-{
-	uint32_t *word = (uint32_t *)memory_of(disk)->queue;
-	uint16_t port = disk->port;
-
-	for (int i = 0; i < 16 * PAGE / 4; i++)
-		word[i] = 0;
-	outb(port + STATUS, 0);
-	outb(port + STATUS, DRIVER);
-	outl(port + GUEST_FEATURES, inl(port + HOST_FEATURES) & HAS_FLUSH);
-	outw(port + QUEUE_SELECT, 0);
-	disk->size = inw(port + QUEUE_SIZE);
-	available(disk)->flags = NO_INTERRUPT;
-	outl(port + QUEUE_PAGE, (uintptr_t)word / PAGE);
-	outb(port + STATUS, DRIVER_OK);
+		if (virtio_status(&disk->virtio, i))
+			stop(disk, "error", disk->batch[i],
+			     virtio_status(&disk->virtio, i));
 }
 
 /* --- what blocks hold ----------------------------------------------------- */
@@ -356,14 +132,14 @@ static bool sector_for(uint32_t words[WORDS], uint32_t sector, uint32_t pass,
 static void fill(struct disk *disk, int i)
 {
 	for (int j = 0; j < LENGTH; j++)
-		sector_for(memory_of(disk)->data[i][j],
+		sector_for(virtio_data(&disk->virtio, i)[j],
 			   sector_of(disk->batch[i]) + j, disk->pass, true);
 }
 
 static bool holds(const struct disk *disk, int i, uint32_t pass)
 {
 	for (int j = 0; j < LENGTH; j++)
-		if (!sector_for(memory_of(disk)->data[i][j],
+		if (!sector_for(virtio_data(&disk->virtio, i)[j],
 				sector_of(disk->batch[i]) + j, pass, false))
 			return false;
 	return true;
@@ -372,9 +148,10 @@ static bool holds(const struct disk *disk, int i, uint32_t pass)
 static void verify(const struct disk *disk)
 {
 	for (int i = 0; i < BATCH; i++)
-		if (!holds(disk, i, disk->pass - (disk->batch[i] >= disk->done)))
+		if (!holds(disk, i,
+			   disk->pass - (disk->batch[i] >= disk->done)))
 			stop(disk, "mismatch", disk->batch[i],
-			     memory_of(disk)->data[i][0][0]);
+			     virtio_data(&disk->virtio, i)[0][0]);
 }
 
 /* --- disks come and go ---------------------------------------------------- */
@@ -397,7 +174,7 @@ static uint32_t newest_pass(const struct disk *disk)
 	uint32_t newest = 0, pass;
 
 	for (int i = 0; i < BATCH; i++) {
-		pass = memory_of(disk)->data[i][0][0];
+		pass = virtio_data(&disk->virtio, i)[0][0];
 		if (pass > newest)
 			newest = pass;
 	}
@@ -420,7 +197,7 @@ static void survey(struct disk *disk)
 				continue;
 			if (!disk->pass || !holds(disk, i, disk->pass - 1))
 				stop(disk, "mismatch", disk->batch[i],
-				     memory_of(disk)->data[i][0][0]);
+				     virtio_data(&disk->virtio, i)[0][0]);
 			if (left == BLOCKS)
 				left = disk->done;
 		}
@@ -432,7 +209,7 @@ static void survey(struct disk *disk)
 static bool known(uint8_t slot)
 {
 	for (int i = 0; i < DISKS; i++)
-		if (disks[i].port && disks[i].slot == slot)
+		if (disks[i].there && disks[i].slot == slot)
 			return true;
 	return false;
 }
@@ -441,20 +218,13 @@ static void look_into(uint8_t slot)
 {
 	struct disk *disk = disks;
 
-	if (pci_read(slot, 0) != VIRTIO_BLK || known(slot))
+	if (!virtio_probe(slot) || known(slot))
 		return;
-	while (disk->port)
+	while (disk->there)
 		if (++disk == disks + DISKS)
 			return;
-	if (!(pci_read(slot, 0x10) & ~3u))
-		pci_write(slot, 0x10, FREE_PORTS + slot * 0x80);
-	pci_write(slot, 4, pci_read(slot, 4) | 5);
-	*disk = (struct disk){
-		.port = pci_read(slot, 0x10) & ~3u,
-		.slot = slot,
-		.chance = 1,
-	};
-	driver_setup(disk);
+	*disk = (struct disk){ .there = true, .slot = slot, .chance = 1 };
+	virtio_setup(&disk->virtio, slot, disk - disks);
 	survey(disk);
 	tell_progress(disk, " at first\n");
 }
@@ -462,16 +232,16 @@ static void look_into(uint8_t slot)
 /* Once in a round, when no request is under way. */
 static void plug_and_unplug(void)
 {
-	uint32_t plugged = inl(PLUGGED), unplug = inl(UNPLUG);
+	uint32_t plugged = slots_plugged(), unplug = slots_to_unplug();
 
 	for (int i = 0; i < DISKS; i++) {
-		if (!disks[i].port || !(unplug >> disks[i].slot & 1))
+		if (!disks[i].there || !(unplug >> disks[i].slot & 1))
 			continue;
 		tell_progress(&disks[i], " when unplugged\n");
-		disks[i].port = 0;
+		disks[i].there = false;
 	}
 	if (unplug)
-		outl(EJECT, unplug);
+		slots_eject(unplug);
 	for (int slot = 0; slot < SLOTS; slot++)
 		if (plugged >> slot & 1)
 			look_into(slot);
@@ -517,31 +287,27 @@ static void report(struct disk *disk)
 static void each(void (*begin)(struct disk *disk))
 {
 	for (int i = 0; i < DISKS; i++)
-		if (disks[i].port)
+		if (disks[i].there)
 			begin(&disks[i]);
 	if (begin == report)
 		return;
 	for (int i = 0; i < DISKS; i++)
-		if (disks[i].port)
+		if (disks[i].there)
 			wait(&disks[i]);
 }
 
-static void power_button(void)
+static void end(void)
 {
-	if (!(inw(PM_STATUS) & POWER_BUTTON))
-		return;
 	for (int i = 0; i < DISKS; i++)
-		if (disks[i].port)
+		if (disks[i].there)
 			tell_progress(&disks[i], " in the end\n");
-	outw(PM_CONTROL, POWER_OFF);
-	halt();
+	power_off();
 }
 
 void guest(void);
 void guest(void)
 {
-	serial_setup();
-	outw(PM_ENABLE, POWER_BUTTON);
+	machine_setup();
 	for (int slot = 0; slot < SLOTS; slot++)
 		look_into(slot);
 	for (;;) {
@@ -550,6 +316,7 @@ void guest(void)
 		each(begin_reading_others);
 		each(report);
 		plug_and_unplug();
-		power_button();
+		if (power_button())
+			end();
 	}
 }
