@@ -1,0 +1,28 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# limit: 240
+#
+# A QEMU whose threads wait for a disk without server and supervisor cannot
+# even be killed; `recover` makes it end.
+# shellcheck source=../lib-libvirt.sh
+. "$(dirname "$0")/../lib-libvirt.sh"
+
+image=$(image web.qcow2 64M)
+guest "$image"
+start_libvirt
+domain_xml web "$image" | sed "s/io='io_uring'/io='threads'/" >"$WORK/web.xml"
+virsh define "$WORK/web.xml" || fail "cannot define web"
+start web
+DEV=$(disk_device "$image")
+qemu=$(qemu_of web)
+kill -9 "$(listed supervisor_pid)" "$(listed server_pid)"
+sleep 1
+! virsh destroy web 2>"$WORK/error" || fail "QEMU was not stuck"
+note "$(cat "$WORK/error")"
+kill -0 "$qemu" || fail "QEMU has ended, but libvirt does not know"
+"$UBLK_QCOW2" recover --all || fail "recover"
+domain_becomes web "shut off"
+note "QEMU has ended"
+nothing_left
+check_guest web "$image"
+end_libvirt
