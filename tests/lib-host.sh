@@ -110,3 +110,16 @@ source_files()
 		[[ ! -e $1/$file ]] || printf '%s\0' "$file"
 	done
 }
+
+# How many virtual machines may be up at once: each wants a processor, and
+# 4 GiB of memory beside what the host needs.
+machines_at_once()
+{
+	local processors memory
+
+	processors=$(nproc)
+	memory=$(awk '$1 == "MemTotal:" { print int($2 / 6291456) }' \
+		/proc/meminfo)
+	((memory < processors)) || memory=$processors
+	echo $((memory > 0 ? memory : 1))
+}

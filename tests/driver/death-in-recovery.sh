@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # limit: 240
+# processors: 2
 #
 # The server dies again and again while it is recovering.  On no kernel may
 # that end in a device which cannot be recovered any more.

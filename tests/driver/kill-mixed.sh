@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # limit: 300
+# processors: 2
 #
 # As kill-writes, with reads, discards and write-zeroes in the mix, requests
 # that cross clusters, and rewrites of the same small area.

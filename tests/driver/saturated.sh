@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # limit: 120
+# processors: 2
 #
 # Every tag of the queue is with the server when it dies.  Kernel 6.12 then
 # notices by a timeout only, which must be a short one.
