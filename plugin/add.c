@@ -27,6 +27,7 @@
 #include "plugin/conf.h"
 #include "plugin/control.h"
 #include "plugin/device.h"
+#include "plugin/directories.h"
 #include "plugin/log.h"
 #include "plugin/name.h"
 #include "plugin/options.h"
@@ -91,6 +92,18 @@ static int check_image(const char *path, char image[PATH_MAX])
 	return 0;
 }
 
+static int check_links(const char *path)
+{
+	const char *const *directories;
+	struct qcow_error why;
+	int ret = directories_read(&directories);
+
+	/* The supervisor says that better. */
+	if (ret || !qcow_check_links(path, directories, &why))
+		return 0;
+	return complain("%s: %s", path, why.text);
+}
+
 /* Symbolic links stay: where they lead is for the next server to see. */
 static int make_absolute(const char *path, char absolute[PATH_MAX])
 {
@@ -142,7 +155,8 @@ static int fill_in(const struct options *options, struct disk *disk)
 		wrong = name_check(options->name);
 	if (wrong)
 		return complain("%s: %s", options->subject, wrong);
-	if (check_image(options->subject, disk->image))
+	if (check_image(options->subject, disk->image) ||
+	    check_links(options->subject))
 		return EXIT_FAILURE;
 	if (options->key_file &&
 	    check_key(options->subject, options->key_file, disk->key_file))

@@ -63,7 +63,10 @@ void qcow_judge(const char *path, const struct qcow_options *options,
 	struct qcow_error reader;
 	int ret;
 
-	*judgement = (struct qcow_judgement){ .verdict = QCOW_READ_WRITE };
+	*judgement = (struct qcow_judgement){ .verdict = QCOW_REFUSED };
+	if (qcow_check_links(path, options->directories, why))
+		return;
+	judgement->verdict = QCOW_READ_WRITE;
 	judgement->is_written = is_written(path);
 	ret = try(path, options, QCOW_LOOK_WRITER, why);
 	if (is_fit(ret, judgement) && access(path, W_OK) && errno == EROFS)

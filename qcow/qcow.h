@@ -273,6 +273,12 @@ int qcow_list_parts(const char *path, const char *const *directories,
 		    void (*visit)(void *opaque, const struct qcow_part *part),
 		    void *opaque, struct qcow_error *error);
 
+/* Of a path as somebody wrote it, which an open does not see any more once it
+   is resolved.  -EINVAL: symbolic links leave it open which file one of the
+   headers means.  What is refused for itself is not said. */
+int qcow_check_links(const char *path, const char *const *directories,
+		     struct qcow_error *error);
+
 /* What an open would come to. */
 struct qcow_judgement {
 	enum qcow_verdict {

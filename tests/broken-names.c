@@ -179,6 +179,50 @@ static void test_data(const struct data_row *row)
 	free(path);
 }
 
+/* ---- symbolic links ---- */
+
+static void expect_link(const char *name, const char *says)
+{
+	char *path = scratch_path(name);
+
+	expect_judged(name, path, says ? QCOW_REFUSED : QCOW_READ_WRITE,
+		      says ? says : "");
+	free(path);
+}
+
+/* An image in one directory, a link to it in another, and files of one name
+   in both. */
+static void test_links(void)
+{
+	char *top = scratch_path("real/top"), *base = scratch_path("real/base");
+	struct bytes_of before;
+
+	must_run("cd %s && mkdir real linked && ln -s ../real/top linked",
+		 scratch());
+	make_overlay(top, "base", "qcow2");
+	before = bytes_of(bases[PLAIN]);
+	write_file(base, before.bytes, before.size);
+	free(before.bytes);
+	expect_link("linked/top", NULL);
+	must_run("cd %s && ln -s ../real/base linked", scratch());
+	expect_link("linked/top", NULL);
+	must_run("cd %s && ln -f real/base linked/base", scratch());
+	expect_link("linked/top", NULL);
+	must_run("cd %s && rm linked/base && cp real/base linked", scratch());
+	expect_link("linked/top", "its backing file base is one file beside");
+	expect_link("real/top", NULL);
+
+	/* Further down. */
+	must_run("cd %s && mv real/top real/middle && ln -sf ../real/middle linked/middle",
+		 scratch());
+	make_overlay(top, "middle", "qcow2");
+	expect_link("linked/top", "its backing file base is one file beside");
+	must_run("cd %s && rm linked/base", scratch());
+	expect_link("linked/top", NULL);
+	free(base);
+	free(top);
+}
+
 void broken_names(void)
 {
 	make_surroundings();
@@ -186,4 +230,5 @@ void broken_names(void)
 		test_backing(&backing_rows[i]);
 	for (unsigned int i = 0; i < ARRAY_SIZE(data_rows); i++)
 		test_data(&data_rows[i]);
+	test_links();
 }

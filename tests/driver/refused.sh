@@ -89,6 +89,12 @@ mv "$WORK/outside.qcow2" "$WORK/own/outside.qcow2"
 refuses own/outside.qcow2 'outside the image.s directory'
 image protocol.qcow2 64M -b 'nbd:localhost:1' -F raw -u >/dev/null
 refuses protocol.qcow2 'protocol'
+mkdir "$WORK/linked"
+image below.qcow2 64M >/dev/null
+image above.qcow2 64M -b below.qcow2 -F qcow2 >/dev/null
+ln -s ../above.qcow2 "$WORK/linked/above.qcow2"
+cp "$WORK/good.qcow2" "$WORK/linked/below.qcow2"
+refuses linked/above.qcow2 'below.qcow2 is one file .* and another'
 image json.qcow2 64M -b 'json:{"driver":"raw","file":{"driver":"file","filename":"/etc/passwd"}}' -F raw -u >/dev/null
 refuses json.qcow2 'protocol'
 image gone.qcow2 64M -b "$WORK/nothing.qcow2" -F qcow2 -u >/dev/null

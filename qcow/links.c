@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Images that are reached by a symbolic link.
+ *
+ * A relative name in a header is relative to the directory of its image.  If
+ * a link leads to the image from another directory, that is where QEMU looks
+ * for the name; we look beside the image itself, for every later server has
+ * to find the same file, whatever has become of the link.  Mostly there is
+ * one such file at all.  Where there are two, either choice would give some
+ * guest another disk than it had before: so it is refused until the image is
+ * named by a path that leaves no choice.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include "error.h"
+#include "info.h"
+#include "layers.h"
+
+struct chain {
+	const char *top;		/* the path of the image, resolved */
+	const char *const *directories;	/* of qcow_options */
+	struct qcow_info *info;		/* of the image at hand */
+};
+
+/* What a name means beside a path; the caller frees it. */
+static char *beside(const char *path, const char *name)
+{
+	const char *slash = strrchr(path, '/');
+	int length = slash ? slash - path + 1 : 0;
+	char *joined;
+
+	if (name[0] == '/')
+		length = 0;
+	if (asprintf(&joined, "%.*s%s", length, path, name) < 0)
+		return NULL;
+	return joined;
+}
+
+static bool are_two_files(const char *a, const char *b)
+{
+	struct stat one, other;
+
+	return !stat(a, &one) && !stat(b, &other) &&
+	       (one.st_dev != other.st_dev || one.st_ino != other.st_ino);
+}
+
+/* path, as it was named, is the image at resolved. */
+static int judge(const char *path, const char *resolved, const char *what,
+		 const char *name, struct qcow_error *error)
+{
+	char *theirs, *ours;
+	int ret = 0;
+
+	/* That is refused for itself. */
+	if (!*name)
+		return 0;
+	theirs = beside(path, name);
+	ours = beside(resolved, name);
+	if (!theirs || !ours)
+		ret = fail(error, -ENOMEM, "out of memory");
+	else if (are_two_files(theirs, ours))
+		ret = fail(error, -EINVAL,
+			   "its %s %.200s is one file beside the symbolic link %.300s and another beside the image, %.300s: name the image by the path where its files are",
+			   what, name, path, resolved);
+	free(theirs);
+	free(ours);
+	return ret;
+}
+
+/* What lies under it, as QEMU would name it; NULL if nothing more is to be
+   judged.  What may not be opened is for the open to refuse (P6). */
+static char *next_of(const struct chain *chain, const char *path,
+		     const char *resolved)
+{
+	const struct qcow_info *info = chain->info;
+	char *under, *allowed;
+	struct stat st;
+
+	if (!info->has_backing || strcmp(info->backing_format, "qcow2") ||
+	    reference_resolve_from(chain->top, resolved, "backing file",
+				   info->backing, chain->directories, &allowed,
+				   NULL))
+		return NULL;
+	free(allowed);
+	under = beside(path, info->backing);
+	if (!under || !stat(under, &st))
+		return under;
+	free(under);
+	return beside(resolved, info->backing);
+}
+
+/* *next is what to go on with, or NULL. */
+static int judge_image(const struct chain *chain, const char *path,
+		       char **next, struct qcow_error *error)
+{
+	struct qcow_info *info = chain->info;
+	char *resolved = realpath(path, NULL);
+	int ret = 0;
+
+	*next = NULL;
+	if (!resolved)
+		return fail(error, -errno, "%s", strerror(errno));
+	/* What cannot be read is for the open to refuse. */
+	if (!qcow_read_info(resolved, info, NULL) && info->version > 1) {
+		if (info->has_data_file)
+			ret = judge(path, resolved, "data file",
+				    info->data_file, error);
+		if (!ret && info->has_backing)
+			ret = judge(path, resolved, "backing file",
+				    info->backing, error);
+		if (!ret)
+			*next = next_of(chain, path, resolved);
+	}
+	free(resolved);
+	return ret;
+}
+
+static int judge_all(struct chain *chain, const char *path,
+		     struct qcow_error *error)
+{
+	char *at = strdup(path);
+	int ret = at ? 0 : fail(error, -ENOMEM, "out of memory");
+
+	/* A loop is for the open to refuse. */
+	for (unsigned int i = 0; !ret && at && i < QCOW_FILES_MAX; i++) {
+		char *next;
+
+		ret = judge_image(chain, at, &next, error);
+		free(at);
+		at = next;
+	}
+	free(at);
+	return ret;
+}
+
+int qcow_check_links(const char *path, const char *const *directories,
+		     struct qcow_error *error)
+{
+	struct chain chain = {
+		.directories = directories,
+		.info = malloc(sizeof(*chain.info)),
+	};
+	char *top = realpath(path, NULL);
+	int ret;
+
+	chain.top = top;
+	if (!top)
+		ret = fail(error, -errno, "%s", strerror(errno));
+	else if (!chain.info)
+		ret = fail(error, -ENOMEM, "out of memory");
+	else
+		ret = judge_all(&chain, path, error);
+	free(chain.info);
+	free(top);
+	return ret;
+}
