@@ -172,6 +172,8 @@ static void drop_overlapping(struct check *check)
 	uint32_t kept = 0;
 	uint64_t end = 0;
 
+	if (!check->nr_roots)
+		return;
 	qsort(check->roots, check->nr_roots, sizeof(*check->roots),
 	      compare_roots);
 	for (uint32_t i = 0; i < check->nr_roots; i++) {
