@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Texts from outside.
+ * Texts for a line of ours, and texts from outside that are in it.
+ *
+ * A line that gets too long loses its middle: what is wrong stands at its
+ * beginning, what to do at its end.  If there is no memory to tell them
+ * apart it loses its end.
  *
  * Terminals obey two sets of control characters: those below the space, and
  * those from 0x80 to 0x9f, which they take as UTF-8 or, some, as single bytes.
@@ -44,12 +48,16 @@ void text_format(char *text, size_t size, const char *format, va_list args)
 	const size_t room = size - sizeof(gap);
 	size_t head = room / 2;
 	char *whole, *tail;
-	int length = vasprintf(&whole, format, args);
+	va_list again;
+	int length;
 
-	if (length < 0) {
-		snprintf(text, size, "out of memory");
+	va_copy(again, args);
+	length = vasprintf(&whole, format, args);
+	if (length < 0)
+		vsnprintf(text, size, format, again);
+	va_end(again);
+	if (length < 0)
 		return;
-	}
 	if ((size_t)length < size) {
 		memcpy(text, whole, length + 1);
 	} else {
