@@ -101,7 +101,8 @@ int data_make_zero(struct qcow_image *image, uint64_t offset, uint64_t length)
 
 void data_give_back(struct qcow_image *image, uint64_t offset, uint64_t length)
 {
-	/* Who reads the image sees no difference, so it may fail. */
-	if (image->external)
+	/* Who reads the image sees no difference, so it may fail.  With the raw
+	   bit, data_make_zero() has done it. */
+	if (image->external && !image->raw_data)
 		file_punch(&image->data_file, offset, length);
 }

@@ -7,6 +7,9 @@
 
 /* reference.c */
 
+/* What a name in a header means beside the file at path, not resolved; the
+   caller frees it.  NULL: out of memory. */
+char *reference_beside(const char *path, const char *name);
 /* The path of a file that an image names, if it may be opened (P6); the
    caller frees it. */
 int reference_resolve(const struct qcow_image *image, const char *what,

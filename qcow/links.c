@@ -11,7 +11,6 @@
  * named by a path that leaves no choice.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -24,20 +23,6 @@ struct chain {
 	const char *const *directories;	/* of qcow_options */
 	struct qcow_info *info;		/* of the image at hand */
 };
-
-/* What a name means beside a path; the caller frees it. */
-static char *beside(const char *path, const char *name)
-{
-	const char *slash = strrchr(path, '/');
-	int length = slash ? slash - path + 1 : 0;
-	char *joined;
-
-	if (name[0] == '/')
-		length = 0;
-	if (asprintf(&joined, "%.*s%s", length, path, name) < 0)
-		return NULL;
-	return joined;
-}
 
 static bool are_two_files(const char *a, const char *b)
 {
@@ -57,8 +42,8 @@ static int judge(const char *path, const char *resolved, const char *what,
 	/* That is refused for itself. */
 	if (!*name)
 		return 0;
-	theirs = beside(path, name);
-	ours = beside(resolved, name);
+	theirs = reference_beside(path, name);
+	ours = reference_beside(resolved, name);
 	if (!theirs || !ours)
 		ret = fail(error, -ENOMEM, "out of memory");
 	else if (are_two_files(theirs, ours))
@@ -85,11 +70,11 @@ static char *next_of(const struct chain *chain, const char *path,
 				   NULL))
 		return NULL;
 	free(allowed);
-	under = beside(path, info->backing);
+	under = reference_beside(path, info->backing);
 	if (!under || !stat(under, &st))
 		return under;
 	free(under);
-	return beside(resolved, info->backing);
+	return reference_beside(resolved, info->backing);
 }
 
 /* *next is what to go on with, or NULL. */

@@ -55,16 +55,24 @@ static bool is_allowed(const char *top, const char *path,
 }
 
 /* Relative names are relative to the image that names them. */
-static char *resolve(const char *from, const char *name)
+char *reference_beside(const char *path, const char *name)
 {
-	int length = strrchr(from, '/') - from + 1;
-	char *joined = NULL, *resolved;
+	const char *slash = strrchr(path, '/');
+	int length = slash ? slash - path + 1 : 0;
+	char *joined;
 
 	if (name[0] == '/')
-		return realpath(name, NULL);
-	if (asprintf(&joined, "%.*s%s", length, from, name) < 0)
+		length = 0;
+	if (asprintf(&joined, "%.*s%s", length, path, name) < 0)
 		return NULL;
-	resolved = realpath(joined, NULL);
+	return joined;
+}
+
+static char *resolve(const char *from, const char *name)
+{
+	char *joined = reference_beside(from, name);
+	char *resolved = joined ? realpath(joined, NULL) : NULL;
+
 	free(joined);
 	return resolved;
 }
