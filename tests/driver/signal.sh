@@ -13,6 +13,8 @@ errors=$WORK/errors
 # Adds the disk with a supervisor that we can wait for.
 add_foreground()
 {
+	# What the last one said must not be taken for this one's.
+	rm -f "$WORK/device" "$errors"
 	"$UBLK_QCOW2" add "$image" --foreground >"$WORK/device" 2>"$errors" &
 	SUPERVISOR=$!
 	cleanup "kill -9 $SUPERVISOR 2>/dev/null"
