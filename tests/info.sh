@@ -195,7 +195,10 @@ poke()
 cp v3 busy
 qemu-nbd -t -k "$WORK/socket" busy &
 NBD=$!
-while [[ ! -S socket ]]; do sleep 0.05; done
+# It listens before it opens, and answers after.
+until qemu-img info "nbd+unix:///?socket=$WORK/socket" >/dev/null 2>&1; do
+	sleep 0.05
+done
 poke busy "$(od -An -tu8 --endian=big -j40 -N8 busy)" '\x00\xff\xff'
 "$PROGRAM" info --json busy | jq -e '.in_use and .served == "read-write"' \
 	>/dev/null || fail "in use: $("$PROGRAM" info busy)"

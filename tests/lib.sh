@@ -124,6 +124,28 @@ poke()
 		dd of="$1" bs=1 seek="$2" conv=notrunc status=none
 }
 
+# open_in_qemu [OPTION...] IMAGE: until close_in_qemu.
+open_in_qemu()
+{
+	rm -f "$WORK/nbd"
+	qemu-nbd -t -k "$WORK/nbd" "$@" &
+	QEMU=$!
+	cleanup "kill $QEMU 2>/dev/null"
+	# It listens before it opens the image, and answers after.
+	for _ in {1..100}; do
+		! timeout 10 qemu-img info "nbd+unix:///?socket=$WORK/nbd" \
+			>/dev/null 2>&1 || return 0
+		sleep 0.1
+	done
+	fail "qemu-nbd does not come up: $*"
+}
+
+close_in_qemu()
+{
+	kill "$QEMU"
+	wait "$QEMU" || true
+}
+
 # --- devices ----------------------------------------------------------------
 
 # Serves an image; the device is $DEV then.

@@ -103,16 +103,12 @@ hook release end || fail release
 check_image "$image"
 
 note "a unit that fails"
-qemu-nbd -t -k "$WORK/nbd" "$image" &
-nbd=$!
-cleanup "kill $nbd 2>/dev/null"
-for _ in {1..100}; do [[ ! -S $WORK/nbd ]] || break; sleep 0.1; done
+open_in_qemu "$image"
 refused "^ublk-qcow2-hook: domain web: disk vda, /dev/ublk-qcow2/$DISK of $image: in use by another process" \
 	hook prepare
 hook release end || fail release
 [[ $(active) == inactive && ! -e $CONF ]] || fail "a unit: $(active)"
-kill "$nbd"
-wait "$nbd" || true
+close_in_qemu
 echo rubbish >"$WORK/rubbish.qcow2"
 domain "$WORK/rubbish.qcow2"
 refused "disk vda, .* of $WORK/rubbish.qcow2: .*(qcow2|format|short)" hook prepare

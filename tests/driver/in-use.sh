@@ -9,14 +9,10 @@
 image=$(image disk.qcow2 64M)
 
 # QEMU has it.
-qemu-nbd -t -k "$WORK/nbd" "$image" &
-nbd=$!
-cleanup "kill $nbd 2>/dev/null"
-for _ in {1..100}; do [[ ! -S $WORK/nbd ]] || break; sleep 0.1; done
+open_in_qemu "$image"
 refused 'in use|lock' "$UBLK_QCOW2" add "$image"
 [[ -z $(traces) ]] || fail "left behind: $(traces)"
-kill "$nbd"
-wait "$nbd" || true
+close_in_qemu
 
 # We have it: neither QEMU nor a second server of ours gets it, not even
 # while the server is being replaced.

@@ -113,14 +113,9 @@ both_die()
 
 for file in data ../elsewhere/base.raw; do
 	both_die
-	rm -f "$WORK/nbd"
-	qemu-nbd -t -f raw -k "$WORK/nbd" "$file" &
-	nbd=$!
-	cleanup "kill $nbd 2>/dev/null"
-	for _ in {1..100}; do [[ ! -S $WORK/nbd ]] || break; sleep 0.1; done
+	open_in_qemu -f raw "$file"
 	refused "${file#../}.*in use" "$UBLK_QCOW2" recover "$DEV"
-	kill "$nbd"
-	wait "$nbd" || true
+	close_in_qemu
 	"$UBLK_QCOW2" recover "$DEV" || fail "recover"
 	wait_live
 done
