@@ -209,6 +209,17 @@ static void test_missing_block(void)
 	free(path);
 }
 
+/* Takes the first clusters that count as free. */
+static void allocate_some(const char *name, struct qcow_image *image)
+{
+	uint8_t bytes[CLUSTER];
+
+	memset(bytes, 0x33, CLUSTER);
+	for (uint64_t at = 16; at < 24; at++)
+		if (qcow_write(image, bytes, at * CLUSTER, CLUSTER))
+			die("%s: write", name);
+}
+
 /* Counts of zero: no table and no block is taken for free. */
 static void test_uncounted_tables(void)
 {
@@ -218,15 +229,11 @@ static void test_uncounted_tables(void)
 	};
 	const char *name = "tables of refcount 0";
 	char *path = scratch_path("image");
-	uint8_t bytes[CLUSTER];
 	struct qcow_image *image;
 
 	make_broken(path, PLAIN, pokes);
 	image = must_open(name, path, false);
-	memset(bytes, 0x33, CLUSTER);
-	for (uint64_t at = 16; at < 24; at++)
-		if (qcow_write(image, bytes, at * CLUSTER, CLUSTER))
-			die("%s: write", name);
+	allocate_some(name, image);
 	for (uint64_t at = 16; at < 24; at++)
 		expect_bytes(name, image, at * CLUSTER, 0x33);
 	expect_bytes(name, image, 0, 0x11);
@@ -247,15 +254,11 @@ static void test_uncounted_snapshots(void)
 	};
 	const char *name = "snapshot tables of refcount 0";
 	char *path = scratch_path("image"), *raw = scratch_path("raw");
-	uint8_t bytes[CLUSTER];
 	struct qcow_image *image;
 
 	make_broken(path, SNAPSHOT, pokes);
 	image = must_open(name, path, false);
-	memset(bytes, 0x33, CLUSTER);
-	for (uint64_t at = 16; at < 24; at++)
-		if (qcow_write(image, bytes, at * CLUSTER, CLUSTER))
-			die("%s: write", name);
+	allocate_some(name, image);
 	if (qcow_close(image))
 		die("%s: close", name);
 	must_run("qemu-img convert -l one -O raw %s %s", path, raw);
