@@ -112,7 +112,7 @@ source_files()
 }
 
 # How many virtual machines may be up at once: each wants a processor, and
-# 4 GiB of memory beside what the host needs.
+# 6 GiB of memory, of which the host gets a part.
 machines_at_once()
 {
 	local processors memory

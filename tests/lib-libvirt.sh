@@ -9,7 +9,7 @@
 # nothing of it.  What libvirtd learns of QEMU, which takes a quarter of a
 # minute, is kept for the next test.
 #
-# The guest is guest/guest.c: it works on its disks and tells on its serial
+# The guest is in guest/: it works on its disks and tells on its serial
 # port, which is a file here, how far it is.
 if [[ -z ${LIBVIRT_PRIVATE:-} ]]; then
 	export LIBVIRT_PRIVATE=1

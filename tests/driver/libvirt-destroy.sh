@@ -11,6 +11,7 @@ image=$(image web.qcow2 64M)
 guest "$image"
 start_libvirt
 define web "$image"
+# shellcheck disable=SC2034  # lib.sh uses it
 DEV=$(disk_device "$image")
 
 start web

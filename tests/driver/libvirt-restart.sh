@@ -12,6 +12,7 @@ guest "$image"
 start_libvirt
 define web "$image"
 start web
+# shellcheck disable=SC2034  # lib.sh uses it
 DEV=$(disk_device "$image")
 kill -9 "$(listed supervisor_pid)" "$(listed server_pid)"
 end_libvirtd -9

@@ -13,6 +13,7 @@ start_libvirt
 domain_xml web "$image" | sed "s/io='io_uring'/io='threads'/" >"$WORK/web.xml"
 virsh define "$WORK/web.xml" || fail "cannot define web"
 start web
+# shellcheck disable=SC2034  # lib.sh uses it
 DEV=$(disk_device "$image")
 qemu=$(qemu_of web)
 kill -9 "$(listed supervisor_pid)" "$(listed server_pid)"
