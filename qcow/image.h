@@ -164,10 +164,6 @@ unsigned int image_fds(const struct qcow_image *image, int *fds,
 		       unsigned int max, unsigned int count);
 /* The index in qcow_fds() of what lies under the image. */
 unsigned int image_next_index(const struct qcow_image *image);
-/* Opens an image that lies under another, read-only. */
-int image_open_under(struct qcow_image *overlay, const char *path,
-		     const struct qcow_options *options,
-		     struct qcow_image **image, struct qcow_error *error);
 /* Under the lock: wait for a change, and tell of one. */
 void image_wait(struct qcow_image *image);
 void image_wake(struct qcow_image *image);
@@ -204,6 +200,13 @@ static inline struct qcow_image *image_lock(struct qcow_image *image)
 	struct qcow_image *locked_image \
 		__attribute__((cleanup(image_unlock), unused)) = \
 			image_lock(image)
+
+/* open.c */
+
+/* Opens an image that lies under another, read-only. */
+int image_open_under(struct qcow_image *overlay, const char *path,
+		     const struct qcow_options *options,
+		     struct qcow_image **image, struct qcow_error *error);
 
 /* load.c: at open */
 

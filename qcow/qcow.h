@@ -127,7 +127,7 @@ struct qcow_options {
 	} look;
 };
 
-/* image.c */
+/* open.c */
 
 /*
  * Opens the image at path, takes its locks, replays its journal and is then
@@ -144,6 +144,8 @@ int qcow_open(const char *path, const struct qcow_options *options,
  * then stays, to be replayed by the next open.
  */
 int qcow_close(struct qcow_image *image);
+
+/* image.c */
 
 /* Size of the virtual disk in bytes, a multiple of QCOW_SECTOR. */
 uint64_t qcow_size(const struct qcow_image *image);

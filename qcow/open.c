@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Opening and closing.  The order of an open matters:
+ *
+ *	fence and QEMU's locks	nobody else writes, a dead server's I/O has
+ *				landed (R14); before that nothing is read
+ *	header			judged; nothing is kept of an image that is
+ *				not wholly understood (P6); of a dirty one the
+ *				refcounts are rebuilt
+ *	what lies under it	opened, read-only
+ *	journal			found and replayed in memory (R11, R12)
+ *	top tables		L1 as the file has it, the refcount table as
+ *				header or journal say; every entry checked
+ *	checkpoint thread
+ *
+ * Nothing is written to the image before the first write of the guest: then
+ * image_mark() puts our mark in (R12).  A clean close takes it out, so an
+ * image that was not written to stays byte for byte as it was.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+#include "checkpoint.h"
+#include "compress.h"
+#include "error.h"
+#include "layers.h"
+#include "legacy.h"
+
+#define CACHE_DEFAULT_SIZE	(4u << 20)
+#define CACHE_UNDER_SIZE	(1u << 20)	/* of what lies under */
+#define MAX_SLICE_SIZE		4096u
+#define MAX_DIRTY		65536u
+#define MAX_HOST_OFFSET		(1ull << 56)	/* the format's */
+
+/* ---- open ---- */
+
+static struct qcow_image *new_image(const struct qcow_options *options)
+{
+	struct qcow_image *image = calloc(1, sizeof(*image));
+	pthread_condattr_t attributes;
+
+	if (!image)
+		return NULL;
+	image->file.fd = image->data_file.fd = -1;
+	image->read_only = options->read_only;
+	image->inline_checkpoint = options->inline_checkpoint;
+	image->notice = options->notice;
+	image->opaque = options->opaque;
+	image->ranges.next = image->ranges.prev = &image->ranges;
+	image->reservations.next = &image->reservations;
+	image->reservations.prev = &image->reservations;
+	pthread_mutex_init(&image->lock, NULL);
+	pthread_cond_init(&image->changed, NULL);
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&image->work, &attributes);
+	pthread_condattr_destroy(&attributes);
+	return image;
+}
+
+static void free_image(struct qcow_image *image)
+{
+	dirty_destroy(&image->active);
+	dirty_destroy(&image->frozen);
+	cache_destroy(&image->cache);
+	unpacker_destroy(image->unpacker);
+	backing_close(image->backing);
+	free(image->header_area.bytes);
+	free(image->path);
+	free(image->data_path);
+	free(image->l1);
+	free(image->refcount_table);
+	free(image->tables);
+	free(image->guarded);
+	free(image->sorted);
+	free(image->bounce);
+	pthread_cond_destroy(&image->work);
+	pthread_cond_destroy(&image->changed);
+	pthread_mutex_destroy(&image->lock);
+	file_close(&image->data_file);
+	/* Last: with the description goes the fence (R14). */
+	file_close(&image->file);
+	free(image);
+}
+
+static void set_geometry(struct qcow_image *image)
+{
+	const struct header *h = &image->header;
+	uint64_t device_size;
+
+	image->version = h->version;
+	image->cluster_bits = h->cluster_bits;
+	image->extended = h->incompatible & INCOMPATIBLE_EXTENDED_L2;
+	image->part_bits = h->cluster_bits -
+			   (image->extended ? SUBCLUSTER_BITS : 0);
+	image->l2_bits = h->cluster_bits - 3 - image->extended;
+	image->refcount_order = h->refcount_order;
+	image->block_bits = h->cluster_bits + 3 - h->refcount_order;
+	image->size = round_down(h->size, QCOW_SECTOR);
+	image->clusters = (image->size + cluster_size(image) - 1) >>
+			  h->cluster_bits;
+	image->l1_size = h->l1_size;
+	image->l1_offset = h->l1_offset;
+	image->alignment = image->file.alignment;
+	image->heartbeat = !header_has_room(h);
+	image->max_clusters = MAX_HOST_OFFSET >> h->cluster_bits;
+	if (image->file.block_device && !file_size(&image->file, &device_size))
+		image->max_clusters = device_size >> h->cluster_bits;
+}
+
+static int create_memory(struct qcow_image *image,
+			 const struct qcow_options *options)
+{
+	size_t bytes = image->overlay ? CACHE_UNDER_SIZE :
+		       options->cache_size ? options->cache_size :
+					     CACHE_DEFAULT_SIZE;
+	uint32_t slice = min_u64(cluster_size(image), MAX_SLICE_SIZE);
+	/* A replay finds what was active and what was frozen. */
+	uint32_t capacity = 2 * MAX_DIRTY;
+	int ret = cache_create(&image->cache, bytes, slice);
+
+	image->max_dirty = MAX_DIRTY;
+	if (!ret)
+		ret = dirty_create(&image->active, capacity);
+	if (!ret)
+		ret = dirty_create(&image->frozen, capacity);
+	image->sorted = malloc(capacity * sizeof(*image->sorted));
+	image->bounce = file_buffer(slice);
+	if (!image->sorted || !image->bounce)
+		ret = -ENOMEM;
+	if (!ret)
+		ret = unpacker_create(image->header.compression_type,
+				      image->cluster_bits, &image->unpacker);
+	return ret;
+}
+
+static int find_end(struct qcow_image *image, struct qcow_error *error)
+{
+	uint64_t size;
+	int ret = file_size(&image->file, &size);
+
+	if (ret)
+		return fail(error, ret, "finding its size: %s",
+			    strerror(-ret));
+	/* R1: a cluster that the file's end cuts was used, too. */
+	image->high_water = (size + cluster_size(image) - 1) >>
+			    image->cluster_bits;
+	/* Without a thread nobody sweeps; a block device has no space behind
+	   its end. */
+	if (!image->inline_checkpoint && !image->file.block_device)
+		image->cursor = image->high_water;
+	return 0;
+}
+
+static int load_image(struct qcow_image *image,
+		      const struct qcow_options *options,
+		      struct qcow_error *error)
+{
+	int ret = create_memory(image, options);
+
+	if (ret)
+		return fail(error, ret, "out of memory");
+	ret = find_end(image, error);
+	if (!ret)
+		ret = load_l1(image, error);
+	if (!ret)
+		ret = journal_open(image, options, error);
+	if (!ret)
+		ret = journal_replay(image, error);
+	if (!ret)
+		ret = load_refcount_table(image, error);
+	if (!ret)
+		ret = load_check(image, error);
+	if (!ret && snapshots_guard(image))
+		ret = fail(error, -ENOMEM, "out of memory");
+	return ret;
+}
+
+/* The header; before that, stale refcounts are put right. */
+static int read_header(struct qcow_image *image,
+		       const struct qcow_options *options,
+		       struct qcow_error *error)
+{
+	int ret = header_read(&image->file, &image->header,
+			      &image->header_area, error);
+
+	if (ret)
+		return ret;
+	ret = support_check(&image->header, &image->header_area,
+				   image->read_only &&
+					   options->look != QCOW_LOOK_WRITER,
+				   error);
+	if (ret || image->read_only ||
+	    !(image->header.incompatible & INCOMPATIBLE_DIRTY))
+		return ret;
+	ret = check_rebuild(&image->file, options, error);
+	if (ret)
+		return ret;
+	free(image->header_area.bytes);
+	return header_read(&image->file, &image->header, &image->header_area,
+			   error);
+}
+
+/* A name may have got another file since the image was first opened. */
+static int check_identity(const struct qcow_image *image,
+			  const struct qcow_options *options,
+			  struct qcow_error *error)
+{
+	if (image->overlay)
+		return layers_check_file(options, image->file_index,
+					 &image->file, error);
+	return file_check(&image->file, &options->identity, error);
+}
+
+/* A shell around a legacy image: nothing is allocated in it, all shows what
+   lies under it. */
+static int open_shell(struct qcow_image *image,
+		      const struct qcow_options *options,
+		      struct qcow_error *error)
+{
+	int ret;
+
+	if (!image->read_only || options->look == QCOW_LOOK_WRITER)
+		return fail(error, -EROFS,
+			    "legacy images (QCOW version 1, AES) are served with --read-only; convert it, or put an overlay on it, to write");
+	ret = backing_open_legacy(image, options, error);
+	if (!ret)
+		ret = layers_check_all(image, options, error);
+	if (ret)
+		return ret;
+	image->header = (struct header){
+		.version = 3,
+		.cluster_bits = 16,
+		.size = backing_size(image->backing),
+		.refcount_order = 4,
+	};
+	image->header.l1_size = (image->header.size >> 29) + 1;
+	image->data = &image->file;
+	set_geometry(image);
+	image->l1 = calloc(image->l1_size, sizeof(*image->l1));
+	if (!image->l1)
+		return fail(error, -ENOMEM, "out of memory");
+	return create_memory(image, options);
+}
+
+static int open_image(struct qcow_image *image, const char *path,
+		      const struct qcow_options *options,
+		      struct qcow_error *error)
+{
+	int ret = file_open(&image->file, path, options, error);
+	bool is_legacy;
+
+	if (ret)
+		return ret;
+	ret = check_identity(image, options, error);
+	if (ret)
+		return ret;
+	image->path = realpath(path, NULL);
+	if (!image->path)
+		return fail(error, -errno, "%s", strerror(errno));
+	/* Before our own locks tell us that it is in use. */
+	ret = backing_check_loop(image->overlay, &image->file, path, error);
+	if (!ret)
+		ret = lock_image(&image->file, options, error);
+	if (ret)
+		return ret;
+	ret = legacy_probe(&image->file, &is_legacy);
+	if (ret)
+		return fail(error, ret, "reading the header: %s",
+			    strerror(-ret));
+	if (is_legacy)
+		return open_shell(image, options, error);
+	ret = read_header(image, options, error);
+	if (ret)
+		return ret;
+	set_geometry(image);
+	ret = data_open(image, options, error);
+	if (!ret)
+		ret = backing_open(image, options, error);
+	if (!ret)
+		ret = layers_check_all(image, options, error);
+	/* What somebody writes to at this moment is no picture of anything. */
+	if (!ret && !(options->look && lock_is_written(&image->file)))
+		ret = load_image(image, options, error);
+	if (ret || image->read_only || image->inline_checkpoint)
+		return ret;
+	ret = checkpoint_start_thread(image);
+	return ret ? fail(error, ret, "cannot start a thread") : 0;
+}
+
+static int open_new(const char *path, const struct qcow_options *options,
+		    const struct qcow_image *overlay,
+		    struct qcow_image **result, struct qcow_error *error)
+{
+	struct qcow_image *image = new_image(options);
+	int ret;
+
+	if (!image)
+		return fail(error, -ENOMEM, "out of memory");
+	image->overlay = overlay;
+	image->file_index = overlay ? image_next_index(overlay) : 0;
+	ret = open_image(image, path, options, error);
+	if (ret) {
+		/* A journal of before stays for those who can use it. */
+		journal_close(&image->journal, image->journal.created);
+		free_image(image);
+		return ret;
+	}
+	*result = image;
+	return 0;
+}
+
+int qcow_open(const char *path, const struct qcow_options *options,
+	      struct qcow_image **image, struct qcow_error *error)
+{
+	static const struct qcow_options defaults;
+
+	return open_new(path, options ? options : &defaults, NULL, image,
+			error);
+}
+
+int image_open_under(struct qcow_image *overlay, const char *path,
+		     const struct qcow_options *options,
+		     struct qcow_image **image, struct qcow_error *error)
+{
+	return open_new(path, options, overlay, image, error);
+}
+
+/* ---- close ---- */
+
+static int write_all(struct qcow_image *image)
+{
+	LOCKED(image);
+	while (checkpoint_is_dirty(image)) {
+		int ret = checkpoint_wait(image);
+
+		if (ret)
+			return ret;
+	}
+	return image->sync_lost ? -EIO : 0;
+}
+
+/* R13: checkpoint, sync, clear the mark, sync; then the journal may go. */
+static int close_cleanly(struct qcow_image *image)
+{
+	int ret = write_all(image);
+
+	if (!ret && image->marked)
+		ret = file_sync(&image->file);
+	if (!ret && image->marked)
+		ret = header_clear_life(&image->file, &image->header,
+					&image->header_area);
+	return ret;
+}
+
+int qcow_close(struct qcow_image *image)
+{
+	int ret = image->read_only ? 0 : close_cleanly(image);
+
+	checkpoint_stop_thread(image);
+	journal_close(&image->journal, !image->read_only && !ret);
+	free_image(image);
+	return ret;
+}
