@@ -7,6 +7,10 @@
  * --remove` takes it away.  Its clusters stay counted: nothing leaks, as it
  * would if the extension were dropped.
  *
+ * Nor may the guest's data get over the directory or the bitmaps' tables, by
+ * a count or an entry that lies: whoever removes a bitmap would free what the
+ * data name.
+ *
  * The autoclear bit of bitmaps says that the extension agrees with the image;
  * with all of them in use it does, so the bit may stay.
  *
@@ -21,6 +25,9 @@
 
 #define EXTENSION_BITMAPS_SIZE	24u
 #define MAX_DIRECTORY		(64u << 20)
+#define MAX_GUARDED_DIRECTORY	(1u << 20)	/* some 20,000 bitmaps; of more
+						   an open takes no heed */
+#define MAX_BITMAP_BYTES	(512u << 20)
 #define ENTRY_SIZE		24u
 #define FLAG_IN_USE		1u
 #define FLAG_AUTO		2u
@@ -28,6 +35,8 @@
 
 /* Of an entry: byte offsets. */
 enum {
+	ENTRY_TABLE = 0,
+	ENTRY_TABLE_SIZE = 8,		/* entries */
 	ENTRY_FLAGS = 12,
 	ENTRY_GRANULARITY = 17,		/* one byte: log2 */
 	ENTRY_NAME_SIZE = 18,		/* two */
@@ -129,16 +138,85 @@ static int judge_place(struct qcow_image *image,
 	return 0;
 }
 
+static bool has_directory(const struct qcow_image *image,
+			  struct directory *directory)
+{
+	return image->header.autoclear & AUTOCLEAR_BITMAPS &&
+	       find_directory(&image->header, &image->header_area, directory);
+}
+
 int bitmaps_set_in_use(struct qcow_image *image)
+{
+	struct directory directory;
+
+	if (!has_directory(image, &directory))
+		return 0;
+	return image->bitmaps_misplaced ?
+		       -EUCLEAN :
+		       mark_directory(&image->file, &directory);
+}
+
+/* ---- where they lie ---- */
+
+/* A table that cannot be is nobody's. */
+static int guard_table(struct qcow_image *image, const uint8_t *entry)
+{
+	uint64_t offset = load_be64(entry + ENTRY_TABLE);
+	uint64_t entries = load_be32(entry + ENTRY_TABLE_SIZE);
+	uint64_t end = image->high_water << image->cluster_bits;
+
+	if (!offset || !is_aligned(offset, cluster_size(image)) ||
+	    entries << image->cluster_bits > MAX_BITMAP_BYTES ||
+	    offset > end || entries * 8 > end - offset)
+		return 0;
+	return guard_add(image, offset, entries * 8);
+}
+
+static int guard_entries(struct qcow_image *image, const uint8_t *bytes,
+			 uint64_t size)
+{
+	uint64_t at = 0, length;
+	int ret = 0;
+
+	for (; at < size && !ret; at += length) {
+		length = entry_size(bytes + at, size - at);
+		if (!length)
+			return 0;
+		ret = guard_table(image, bytes + at);
+	}
+	return ret;
+}
+
+static int read_and_guard(struct qcow_image *image,
+			  const struct directory *directory)
+{
+	uint8_t *bytes = malloc(directory->size + 1);
+	int ret;
+
+	if (!bytes)
+		return -ENOMEM;
+	ret = file_read_loosely(&image->file, bytes, directory->offset,
+				directory->size);
+	if (!ret)
+		ret = guard_entries(image, bytes, directory->size);
+	free(bytes);
+	return ret;
+}
+
+int bitmaps_guard(struct qcow_image *image)
 {
 	struct directory directory;
 	int ret;
 
-	if (!(image->header.autoclear & AUTOCLEAR_BITMAPS) ||
-	    !find_directory(&image->header, &image->header_area, &directory))
+	if (!has_directory(image, &directory))
 		return 0;
 	ret = judge_place(image, &directory);
-	return ret ? ret : mark_directory(&image->file, &directory);
+	image->bitmaps_misplaced = ret;
+	if (!ret)
+		ret = guard_add(image, directory.offset, directory.size);
+	if (ret || directory.size > MAX_GUARDED_DIRECTORY)
+		return ret;
+	return read_and_guard(image, &directory);
 }
 
 /* ---- telling of them ---- */

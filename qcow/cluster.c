@@ -23,7 +23,7 @@ bool cluster_is_top_table(const struct qcow_image *image, uint64_t offset)
 			image->refcount_table_size * 8ull);
 }
 
-/* Do the internal snapshots have a table of theirs in the cluster? */
+/* Do internal snapshots or bitmaps have a table of theirs in the cluster? */
 static bool is_guarded(const struct qcow_image *image, uint64_t offset)
 {
 	uint32_t low = 0, high = image->nr_guarded;

@@ -26,8 +26,8 @@ struct cluster {
 
 /* Does this cluster belong to the header, the L1 or the refcount table? */
 bool cluster_is_top_table(const struct qcow_image *image, uint64_t offset);
-/* Or is it an L2 table, a refcount block or a table of the internal snapshots
-   that the open has found? */
+/* Or is it an L2 table, a refcount block or a table of internal snapshots or
+   bitmaps that the open has found? */
 bool cluster_is_table(const struct qcow_image *image, uint64_t offset);
 uint64_t cluster_l1_entry(const struct qcow_image *image, uint64_t index);
 /* What guest cluster it is, or what its subcluster sub is.  -EUCLEAN: what

@@ -80,9 +80,10 @@ struct qcow_image {
 	uint64_t nr_tables;
 	struct guarded {
 		uint64_t first, end;	/* bytes */
-	} *guarded;			/* where internal snapshots have their
-					   table and L1 tables, in order */
+	} *guarded;			/* where internal snapshots and bitmaps
+					   have their tables, in order */
 	uint32_t nr_guarded;
+	bool bitmaps_misplaced;		/* there can be no directory there */
 	bool growing;			/* somebody grows the refcounts */
 	bool table_busy;		/* somebody makes an L2 table */
 	bool window_busy;		/* somebody writes less than a unit */
@@ -215,14 +216,21 @@ int load_refcount_table(struct qcow_image *image, struct qcow_error *error);
 /* Is every entry of both sound, and every table at a place of its own? */
 int load_check(struct qcow_image *image, struct qcow_error *error);
 
+/* guard.c: at open */
+
+/* Notes where the tables of snapshots and bitmaps lie, so that no data is ever
+   written there; nothing if they cannot be read. */
+int guard_tables(struct qcow_image *image);
+/* Of that, one place: bytes of the file. */
+int guard_add(struct qcow_image *image, uint64_t offset, uint64_t length);
+
 /* snapshots.c */
 
-/* Notes where the snapshots' own tables lie, so that no data is ever written
-   there; nothing if they cannot be read. */
 int snapshots_guard(struct qcow_image *image);
 
 /* bitmaps.c */
 
+int bitmaps_guard(struct qcow_image *image);
 /* How many there are, if they count. */
 unsigned int bitmaps_count(const struct header *header,
 			   const struct header_area *area);

@@ -171,7 +171,7 @@ static int load_image(struct qcow_image *image,
 		ret = load_refcount_table(image, error);
 	if (!ret)
 		ret = load_check(image, error);
-	if (!ret && snapshots_guard(image))
+	if (!ret && guard_tables(image))
 		ret = fail(error, -ENOMEM, "out of memory");
 	return ret;
 }

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The table of internal snapshots, read to be told of, and to know where it
- * and the snapshots' L1 tables lie: the engine has no other use for what it
- * says.  Counts keep others away from there as a rule; but where a count or
- * an entry lies, a snapshot would be lost by a write of the guest's.
+ * and the snapshots' L1 tables lie (guard.c): the engine has no other use for
+ * what it says.
  *
  * An entry is a head, extra data of which the beginning is known, an id and a
  * name, padded to 8 bytes.  Nothing of it is trusted: the table as a whole
@@ -184,14 +183,6 @@ int qcow_list_snapshots(const char *path,
 
 /* ---- where they lie ---- */
 
-static void guard(struct qcow_image *image, uint64_t offset, uint64_t length)
-{
-	image->guarded[image->nr_guarded++] = (struct guarded){
-		.first = offset,
-		.end = offset + length,
-	};
-}
-
 /* An L1 table that cannot be is nobody's. */
 static int guard_next(struct qcow_image *image, struct table *table)
 {
@@ -206,8 +197,9 @@ static int guard_next(struct qcow_image *image, struct table *table)
 	if (length && length <= MAX_L1_BYTES &&
 	    is_aligned(offset, 1ull << image->cluster_bits) &&
 	    offset >> image->cluster_bits < image->high_water)
-		guard(image, offset, length);
-	ret = skip(table, load_be32(head + HEAD_EXTRA_SIZE));
+		ret = guard_add(image, offset, length);
+	if (!ret)
+		ret = skip(table, load_be32(head + HEAD_EXTRA_SIZE));
 	if (!ret)
 		ret = skip(table, load_be16(head + HEAD_ID_SIZE) +
 					  load_be16(head + HEAD_NAME_SIZE));
@@ -215,50 +207,17 @@ static int guard_next(struct qcow_image *image, struct table *table)
 	return ret;
 }
 
-static int compare_guarded(const void *a, const void *b)
-{
-	const struct guarded *x = a, *y = b;
-
-	return x->first < y->first ? -1 : x->first > y->first;
-}
-
-/* In order, and none over another. */
-static void merge_guarded(struct qcow_image *image)
-{
-	struct guarded *list = image->guarded;
-	uint32_t used = 0;
-
-	qsort(list, image->nr_guarded, sizeof(*list), compare_guarded);
-	for (uint32_t i = 0; i < image->nr_guarded; i++) {
-		if (used && list[i].first <= list[used - 1].end)
-			list[used - 1].end = max_u64(list[used - 1].end,
-						     list[i].end);
-		else
-			list[used++] = list[i];
-	}
-	image->nr_guarded = used;
-}
-
 int snapshots_guard(struct qcow_image *image)
 {
 	const struct header *h = &image->header;
 	struct table table;
-	int ret = 0;
+	int ret;
 
-	if (!h->nb_snapshots || begin(&table, &image->file, h))
+	if (!h->nb_snapshots)
 		return 0;
-	image->guarded = calloc(h->nb_snapshots + 1ul,
-				sizeof(*image->guarded));
-	if (!image->guarded)
-		return -ENOMEM;
+	ret = begin(&table, &image->file, h);
 	for (uint32_t i = 0; i < h->nb_snapshots && !ret; i++)
 		ret = guard_next(image, &table);
-	if (!ret) {
-		guard(image, table.start, table.at - table.start);
-		merge_guarded(image);
-		return 0;
-	}
-	/* What is no table of snapshots tells nothing. */
-	image->nr_guarded = 0;
-	return ret == -ENOMEM ? ret : 0;
+	return ret ? ret :
+		     guard_add(image, table.start, table.at - table.start);
 }

@@ -57,6 +57,17 @@ static void check_snapshots(const char *path)
 	free(bytes);
 }
 
+static void check_bitmaps(const char *path)
+{
+	size_t size;
+	uint8_t *bytes = read_file(path, &size);
+
+	if (size < BITMAPS + 8 ||
+	    broken_load(bytes + BITMAPS, 8) != BITMAP_TABLE)
+		die("qemu-img puts bitmaps elsewhere than this test thinks");
+	free(bytes);
+}
+
 static char *create(const char *name, const char *options)
 {
 	char *path = scratch_path(name);
@@ -86,6 +97,10 @@ void broken_make_bases(void)
 	bases[SNAPSHOT] = create("snapshot", "");
 	must_run("qemu-img snapshot -c one %s", bases[SNAPSHOT]);
 	check_snapshots(bases[SNAPSHOT]);
+	bases[BITMAP] = create("bitmap", "");
+	must_run("qemu-img bitmap --add %s one; qemu-io -f qcow2 -c 'write -q -P 0x11 0 4096' %s; truncate -s %%%u %s",
+		 bases[BITMAP], bases[BITMAP], CLUSTER, bases[BITMAP]);
+	check_bitmaps(bases[BITMAP]);
 	bases[EXTENDED] = scratch_path("extended");
 	must_run("qemu-img create -q -f qcow2 -o extended_l2=on,cluster_size=%u %s 1M",
 		 EXTENDED_CLUSTER, bases[EXTENDED]);

@@ -2,8 +2,8 @@
 /*
  * What is met when the image is in use: the guest gets an error, never bytes
  * of something else, the image is marked as corrupt and nothing else of it
- * changes; and qemu-img check agrees.  What snapshot tables say does not
- * matter, but they are not written over.
+ * changes; and qemu-img check agrees.  What the tables of snapshots and bitmaps
+ * say does not matter, but they are not written over.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -26,6 +26,12 @@ static const struct later laters[] = {
 	  .pokes = ENTRY(SNAPSHOTS | COPIED) },
 	{ "data in a snapshot's L1 table", SNAPSHOT,
 	  .pokes = ENTRY(SNAPSHOT_L1 | COPIED) },
+	{ "data in the bitmap directory", BITMAP,
+	  .pokes = ENTRY(BITMAPS | COPIED) },
+	{ "data in a bitmap's table", BITMAP,
+	  .pokes = ENTRY(BITMAP_TABLE | COPIED) },
+	{ "zero cluster in the bitmap directory", BITMAP,
+	  .pokes = ENTRY(BITMAPS | COPIED | 1) },
 	{ "zero cluster in the snapshot table", SNAPSHOT,
 	  .pokes = ENTRY(SNAPSHOTS | COPIED | 1) },
 	{ "zero cluster in a refcount block", PLAIN,
@@ -156,6 +162,18 @@ static void take_data(const char *path, struct bytes_of into)
 	free(from.bytes);
 }
 
+/* A bitmap may be in use, as before any write. */
+static void take_in_use(const char *path, struct bytes_of into)
+{
+	const uint64_t flags = BITMAPS + BITMAP_FLAGS;
+	struct bytes_of from = bytes_of(path);
+
+	broken_store(into.bytes + flags, 4,
+		     broken_load(into.bytes + flags, 4) |
+			     (broken_load(from.bytes + flags, 4) & 1));
+	free(from.bytes);
+}
+
 static void test_later(const struct later *row, enum approach how)
 {
 	char *path = scratch_path("image");
@@ -175,6 +193,8 @@ static void test_later(const struct later *row, enum approach how)
 		qcow_close(image);
 		if (row->reused)
 			take_data(path, before);
+		if (row->base == BITMAP)
+			take_in_use(path, before);
 		expect_marked(row->name, path, before);
 		if (row->base != OLD)
 			expect_refused(row->name, path, false,
@@ -270,6 +290,31 @@ static void test_uncounted_snapshots(void)
 	free(raw);
 }
 
+/* Nor is what leads to the bitmaps; the bitmap itself is data. */
+static void test_uncounted_bitmaps(void)
+{
+	static const struct poke pokes[MAX_POKES] = {
+		{ BLOCK + 2 * (BITMAP_TABLE / CLUSTER), 2, 0 },
+		{ BLOCK + 2 * (BITMAPS / CLUSTER), 2, 0 },
+	};
+	const char *name = "bitmap tables of refcount 0";
+	char *path = scratch_path("image");
+	struct qcow_image *image;
+
+	make_broken(path, BITMAP, pokes);
+	image = must_open(name, path, false);
+	allocate_some(name, image);
+	for (uint64_t at = 16; at < 24; at++)
+		expect_bytes(name, image, at * CLUSTER, 0x33);
+	if (qcow_close(image))
+		die("%s: close", name);
+	must_run("qemu-img check -q -r all %s >/dev/null 2>&1; qemu-img check -q %s",
+		 path, path);
+	must_run("qemu-img bitmap --remove %s one && qemu-img check -q %s",
+		 path, path);
+	free(path);
+}
+
 /* An entry that names no table, though it says that it is the only one: the
    table is made, as if the entry were zero. */
 static void test_flag_alone(void)
@@ -339,6 +384,7 @@ void broken_later(void)
 	test_missing_block();
 	test_uncounted_tables();
 	test_uncounted_snapshots();
+	test_uncounted_bitmaps();
 	test_flag_alone();
 	for (unsigned int i = 0; i < ARRAY_SIZE(ignored); i++)
 		test_ignored(i);

@@ -20,6 +20,9 @@
 #define END		0x8000ull
 #define SNAPSHOT_L1	0x8000ull	/* of base SNAPSHOT */
 #define SNAPSHOTS	0x9000ull	/* their table, likewise */
+#define BITMAP_TABLE	0xb000ull	/* of base BITMAP */
+#define BITMAPS		0xc000ull	/* their directory, likewise */
+#define BITMAP_FLAGS	12u		/* of an entry: byte offset */
 #define DISK_SIZE	(4u << 20)	/* two L2 tables; one is there */
 #define EXTENDED_CLUSTER 16384u		/* of images with subclusters */
 
@@ -40,6 +43,7 @@ enum base {
 	OVERLAY,
 	PACKED,			/* compressed clusters */
 	SNAPSHOT,
+	BITMAP,
 	EXTENDED,		/* L2 entries, and clusters four times as large */
 	BASES,
 };

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Where the tables lie that the engine itself has no use for: those of the
+ * internal snapshots and of the persistent bitmaps.  Counts keep others away
+ * from there as a rule; but where a count or an entry lies, a snapshot or a
+ * bitmap would be lost by a write of the guest's.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include "image.h"
+
+#define FIRST_CAPACITY	64u
+
+int guard_add(struct qcow_image *image, uint64_t offset, uint64_t length)
+{
+	uint32_t n = image->nr_guarded;
+	struct guarded *list = image->guarded;
+
+	/* Full: as large again. */
+	if (n >= FIRST_CAPACITY ? is_power_of_2(n) : !list) {
+		list = realloc(list, max_u64(2ull * n, FIRST_CAPACITY) *
+					     sizeof(*list));
+		if (!list)
+			return -ENOMEM;
+		image->guarded = list;
+	}
+	list[n] = (struct guarded){
+		.first = offset,
+		.end = offset + length,
+	};
+	image->nr_guarded++;
+	return 0;
+}
+
+static int compare_guarded(const void *a, const void *b)
+{
+	const struct guarded *x = a, *y = b;
+
+	return x->first < y->first ? -1 : x->first > y->first;
+}
+
+/* In order, and none over another. */
+static void merge_guarded(struct qcow_image *image)
+{
+	struct guarded *list = image->guarded;
+	uint32_t used = 0;
+
+	qsort(list, image->nr_guarded, sizeof(*list), compare_guarded);
+	for (uint32_t i = 0; i < image->nr_guarded; i++) {
+		if (used && list[i].first <= list[used - 1].end)
+			list[used - 1].end = max_u64(list[used - 1].end,
+						     list[i].end);
+		else
+			list[used++] = list[i];
+	}
+	image->nr_guarded = used;
+}
+
+/* What cannot be read tells nothing. */
+static int collect(struct qcow_image *image,
+		   int (*guard)(struct qcow_image *image))
+{
+	uint32_t before = image->nr_guarded;
+	int ret = guard(image);
+
+	if (ret)
+		image->nr_guarded = before;
+	else if (image->nr_guarded)
+		merge_guarded(image);
+	return ret == -ENOMEM ? ret : 0;
+}
+
+int guard_tables(struct qcow_image *image)
+{
+	int ret = collect(image, snapshots_guard);
+
+	return ret ? ret : collect(image, bitmaps_guard);
+}
