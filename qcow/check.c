@@ -280,6 +280,8 @@ static int judge_features(const struct check *check, struct qcow_error *error)
 	if (h->incompatible & INCOMPATIBLE_EXTENDED_L2 && h->cluster_bits < 14)
 		return fail(error, -EINVAL,
 			    "extended L2 entries need clusters of 16 KiB at least");
+	if (support_check_raw_data(h, error))
+		return -EINVAL;
 	return support_check_compression(h, error);
 }
 

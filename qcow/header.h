@@ -62,6 +62,9 @@ int support_check(const struct header *header,
 /* Of that, what is about the type of compression. */
 int support_check_compression(const struct header *header,
 			      struct qcow_error *error);
+/* And about the bit of raw data files. */
+int support_check_raw_data(const struct header *header,
+			   struct qcow_error *error);
 /* What a feature bit is called, if anybody knows that. */
 void feature_describe(const struct header *header,
 		      const struct header_area *area,

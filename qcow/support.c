@@ -53,6 +53,19 @@ int support_check_compression(const struct header *h,
 	return 0;
 }
 
+/* The bit may only be set beside the other, as the specification says.  Where
+   that was lost, an entry's offset means a place in the data file and not in
+   this one: to clear the bit, as a writer does with those that he does not
+   know, would seal the loss.  QEMU refuses it, too. */
+int support_check_raw_data(const struct header *h, struct qcow_error *error)
+{
+	if (!(h->autoclear & AUTOCLEAR_RAW_DATA) ||
+	    h->incompatible & INCOMPATIBLE_DATA_FILE)
+		return 0;
+	return fail(error, -EINVAL,
+		    "header: a feature bit says that its data file is raw, but it has none");
+}
+
 static int check_incompatible(const struct header *h,
 			      const struct header_area *area, bool read_only,
 			      struct qcow_error *error)
@@ -70,6 +83,8 @@ static int check_incompatible(const struct header *h,
 	if (h->incompatible & INCOMPATIBLE_DATA_FILE && h->nb_snapshots)
 		return refuse(error,
 			      "internal snapshots with a data file are");
+	if (support_check_raw_data(h, error))
+		return -EINVAL;
 	if (h->incompatible & INCOMPATIBLE_EXTENDED_L2 &&
 	    h->cluster_bits < MIN_EXTENDED_CLUSTER_BITS)
 		return fail(error, -EINVAL,

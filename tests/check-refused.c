@@ -171,5 +171,7 @@ int main(void)
 		    "does not name its external data file");
 	test_header(HEADER_INCOMPATIBLE, INCOMPATIBLE_COMPRESSION,
 		    "do not agree");
+	test_header(HEADER_AUTOCLEAR, AUTOCLEAR_RAW_DATA,
+		    "that its data file is raw");
 	return 0;
 }
