@@ -48,6 +48,7 @@ static void lose_table(struct check *check, const char *why)
 	free(check->refcount_table);
 	check->refcount_table = NULL;
 	check->refcount_table_size = 0;
+	check->miscounted = true;
 	check_corrupt(check, "ERROR %s", why);
 }
 
@@ -110,6 +111,7 @@ static int count_block(struct check *check, uint32_t index)
 	uint64_t cluster = entry >> check->header.cluster_bits;
 
 	if (why) {
+		check->miscounted = true;
 		check_corrupt(check, "ERROR refcount block %u %s", index, why);
 		return 0;
 	}
@@ -153,6 +155,7 @@ void check_find_shared_blocks(struct check *check)
 		if (references == 1)
 			continue;
 		check->block_states[i] = BLOCK_SHARED;
+		check->miscounted = true;
 		check_corrupt(check, "ERROR refcount block %u refcount=%llu",
 			      i, (unsigned long long)references);
 	}

@@ -156,6 +156,7 @@ static void compare_cluster(struct check *check, uint64_t cluster,
 	check->highest_used = max_u64(check->highest_used, cluster);
 	if (shared)
 		note_shared(check, flags);
+	check->miscounted |= !count;
 	count = foresee(check, count, references, outcome);
 	if (count == 1)
 		counts_set_one(&check->counts, cluster);

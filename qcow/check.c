@@ -129,6 +129,7 @@ static void forget_round(struct check *check)
 	check->hopeless = false;
 	check->mixed = false;
 	check->malformed = false;
+	check->miscounted = false;
 	check->mendable = false;
 	check->copied_findings = 0;
 	check->highest = 0;
@@ -210,13 +211,27 @@ static int repair_rounds(struct check *check)
 				INCOMPATIBLE_CORRUPT, 0);
 }
 
+/* With counts like these QEMU's repair of leaks gives up; ours does what is
+   safe, but scripts are to see the same status. */
+static void judge_counts(struct check *check)
+{
+	if (check->options->repair != QCOW_REPAIR_LEAKS || !check->miscounted)
+		return;
+	check->result.check_errors++;
+	check_say(check,
+		  "ERROR the refcount structures have to be rebuilt: 'check -r all' does that");
+}
+
 static int run(struct check *check)
 {
 	int ret = check_round(check);
 
 	if (ret || check->options->repair == QCOW_REPAIR_NONE)
 		return ret;
-	return repair_rounds(check);
+	ret = repair_rounds(check);
+	if (!ret)
+		judge_counts(check);
+	return ret;
 }
 
 /* ---- beginning and end ---- */

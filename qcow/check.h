@@ -164,6 +164,8 @@ struct check {
 	bool hopeless;			/* and not because of a block */
 	bool mixed;			/* a table lies where data are, too */
 	bool malformed;			/* entries that cannot be */
+	bool miscounted;		/* blocks that are none, or clusters in
+					   use whose count is zero */
 	bool relink;			/* the table in memory is newer */
 	bool mendable;			/* entries that can be mended */
 	bool copied_wrong;		/* flags of this window */
