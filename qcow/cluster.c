@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include "cluster.h"
+#include "compress.h"
 #include "layers.h"
 #include "map.h"
 
@@ -135,6 +136,22 @@ static bool is_host_sound(const struct qcow_image *image, uint64_t guest,
 	return is_sound(image, c->host) && !cluster_is_table(image, c->host);
 }
 
+/* May a stream lie there?  Nobody may ever unpack it: who writes over the
+   whole cluster gives its clusters back.  Where they end is not judged; the
+   file may be short. */
+static bool is_stream_sound(const struct qcow_image *image, uint64_t entry)
+{
+	struct compressed where;
+
+	if (image->external)
+		return false;
+	compress_locate(entry, image->cluster_bits, &where);
+	for (uint64_t i = where.first; i < where.first + where.count; i++)
+		if (cluster_is_table(image, i << image->cluster_bits))
+			return false;
+	return true;
+}
+
 static int decode_extended(unsigned int sub, struct cluster *c)
 {
 	uint64_t allocated = c->bitmap & ALL_SUBCLUSTERS;
@@ -164,7 +181,7 @@ static int decode(const struct qcow_image *image, uint64_t guest,
 	if (entry & ENTRY_COMPRESSED) {
 		c->kind = CLUSTER_COMPRESSED;
 		c->has_host = false;
-		return image->external ? -EUCLEAN : 0;
+		return is_stream_sound(image, entry) ? 0 : -EUCLEAN;
 	}
 	if (entry & ~(ENTRY_OFFSET | ENTRY_COPIED | ENTRY_ZERO))
 		return -EUCLEAN;

@@ -65,6 +65,43 @@ static void test_packed(const struct packed_row *row)
 	free(path);
 }
 
+/* A write to the whole cluster need not unpack it, nor does a discard: the
+   cluster where the stream lies would be given back, and it is a table. */
+static void test_packed_in_table(const char *name, unsigned int field,
+				 enum approach how)
+{
+	const struct later broken = { .name = name };
+	char *path = scratch_path("image");
+	struct bytes_of before = bytes_of(bases[PACKED]);
+	uint64_t l1 = broken_load(before.bytes + HEADER_L1_OFFSET, 8);
+	uint64_t l2 = broken_load(before.bytes + l1, 8) & ENTRY_OFFSET;
+	uint64_t at = field ? broken_load(before.bytes + field, 8) : l2;
+	struct qcow_image *image;
+
+	broken_store(before.bytes + l2, 8, at | ENTRY_COMPRESSED);
+	write_file(path, before.bytes, before.size);
+	image = must_open(name, path, false);
+	approach(&broken, image, how);
+	expect_no_write(name, image, CLUSTER, CLUSTER);
+	expect_bytes(name, image, CLUSTER, 0x22);
+	qcow_close(image);
+	expect_marked(name, path, before);
+	expect_qemu_agrees(name, path);
+	free(before.bytes);
+	free(path);
+}
+
+static void test_packed_in_tables(void)
+{
+	for (enum approach how = WRITE_ALL; how <= DISCARD; how++) {
+		test_packed_in_table("stream in the L1 table", HEADER_L1_OFFSET,
+				     how);
+		test_packed_in_table("stream in the refcount table",
+				     HEADER_REFCOUNT_TABLE_OFFSET, how);
+		test_packed_in_table("stream in its L2 table", 0, how);
+	}
+}
+
 /* ---- subclusters ---- */
 
 static const struct sub_row {
@@ -128,6 +165,7 @@ void broken_clusters(void)
 {
 	for (unsigned int i = 0; i < ARRAY_SIZE(packed_rows); i++)
 		test_packed(&packed_rows[i]);
+	test_packed_in_tables();
 	for (unsigned int i = 0; i < ARRAY_SIZE(sub_rows); i++)
 		for (enum approach how = 0; how < APPROACHES; how++)
 			test_subclusters(&sub_rows[i], how);
