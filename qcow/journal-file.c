@@ -77,11 +77,13 @@ static int read_boot_id(uint8_t boot_id[16])
 {
 	char text[64] = "";
 	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
 	unsigned int digits = 0;
+	ssize_t n;
 
-	if (fd >= 0)
-		close(fd);
+	if (fd < 0)
+		return -errno;
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
 	if (n < 36)
 		return -EIO;
 	for (const char *p = text; *p && digits < 32; p++) {
@@ -139,9 +141,8 @@ static int create(struct qcow_image *image, int fd, uint64_t size,
 		.words = journal->words,
 		.identity = image->file.identity,
 	};
-	ret = read_boot_id(journal->header->boot_id);
-	if (ret)
-		return fail(error, ret, "cannot read the boot id");
+	memcpy(journal->header->boot_id, journal->boot_id,
+	       sizeof(journal->boot_id));
 	if (getrandom(&journal->header->nonce, sizeof(uint64_t), 0) !=
 	    sizeof(uint64_t))
 		return fail(error, -EIO, "cannot draw a random number");
@@ -186,11 +187,9 @@ static int create_named(struct qcow_image *image, const char *directory,
 
 /* ---- whose journal is it? ---- */
 
-static bool same_boot(const uint8_t boot_id[16])
+static bool same_boot(const struct journal *journal, const uint8_t boot_id[16])
 {
-	uint8_t now[16];
-
-	return !read_boot_id(now) && !memcmp(now, boot_id, sizeof(now));
+	return !memcmp(journal->boot_id, boot_id, sizeof(journal->boot_id));
 }
 
 /* R12's second way, where the image cannot carry the whole mark: nobody
@@ -215,7 +214,7 @@ static bool belongs(struct qcow_image *image, bool unbroken)
 	const struct header *header = &image->header;
 
 	if (!file_is(&image->file, &journal->identity) ||
-	    !same_boot(journal->boot_id))
+	    !same_boot(&image->journal, journal->boot_id))
 		return false;
 	if (header->version >= 3 && !(header->autoclear & AUTOCLEAR_LIFE))
 		return false;
@@ -262,7 +261,7 @@ static bool is_empty(const struct journal *journal)
 static bool is_stale(const struct qcow_image *image)
 {
 	return is_empty(&image->journal) ||
-	       !same_boot(image->journal.header->boot_id);
+	       !same_boot(&image->journal, image->journal.header->boot_id);
 }
 
 static void unmap(struct journal *journal)
@@ -326,8 +325,8 @@ static int start_first(struct qcow_image *image,
 	const struct header *header = &image->header;
 	bool alive = header->autoclear & AUTOCLEAR_LIFE;
 
-	if (alive && header->life_offset && same_boot(header->boot_id) &&
-	    !options->force)
+	if (alive && header->life_offset &&
+	    same_boot(&image->journal, header->boot_id) && !options->force)
 		return fail(error, -ESTALE,
 			    "its journal %s is gone though its server died in this boot; writes since the last flush may be lost, --force gives them up",
 			    image->journal.path);
@@ -355,14 +354,17 @@ static char *path_of(const struct file *file, const char *directory)
 bool journal_is_pending(const struct file *file, const struct header *header,
 			const char *directory)
 {
+	uint8_t boot_id[16];
 	char *path;
 	bool found;
 
 	/* R12: every other writer takes the bit out. */
 	if (header->version >= 3 && !(header->autoclear & AUTOCLEAR_LIFE))
 		return false;
+	/* Where it is unknown, there may be one. */
 	if (header->life_offset)
-		return same_boot(header->boot_id);
+		return read_boot_id(boot_id) ||
+		       !memcmp(boot_id, header->boot_id, sizeof(boot_id));
 	path = path_of(file, directory ? directory : QCOW_JOURNAL_DIR);
 	found = path && !access(path, F_OK);
 	free(path);
@@ -381,6 +383,11 @@ int journal_open(struct qcow_image *image, const struct qcow_options *options,
 	journal->path = path_of(&image->file, directory);
 	if (!journal->path)
 		return fail(error, -ENOMEM, "out of memory");
+	/* Once: a journal of an unknown boot is not one of another boot. */
+	ret = read_boot_id(journal->boot_id);
+	if (ret)
+		return fail(error, ret, "reading the boot id: %s",
+			    strerror(-ret));
 	fd = open(journal->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0 && errno == ENOENT) {
 		ret = start_first(image, options, directory, error);

@@ -54,6 +54,7 @@ struct journal {
 	uint64_t reserved;		/* words promised to links (R16) */
 	size_t mapped;			/* bytes */
 	char *path;
+	uint8_t boot_id[16];		/* of this boot */
 	bool created;			/* by this open */
 	const struct qcow_test_hooks *test;
 };
