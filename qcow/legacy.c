@@ -25,6 +25,7 @@
 #include "legacy.h"
 
 #define REPLY_LIMIT_MS		10000
+#define MAX_OLD_NEWS		1000u
 #define DEATH_LIMIT_MS		1000	/* from the wish to the news */
 
 struct legacy {
@@ -105,16 +106,22 @@ static int await(struct legacy *legacy, uint64_t sequence, int limit_ms)
 			return -EIO;
 		if (reply.sequence == sequence)
 			return reply.result ? -EIO : 0;
+		/* Nor does he answer who never stops to say other things. */
+		if (now_ms() > until)
+			return -ETIMEDOUT;
 	}
 }
 
-/* Old news, of a reader that died with nothing to do. */
+/* Old news, of a reader that died with nothing to do; not more than can have
+   been waiting. */
 static void drain(struct legacy *legacy)
 {
 	struct helper_reply reply;
 
-	while (recv(legacy->data, &reply, sizeof(reply), MSG_DONTWAIT) > 0)
-		;
+	for (unsigned int n = 0; n < MAX_OLD_NEWS; n++)
+		if (recv(legacy->data, &reply, sizeof(reply),
+			 MSG_DONTWAIT) <= 0)
+			return;
 }
 
 /* The reader hangs: has it killed, and hears of it. */
