@@ -27,6 +27,7 @@
 
 #define GATE_MIN_BITS		9
 #define GATE_MAX_BITS		16
+#define MAX_TABLE_BYTES		(1ull << 30)	/* of 64 GiB at least */
 
 /* Version 1's header, where it differs from format.h's. */
 enum {
@@ -293,12 +294,23 @@ static int check_table(struct file *file, const struct gate *gate,
 	return ret;
 }
 
-/* Tables that have a place each are not more than the file can hold; that
-   bounds the time of this. */
+/* Tables that have a place each are not more than the file can hold; but a
+   file with holes can hold what would take minutes to read. */
+static int refuse_tables(const struct gate *gate, struct qcow_error *error)
+{
+	if (gate->file_size < MAX_TABLE_BYTES)
+		return fail(error, -EINVAL,
+			    "L2 tables overlap; the image is corrupt");
+	return fail(error, -ENOTSUP,
+		    "its L2 tables take more than %llu MiB, which is not supported"
+		    CONVERT, MAX_TABLE_BYTES >> 20);
+}
+
 static int check_tables(struct file *file, const struct gate *gate,
 			const uint8_t *l1, struct qcow_error *error)
 {
-	uint64_t room = gate->file_size >> gate->cluster_bits;
+	uint64_t room = min_u64(gate->file_size, MAX_TABLE_BYTES) >>
+			gate->cluster_bits;
 	int ret = 0;
 
 	for (uint32_t i = 0; i < gate->l1_size && !ret; i++) {
@@ -307,8 +319,7 @@ static int check_tables(struct file *file, const struct gate *gate,
 		if (!entry)
 			continue;
 		if (!room--)
-			return fail(error, -EINVAL,
-				    "L2 tables overlap; the image is corrupt");
+			return refuse_tables(gate, error);
 		ret = check_table(file, gate, i, entry, error);
 	}
 	return ret;
