@@ -112,7 +112,7 @@ static void __attribute__((noreturn)) run_reader(const struct helper_job *job,
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != keeper)
 		_exit(1);
 	close(job->control);
-	if (jail_enter(READER_FILES))
+	if (jail_enter(job->image, READER_FILES))
 		_exit(1);
 	if (open_image(job, &file) || check_image(job, file))
 		_exit(1);

@@ -4,7 +4,10 @@
  * the image take it over, it can read that image, allocate some memory, send
  * wrong data to its server, and die.
  *
- * Resource limits hold everywhere.  The filter of system calls is made by
+ * Resource limits hold everywhere.  Of files the image alone can be opened,
+ * which the library does by itself, before the filter is there: it has read the
+ * header by then, and we may be root.  So that is without capabilities but the
+ * one to read others' files, and then without any.  The filter of system calls is made by
  * hand, so it needs no library: a list of what reading a file and malloc()
  * take, and mmap() and mprotect() without PROT_EXEC; anything else kills.  It
  * is built for the machines that are listed here, and not with sanitizers,
@@ -12,7 +15,9 @@
  */
 #include <errno.h>
 #include <linux/audit.h>
+#include <linux/capability.h>
 #include <linux/filter.h>
+#include <linux/landlock.h>
 #include <linux/seccomp.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -117,7 +122,60 @@ static int filter_calls(void)
 	return 0;
 }
 
-int jail_enter(unsigned int max_files)
+/* No others.  Root without them is the owner of root's files. */
+static int limit_capabilities(uint32_t kept)
+{
+	struct __user_cap_header_struct header = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+	if (syscall(SYS_capget, &header, data) < 0)
+		return -errno;
+	for (unsigned int i = 0; i < ARRAY_SIZE(data); i++) {
+		data[i].permitted &= i ? 0 : kept;
+		data[i].effective = data[i].permitted;
+		data[i].inheritable = 0;
+	}
+	return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
+}
+
+/* All that can be done to files: 13 kinds of rights at first, to the third
+   version one more each; 0 if the kernel knows none. */
+static uint64_t file_rights(void)
+{
+	long version = syscall(SYS_landlock_create_ruleset, NULL, 0,
+			       LANDLOCK_CREATE_RULESET_VERSION);
+
+	return version < 1 ? 0 : (1ull << (12 + min_u64(version, 3))) - 1;
+}
+
+/* Nothing but reading the image. */
+static int limit_names(int image)
+{
+	const struct landlock_ruleset_attr rules = {
+		.handled_access_fs = file_rights(),
+	};
+	const struct landlock_path_beneath_attr rule = {
+		.allowed_access = LANDLOCK_ACCESS_FS_READ_FILE,
+		.parent_fd = image,
+	};
+	int fd, ret = 0;
+
+	if (!rules.handled_access_fs)
+		return 0;
+	fd = syscall(SYS_landlock_create_ruleset, &rules, sizeof(rules), 0);
+	if (fd < 0)
+		return -errno;
+	if (syscall(SYS_landlock_add_rule, fd, LANDLOCK_RULE_PATH_BENEATH,
+		    &rule, 0) < 0 ||
+	    syscall(SYS_landlock_restrict_self, fd, 0) < 0)
+		ret = -errno;
+	close(fd);
+	return ret;
+}
+
+int jail_enter(int image, unsigned int max_files)
 {
 	int ret = limit_memory();
 
@@ -129,12 +187,17 @@ int jail_enter(unsigned int max_files)
 		ret = limit(RLIMIT_CORE, 0);
 	if (!ret && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		ret = -errno;
-	return ret;
+	/* The image may be somebody else's. */
+	if (!ret)
+		ret = limit_capabilities(CAP_TO_MASK(CAP_DAC_READ_SEARCH));
+	return ret ? ret : limit_names(image);
 }
 
 int jail_close(void)
 {
 	int ret = limit(RLIMIT_NOFILE, 0);
 
+	if (!ret)
+		ret = limit_capabilities(0);
 	return ret ? ret : filter_calls();
 }

@@ -101,8 +101,9 @@ void helper_run(const struct helper_job *job) __attribute__((noreturn));
 
 /* legacy-jail.c */
 
-/* Limits memory, and files to so many; none can be written or executed. */
-int jail_enter(unsigned int max_files);
+/* Limits memory, and files to so many and to the image; none can be written
+   or executed. */
+int jail_enter(int image, unsigned int max_files);
 
 /* From here on only files that are open can be read. */
 int jail_close(void);
