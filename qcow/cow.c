@@ -5,9 +5,10 @@
  * uses, too, or compressed.
  *
  * In order: read the cluster (or, of an extended entry, the subclusters that
- * are written to) as the guest sees it, lay the guest's new bytes over it, reserve a fresh cluster (R1), write all of it in one go (R2), and
- * link it, in one group with the counts of what it replaces (R3).  Whoever
- * else uses those keeps them.
+ * are written to) as the guest sees it, lay the guest's new bytes over it,
+ * reserve a fresh cluster (R1), write all of it in one go (R2), and link it,
+ * in one group with the counts of what it replaces (R3).  Whoever else uses
+ * those keeps them.
  *
  * A cluster that lacks COPIED although nobody shares it is found here, too:
  * then all it takes is a new cluster like any other.

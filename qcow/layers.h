@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The files of an image besides its own: its data file, and what lies under it. */
+/* The files of an image besides its own: its data file, and what lies under
+   it. */
 #ifndef QCOW_LAYERS_H
 #define QCOW_LAYERS_H
 

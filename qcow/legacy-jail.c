@@ -5,13 +5,15 @@
  * wrong data to its server, and die.
  *
  * Resource limits hold everywhere.  Of files the image alone can be opened,
- * which the library does by itself, before the filter is there: it has read the
- * header by then, and we may be root.  So that is without capabilities but the
- * one to read others' files, and then without any.  The filter of system calls is made by
- * hand, so it needs no library: a list of what reading a file and malloc()
- * take, and mmap() and mprotect() without PROT_EXEC; anything else kills.  It
- * is built for the machines that are listed here, and not with sanitizers,
- * which have system calls of their own.
+ * which the library does by itself, before the filter is there: it has read
+ * the header by then, and we may be root.  So that is done without
+ * capabilities but the one to read others' files, and what follows without
+ * any.
+ *
+ * The filter of system calls is made by hand, so it needs no library: a list
+ * of what reading a file and malloc() take, and mmap() and mprotect() without
+ * PROT_EXEC; anything else kills.  It is built for the machines that are
+ * listed here, and not with sanitizers, which have system calls of their own.
  */
 #include <errno.h>
 #include <linux/audit.h>

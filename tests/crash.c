@@ -9,8 +9,8 @@
  *   death	what was written is there, and so is the journal.  It is
  *		replayed; every acknowledged operation must be readable (P1),
  *		the one in flight all or none of each sector; it is issued
- *		again, every other time; after a clean close the image has no corruption and no
- *		leak (P3).
+ *		again, every other time; after a clean close the image has no
+ *		corruption and no leak (P3).
  *   power	of every sector written since the last sync, any version may
  *		be there; no journal.  No corruption, leaks at worst (P3), and
  *		everything flushed is readable (P2).
