@@ -25,18 +25,57 @@ fail()
 qemu-img create -q -f qcow2 -o cluster_size=2M,preallocation=metadata slow 8T
 qemu-img create -q -f qcow2 quick 1M
 
-# Lets time pass, but not for the process, once it has the image open:
-# whatever it does takes longer than that.  (script stops when its child is
-# stopped.)
-interrupt()
+# The one letter for the state of a process; nothing if it is gone.
+state_of()
 {
-	while [[ ! -s pid ]]; do sleep 0.01; done
-	until find -L "/proc/$(cat pid)/fd" -samefile slow | grep -q .; do
+	local state
+
+	# The name before it has no blank.
+	read -r _ _ state _ 2>/dev/null <"/proc/$1/stat" || true
+	echo "${state:-}"
+}
+
+has_slow_open()
+{
+	[[ -n $(find -L "/proc/$1/fd" -samefile slow 2>/dev/null) ]]
+}
+
+# stopped PID: waits until it is; false if it ends.
+stopped()
+{
+	until [[ $(state_of "$1") == T ]]; do
+		[[ $(state_of "$1") == [^ZX] ]] || return 1
 		sleep 0.01
 	done
-	kill -STOP "$(cat pid)" || fail "it has ended already"
+}
+
+# script stops when its child is stopped, and had better have done so when it
+# is to go on.
+script_stopped()
+{
+	[[ -z $SCRIPT || $(ps -o ppid= -p "$1") -ne $SCRIPT ]] ||
+		stopped "$SCRIPT"
+}
+
+# Lets time pass, but not for the process, once it has the image open:
+# whatever it does takes longer than that.  False if it was done before.
+interrupt()
+{
+	local pid status=0
+
+	while [[ ! -s pid ]]; do sleep 0.01; done
+	pid=$(cat pid)
+	until has_slow_open "$pid"; do
+		[[ $(state_of "$pid") == [^ZX] ]] || return 1
+		sleep 0.01
+	done
+	kill -STOP "$pid" 2>/dev/null || return 1
+	stopped "$pid" || return 1
+	script_stopped "$pid"
+	has_slow_open "$pid" || status=1
 	sleep 0.6
-	kill -CONT "$(cat pid)" ${SCRIPT:+"$SCRIPT"}
+	kill -CONT "$pid" ${SCRIPT:+"$SCRIPT"}
+	return $status
 }
 
 # on_terminal COLUMNS COMMAND: what arrives there is in the file screen, with
@@ -64,13 +103,35 @@ drawn()
 		true
 }
 
+# Until it was interrupted in time: who has to wait for a processor may find
+# that the check was done meanwhile.
+slow_on_terminal()
+{
+	for _ in {1..20}; do
+		on_terminal "$@"
+		! interrupt || return 0
+		ended
+	done
+	fail "it always ends before it is interrupted"
+}
+
+# Leaves the bars of a check in a file; there must be some.
+with_bars()
+{
+	for _ in {1..5}; do
+		slow_on_terminal "$@"
+		ended
+		drawn >bars
+		[[ ! -s bars ]] || return 0
+	done
+	fail "no bar on a terminal of $1 columns"
+}
+
 # In the order of time, and no further than to the end.
 check_bars()
 {
 	local columns=$1 last=0 bar number
 
-	drawn >bars
-	[[ -s bars ]] || fail "no bar on a terminal of $columns columns"
 	while IFS= read -r bar; do
 		((${#bar} < columns)) || fail "'$bar' in $columns columns"
 		number=${bar##*] }
@@ -96,54 +157,59 @@ check_clean()
 }
 
 for columns in 80 30 12 6; do
-	on_terminal "$columns" "exec $PROGRAM check slow"
-	interrupt
-	ended
+	with_bars "$columns" "exec $PROGRAM check slow"
 	check_bars "$columns"
 	check_clean
 done
 # How wide it is, where there is room.
-on_terminal 200 "exec $PROGRAM check slow"
-interrupt
-ended
+with_bars 200 "exec $PROGRAM check slow"
 check_bars 200
 [[ $(head -n 1 bars) =~ ^\[[#\ ]{40}\] ]] || fail "another width"
 
-# None where there is nothing to wait for.
-on_terminal 80 "exec $PROGRAM check quick"
-ended
+# None where there is nothing to wait for, but for a processor.
+for _ in {1..20}; do
+	on_terminal 80 "exec $PROGRAM check quick"
+	ended
+	[[ -n $(drawn) ]] || break
+done
 [[ -z $(drawn) ]] || fail "a bar for a check of no time"
 grep -q 'No errors' screen || fail "no result"
 
 # Nor with --json, though there is a terminal.
-on_terminal 80 "exec $PROGRAM check --json slow"
-interrupt
+slow_on_terminal 80 "exec $PROGRAM check --json slow"
 ended
 [[ -z $(drawn) ]] || fail "a bar with --json"
 jq -e '.corruptions == 0' screen >/dev/null || fail "no JSON"
 
 # Nor in a pipe or file: of both the result is all.
-rm -f pid
 SCRIPT=
-sh -c "echo \$\$ >pid; exec $PROGRAM check slow" 2>err | cat >out &
-interrupt
-wait
+for _ in {1..20}; do
+	rm -f pid
+	sh -c "echo \$\$ >pid; exec $PROGRAM check slow" 2>err | cat >out &
+	interrupt && in_time=yes || in_time=
+	wait
+	[[ -z $in_time ]] || break
+done
 [[ ! -s err ]] || fail "something on stderr"
 [[ $(head -c 9 out) == 'No errors' && $(wc -l <out) == 3 ]] ||
 	fail "something else on stdout"
 
 # The bar is where the terminal is.
-on_terminal 80 "exec $PROGRAM check slow >out"
-interrupt
-ended
+with_bars 80 "exec $PROGRAM check slow >out"
 check_bars 80
 [[ $(head -c 9 out) == 'No errors' ]] || fail "no result"
 
 # Who interrupts it has a line of his own.
-on_terminal 80 "$PROGRAM check slow & echo \$! >pid; wait; echo end"
-interrupt
-while [[ -z $(drawn) ]]; do sleep 0.01; done
-kill -INT "$(cat pid)" || fail "it has ended already"
-ended
+for _ in {1..20}; do
+	slow_on_terminal 80 \
+		"$PROGRAM check slow & echo \$! >pid; wait; echo end"
+	while [[ -z $(drawn) && $(state_of "$(cat pid)") == [^ZX] ]]; do
+		sleep 0.01
+	done
+	kill -INT "$(cat pid)" 2>/dev/null || true
+	ended
+	grep -q 'No errors' screen || break
+done
+! grep -q 'No errors' screen || fail "it always ends before that"
 tr '\r' '\n' <screen | grep -A 1 '%$' | tail -n 1 | grep -q '^end' ||
 	fail "the bar stays before the prompt"
