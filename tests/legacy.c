@@ -253,11 +253,35 @@ static pid_t child_of(pid_t parent)
 	return pid;
 }
 
+/* The thread that reads, once it is about to. */
+static _Atomic pid_t reading;
+
 static void *read_a_sector(void *legacy)
 {
 	uint8_t sector[512];
 
+	reading = gettid();
 	return (void *)(intptr_t)legacy_read(legacy, sector, 65536, 512);
+}
+
+/* Only a request that is under way has to fail. */
+static void wait_for_request(void)
+{
+	while (!reading || run("grep -q '^State:.S' /proc/%d/task/%d/status",
+			       getpid(), reading))
+		usleep(20 * 1000);
+	usleep(100 * 1000);
+}
+
+/* Until the keeper has another reader than that one. */
+static void wait_for_successor(pid_t keeper, pid_t reader)
+{
+	pid_t next;
+
+	do {
+		usleep(20 * 1000);
+		next = child_of(keeper);
+	} while (!next || next == reader);
 }
 
 /* A read while the reader is stopped; meanwhile it is killed, or not. */
@@ -270,8 +294,9 @@ static void test_reader_death(struct legacy *legacy, bool killed)
 	if (!reader)
 		die("there is no reader");
 	kill(reader, SIGSTOP);
+	reading = 0;
 	pthread_create(&thread, NULL, read_a_sector, legacy);
-	usleep(100 * 1000);
+	wait_for_request();
 	if (killed)
 		kill(reader, SIGKILL);
 	pthread_join(thread, &ret);
@@ -285,7 +310,7 @@ static void test_reader_death(struct legacy *legacy, bool killed)
    closing those that it was born with. */
 static bool holds(pid_t pid, unsigned int count)
 {
-	for (unsigned int n = 0; n < 100; n++) {
+	for (unsigned int n = 0; n < 1500; n++) {
 		if (!run("test $(ls /proc/%d/fd | wc -l) = %u", pid, count))
 			return true;
 		usleep(20 * 1000);
@@ -311,6 +336,7 @@ static void test_deaths(void)
 {
 	struct legacy *legacy;
 	struct file file;
+	pid_t keeper, reader;
 
 	images_make(&images, "-f raw -c -O qcow");
 	legacy = images_open(&images, "deaths", NULL, QCOW_CACHE_NONE, &file);
@@ -318,8 +344,10 @@ static void test_deaths(void)
 	test_reader_death(legacy, true);
 	test_reader_death(legacy, true);
 	/* one that dies with nothing to do is not missed */
-	kill(child_of(child_of(getpid())), SIGKILL);
-	usleep(500 * 1000);
+	keeper = child_of(getpid());
+	reader = child_of(keeper);
+	kill(reader, SIGKILL);
+	wait_for_successor(keeper, reader);
 	read_all(legacy, "after a quiet death");
 	test_reader_death(legacy, false);
 	legacy_close(legacy);
@@ -330,7 +358,7 @@ static void test_deaths(void)
 
 static bool is_gone(pid_t pid)
 {
-	for (int n = 0; n < 100; n++) {
+	for (int n = 0; n < 600; n++) {
 		/* nobody may have come for a zombie */
 		if (run("grep -q '^State:.[^Z]' /proc/%d/status 2>/dev/null",
 			pid))
@@ -352,7 +380,7 @@ static void test_server_death(void)
 		for (;;)
 			pause();
 	}
-	for (int n = 0; n < 100 && !reader; n++) {
+	for (int n = 0; n < 600 && !reader; n++) {
 		usleep(50 * 1000);
 		keeper = child_of(server);
 		reader = keeper ? child_of(keeper) : 0;
