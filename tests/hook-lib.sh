@@ -11,7 +11,7 @@ HOOK=${HOOK:-$PWD/../plugin/ublk-qcow2-hook}
 WORK=$(mktemp -d)
 mkdir "$WORK/images"
 export FAKE=$WORK/fake UBLK_QCOW2_RUN=$WORK/run
-export UBLK_QCOW2=$TESTS/fake-ublk-qcow2 UBLK_QCOW2_PATIENCE=20000
+export UBLK_QCOW2=$TESTS/fake-ublk-qcow2 UBLK_QCOW2_PATIENCE=60000
 # None of this machine's, but for the test of that.
 export UBLK_QCOW2_SYSTEMD=$WORK/none UBLK_QCOW2_DISKS=$WORK/none
 export UBLK_QCOW2_RUN_DISKS=$WORK/none
@@ -26,6 +26,8 @@ clean_up()
 	local status=$?
 
 	trap - EXIT
+	# Those that are dead already cannot be killed.
+	set +e
 	[[ ! -e $FAKE/idle ]] || xargs -r kill -9 <"$FAKE/idle" 2>/dev/null
 	rm -rf "$WORK"
 	exit "$status"
@@ -228,7 +230,7 @@ ends()
 {
 	local i
 
-	for ((i = 0; i < 1000; i++)); do
+	for ((i = 0; i < 6000; i++)); do
 		[[ -e /proc/$1 ]] || return 0
 		! grep -q '^State:.[ZX]' "/proc/$1/status" 2>/dev/null ||
 			return 0
