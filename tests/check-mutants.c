@@ -21,7 +21,7 @@
 #include "qcow/qcow.h"
 
 #define MUTANTS		150	/* of each image */
-#define PATIENCE	20	/* seconds, with sanitizers and others' load */
+#define PATIENCE	120	/* seconds, with sanitizers and others' load */
 #define MAX_RESIDENT	(400u << 10)	/* KiB, sanitizers' own included */
 
 static const char *const recipes[] = {

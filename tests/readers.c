@@ -26,7 +26,7 @@
 #include "qcow/bits.h"
 #include "qcow/format.h"
 
-#define PATIENCE_S	20
+#define PATIENCE_S	120
 #define SMALL		(64u << 20)	/* what can be read whole */
 
 const char *const reader_names[NR_READERS] = { "7zz", "libqcow" };
