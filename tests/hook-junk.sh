@@ -11,7 +11,7 @@ link=/dev/ublk-qcow2
 one good "$UUID1" $link/web "$web"
 good=$(cat "$WORK/good.xml")
 RANDOM=${SEED:-7}
-limit=60
+limit=120
 
 # What any XML, however broken, may lead to; without a valid domain nothing is
 # served.

@@ -28,7 +28,7 @@ write_system()
 
 own_system()
 {
-	local end=$((SECONDS + 280))
+	local end=$((SECONDS + 570))
 
 	mkdir "$WORK/units"
 	write_system "$WORK/units"

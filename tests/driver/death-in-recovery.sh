@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# limit: 240
+# limit: 600
 # processors: 2
 #
 # The server dies again and again while it is recovering.  On no kernel may

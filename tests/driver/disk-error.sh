@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# limit: 120
+# limit: 300
 #
 # Errors of the host's disk reach the guest as EIO; when they end, so do the
 # guest's, and what was acknowledged is there.

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# limit: 180
+# limit: 300
 #
 # An ext4 on the device lives through the server's deaths: files written
 # meanwhile have the right content, e2fsck and qemu-img check find nothing.

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# limit: 400
+# limit: 600
 #
 # Every cluster size, odd sizes of disks and a huge one: random requests with
 # kills among them, checked by our reads, by qemu-img check and by QEMU's.

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# limit: 300
+# limit: 600
 #
 # libvirt's hook under systemd: disks are served by units, in control groups
 # of their own; why a unit fails is in the hook's line; a dead supervisor is

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# limit: 300
+# limit: 600
 # processors: 2
 #
 # As kill-writes, with reads, discards and write-zeroes in the mix, requests

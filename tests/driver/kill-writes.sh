@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# limit: 300
+# limit: 900
 #
 # Random 4 KiB writes into an empty image, never flushed, while the server is
 # killed twenty times at each depth: every write that was acknowledged is

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# limit: 300
+# limit: 600
 #
 # Every file that a disk consists of is locked for as long as the disk is
 # there: while no server is, after another supervisor has taken over, while

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# limit: 300
+# limit: 900
 #
 # Images that are more than themselves, written to while the server dies: an
 # overlay on a compressed image, one with a snapshot, subclusters, an external

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# limit: 360
+# limit: 600
 #
 # A guest that an error of the host's disk has paused goes on when that is
 # well again, because the agent resumes it; also if libvirtd was restarted

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# limit: 360
+# limit: 600
 #
 # A disk that was attached by us belongs to the domain: it is removed when it
 # is detached, by us or, with the agent, by virsh, and when the domain ends.

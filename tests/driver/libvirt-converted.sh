@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# limit: 300
+# limit: 600
 #
 # A domain whose disk is a file is converted, starts, does not notice that its
 # server is killed, and is converted back to what it was, which starts, too.

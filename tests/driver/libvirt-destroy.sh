@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# limit: 240
+# limit: 600
 #
 # A domain can be destroyed when its disk has no server, and when it has no
 # supervisor either: the hook recovers the disk to close it in good order.

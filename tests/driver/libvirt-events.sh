@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# limit: 240
+# limit: 600
 #
 # The script in hooks.d, without the agent: logs which domain waits for its
 # disk, and resumes one that an I/O error has paused when the disk is recovered.

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# limit: 240
+# limit: 600
 #
 # The server of a domain's disk is killed again and again while the guest
 # writes: the guest notices nothing, and everything it wrote is there.

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# limit: 240
+# limit: 600
 #
 # Server, supervisor and libvirtd die at the same time.  When libvirtd is
 # back, it makes the hook see to the disk, and the guest goes on.

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# limit: 240
+# limit: 600
 #
 # Managed save ends the disk; the start after it brings both back as they
 # were.

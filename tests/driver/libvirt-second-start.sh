@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# limit: 240
+# limit: 600
 #
 # A domain that wants the disk of a running one does not start, whatever it
 # calls the disk or the image, and it takes nothing away from the first.

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# limit: 240
+# limit: 600
 #
 # A domain with two disks whose guest ends by itself, and is started again.
 # The guest looks at its disks from end to end when it starts.

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# limit: 300
+# limit: 600
 #
 # A guest that is paused because the host's file system is full is left alone
 # until there is space, and then goes on.  The disk that needs it was plugged

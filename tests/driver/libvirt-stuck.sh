@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# limit: 240
+# limit: 600
 #
 # A QEMU whose threads wait for a disk without server and supervisor cannot
 # even be killed.  With `recover` it ends, and all of it is tidied up.

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# limit: 180
+# limit: 480
 # processors: 2
 #
 # --cache writeback, --read-only, several queues, small depth: all survive.

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
+# limit: 240
 #
 # The partition table in a disk is the guest's: the host does not read it, and
 # a server that dies while its device starts leaves no device behind that

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# limit: 120
+# limit: 240
 # processors: 2
 #
 # Every tag of the queue is with the server when it dies.  Kernel 6.12 then

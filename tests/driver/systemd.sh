@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# limit: 300
+# limit: 600
 #
 # Under systemd, with our unit: ready means usable; whatever is killed, the
 # disk's users notice nothing; a stop waits for them; del ends the unit; a bad
