@@ -40,7 +40,7 @@ own_system()
 			exec /lib/systemd/systemd --system --unit=test.service \
 				--log-target=console' >"$WORK/manager" 2>&1 &
 	cleanup "kill -9 $! 2>/dev/null; wait $! 2>/dev/null"
-	until [[ -e $WORK/status ]]; do
+	until [[ -s $WORK/status ]]; do
 		if ((SECONDS > end)) || ! kill -0 $! 2>/dev/null; then
 			fail "no result: $(cat "$WORK/log" "$WORK/manager")"
 		fi

@@ -127,17 +127,19 @@ poke()
 # open_in_qemu [OPTION...] IMAGE: until close_in_qemu.
 open_in_qemu()
 {
+	local end=$((SECONDS + 60))
+
 	rm -f "$WORK/nbd"
 	qemu-nbd -t -k "$WORK/nbd" "$@" &
 	QEMU=$!
 	cleanup "kill $QEMU 2>/dev/null"
 	# It listens before it opens the image, and answers after.
-	for _ in {1..100}; do
-		! timeout 10 qemu-img info "nbd+unix:///?socket=$WORK/nbd" \
-			>/dev/null 2>&1 || return 0
+	until timeout 10 qemu-img info "nbd+unix:///?socket=$WORK/nbd" \
+		>/dev/null 2>&1; do
+		kill -0 "$QEMU" 2>/dev/null || fail "qemu-nbd ended: $*"
+		((SECONDS <= end)) || fail "qemu-nbd does not come up: $*"
 		sleep 0.1
 	done
-	fail "qemu-nbd does not come up: $*"
 }
 
 close_in_qemu()
@@ -189,7 +191,22 @@ listed_becomes()
 
 wait_live()
 {
-	listed_becomes state live "${2:-30}" "${1:-$DEV}"
+	listed_becomes state live "${2:-60}" "${1:-$DEV}"
+}
+
+# kill_off PID...: and waits until they are dead.  Until then they look alive
+# to others, and hold what they held.
+kill_off()
+{
+	local pid end=$((SECONDS + 60))
+
+	kill -9 "$@"
+	for pid; do
+		while [[ $(ps -o stat= -p "$pid") == [^Z]* ]]; do
+			((SECONDS <= end)) || fail "process $pid does not die"
+			sleep 0.05
+		done
+	done
 }
 
 kill_server()
@@ -200,12 +217,22 @@ kill_server()
 # Kills the server and waits until another one serves.
 kill_and_recover()
 {
-	local dev=${1:-$DEV} limit=${2:-30} before
+	local dev=${1:-$DEV} limit=${2:-60} before
 
 	before=$(listed recoveries "$dev")
 	kill_server "$dev"
 	listed_becomes recoveries $((before + 1)) "$limit" "$dev"
 	wait_live "$dev" "$limit"
+}
+
+# How many requests its users have under way, of a device that is there.
+under_way()
+{
+	local reads writes
+
+	read -r reads writes \
+		<"/sys/block/$(basename "$(readlink -f "${1:-$DEV}")")/inflight"
+	echo $((reads + writes))
 }
 
 # storm N [DEV]: kills the server N times at moments of chance.
@@ -221,12 +248,24 @@ storm()
 
 # --- load -------------------------------------------------------------------
 
-# Starts the load program on $DEV in the background.
+# Starts the load program on $DEV in the background, and returns when it is at
+# work: a signal before that would end it, and a kill of the server prove
+# nothing.
 start_load()
 {
-	"$LOAD" --verify --touched-only "$@" "$DEV" \
+	local end=$((SECONDS + 60))
+
+	# What the last one said must not be taken for this one's.
+	rm -f "$WORK/load.out"
+	"$LOAD" --verify --touched-only --tell "$@" "$DEV" \
 		>"$WORK/load.out" 2>"$WORK/load.err" &
 	LOAD_PID=$!
+	until [[ -s $WORK/load.out ]]; do
+		kill -0 "$LOAD_PID" 2>/dev/null || [[ -s $WORK/load.out ]] ||
+			fail "the load ended: $(cat "$WORK/load.err")"
+		((SECONDS <= end)) || fail "the load does not begin"
+		sleep 0.05
+	done
 }
 
 # Ends it; everything acknowledged must be there.
@@ -249,6 +288,28 @@ loaded()
 	sed -n "s/.*\b$1=\([^ ]*\).*/\1/p" "$WORK/load.out" | tail -n 1
 }
 
+# load_meets ERROR: it must tolerate that.
+load_meets()
+{
+	local end=$((SECONDS + 60))
+
+	until [[ $(loaded error) == "$1" ]]; do
+		((SECONDS <= end)) || fail "the client saw: $(loaded error)"
+		sleep 0.05
+	done
+}
+
+# Waits until somebody has a request under way.
+busy()
+{
+	local end=$((SECONDS + 60))
+
+	until [[ $(under_way) -gt 0 ]]; do
+		((SECONDS <= end)) || fail "nobody uses $DEV"
+		sleep 0.05
+	done
+}
+
 # --- expectations -----------------------------------------------------------
 
 # refused PATTERN COMMAND...: fails with status 1 and exactly one line on
@@ -267,13 +328,25 @@ refused()
 	grep -qiE -- "$pattern" "$WORK/err" || fail "does not say '$pattern'"
 }
 
-# What add leaves behind, as a list of names.
+# Our processes, but for the dead that nobody has come for yet.
+processes()
+{
+	pgrep -x -r D,I,R,S,T,t 'ublk-qcow2.*' | sort || true
+}
+
+# What add leaves behind, as a list of names.  Who has done all but end is
+# given the time for that.
 traces()
 {
+	local end=$((SECONDS + 10))
+
+	until [[ -z $(processes) ]] || ((SECONDS > end)); do
+		sleep 0.1
+	done
 	find /dev -maxdepth 1 -name 'ublk[bc]*' | sort
 	find /dev/ublk-qcow2 ! -type d 2>/dev/null | sort
 	find /run/ublk-qcow2 ! -type d ! -name '*lock*' 2>/dev/null | sort
-	pgrep -x 'ublk-qcow2.*' | sort || true
+	processes
 }
 
 modules()

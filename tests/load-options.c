@@ -47,6 +47,7 @@ static const char usage_text[] =
 	"  --touched-only       verify only where something was written\n"
 	"  --verify-only        nothing else; the ledger knows the geometry\n"
 	"  --tolerate-errors    I/O errors are counted but are no failure\n"
+	"  --tell               the first request done, the first error\n"
 	"Exit status: 0; 1 if something was wrong; 2 if it could not run.\n";
 
 static uint64_t parse_size(const char *text)
@@ -108,6 +109,7 @@ static void parse_option(int c)
 	case 'T': options.touched_only = true; break;
 	case 'O': options.verify_only = true; break;
 	case 'E': options.tolerate = true; break;
+	case 'W': options.tell = true; break;
 	default:
 		if (!optarg)
 			die(0, "%s", usage_text);
@@ -128,7 +130,8 @@ void parse_options(int argc, char **argv)
 		{ "ledger", 1, NULL, 'l' }, { "unknown", 0, NULL, 'U' },
 		{ "verify", 0, NULL, 'V' }, { "touched-only", 0, NULL, 'T' },
 		{ "verify-only", 0, NULL, 'O' },
-		{ "tolerate-errors", 0, NULL, 'E' }, { NULL, 0, NULL, 0 }
+		{ "tolerate-errors", 0, NULL, 'E' }, { "tell", 0, NULL, 'W' },
+		{ NULL, 0, NULL, 0 }
 	};
 	int c;
 

@@ -265,8 +265,26 @@ static void note_gap(double time)
 		gap_since_usr1 = gap;
 }
 
+/* Whoever waits for something to happen sees that it did. */
+static void tell_first(int error)
+{
+	static bool told, told_error;
+
+	if (!options.tell || (error ? told_error : told))
+		return;
+	told = true;
+	if (error) {
+		told_error = true;
+		printf("error=%s\n", strerrorname_np(error));
+	} else {
+		printf("works\n");
+	}
+	fflush(stdout);
+}
+
 static void note_error(const struct op *op, int error)
 {
+	tell_first(error);
 	errors++;
 	last_error = error;
 	if (!options.tolerate && errors <= 20)
@@ -279,6 +297,7 @@ static void record_success(const struct op *op)
 {
 	uint64_t i;
 
+	tell_first(0);
 	counts[op->kind] += !verifying;
 	for (i = 0; i < op->count; i++) {
 		if (op->kind != READ) {

@@ -30,7 +30,8 @@ struct options {
 	double seconds, rate;
 	uint64_t ops;
 	unsigned int fsync_every;
-	bool sequential, verify, verify_only, tolerate, touched_only;
+	bool sequential, verify, verify_only, tolerate, touched_only,
+		tell;
 };
 extern struct options options;
 

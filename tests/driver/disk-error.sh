@@ -39,6 +39,7 @@ start_load --depth 8 --size 64M --tolerate-errors --ledger "$WORK/ledger" \
 sleep 1
 table "0 $sectors error"
 sleep 1.5
+load_meets EIO
 table "$good"
 sleep 1
 stop_load

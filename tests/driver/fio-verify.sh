@@ -13,6 +13,7 @@ fio --name=verify --filename="$DEV" --direct=1 --ioengine=io_uring \
 	--verify=crc32c --verify_backlog=256 --verify_fatal=1 --do_verify=1 \
 	--group_reporting --output="$WORK/fio.out" &
 fio=$!
+busy
 for _ in {1..8}; do
 	kill -0 "$fio" 2>/dev/null || break
 	storm 1

@@ -26,6 +26,7 @@ write_and_kill()
 		--verify=crc32c --verify_fatal=1 --do_verify=1 \
 		--output="$WORK/fio.out" &
 	fio=$!
+	busy
 	for _ in {1..3}; do
 		kill -0 "$fio" 2>/dev/null || break
 		storm 1

@@ -17,7 +17,7 @@ qemu-img create -q -f qcow2 "$WORK/mnt/image.qcow2" 1G
 
 add "$WORK/mnt/image.qcow2"
 start_load --tolerate-errors --ledger "$WORK/ledger" --block 64K --ops 2000
-sleep 2
+load_meets ENOSPC
 kill_and_recover
 wait "$LOAD_PID" || fail "load: $(cat "$WORK/load.err")"
 LOAD_PID=
