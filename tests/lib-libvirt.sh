@@ -93,16 +93,16 @@ start_libvirt()
 	note "libvirtd runs"
 }
 
-# Starts the daemon and waits until it listens.
+# Starts the daemon and waits until it answers: its sockets are there before.
 run_libvirtd()
 {
-	local end=$((SECONDS + 60))
+	local end=$((SECONDS + 120))
 
 	libvirtd --pid-file "$WORK/libvirt/libvirtd.pid" \
 		>>"$WORK/libvirt/log/libvirtd.log" 2>&1 &
 	LIBVIRTD=$!
 	disown				# and do not tell of its death
-	until [[ -S /run/libvirt/libvirt-sock ]]; do
+	until timeout 30 virsh -c qemu:///system uri >/dev/null 2>&1; do
 		kill -0 "$LIBVIRTD" 2>/dev/null || fail "libvirtd ended"
 		((SECONDS <= end)) || fail "libvirtd does not come up"
 		sleep 0.1
@@ -112,7 +112,7 @@ run_libvirtd()
 # Ends it, like an administrator or, with -9, like a crash.
 end_libvirtd()
 {
-	local end=$((SECONDS + 30))
+	local end=$((SECONDS + 60))
 
 	kill "${1:--TERM}" "$LIBVIRTD"
 	while kill -0 "$LIBVIRTD" 2>/dev/null; do
@@ -143,7 +143,7 @@ stop_libvirt_anyhow()
 
 virsh()
 {
-	timeout -k 5 90 virsh -q -c qemu:///system "$@"
+	timeout -k 5 150 virsh -q -c qemu:///system "$@"
 }
 
 # --- guests -------------------------------------------------------------------
@@ -253,7 +253,7 @@ no_guest_error()
 # progress NAME [DISK]: the guest works, now, on that disk.
 progress()
 {
-	local end=$((SECONDS + 60)) before
+	local end=$((SECONDS + 120)) before
 
 	before=$(position "$@")
 	# Two batches: the first may have been done before this was called.
@@ -282,7 +282,7 @@ domain_is()
 # domain_becomes NAME STATE [SECONDS]
 domain_becomes()
 {
-	local end=$((SECONDS + ${3:-60})) state
+	local end=$((SECONDS + ${3:-120})) state
 
 	until state=$(virsh domstate "$1") && [[ $state == "$2" ]]; do
 		((SECONDS <= end)) || fail "$1 is ${state:-?} and not $2"
@@ -293,13 +293,27 @@ domain_becomes()
 # unplugged NAME DISK: the guest has let go of it.
 unplugged()
 {
-	local end=$((SECONDS + 60))
+	local end=$((SECONDS + 120))
 
 	until grep -aqE "^disk $2: [0-9]+ when unplugged$" "$WORK/$1.serial"
 	do
 		((SECONDS <= end)) || fail "$1 keeps disk $2"
 		sleep 0.2
 	done
+}
+
+# del_unplugged DEVICE: QEMU closes it some time after the guest has let go.
+del_unplugged()
+{
+	local end=$((SECONDS + 60))
+
+	until "$UBLK_QCOW2" del "$1" 2>"$WORK/err"; do
+		grep -q 'in use by process.*qemu' "$WORK/err" ||
+			fail "del: $(cat "$WORK/err")"
+		((SECONDS <= end)) || fail "QEMU keeps $1"
+		sleep 0.2
+	done
+	[[ ! -e $1 ]] || fail "$1 is still there"
 }
 
 # Has the guest end by itself.
@@ -349,7 +363,7 @@ remains()
 # No device, no process, no link and no lock is left, very soon.
 nothing_left()
 {
-	local end=$((SECONDS + 20))
+	local end=$((SECONDS + 60))
 
 	while [[ -n $(remains) ]]; do
 		((SECONDS <= end)) || fail "left behind: $(remains)"
@@ -375,7 +389,7 @@ start_agent()
 # agent_says PATTERN [SECONDS]: soon, or since what it was heard to say last.
 agent_says()
 {
-	local end=$((SECONDS + ${2:-60})) line
+	local end=$((SECONDS + ${2:-120})) line
 
 	until line=$(tail -n "+$AGENT_HEARD" "$AGENT_LOG" |
 		grep -nm 1 -E -- "$1"); do

@@ -25,12 +25,13 @@ sleep 4				# it tries, in vain
 mend_host_disk
 progress web
 domain_is web running
+agent_says "domain web: resumed"
 tries=$(agent_said "domain web: resumed")
 note "resumed $tries times"
 ((tries >= 1 && tries <= 5)) || fail "it was resumed $tries times"
 
 virsh suspend web || fail "suspend"
-sleep 3
+sleep 7				# longer than it takes the agent to look again
 [[ $(virsh domstate --reason web) == "paused (user)" ]] ||
 	fail "the agent has resumed what it should not"
 virsh resume web || fail "resume"
@@ -49,7 +50,7 @@ DEV=$(disk_device "$image")
 kill -9 "$(listed supervisor_pid)" "$(listed server_pid)"
 agent_says "disk web: recovered"
 progress web
-listed_becomes state live 10
+listed_becomes state live 60
 
 refused 'another one is running' "$AGENT_PROGRAM"
 end_agent

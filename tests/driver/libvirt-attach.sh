@@ -26,7 +26,7 @@ attach()
 
 gone()
 {
-	local end=$((SECONDS + 30))
+	local end=$((SECONDS + 60))
 
 	while [[ -e $link ]]; do
 		((SECONDS <= end)) || fail "$link is still there"
@@ -37,16 +37,17 @@ gone()
 attach --config
 storm 2 "$link"
 progress web 1
-virsh dumpxml --inactive web | grep -q "<source dev='$link'/>" ||
+grep -q "<source dev='$link'/>" <<<"$(virsh dumpxml --inactive web)" ||
 	fail "it is not in the definition"
-virsh dumpxml web | grep -q "file=\"$data\"" || fail "it has no entry"
+grep -q "file=\"$data\"" <<<"$(virsh dumpxml web)" || fail "it has no entry"
 refused "has a disk vdb already" \
 	"$UBLK_QCOW2" libvirt attach web "$other" vdb
 "$UBLK_QCOW2" libvirt detach web vdb --config || fail "detach"
 [[ ! -e $link ]] || fail "$link is still there"
 virsh dumpxml --inactive web | cmp - "$WORK/before.xml" ||
 	fail "the definition is not what it was"
-! virsh dumpxml web | grep -q "file=\"$data\"" || fail "it has an entry"
+xml=$(virsh dumpxml web) || fail "dumpxml"
+! grep -q "file=\"$data\"" <<<"$xml" || fail "it has an entry"
 check_guest web "$data" 1
 progress web 0
 

@@ -18,7 +18,7 @@ install -m 755 "$WORK/hook" "/etc/ublk-qcow2/hooks.d/libvirt-$$"
 
 logged()
 {
-	local end=$((SECONDS + 60))
+	local end=$((SECONDS + 120))
 
 	until grep -q "domain web: $1" "$LOG"; do
 		((SECONDS <= end)) || fail "not logged: $1, but $(cat "$LOG")"

@@ -22,7 +22,7 @@ progress web 1
 progress web 0
 virsh detach-device web "$WORK/data.xml" || fail "detach-device"
 unplugged web 1
-del
+del_unplugged "$DEV"
 progress web 0
 shut_down web
 nothing_left

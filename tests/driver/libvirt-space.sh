@@ -48,7 +48,7 @@ progress web 0
 virsh detach-device web "$WORK/data.xml" || fail "detach-device"
 unplugged web 1
 agent_says "disk data: stays"
-del "$DEV"
+del_unplugged "$DEV"
 end_agent
 shut_down web
 nothing_left

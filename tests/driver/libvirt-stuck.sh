@@ -16,7 +16,9 @@ start web
 # shellcheck disable=SC2034  # lib.sh uses it
 DEV=$(disk_device "$image")
 qemu=$(qemu_of web)
-kill -9 "$(listed supervisor_pid)" "$(listed server_pid)"
+kill_off "$(listed supervisor_pid)" "$(listed server_pid)"
+# One that waits for nothing could be killed.
+until grep -qs ') D ' /proc/"$qemu"/task/*/stat; do sleep 0.1; done
 sleep 1
 kill -9 "$qemu"
 sleep 2
