@@ -38,7 +38,7 @@ for queues in 1 2; do
 		sleep 1
 		[[ $(listed state) != failed ]] ||
 			"$UBLK_QCOW2" recover "$DEV" || fail "recover"
-		wait_live "$DEV" 40
+		wait_live
 		SUPERVISOR=$(listed supervisor_pid)
 	done
 	stop_load

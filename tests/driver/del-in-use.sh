@@ -21,10 +21,10 @@ exec 7<"$DEV"
 refused 'in use|open|busy' "$UBLK_QCOW2" del "$DEV"
 dd if="$DEV" of=/dev/null bs=4096 count=1 iflag=direct status=none ||
 	fail "the refused del did harm"
-timeout 30 "$UBLK_QCOW2" del --force "$DEV" || fail "del --force"
+timeout 90 "$UBLK_QCOW2" del --force "$DEV" || fail "del --force"
 exec 7<&-
 check_image "$image"
-for _ in {1..50}; do [[ -n $(traces) ]] || break; sleep 0.1; done
+for _ in {1..300}; do [[ -n $(traces) ]] || break; sleep 0.1; done
 [[ -z $(traces) ]] || fail "left behind: $(traces)"
 
 # Of the dead nothing stays.

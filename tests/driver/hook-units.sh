@@ -74,12 +74,12 @@ start_load --depth 8
 sleep 0.5
 
 note "the server dies"
-kill_server
+kill_off "$(listed server_pid)"
 hook reconnect || fail reconnect
 [[ $(listed state) == live ]] || fail "$(listed state)"
 
 note "both die"
-kill -9 "$(listed supervisor_pid)" "$(listed server_pid)"
+kill_off "$(listed supervisor_pid)" "$(listed server_pid)"
 hook reconnect || fail reconnect
 [[ $(listed state) == live ]] || fail "$(listed state)"
 in_unit "$(listed server_pid)"
@@ -90,7 +90,7 @@ mkdir "$UNITS/$UNIT.d"
 cleanup "rm -rf '$UNITS/$UNIT.d'"
 printf '[Service]\nRestart=no\n' >"$UNITS/$UNIT.d/no.conf"
 systemctl daemon-reload
-kill -9 "$(listed supervisor_pid)" "$(listed server_pid)"
+kill_off "$(listed supervisor_pid)" "$(listed server_pid)"
 hook reconnect || fail reconnect
 [[ $(listed state) == live ]] || fail "$(listed state)"
 in_unit "$(listed supervisor_pid)"
@@ -118,7 +118,7 @@ hook release end || fail release
 note "a disk added by hand, its supervisor dead"
 add "$image" --name "$DISK"
 domain "$image"
-kill -9 "$(listed supervisor_pid)"
+kill_off "$(listed supervisor_pid)"
 hook prepare || fail prepare
 [[ $(listed state) == live ]] || fail "$(listed state)"
 grep -q '\.scope$' "/proc/$(listed supervisor_pid)/cgroup" ||

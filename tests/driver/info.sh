@@ -10,6 +10,6 @@ output=$("$UBLK_QCOW2" info "$image") || fail "info"
 grep -q 104857600 <<<"$output" || fail "no size: $output"
 grep -q 4096 <<<"$output" || fail "no cluster size: $output"
 image overlay.qcow2 100M -b "$image" -F qcow2 >/dev/null
-"$UBLK_QCOW2" info "$WORK/overlay.qcow2" | grep -qF "$image" ||
+grep -qF "$image" <<<"$("$UBLK_QCOW2" info "$WORK/overlay.qcow2")" ||
 	fail "no backing file"
 "$UBLK_QCOW2" info --json "$image" | jq -e . >/dev/null || fail "no JSON"

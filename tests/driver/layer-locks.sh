@@ -82,7 +82,7 @@ without_server()
 	all_locked "$1"
 	[[ $(listed server_pid) == null ]] || fail "there is a server"
 	kill -CONT "$supervisor"
-	listed_becomes recoveries $((recoveries + 1)) 30
+	listed_becomes recoveries $((recoveries + 1)) 60
 	wait_live
 }
 
@@ -107,8 +107,7 @@ stop_load
 both_die()
 {
 	kill -STOP "$(listed supervisor_pid)"
-	kill_server
-	kill -9 "$(listed supervisor_pid)"
+	kill_off "$(listed supervisor_pid)" "$(listed server_pid)"
 }
 
 for file in data ../elsewhere/base.raw; do
@@ -127,8 +126,8 @@ fails()
 	cp ../elsewhere/away ../elsewhere/base.raw
 	kill_server
 	listed_becomes state failed 60
-	"$UBLK_QCOW2" list "$DEV" | grep -q 'base.raw: another file has' ||
-		fail "list does not say why"
+	grep -q 'base.raw: another file has' \
+		<<<"$("$UBLK_QCOW2" list "$DEV")" || fail "list does not say why"
 	mv ../elsewhere/away ../elsewhere/base.raw
 	all_locked 'failed'
 }

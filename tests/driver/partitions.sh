@@ -24,8 +24,7 @@ partx --add "$DEV" 2>/dev/null || true
 [[ $(partx --show --noheadings "$DEV" | wc -l) == 2 ]] ||
 	fail "there is no table of two partitions"
 partx --delete "$DEV" 2>/dev/null || true
-kill_server
-wait_live
+kill_and_recover
 [[ -z $(partitions) ]] || fail "parsed in recovery"
 del
 note "no partitions"
@@ -38,13 +37,13 @@ for delay in 0 0.01 0.02 0.03 0.05 0.08 0.12 0.16 0.2 0.3 0.4 0.6; do
 	for pid in $(pgrep -f "add $image"); do
 		[[ $pid == "$command" ]] || kill -9 "$pid" 2>/dev/null || true
 	done
-	for _ in {1..300}; do
+	for _ in {1..600}; do
 		kill -0 "$command" 2>/dev/null || break
 		sleep 0.1
 	done
 	! kill -0 "$command" 2>/dev/null || fail "add hangs after a kill at $delay"
 	wait "$command" || true
-	timeout 30 "$UBLK_QCOW2" list >/dev/null || fail "list hangs"
+	timeout 60 "$UBLK_QCOW2" list >/dev/null || fail "list hangs"
 	for dev in $("$UBLK_QCOW2" list --json |
 		jq -r --arg image "$image" '.[] | select(.image == $image).device'); do
 		timeout 60 "$UBLK_QCOW2" recover "$dev" >/dev/null 2>&1 || true

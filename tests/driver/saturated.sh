@@ -36,6 +36,7 @@ slowly()
 
 for _ in 1 2 3; do
 	slowly 5000
+	until [[ $(under_way) -ge 8 ]]; do sleep 0.05; done
 	sleep 2
 	before=$(listed recoveries)
 	start=${EPOCHREALTIME/./}
@@ -45,7 +46,7 @@ for _ in 1 2 3; do
 	ms=$(((${EPOCHREALTIME/./} - start) / 1000))
 	note "recovered after $ms ms"
 	# 31 s with the kernel's default; and a slow machine needs time, too.
-	((ms < 12000)) || fail "a full queue took $ms ms to recover"
+	((ms < 25000)) || fail "a full queue took $ms ms to recover"
 done
 stop_load
 del

@@ -13,14 +13,15 @@ disk=serve-$$
 link=/dev/ublk-qcow2/$disk
 conf=$UBLK_QCOW2_DISKS/$disk.conf
 
-# listen ADDRESS: what is said to a manager's socket goes to $WORK/told.
+# listen KIND:ADDRESS: what is said to a manager's socket goes to $WORK/told.
 listen()
 {
 	: >"$WORK/told"
 	socat -u "$1" - >>"$WORK/told" &
 	LISTENER=$!
 	cleanup "kill $LISTENER 2>/dev/null"
-	sleep 0.5
+	# With its address in there the socket is bound.
+	eventually 60 "[ @]${1#*:}\$" /proc/net/unix
 }
 
 # eventually SECONDS PATTERN FILE
@@ -28,7 +29,7 @@ eventually()
 {
 	local end=$((SECONDS + $1))
 
-	until grep -qE -- "$2" "$3"; do
+	until grep -qsE -- "$2" "$3"; do
 		((SECONDS <= end)) || fail "no '$2' in: $(cat "$3")"
 		sleep 0.05
 	done
@@ -36,6 +37,8 @@ eventually()
 
 serve()
 {
+	# What the last one said must not be taken for this one's.
+	rm -f "$WORK/serve.err"
 	"$UBLK_QCOW2" serve "$disk" >"$WORK/serve.out" 2>"$WORK/serve.err" &
 	SERVE=$!
 	cleanup "kill -9 $SERVE 2>/dev/null"
@@ -52,14 +55,14 @@ poke "$(image bad.qcow2 64M)" 0 00000000
 echo "image = $WORK/bad.qcow2" >"$conf"
 NOTIFY_SOCKET=$WORK/manager refused "$WORK/bad.qcow2" \
 	"$UBLK_QCOW2" serve "$disk"
-sleep 0.5
+eventually 60 '^STATUS=' "$WORK/told"	# which is its last word
 ! grep -q READY "$WORK/told" || fail "said to be ready in vain"
 [[ -z $(traces) ]] || fail "left behind: $(traces)"
 
 image=$(image disk.qcow2 1G)
 printf 'image = %s\nqueues = 1\ndepth = 64\n' "$image" >"$conf"
 NOTIFY_SOCKET=$WORK/manager serve
-eventually 30 '^READY=1$' "$WORK/told"
+eventually 60 '^READY=1$' "$WORK/told"
 DEV=$(readlink -f "$link")
 ADDED+=("$DEV")
 [[ -b $DEV ]] || fail "ready without a disk"
@@ -72,40 +75,41 @@ refused "served already, by the supervisor process $SERVE" \
 start_load --depth 8
 note "both die"
 sleep 0.5
-kill -9 "$SERVE" "$(listed server_pid)"
+kill_off "$SERVE" "$(listed server_pid)"
 echo garbage >"$conf"
 NOTIFY_SOCKET=$WORK/manager serve
-listed_becomes supervisor_pid "$SERVE" 30
+listed_becomes supervisor_pid "$SERVE" 60
 wait_live
-eventually 5 "'garbage' is no 'key = value'; serving $disk as it was" \
+eventually 60 "'garbage' is no 'key = value'; serving $disk as it was" \
 	"$WORK/serve.err"
 note "the supervisor dies"
 sleep 0.5
 server=$(listed server_pid)
-kill -9 "$SERVE"
+kill_off "$SERVE"
 printf 'image = %s\n' "$WORK/other.qcow2" >"$conf"
 serve
-listed_becomes supervisor_pid "$SERVE" 30
+listed_becomes supervisor_pid "$SERVE" 60
 wait_live
 [[ $(listed server_pid) == "$server" ]] || fail "another server"
-eventually 5 "image: is $WORK/other.qcow2 now; serving $disk with $image" \
+eventually 60 "image: is $WORK/other.qcow2 now; serving $disk with $image" \
 	"$WORK/serve.err"
+eventually 60 'has a new supervisor' "$WORK/serve.err"
 [[ $(wc -l <"$WORK/serve.err") == 2 ]] || fail "more than two lines"
 
 note "the image is away"
 mv "$image" "$image.away"
-kill -9 "$SERVE" "$server"
+kill_off "$SERVE" "$server"
 serve
-eventually 10 'its users wait; trying again in 2 s' "$WORK/serve.err"
+eventually 60 'its users wait; trying again in 2 s' "$WORK/serve.err"
 kill -TERM "$SERVE"
 status=0
 wait "$SERVE" || status=$?
 [[ $status == 1 ]] || fail "told to end, ended with $status"
 eventually 1 "its users wait for 'ublk-qcow2 recover $disk'" "$WORK/serve.err"
 serve
-eventually 10 'its users wait; trying again in 1 s' "$WORK/serve.err"
+eventually 60 'its users wait; trying again in 1 s' "$WORK/serve.err"
 mv "$image.away" "$image"
-listed_becomes supervisor_pid "$SERVE" 30
+listed_becomes supervisor_pid "$SERVE" 60
 wait_live
 storm 2
 stop_load
@@ -127,10 +131,10 @@ printf 'image = %s\nread-only = yes\n' "$image" \
 kill "$LISTENER"
 listen "ABSTRACT-RECV:ublk-qcow2-$$"
 NOTIFY_SOCKET=@ublk-qcow2-$$ serve
-eventually 30 '^READY=1$' "$WORK/told"
+eventually 60 '^READY=1$' "$WORK/told"
 [[ $(cat "/sys/block/$(basename "$(readlink -f "$link")")/ro") == 1 ]] ||
 	fail "read-only is not"
 kill -TERM "$SERVE"
 wait "$SERVE" || fail "serve ended with $?"
-eventually 5 '^STOPPING=1$' "$WORK/told"
+eventually 60 '^STOPPING=1$' "$WORK/told"
 [[ -z $(traces) ]] || fail "left behind: $(traces)"

@@ -18,16 +18,16 @@ add_foreground()
 	"$UBLK_QCOW2" add "$image" --foreground >"$WORK/device" 2>"$errors" &
 	SUPERVISOR=$!
 	cleanup "kill -9 $SUPERVISOR 2>/dev/null"
-	for _ in {1..300}; do [[ ! -s $WORK/device ]] || break; sleep 0.1; done
+	for _ in {1..600}; do [[ ! -s $WORK/device ]] || break; sleep 0.1; done
 	DEV=$(cat "$WORK/device")
 	[[ -b $DEV ]] || fail "no device: $(cat "$errors")"
 	ADDED+=("$DEV")
 }
 
-# said PATTERN: within ten seconds
+# said PATTERN: within a minute or so
 said()
 {
-	for _ in {1..200}; do
+	for _ in {1..1200}; do
 		! grep -qE "$1" "$errors" || return 0
 		sleep 0.05
 	done
@@ -48,7 +48,7 @@ note "idle"
 add_foreground
 dd if=/dev/urandom of="$DEV" bs=64k count=16 oflag=direct status=none
 kill -TERM "$SUPERVISOR"
-ends 15
+ends 60
 
 note "under load"
 add_foreground
@@ -60,7 +60,7 @@ kill_and_recover
 sleep 2
 wait_live
 stop_load
-ends 15
+ends 60
 
 note "mounted"
 add_foreground
@@ -72,7 +72,7 @@ kill -TERM "$SUPERVISOR"
 said "is in use by the mount at $WORK/mnt"
 echo still >"$WORK/mnt/there"
 umount "$WORK/mnt"
-ends 15
+ends 60
 
 note "taken back"
 add_foreground
@@ -84,11 +84,11 @@ exec 7<&-
 sleep 4
 [[ $(listed state) == live ]] || fail "recover did not take it back"
 kill -TERM "$SUPERVISOR"
-ends 15
+ends 60
 
 note "in the background"
 add "$image"
 kill -TERM "$(listed supervisor_pid)"
-for _ in {1..150}; do [[ -n $(traces) ]] || break; sleep 0.1; done
+for _ in {1..600}; do [[ -n $(traces) ]] || break; sleep 0.1; done
 [[ -z $(traces) ]] || fail "left behind: $(traces)"
 check_image "$image"

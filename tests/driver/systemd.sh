@@ -58,7 +58,7 @@ start()
 	DEV=$(readlink -f "/dev/ublk-qcow2/$disk")
 	[[ -b $DEV ]] || fail "started, but there is no disk"
 	ADDED+=("$DEV")
-	becomes ActiveState active 5
+	becomes ActiveState active 60
 	[[ $(property MainPID) == "$(listed supervisor_pid)" ]] ||
 		fail "its main process is not the supervisor"
 }
@@ -76,35 +76,35 @@ note "deaths"
 image=$(image disk.qcow2 1G)
 echo "image = $image" >"$disks/$disk.conf"
 start
-becomes StatusText "$DEV is live" 5
+becomes StatusText "$DEV is live" 60
 start_load --depth 8
 sleep 0.5
 kill_and_recover
 [[ $(property NRestarts) == 0 ]] || fail "restarted for a dead server"
 kill -9 "$(listed supervisor_pid)" "$(listed server_pid)"
-becomes NRestarts 1 30
+becomes NRestarts 1 60
 wait_live
-becomes ActiveState active 30
+becomes ActiveState active 60
 server=$(listed server_pid)
 kill -9 "$(listed supervisor_pid)"
-becomes NRestarts 2 30
-becomes ActiveState active 30
+becomes NRestarts 2 60
+becomes ActiveState active 60
 [[ $(listed server_pid) == "$server" ]] || fail "the server died, too"
-becomes MainPID "$(listed supervisor_pid)" 5
+becomes MainPID "$(listed supervisor_pid)" 60
 
 note "a stop while it is in use"
 systemctl stop --no-block "$unit"
-becomes StatusText "$DEV is in use by process $LOAD_PID (load)*" 15
+becomes StatusText "$DEV is in use by process $LOAD_PID (load)*" 60
 [[ $(property ActiveState) == deactivating ]] || fail "does not wait"
 kill_and_recover
 stop_load
-becomes ActiveState inactive 30
+becomes ActiveState inactive 60
 [[ -z $(traces) ]] || fail "left behind: $(traces)"
 check_image "$image"
 
 note "a stop while it is not"
 start
-timeout 20 systemctl stop "$unit" || fail "stop"
+timeout 90 systemctl stop "$unit" || fail "stop"
 [[ $(property ActiveState) == inactive ]] || fail "$(property ActiveState)"
 [[ -z $(traces) ]] || fail "left behind: $(traces)"
 
@@ -116,7 +116,7 @@ for _ in 1 2 3; do
 	start
 done
 del
-becomes ActiveState inactive 10
+becomes ActiveState inactive 60
 [[ $(property Result) == success ]] || fail "del: $(property Result)"
 [[ $(property NRestarts) == "$restarts" ]] || fail "restarted after del"
 [[ -z $(traces) ]] || fail "left behind: $(traces)"

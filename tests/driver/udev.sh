@@ -27,7 +27,7 @@ cleanup "rm -f $RULES/70-ublk-qcow2-test.rules"
 cat >"$RULES/70-ublk-qcow2-test.rules" <<'END'
 KERNEL=="ublkb*", ENV{DM_UDEV_DISABLE_OTHER_RULES_FLAG}!="1", ENV{TOUCHED}="1"
 END
-if ! udevadm control --ping --timeout=5 2>/dev/null; then
+if ! udevadm control --ping --timeout=30 2>/dev/null; then
 	/lib/systemd/systemd-udevd --daemon || fail "no udevd"
 	cleanup "udevadm control --exit"
 fi
@@ -36,7 +36,7 @@ cleanup "udevadm control --reload"
 
 settle()
 {
-	udevadm settle --timeout=30 || fail "udev does not settle"
+	udevadm settle --timeout=120 || fail "udev does not settle"
 }
 
 event()

@@ -16,7 +16,7 @@ mv "$image" "$WORK/kept"
 image disk.qcow2 64M >/dev/null
 before=$(sha256sum <"$image")
 status=0
-timeout 20 "$UBLK_QCOW2" recover "$DEV" 2>"$WORK/err" || status=$?
+timeout 90 "$UBLK_QCOW2" recover "$DEV" 2>"$WORK/err" || status=$?
 note "recover: status $status: $(cat "$WORK/err")"
 [[ $status == 1 ]] || fail "status $status and not 1"
 [[ $(sha256sum <"$image") == "$before" ]] || fail "changed the wrong image"
