@@ -26,10 +26,13 @@ write_system()
 		>>"$1/test.service"
 }
 
+# A little less than the test has itself, so that it can say what it saw.
 own_system()
 {
-	local end=$((SECONDS + 570))
+	local limit end
 
+	limit=$(sed -n 's/^# limit: //p' "$0")
+	end=$((SECONDS + ${limit:-120} - 20))
 	mkdir "$WORK/units"
 	write_system "$WORK/units"
 	cleanup "rmdir /run/systemd 2>/dev/null"
