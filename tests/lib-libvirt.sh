@@ -46,9 +46,10 @@ cleanup_libvirt()
 {
 	local status=$? image dev
 
+	set +e			# or what follows would not
 	[[ $status == 0 ]] || explain_libvirt
 	for image in $(images); do
-		dev=$(readlink "$(disk_device "$image")") && ADDED+=("$dev")
+		dev=$(readlink -e "$(disk_device "$image")") && ADDED+=("$dev")
 	done
 	(exit "$status")
 	clean_up
