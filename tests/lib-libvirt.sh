@@ -66,11 +66,14 @@ over()
 }
 
 # Everything is the default, QEMU's own user and its own /dev among it, but
-# what needs a distribution around it: AppArmor, and the daemon for logs.
+# what needs a distribution around it: the daemon for logs, and AppArmor, which
+# has tests of its own (lib-apparmor.sh).
+SECURITY_DRIVER=none
+
 libvirt_configuration()
 {
-	cat <<-'END'
-	security_driver = "none"
+	cat <<-END
+	security_driver = "$SECURITY_DRIVER"
 	stdio_handler = "file"
 	END
 	printf '%s\n' "$@"
