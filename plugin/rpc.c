@@ -94,7 +94,8 @@ int rpc_call(int id, const struct appeal *appeal, int *call)
 		return fd;
 	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) ||
 	    send(fd, appeal, sizeof(*appeal), MSG_NOSIGNAL) < 0) {
-		ret = -errno;
+		/* It ended before it took the call, or before it spoke. */
+		ret = errno == ECONNRESET ? -EPIPE : -errno;
 		close(fd);
 		return ret;
 	}

@@ -33,8 +33,9 @@ int rpc_accept(int listener, int *caller);
 int rpc_receive(int caller, struct appeal *appeal);
 void rpc_answer(int caller, const struct outcome *outcome);
 
-/* The command's end.  rpc_wait() returns -ETIMEDOUT after that time, -EPIPE
-   if the supervisor died. */
+/* The command's end.  Both return -EPIPE if the supervisor died; rpc_call()
+   -ECONNREFUSED or -ENOENT if it had before, rpc_wait() -ETIMEDOUT after that
+   time. */
 int rpc_call(int id, const struct appeal *appeal, int *call);
 int rpc_wait(int call, int milliseconds, struct outcome *outcome);
 
