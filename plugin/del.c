@@ -19,23 +19,31 @@
 #define PATIENCE     35000 /* ms; the supervisor's own is shorter */
 #define END_PATIENCE 2000  /* ms */
 
-static void kill_supervisor(const struct disk *disk)
+static int kill_supervisor(const struct disk *disk)
 {
 	int pidfd;
+	int ret = process_open(&disk->supervisor, &pidfd);
 
-	if (process_open(&disk->supervisor, &pidfd))
-		return;
+	if (ret)
+		return ret == -ESRCH ? 0 : ret;
 	process_kill(pidfd);
 	process_wait(pidfd, -1);
 	close(pidfd);
+	return 0;
 }
 
 static int remove_alone(struct disk *disk, bool force)
 {
 	char text[JOB_TEXT_MAX] = "";
+	int ret = kill_supervisor(disk);
 
+	if (ret)
+		return command_complain(disk,
+					"its supervisor (process %d) cannot be "
+					"looked at: %s",
+					(int)disk->supervisor.pid,
+					strerror(-ret));
 	/* It may just have finished what we ask for. */
-	kill_supervisor(disk);
 	if (disk_load(disk->id, disk))
 		return EXIT_SUCCESS;
 	if (teardown_all(disk, force, text))

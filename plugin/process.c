@@ -39,20 +39,31 @@ uint64_t clock_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static int read_stat(pid_t pid, char *state, unsigned long long *start)
+/* -ESRCH: there is none.  What is in the way of looking is no death. */
+static int read_line(pid_t pid, char *line, int size)
 {
-	char path[32], line[1024], *field;
+	char path[32];
 	FILE *file;
-	bool known;
+	int ret = 0;
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
 	file = fopen(path, "re");
 	if (!file)
-		return -ESRCH;
-	known = fgets(line, sizeof(line), file) != NULL;
+		return errno == ENOENT ? -ESRCH : -errno;
+	errno = ESRCH;
+	if (!fgets(line, size, file))
+		ret = -errno;
 	fclose(file);
-	if (!known)
-		return -ESRCH;
+	return ret;
+}
+
+static int read_stat(pid_t pid, char *state, unsigned long long *start)
+{
+	char line[1024], *field;
+	int ret = read_line(pid, line, sizeof(line));
+
+	if (ret)
+		return ret;
 
 	/* The name before it is in parentheses and may hold anything. */
 	field = strrchr(line, ')');
@@ -78,28 +89,41 @@ int process_identify(pid_t pid, struct process *process)
 	return 0;
 }
 
-bool process_alive(const struct process *process)
+/* 0: it is alive; -ESRCH: it is not; or that cannot be known now. */
+static int look_for(const struct process *process)
 {
 	unsigned long long start;
 	char state;
+	int ret;
 
-	if (process->pid <= 0 || read_stat(process->pid, &state, &start))
-		return false;
-	return start == process->start && state != 'Z' && state != 'X';
+	if (process->pid <= 0)
+		return -ESRCH;
+	ret = read_stat(process->pid, &state, &start);
+	if (ret)
+		return ret;
+	return start == process->start && state != 'Z' && state != 'X' ?
+		       0 : -ESRCH;
+}
+
+bool process_alive(const struct process *process)
+{
+	return look_for(process) != -ESRCH;
 }
 
 int process_open(const struct process *process, int *pidfd)
 {
-	int fd;
+	int fd, ret;
 
 	if (process->pid <= 0)
 		return -ESRCH;
 	fd = pidfd_open(process->pid, 0);
 	if (fd < 0)
 		return -errno;
-	if (!process_alive(process)) {
+	/* The id may be another's meanwhile. */
+	ret = look_for(process);
+	if (ret) {
 		close(fd);
-		return -ESRCH;
+		return ret;
 	}
 	*pidfd = fd;
 	return 0;

@@ -19,12 +19,15 @@ struct process {
 };
 
 /* Names the process that now has this id, even if it is a child that only
-   waits to be reaped; -ESRCH: there is none. */
+   waits to be reaped; -ESRCH: there is none, or why it cannot be looked at. */
 int process_identify(pid_t pid, struct process *process);
 
+/* Where that cannot be known, for want of memory or descriptors, it is: who is
+   taken for dead is replaced. */
 bool process_alive(const struct process *process);
 
-/* A pidfd of the process, which need not be a child; -ESRCH: it is dead. */
+/* A pidfd of the process, which need not be a child; -ESRCH: it is dead;
+   or why that cannot be known. */
 int process_open(const struct process *process, int *pidfd);
 
 /* Kills by pidfd; a process that is dead already is no error. */

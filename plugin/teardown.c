@@ -274,10 +274,16 @@ static int end_server(const struct disk *disk, bool force,
 		      char text[JOB_TEXT_MAX])
 {
 	int pidfd;
-	int ret = 0;
+	int ret = process_open(&disk->server, &pidfd);
 
-	if (process_open(&disk->server, &pidfd))
+	if (ret == -ESRCH)
 		return 0;
+	if (ret) {
+		snprintf(text, JOB_TEXT_MAX,
+			 "its server, process %d, cannot be looked at: %s",
+			 (int)disk->server.pid, strerror(-ret));
+		return ret;
+	}
 	if (force) {
 		process_kill(pidfd);
 		process_wait(pidfd, -1);
@@ -304,12 +310,13 @@ static int close_orphan(const struct disk *disk, char text[JOB_TEXT_MAX])
 
 int teardown_all(const struct disk *disk, bool force, char text[JOB_TEXT_MAX])
 {
-	int ret;
+	int ret = 0;
 
 	/* A server that is stuck would keep STOP_DEV waiting for ever. */
 	if (force)
-		end_server(disk, true, text);
-	ret = teardown_stop_bounded(disk, force, text);
+		ret = end_server(disk, true, text);
+	if (!ret)
+		ret = teardown_stop_bounded(disk, force, text);
 	if (!ret)
 		ret = end_server(disk, force, text);
 	if (ret)
