@@ -179,6 +179,15 @@ static void tag_returned(struct request *request, int res)
 		queue->error = res;
 }
 
+static void workers_finished(struct queue *queue)
+{
+	int ret = requests_reap(&queue->all);
+
+	if (ret)
+		queue->error = ret;
+	await_workers(queue);
+}
+
 static void dispatch(struct queue *queue, uint64_t user_data, int res)
 {
 	struct request *request = &queue->requests[(uint32_t)user_data];
@@ -192,8 +201,7 @@ static void dispatch(struct queue *queue, uint64_t user_data, int res)
 		inflight_transferred(request, extent, res);
 		break;
 	case EVENT_WORKERS:
-		requests_reap(&queue->all);
-		await_workers(queue);
+		workers_finished(queue);
 		break;
 	}
 }

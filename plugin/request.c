@@ -101,7 +101,7 @@ static void release(struct request *request, int result)
 	request_end(request, result);
 }
 
-void requests_reap(struct requests *all)
+int requests_reap(struct requests *all)
 {
 	struct job *job, *next;
 	struct request *request;
@@ -109,8 +109,12 @@ void requests_reap(struct requests *all)
 	for (job = workers_reap(all->workers); job; job = next) {
 		next = job->next;
 		request = request_of(job);
+		/* The next server will have what this one has lost. */
+		if (request->result == -EOWNERDEAD)
+			return -EOWNERDEAD;
 		release(request, request->result);
 	}
+	return 0;
 }
 
 void request_moved(struct request *request)

@@ -77,8 +77,9 @@ void request_start(struct request *request);
 /* All its transfers have ended. */
 void request_moved(struct request *request);
 
-/* workers_fd() woke the queue: commits what the workers have finished. */
-void requests_reap(struct requests *all);
+/* workers_fd() woke the queue: commits what the workers have finished.
+   -EOWNERDEAD: this process cannot serve the image any longer. */
+int requests_reap(struct requests *all);
 
 /* After a batch of the above: starts parked requests that may go now. */
 void requests_retry(struct requests *all);

@@ -343,10 +343,15 @@ static void *io_thread(void *opaque)
 	const struct server *server = opaque;
 	int ret = queue_run(server->queue);
 
-	if (ret < 0) {
+	if (ret == -EOWNERDEAD)
+		channel_fail(server->channel, CAUSE_PASSING,
+			     "%s: the process that reads its legacy image was "
+			     "killed",
+			     server->config->image);
+	else if (ret < 0)
 		device_failed(server, "its queues failed", ret);
+	if (ret < 0)
 		_exit(EXIT_FAILURE);
-	}
 	return NULL;
 }
 

@@ -8,7 +8,8 @@
  *
  * There is one request at a time: libqcow would serialize them anyhow.  A
  * reader that dies over a request, or does not answer in time and is killed,
- * makes that request -EIO; the keeper starts the next one.
+ * makes that request -EIO; the keeper starts the next one.  Where the keeper
+ * itself has been killed there is no next one: we cannot fork again.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -85,8 +86,16 @@ static int receive(struct legacy *legacy, int64_t until,
 		return -ETIMEDOUT;
 	if (recv(legacy->data, reply, sizeof(*reply), MSG_DONTWAIT) !=
 	    sizeof(*reply))
-		return -EPIPE;		/* the keeper is gone */
+		return -EPIPE;		/* nobody is left, or it babbles */
 	return 0;
+}
+
+/* Only it has the other end of that, whatever a reader says. */
+static bool keeper_lives(const struct legacy *legacy)
+{
+	struct pollfd control = { .fd = legacy->control };
+
+	return poll(&control, 1, 0) <= 0;
 }
 
 /* Waits for the answer to a request or for news of the reader's death. */
@@ -134,9 +143,7 @@ static void replace_reader(struct legacy *legacy)
 		await(legacy, UINT64_MAX, DEATH_LIMIT_MS);
 }
 
-/* Under the lock: fills the window. */
-static int request_window(struct legacy *legacy, uint64_t offset,
-			  uint32_t length)
+static int ask_reader(struct legacy *legacy, uint64_t offset, uint32_t length)
 {
 	struct helper_request request = {
 		.sequence = ++legacy->sequence,
@@ -145,7 +152,6 @@ static int request_window(struct legacy *legacy, uint64_t offset,
 	};
 	int ret;
 
-	drain(legacy);
 	if (send(legacy->data, &request, sizeof(request),
 		 MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 		return -EIO;
@@ -153,6 +159,17 @@ static int request_window(struct legacy *legacy, uint64_t offset,
 	if (ret == -ETIMEDOUT)
 		replace_reader(legacy);
 	return ret ? -EIO : 0;
+}
+
+/* Under the lock: fills the window. */
+static int request_window(struct legacy *legacy, uint64_t offset,
+			  uint32_t length)
+{
+	int ret;
+
+	drain(legacy);
+	ret = ask_reader(legacy, offset, length);
+	return ret && !keeper_lives(legacy) ? -EOWNERDEAD : ret;
 }
 
 static int read_piece(struct legacy *legacy, void *buffer, uint64_t offset,

@@ -38,7 +38,8 @@ uint64_t legacy_size(const struct legacy *legacy);
 bool legacy_is_encrypted(const struct legacy *legacy);
 
 /* Blocks; from any thread.  -EIO if the reading process dies or hangs over
-   it; there will be another for the next read. */
+   it; there will be another for the next read.  -EOWNERDEAD: there will not,
+   who starts it has been killed. */
 int legacy_read(struct legacy *legacy, void *buffer, uint64_t offset,
 		size_t length);
 

@@ -298,7 +298,9 @@ struct qcow_judgement {
 void qcow_judge(const char *path, const struct qcow_options *options,
 		struct qcow_judgement *judgement);
 
-/* read.c, write.c, discard.c, checkpoint.c: calls that block */
+/* read.c, write.c, discard.c, checkpoint.c: calls that block.  -EOWNERDEAD:
+   a process that reads a legacy image was killed, and only another open gets
+   a new one. */
 
 int qcow_read(struct qcow_image *image, void *buffer, uint64_t offset,
 	      size_t length);

@@ -332,6 +332,23 @@ static void test_descriptors(void)
 		die("the reader is not in its jail");
 }
 
+/* Nobody starts another reader; with that, who has the image must end. */
+static void test_keeper_death(struct legacy *legacy)
+{
+	pid_t keeper = child_of(getpid());
+	uint8_t sector[512];
+	siginfo_t info;
+
+	kill(keeper, SIGKILL);
+	waitid(P_PID, keeper, &info, WEXITED | WNOWAIT);
+	for (unsigned int n = 0; n < 2; n++) {
+		int ret = legacy_read(legacy, sector, 65536, 512);
+
+		if (ret != -EOWNERDEAD)
+			die("a read without a keeper: %d", ret);
+	}
+}
+
 static void test_deaths(void)
 {
 	struct legacy *legacy;
@@ -350,6 +367,7 @@ static void test_deaths(void)
 	wait_for_successor(keeper, reader);
 	read_all(legacy, "after a quiet death");
 	test_reader_death(legacy, false);
+	test_keeper_death(legacy);
 	legacy_close(legacy);
 	if (child_of(getpid()))
 		die("a keeper outlives its image");

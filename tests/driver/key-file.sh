@@ -4,7 +4,7 @@
 #
 # A legacy image that is encrypted with AES, as a disk and under an overlay,
 # with its key in a file: each new server reads that again, and it is nowhere
-# else.
+# else.  Of the processes that read it any may be killed.
 # shellcheck source=../lib.sh
 . "$(dirname "$0")/../lib.sh"
 
@@ -59,15 +59,28 @@ key_is_nowhere()
 	! grep -aqF -f key cmdlines || fail "the key is on a command line"
 }
 
+# Its readers start anew with the server.
+kill_keeper()
+{
+	local before
+
+	before=$(listed recoveries)
+	pkill -9 -x -P "$(listed server_pid)" legacy-keeper || fail "no keeper"
+	reads "$1"
+	[[ $(listed recoveries) == $((before + 1)) ]] || fail "no new server"
+}
+
 add --read-only base.qcow --key-file key
 reads raw
 kill_and_recover
 reads raw
+kill_keeper raw
 key_is_nowhere
 del
 
 add overlay.qcow2 --key-file key.newline
 reads raw
+kill_keeper raw
 start_load --depth 8 --ledger "$WORK/ledger"
 storm 3
 stop_load
