@@ -40,7 +40,7 @@ static int remove_alone(struct disk *disk, bool force)
 	if (ret)
 		return command_complain(disk,
 					"its supervisor (process %d) cannot be "
-					"looked at: %s",
+					"looked at: %s; try again",
 					(int)disk->supervisor.pid,
 					strerror(-ret));
 	/* It may just have finished what we ask for. */

@@ -11,7 +11,8 @@
  *   parked    the engine says -EBUSY: tried again whenever something ended
  *
  * and ends in one, request_end(), which commits it.  Data is acknowledged
- * after qcow_finish(), which makes it survive us (P1).
+ * after qcow_finish(), which makes it survive us (P1).  One that only another
+ * process can do is not ended: this one dies, and the next gets it again.
  *
  * Parked requests keep the order in which they came.  So that none starves,
  * a request that shares a cluster with an older parked one parks behind it

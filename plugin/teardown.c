@@ -280,7 +280,8 @@ static int end_server(const struct disk *disk, bool force,
 		return 0;
 	if (ret) {
 		snprintf(text, JOB_TEXT_MAX,
-			 "its server, process %d, cannot be looked at: %s",
+			 "its server, process %d, cannot be looked at: %s; "
+			 "try again",
 			 (int)disk->server.pid, strerror(-ret));
 		return ret;
 	}
