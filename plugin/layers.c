@@ -41,9 +41,9 @@ void layers_put(FILE *file, const struct layers *layers)
 	for (i = 0; i < layers->count; i++) {
 		const struct qcow_layer *layer = &layers->list[i];
 
-		fprintf(file, "layer %" PRIu64 " %" PRIu64 " %d ",
+		fprintf(file, "layer %" PRIu64 " %" PRIu64 " %" PRIu64 " %d ",
 			layer->identity.device, layer->identity.inode,
-			layer->written);
+			layer->identity.birth, layer->written);
 		state_put_text(file, layer->path);
 		putc('\n', file);
 	}
@@ -56,9 +56,9 @@ static int get_layer(struct layers *layers, const char *line)
 	char path[PATH_MAX];
 	int written, at = 0;
 
-	if (sscanf(line, "layer %" SCNu64 " %" SCNu64 " %d %n",
-		   &layer.identity.device, &layer.identity.inode, &written,
-		   &at) != 3 ||
+	if (sscanf(line, "layer %" SCNu64 " %" SCNu64 " %" SCNu64 " %d %n",
+		   &layer.identity.device, &layer.identity.inode,
+		   &layer.identity.birth, &written, &at) != 4 ||
 	    !at)
 		return -EINVAL;
 	state_get_text(path, sizeof(path), line + at);

@@ -60,6 +60,7 @@ static const struct field {
 	FIELD("image", TEXT, image),
 	FIELD("image_device", LONG, identity.device),
 	FIELD("image_inode", LONG, identity.inode),
+	FIELD("image_birth", LONG, identity.birth),
 	FIELD("key_file", TEXT, key_file),
 	FIELD("size", LONG, size),
 	FIELD("queues", NUMBER, queues),

@@ -171,13 +171,29 @@ static int open_either(struct file *file, const char *path,
 	return ret;
 }
 
-/* A block device is the same under every node. */
-static void identify(const struct stat *st, struct qcow_identity *identity)
+/* 0 where the file system does not know it. */
+static uint64_t birth_of(int fd, const char *path)
 {
-	bool block_device = S_ISBLK(st->st_mode);
+	struct statx stx;
 
-	identity->device = block_device ? st->st_rdev : st->st_dev;
-	identity->inode = block_device ? 0 : st->st_ino;
+	if (statx(fd, path, AT_EMPTY_PATH, STATX_BTIME, &stx) < 0 ||
+	    !(stx.stx_mask & STATX_BTIME))
+		return 0;
+	return stx.stx_btime.tv_sec * 1000000000ull + stx.stx_btime.tv_nsec;
+}
+
+/* A block device is the same under every node. */
+static void identify(const struct stat *st, uint64_t birth,
+		     struct qcow_identity *identity)
+{
+	if (S_ISBLK(st->st_mode))
+		*identity = (struct qcow_identity){ .device = st->st_rdev };
+	else
+		*identity = (struct qcow_identity){
+			.device = st->st_dev,
+			.inode = st->st_ino,
+			.birth = birth,
+		};
 }
 
 int qcow_identify_path(const char *path, struct qcow_identity *identity)
@@ -186,14 +202,16 @@ int qcow_identify_path(const char *path, struct qcow_identity *identity)
 
 	if (stat(path, &st) < 0)
 		return -errno;
-	identify(&st, identity);
+	identify(&st, birth_of(AT_FDCWD, path), identity);
 	return 0;
 }
 
 bool file_is(const struct file *file, const struct qcow_identity *identity)
 {
 	return file->identity.device == identity->device &&
-	       file->identity.inode == identity->inode;
+	       file->identity.inode == identity->inode &&
+	       (file->identity.birth == identity->birth ||
+		!file->identity.birth || !identity->birth);
 }
 
 int file_check(const struct file *file, const struct qcow_identity *identity,
@@ -252,7 +270,7 @@ static int check_type(struct file *file, struct qcow_error *error)
 		return fail(error, -errno, "%s", strerror(errno));
 	file->block_device = S_ISBLK(st.st_mode) ||
 			     (file->test && file->test->block_device);
-	identify(&st, &file->identity);
+	identify(&st, birth_of(file->fd, ""), &file->identity);
 	return 0;
 }
 

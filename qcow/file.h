@@ -39,6 +39,7 @@ struct file {
 	bool block_device;	/* has a fixed size, never reads as zero */
 	struct qcow_identity identity;
 	const struct qcow_test_hooks *test;
+	struct lease *lease;	/* of its image, who counts what is written */
 };
 
 int file_open(struct file *file, const char *path,

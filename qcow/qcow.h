@@ -49,9 +49,11 @@ enum qcow_locking {
 				   has tested already (the supervisor) */
 };
 
-/* Which file an image is, whatever its name. */
+/* Which file an image is, whatever its name.  An inode that is used again
+   has another birth. */
 struct qcow_identity {
 	uint64_t device, inode;		/* both 0: any */
+	uint64_t birth;			/* CLOCK_REALTIME, ns; 0: not known */
 };
 
 /* A file that belongs to an image besides its own: what lies under it, or a
@@ -82,9 +84,9 @@ struct qcow_options {
 	const struct qcow_layer *layers;
 	unsigned int nr_layers;
 
-	/* The journal may be trusted without the marks in the image: the
-	   image has been locked without a gap since the journal's owner
-	   died (R12). */
+	/* The image has been locked without a gap since the journal's owner
+	   died; this decides where neither the mark nor the files' times can
+	   (R12). */
 	bool unbroken;
 
 	/* Open although acknowledged writes may be lost: a journal that is
@@ -364,6 +366,7 @@ struct qcow_io {
 	uint32_t length;
 	uint64_t bitmap;	/* of an extended L2 entry, when linked */
 	bool zeroes;		/* fresh clusters need zeros around */
+	bool writes;		/* the lease knows of it (R12) */
 	uint32_t room_words;	/* reserved in the journal (R16), and */
 	uint32_t room_assignments; /* in the dirty set */
 };

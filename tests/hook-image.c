@@ -105,6 +105,10 @@ static void look_at_names(const char *path, const char *link)
 	expect(image_is_of(&image, &disk), "the same file", path);
 	disk.identity.inode++;
 	expect(!image_is_of(&image, &disk), "another file", path);
+	disk.identity = image.identity;
+	disk.identity.birth++;
+	expect(!image.identity.birth || !image_is_of(&image, &disk),
+	       "an inode used again", path);
 	strcpy(disk.image, path);
 	expect(image_is_of(&image, &disk), "the same name", path);
 

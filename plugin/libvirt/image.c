@@ -10,6 +10,7 @@
  * depends on how it is mounted, and on a block device they never do.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -59,6 +60,17 @@ static void tell_type(unsigned long type, char shared[48])
 				 shared_types[i].name);
 }
 
+/* 0 where the file system does not know it. */
+static uint64_t birth_of(const char *path)
+{
+	struct statx stx;
+
+	if (statx(AT_FDCWD, path, 0, STATX_BTIME, &stx) < 0 ||
+	    !(stx.stx_mask & STATX_BTIME))
+		return 0;
+	return stx.stx_btime.tv_sec * 1000000000ull + stx.stx_btime.tv_nsec;
+}
+
 static int look(const char *path, struct image *image)
 {
 	struct statfs fs;
@@ -70,6 +82,7 @@ static int look(const char *path, struct image *image)
 	/* As the disk's record has it. */
 	image->identity.device = S_ISBLK(st.st_mode) ? st.st_rdev : st.st_dev;
 	image->identity.inode = S_ISBLK(st.st_mode) ? 0 : st.st_ino;
+	image->identity.birth = S_ISBLK(st.st_mode) ? 0 : birth_of(image->path);
 	if (S_ISBLK(st.st_mode))
 		snprintf(image->shared, sizeof(image->shared),
 			 "a block device");
@@ -110,5 +123,7 @@ bool image_is_of(const struct image *image, const struct disk *disk)
 		return true;
 	return (known->device || known->inode) &&
 	       known->device == image->identity.device &&
-	       known->inode == image->identity.inode;
+	       known->inode == image->identity.inode &&
+	       (known->birth == image->identity.birth || !known->birth ||
+		!image->identity.birth);
 }
