@@ -96,7 +96,11 @@ static int write_phases(struct qcow_image *image, const struct frozen *f)
 	if (!ret)
 		ret = writeback_l1(image, f->l1, f->l2);
 	if (!ret)
+		ret = image_raise_generation(image);
+	if (!ret)
 		ret = sync_image(image);
+	if (!ret)
+		image_keep_generation(image);
 	if (!ret)
 		ret = writeback_slices(image, f->counts, f->end, LOWER);
 	if (!ret)

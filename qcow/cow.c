@@ -215,7 +215,6 @@ int cow_write(struct qcow_image *image, const void *buffer, uint64_t offset,
 		uint64_t in_cluster = copy.start & (cluster_size(image) - 1);
 
 		ret = compose(image, &copy, bytes, buffer, offset, length);
-		image_beat(image);
 		/* R2: all of it, before anything names it. */
 		if (!ret)
 			ret = file_write(image->data, bytes,

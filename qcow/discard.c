@@ -233,7 +233,6 @@ static int unlink_range(struct qcow_image *image, uint64_t guest, uint64_t end,
 			return ret;
 		append_release_room(image, GROUP_WORDS + 1,
 					3 * MAX_CLUSTERS);
-		image_beat(image);
 		ret = unlink_some(image, &guest, end, how, &need);
 		if (ret == -EAGAIN)
 			ret = map_provide(image, &need);

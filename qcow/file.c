@@ -23,6 +23,7 @@
 #include "error.h"
 #include "file.h"
 #include "format.h"
+#include "lease.h"
 
 #define BUFFER_ALIGNMENT	4096
 #define ZERO_CHUNK		(64u << 10)
@@ -334,10 +335,15 @@ int file_read_loosely(struct file *file, void *buffer, uint64_t offset,
 int file_write(struct file *file, const void *buffer, uint64_t offset,
 	       size_t length)
 {
+	int ret;
+
 	if (test_ops(file))
 		return test_ops(file)->write(file->test->disk, buffer, offset,
 					     length);
-	return full_write(file->fd, buffer, offset, length);
+	lease_begin(file->lease);
+	ret = full_write(file->fd, buffer, offset, length);
+	lease_end(file->lease);
+	return ret;
 }
 
 int file_write_zeroes(struct file *file, uint64_t offset, uint64_t length)
@@ -381,12 +387,15 @@ int file_sync(struct file *file)
 
 int file_punch(struct file *file, uint64_t offset, uint64_t length)
 {
+	int ret;
+
 	if (test_ops(file))
 		return test_ops(file)->punch(file->test->disk, offset, length);
-	if (fallocate(file->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-		      offset, length) < 0)
-		return -errno;
-	return 0;
+	lease_begin(file->lease);
+	ret = fallocate(file->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			offset, length) < 0 ? -errno : 0;
+	lease_end(file->lease);
+	return ret;
 }
 
 int file_size(struct file *file, uint64_t *size)

@@ -99,7 +99,6 @@ static int write_blocks(struct qcow_image *image, uint64_t index,
 {
 	int ret;
 
-	image_beat(image);
 	for (unsigned int i = 0; i < count; i++) {
 		ret = write_block(image, block_offset(image, index + i), 1);
 		if (ret)
@@ -108,7 +107,6 @@ static int write_blocks(struct qcow_image *image, uint64_t index,
 	ret = file_sync(&image->file);
 	if (ret)
 		return ret;
-	image_beat(image);
 	return write_entries(image, index, count);
 }
 
@@ -203,7 +201,6 @@ static int write_area(struct qcow_image *image, const struct move *move)
 {
 	int ret;
 
-	image_beat(image);
 	ret = file_write_entries(&image->file, move->table, move->table_size,
 				 move->first << image->cluster_bits);
 	if (!ret)
@@ -280,7 +277,6 @@ int grow_write_header(struct qcow_image *image)
 
 	image_take_header(image);
 	if (image->table_moved) {
-		image_beat(image);
 		image_io_begin(image);
 		ret = header_write_refcount_table(&image->file, &image->header,
 						  &image->header_area);

@@ -199,11 +199,14 @@ static int check_fields(const struct header *h, struct qcow_error *error)
 static void note_extension(struct header *h, uint32_t type, uint32_t at,
 			   uint32_t length, const uint8_t *data)
 {
-	if (type != EXTENSION_LIFE || length != LIFE_SIZE)
+	if (type != EXTENSION_LIFE ||
+	    (length != LIFE_SIZE && length != LIFE_SIZE_MIN))
 		return;
 	h->life_offset = at;
-	h->nonce = load_be64(data);
-	memcpy(h->boot_id, data + 8, sizeof(h->boot_id));
+	h->life_size = length;
+	h->mark.nonce = load_be64(data);
+	memcpy(h->mark.boot_id, data + 8, sizeof(h->mark.boot_id));
+	h->mark.generation = length == LIFE_SIZE ? load_be64(data + 24) : 0;
 }
 
 uint32_t header_extensions_limit(const struct header *h)

@@ -27,8 +27,12 @@ struct header {
 	uint32_t backing_size;
 	uint32_t extensions_end;	/* offset of the end mark */
 	uint32_t life_offset;		/* of our extension, 0: none */
-	uint64_t nonce;			/* what it says */
-	uint8_t boot_id[16];
+	uint32_t life_size;		/* of its data, bytes */
+	struct life_mark {		/* what it says */
+		uint64_t nonce;		/* of the life */
+		uint8_t boot_id[16];
+		uint64_t generation;	/* of the tables in that life */
+	} mark;
 };
 
 /* The clusters from byte 0 that hold the header and its extensions. */
@@ -86,13 +90,18 @@ void header_backing_format(const struct header *header,
 /* life.c: what is written to the header */
 
 #define EXTENSION_HEAD	8u		/* type, length */
-#define LIFE_SIZE	24u		/* nonce, boot id */
+#define LIFE_SIZE	32u		/* nonce, boot id, generation */
+#define LIFE_SIZE_MIN	24u		/* without a generation */
 
-/* Can the image carry our mark (R12), wholly or at least the bit? */
+/* Can the image carry our whole mark (R12)? */
 bool header_has_room(const struct header *header);
+/* Puts the mark in, and makes it durable. */
 int header_write_life(struct file *file, struct header *header,
-		      struct header_area *area, uint64_t nonce,
-		      const uint8_t boot_id[16]);
+		      struct header_area *area, const struct life_mark *mark);
+/* Writes a mark that is in the image anew; does not sync.  Only where
+   header_has_room(). */
+int header_write_mark(struct file *file, struct header *header,
+		      struct header_area *area, const struct life_mark *mark);
 int header_clear_life(struct file *file, struct header *header,
 		      struct header_area *area);
 /* Writes where the refcount table is, as *header says. */

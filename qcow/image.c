@@ -5,9 +5,10 @@
  *
  * Two things in the header say that somebody writes to the image: our mark,
  * which names the journal (R12), and the bitmaps' being in use.  Both are put
- * there before the first write.  The corrupt bit is set when its tables are
- * found to contradict themselves; from then on it takes no writes.  Who
- * writes the header has header_busy, so that the lock is not held over I/O.
+ * there before the first write; each checkpoint raises the generation in the
+ * mark.  The corrupt bit is set when its tables are found to contradict
+ * themselves; from then on the image takes no writes.  Whoever writes the
+ * header has header_busy, so that the lock is not held over I/O.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -58,22 +59,16 @@ void image_release_header(struct qcow_image *image)
 	image_wake(image);
 }
 
-void image_beat(struct qcow_image *image)
-{
-	if (image->heartbeat)
-		journal_heartbeat(&image->journal);
-}
-
 static int write_mark(struct qcow_image *image)
 {
+	struct life_mark mark;
 	int ret = bitmaps_set_in_use(image);
 
 	if (ret)
 		return ret;
+	journal_get_mark(&image->journal, &mark);
 	return header_write_life(&image->file, &image->header,
-				 &image->header_area,
-				 journal_nonce(&image->journal),
-				 journal_boot_id(&image->journal));
+				 &image->header_area, &mark);
 }
 
 int image_mark(struct qcow_image *image)
@@ -82,17 +77,43 @@ int image_mark(struct qcow_image *image)
 
 	image_take_header(image);
 	if (!image->marked) {
-		image_beat(image);
 		image_io_begin(image);
 		ret = write_mark(image);
 		image_io_end(image);
 		if (!ret) {
-			journal_set_marked(&image->journal);
+			journal_set_state(&image->journal, LIFE_WRITTEN);
 			image->marked = true;
 		}
 	}
 	image_release_header(image);
 	return ret;
+}
+
+int image_raise_generation(struct qcow_image *image)
+{
+	struct journal_header *journal = image->journal.header;
+	struct life_mark mark;
+	int ret;
+
+	if (!header_has_room(&image->header))
+		return 0;
+	image_take_header(image);
+	/* R12: first the journal knows of it. */
+	atomic_store(&journal->making, journal->generation + 1);
+	journal_get_mark(&image->journal, &mark);
+	image_io_begin(image);
+	ret = header_write_mark(&image->file, &image->header,
+				&image->header_area, &mark);
+	image_io_end(image);
+	image_release_header(image);
+	return ret;
+}
+
+void image_keep_generation(struct qcow_image *image)
+{
+	struct journal_header *journal = image->journal.header;
+
+	atomic_store(&journal->generation, journal->making);
 }
 
 void image_set_corrupt(struct qcow_image *image)

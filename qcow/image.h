@@ -69,7 +69,6 @@ struct qcow_image {
 	struct header_area header_area;	/* of him who has header_busy */
 	bool header_busy;		/* somebody writes the header */
 	bool marked;			/* our mark is in the image (R12) */
-	bool heartbeat;			/* it could not be: R12's second way */
 
 	uint64_t *l1;			/* as the file has it */
 	uint64_t *refcount_table;	/* likewise */
@@ -101,6 +100,7 @@ struct qcow_image {
 	uint64_t max_clusters;		/* of the host file */
 
 	struct journal journal;
+	struct lease lease;		/* has its own lock */
 	struct dirty_set active;
 	struct dirty_set frozen;
 	bool freezing;			/* frozen holds something */
@@ -151,9 +151,10 @@ void image_notice(struct qcow_image *image, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 /* Under the lock: writes our mark before a life's first write (R12). */
 int image_mark(struct qcow_image *image);
-/* R12's second way: who writes to the image says so before.  With or without
-   image->lock. */
-void image_beat(struct qcow_image *image);
+/* Under the lock: writes the generation of what the checkpoint writes; and,
+   after the sync, the image has it (R12). */
+int image_raise_generation(struct qcow_image *image);
+void image_keep_generation(struct qcow_image *image);
 /* Under the lock: the right to write the header. */
 void image_take_header(struct qcow_image *image);
 void image_release_header(struct qcow_image *image);

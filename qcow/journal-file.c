@@ -1,22 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The journal's file: making one, finding one, and whose it is.
+ * The journal's files: making, finding and removing them.
  *
- * It lies on a tmpfs, preallocated, under a name made of the image's device
- * and inode (R13).  Its header says which life of which image it belongs to,
- * and R12 decides whether what it holds may be replayed:
+ * A journal lies on a tmpfs, preallocated, under a name made of the image's
+ * identity (R13): device, inode and birth, so that an image never finds what
+ * is left of a deleted one that had its inode.
  *
- *	belongs to this life	it is gone on with
- *	empty, or another boot	of no use, replaced by a new one
- *	else			somebody wrote to the image since: refused
+ * Beside the journal lies a note of one page.  Should the journal be gone,
+ * the note still says that there was one, and whether anything was written;
+ * an image that has no room for our mark has nothing else that does.  The
+ * note is made after the journal and removed before it, so a note without a
+ * journal means that somebody took the journal away.
  *
- * and an image that says it has a journal of this boot but has none is
- * refused as well: what was acknowledged and not flushed would be lost.  Both
- * may be forced.
- *
- * A new journal gets its name when it is whole, so there is never half of
- * one.
+ * Both get their names when they are whole, so there is never half of one.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -27,53 +25,47 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
-#include <time.h>
 #include <unistd.h>
 #include "error.h"
 #include "image.h"
 
-#define JOURNAL_MAGIC		0x316a716b6c6275ull	/* "ublkqj1" */
+#define JOURNAL_MAGIC		0x326a716b6c6275ull	/* "ublkqj2" */
+#define JOURNAL_VERSION_MASK	0xff000000000000ull
+#define NOTE_MAGIC		0x326e716b6c6275ull	/* "ublkqn2" */
+#define NOTE_SIZE		4096u
 #define JOURNAL_HEADER_SIZE	4096u
-#define JOURNAL_DEFAULT_SIZE	(2u << 20)
 #define JOURNAL_MIN_SIZE	(2 * JOURNAL_HEADER_SIZE)
 
-/* How far ahead a heartbeat promises that we may write. */
-#define LEASE_NS		1000000000ull
+_Static_assert(sizeof(struct journal_header) <= JOURNAL_HEADER_SIZE,
+	       "the journal's header is one page");
 
-static uint64_t now_ns(void)
+/* ---- names ---- */
+
+static char *file_name(const struct qcow_identity *identity,
+		       const char *directory, const char *ending)
 {
-	struct timespec now;
+	char birth[24] = "";
+	char *path;
 
-	clock_gettime(CLOCK_REALTIME_COARSE, &now);
-	return now.tv_sec * 1000000000ull + now.tv_nsec;
+	if (identity->birth)
+		snprintf(birth, sizeof(birth), "-%llu",
+			 (unsigned long long)identity->birth);
+	if (asprintf(&path, "%s/%u:%u-%llu%s.%s", directory,
+		     major(identity->device), minor(identity->device),
+		     (unsigned long long)identity->inode, birth, ending) < 0)
+		return NULL;
+	return path;
 }
 
-void journal_heartbeat(struct journal *journal)
+int journal_name(struct journal *journal, const struct qcow_identity *identity,
+		 const char *directory)
 {
-	uint64_t now = now_ns();
-
-	if (atomic_load_explicit(&journal->header->lease,
-				 memory_order_relaxed) <= now + LEASE_NS / 2)
-		atomic_store_explicit(&journal->header->lease, now + LEASE_NS,
-				      memory_order_release);
+	journal->path = file_name(identity, directory, "journal");
+	journal->note_path = file_name(identity, directory, "life");
+	return journal->path && journal->note_path ? 0 : -ENOMEM;
 }
 
-void journal_set_marked(struct journal *journal)
-{
-	journal->header->marked = 1;
-}
-
-uint64_t journal_nonce(const struct journal *journal)
-{
-	return journal->header->nonce;
-}
-
-const uint8_t *journal_boot_id(const struct journal *journal)
-{
-	return journal->header->boot_id;
-}
-
-static int read_boot_id(uint8_t boot_id[16])
+int journal_read_boot_id(uint8_t boot_id[16])
 {
 	char text[64] = "";
 	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
@@ -97,18 +89,7 @@ static int read_boot_id(uint8_t boot_id[16])
 	return digits == 32 ? 0 : -EIO;
 }
 
-static int map_journal(struct journal *journal, int fd, uint64_t size)
-{
-	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-
-	if (p == MAP_FAILED)
-		return -errno;
-	journal->header = p;
-	journal->ring = (uint64_t *)((char *)p + JOURNAL_HEADER_SIZE);
-	journal->words = (size - JOURNAL_HEADER_SIZE) / sizeof(uint64_t);
-	journal->mapped = size;
-	return 0;
-}
+/* ---- mapping ---- */
 
 /* R13: on any other file system its pages might not outlive us, or be
    written out and read back after a power loss. */
@@ -124,111 +105,49 @@ static int check_tmpfs(int fd, struct qcow_error *error)
 	return 0;
 }
 
-/* Makes an empty journal of a new life. */
-static int create(struct qcow_image *image, int fd, uint64_t size,
-		  struct qcow_error *error)
+static int map_file(int fd, size_t size, void **mapped)
 {
-	struct journal *journal = &image->journal;
-	int ret = -posix_fallocate(fd, 0, size);
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
-	if (!ret)
-		ret = map_journal(journal, fd, size);
+	if (p == MAP_FAILED)
+		return -errno;
+	*mapped = p;
+	return 0;
+}
+
+static int map_ring(struct journal *journal, int fd, uint64_t size)
+{
+	void *p = NULL;
+	int ret = map_file(fd, size, &p);
+
 	if (ret)
-		return fail(error, ret, "journal: cannot set %llu bytes aside: %s",
-			    (unsigned long long)size, strerror(-ret));
-	*journal->header = (struct journal_header){
-		.magic = JOURNAL_MAGIC,
-		.words = journal->words,
-		.identity = image->file.identity,
-	};
-	memcpy(journal->header->boot_id, journal->boot_id,
-	       sizeof(journal->boot_id));
-	if (getrandom(&journal->header->nonce, sizeof(uint64_t), 0) !=
-	    sizeof(uint64_t))
-		return fail(error, -EIO, "cannot draw a random number");
+		return ret;
+	journal->header = p;
+	journal->ring = (uint64_t *)((char *)p + JOURNAL_HEADER_SIZE);
+	journal->words = (size - JOURNAL_HEADER_SIZE) / sizeof(uint64_t);
+	journal->mapped = size;
 	return 0;
 }
 
-/* Gives the nameless file its name, in place of a journal of no use. */
-static int link_named(int fd, const char *path)
+static int check_header(struct journal *journal, struct qcow_error *error)
 {
-	char self[64];
+	uint64_t magic = journal->header->magic;
 
-	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
-	if (unlink(path) < 0 && errno != ENOENT)
-		return -errno;
-	if (linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW) < 0)
-		return -errno;
+	if (magic != JOURNAL_MAGIC &&
+	    (magic | JOURNAL_VERSION_MASK) ==
+		    (JOURNAL_MAGIC | JOURNAL_VERSION_MASK))
+		return fail(error, -EINVAL,
+			    "its journal %s was written by another version of this program; serve and remove the disk with that version, or give the journal up with --force",
+			    journal->path);
+	if (magic != JOURNAL_MAGIC || journal->header->words != journal->words)
+		return fail(error, -EINVAL, "its journal %s is damaged",
+			    journal->path);
 	return 0;
 }
 
-static int create_named(struct qcow_image *image, const char *directory,
-			uint64_t size, struct qcow_error *error)
+static int map_opened(struct journal *journal, int fd,
+		      struct qcow_error *error)
 {
-	int fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	int ret;
-
-	if (fd < 0)
-		return fail(error, -errno, "journal in %s: %s", directory,
-			    strerror(errno));
-	ret = check_tmpfs(fd, error);
-	if (!ret)
-		ret = create(image, fd, size, error);
-	if (!ret) {
-		ret = link_named(fd, image->journal.path);
-		if (ret)
-			fail(error, ret, "journal %s: %s", image->journal.path,
-			     strerror(-ret));
-	}
-	image->journal.created = !ret;
-	close(fd);
-	return ret;
-}
-
-/* ---- whose journal is it? ---- */
-
-static bool same_boot(const struct journal *journal, const uint8_t boot_id[16])
-{
-	return !memcmp(journal->boot_id, boot_id, sizeof(journal->boot_id));
-}
-
-/* R12's second way, where the image cannot carry the whole mark: nobody
-   wrote to it after our last heartbeat. */
-static bool untouched_since_lease(struct qcow_image *image)
-{
-	struct stat st;
-	uint64_t written;
-
-	if (image->file.test && image->file.test->ops)
-		return true;
-	if (image->file.block_device || fstat(image->file.fd, &st) < 0)
-		return false;
-	written = st.st_mtim.tv_sec * 1000000000ull + st.st_mtim.tv_nsec;
-	return written <= image->journal.header->lease;
-}
-
-/* R12: does the journal belong to this life of this image? */
-static bool belongs(struct qcow_image *image, bool unbroken)
-{
-	const struct journal_header *journal = image->journal.header;
-	const struct header *header = &image->header;
-
-	if (!file_is(&image->file, &journal->identity) ||
-	    !same_boot(&image->journal, journal->boot_id))
-		return false;
-	if (header->version >= 3 && !(header->autoclear & AUTOCLEAR_LIFE))
-		return false;
-	if (header->version >= 3 && header_has_room(header))
-		return header->life_offset &&
-		       header->nonce == journal->nonce &&
-		       !memcmp(header->boot_id, journal->boot_id, 16);
-	return unbroken || untouched_since_lease(image);
-}
-
-static int map_existing(struct qcow_image *image, int fd,
-			struct qcow_error *error)
-{
-	struct journal *journal = &image->journal;
 	struct stat st;
 	int ret = check_tmpfs(fd, error);
 
@@ -239,179 +158,273 @@ static int map_existing(struct qcow_image *image, int fd,
 	if (st.st_size < JOURNAL_MIN_SIZE)
 		return fail(error, -EINVAL, "its journal %s is too short",
 			    journal->path);
-	ret = map_journal(journal, fd, st.st_size);
+	ret = map_ring(journal, fd, st.st_size);
 	if (ret)
 		return fail(error, ret, "journal %s: %s", journal->path,
 			    strerror(-ret));
-	if (journal->header->magic != JOURNAL_MAGIC ||
-	    journal->header->words != journal->words)
-		return fail(error, -EINVAL, "its journal %s is damaged",
-			    journal->path);
-	return 0;
+	return check_header(journal, error);
 }
 
-static bool is_empty(const struct journal *journal)
+int journal_map(struct journal *journal, struct qcow_error *error)
 {
-	struct group group;
+	int fd = open(journal->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	int ret;
 
-	return !journal_read_group(journal, journal->header->start, &group);
+	if (fd < 0)
+		return fail(error, -errno, "journal %s: %s", journal->path,
+			    strerror(errno));
+	ret = map_opened(journal, fd, error);
+	close(fd);
+	return ret;
 }
 
-/* Nothing is lost with it: it is empty, or of another boot. */
-static bool is_stale(const struct qcow_image *image)
+static bool note_is_ours(const struct journal *journal)
 {
-	return is_empty(&image->journal) ||
-	       !same_boot(&image->journal, image->journal.header->boot_id);
+	return journal->note->magic == NOTE_MAGIC &&
+	       !memcmp(journal->note->boot_id, journal->boot_id,
+		       sizeof(journal->boot_id));
 }
 
-static void unmap(struct journal *journal)
+static void unmap_note(struct journal *journal)
 {
+	if (journal->note)
+		munmap(journal->note, NOTE_SIZE);
+	journal->note = NULL;
+}
+
+void journal_map_note(struct journal *journal)
+{
+	int fd = open(journal->note_path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	struct stat st;
+	void *p = NULL;
+
+	if (fd < 0)
+		return;
+	if (!fstat(fd, &st) && st.st_size == NOTE_SIZE &&
+	    !map_file(fd, NOTE_SIZE, &p)) {
+		journal->note = p;
+		if (!note_is_ours(journal))
+			unmap_note(journal);
+	}
+	close(fd);
+}
+
+void journal_unmap(struct journal *journal)
+{
+	unmap_note(journal);
 	if (journal->header)
 		munmap(journal->header, journal->mapped);
 	journal->header = NULL;
 }
 
-/* Replaces a journal that is of no use by a new one. */
-static int start_over(struct qcow_image *image,
-		      const struct qcow_options *options,
-		      const char *directory, struct qcow_error *error)
+/* ---- making ---- */
+
+/* A nameless file whose bytes are set aside. */
+static int set_aside(const char *directory, uint64_t size, int *fd,
+		     struct qcow_error *error)
 {
-	uint64_t size = options->journal_size ? options->journal_size :
-						JOURNAL_DEFAULT_SIZE;
+	int ret;
 
-	unmap(&image->journal);
-	return create_named(image, directory,
-			    max_u64(round_down(size, 8), JOURNAL_MIN_SIZE),
-			    error);
-}
-
-/* There is a journal: go on with it, or find out why not. */
-static int take_over(struct qcow_image *image,
-		     const struct qcow_options *options,
-		     const char *directory, int fd, struct qcow_error *error)
-{
-	int ret = map_existing(image, fd, error);
-
-	if (!ret && belongs(image, options->unbroken)) {
-		/* The owner may have died between mark and note. */
-		image->marked = image->journal.header->marked ||
-				image->header.autoclear & AUTOCLEAR_LIFE;
-		return 0;
-	}
-	if (image->read_only && (options->force || (!ret && is_stale(image)))) {
-		unmap(&image->journal);
-		return 0;
-	}
-	if (!ret && is_stale(image))
-		return start_over(image, options, directory, error);
-	if (options->force) {
-		image_notice(image,
-			     "its journal %s does not fit it and is given up; acknowledged writes may be lost",
-			     image->journal.path);
-		return start_over(image, options, directory, error);
-	}
+	*fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (*fd < 0)
+		return fail(error, -errno, "journal in %s: %s", directory,
+			    strerror(errno));
+	ret = check_tmpfs(*fd, error);
 	if (ret)
 		return ret;
-	return fail(error, -ESTALE,
-		    "its journal %s does not fit it: another program wrote to the image after its server died; writes since the last flush may be lost, --force gives them up",
-		    image->journal.path);
-}
-
-/* There is none: was there one in this boot? */
-static int start_first(struct qcow_image *image,
-		       const struct qcow_options *options,
-		       const char *directory, struct qcow_error *error)
-{
-	const struct header *header = &image->header;
-	bool alive = header->autoclear & AUTOCLEAR_LIFE;
-
-	if (alive && header->life_offset &&
-	    same_boot(&image->journal, header->boot_id) && !options->force)
-		return fail(error, -ESTALE,
-			    "its journal %s is gone though its server died in this boot; writes since the last flush may be lost, --force gives them up",
-			    image->journal.path);
-	if (alive)
-		image_notice(image,
-			     "was not closed cleanly; what was not flushed then is lost");
-	if (image->read_only)
-		return 0;
-	return start_over(image, options, directory, error);
-}
-
-/* R13: found by its image. */
-static char *path_of(const struct file *file, const char *directory)
-{
-	char *path;
-
-	if (asprintf(&path, "%s/%u:%u-%llu.journal", directory,
-		     major(file->identity.device),
-		     minor(file->identity.device),
-		     (unsigned long long)file->identity.inode) < 0)
-		return NULL;
-	return path;
-}
-
-bool journal_is_pending(const struct file *file, const struct header *header,
-			const char *directory)
-{
-	uint8_t boot_id[16];
-	char *path;
-	bool found;
-
-	/* R12: every other writer takes the bit out. */
-	if (header->version >= 3 && !(header->autoclear & AUTOCLEAR_LIFE))
-		return false;
-	/* Where it is unknown, there may be one. */
-	if (header->life_offset)
-		return read_boot_id(boot_id) ||
-		       !memcmp(boot_id, header->boot_id, sizeof(boot_id));
-	path = path_of(file, directory ? directory : QCOW_JOURNAL_DIR);
-	found = path && !access(path, F_OK);
-	free(path);
-	return found;
-}
-
-int journal_open(struct qcow_image *image, const struct qcow_options *options,
-		 struct qcow_error *error)
-{
-	const char *directory = options->journal_dir ? options->journal_dir :
-						       QCOW_JOURNAL_DIR;
-	struct journal *journal = &image->journal;
-	int fd, ret;
-
-	journal->test = options->test;
-	journal->path = path_of(&image->file, directory);
-	if (!journal->path)
-		return fail(error, -ENOMEM, "out of memory");
-	/* Once: a journal of an unknown boot is not one of another boot. */
-	ret = read_boot_id(journal->boot_id);
+	ret = -posix_fallocate(*fd, 0, size);
 	if (ret)
-		return fail(error, ret, "reading the boot id: %s",
-			    strerror(-ret));
-	fd = open(journal->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0 && errno == ENOENT) {
-		ret = start_first(image, options, directory, error);
-	} else if (fd < 0 && options->look && errno == EACCES) {
-		/* Who may not look at it does not serve either. */
-		ret = 0;
-	} else if (fd < 0) {
-		ret = fail(error, -errno, "journal %s: %s", journal->path,
-			   strerror(errno));
-	} else {
-		ret = take_over(image, options, directory, fd, error);
-		close(fd);
-	}
-	if (ret || !journal->header)
-		return ret;
-	journal->end = journal->header->start;
+		fail(error, ret, "journal: cannot set %llu bytes aside in %s: %s",
+		     (unsigned long long)size, directory, strerror(-ret));
+	return ret;
+}
+
+/* Gives the nameless file its name, in place of a file of no use. */
+static int link_named(int fd, const char *path, struct qcow_error *error)
+{
+	char self[64];
+
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	if ((unlink(path) < 0 && errno != ENOENT) ||
+	    linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW) < 0)
+		return fail(error, -errno, "journal %s: %s", path,
+			    strerror(errno));
 	return 0;
 }
 
+static int fill_header(struct journal *journal,
+		       const struct qcow_identity *identity,
+		       struct qcow_error *error)
+{
+	*journal->header = (struct journal_header){
+		.magic = JOURNAL_MAGIC,
+		.words = journal->words,
+		.identity = *identity,
+		.generation = 1,
+		.making = 1,
+		.state = LIFE_OPENED,
+	};
+	memcpy(journal->header->boot_id, journal->boot_id,
+	       sizeof(journal->boot_id));
+	if (getrandom(&journal->header->nonce, sizeof(uint64_t), 0) !=
+	    sizeof(uint64_t))
+		return fail(error, -EIO, "cannot draw a random number");
+	return 0;
+}
+
+static int create_ring(struct journal *journal,
+		       const struct qcow_identity *identity,
+		       const char *directory, uint64_t size,
+		       struct qcow_error *error)
+{
+	int fd;
+	int ret = set_aside(directory, size, &fd, error);
+
+	if (!ret) {
+		ret = map_ring(journal, fd, size);
+		if (ret)
+			fail(error, ret, "journal %s: %s", journal->path,
+			     strerror(-ret));
+	}
+	if (!ret)
+		ret = fill_header(journal, identity, error);
+	if (!ret)
+		ret = link_named(fd, journal->path, error);
+	if (fd >= 0)
+		close(fd);
+	return ret;
+}
+
+static int create_note(struct journal *journal, const char *directory,
+		       struct qcow_error *error)
+{
+	int fd;
+	int ret = set_aside(directory, NOTE_SIZE, &fd, error);
+	void *p = NULL;
+
+	if (!ret) {
+		ret = map_file(fd, NOTE_SIZE, &p);
+		if (ret)
+			fail(error, ret, "journal %s: %s", journal->note_path,
+			     strerror(-ret));
+	}
+	if (!ret) {
+		journal->note = p;
+		journal->note->magic = NOTE_MAGIC;
+		memcpy(journal->note->boot_id, journal->boot_id,
+		       sizeof(journal->boot_id));
+		atomic_store(&journal->note->state,
+			     atomic_load(&journal->header->state));
+		ret = link_named(fd, journal->note_path, error);
+	}
+	if (fd >= 0)
+		close(fd);
+	return ret;
+}
+
+int journal_create(struct journal *journal,
+		   const struct qcow_identity *identity, const char *directory,
+		   uint64_t size, struct qcow_error *error)
+{
+	uint64_t bytes = max_u64(round_down(size, 8), JOURNAL_MIN_SIZE);
+	int ret;
+
+	journal_unmap(journal);
+	/* An old note goes first: it must not outlive its journal. */
+	if (unlink(journal->note_path) < 0 && errno != ENOENT)
+		return fail(error, -errno, "journal %s: %s",
+			    journal->note_path, strerror(errno));
+	ret = create_ring(journal, identity, directory, bytes, error);
+	journal->created = !ret;
+	return ret ? ret : create_note(journal, directory, error);
+}
+
+void journal_renew_note(struct journal *journal, const char *directory)
+{
+	/* A recovery goes on where there is no room. */
+	if (!journal->note && create_note(journal, directory, NULL))
+		unmap_note(journal);
+}
+
+/* ---- what they say ---- */
+
+void journal_set_state(struct journal *journal, enum life_state state)
+{
+	atomic_store(&journal->header->state, state);
+	if (journal->note)
+		atomic_store(&journal->note->state, state);
+}
+
+void journal_get_mark(const struct journal *journal, struct life_mark *mark)
+{
+	mark->nonce = journal->header->nonce;
+	memcpy(mark->boot_id, journal->header->boot_id, sizeof(mark->boot_id));
+	mark->generation = atomic_load(&journal->header->making);
+}
+
+/* ---- removing ---- */
+
 void journal_close(struct journal *journal, bool remove)
 {
-	if (remove && journal->header)
+	if (remove && journal->header) {
+		unlink(journal->note_path);
 		unlink(journal->path);
-	unmap(journal);
+	}
+	journal_unmap(journal);
 	free(journal->path);
-	journal->path = NULL;
+	free(journal->note_path);
+	journal->path = journal->note_path = NULL;
+}
+
+static int unlink_named(char *path)
+{
+	int ret = !path ? -ENOMEM :
+		  unlink(path) < 0 && errno != ENOENT ? -errno : 0;
+
+	free(path);
+	return ret;
+}
+
+int qcow_forget_journal(const struct qcow_identity *identity,
+			const char *directory)
+{
+	int ret;
+
+	if (!directory)
+		directory = QCOW_JOURNAL_DIR;
+	ret = unlink_named(file_name(identity, directory, "life"));
+	return ret ? ret :
+		     unlink_named(file_name(identity, directory, "journal"));
+}
+
+/* A journal of a file that had the image's inode before. */
+static bool is_left(const char *name, const char *prefix, const char *own)
+{
+	const char *ending = strrchr(name, '.');
+
+	return !strncmp(name, prefix, strlen(prefix)) && ending &&
+	       !strcmp(ending, ".journal") && strcmp(name, own);
+}
+
+void journal_tell_left(struct qcow_image *image, const char *directory)
+{
+	const struct qcow_identity *id = &image->file.identity;
+	const char *own = strrchr(image->journal.path, '/') + 1;
+	struct dirent *entry;
+	char prefix[64];
+	DIR *dir;
+
+	if (!id->birth)
+		return;
+	dir = opendir(directory);
+	if (!dir)
+		return;
+	snprintf(prefix, sizeof(prefix), "%u:%u-%llu-", major(id->device),
+		 minor(id->device), (unsigned long long)id->inode);
+	while ((entry = readdir(dir)))
+		if (is_left(entry->d_name, prefix, own))
+			image_notice(image,
+				     "%s/%.255s is left of a deleted image that had the same inode; 'ublk-qcow2 del --force' of its disk removes it",
+				     directory, entry->d_name);
+	closedir(dir);
 }

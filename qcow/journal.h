@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include "file.h"
 #include "header.h"
+#include "lease.h"
 
 #define GROUP_WORDS		128	/* the largest body of a group */
 #define GROUP_RUN		4095u	/* the longest run of one assignment */
@@ -33,6 +34,15 @@ struct record {
 	uint64_t value;
 };
 
+/* How far a life has come. */
+enum life_state {
+	LIFE_OPENED,			/* nothing was written yet */
+	LIFE_WRITTEN,			/* or is about to be, since its mark is
+					   in the image */
+	LIFE_CLOSING,			/* all is in the image, and durable; the
+					   mark is about to go */
+};
+
 /* The journal's first page. */
 struct journal_header {
 	uint64_t magic;
@@ -41,9 +51,18 @@ struct journal_header {
 	uint64_t nonce;			/* of the life */
 	uint8_t boot_id[16];
 	_Atomic uint64_t start;		/* position of the oldest group */
-	_Atomic uint64_t lease;		/* CLOCK_REALTIME, ns: we do not touch
-					   the image later than this */
-	uint32_t marked;		/* the image carries our mark */
+	_Atomic uint64_t generation;	/* durable in the image */
+	_Atomic uint64_t making;	/* being written to it, or the same */
+	_Atomic uint32_t state;		/* enum life_state */
+	struct lease_record lease;
+};
+
+/* The note beside it.  It says that there was a journal, should that be
+   gone. */
+struct journal_note {
+	uint64_t magic;
+	uint8_t boot_id[16];
+	_Atomic uint32_t state;		/* enum life_state */
 };
 
 struct journal {
@@ -53,27 +72,54 @@ struct journal {
 	uint64_t end;			/* position after the last group */
 	uint64_t reserved;		/* words promised to links (R16) */
 	size_t mapped;			/* bytes */
+	struct journal_note *note;	/* mapped, shared; NULL: no room */
 	char *path;
+	char *note_path;
 	uint8_t boot_id[16];		/* of this boot */
 	bool created;			/* by this open */
 	const struct qcow_test_hooks *test;
 };
 
+/* journal-owner.c: is it this image's? (R12) */
+
 /* Finds the image's journal or makes one.  A read-only image has one only
    if there is something to replay; it is not changed then. */
 int journal_open(struct qcow_image *image, const struct qcow_options *options,
 		 struct qcow_error *error);
-/* Applies what the journal holds (R11). */
-int journal_replay(struct qcow_image *image, struct qcow_error *error);
 /* May there be one, not replayed yet, that knows more than the image? */
 bool journal_is_pending(const struct file *file, const struct header *header,
 			const char *directory);
+
+/* journal-file.c: the files in the journals' directory (R13) */
+
+/* Sets the paths; -ENOMEM. */
+int journal_name(struct journal *journal, const struct qcow_identity *identity,
+		 const char *directory);
+/* Makes an empty journal of a new life and its note, in place of old ones. */
+int journal_create(struct journal *journal,
+		   const struct qcow_identity *identity, const char *directory,
+		   uint64_t size, struct qcow_error *error);
+/* Maps the journal that is there.  -ENOENT: there is none.  */
+int journal_map(struct journal *journal, struct qcow_error *error);
+/* Maps the note, if there is one of this boot. */
+void journal_map_note(struct journal *journal);
+/* Makes a note for a journal that lost it, if there is room. */
+void journal_renew_note(struct journal *journal, const char *directory);
+void journal_unmap(struct journal *journal);
+/* Tells of journals whose images had the same inode and are deleted. */
+void journal_tell_left(struct qcow_image *image, const char *directory);
 /* removes: nothing in it is needed any more. */
 void journal_close(struct journal *journal, bool remove);
-void journal_set_marked(struct journal *journal);
-uint64_t journal_nonce(const struct journal *journal);
-const uint8_t *journal_boot_id(const struct journal *journal);
-void journal_heartbeat(struct journal *journal);
+/* In the journal and the note. */
+void journal_set_state(struct journal *journal, enum life_state state);
+/* What the header's mark has to say. */
+void journal_get_mark(const struct journal *journal, struct life_mark *mark);
+int journal_read_boot_id(uint8_t boot_id[16]);
+
+/* journal.c: the ring */
+
+/* Applies what the journal holds (R11). */
+int journal_replay(struct qcow_image *image, struct qcow_error *error);
 uint64_t journal_used(const struct journal *journal);
 bool journal_has_room(const struct journal *journal, uint64_t words);
 /* The group at a position; false where the sealed prefix ends. */

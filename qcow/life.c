@@ -9,28 +9,39 @@
  * A life is the time from the first write after an open to the clean close.
  * An image in a life carries a mark (R12): a private autoclear bit, which
  * QEMU clears when it writes to the image, and an extension with the nonce
- * of the life and the boot it began in.  The extension goes behind all
- * others, over the old end mark: should a power loss tear it apart, what
- * remains still parses.  On a clean close the bytes from before return.
+ * of the life, the boot it began in, and the generation of the tables, which
+ * each checkpoint raises.  The extension goes behind all others, over the old
+ * end mark: should a power loss tear it apart, what remains still parses.  On
+ * a clean close the bytes from before return.
  *
- *	| header | extensions ... | life: 8 + 24 bytes | end |   | backing name
+ *	| header | extensions ... | life: 8 + 32 bytes | end |   | backing name
  */
 #include <errno.h>
 #include <stdlib.h>
 #include "bits.h"
 #include "header.h"
 
-/* Our extension can stand at the end mark. */
+/* An earlier life left an extension that ours can take the place of. */
+static bool has_place(const struct header *header)
+{
+	return header->life_offset && header->life_size == LIFE_SIZE;
+}
+
+/* Our extension can stand at the end mark; one of another size makes way. */
 static bool room_for_extension(const struct header *header)
 {
-	return header->extensions_end + 2 * EXTENSION_HEAD + LIFE_SIZE <=
+	uint32_t end = header->extensions_end;
+
+	if (header->life_offset)
+		end -= EXTENSION_HEAD + header->life_size;
+	return end + 2 * EXTENSION_HEAD + LIFE_SIZE <=
 	       header_extensions_limit(header);
 }
 
 bool header_has_room(const struct header *header)
 {
 	return header->version >= 3 &&
-	       (header->life_offset || room_for_extension(header));
+	       (has_place(header) || room_for_extension(header));
 }
 
 /* Everything in the kept bytes, in one write, and on stable storage. */
@@ -42,13 +53,14 @@ static int write_area(struct file *file, const uint8_t *bytes,
 	return ret ? ret : file_sync(file);
 }
 
-static void put_extension(uint8_t *at, uint64_t nonce,
-			  const uint8_t boot_id[16])
+static void put_extension(uint8_t *at, const struct life_mark *mark)
 {
 	store_be32(at, EXTENSION_LIFE);
 	store_be32(at + 4, LIFE_SIZE);
-	store_be64(at + EXTENSION_HEAD, nonce);
-	memcpy(at + EXTENSION_HEAD + 8, boot_id, 16);
+	at += EXTENSION_HEAD;
+	store_be64(at, mark->nonce);
+	memcpy(at + 8, mark->boot_id, sizeof(mark->boot_id));
+	store_be64(at + 24, mark->generation);
 }
 
 static void put_refcount_table(uint8_t *bytes, const struct header *header)
@@ -67,43 +79,10 @@ static uint64_t kept_autoclear(const struct header *header)
 	return header->autoclear & (AUTOCLEAR_BITMAPS | AUTOCLEAR_RAW_DATA);
 }
 
-/*
- * Changes a copy, writes it, and keeps it if that went well.  A write that
- * failed may have reached the file nevertheless: all that is ever written
- * here is valid, and the next attempt writes all of it again.
- */
-int header_write_life(struct file *file, struct header *header,
-		      struct header_area *area, uint64_t nonce,
-		      const uint8_t boot_id[16])
-{
-	uint32_t at = header->life_offset ? header->life_offset :
-					    header->extensions_end;
-	bool room = header_has_room(header);
-	uint8_t *bytes;
-	int ret;
-
-	if (header->version < 3)
-		return 0;
-	bytes = file_buffer(area->length);
-	if (!bytes)
-		return -ENOMEM;
-	memcpy(bytes, area->bytes, area->length);
-	store_be64(bytes + HEADER_AUTOCLEAR,
-		   kept_autoclear(header) | AUTOCLEAR_LIFE);
-	if (room)
-		put_extension(bytes + at, nonce, boot_id);
-	if (room && !header->life_offset)
-		memset(bytes + at + EXTENSION_HEAD + LIFE_SIZE, 0,
-		       EXTENSION_HEAD);
-	ret = write_area(file, bytes, area);
-	free(bytes);
-	return ret;
-}
-
 /* Takes an extension that an earlier life left out of the kept bytes. */
 static void remove_extension(struct header *header, struct header_area *area)
 {
-	const uint32_t size = EXTENSION_HEAD + LIFE_SIZE;
+	const uint32_t size = EXTENSION_HEAD + header->life_size;
 	uint8_t *at = area->bytes + header->life_offset;
 	uint32_t behind = header->extensions_end - header->life_offset - size;
 
@@ -111,6 +90,74 @@ static void remove_extension(struct header *header, struct header_area *area)
 	memset(at + behind, 0, size);
 	header->extensions_end -= size;
 	header->life_offset = 0;
+}
+
+/* Where our extension goes. */
+static uint32_t place_of(const struct header *header)
+{
+	return has_place(header) ? header->life_offset :
+				   header->extensions_end;
+}
+
+/* The kept bytes with the mark in them; free() frees them. */
+static uint8_t *marked_bytes(struct header *header, struct header_area *area,
+			     const struct life_mark *mark)
+{
+	uint8_t *bytes = file_buffer(area->length);
+	uint8_t *at;
+
+	if (!bytes)
+		return NULL;
+	if (header->life_offset && !has_place(header))
+		remove_extension(header, area);
+	memcpy(bytes, area->bytes, area->length);
+	store_be64(bytes + HEADER_AUTOCLEAR,
+		   kept_autoclear(header) | AUTOCLEAR_LIFE);
+	if (!header_has_room(header))
+		return bytes;
+	at = bytes + place_of(header);
+	put_extension(at, mark);
+	if (!has_place(header))
+		memset(at + EXTENSION_HEAD + LIFE_SIZE, 0, EXTENSION_HEAD);
+	return bytes;
+}
+
+/*
+ * Changes a copy and writes it.  A write that failed may have reached the
+ * file nevertheless: all that is ever written here is valid, and the next
+ * attempt writes all of it again.
+ */
+int header_write_life(struct file *file, struct header *header,
+		      struct header_area *area, const struct life_mark *mark)
+{
+	uint8_t *bytes;
+	int ret;
+
+	if (header->version < 3)
+		return 0;
+	bytes = marked_bytes(header, area, mark);
+	if (!bytes)
+		return -ENOMEM;
+	ret = write_area(file, bytes, area);
+	free(bytes);
+	return ret;
+}
+
+int header_write_mark(struct file *file, struct header *header,
+		      struct header_area *area, const struct life_mark *mark)
+{
+	uint8_t *bytes = marked_bytes(header, area, mark);
+	uint32_t at = place_of(header);
+	uint32_t start = round_down(at, file->alignment);
+	uint32_t end = round_up(at + EXTENSION_HEAD + LIFE_SIZE,
+				file->alignment);
+	int ret;
+
+	if (!bytes)
+		return -ENOMEM;
+	ret = file_write(file, bytes + start, start, end - start);
+	free(bytes);
+	return ret;
 }
 
 int header_clear_life(struct file *file, struct header *header,

@@ -124,6 +124,7 @@ static void begin(struct qcow_io *io, uint64_t offset)
 	io->nr_extents = 0;
 	io->offset = offset;
 	io->length = 0;
+	io->writes = false;
 	io->room_words = 0;
 	io->room_assignments = 0;
 }
@@ -399,13 +400,17 @@ int map_write(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
 		return -EIO;
 	if (!image->marked)
 		return needs(image, need, NEED_MARK, 0);
-	image_beat(image);
 	ret = map_parts(image, io, offset, length, write_part, need);
 	if (io->length)
 		ret = reserve_room(image, io, need);
-	if (ret)
+	if (ret) {
 		release(image, io, false);
-	return ret;
+		return ret;
+	}
+	/* R12: the I/O that the caller begins now ends in map_end(). */
+	lease_begin(&image->lease);
+	io->writes = true;
+	return 0;
 }
 
 /* The group that makes the fresh extents part of the disk. */
@@ -450,6 +455,9 @@ void map_end(struct qcow_image *image, struct qcow_io *io, bool link)
 	/* The append takes the room that it was promised. */
 	bool linked = link && map_has_fresh(io);
 
+	if (io->writes)
+		lease_end(&image->lease);
+	io->writes = false;
 	release(image, io, linked);
 	if (linked)
 		link_fresh(image, io);

@@ -42,6 +42,7 @@ static struct qcow_image *new_image(const struct qcow_options *options)
 	if (!image)
 		return NULL;
 	image->file.fd = image->data_file.fd = -1;
+	lease_init(&image->lease);
 	image->read_only = options->read_only;
 	image->inline_checkpoint = options->inline_checkpoint;
 	image->notice = options->notice;
@@ -102,7 +103,6 @@ static void set_geometry(struct qcow_image *image)
 	image->l1_size = h->l1_size;
 	image->l1_offset = h->l1_offset;
 	image->alignment = image->file.alignment;
-	image->heartbeat = !header_has_room(h);
 	image->max_clusters = MAX_HOST_OFFSET >> h->cluster_bits;
 	if (image->file.block_device && !file_size(&image->file, &device_size))
 		image->max_clusters = device_size >> h->cluster_bits;
@@ -301,6 +301,7 @@ static int open_new(const char *path, const struct qcow_options *options,
 	image->file_index = overlay ? image_next_index(overlay) : 0;
 	ret = open_image(image, path, options, error);
 	if (ret) {
+		lease_stop(&image->lease);
 		/* A journal of before stays for those who can use it. */
 		journal_close(&image->journal, image->journal.created);
 		free_image(image);
@@ -348,6 +349,8 @@ static int close_cleanly(struct qcow_image *image)
 	if (!ret && image->marked)
 		ret = file_sync(&image->file);
 	if (!ret && image->marked)
+		journal_set_state(&image->journal, LIFE_CLOSING);
+	if (!ret && image->marked)
 		ret = header_clear_life(&image->file, &image->header,
 					&image->header_area);
 	return ret;
@@ -358,6 +361,7 @@ int qcow_close(struct qcow_image *image)
 	int ret = image->read_only ? 0 : close_cleanly(image);
 
 	checkpoint_stop_thread(image);
+	lease_stop(&image->lease);
 	journal_close(&image->journal, !image->read_only && !ret);
 	free_image(image);
 	return ret;

@@ -396,6 +396,14 @@ int qcow_map_write(struct qcow_image *image, struct qcow_io *io,
  */
 int qcow_finish(struct qcow_image *image, struct qcow_io *io, int result);
 
+/* journal-file.c */
+
+/* Removes what is left of a life: its journal in a directory (NULL: the
+   default) and the note beside it.  The acknowledged writes in the journal are
+   lost.  Nobody may serve the image. */
+int qcow_forget_journal(const struct qcow_identity *identity,
+			const char *directory);
+
 /* stat.c */
 
 struct qcow_stats {

@@ -42,7 +42,6 @@ static int write_table(struct qcow_image *image, uint64_t offset,
 	int ret;
 
 	cache_forget(&image->cache, offset, cluster_size(image));
-	image_beat(image);
 	image_io_begin(image);
 	if (entries)
 		ret = file_write(&image->file, entries, offset,

@@ -98,7 +98,6 @@ static int write_bounce(struct qcow_image *image, const struct batch *batch)
 	uint32_t size = image->cache.slice_size;
 	int ret;
 
-	image_beat(image);
 	image_io_begin(image);
 	slice_swap(batch->type, image->refcount_order, image->bounce, size);
 	ret = file_write(&image->file, image->bounce, batch->offset, size);
@@ -184,7 +183,6 @@ static int write_l1_slice(struct qcow_image *image, const struct assignment *a,
 	for (; a != end && key_index(a->key) < first + per_slice; a++)
 		bounce[key_index(a->key) - first] = a->value;
 	*next = a;
-	image_beat(image);
 	image_io_begin(image);
 	slice_swap(SLICE_L2, 0, bounce, image->cache.slice_size);
 	ret = file_write(&image->file, bounce, image->l1_offset + first * 8,
@@ -230,7 +228,6 @@ void writeback_punch(struct qcow_image *image, const struct assignment *a,
 		uint64_t first, count;
 
 		a = freed_run(a, end, &first, &count);
-		image_beat(image);
 		if (count &&
 		    file_punch(&image->file, first << image->cluster_bits,
 			       count << image->cluster_bits) == -EOPNOTSUPP)

@@ -15,9 +15,7 @@
  * image says so, and nobody takes them back.)
  *
  * Half of the images have a supervisor, who keeps QEMU's locks from the first
- * life to the last; without one, nothing but the marks in the image says that
- * the journal may be trusted.  Where there is no room for marks it is the
- * clock that says so (heartbeat.c); not here, where nothing may depend on it.
+ * life to the last.
  */
 #include <errno.h>
 #include <signal.h>
@@ -308,7 +306,6 @@ void lives_compare(struct lives *lives)
 	struct life life;
 
 	begin(&life, lives, &options);
-	lives->unmarked = life.image->heartbeat;
 	compare(&life);
 	beside_close(life.image);
 }
@@ -332,7 +329,7 @@ void lives_run(struct lives *lives)
 				MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (qcow_read_info(lives->path, &info, &error))
 		die("%s: %s", lives->what, error.text);
-	if (lives->unmarked || random_below(&lives->random, 2)) {
+	if (random_below(&lives->random, 2)) {
 		if (qcow_lock(lives->path, NULL, false, true, &lock, &error))
 			die("%s: lock: %s", lives->what, error.text);
 		story.options.locking = QCOW_LOCK_JOIN;

@@ -12,7 +12,6 @@ struct lives {
 	const char *what;	/* for messages */
 	struct contents *contents;
 	struct random random;
-	bool unmarked;		/* no room in it for our mark */
 	bool reissue;		/* always, what was under way at a death */
 	unsigned int deaths, torn;	/* of them, within an operation */
 	unsigned int operations;
