@@ -70,14 +70,8 @@ static int sync_image(struct qcow_image *image)
 	int ret;
 
 	image_io_begin(image);
-	ret = image->external ? file_sync(image->data) : 0;
-	if (!ret)
-		ret = file_sync(&image->file);
+	ret = image_sync(image);
 	image_io_end(image);
-	/* R17: the kernel may have marked the failed pages clean; then a
-	   second attempt would succeed and mean nothing. */
-	if (ret && (!image->file.direct || !image->data->direct))
-		image->sync_lost = true;
 	return ret;
 }
 

@@ -42,6 +42,7 @@ static int open_and_lock(struct qcow_image *image, const char *path,
 	struct qcow_error why = { "" };
 	int ret = file_open(&image->data_file, path, options, &why);
 
+	image->data_file.sync_lost = &image->sync_lost;
 	if (!ret)
 		ret = layers_check_file(options, image->file_index + 1,
 					&image->data_file, &why);
@@ -69,7 +70,7 @@ int data_open(struct qcow_image *image, const struct qcow_options *options,
 		return 0;
 	if (!options->layers)
 		own.locking = QCOW_LOCK_TEST;
-	own.test = NULL;
+	own.test = options->test ? options->test->data : NULL;
 	image->external = true;
 	image->data = &image->data_file;
 	image->raw_data = image->header.autoclear & AUTOCLEAR_RAW_DATA;

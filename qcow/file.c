@@ -280,7 +280,11 @@ int file_open(struct file *file, const char *path,
 {
 	int ret;
 
-	*file = (struct file){ .fd = -1, .test = options->test };
+	*file = (struct file){
+		.fd = -1,
+		.test = options->test,
+		.sync_lock = PTHREAD_MUTEX_INITIALIZER,
+	};
 	ret = check_before(path, error);
 	if (ret)
 		return ret;
@@ -378,11 +382,42 @@ int file_write_entries(struct file *file, const uint64_t *entries,
 	return ret;
 }
 
-int file_sync(struct file *file)
+static int sync_once(struct file *file)
 {
 	if (test_ops(file))
 		return test_ops(file)->sync(file->test->disk);
 	return fdatasync(file->fd) < 0 ? -errno : 0;
+}
+
+/*
+ * R17: the kernel tells of a failed write-back once and may have marked the
+ * lost pages clean.  A second sync would succeed and mean nothing, whoever
+ * makes it and whatever the first was for.  One at a time, or one that began
+ * beside the failing one could succeed before the failure is noted.
+ */
+static int sync_buffered(struct file *file)
+{
+	int ret;
+
+	pthread_mutex_lock(&file->sync_lock);
+	if (file->sync_lost && *file->sync_lost)
+		ret = -EIO;
+	else
+		ret = sync_once(file);
+	if (ret && file->sync_lost)
+		*file->sync_lost = true;
+	pthread_mutex_unlock(&file->sync_lock);
+	return ret;
+}
+
+int file_sync(struct file *file)
+{
+	if (!file->direct)
+		return sync_buffered(file);
+	/* Its other file may be a buffered one. */
+	if (file->sync_lost && *file->sync_lost)
+		return -EIO;
+	return sync_once(file);
 }
 
 int file_punch(struct file *file, uint64_t offset, uint64_t length)

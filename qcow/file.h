@@ -3,6 +3,8 @@
 #ifndef QCOW_FILE_H
 #define QCOW_FILE_H
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include "qcow.h"
 
 /* file.c: the seam under the engine, full-length I/O or an error */
@@ -30,6 +32,7 @@ struct qcow_test_hooks {
 	void *opaque;
 	bool no_fence;		/* what happens without R14's fence byte? */
 	bool block_device;	/* the disk is like one */
+	const struct qcow_test_hooks *data;	/* under an external data file */
 };
 
 struct file {
@@ -40,6 +43,8 @@ struct file {
 	struct qcow_identity identity;
 	const struct qcow_test_hooks *test;
 	struct lease *lease;	/* of its image, who counts what is written */
+	pthread_mutex_t sync_lock;	/* of a buffered file's syncs */
+	_Atomic bool *sync_lost;	/* of its image: one of them failed */
 };
 
 int file_open(struct file *file, const char *path,
@@ -60,6 +65,8 @@ int file_write_zeroes(struct file *file, uint64_t offset, uint64_t length);
 /* A table, in the host's byte order. */
 int file_write_entries(struct file *file, const uint64_t *entries,
 		       uint32_t count, uint64_t offset);
+/* Every sync of an image goes through here (R17): with the page cache, after
+   one that failed all others fail, too. */
 int file_sync(struct file *file);
 /* Gives space back.  -EOPNOTSUPP where that does not exist. */
 int file_punch(struct file *file, uint64_t offset, uint64_t length);

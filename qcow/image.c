@@ -44,6 +44,15 @@ void image_wake(struct qcow_image *image)
 		pthread_cond_broadcast(&image->changed);
 }
 
+/* ---- stable storage ---- */
+
+int image_sync(struct qcow_image *image)
+{
+	int ret = image->external ? file_sync(image->data) : 0;
+
+	return ret ? ret : file_sync(&image->file);
+}
+
 /* ---- the header's life mark ---- */
 
 void image_take_header(struct qcow_image *image)

@@ -123,7 +123,8 @@ struct qcow_image {
 	struct assignment *sorted;	/* the frozen set, sorted; only the
 					   checkpoint uses it */
 	void *bounce;			/* one slice; likewise */
-	bool sync_lost;			/* a buffered sync failed (R17) */
+	_Atomic bool sync_lost;		/* a buffered sync failed (R17); set by
+					   file_sync(), with or without lock */
 	bool corrupt;			/* met what cannot be; writes fail */
 	bool told_under;		/* that something under it is so */
 	bool punch_unsupported;
@@ -149,6 +150,8 @@ struct need {
 
 void image_notice(struct qcow_image *image, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+/* Not under the lock: both its files are on stable storage. */
+int image_sync(struct qcow_image *image);
 /* Under the lock: writes our mark before a life's first write (R12). */
 int image_mark(struct qcow_image *image);
 /* Under the lock: writes the generation of what the checkpoint writes; and,

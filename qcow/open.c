@@ -252,6 +252,7 @@ static int open_image(struct qcow_image *image, const char *path,
 
 	if (ret)
 		return ret;
+	image->file.sync_lost = &image->sync_lost;
 	ret = check_identity(image, options, error);
 	if (ret)
 		return ret;
@@ -346,8 +347,9 @@ static int close_cleanly(struct qcow_image *image)
 {
 	int ret = write_all(image);
 
+	/* Writes in place leave no metadata, and data may be elsewhere. */
 	if (!ret && image->marked)
-		ret = file_sync(&image->file);
+		ret = image_sync(image);
 	if (!ret && image->marked)
 		journal_set_state(&image->journal, LIFE_CLOSING);
 	if (!ret && image->marked)

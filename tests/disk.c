@@ -85,6 +85,12 @@ static int disk_sync(void *opaque)
 {
 	struct disk *disk = opaque;
 
+	int n = disk->syncs++;
+
+	if (disk->on_sync)
+		disk->on_sync(disk);
+	if (n == disk->fail_sync)
+		return -EIO;
 	if (fails_now(disk))
 		return disk->fail_with;
 	remember(disk, STEP_SYNC, 0, NULL, 0);
@@ -134,6 +140,7 @@ static void set_hooks(struct disk *disk)
 		.opaque = disk,
 	};
 	disk->fail_at = -1;
+	disk->fail_sync = -1;
 }
 
 void disk_load(struct disk *disk, const char *path)

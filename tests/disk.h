@@ -43,6 +43,9 @@ struct disk {
 	int fail_at;		/* this I/O fails; -1: none */
 	int fail_with;		/* -errno */
 	int countdown;
+	int fail_sync;		/* and so does this sync, with EIO; -1: none */
+	int syncs;
+	void (*on_sync)(struct disk *disk);	/* NULL: nothing to do */
 	bool fixed;		/* no write makes it larger */
 	struct qcow_test_hooks hooks;
 };
