@@ -4,19 +4,61 @@
  * (R16), the journal, and then the active dirty set, where look-ups find what
  * they say (R3).
  *
- * The set can hold twice what may be in it: a replay brings what was active
- * and what was frozen when the last owner died.
+ * A replay brings what was active and what was frozen when the last owner
+ * died, as one set.  So the two together stay below what one can hold:
+ * however many owners die in a row, with no checkpoint completed, what the
+ * ring has fits.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include "append.h"
 #include "checkpoint.h"
+
+/* Of another program's making the ring may say more than we ever would. */
+#define LARGEST_SET	(1u << 22)
+
+int append_create_sets(struct qcow_image *image, uint32_t max_dirty)
+{
+	int ret = dirty_create(&image->active, max_dirty);
+
+	if (!ret)
+		ret = dirty_create(&image->frozen, max_dirty);
+	image->sorted = malloc(max_dirty * sizeof(*image->sorted));
+	if (!image->sorted)
+		ret = -ENOMEM;
+	image->max_dirty = max_dirty;
+	return ret;
+}
+
+int append_enlarge_sets(struct qcow_image *image)
+{
+	uint32_t max_dirty = image->max_dirty;
+	struct dirty_set old = image->active;
+	int ret;
+
+	if (old.max_used >= LARGEST_SET)
+		return -E2BIG;
+	dirty_destroy(&image->frozen);
+	free(image->sorted);
+	ret = append_create_sets(image, 2 * old.max_used);
+	for (uint32_t i = 0; i < old.used && !ret; i++)
+		dirty_put(&image->active, old.list[i].key, old.list[i].value);
+	dirty_destroy(&old);
+	/* There is no room for more until a checkpoint is complete. */
+	image->max_dirty = max_dirty;
+	return ret;
+}
 
 bool append_has_room(const struct qcow_image *image, uint64_t words,
 			 uint64_t assignments)
 {
+	uint64_t used = image->active.used + image->reserved_dirty;
+
+	/* R16: what is frozen is in the ring, too. */
+	if (image->freezing)
+		used += image->frozen.used;
 	return journal_has_room(&image->journal, words) &&
-	       image->active.used + image->reserved_dirty + assignments <=
-		       image->max_dirty;
+	       used + assignments <= image->max_dirty;
 }
 
 void append_reserve_room(struct qcow_image *image, uint64_t words,
@@ -37,7 +79,7 @@ int append_wait_room(struct qcow_image *image, uint64_t words,
 			 uint64_t assignments)
 {
 	while (!append_has_room(image, words, assignments)) {
-		int ret = checkpoint_wait(image);
+		int ret = checkpoint_wait_room(image);
 
 		if (ret)
 			return ret;
@@ -46,11 +88,12 @@ int append_wait_room(struct qcow_image *image, uint64_t words,
 	return 0;
 }
 
-/* R16: in time, so that writers do not wait. */
+/* R16: in time, so that writers do not wait; while one half of the set is
+   written, the other fills. */
 bool append_is_half_full(const struct qcow_image *image)
 {
 	return journal_used(&image->journal) > image->journal.words / 2 ||
-	       image->active.used > image->max_dirty / 2;
+	       image->active.used > image->max_dirty / 4;
 }
 
 static void publish_counts(struct qcow_image *image, const struct record *r)

@@ -9,6 +9,11 @@
 #include "image.h"
 #include "journal.h"
 
+/* Two sets that hold so many assignments each, which is what both together
+   may hold. */
+int append_create_sets(struct qcow_image *image, uint32_t max_dirty);
+/* Nothing is frozen: makes them hold twice as many. */
+int append_enlarge_sets(struct qcow_image *image);
 /* R16: room for a group of so many words, of so many assignments. */
 bool append_has_room(const struct qcow_image *image, uint64_t words,
 		     uint64_t assignments);

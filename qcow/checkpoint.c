@@ -178,10 +178,8 @@ static int wait_inline(struct qcow_image *image, uint64_t needed)
 	return 0;
 }
 
-int checkpoint_wait(struct qcow_image *image)
+static int wait_for(struct qcow_image *image, uint64_t needed)
 {
-	/* R8: one that freezes after now; those who come in time share it. */
-	uint64_t needed = image->freezes + 1;
 	uint64_t failures = image->failures;
 
 	if (!image->has_thread)
@@ -191,6 +189,18 @@ int checkpoint_wait(struct qcow_image *image)
 	while (image->checkpoints < needed && image->failures == failures)
 		image_wait(image);
 	return image->checkpoints < needed ? image->last_error : 0;
+}
+
+int checkpoint_wait(struct qcow_image *image)
+{
+	/* R8: one that freezes after now; those who come in time share it. */
+	return wait_for(image, image->freezes + 1);
+}
+
+int checkpoint_wait_room(struct qcow_image *image)
+{
+	/* What is frozen takes room until the one under way is complete. */
+	return wait_for(image, image->freezes + !image->freezing);
 }
 
 int qcow_flush(struct qcow_image *image)

@@ -104,8 +104,8 @@ struct qcow_image {
 	struct dirty_set active;
 	struct dirty_set frozen;
 	bool freezing;			/* frozen holds something */
-	uint32_t max_dirty;		/* assignments in the active set; after
-					   a replay there may be twice as many */
+	uint32_t max_dirty;		/* assignments in both; either can hold
+					   as many */
 	uint32_t reserved_dirty;	/* promised to links (R16) */
 
 	/* checkpoint.c */

@@ -62,7 +62,7 @@ int map_provide(struct qcow_image *image, const struct need *need)
 	case NEED_BLOCK:
 		return grow_refcounts(image, need->index);
 	case NEED_ROOM:
-		return checkpoint_wait(image);
+		return checkpoint_wait_room(image);
 	case NEED_MARK:
 		return image_mark(image);
 	}

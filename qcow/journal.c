@@ -180,8 +180,14 @@ static int replay_group(struct qcow_image *image, const struct group *group)
 		group_next(group, &word, &record);
 		if (!fits(image, &record))
 			return -EINVAL;
-		if (image->active.used + record.count > image->active.max_used)
-			return -EINVAL;
+		/* R16: whatever the ring holds can be replayed. */
+		while (image->active.used + record.count >
+		       image->active.max_used) {
+			int ret = append_enlarge_sets(image);
+
+			if (ret)
+				return ret;
+		}
 		append_publish(image, &record);
 	}
 	return 0;
@@ -195,8 +201,16 @@ int journal_replay(struct qcow_image *image, struct qcow_error *error)
 	/* R11: the sealed prefix; the journal stays as it is. */
 	while (journal->header &&
 	       journal_read_group(journal, journal->end, &group)) {
-		if (replay_group(image, &group))
-			return fail(error, -EINVAL,
+		int ret = replay_group(image, &group);
+
+		if (ret == -ENOMEM)
+			return fail(error, ret, "out of memory");
+		if (ret == -E2BIG)
+			return fail(error, ret,
+				    "its journal %s speaks of more clusters than any program of ours; recover the disk with the program that wrote it",
+				    journal->path);
+		if (ret)
+			return fail(error, ret,
 				    "its journal %s does not fit it: a group at %llu speaks of clusters that it does not have",
 				    journal->path,
 				    (unsigned long long)journal->end);

@@ -20,6 +20,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <time.h>
+#include "append.h"
 #include "checkpoint.h"
 #include "compress.h"
 #include "error.h"
@@ -29,7 +30,7 @@
 #define CACHE_DEFAULT_SIZE	(4u << 20)
 #define CACHE_UNDER_SIZE	(1u << 20)	/* of what lies under */
 #define MAX_SLICE_SIZE		4096u
-#define MAX_DIRTY		65536u
+#define MAX_DIRTY		131072u
 #define MAX_HOST_OFFSET		(1ull << 56)	/* the format's */
 
 /* ---- open ---- */
@@ -115,18 +116,12 @@ static int create_memory(struct qcow_image *image,
 		       options->cache_size ? options->cache_size :
 					     CACHE_DEFAULT_SIZE;
 	uint32_t slice = min_u64(cluster_size(image), MAX_SLICE_SIZE);
-	/* A replay finds what was active and what was frozen. */
-	uint32_t capacity = 2 * MAX_DIRTY;
 	int ret = cache_create(&image->cache, bytes, slice);
 
-	image->max_dirty = MAX_DIRTY;
 	if (!ret)
-		ret = dirty_create(&image->active, capacity);
-	if (!ret)
-		ret = dirty_create(&image->frozen, capacity);
-	image->sorted = malloc(capacity * sizeof(*image->sorted));
+		ret = append_create_sets(image, MAX_DIRTY);
 	image->bounce = file_buffer(slice);
-	if (!image->sorted || !image->bounce)
+	if (!image->bounce)
 		ret = -ENOMEM;
 	if (!ret)
 		ret = unpacker_create(image->header.compression_type,

@@ -74,9 +74,10 @@ static void judge(const char *what)
 {
 	const struct qcow_image *image = test.image;
 
-	if (image->active.used > image->max_dirty)
-		die("%s: %s: %u assignments in a dirty set for %u",
-		    test.geometry->options, what, image->active.used,
+	if (image->active.used + image->frozen.used > image->max_dirty)
+		die("%s: %s: %u assignments in dirty sets for %u",
+		    test.geometry->options, what,
+		    image->active.used + image->frozen.used,
 		    image->max_dirty);
 	if (journal_used(&image->journal) > image->journal.words)
 		die("%s: %s: the journal holds more than it can",
