@@ -152,9 +152,11 @@ static int make_checkpoint(struct qcow_image *image)
 	if (!ret) {
 		thaw(image, &frozen);
 	} else {
-		/* R17: nothing is dropped, everything stays dirty. */
+		/* R17: nothing is dropped, everything stays dirty.  Who waits
+		   now is told of it; who comes later wants another. */
 		image->failures++;
 		image->last_error = ret;
+		image->wanted = image->checkpoints;
 	}
 	image->checkpoint_busy = false;
 	image_wake(image);
@@ -268,11 +270,10 @@ static void *checkpoint_thread(void *argument)
 		}
 		ret = make_checkpoint(image);
 		tell_outcome(image, ret, &last);
-		if (!ret)
-			continue;
-		/* Who waited has been told; do not spin on a broken disk. */
-		image->wanted = image->checkpoints;
-		tick(image);
+		/* Do not spin on a broken disk; but somebody may have come
+		   while it was told of. */
+		if (ret && image->wanted <= image->checkpoints)
+			tick(image);
 	}
 	return NULL;
 }

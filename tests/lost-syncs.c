@@ -9,6 +9,9 @@
  * close, until the image is opened anew.
  *
  * A flush beside the sync that fails does not succeed, either.
+ *
+ * Without the page cache a failure is no more than that: a flush that arrives
+ * while it is being told of is answered by the next checkpoint.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -24,6 +27,7 @@
 
 #define WRITES		96u
 #define PIECE		4096u
+#define CLUSTER		65536u	/* of all but the growing one */
 #define FLUSH_EVERY	24u
 
 static const struct shape {
@@ -213,6 +217,85 @@ static void test_beside(void)
 	discard();
 }
 
+/* ---- while a failure is told of ---- */
+
+static struct {
+	atomic_bool telling, heard, answered;
+} told;
+
+/* Takes until the second flush has surely come. */
+static void listen(void *opaque, const char *line)
+{
+	(void)opaque;
+	(void)line;
+	if (told.heard)
+		return;
+	told.telling = true;
+	usleep(300000);
+	told.heard = true;
+}
+
+static void *flush_once(void *image)
+{
+	if (!qcow_flush(image))
+		die("telling: the flush whose sync fails succeeds");
+	return NULL;
+}
+
+static void *flush_again(void *image)
+{
+	int ret = qcow_flush(image);
+
+	if (ret)
+		die("telling: the second flush: %s", strerror(-ret));
+	told.answered = true;
+	return NULL;
+}
+
+/* A guest that writes all the time: the image is never idle. */
+static void write_until_answered(struct qcow_image *image)
+{
+	for (unsigned int i = 0; !told.answered; i++) {
+		if (i == 100)
+			die("a flush that arrived while a failure was told of is not answered");
+		if (qcow_discard(image, 0, CLUSTER) ||
+		    qcow_write(image, test.bytes, 0, PIECE))
+			die("telling: a write fails");
+		usleep(100000);
+	}
+}
+
+static void test_telling(void)
+{
+	char *path = scratch_path("image");
+	struct qcow_options options = {
+		.journal_dir = scratch(),
+		.notice = listen,
+		.test = &test.image.hooks,
+	};
+	struct qcow_error error = { "" };
+	struct qcow_image *image;
+	pthread_t first, second;
+
+	make(&shapes[1]);
+	if (qcow_open(path, &options, &image, &error))
+		die("telling: open: %s", error.text);
+	if (qcow_write(image, test.bytes, 0, PIECE))
+		die("telling: the first write fails");
+	test.image.fail_sync = test.image.syncs;
+	pthread_create(&first, NULL, flush_once, image);
+	while (!told.telling)
+		usleep(1000);
+	pthread_create(&second, NULL, flush_again, image);
+	write_until_answered(image);
+	pthread_join(first, NULL);
+	pthread_join(second, NULL);
+	if (qcow_close(image))
+		die("telling: the close fails");
+	discard();
+	free(path);
+}
+
 /* Only a write in place: no metadata changes, but the data does. */
 static void test_close_syncs_data(void)
 {
@@ -245,6 +328,7 @@ int main(void)
 	}
 	test_beside();
 	test_close_syncs_data();
+	test_telling();
 	printf("%u syncs failed and were remembered\n", failed);
 	return 0;
 }
