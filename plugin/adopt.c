@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "plugin/link.h"
+#include "plugin/log.h"
 #include "plugin/teardown.h"
 #include "plugin/watch.h"
 
@@ -81,13 +82,18 @@ int adopt_disk(struct supervisor *sv)
 	/* Of layers that are not known we will hear from the next server. */
 	disk_load_layers(sv->disk.id, &sv->layers);
 	ret = disk_save(&sv->disk, &sv->layers);
-	if (!ret)
-		ret = rpc_listen(sv->disk.id, &sv->listener);
 	if (ret) {
 		watch_settle(sv, true, "cannot write in " STATE_DIR ": %s",
 			     strerror(-ret));
 		return ret;
 	}
+	/* The disk's users do not wait for want of a socket. */
+	ret = rpc_listen(sv->disk.id, &sv->listener);
+	if (ret)
+		log_line(LOG_ERR,
+			 "cannot make its socket in " STATE_DIR
+			 ": %s; commands cannot speak with it",
+			 strerror(-ret));
 	/* The record names us now.  What follows may take long. */
 	close(sv->lock);
 	sv->lock = -1;

@@ -212,14 +212,22 @@ void begin_add_device(struct supervisor *sv)
 /* ADDING: the server serves; the disk becomes usable. */
 void begin_publish(struct supervisor *sv)
 {
-	int ret = rpc_listen(sv->disk.id, &sv->listener);
+	int ret = link_make(&sv->disk);
 
-	if (!ret)
-		ret = link_make(&sv->disk);
 	if (ret) {
 		snprintf(sv->death, sizeof(sv->death),
 			 "cannot make " LINK_DIR "/%s: %s", sv->disk.name,
 			 strerror(-ret));
+		spawn_kill(sv);
+		return;
+	}
+	ret = rpc_listen(sv->disk.id, &sv->listener);
+	/* What is written now is all the room that a recovery will need. */
+	if (!ret)
+		ret = disk_save(&sv->disk, &sv->layers);
+	if (ret) {
+		snprintf(sv->death, sizeof(sv->death),
+			 "cannot write in " STATE_DIR ": %s", strerror(-ret));
 		spawn_kill(sv);
 		return;
 	}
@@ -280,11 +288,18 @@ int supervisor_run(const struct task *task)
 		.caller = task->caller,
 	};
 	int ret = watch_open(&sv);
+	int lock;
 
 	/* The host may wait for this disk to get rid of dirty memory: we must
-	   not wait for memory in turn. */
+	   not wait for memory in turn, nor for what is paged out to it. */
 	prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0);
+	lock = process_lock_memory();
 	log_about(sv.disk.id, sv.disk.image);
+	if (lock)
+		log_line(LOG_WARNING,
+			 "the supervisor cannot lock its memory: %s; if it is "
+			 "paged out to its own disk, that disk cannot recover",
+			 strerror(-lock));
 	if (!ret)
 		ret = process_identify(getpid(), &sv.disk.supervisor);
 	if (ret) {

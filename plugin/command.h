@@ -21,10 +21,23 @@ int command_find(const char *dev, struct disk *disk, int *lock);
    gone meanwhile. */
 int command_lock(struct disk *disk, int *lock);
 
-/* Appeals to the disk's supervisor and waits that long: -ESRCH if it is
-   dead, or dies; -ETIMEDOUT if it does not answer. */
+/* Appeals to the disk's supervisor and waits that long.  Returns:
+   0		it answered
+   -ESRCH	it is dead, or died meanwhile
+   -ETIMEDOUT	it lives and has not answered
+   -EPROTO	it lives and is of another version
+   -EXDEV	it is in another pid namespace
+   -ENOENT, -ECONNREFUSED	it lives and has no socket
+   or another -errno. */
 int command_appeal(const struct disk *disk, const struct appeal *appeal,
 		   int milliseconds, struct outcome *outcome);
+
+/* Complains about a supervisor that lives and cannot be spoken with. */
+int command_deaf(const struct disk *disk, int error);
+
+/* Complains about a record that cannot be read; *status, an int, becomes that
+   of a failure. */
+void command_unreadable(int id, int error, void *status);
 
 /* A complaint that begins with the disk's device and image. */
 int command_complain(const struct disk *disk, const char *format, ...)

@@ -37,6 +37,8 @@ static int remove_alone(struct disk *disk, bool force)
 	char text[JOB_TEXT_MAX] = "";
 	int ret = kill_supervisor(disk);
 
+	if (ret == -EXDEV)
+		return command_deaf(disk, ret);
 	if (ret)
 		return command_complain(disk,
 					"its supervisor (process %d) cannot be "
@@ -76,12 +78,13 @@ static int remove_disk(struct disk *disk, bool force)
 
 	if (ret == -ESRCH || (ret && force))
 		return remove_alone(disk, force);
-	if (ret)
+	if (ret == -ETIMEDOUT)
 		return command_complain(disk,
 					"its supervisor (process %d) does not "
-					"answer: %s; use --force",
-					(int)disk->supervisor.pid,
-					strerror(-ret));
+					"answer; use --force",
+					(int)disk->supervisor.pid);
+	if (ret)
+		return command_deaf(disk, ret);
 	if (outcome.failed)
 		return command_complain(disk, "%s", outcome.text);
 	return EXIT_SUCCESS;

@@ -119,28 +119,39 @@ static void sleep_ms(unsigned int ms)
 	nanosleep(&time, NULL);
 }
 
-static int read_state(struct control *control, int id)
+bool device_is_ours(const struct ublksrv_ctrl_dev_info *info, uint64_t nonce)
+{
+	return info->ublksrv_flags == nonce;
+}
+
+static int read_state(struct control *control, int id, uint64_t nonce)
 {
 	struct ublksrv_ctrl_dev_info info;
 	int ret = control_get_info(control, id, &info);
 
-	return ret < 0 ? ret : info.state;
+	if (ret < 0)
+		return ret;
+	return device_is_ours(&info, nonce) ? info.state : -EXDEV;
 }
 
-int device_start_recovery(struct control *control, int id)
+int device_start_recovery(struct control *control, int id, uint64_t nonce)
 {
 	unsigned int pause = RECOVERY_PAUSE_MIN;
 	int ret, state;
 
+	/* Nothing is asked of a device before we know that it is ours. */
+	state = read_state(control, id, nonce);
+	if (state < 0)
+		return state;
 	while ((ret = control_start_recovery(control, id)) < 0) {
-		state = read_state(control, id);
+		state = read_state(control, id, nonce);
 		if (state == UBLK_S_DEV_DEAD)
 			return -ESHUTDOWN;
 		/* A server that died in recovery has started it already. */
 		if (ret == -EINVAL && state == UBLK_S_DEV_QUIESCED)
 			return 0;
-		if (ret != -EBUSY)
-			return ret;
+		if (state < 0 || ret != -EBUSY)
+			return state < 0 ? state : ret;
 		sleep_ms(pause);
 		if (pause < RECOVERY_PAUSE_MAX)
 			pause *= 2;

@@ -36,10 +36,14 @@ void device_add_info(int id, unsigned int queues, unsigned int depth,
 /* -EOPNOTSUPP if ADD_DEV dropped a flag that recovery needs. */
 int device_check_info(const struct ublksrv_ctrl_dev_info *info);
 
+/* Numbers of devices are the driver's and are given away again; the nonce is
+   ours. */
+bool device_is_ours(const struct ublksrv_ctrl_dev_info *info, uint64_t nonce);
+
 /* Makes the driver ready for a successor of the dead server.  Waits, for as
    long as it takes, for the dead one's I/O to end (P4).  -ESHUTDOWN: the
-   device was stopped. */
-int device_start_recovery(struct control *control, int id);
+   device was stopped; -EXDEV: another one has its number. */
+int device_start_recovery(struct control *control, int id, uint64_t nonce);
 
 struct device {
 	int id;

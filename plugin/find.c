@@ -49,6 +49,29 @@ int disk_each(int (*visit)(const struct disk *disk, void *opaque), void *opaque)
 	return ret;
 }
 
+int disk_each_unreadable(void (*visit)(int id, int error, void *opaque),
+			 void *opaque)
+{
+	struct dirent **entries;
+	struct disk disk;
+	int i, nr;
+
+	nr = scandir(state_dir(), &entries, is_record, by_id);
+	if (nr < 0)
+		return errno == ENOENT ? 0 : -errno;
+	for (i = 0; i < nr; i++) {
+		int id = atoi(entries[i]->d_name);
+		int ret = disk_load(id, &disk);
+
+		/* One that is gone was not there, or is of another boot. */
+		if (ret && ret != -ENOENT)
+			visit(id, ret, opaque);
+		free(entries[i]);
+	}
+	free(entries);
+	return 0;
+}
+
 static int is_unfinished(const struct dirent *entry)
 {
 	int id, pid;

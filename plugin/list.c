@@ -18,6 +18,7 @@
 #include "plugin/log.h"
 #include "plugin/options.h"
 #include "plugin/owner.h"
+#include "plugin/text.h"
 
 static const char *state_of(const struct disk *disk)
 {
@@ -38,10 +39,18 @@ static const char *state_of(const struct disk *disk)
 static void put_process(struct json *json, const char *key,
 			const struct process *process)
 {
-	if (process_alive(process))
+	if (process_is_ours(process) && process_alive(process))
 		json_number(json, key, process->pid);
 	else
 		json_null(json, key);
+}
+
+/* Nobody has been told of it. */
+static bool is_unborn(const struct disk *disk)
+{
+	return disk->state == DISK_ADDING &&
+	       (process_alive(&disk->supervisor) ||
+		!process_alive(&disk->server));
 }
 
 struct users {
@@ -79,7 +88,7 @@ static int put_disk(const struct disk *disk, void *opaque)
 	struct json *json = opaque;
 	struct tm tm;
 
-	if (disk->state == DISK_ADDING)
+	if (is_unborn(disk))
 		return 0;
 	link_path(disk, link);
 	snprintf(device, sizeof(device), "/dev/ublkb%d", disk->id);
@@ -116,14 +125,19 @@ static void print_size(uint64_t bytes)
 
 static int print_disk(const struct disk *disk, void *opaque)
 {
+	char image[PATH_MAX];
+
 	(void)opaque;
-	if (disk->state == DISK_ADDING)
+	if (is_unborn(disk))
 		return 0;
 	printf("/dev/ublkb%d  %-10s  ", disk->id, state_of(disk));
 	print_size(disk->size);
-	printf("  recoveries %u  %s  %s", disk->recoveries, disk->name,
-	       disk->image);
-	if (!process_alive(&disk->supervisor))
+	strcpy(image, disk->image);
+	text_tame(image);
+	printf("  recoveries %u  %s  %s", disk->recoveries, disk->name, image);
+	if (!process_is_ours(&disk->supervisor))
+		printf("  (its processes are in another pid namespace)");
+	else if (!process_alive(&disk->supervisor))
 		printf("  (no supervisor: run 'ublk-qcow2 recover %d')",
 		       disk->id);
 	else if (disk->reason[0])
@@ -135,13 +149,17 @@ static int print_disk(const struct disk *disk, void *opaque)
 static int print_all(const struct options *options)
 {
 	struct json json = { .file = stdout };
+	int status = EXIT_SUCCESS;
 
-	if (!options->json)
-		return disk_each(print_disk, NULL);
-	json_begin(&json, NULL, '[');
-	disk_each(put_disk, &json);
-	json_end(&json, ']');
-	return 0;
+	if (options->json) {
+		json_begin(&json, NULL, '[');
+		disk_each(put_disk, &json);
+		json_end(&json, ']');
+	} else {
+		disk_each(print_disk, NULL);
+	}
+	disk_each_unreadable(command_unreadable, &status);
+	return status;
 }
 
 static int print_one(const struct options *options)
@@ -164,8 +182,6 @@ int command_list(const struct options *options)
 {
 	int ret;
 
-	if (command_begin(options->subject ? options->subject : "list"))
-		return EXIT_FAILURE;
 	if (options->subject)
 		return print_one(options);
 	ret = print_all(options);

@@ -12,6 +12,8 @@
  * leaves one line of text in a pipe, whose buffer holds the line whether or
  * not we read it before the child is gone.
  */
+#include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -21,7 +23,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -30,6 +34,12 @@
 #include "plugin/process.h"
 
 #define STATUS_SIGNALLED 255
+#define INITIAL_SPACE	 0xeffffffcu /* the kernel's PROC_PID_INIT_INO */
+
+int process_lock_memory(void)
+{
+	return mlockall(MCL_CURRENT | MCL_FUTURE) ? -errno : 0;
+}
 
 uint64_t clock_ms(void)
 {
@@ -76,6 +86,21 @@ static int read_stat(pid_t pid, char *state, unsigned long long *start)
 	return 0;
 }
 
+/* The pid namespace of a process, or 0. */
+static uint64_t space_of(const char *pid)
+{
+	char path[NAME_MAX + 16];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%s/ns/pid", pid);
+	return stat(path, &st) ? 0 : st.st_ino;
+}
+
+static uint64_t own_space(void)
+{
+	return space_of("self");
+}
+
 int process_identify(pid_t pid, struct process *process)
 {
 	unsigned long long start;
@@ -86,7 +111,37 @@ int process_identify(pid_t pid, struct process *process)
 		return ret;
 	process->pid = pid;
 	process->start = start;
+	process->space = own_space();
 	return 0;
+}
+
+bool process_is_ours(const struct process *process)
+{
+	return !process->space || process->space == own_space();
+}
+
+/* Does any process that we see live in that pid namespace? */
+static bool space_lives(uint64_t space)
+{
+	DIR *dir = opendir("/proc");
+	struct dirent *entry;
+	bool found = !dir;
+
+	while (!found && (entry = readdir(dir)))
+		if (isdigit((unsigned char)*entry->d_name))
+			found = space_of(entry->d_name) == space;
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
+/* The initial namespace sees all others: one that it does not see is gone,
+   with all its processes. */
+static int look_elsewhere(const struct process *process)
+{
+	if (own_space() == INITIAL_SPACE && !space_lives(process->space))
+		return -ESRCH;
+	return -EXDEV;
 }
 
 /* 0: it is alive; -ESRCH: it is not; or that cannot be known now. */
@@ -98,6 +153,8 @@ static int look_for(const struct process *process)
 
 	if (process->pid <= 0)
 		return -ESRCH;
+	if (!process_is_ours(process))
+		return look_elsewhere(process);
 	ret = read_stat(process->pid, &state, &start);
 	if (ret)
 		return ret;
@@ -116,6 +173,8 @@ int process_open(const struct process *process, int *pidfd)
 
 	if (process->pid <= 0)
 		return -ESRCH;
+	if (!process_is_ours(process))
+		return look_elsewhere(process);
 	fd = pidfd_open(process->pid, 0);
 	if (fd < 0)
 		return -errno;

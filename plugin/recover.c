@@ -86,8 +86,10 @@ static int recover_disk(const struct disk *disk, int lock)
 	int pidfd;
 	int ret = command_appeal(disk, &appeal, PATIENCE, &outcome);
 
-	if (ret != -ESRCH)
+	if (!ret || ret == -ETIMEDOUT)
 		return tell(disk, ret, &outcome);
+	if (ret != -ESRCH)
+		return command_deaf(disk, ret);
 	/* It may have been about to end, as its disk is removed. */
 	if (!process_open(&disk->supervisor, &pidfd)) {
 		process_wait(pidfd, END_PATIENCE);
@@ -126,9 +128,12 @@ int command_recover(const struct options *options)
 
 	if (command_begin(options->all ? "recover" : options->subject))
 		return EXIT_FAILURE;
+	/* What rescues must not wait for what it rescues. */
+	process_lock_memory();
 	teardown_leftovers();
 	if (options->all) {
 		disk_each(recover_one, &status);
+		disk_each_unreadable(command_unreadable, &status);
 		return status;
 	}
 	if (command_find(options->subject, &disk, &lock))

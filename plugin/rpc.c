@@ -2,12 +2,16 @@
 /*
  * Appeals of commands to a supervisor.
  *
- * Both run the same program, of the same build or nearly so; a packet of
- * another size is refused.  The socket lies in a directory that only root can
- * enter, and the caller's credentials are looked at nevertheless.
+ * A packet begins with a head: magic, version, length.  A supervisor outlives
+ * the installation of another version, so each side may meet a stranger.  The
+ * head is the same in all versions; the body of another version is not looked
+ * at.  Only root may connect to the socket, and the caller's credentials are
+ * looked at nevertheless.
  */
 #include <errno.h>
 #include <poll.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -18,6 +22,41 @@
 #include "plugin/state.h"
 
 #define BACKLOG 4
+#define MAGIC	0x71326275u	/* "ub2q" */
+#define VERSION 2		/* 1 had no head */
+
+struct packet {
+	uint32_t magic;
+	uint16_t version;
+	uint16_t length;	/* of all of it, bytes */
+	union {
+		struct appeal appeal;
+		struct outcome outcome;
+	};
+};
+
+#define LENGTH_OF(member) \
+	(offsetof(struct packet, member) + \
+	 sizeof(((struct packet *)NULL)->member))
+
+static struct packet head_of(size_t length)
+{
+	return (struct packet){
+		.magic = MAGIC,
+		.version = VERSION,
+		.length = length,
+	};
+}
+
+/* 0: a whole packet of our version; -EPROTO: something else. */
+static int check_packet(const struct packet *packet, ssize_t got,
+			size_t length)
+{
+	if (got != (ssize_t)length || packet->magic != MAGIC ||
+	    packet->version != VERSION || packet->length != length)
+		return -EPROTO;
+	return 0;
+}
 
 static int open_socket(int id, struct sockaddr_un *address, int flags)
 {
@@ -71,29 +110,46 @@ int rpc_accept(int listener, int *caller)
 
 int rpc_receive(int caller, struct appeal *appeal)
 {
-	ssize_t got = recv(caller, appeal, sizeof(*appeal), MSG_DONTWAIT);
+	struct outcome other = { .failed = true };
+	struct packet packet;
+	ssize_t got = recv(caller, &packet, sizeof(packet),
+			   MSG_DONTWAIT | MSG_TRUNC);
 
 	if (got < 0)
 		return -errno;
-	return got == sizeof(*appeal) ? 0 : -EPROTO;
+	if (!got)
+		return -EPIPE;
+	if (check_packet(&packet, got, LENGTH_OF(appeal))) {
+		snprintf(other.text, sizeof(other.text),
+			 "the supervisor is of another version");
+		rpc_answer(caller, &other);
+		return -EPROTO;
+	}
+	*appeal = packet.appeal;
+	return 0;
 }
 
 void rpc_answer(int caller, const struct outcome *outcome)
 {
+	struct packet packet = head_of(LENGTH_OF(outcome));
+
+	packet.outcome = *outcome;
 	/* A caller that has gone does not want to know. */
-	send(caller, outcome, sizeof(*outcome), MSG_NOSIGNAL | MSG_DONTWAIT);
+	send(caller, &packet, packet.length, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 int rpc_call(int id, const struct appeal *appeal, int *call)
 {
+	struct packet packet = head_of(LENGTH_OF(appeal));
 	struct sockaddr_un address;
 	int fd = open_socket(id, &address, 0);
 	int ret;
 
 	if (fd < 0)
 		return fd;
+	packet.appeal = *appeal;
 	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) ||
-	    send(fd, appeal, sizeof(*appeal), MSG_NOSIGNAL) < 0) {
+	    send(fd, &packet, packet.length, MSG_NOSIGNAL) < 0) {
 		/* It ended before it took the call, or before it spoke. */
 		ret = errno == ECONNRESET ? -EPIPE : -errno;
 		close(fd);
@@ -106,6 +162,7 @@ int rpc_call(int id, const struct appeal *appeal, int *call)
 int rpc_wait(int call, int milliseconds, struct outcome *outcome)
 {
 	struct pollfd answer = { .fd = call, .events = POLLIN };
+	struct packet packet;
 	ssize_t got;
 	int ready;
 
@@ -114,8 +171,13 @@ int rpc_wait(int call, int milliseconds, struct outcome *outcome)
 	while (ready < 0 && errno == EINTR);
 	if (ready <= 0)
 		return ready ? -errno : -ETIMEDOUT;
-	got = recv(call, outcome, sizeof(*outcome), 0);
+	got = recv(call, &packet, sizeof(packet), MSG_TRUNC);
 	if (got < 0)
 		return errno == ECONNRESET ? -EPIPE : -errno;
-	return got == sizeof(*outcome) ? 0 : -EPIPE;
+	if (!got)
+		return -EPIPE;
+	if (check_packet(&packet, got, LENGTH_OF(outcome)))
+		return -EPROTO;
+	*outcome = packet.outcome;
+	return 0;
 }

@@ -3,7 +3,8 @@
  * How a command and a supervisor speak with each other: one struct appeal,
  * answered by one struct outcome, over a SOCK_SEQPACKET socket.
  *
- * Functions return 0 or -errno.
+ * Functions return 0 or -errno; -EPROTO where the other side speaks another
+ * version.
  */
 #ifndef RPC_H
 #define RPC_H
@@ -30,12 +31,14 @@ int rpc_listen(int id, int *listener);
 
 /* Takes the next caller; -EPERM: it is not root. */
 int rpc_accept(int listener, int *caller);
+/* -EPROTO: a caller of another version, which has been told so. */
 int rpc_receive(int caller, struct appeal *appeal);
 void rpc_answer(int caller, const struct outcome *outcome);
 
-/* The command's end.  Both return -EPIPE if the supervisor died; rpc_call()
-   -ECONNREFUSED or -ENOENT if it had before, rpc_wait() -ETIMEDOUT after that
-   time. */
+/* The command's end.  Both return -EPIPE if the supervisor closed the call
+   without an answer: it died, or does not understand us.  rpc_call() returns
+   -ECONNREFUSED or -ENOENT if nobody listens, rpc_wait() -ETIMEDOUT after
+   that time. */
 int rpc_call(int id, const struct appeal *appeal, int *call);
 int rpc_wait(int call, int milliseconds, struct outcome *outcome);
 

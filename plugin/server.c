@@ -248,6 +248,16 @@ static int await_device(const struct server *server, int *id)
 	return 0;
 }
 
+static int not_ours(const struct server *server)
+{
+	int id = server->info.dev_id;
+
+	return channel_fail(server->channel, CAUSE_LASTING,
+			    "/dev/ublkb%d: is another program's device; ours "
+			    "was deleted, and its number given away",
+			    id);
+}
+
 static int find_device(struct server *server)
 {
 	int id = server->config->dev_id;
@@ -259,6 +269,8 @@ static int find_device(struct server *server)
 	ret = control_get_info(server->control, id, &server->info);
 	if (ret < 0)
 		return device_failed(server, "cannot be found", ret);
+	if (!device_is_ours(&server->info, server->config->nonce))
+		return not_ours(server);
 	return 0;
 }
 
@@ -287,8 +299,11 @@ static int check_size(const struct server *server)
 static int start_recovery(const struct server *server)
 {
 	int id = server->info.dev_id;
-	int ret = device_start_recovery(server->control, id);
+	int ret = device_start_recovery(server->control, id,
+					server->config->nonce);
 
+	if (ret == -EXDEV)
+		return not_ours(server);
 	if (ret == -ESHUTDOWN)
 		return channel_fail(
 			server->channel, CAUSE_LASTING,

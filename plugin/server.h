@@ -74,6 +74,7 @@ struct server_config {
 	unsigned int depth;
 	bool recover;		/* take over device dev_id */
 	int dev_id;
+	uint64_t nonce;		/* by which the device is known for ours */
 	int channel;		/* to the supervisor */
 };
 

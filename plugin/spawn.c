@@ -48,6 +48,7 @@ serve(const struct supervisor *sv, bool recover, int channel)
 		.depth = sv->disk.depth,
 		.recover = recover,
 		.dev_id = sv->disk.id,
+		.nonce = sv->disk.nonce,
 		.channel = channel,
 	};
 

@@ -5,11 +5,10 @@
  *
  * One file per disk, ID.disk, a line per field: key, space, value.  The table
  * fields[] both writes and reads it; the disk's layers have lines of their
- * own.  A record is replaced by renaming a new
- * one over it, so no reader sees half of one and a death while writing leaves
- * the old one; the new one's name ends in the writer's pid, by which
- * state_sweep() knows what the dead have left.  A record of another boot (a
- * container may keep its /run) is as good as none.
+ * own.  How a record is replaced is the matter of record.c: whole or not at
+ * all, and without new room, for a recovery must not fail because /run is
+ * full.  A record of another boot (a container may keep its /run) is as good
+ * as none.
  *
  * All locks are single bytes of one file, byte N for disk N, so there is
  * nothing to clean up behind them.  They are locks of the open file
@@ -30,10 +29,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "plugin/record.h"
 #include "plugin/state.h"
 
 #define LOCK_INTERVAL 20 /* ms */
-#define VALUE_MAX     (2 * PATH_MAX)
 
 enum kind {
 	NUMBER, /* int, unsigned int */
@@ -69,8 +68,10 @@ static const struct field {
 	FIELD("writeback", FLAG, writeback),
 	FIELD("server_pid", NUMBER, server.pid),
 	FIELD("server_start", LONG, server.start),
+	FIELD("server_space", LONG, server.space),
 	FIELD("supervisor_pid", NUMBER, supervisor.pid),
 	FIELD("supervisor_start", LONG, supervisor.start),
+	FIELD("supervisor_space", LONG, supervisor.space),
 	FIELD("recoveries", NUMBER, recoveries),
 	FIELD("since", LONG, since),
 	FIELD("nonce", LONG, nonce),
@@ -120,9 +121,11 @@ void disk_socket_path(int id, char path[108])
 
 int state_open(void)
 {
-	if (mkdir(state_dir(), 0700) && errno != EEXIST)
+	/* Everybody may see which disks there are; what is in the journals is
+	   for root alone, as is every socket. */
+	if (mkdir(state_dir(), 0755) && errno != EEXIST)
 		return -errno;
-	return 0;
+	return chmod(state_dir(), 0755) ? -errno : 0;
 }
 
 void state_put_text(FILE *file, const char *text)
@@ -203,46 +206,57 @@ static void get_field(struct disk *disk, const struct field *field,
 	}
 }
 
+static int read_record(int id, char **text)
+{
+	char path[PATH_MAX];
+
+	record_path(id, path);
+	return record_read(path, text);
+}
+
 int disk_load_layers(int id, struct layers *layers)
 {
-	char path[PATH_MAX], line[VALUE_MAX];
-	FILE *file;
-	int ret = 0;
+	char *text, *rest, *line;
+	int ret;
 
 	layers_clear(layers);
-	record_path(id, path);
-	file = fopen(path, "re");
-	if (!file)
-		return -errno;
-	while (!ret && fgets(line, sizeof(line), file))
+	ret = read_record(id, &text);
+	if (ret)
+		return ret;
+	for (rest = text; !ret && (line = strsep(&rest, "\n"));)
 		ret = layers_get_line(layers, line);
-	fclose(file);
+	free(text);
 	if (ret)
 		layers_clear(layers);
 	return ret;
 }
 
-int disk_save(const struct disk *disk, const struct layers *layers)
+static int write_text(const struct disk *disk, const struct layers *layers,
+		      char **text, size_t *length)
 {
-	char path[PATH_MAX], new[PATH_MAX + 16];
-	FILE *file;
+	FILE *file = open_memstream(text, length);
 	size_t i;
 
-	record_path(disk->id, path);
-	snprintf(new, sizeof(new), "%s.%d", path, (int)getpid());
-	file = fopen(new, "we");
 	if (!file)
 		return -errno;
 	for (i = 0; i < NR_FIELDS; i++)
 		put_field(file, &fields[i], disk);
 	layers_put(file, layers);
-	if (fclose(file) || rename(new, path)) {
-		int ret = -errno;
+	return fclose(file) ? -ENOMEM : 0;
+}
 
-		unlink(new);
-		return ret;
-	}
-	return 0;
+int disk_save(const struct disk *disk, const struct layers *layers)
+{
+	char path[PATH_MAX];
+	char *text = NULL;
+	size_t length;
+	int ret = write_text(disk, layers, &text, &length);
+
+	record_path(disk->id, path);
+	if (!ret)
+		ret = record_write(path, text, length);
+	free(text);
+	return ret;
 }
 
 static void get_line(struct disk *disk, char *line)
@@ -253,7 +267,6 @@ static void get_line(struct disk *disk, char *line)
 	if (!value)
 		return;
 	*value++ = '\0';
-	value[strcspn(value, "\n")] = '\0';
 	for (i = 0; i < NR_FIELDS; i++)
 		if (!strcmp(line, fields[i].key))
 			get_field(disk, &fields[i], value);
@@ -276,19 +289,17 @@ static int read_boot(char *boot, size_t size)
 
 int disk_load(int id, struct disk *disk)
 {
-	char path[PATH_MAX], line[VALUE_MAX], boot[sizeof(disk->boot)];
-	FILE *file;
-	int ret;
+	char boot[sizeof(disk->boot)];
+	char *text, *rest, *line;
+	int ret = read_record(id, &text);
 
-	record_path(id, path);
-	file = fopen(path, "re");
-	if (!file)
-		return -errno;
+	if (ret)
+		return ret;
 	memset(disk, 0, sizeof(*disk));
 	disk->id = -1;
-	while (fgets(line, sizeof(line), file))
+	for (rest = text; (line = strsep(&rest, "\n"));)
 		get_line(disk, line);
-	fclose(file);
+	free(text);
 
 	ret = read_boot(boot, sizeof(boot));
 	if (ret)

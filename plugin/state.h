@@ -63,11 +63,16 @@ const char *state_dir(void);
 /* Creates our directory where it is missing. */
 int state_open(void);
 
-/* Writes the record: a reader sees the old one or the new one.  layers may
-   be NULL: not known. */
+/* Writes the record: a reader sees the old one or the new one.  The first one
+   of a disk, and one that has got layers, need room.  layers may be NULL: not
+   known. */
 int disk_save(const struct disk *disk, const struct layers *layers);
 
-/* Reads a record; -ENOENT: there is none, or it is of an earlier boot. */
+/* Reads a record.  Returns:
+   -ENOENT	there is none, or it is of an earlier boot
+   -EPROTO	a later version of this program wrote it
+   -EBADMSG	it is damaged
+   or another -errno. */
 int disk_load(int id, struct disk *disk);
 
 /* Reads what the record says of the disk's layers, which may be that they
@@ -89,6 +94,10 @@ void disk_socket_path(int id, char path[108]);
    which is returned then. */
 int disk_each(int (*visit)(const struct disk *disk, void *opaque),
 	      void *opaque);
+
+/* Calls visit for every record that cannot be read, with the reason. */
+int disk_each_unreadable(void (*visit)(int id, int error, void *opaque),
+			 void *opaque);
 
 /* Finds the disk that DEV means: an id, a name, /dev/ublkbN or a link to
    it; -ENOENT. */

@@ -78,7 +78,7 @@ static void tell_manager(const struct disk *disk)
 		       disk->id, disk->id, disk->reason);
 }
 
-void supervisor_enter(struct supervisor *sv, enum phase phase)
+int supervisor_enter(struct supervisor *sv, enum phase phase)
 {
 	enum disk_state state = state_of(phase);
 	int ret;
@@ -92,6 +92,7 @@ void supervisor_enter(struct supervisor *sv, enum phase phase)
 		log_line(LOG_ERR, "cannot write " STATE_DIR "/%d.disk: %s",
 			 sv->disk.id, strerror(-ret));
 	tell_manager(&sv->disk);
+	return ret;
 }
 
 static uint64_t delay(const struct tally *tally)

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "plugin/control.h"
+#include "plugin/device.h"
 #include "plugin/directories.h"
 #include "plugin/link.h"
 #include "plugin/log.h"
@@ -48,7 +49,7 @@ static int look(struct control *control, const struct disk *disk,
 	struct ublksrv_ctrl_dev_info info;
 	int ret = control_get_info(control, disk->id, &info);
 
-	if (ret == -ENODEV || (!ret && info.ublksrv_flags != disk->nonce)) {
+	if (ret == -ENODEV || (!ret && !device_is_ours(&info, disk->nonce))) {
 		*presence = DEVICE_ABSENT;
 		return 0;
 	}
@@ -336,6 +337,20 @@ int teardown_all(const struct disk *disk, bool force, char text[JOB_TEXT_MAX])
 	return ret;
 }
 
+/* Somebody serves it or uses it, whatever the record says. */
+static bool is_needed(const struct disk *disk)
+{
+	enum device_presence presence;
+	char who[256];
+
+	if (process_alive(&disk->server))
+		return true;
+	if (teardown_look(disk, &presence))
+		return true;
+	return presence != DEVICE_ABSENT && presence != DEVICE_ENDED &&
+	       use_find(disk->id, presence == DEVICE_SERVED, who, sizeof(who));
+}
+
 static int remove_leftover(const struct disk *disk, void *opaque)
 {
 	char text[JOB_TEXT_MAX] = "";
@@ -347,7 +362,7 @@ static int remove_leftover(const struct disk *disk, void *opaque)
 		return 0;
 	if (!disk_load(disk->id, &now) && now.nonce == disk->nonce &&
 	    now.state == DISK_ADDING && !process_alive(&now.supervisor) &&
-	    teardown_all(&now, true, text))
+	    !is_needed(&now) && teardown_all(&now, true, text))
 		log_line(LOG_WARNING,
 			 "removing what is left of an interrupted add of %s: "
 			 "/dev/ublkb%d: %s",

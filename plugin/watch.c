@@ -35,8 +35,8 @@ int watch_open(struct supervisor *sv)
 	hooks_init(&sv->hooks);
 
 	signal(SIGPIPE, SIG_IGN);
-	signal(SIGHUP, SIG_IGN);
 	sigemptyset(&mask);
+	sigaddset(&mask, SIGHUP);
 	sigaddset(&mask, SIGTERM);
 	sigaddset(&mask, SIGINT);
 	sigprocmask(SIG_BLOCK, &mask, NULL);
@@ -129,12 +129,32 @@ static void hear_hooks(struct supervisor *sv)
 	hooks_finished(&sv->hooks, &sv->disk);
 }
 
+/* A command has found no way to speak to us: somebody removed the socket. */
+static void renew_socket(struct supervisor *sv)
+{
+	int listener;
+	int ret = rpc_listen(sv->disk.id, &listener);
+
+	if (ret) {
+		log_line(LOG_ERR, "cannot make its socket anew: %s",
+			 strerror(-ret));
+		return;
+	}
+	close_any(sv->listener);
+	sv->listener = listener;
+	log_line(LOG_NOTICE, "has made its socket in " STATE_DIR " anew");
+}
+
 static void hear_signal(struct supervisor *sv)
 {
 	struct signalfd_siginfo info;
 
 	if (read(sv->signals, &info, sizeof(info)) != sizeof(info))
 		return;
+	if (info.ssi_signo == SIGHUP) {
+		renew_socket(sv);
+		return;
+	}
 	log_line(LOG_NOTICE, "got the signal to end (%s)",
 		 strsignal(info.ssi_signo));
 	leave_begin(sv);
@@ -157,6 +177,10 @@ static void hear_caller(struct supervisor *sv)
 
 	if (ret == -EAGAIN || ret == -EINTR)
 		return;
+	if (ret == -EPROTO)
+		log_line(LOG_WARNING,
+			 "a command of another version has called; it was "
+			 "refused");
 	if (ret) {
 		drop_caller(sv);
 		supervisor_handle(sv, EVENT_CALLER_LEFT);

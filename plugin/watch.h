@@ -101,8 +101,9 @@ struct supervisor {
 /* supervisor.c: does what the phase prescribes for the event. */
 void supervisor_handle(struct supervisor *sv, enum event event);
 
-/* Enters a phase and writes it down. */
-void supervisor_enter(struct supervisor *sv, enum phase phase);
+/* Enters a phase and writes it down; what keeps it from doing so it tells, and
+   returns. */
+int supervisor_enter(struct supervisor *sv, enum phase phase);
 
 /* Starts a server that takes over the device. */
 void supervisor_recover(struct supervisor *sv);
