@@ -123,6 +123,13 @@ void request_moved(struct request *request)
 	int result =
 		qcow_finish(request->all->image, &request->io, request->result);
 
+	/* The engine may find space, which can take a while. */
+	if (result == -ENOSPC && request->op == UBLK_IO_OP_WRITE) {
+		request->all->under_way--;
+		request->all->retry = true;
+		give_to_worker(request);
+		return;
+	}
 	release(request, result);
 }
 

@@ -97,6 +97,7 @@ void dirty_put(struct dirty_set *set, uint64_t key, uint64_t value)
 		*slot = ++set->used;
 	}
 	set->list[*slot - 1].value = value;
+	set->frees |= key_kind(key) == KEY_REFCOUNT && !value;
 }
 
 void dirty_clear(struct dirty_set *set)
@@ -105,6 +106,7 @@ void dirty_clear(struct dirty_set *set)
 		*find(set, set->list[set->used - 1].key) = 0;
 		set->used--;
 	}
+	set->frees = false;
 }
 
 static int compare(const void *a, const void *b)

@@ -40,6 +40,7 @@ struct dirty_set {
 	uint32_t mask;			/* slots of index, less one */
 	uint32_t used;
 	uint32_t max_used;
+	bool frees;			/* a count of zero is among them */
 };
 
 int dirty_create(struct dirty_set *set, uint32_t max_used);

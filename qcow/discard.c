@@ -21,6 +21,7 @@
 #include "layers.h"
 #include "map.h"
 #include "range.h"
+#include "space.h"
 
 /* Clusters that one group may change. */
 #define MAX_CLUSTERS	1024u
@@ -268,6 +269,8 @@ static void give_data_back(struct qcow_image *image, uint64_t first,
 static int unlink_clusters(struct qcow_image *image, uint64_t first,
 			   uint64_t end, enum how how)
 {
+	struct space space = { 0 };
+
 	LOCKED(image);
 	if (image->corrupt)
 		return -EIO;
@@ -289,6 +292,11 @@ static int unlink_clusters(struct qcow_image *image, uint64_t first,
 		if (!ret && how != ZERO_KEEP)
 			give_data_back(image, first, stop);
 		range_leave(image, &range);
+		/* A table may have found no place. */
+		if (ret == -ENOSPC) {
+			ret = space_regain(image, &space);
+			stop = first;
+		}
 		if (ret)
 			return ret;
 		first = stop;

@@ -97,7 +97,8 @@ struct qcow_image {
 	uint64_t high_water;		/* host clusters from here on were
 					   never used: they read as zero */
 	uint64_t cursor;		/* no free cluster is known below */
-	uint64_t max_clusters;		/* of the host file */
+	bool swept;			/* ... after the search at the open */
+	uint64_t max_clusters;		/* of the host file; a device may grow */
 
 	struct journal journal;
 	struct lease lease;		/* has its own lock */

@@ -19,6 +19,7 @@
 #include "map.h"
 #include "range.h"
 #include "refcount.h"
+#include "space.h"
 #include "table.h"
 
 /* A request is moved in pieces of at most this many bytes. */
@@ -285,14 +286,27 @@ static int read_aligned(struct qcow_image *image, uint8_t *buffer,
 	return 0;
 }
 
+static int regain_space(struct qcow_image *image, struct space *space)
+{
+	LOCKED(image);
+	return space_regain(image, space);
+}
+
 static int write_aligned(struct qcow_image *image, const uint8_t *buffer,
 			 uint64_t offset, size_t length)
 {
+	struct space space = { 0 };
+
 	while (length) {
 		uint32_t done;
 		int ret = write_piece(image, buffer, offset,
 				      min_u64(length, PIECE), &done);
 
+		if (ret == -ENOSPC) {
+			ret = regain_space(image, &space);
+			if (!ret)
+				continue;
+		}
 		if (ret)
 			return io_explain(image, ret);
 		buffer += done;

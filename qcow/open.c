@@ -142,7 +142,8 @@ static int find_end(struct qcow_image *image, struct qcow_error *error)
 			    image->cluster_bits;
 	/* Without a thread nobody sweeps; a block device has no space behind
 	   its end. */
-	if (!image->inline_checkpoint && !image->file.block_device)
+	image->swept = image->inline_checkpoint || image->file.block_device;
+	if (!image->swept)
 		image->cursor = image->high_water;
 	return 0;
 }

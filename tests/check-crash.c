@@ -221,7 +221,7 @@ static void put_on_medium(struct disk *disk, enum medium medium)
 {
 	test.full = medium == FULL_FILE_SYSTEM || medium == FULL_DEVICE;
 	if (medium == FULL_FILE_SYSTEM)
-		disk->fixed = true;
+		disk->limit = disk->size;
 	else if (medium != FILE_SYSTEM)
 		disk_make_device(disk, test.full ? 0 : 256u << 10);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The recording disk.  It grows by writes past its end, like a file, and
- * reads as zero there, unless its size is fixed.  With fail_at it fails the
+ * reads as zero there, unless its size is limited.  With fail_at it fails the
  * n-th I/O from now, once.
  */
 #include <assert.h>
@@ -72,7 +72,7 @@ static int disk_write(void *opaque, const void *buffer, uint64_t offset,
 
 	if (fails_now(disk))
 		return disk->fail_with;
-	if (disk->fixed && offset + length > disk->size)
+	if (disk->limit && offset + length > disk->limit)
 		return -ENOSPC;
 	assert(offset + length <= disk->capacity);
 	memcpy(disk->bytes + offset, buffer, length);
@@ -165,7 +165,21 @@ void disk_make_device(struct disk *disk, size_t more)
 	memset(disk->bytes + disk->size, 0xe5, more);
 	disk->size += more;
 	disk->hooks.block_device = true;
-	disk->fixed = true;
+	disk->limit = disk->size;
+}
+
+void disk_limit(struct disk *disk, size_t size)
+{
+	assert(size <= disk->capacity);
+	disk->limit = size;
+}
+
+void disk_grow(struct disk *disk, size_t more)
+{
+	if (disk->hooks.block_device)
+		disk_make_device(disk, more);
+	else
+		disk_limit(disk, disk->limit + more);
 }
 
 void disk_copy(struct disk *to, const struct disk *from)
@@ -178,7 +192,7 @@ void disk_copy(struct disk *to, const struct disk *from)
 	memcpy(to->bytes, from->bytes, from->size);
 	set_hooks(to);
 	to->hooks.block_device = from->hooks.block_device;
-	to->fixed = from->fixed;
+	to->limit = from->limit;
 }
 
 void disk_free(struct disk *disk)

@@ -46,7 +46,7 @@ struct disk {
 	int fail_sync;		/* and so does this sync, with EIO; -1: none */
 	int syncs;
 	void (*on_sync)(struct disk *disk);	/* NULL: nothing to do */
-	bool fixed;		/* no write makes it larger */
+	size_t limit;		/* no write makes it larger; 0: none */
 	struct qcow_test_hooks hooks;
 };
 
@@ -55,6 +55,10 @@ void disk_load(struct disk *disk, const char *path);
 /* Makes it like a block device of that many bytes more, which hold what
    somebody left there: its size is fixed, and holes cannot be punched. */
 void disk_make_device(struct disk *disk, size_t more);
+/* A file system that is full when the file has so many bytes. */
+void disk_limit(struct disk *disk, size_t size);
+/* Either is made larger by so many bytes. */
+void disk_grow(struct disk *disk, size_t more);
 /* A copy of the contents, without the record. */
 void disk_copy(struct disk *to, const struct disk *from);
 void disk_free(struct disk *disk);

@@ -256,7 +256,7 @@ static void *flush_again(void *image)
 static void write_until_answered(struct qcow_image *image)
 {
 	for (unsigned int i = 0; !told.answered; i++) {
-		if (i == 100)
+		if (i == 50)
 			die("a flush that arrived while a failure was told of is not answered");
 		if (qcow_discard(image, 0, CLUSTER) ||
 		    qcow_write(image, test.bytes, 0, PIECE))
