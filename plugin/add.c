@@ -27,10 +27,10 @@
 #include "plugin/conf.h"
 #include "plugin/control.h"
 #include "plugin/device.h"
-#include "plugin/directories.h"
 #include "plugin/log.h"
 #include "plugin/name.h"
 #include "plugin/options.h"
+#include "plugin/references.h"
 #include "plugin/supervisor.h"
 #include "plugin/teardown.h"
 
@@ -80,26 +80,16 @@ static void default_name(const char *image, char name[DISK_NAME_MAX + 1])
 	name_make(base, length, name);
 }
 
-static int check_image(const char *path, char image[PATH_MAX])
+static int check_links(const struct options *options)
 {
-	struct stat st;
-
-	if (!realpath(path, image) || stat(image, &st))
-		return complain("%s: %s", path, strerror(errno));
-	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
-		return complain("%s: is neither a file nor a block device",
-				path);
-	return 0;
-}
-
-static int check_links(const char *path)
-{
-	const char *const *directories;
+	const char *path = options->subject;
+	struct qcow_references references;
 	struct qcow_error why;
-	int ret = directories_read(&directories);
+	int ret = references_read(options->data_file, options->no_references,
+				  &references, &why);
 
 	/* The supervisor says that better. */
-	if (ret || !qcow_check_links(path, directories, &why))
+	if (ret || !qcow_check_links(path, &references, &why))
 		return 0;
 	return complain("%s: %s", path, why.text);
 }
@@ -115,6 +105,34 @@ static int make_absolute(const char *path, char absolute[PATH_MAX])
 	if (snprintf(absolute, PATH_MAX, "%s%s%s", here, relative ? "/" : "",
 		     path) >= PATH_MAX)
 		return -ENAMETOOLONG;
+	return 0;
+}
+
+/* A device keeps the name that it was given: what its image names is relative
+   to that. */
+static int check_image(const char *path, char image[PATH_MAX])
+{
+	struct stat st;
+	int ret;
+
+	if (!realpath(path, image) || stat(image, &st))
+		return complain("%s: %s", path, strerror(errno));
+	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+		return complain("%s: is neither a file nor a block device",
+				path);
+	ret = S_ISBLK(st.st_mode) ? make_absolute(path, image) : 0;
+	return ret ? complain("%s: %s", path, strerror(-ret)) : 0;
+}
+
+static int check_data_file(const char *image, const char *path,
+			   char data_file[PATH_MAX])
+{
+	struct stat st;
+	int ret = make_absolute(path, data_file);
+
+	if (ret || stat(data_file, &st))
+		return complain("%s: data file %s: %s", image, path,
+				strerror(ret ? -ret : errno));
 	return 0;
 }
 
@@ -156,7 +174,11 @@ static int fill_in(const struct options *options, struct disk *disk)
 	if (wrong)
 		return complain("%s: %s", options->subject, wrong);
 	if (check_image(options->subject, disk->image) ||
-	    check_links(options->subject))
+	    check_links(options))
+		return EXIT_FAILURE;
+	if (options->data_file &&
+	    check_data_file(options->subject, options->data_file,
+			    disk->data_file))
 		return EXIT_FAILURE;
 	if (options->key_file &&
 	    check_key(options->subject, options->key_file, disk->key_file))
@@ -170,6 +192,7 @@ static int fill_in(const struct options *options, struct disk *disk)
 	disk->depth = options->depth;
 	disk->read_only = options->read_only;
 	disk->writeback = options->writeback;
+	disk->no_references = options->no_references;
 	return 0;
 }
 

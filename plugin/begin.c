@@ -170,19 +170,35 @@ static int set_params(struct supervisor *sv, struct control *control)
 	return control_set_params(control, sv->disk.id, &params);
 }
 
+/* What we have locked is what the server has opened. */
+static bool is_same_file(const struct supervisor *sv)
+{
+	const struct qcow_identity *ours = &sv->disk.identity;
+	const struct qcow_identity *theirs = &sv->opened.identity;
+
+	return ours->device == theirs->device && ours->inode == theirs->inode &&
+	       ours->birth == theirs->birth;
+}
+
 /* ADDING: the server has opened the image. */
 void begin_add_device(struct supervisor *sv)
 {
 	struct control *control;
 	int ret;
 
+	if (!is_same_file(sv)) {
+		snprintf(sv->death, sizeof(sv->death),
+			 "another file took its name while it was being "
+			 "added; try again");
+		spawn_kill(sv);
+		return;
+	}
 	if (hold_new_layers(sv)) {
 		spawn_kill(sv);
 		return;
 	}
 	ret = control_open(&control);
 	sv->disk.size = sv->opened.size;
-	sv->disk.identity = sv->opened.identity;
 	if (!ret) {
 		ret = make_device(sv, control);
 		if (!ret)

@@ -60,6 +60,8 @@ enum key_id {
 	READ_ONLY,
 	CACHE_MODE,
 	KEY_FILE,
+	DATA_FILE,
+	NO_REFERENCES,
 	NR_KEYS
 };
 
@@ -83,6 +85,11 @@ static const struct key {
 			 offsetof(struct conf, options.writeback), 0, 0 },
 	[KEY_FILE] = { "key-file", PATH, offsetof(struct conf, key_file),
 		       0, 0 },
+	[DATA_FILE] = { "data-file", PATH, offsetof(struct conf, data_file),
+			0, 0 },
+	[NO_REFERENCES] = { "no-references", FLAG,
+			    offsetof(struct conf, options.no_references),
+			    0, 0 },
 };
 /* clang-format on */
 
@@ -255,6 +262,8 @@ static int take_lines(struct reader *reader, char *lines)
 	reader->line = 0;
 	if (reader->seen[KEY_FILE])
 		reader->conf->options.key_file = reader->conf->key_file;
+	if (reader->seen[DATA_FILE])
+		reader->conf->options.data_file = reader->conf->data_file;
 	if (!reader->seen[IMAGE])
 		return reject(reader, "image: is missing; allowed: the "
 				      "absolute path of an image");

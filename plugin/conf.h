@@ -30,6 +30,7 @@ struct conf {
 	char name[DISK_NAME_MAX + 1];
 	char image[PATH_MAX];
 	char key_file[PATH_MAX];
+	char data_file[PATH_MAX];
 };
 
 /* Reads the file that configures disk NAME.  -ENOENT: there is none;

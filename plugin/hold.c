@@ -8,11 +8,14 @@
  * those of a reader for the rest, and stay until we end.
  *
  * What an image consists of only a server finds out, because the image is
- * input: we never read it, nor any other of the files (P6).  What we do with
- * a path that a server names is to open it and to compare the file's identity
- * with that of the file which the server has open; and later servers must
- * come to these very files.  The record has paths and identities, so that a
- * supervisor that follows us locks the same files before it starts a server.
+ * input: we never read it, nor any other of the files (P6).  So a server is not
+ * trusted with what it names.  Once, for a new disk, it may name files that the
+ * admin allows its image to consist of; we open each, and compare its identity
+ * with that of the file which the server has open.  Later servers must come to
+ * these very files, and nothing else that they name is opened.  The image is
+ * ours before it is theirs: they are told its identity.  The record has paths
+ * and identities, so that a supervisor that follows us locks the same files
+ * before it starts a server.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -20,6 +23,7 @@
 #include <time.h>
 
 #include "plugin/log.h"
+#include "plugin/references.h"
 #include "plugin/watch.h"
 
 #define TEST_PATIENCE 1000 /* ms */
@@ -28,8 +32,13 @@
 static int lock_image(struct supervisor *sv, bool test,
 		      struct qcow_error *error)
 {
-	return qcow_lock(sv->disk.image, &sv->disk.identity, sv->disk.read_only,
-			 test, &sv->image_lock, error);
+	int ret = qcow_lock(sv->disk.image, &sv->disk.identity,
+			    sv->disk.read_only, test, &sv->image_lock, error);
+
+	/* A new disk: from now on it is this file. */
+	if (!ret)
+		qcow_lock_identify(sv->image_lock, &sv->disk.identity);
+	return ret;
 }
 
 static int lock_layer(struct supervisor *sv, unsigned int i, bool test,
@@ -105,6 +114,20 @@ void hold_note_layer(struct supervisor *sv,
 		layers_append(&sv->layers, &layer);
 }
 
+/* P6: are they files that the admin allows? */
+static int check_layers(struct supervisor *sv, struct qcow_error *error)
+{
+	struct qcow_references references;
+	unsigned int i;
+	int ret = references_read(disk_data_file(&sv->disk),
+				  sv->disk.no_references, &references, error);
+
+	for (i = 0; !ret && i < sv->layers.count; i++)
+		ret = qcow_check_layer(sv->disk.image, &sv->layers.list[i],
+				       &references, error);
+	return ret;
+}
+
 int hold_new_layers(struct supervisor *sv)
 {
 	struct qcow_error error = { "out of memory" };
@@ -113,6 +136,8 @@ int hold_new_layers(struct supervisor *sv)
 	if (sv->layers.known)
 		return 0;
 	if (sv->layers.count == sv->opened.layers)
+		ret = check_layers(sv, &error);
+	if (!ret)
 		ret = lock_layers(sv, false, &error);
 	if (ret)
 		snprintf(sv->death, sizeof(sv->death), "%s", error.text);

@@ -162,7 +162,7 @@ static void put_chain(struct json *json, const struct report *report)
 	struct qcow_error error;
 
 	json_begin(json, "chain", '[');
-	qcow_list_parts(report->image, report->directories, put_part, json,
+	qcow_list_parts(report->image, &report->references, put_part, json,
 			&error);
 	json_end(json, ']');
 }

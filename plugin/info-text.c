@@ -158,7 +158,7 @@ static void print_chain(const struct report *report)
 	if (!report->info.has_data_file && !report->info.has_backing)
 		return;
 	puts("consists of:");
-	qcow_list_parts(report->image, report->directories, print_part, NULL,
+	qcow_list_parts(report->image, &report->references, print_part, NULL,
 			&error);
 }
 

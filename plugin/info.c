@@ -12,7 +12,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "plugin/directories.h"
+#include "plugin/references.h"
 #include "plugin/info.h"
 #include "plugin/log.h"
 #include "plugin/options.h"
@@ -87,14 +87,14 @@ int command_info(const struct options *options)
 	struct report report = { .image = options->subject };
 	struct qcow_options judged = { .read_only = false };
 	struct qcow_error error;
-	int ret = directories_read(&report.directories);
+	int ret = references_read(options->data_file, options->no_references,
+				  &report.references, &error);
 
 	if (ret)
-		return complain("%s: reading the list of directories: %s",
-				options->subject, strerror(-ret));
+		return complain("%s: %s", options->subject, error.text);
 	if (qcow_read_info(options->subject, &report.info, &error))
 		return complain("%s: %s", options->subject, error.text);
-	judged.directories = report.directories;
+	judged.references = &report.references;
 	qcow_judge(options->subject, &judged, &report.judgement);
 	if (options->json)
 		info_put_json(&report);

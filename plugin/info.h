@@ -11,7 +11,7 @@ struct report {
 	const char *image;		/* as it was called */
 	struct qcow_info info;
 	struct qcow_judgement judgement;
-	const char *const *directories;	/* qcow_options.directories */
+	struct qcow_references references;
 };
 
 void info_print(const struct report *report);

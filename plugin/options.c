@@ -35,10 +35,11 @@ static const struct command {
 	enum argument argument;
 	const char *help;
 } commands[] = {
-	{ "add", command_add, "nNqdRckFfa", ARGUMENT_OR_ALL,
+	{ "add", command_add, "nNqdRckDxFfa", ARGUMENT_OR_ALL,
 	  "add IMAGE [-n ID] [--name NAME] [-q QUEUES] [-d DEPTH]\n"
 	  "    [--read-only] [--cache none|writeback] [--key-file FILE]\n"
-	  "    [--foreground] [--force]\n"
+	  "    [--data-file FILE] [--no-references] [--foreground] "
+	  "[--force]\n"
 	  "  ublk-qcow2 add --all\n\n"
 	  "Serves the qcow2 image as /dev/ublkb<ID>, prints that name and\n"
 	  "returns; /dev/ublk-qcow2/NAME is a stable link to it.\n\n"
@@ -52,6 +53,11 @@ static const struct command {
 	  "  --key-file FILE  holds the key of an image encrypted with AES; "
 	  "the\n"
 	  "                 disk needs it again whenever its server dies\n"
+	  "  --data-file FILE  may be the image's external data file, which "
+	  "is\n"
+	  "                 written\n"
+	  "  --no-references  refuse an image that names any other file: for\n"
+	  "                 images from untrusted hands\n"
 	  "  --foreground   stay and supervise, speak on stderr\n"
 	  "  --force        open the image even if acknowledged writes are\n"
 	  "                 lost because its journal is\n"
@@ -77,10 +83,11 @@ static const struct command {
 	{ "list", command_list, "j", ARGUMENT_OPTIONAL,
 	  "list [DEV] [--json]\n\n"
 	  "Tells of all disks, or of one.\n" },
-	{ "info", command_info, "j", ARGUMENT_NEEDED,
-	  "info IMAGE [--json]\n\n"
+	{ "info", command_info, "jDx", ARGUMENT_NEEDED,
+	  "info IMAGE [--data-file FILE] [--no-references] [--json]\n\n"
 	  "Tells what an image is, what it consists of, and whether it would\n"
-	  "be served.  Takes no lock and changes nothing.\n" },
+	  "be served by an 'add' with these options.  Takes no lock and\n"
+	  "changes nothing.\n" },
 	{ "check", command_check, "rj", ARGUMENT_NEEDED,
 	  "check IMAGE [-r leaks|all] [--json]\n\n"
 	  "Finds what is wrong with an image that nobody uses.  Exit status:\n"
@@ -98,6 +105,8 @@ static const struct option long_options[] = {
 	{ "read-only", no_argument, NULL, 'R' },
 	{ "cache", required_argument, NULL, 'c' },
 	{ "key-file", required_argument, NULL, 'k' },
+	{ "data-file", required_argument, NULL, 'D' },
+	{ "no-references", no_argument, NULL, 'x' },
 	{ "foreground", no_argument, NULL, 'F' },
 	{ "force", no_argument, NULL, 'f' },
 	{ "all", no_argument, NULL, 'a' },
@@ -168,6 +177,12 @@ static bool take_option(struct options *options, int letter)
 		return true;
 	case 'k':
 		options->key_file = optarg;
+		return true;
+	case 'D':
+		options->data_file = optarg;
+		return true;
+	case 'x':
+		options->no_references = true;
 		return true;
 	case 'r':
 		options->repair = optarg;

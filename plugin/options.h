@@ -16,9 +16,11 @@ struct options {
 	long queues;
 	long depth;
 	const char *key_file;	/* NULL: none */
+	const char *data_file;	/* NULL: none */
 	const char *repair;	/* leaks, all; NULL: only look */
 	bool read_only;
 	bool writeback;
+	bool no_references;
 	bool foreground;
 	bool force;
 	bool all;

@@ -31,9 +31,9 @@
 #include "channel.h"
 #include "control.h"
 #include "device.h"
-#include "directories.h"
 #include "fault.h"
 #include "queue.h"
+#include "references.h"
 #include "server.h"
 
 struct server {
@@ -143,7 +143,7 @@ static bool supervisor_lives(void *opaque)
 static int open_image(struct server *server)
 {
 	const struct server_config *config = server->config;
-	const char *const *directories;
+	struct qcow_references references;
 	struct qcow_options options = {
 		.read_only = config->read_only,
 		.cache = config->cache,
@@ -154,18 +154,18 @@ static int open_image(struct server *server)
 		.layers = config->layers,
 		.nr_layers = config->nr_layers,
 		.key_file = config->key_file,
+		.references = &references,
 		.force = config->force,
 		.notice = engine_notice,
 		.opaque = server,
 	};
 	struct qcow_error error;
-	int ret = directories_read(&directories);
+	int ret = references_read(config->data_file, config->no_references,
+				  &references, &error);
 
 	if (ret < 0)
-		return channel_fail(server->channel, cause_of(ret),
-				    "%s: reading the list of directories: %s",
-				    config->image, strerror(-ret));
-	options.directories = directories;
+		return channel_fail(server->channel, cause_of(ret), "%s: %s",
+				    config->image, error.text);
 	fault_options(&options);
 	ret = qcow_open(config->image, &options, &server->image, &error);
 	if (ret < 0)

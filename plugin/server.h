@@ -70,6 +70,8 @@ struct server_config {
 	const struct qcow_layer *layers;	/* qcow_options.layers */
 	unsigned int nr_layers;
 	const char *key_file;	/* qcow_options.key_file */
+	const char *data_file;	/* qcow_references.data_file */
+	bool no_references;	/* qcow_references.none */
 	unsigned int queues;
 	unsigned int depth;
 	bool recover;		/* take over device dev_id */

@@ -44,6 +44,8 @@ serve(const struct supervisor *sv, bool recover, int channel)
 		.layers = sv->layers.known ? sv->layers.list : NULL,
 		.nr_layers = sv->layers.count,
 		.key_file = disk_key_file(&sv->disk),
+		.data_file = disk_data_file(&sv->disk),
+		.no_references = sv->disk.no_references,
 		.queues = sv->disk.queues,
 		.depth = sv->disk.depth,
 		.recover = recover,

@@ -61,6 +61,8 @@ static const struct field {
 	FIELD("image_inode", LONG, identity.inode),
 	FIELD("image_birth", LONG, identity.birth),
 	FIELD("key_file", TEXT, key_file),
+	FIELD("data_file", TEXT, data_file),
+	FIELD("no_references", FLAG, no_references),
 	FIELD("size", LONG, size),
 	FIELD("queues", NUMBER, queues),
 	FIELD("depth", NUMBER, depth),
@@ -100,6 +102,11 @@ const char *disk_state_name(enum disk_state state)
 const char *disk_key_file(const struct disk *disk)
 {
 	return *disk->key_file ? disk->key_file : NULL;
+}
+
+const char *disk_data_file(const struct disk *disk)
+{
+	return *disk->data_file ? disk->data_file : NULL;
 }
 
 const char *state_dir(void)

@@ -33,9 +33,12 @@ struct disk {
 	int id;			/* of /dev/ublkb<id> */
 	enum disk_state state;
 	char name[DISK_NAME_MAX + 1];
-	char image[PATH_MAX];	/* absolute, no symbolic links */
+	char image[PATH_MAX];	/* absolute, no symbolic links; of a device the
+				   name that it was given */
 	struct qcow_identity identity; /* which file that is */
 	char key_file[PATH_MAX]; /* absolute; empty: none.  Never the key */
+	char data_file[PATH_MAX]; /* that the image may name; likewise */
+	bool no_references;	/* the image may name no file */
 	uint64_t size;		/* bytes */
 	unsigned int queues;
 	unsigned int depth;
@@ -53,6 +56,7 @@ struct disk {
 
 /* NULL: it has none. */
 const char *disk_key_file(const struct disk *disk);
+const char *disk_data_file(const struct disk *disk);
 
 /* Names as `list` and the records have them. */
 const char *disk_state_name(enum disk_state state);

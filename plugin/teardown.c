@@ -20,9 +20,9 @@
 
 #include "plugin/control.h"
 #include "plugin/device.h"
-#include "plugin/directories.h"
 #include "plugin/link.h"
 #include "plugin/log.h"
+#include "plugin/references.h"
 #include "plugin/teardown.h"
 #include "plugin/use.h"
 
@@ -223,6 +223,7 @@ static int open_image(const struct disk *disk, const struct layers *layers,
 		      bool locked, bool unbroken, struct qcow_image **image,
 		      struct qcow_error *error)
 {
+	struct qcow_references references;
 	struct qcow_options options = {
 		.cache = disk->writeback ? QCOW_CACHE_WRITEBACK
 					 : QCOW_CACHE_NONE,
@@ -232,15 +233,13 @@ static int open_image(const struct disk *disk, const struct layers *layers,
 		.layers = layers->known ? layers->list : NULL,
 		.nr_layers = layers->count,
 		.key_file = disk_key_file(disk),
+		.references = &references,
 		.notice = tell_notice,
 	};
-	int ret = directories_read(&options.directories);
+	int ret = references_read(disk_data_file(disk), disk->no_references,
+				  &references, error);
 
-	if (!ret)
-		return qcow_open(disk->image, &options, image, error);
-	snprintf(error->text, sizeof(error->text),
-		 "reading the list of directories: %s", strerror(-ret));
-	return ret;
+	return ret ? ret : qcow_open(disk->image, &options, image, error);
 }
 
 int teardown_close_image(const struct disk *disk, const struct layers *layers,

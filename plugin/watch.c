@@ -81,6 +81,21 @@ void watch_settle(struct supervisor *sv, bool failed, const char *format, ...)
 	drop_caller(sv);
 }
 
+static bool is_power(uint64_t value, uint64_t least, uint64_t most)
+{
+	return value >= least && value <= most && !(value & (value - 1));
+}
+
+/* A server is not taken at its word: its image may have taken it over. */
+static bool is_sensible(const struct server_message *opened)
+{
+	return opened->size && opened->size <= INT64_MAX &&
+	       !(opened->size % QCOW_SECTOR) &&
+	       is_power(opened->cluster_size, 512, 2u << 20) &&
+	       is_power(opened->alignment, 1, 2u << 20) &&
+	       opened->layers <= QCOW_FILES_MAX;
+}
+
 static void hear_server(struct supervisor *sv)
 {
 	struct server_message message;
@@ -92,6 +107,12 @@ static void hear_server(struct supervisor *sv)
 		hold_note_layer(sv, &message);
 		break;
 	case SERVER_OPENED:
+		if (!is_sensible(&message)) {
+			snprintf(sv->death, sizeof(sv->death),
+				 "its server says what cannot be");
+			spawn_kill(sv);
+			break;
+		}
 		sv->opened = message;
 		supervisor_handle(sv, EVENT_OPENED);
 		break;

@@ -138,10 +138,16 @@ static int open_qcow(struct backing *backing, struct qcow_image *image,
 	return 0;
 }
 
+bool backing_is_raw(const char *format)
+{
+	/* QEMU knows a file without a format by the name of its driver. */
+	return !strcmp(format, "raw") || !strcmp(format, "file");
+}
+
 int backing_check_format(const char *format, const char *path,
 			 struct qcow_error *error)
 {
-	if (!strcmp(format, "raw") || !strcmp(format, "qcow") ||
+	if (backing_is_raw(format) || !strcmp(format, "qcow") ||
 	    !strcmp(format, "qcow2"))
 		return 0;
 	if (!*format)
@@ -161,7 +167,7 @@ static int open_format(struct backing *backing, struct qcow_image *image,
 
 	if (ret)
 		return ret;
-	if (!strcmp(format, "raw"))
+	if (backing_is_raw(format))
 		return open_raw(backing, image, path, options, error);
 	if (!strcmp(format, "qcow"))
 		return open_legacy(backing, image, path, options, error);
@@ -229,7 +235,7 @@ int backing_open(struct qcow_image *image, const struct qcow_options *options,
 			    strerror(-ret));
 	ret = backing_check_depth(depth_of(image), error);
 	if (!ret)
-		ret = reference_resolve(image, "backing file", name, options,
+		ret = reference_resolve(image, REFERS_TO_BACKING, name, options,
 					&path, error);
 	if (ret)
 		return ret;

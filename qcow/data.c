@@ -35,6 +35,21 @@ int data_find_name(const struct header *header, const struct header_area *area,
 		    "its header does not name its external data file");
 }
 
+/* P6: nobody's image is another one's data, whatever a header says. */
+static int check_headless(struct file *file, struct qcow_error *error)
+{
+	uint8_t *bytes = file_buffer(file->alignment);
+	int ret = bytes ? file_read(file, bytes, 0, file->alignment) : -ENOMEM;
+
+	if (ret)
+		fail(error, ret, "%s", strerror(-ret));
+	else if (load_be32(bytes) == QCOW_MAGIC)
+		ret = fail(error, -EACCES,
+			   "is a qcow2 image itself and no data file; writing to it would destroy it");
+	free(bytes);
+	return ret;
+}
+
 static int open_and_lock(struct qcow_image *image, const char *path,
 			 const struct qcow_options *options,
 			 struct qcow_error *error)
@@ -46,6 +61,9 @@ static int open_and_lock(struct qcow_image *image, const char *path,
 	if (!ret)
 		ret = layers_check_file(options, image->file_index + 1,
 					&image->data_file, &why);
+	/* Of a disk that is there, the guest may have written one. */
+	if (!ret && !options->layers)
+		ret = check_headless(&image->data_file, &why);
 	/* Waiting for our own fence would be in vain. */
 	if (!ret)
 		ret = backing_check_loop(image, &image->data_file, path, &why);
@@ -77,8 +95,10 @@ int data_open(struct qcow_image *image, const struct qcow_options *options,
 	ret = data_find_name(&image->header, &image->header_area, name,
 			     sizeof(name), error);
 	if (!ret)
-		ret = reference_resolve(image, "data file", name, &own, &path,
-					error);
+		ret = reference_resolve(image,
+					image->overlay ? REFERS_TO_DATA_UNDER :
+							 REFERS_TO_DATA,
+					name, &own, &path, error);
 	if (ret)
 		return ret;
 	image->data_path = path;

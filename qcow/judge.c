@@ -20,7 +20,7 @@ static int try(const char *path, const struct qcow_options *options,
 	const struct qcow_options trial = {
 		.read_only = true,
 		.cache = QCOW_CACHE_WRITEBACK,
-		.directories = options->directories,
+		.references = options->references,
 		.journal_dir = options->journal_dir,
 		.inline_checkpoint = true,
 		.look = look,
@@ -64,7 +64,7 @@ void qcow_judge(const char *path, const struct qcow_options *options,
 	int ret;
 
 	*judgement = (struct qcow_judgement){ .verdict = QCOW_REFUSED };
-	if (qcow_check_links(path, options->directories, why))
+	if (qcow_check_links(path, options->references, why))
 		return;
 	judgement->verdict = QCOW_READ_WRITE;
 	judgement->is_written = is_written(path);

@@ -8,19 +8,30 @@
 
 /* reference.c */
 
+enum reference_kind {
+	REFERS_TO_BACKING,
+	REFERS_TO_DATA,		/* of the image on top: it is written */
+	REFERS_TO_DATA_UNDER,	/* of one that lies under another: only read */
+};
+
 /* What a name in a header means beside the file at path, not resolved; the
    caller frees it.  NULL: out of memory. */
 char *reference_beside(const char *path, const char *name);
 /* The path of a file that an image names, if it may be opened (P6); the
    caller frees it. */
-int reference_resolve(const struct qcow_image *image, const char *what,
-		      const char *name, const struct qcow_options *options,
-		      char **path, struct qcow_error *error);
+int reference_resolve(const struct qcow_image *image,
+		      enum reference_kind kind, const char *name,
+		      const struct qcow_options *options, char **path,
+		      struct qcow_error *error);
 /* The same for the image at path from, that lies under top or is it. */
 int reference_resolve_from(const char *top, const char *from,
-			   const char *what, const char *name,
-			   const char *const *directories, char **path,
-			   struct qcow_error *error);
+			   enum reference_kind kind, const char *name,
+			   const struct qcow_references *references,
+			   char **path, struct qcow_error *error);
+/* An absolute path of the image: of a device the name by which it was given,
+   for that is where relative names lead; of a file the resolved one.  NULL:
+   errno says why. */
+char *reference_path(const char *path);
 
 /* data.c: an external data file; not under the lock */
 
@@ -58,6 +69,7 @@ unsigned int layers_of_image(const struct qcow_image *image,
 
 /* May anything lie under an image that has so many over it? */
 int backing_check_depth(unsigned int depth, struct qcow_error *error);
+bool backing_is_raw(const char *format);
 /* Can what lies at path be read in this format? */
 int backing_check_format(const char *format, const char *path,
 			 struct qcow_error *error);

@@ -20,7 +20,7 @@
 
 struct chain {
 	const char *top;		/* the path of the image, resolved */
-	const char *const *directories;	/* of qcow_options */
+	const struct qcow_references *references;
 	struct qcow_info *info;		/* of the image at hand */
 };
 
@@ -28,8 +28,11 @@ static bool are_two_files(const char *a, const char *b)
 {
 	struct stat one, other;
 
-	return !stat(a, &one) && !stat(b, &other) &&
-	       (one.st_dev != other.st_dev || one.st_ino != other.st_ino);
+	if (stat(a, &one) || stat(b, &other))
+		return false;
+	if (S_ISBLK(one.st_mode) && S_ISBLK(other.st_mode))
+		return one.st_rdev != other.st_rdev;
+	return one.st_dev != other.st_dev || one.st_ino != other.st_ino;
 }
 
 /* path, as it was named, is the image at resolved. */
@@ -65,8 +68,8 @@ static char *next_of(const struct chain *chain, const char *path,
 	struct stat st;
 
 	if (!info->has_backing || strcmp(info->backing_format, "qcow2") ||
-	    reference_resolve_from(chain->top, resolved, "backing file",
-				   info->backing, chain->directories, &allowed,
+	    reference_resolve_from(chain->top, resolved, REFERS_TO_BACKING,
+				   info->backing, chain->references, &allowed,
 				   NULL))
 		return NULL;
 	free(allowed);
@@ -82,7 +85,7 @@ static int judge_image(const struct chain *chain, const char *path,
 		       char **next, struct qcow_error *error)
 {
 	struct qcow_info *info = chain->info;
-	char *resolved = realpath(path, NULL);
+	char *resolved = reference_path(path);
 	int ret = 0;
 
 	*next = NULL;
@@ -121,14 +124,14 @@ static int judge_all(struct chain *chain, const char *path,
 	return ret;
 }
 
-int qcow_check_links(const char *path, const char *const *directories,
+int qcow_check_links(const char *path, const struct qcow_references *references,
 		     struct qcow_error *error)
 {
 	struct chain chain = {
-		.directories = directories,
+		.references = references,
 		.info = malloc(sizeof(*chain.info)),
 	};
-	char *top = realpath(path, NULL);
+	char *top = reference_path(path);
 	int ret;
 
 	chain.top = top;

@@ -233,6 +233,12 @@ int qcow_lock(const char *path, const struct qcow_identity *identity,
 	return 0;
 }
 
+void qcow_lock_identify(const struct qcow_lock *lock,
+			struct qcow_identity *identity)
+{
+	*identity = lock->file.identity;
+}
+
 void qcow_unlock(struct qcow_lock *lock)
 {
 	if (!lock)

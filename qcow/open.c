@@ -252,7 +252,7 @@ static int open_image(struct qcow_image *image, const char *path,
 	ret = check_identity(image, options, error);
 	if (ret)
 		return ret;
-	image->path = realpath(path, NULL);
+	image->path = reference_path(path);
 	if (!image->path)
 		return fail(error, -errno, "%s", strerror(errno));
 	/* Before our own locks tell us that it is in use. */

@@ -14,7 +14,7 @@
 #include "layers.h"
 
 struct walk {
-	const char *const *directories;
+	const struct qcow_references *references;
 	void (*visit)(void *opaque, const struct qcow_part *part);
 	void *opaque;
 	const char *top;		/* the image's path, resolved */
@@ -110,9 +110,11 @@ static int walk_data_file(struct walk *walk, const char *from,
 	if (!info->has_data_file)
 		return 0;
 	if (info->data_file[0])
-		ret = reference_resolve_from(walk->top, from, "data file",
+		ret = reference_resolve_from(walk->top, from,
+					     walk->depth ? REFERS_TO_DATA_UNDER
+							 : REFERS_TO_DATA,
 					     info->data_file,
-					     walk->directories, &path,
+					     walk->references, &path,
 					     &walk->why);
 	else
 		ret = fail(&walk->why, -EINVAL,
@@ -138,9 +140,10 @@ static int resolve_backing(struct walk *walk, const char *from,
 	int ret = backing_check_depth(walk->depth++, &walk->why);
 
 	if (!ret)
-		ret = reference_resolve_from(walk->top, from, "backing file",
-					     info->backing, walk->directories,
-					     path, &walk->why);
+		ret = reference_resolve_from(walk->top, from,
+					     REFERS_TO_BACKING, info->backing,
+					     walk->references, path,
+					     &walk->why);
 	if (!ret)
 		ret = backing_check_format(info->backing_format, *path,
 					   &walk->why);
@@ -178,7 +181,7 @@ static int walk_backing(struct walk *walk, const char *from,
 				     .path = path ? path : info->backing,
 				     .format = info->backing_format,
 			     });
-	else if (!strcmp(info->backing_format, "raw"))
+	else if (backing_is_raw(info->backing_format))
 		ret = walk_raw(walk, path);
 	else
 		ret = walk_image(walk, QCOW_ROLE_BACKING, path,
@@ -223,16 +226,16 @@ static int walk_image(struct walk *walk, enum qcow_role role, const char *path,
 	return ret;
 }
 
-int qcow_list_parts(const char *path, const char *const *directories,
+int qcow_list_parts(const char *path, const struct qcow_references *references,
 		    void (*visit)(void *opaque, const struct qcow_part *part),
 		    void *opaque, struct qcow_error *error)
 {
 	struct walk walk = {
-		.directories = directories,
+		.references = references,
 		.visit = visit,
 		.opaque = opaque,
 	};
-	char *top = realpath(path, NULL);
+	char *top = reference_path(path);
 
 	if (!top)
 		return fail(error, -errno, "%s", strerror(errno));

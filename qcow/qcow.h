@@ -65,6 +65,22 @@ struct qcow_layer {
 					   read */
 };
 
+/*
+ * What an image may name, for an image is input (P6).  A backing file may be
+ * any regular file in the directory of the image that was asked for, or lie
+ * below one of directories; a device is named by a directory only, and an
+ * image on a device has no directory of its own.  A data file is written like
+ * the image; so it must be the very file data_file, or lie below one of
+ * data_directories.  Lists end with NULL and may be NULL.
+ */
+struct qcow_references {
+	const char *const *directories;
+	const char *const *data_directories;
+	const char *data_file;
+	bool not_beside;	/* nothing in the image's own directory */
+	bool none;		/* nothing at all */
+};
+
 struct qcow_options {
 	bool read_only;
 	enum qcow_cache cache;
@@ -100,9 +116,8 @@ struct qcow_options {
 	/* A directory on a tmpfs; NULL stands for QCOW_JOURNAL_DIR. */
 	const char *journal_dir;
 
-	/* Directories, ended by NULL, below which backing files may lie,
-	   besides the image's own directory (P6); may be NULL. */
-	const char *const *directories;
+	/* Which files the image may name.  NULL: backing files beside it. */
+	const struct qcow_references *references;
 
 	/* Sizes in bytes; 0 stands for the default. */
 	size_t journal_size;
@@ -272,15 +287,21 @@ struct qcow_part {
 };
 
 /* Visits all of them from the top down, as far as an open would come: what
-   is refused is the last.  directories are those of qcow_options. */
-int qcow_list_parts(const char *path, const char *const *directories,
+   is refused is the last.  references are those of qcow_options. */
+int qcow_list_parts(const char *path, const struct qcow_references *references,
 		    void (*visit)(void *opaque, const struct qcow_part *part),
 		    void *opaque, struct qcow_error *error);
 
 /* Of a path as somebody wrote it, which an open does not see any more once it
    is resolved.  -EINVAL: symbolic links leave it open which file one of the
    headers means.  What is refused for itself is not said. */
-int qcow_check_links(const char *path, const char *const *directories,
+int qcow_check_links(const char *path, const struct qcow_references *references,
+		     struct qcow_error *error);
+
+/* May the image at top, an absolute path, consist of the file at path, too?
+   For those who are told of a file by a process that they do not trust. */
+int qcow_check_layer(const char *top, const struct qcow_layer *layer,
+		     const struct qcow_references *references,
 		     struct qcow_error *error);
 
 /* What an open would come to. */
@@ -296,7 +317,7 @@ struct qcow_judgement {
 					   was not looked at more closely */
 };
 
-/* Only directories and journal_dir of the options have a say. */
+/* Only references and journal_dir of the options have a say. */
 void qcow_judge(const char *path, const struct qcow_options *options,
 		struct qcow_judgement *judgement);
 
@@ -428,6 +449,9 @@ int qcow_lock(const char *path, const struct qcow_identity *identity,
 	      bool read_only, bool test, struct qcow_lock **lock,
 	      struct qcow_error *error);
 void qcow_unlock(struct qcow_lock *lock);
+/* Which file it is that is locked. */
+void qcow_lock_identify(const struct qcow_lock *lock,
+			struct qcow_identity *identity);
 
 /* check.c: finds what is wrong with an image that nobody uses, and mends it */
 

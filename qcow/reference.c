@@ -2,17 +2,30 @@
 /*
  * The files that an image names: what it lies on, and where its data are.
  *
- * The names come out of an image that we do not trust (P6).  Protocols and
- * json: are refused.  Only what lies in the directory of the image that was
- * asked for, or below a directory that the admin has named, is opened;
- * symbolic links are resolved before that is judged.
+ * The names come out of an image that we do not trust (P6), so what may be
+ * opened is the admin's to say (struct qcow_references).  Protocols and json:
+ * are refused.  Symbolic links are resolved before a file is judged: a link
+ * beside the image does not lead out of its directory.
+ *
+ * Devices are another matter.  All of them lie in one directory, /dev, which
+ * says nothing of whose they are; so a device is never allowed for lying
+ * beside the image.  The links below /dev are the names that people use, as
+ * /dev/VG/LV, and are root's own: a device is judged, and its relative names
+ * are followed, by the directory in which it was named.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include "error.h"
 #include "layers.h"
+
+static const char *const kind_names[] = {
+	[REFERS_TO_BACKING] = "backing file",
+	[REFERS_TO_DATA] = "data file",
+	[REFERS_TO_DATA_UNDER] = "data file",
+};
 
 static bool is_protocol(const char *name)
 {
@@ -20,6 +33,13 @@ static bool is_protocol(const char *name)
 	const char *slash = strchr(name, '/');
 
 	return colon && (!slash || colon < slash);
+}
+
+static bool is_device(const char *path)
+{
+	struct stat st;
+
+	return !stat(path, &st) && S_ISBLK(st.st_mode);
 }
 
 static bool lies_below(const char *path, const char *directory)
@@ -40,18 +60,69 @@ static bool lies_below_resolved(const char *path, const char *directory)
 	return below;
 }
 
-/* P6: in the directory of the image that was asked for, or where the admin
-   allows it. */
-static bool is_allowed(const char *top, const char *path,
-		       const char *const *directory)
+static bool lies_below_any(const char *path, const char *const *directory)
+{
+	for (; directory && *directory; directory++)
+		if (lies_below_resolved(path, *directory))
+			return true;
+	return false;
+}
+
+static bool is_same_file(const char *path, const char *allowed)
+{
+	char *resolved = allowed ? realpath(allowed, NULL) : NULL;
+	bool same = resolved && !strcmp(path, resolved);
+
+	free(resolved);
+	return same;
+}
+
+/* A regular file in the directory of a regular file, or below that. */
+static bool lies_beside(const char *top, const char *path)
 {
 	char *own = strndup(top, strrchr(top, '/') - top + 1);
-	bool allowed = own && lies_below(path, own);
+	bool beside = own && lies_below(path, own) && !is_device(path) &&
+		      !is_device(top);
 
 	free(own);
-	for (; !allowed && directory && *directory; directory++)
-		allowed = lies_below_resolved(path, *directory);
-	return allowed;
+	return beside;
+}
+
+/* P6 */
+static bool is_allowed(const char *top, enum reference_kind kind,
+		       const char *path, const char *resolved,
+		       const struct qcow_references *references)
+{
+	static const struct qcow_references defaults;
+
+	if (!references)
+		references = &defaults;
+	if (references->none)
+		return false;
+	if (lies_below_any(path, references->data_directories))
+		return true;
+	/* What is written is the admin's to name. */
+	if (kind == REFERS_TO_DATA)
+		return is_same_file(resolved, references->data_file);
+	return (!references->not_beside && lies_beside(top, path)) ||
+	       lies_below_any(path, references->directories);
+}
+
+static int refuse(enum reference_kind kind, const char *path,
+		  const struct qcow_references *references,
+		  struct qcow_error *error)
+{
+	if (references && references->none)
+		return fail(error, -EACCES,
+			    "it names the %s %.200s, and this disk may consist of its image alone",
+			    kind_names[kind], path);
+	if (kind == REFERS_TO_DATA)
+		return fail(error, -EACCES,
+			    "its data file %.200s would be written, so you have to allow that by its name: --data-file %.200s",
+			    path, path);
+	return fail(error, -EACCES,
+		    "its %s %.200s is outside the image's directory; name its directory in /etc/ublk-qcow2/directories to allow it",
+		    kind_names[kind], path);
 }
 
 /* Relative names are relative to the image that names them. */
@@ -68,55 +139,109 @@ char *reference_beside(const char *path, const char *name)
 	return joined;
 }
 
-static char *resolve(const char *from, const char *name)
+/* The directory resolved, the last name as it was given. */
+static char *resolve_directory(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *parent = strndup(path, slash ? slash - path + 1 : 0);
+	char *resolved = parent ? realpath(*parent ? parent : ".", NULL) : NULL;
+	char *joined = NULL;
+
+	if (resolved &&
+	    asprintf(&joined, "%s/%s", strcmp(resolved, "/") ? resolved : "",
+		     slash ? slash + 1 : path) < 0)
+		joined = NULL;
+	free(resolved);
+	free(parent);
+	return joined;
+}
+
+char *reference_path(const char *path)
+{
+	return is_device(path) ? resolve_directory(path) : realpath(path, NULL);
+}
+
+/* Of a name that may be opened as far as its form goes; path and the file
+   that it leads to. */
+static int find(const char *from, enum reference_kind kind, const char *name,
+		char **path, char **resolved, struct qcow_error *error)
 {
 	char *joined = reference_beside(from, name);
-	char *resolved = joined ? realpath(joined, NULL) : NULL;
 
+	*resolved = joined ? realpath(joined, NULL) : NULL;
+	*path = *resolved ? reference_path(joined) : NULL;
 	free(joined);
-	return resolved;
+	if (*path)
+		return 0;
+	free(*resolved);
+	return fail(error, errno ? -errno : -ENOMEM, "its %s %.300s: %s",
+		    kind_names[kind], name, strerror(errno));
 }
 
 int reference_resolve_from(const char *top, const char *from,
-			   const char *what, const char *name,
-			   const char *const *directories, char **path,
-			   struct qcow_error *error)
+			   enum reference_kind kind, const char *name,
+			   const struct qcow_references *references,
+			   char **path, struct qcow_error *error)
 {
-	char *resolved;
+	char *found, *resolved;
 	int ret;
 
 	/* QEMU takes it for none; it may as well be one that got lost. */
 	if (!*name)
 		return fail(error, -EINVAL,
 			    "its header names a %s with an empty name; give it one with 'qemu-img rebase -u', or take it out with -b ''",
-			    what);
+			    kind_names[kind]);
+	/* QEMU's own word for a plain file.  A relative name behind it would
+	   be relative to wherever QEMU was started. */
+	if (!strncmp(name, "file:/", strlen("file:/")))
+		name += strlen("file:");
 	if (is_protocol(name))
 		return fail(error, -ENOTSUP,
-			    "its %s \"%.200s\" is named by a protocol; only files are opened",
-			    what, name);
-	resolved = resolve(from, name);
-	if (!resolved)
-		return fail(error, -errno, "its %s %.300s: %s", what, name,
-			    strerror(errno));
-	if (is_allowed(top, resolved, directories)) {
-		*path = resolved;
+			    "its %s \"%.200s\" is named by a protocol; only files are opened: name the file with 'qemu-img rebase -u'",
+			    kind_names[kind], name);
+	ret = find(from, kind, name, &found, &resolved, error);
+	if (ret)
+		return ret;
+	if (is_allowed(top, kind, found, resolved, references)) {
+		free(resolved);
+		*path = found;
 		return 0;
 	}
-	ret = fail(error, -EACCES,
-		   "its %s %.200s is outside the image's directory; name its directory in /etc/ublk-qcow2/directories to allow it",
-		   what, resolved);
+	ret = refuse(kind, found, references, error);
 	free(resolved);
+	free(found);
 	return ret;
 }
 
-int reference_resolve(const struct qcow_image *image, const char *what,
-		      const char *name, const struct qcow_options *options,
-		      char **path, struct qcow_error *error)
+int reference_resolve(const struct qcow_image *image,
+		      enum reference_kind kind, const char *name,
+		      const struct qcow_options *options, char **path,
+		      struct qcow_error *error)
 {
 	const struct qcow_image *top = image;
 
 	while (top->overlay)
 		top = top->overlay;
-	return reference_resolve_from(top->path, image->path, what, name,
-				      options->directories, path, error);
+	return reference_resolve_from(top->path, image->path, kind, name,
+				      options->references, path, error);
+}
+
+int qcow_check_layer(const char *top, const struct qcow_layer *layer,
+		     const struct qcow_references *references,
+		     struct qcow_error *error)
+{
+	enum reference_kind kind = layer->written ? REFERS_TO_DATA :
+						    REFERS_TO_BACKING;
+	char *path = *layer->path == '/' ? reference_path(layer->path) : NULL;
+	char *resolved = path ? realpath(path, NULL) : NULL;
+	int ret = 0;
+
+	if (!resolved)
+		ret = fail(error, -EINVAL, "%s %.300s: is no path of a file",
+			   kind_names[kind], layer->path);
+	else if (!is_allowed(top, kind, path, resolved, references))
+		ret = refuse(kind, path, references, error);
+	free(resolved);
+	free(path);
+	return ret;
 }

@@ -6,6 +6,12 @@
 #include "operations.h"
 #include "qcow/image.h"
 
+static const char *const everywhere[] = { "/", NULL };
+
+const struct qcow_references beside_references = {
+	.data_directories = everywhere,
+};
+
 struct qcow_image *beside_open(const char *path, enum qcow_cache cache)
 {
 	struct qcow_error error = { "" };
@@ -13,6 +19,7 @@ struct qcow_image *beside_open(const char *path, enum qcow_cache cache)
 	struct qcow_options options = {
 		.cache = cache,
 		.journal_dir = scratch(),
+		.references = &beside_references,
 	};
 
 	if (qcow_open(path, &options, &image, &error))

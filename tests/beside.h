@@ -7,6 +7,9 @@
 #include "helpers.h"
 #include "qcow/qcow.h"
 
+/* An admin's word that images may name any file, also for their data. */
+extern const struct qcow_references beside_references;
+
 /* Dies on failure. */
 struct qcow_image *beside_open(const char *path, enum qcow_cache cache);
 void beside_close(struct qcow_image *image);

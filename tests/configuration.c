@@ -101,14 +101,18 @@ static void complete(void)
 		 "depth = 4096\n"
 		 "read-only = yes\n"
 		 "cache = writeback\n"
-		 "key-file = /etc/keys/all\n");
+		 "key-file = /etc/keys/all\n"
+		 "data-file = /srv/data\n"
+		 "no-references = yes\n");
 	must_find("all.of_it-2", &conf);
 	if (strcmp(conf.image, "/srv/with = and # and blanks.qcow2"))
 		die("image '%s'", conf.image);
 	if (conf.options.id != 1048575 || conf.options.queues != 1 ||
 	    conf.options.depth != 4096 || !conf.options.read_only ||
 	    !conf.options.writeback ||
-	    strcmp(conf.options.key_file, "/etc/keys/all"))
+	    strcmp(conf.options.key_file, "/etc/keys/all") ||
+	    strcmp(conf.options.data_file, "/srv/data") ||
+	    !conf.options.no_references)
 		die("something was not taken");
 
 	put_text(CONF_ADMIN, "no", "read-only=no\ncache=none\nid=0\nimage=/i");
@@ -127,7 +131,7 @@ static const struct {
 	{ "[disk]", ":2: '[disk]' is no 'key = value'" },
 	{ "imgae = /i",
 	  ":2: 'imgae' is no key; allowed are image, id, queues, depth, "
-	  "read-only, cache, key-file" },
+	  "read-only, cache, key-file, data-file, no-references" },
 	{ "Depth = 1", "'Depth' is no key" },
 	{ "= 1", "'' is no key" },
 	{ "image = /j", ":2: image: is in line 1 already" },

@@ -55,7 +55,8 @@ records ""
 
 case_of "all that an entry says"
 one web1 "$UUID1" $link/web "$web" "id='3' queues='2' depth='64'
-	readonly='yes' cache='writeback' keyfile='/etc/key'"
+	readonly='yes' cache='writeback' keyfile='/etc/key'
+	datafile='/srv/data' references='no'"
 accepted web1 prepare
 sed "s:$WORK/images/::" "$CONF/web.conf" >"$WORK/conf"
 cat >"$WORK/expected" <<-END
@@ -67,6 +68,8 @@ cat >"$WORK/expected" <<-END
 	read-only = yes
 	cache = writeback
 	key-file = /etc/key
+	data-file = /srv/data
+	no-references = yes
 END
 cmp "$WORK/conf" "$WORK/expected" || wrong "the file is wrong"
 

@@ -57,6 +57,8 @@ wrong_xml "deadline='5' must be '0'" \
 	"$(entry $link/web "$web" "deadline='5'")" "$vda"
 wrong_xml "discard='ignore' must be 'unmap'" \
 	"$(entry $link/web "$web" "discard='ignore'")" "$vda"
+wrong_xml "datafile='data' must be an absolute path" \
+	"$(entry $link/web "$web" "datafile='data'")" "$vda"
 wrong_xml "keyfile='key' must be an absolute path" \
 	"$(entry $link/web "$web" "keyfile='key'")" "$vda"
 wrong_xml "there is no attribute 'read-only'; there are dev, file," \

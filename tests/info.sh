@@ -100,6 +100,12 @@ create()
 	qemu-img create -q -f qcow2 "$@"
 }
 
+refuses()
+{
+	! "$PROGRAM" info "$2" >out 2>err || fail "$2: not refused"
+	grep -q "$1" err || fail "$2: $(cat err)"
+}
+
 die_writing()
 {
 	(qemu-io -c 'write -q 0 1M' -c abort "$1" || true) >/dev/null 2>&1
@@ -130,13 +136,24 @@ printf '\x0f\x42\x40' | dd of=odd bs=1 seek=29 conv=notrunc status=none
 same odd read-write
 [[ $(jq .size ours.json) == 999936 ]] || fail "odd size"
 
+# A data file is written: it takes a word of the admin's.
 create -o data_file=data,data_file_raw=on raw-data 10M
+same raw-data no
+jq -e '.why | test("--data-file /.*/data$")' ours.json >/dev/null ||
+	fail "the data file, without a word"
+echo "data-files $WORK" >directories
 same raw-data read-write
 jq -e '.chain[1] == { role: "data", path: $path, format: "raw",
 	version: null, size: 10485760, refused: null }' \
 	--arg path "$WORK/data" ours.json >/dev/null || fail "the data file"
 create -o data_file=data2 plain-data 10M
 same plain-data read-write
+rm directories
+"$PROGRAM" info plain-data --data-file data2 | grep -q 'served: read-write' ||
+	fail "--data-file"
+echo relative >directories
+refuses "directories:1: 'relative' is none of" plain-data
+rm directories
 
 truncate -s 3M base.raw
 create -b base.raw -F raw -o compat=0.10 middle

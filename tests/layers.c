@@ -246,6 +246,7 @@ static void test_data_file_space(const char *options, bool raw)
 {
 	const struct qcow_options open = {
 		.journal_dir = scratch(),
+		.references = &beside_references,
 		.cache = QCOW_CACHE_WRITEBACK,
 		.inline_checkpoint = true,
 	};
@@ -368,6 +369,7 @@ static void open_again(const char *path, const struct known *known,
 {
 	const struct qcow_options options = {
 		.journal_dir = scratch(),
+		.references = &beside_references,
 		.cache = QCOW_CACHE_WRITEBACK,
 		.locking = locking,
 		.layers = known->layers,
@@ -482,7 +484,10 @@ static void make_tower(unsigned int images_in_it)
 /* A table of files has an end. */
 static void test_many_files(void)
 {
-	const struct qcow_options options = { .journal_dir = scratch() };
+	const struct qcow_options options = {
+		.journal_dir = scratch(),
+		.references = &beside_references,
+	};
 	struct qcow_error error = { "" };
 	struct qcow_layer layers[QCOW_FILES_MAX];
 	struct qcow_judgement judgement;

@@ -302,7 +302,10 @@ static char *journal_directory(void)
 
 void lives_compare(struct lives *lives)
 {
-	const struct qcow_options options = { .read_only = true };
+	const struct qcow_options options = {
+		.read_only = true,
+		.references = &beside_references,
+	};
 	struct life life;
 
 	begin(&life, lives, &options);
@@ -316,6 +319,7 @@ void lives_run(struct lives *lives)
 	struct story story = {
 		.lives = lives,
 		.options.journal_dir = journals,
+		.options.references = &beside_references,
 		/* always the same events */
 		.options.inline_checkpoint = true,
 	};

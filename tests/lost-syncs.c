@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "beside.h"
 #include "disk.h"
 #include "helpers.h"
 #include "judge.h"
@@ -81,6 +82,7 @@ static struct qcow_image *open_it(bool has_thread)
 	struct qcow_options options = {
 		.cache = QCOW_CACHE_WRITEBACK,
 		.journal_dir = scratch(),
+		.references = &beside_references,
 		.inline_checkpoint = !has_thread,
 		.test = &test.image.hooks,
 	};

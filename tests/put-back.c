@@ -88,6 +88,7 @@ static struct qcow_options plain_options(void)
 {
 	return (struct qcow_options){
 		.journal_dir = scratch(),
+		.references = &beside_references,
 		.inline_checkpoint = true,
 	};
 }

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "plugin/directories.h"
+#include "plugin/references.h"
 #include "plugin/libvirt/candidate.h"
 #include "plugin/libvirt/domain.h"
 #include "plugin/libvirt/unit.h"
@@ -61,6 +61,7 @@ static int judge_mark(const char *path, struct qcow_error *error)
 static int try_image(const struct candidate *candidate,
 		     struct qcow_error *error)
 {
+	struct qcow_references references;
 	struct qcow_options options = {
 		.read_only = true,
 		.cache = QCOW_CACHE_WRITEBACK,
@@ -68,14 +69,11 @@ static int try_image(const struct candidate *candidate,
 		.notice = ignore_notice,
 	};
 	struct qcow_image *image;
-	int ret = directories_read(&options.directories);
+	int ret = references_read(NULL, false, &references, error);
 
-	if (ret) {
-		snprintf(error->text, sizeof(error->text),
-			 "cannot read the list of directories: %s",
-			 strerror(-ret));
+	if (ret)
 		return ret;
-	}
+	options.references = &references;
 	if (!candidate->read_only)
 		ret = judge_mark(candidate->image, error);
 	if (!ret)

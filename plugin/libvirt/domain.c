@@ -132,7 +132,8 @@ static int take_fixed(const char *name, const char *value,
 	return domain_wrong(
 		why,
 		"there is no attribute '%s'; there are dev, file, id, "
-		"queues, depth, readonly, cache and keyfile",
+		"queues, depth, readonly, cache, keyfile, datafile and "
+		"references",
 		name);
 }
 
@@ -141,6 +142,7 @@ static int take_attribute(struct domain_entry *entry, const char *name,
 {
 	static const char *const answers[] = { "no", "yes" };
 	static const char *const caches[] = { "none", "writeback" };
+	static const char *const references[] = { "yes", "no" };
 
 	if (!strcmp(name, "dev"))
 		return take_text(value, &entry->dev);
@@ -148,6 +150,11 @@ static int take_attribute(struct domain_entry *entry, const char *name,
 		return take_text(value, &entry->file);
 	if (!strcmp(name, "keyfile"))
 		return take_text(value, &entry->key_file);
+	if (!strcmp(name, "datafile"))
+		return take_text(value, &entry->data_file);
+	if (!strcmp(name, "references"))
+		return take_choice(name, value, references,
+				   &entry->no_references, why);
 	if (!strcmp(name, "id"))
 		return take_number(name, value, &entry->id, why);
 	if (!strcmp(name, "queues"))
@@ -183,6 +190,10 @@ static int check_entry(struct domain_entry *entry, char why[DOMAIN_REASON_MAX])
 		return domain_wrong(why,
 				    "keyfile='%s' must be an absolute path",
 				    entry->key_file);
+	if (entry->data_file && *entry->data_file != '/')
+		return domain_wrong(why,
+				    "datafile='%s' must be an absolute path",
+				    entry->data_file);
 	if (!device_number(entry->dev, &number))
 		return 0;
 	if (entry->id >= 0 && entry->id != number)
@@ -428,6 +439,7 @@ void domain_free(struct domain *domain)
 		free(domain->entries[i].dev);
 		free(domain->entries[i].file);
 		free(domain->entries[i].key_file);
+		free(domain->entries[i].data_file);
 	}
 	free(domain->disks);
 	free(domain->entries);

@@ -26,11 +26,13 @@ struct domain_entry {
 	char *dev;		/* a link's path or /dev/ublkbN */
 	char *file;		/* the image; absolute */
 	char *key_file;		/* NULL: none */
+	char *data_file;	/* NULL: none */
 	long id;		/* -1: any */
 	long queues;		/* -1: the default */
 	long depth;		/* -1: the default */
 	bool read_only;
 	bool writeback;
+	bool no_references;
 };
 
 /* <disk>, or a <backingStore> or <mirror> in one, if its source is a file or

@@ -171,6 +171,12 @@ static void put_entry(struct arguments *arguments,
 		put(arguments, "--key-file");
 		put(arguments, entry->key_file);
 	}
+	if (entry->data_file) {
+		put(arguments, "--data-file");
+		put(arguments, entry->data_file);
+	}
+	if (entry->no_references)
+		put(arguments, "--no-references");
 }
 
 /* The disk of an `add` that was killed may have become usable in the last
@@ -213,11 +219,13 @@ static int add_configured(const char *name, char why[DOMAIN_REASON_MAX])
 	entry = (struct domain_entry){
 		.file = conf.image,
 		.key_file = *conf.key_file ? conf.key_file : NULL,
+		.data_file = *conf.data_file ? conf.data_file : NULL,
 		.id = conf.options.id,
 		.queues = conf.options.queues,
 		.depth = conf.options.depth,
 		.read_only = conf.options.read_only,
 		.writeback = conf.options.writeback,
+		.no_references = conf.options.no_references,
 	};
 	return add(&entry, name, why);
 }

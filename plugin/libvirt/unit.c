@@ -110,6 +110,10 @@ static void put_entry(FILE *file, const struct domain_entry *entry)
 		fprintf(file, "cache = writeback\n");
 	if (entry->key_file)
 		fprintf(file, "key-file = %s\n", entry->key_file);
+	if (entry->data_file)
+		fprintf(file, "data-file = %s\n", entry->data_file);
+	if (entry->no_references)
+		fprintf(file, "no-references = yes\n");
 }
 
 static int write_file(const char *path, const struct domain_entry *entry)
@@ -142,7 +146,8 @@ static int configure(const struct domain_entry *entry, const char *name,
 	char path[PATH_MAX], new[PATH_MAX];
 	int ret = 0;
 
-	if (!fits(entry->file) || !fits(entry->key_file))
+	if (!fits(entry->file) || !fits(entry->key_file) ||
+	    !fits(entry->data_file))
 		return domain_wrong(why, "a path with a line break, or with a "
 					 "blank at its end, cannot be that of "
 					 "a disk with a unit; rename the file");

@@ -12,7 +12,7 @@ cd "$WORK"
 mkdir images elsewhere
 UBLK_QCOW2_DIRECTORIES=$WORK/directories
 export UBLK_QCOW2_DIRECTORIES
-echo "$WORK/elsewhere" >directories
+printf '%s\n' "$WORK/elsewhere" "data-files $WORK/images" >directories
 head -c 4M /dev/urandom >elsewhere/base.raw
 # QEMU looks for a data file where it runs.
 cd images

@@ -35,10 +35,10 @@ write_and_kill()
 	[[ $(listed recoveries) -ge 1 ]] || fail "no kill to prove anything"
 }
 
-# works NAME: the image of that name holds what raw does.
+# works NAME [OPTION...]: the image of that name holds what raw does.
 works()
 {
-	add "$WORK/$1"
+	add "$WORK/$1" "${@:2}"
 	write_and_kill "$1"
 	cmp -i $WRITTEN "$DEV" "$WORK/raw" || fail "$1: the rest has changed"
 	del
@@ -64,6 +64,6 @@ rm restored
 
 qemu-img convert -f raw -O qcow2 -o data_file=data.raw,data_file_raw=on \
 	raw external.qcow2
-works external.qcow2
+works external.qcow2 --data-file data.raw
 qemu-img compare -q -f qcow2 -F raw external.qcow2 data.raw ||
 	fail "the data file is not the disk"
