@@ -3,10 +3,15 @@
  * What a guest cluster is now: the entry that the dirty sets or the cached
  * slice of its L2 table hold, decoded and checked.
  *
- * Nothing in an image is trusted (P6).  An offset must be aligned, lie inside
- * the file and outside the header and the top tables; reserved bits must be
- * zero.  What cannot be is -EUCLEAN, which the blocking calls turn into an
- * image marked as corrupt.
+ * Nothing in an image is trusted (P6).  An offset must be aligned and lie
+ * outside the header and the tables; reserved bits must be zero.  What cannot
+ * be is -EUCLEAN: an error to who reads, and to a write a reason to mark the
+ * image as corrupt.
+ *
+ * Data beyond the end of the file reads as zero, as a file does there; QEMU
+ * takes it so, too.  It is never written to, though: its count may be zero,
+ * and another would get the cluster.  A write goes elsewhere, as if the
+ * cluster was shared.
  */
 #include <errno.h>
 #include "cluster.h"
@@ -62,11 +67,17 @@ bool cluster_is_table(const struct qcow_image *image, uint64_t offset)
 	       is_guarded(image, offset);
 }
 
-/* A host offset out of an entry: where data or a table may be. */
+/* Behind all that the file has and will have, as far as reservations go. */
+static bool is_beyond(const struct qcow_image *image, uint64_t offset)
+{
+	return offset >> image->cluster_bits >= image->high_water;
+}
+
+/* A host offset out of an L1 entry: where a table may be. */
 static bool is_sound(const struct qcow_image *image, uint64_t offset)
 {
 	return is_aligned(offset, cluster_size(image)) &&
-	       offset >> image->cluster_bits < image->high_water &&
+	       !is_beyond(image, offset) &&
 	       !cluster_is_top_table(image, offset);
 }
 
@@ -133,7 +144,8 @@ static bool is_host_sound(const struct qcow_image *image, uint64_t guest,
 {
 	if (image->external)
 		return c->host == guest << image->cluster_bits && c->copied;
-	return is_sound(image, c->host) && !cluster_is_table(image, c->host);
+	return is_aligned(c->host, cluster_size(image)) &&
+	       !cluster_is_table(image, c->host);
 }
 
 /* May a stream lie there?  Nobody may ever unpack it: who writes over the
@@ -189,6 +201,9 @@ static int decode(const struct qcow_image *image, uint64_t guest,
 		return -EUCLEAN;
 	if (c->has_host && !is_host_sound(image, guest, c))
 		return -EUCLEAN;
+	c->beyond = c->has_host && !image->external &&
+		    is_beyond(image, c->host);
+	c->copied = c->copied && !c->beyond;
 	if (image->extended)
 		return decode_extended(sub, c);
 	if (entry & ENTRY_ZERO)

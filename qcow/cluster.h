@@ -19,6 +19,8 @@ struct cluster {
 	bool own_table;		/* and its count is one */
 	bool copied;		/* the host cluster's count is one */
 	bool has_host;		/* a host cluster is allocated */
+	bool beyond;		/* the end of the file: zeros, not to be
+				   written to */
 	uint64_t entry;
 	uint64_t bitmap;	/* of an extended one */
 	uint64_t host;		/* its offset */

@@ -57,6 +57,9 @@ int cow_add_released(struct qcow_image *image, const struct cluster *c,
 
 		if (ret)
 			return ret;
+		/* There is nothing to give back there. */
+		if (i >= image->max_clusters || (!n && c->beyond))
+			continue;
 		if (!n)
 			return -EUCLEAN;	/* used, but counted as free */
 		group_assign(group, RECORD_REFCOUNT, i, n - 1);
@@ -72,6 +75,8 @@ struct copy {
 	uint64_t start;		/* of the bytes, in the disk */
 	uint32_t length;	/* of a cluster, or of whole subclusters */
 	bool whole;		/* what the cluster referred to is released */
+	bool uncounted;		/* ... but that was beyond the end of the file
+				   and free, and may be the new one */
 	bool fresh;		/* goes to a host cluster reserved for it */
 	uint64_t host;		/* offset of the host cluster */
 	uint64_t bitmap;	/* of an extended entry, afterwards */
@@ -133,7 +138,7 @@ static int append_copy(struct qcow_image *image, const struct copy *copy,
 		group_assign(&group, RECORD_REFCOUNT,
 			     copy->host >> image->cluster_bits, 1);
 	/* R3: the counts are those of now, under the same lock. */
-	if (copy->whole)
+	if (copy->whole && !copy->uncounted)
 		ret = cow_add_released(image, &c, &group, need);
 	if (ret)
 		return ret;
@@ -177,10 +182,16 @@ static int plan_and_reserve(struct qcow_image *image, uint64_t offset,
 			    uint32_t length, struct copy *copy)
 {
 	struct cluster c;
+	uint64_t count;
 	int ret;
 
 	LOCKED(image);
 	ret = cluster_look_up_wait(image, offset >> image->cluster_bits, &c);
+	if (!ret && c.beyond) {
+		ret = refcount_get_wait(image, c.host >> image->cluster_bits,
+					&count);
+		copy->uncounted = !ret && !count;
+	}
 	if (ret)
 		return ret;
 	plan_copy(image, &c, offset, length, copy);

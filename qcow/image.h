@@ -127,6 +127,7 @@ struct qcow_image {
 	_Atomic bool sync_lost;		/* a buffered sync failed (R17); set by
 					   file_sync(), with or without lock */
 	bool corrupt;			/* met what cannot be; writes fail */
+	bool told_corrupt;		/* that a read has met such */
 	bool told_under;		/* that something under it is so */
 	bool punch_unsupported;
 	uint64_t groups;		/* appended, statistics */
@@ -162,7 +163,7 @@ void image_keep_generation(struct qcow_image *image);
 /* Under the lock: the right to write the header. */
 void image_take_header(struct qcow_image *image);
 void image_release_header(struct qcow_image *image);
-/* Not under the lock: an inconsistency was met.  Marks the image as corrupt
+/* Not under the lock: a write has met an inconsistency.  Marks the image as corrupt
    and lets no further write into it. */
 void image_set_corrupt(struct qcow_image *image);
 /* qcow_fds() from an index on; returns how many in all. */

@@ -109,28 +109,38 @@ static int enter_and_map(struct qcow_image *image, struct qcow_io *io,
 }
 
 /* Once is enough. */
-static void tell_corrupt_under(struct qcow_image *image)
+static void tell_once(struct qcow_image *image, bool *flag, const char *line)
 {
 	bool told;
 
 	{
 		LOCKED(image);
-		told = image->told_under;
-		image->told_under = true;
+		told = *flag;
+		*flag = true;
 	}
 	if (!told)
-		image_notice(image,
-			     "the tables of an image under it contradict themselves; reads of what they describe fail");
+		image_notice(image, "%s", line);
+}
+
+/* A read marks nothing: who reads asks for no change. */
+static int explain_read(struct qcow_image *image, int ret)
+{
+	if (ret == -EUCLEAN)
+		tell_once(image, &image->told_corrupt,
+			  "its tables contradict themselves; reads of what they describe so fail: check it with 'ublk-qcow2 check'");
+	else if (ret == -EBADMSG)
+		tell_once(image, &image->told_under,
+			  "the tables of an image under it contradict themselves; reads of what they describe fail");
+	else
+		return ret;
+	return -EIO;
 }
 
 int io_explain(struct qcow_image *image, int ret)
 {
-	if (ret == -EUCLEAN)
-		image_set_corrupt(image);
-	else if (ret == -EBADMSG)
-		tell_corrupt_under(image);
-	else
-		return ret;
+	if (ret != -EUCLEAN)
+		return explain_read(image, ret);
+	image_set_corrupt(image);
 	return -EIO;
 }
 
@@ -278,7 +288,7 @@ static int read_aligned(struct qcow_image *image, uint8_t *buffer,
 				     min_u64(length, PIECE), &done);
 
 		if (ret)
-			return io_explain(image, ret);
+			return explain_read(image, ret);
 		buffer += done;
 		offset += done;
 		length -= done;

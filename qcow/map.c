@@ -153,7 +153,7 @@ static int read_part(struct qcow_image *image, struct qcow_io *io,
 	if (c.kind == CLUSTER_UNALLOCATED && image->backing)
 		return backing_map(image->backing, io, part->offset,
 				   part->length, need);
-	if (c.kind == CLUSTER_DATA) {
+	if (c.kind == CLUSTER_DATA && !c.beyond) {
 		extent.kind = QCOW_EXTENT_DATA;
 		extent.offset = c.host + part->in_cluster;
 	} else if (c.kind == CLUSTER_COMPRESSED) {

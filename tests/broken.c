@@ -20,6 +20,7 @@ int main(void)
 	broken_names();
 	broken_later();
 	broken_clusters();
+	broken_beyond();
 	printf("%u checks\n", checks);
 	for (unsigned int i = 0; i < BASES; i++)
 		free(bases[i]);

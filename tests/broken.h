@@ -127,5 +127,6 @@ void broken_refused(void);	/* at the open, by the header and top tables */
 void broken_names(void);	/* of backing and data files */
 void broken_later(void);	/* entries of L2 tables, counts */
 void broken_clusters(void);	/* compressed ones, subclusters */
+void broken_beyond(void);	/* the end of the file */
 
 #endif /* BROKEN_H */
