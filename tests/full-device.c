@@ -65,11 +65,9 @@ static const char *name(void)
 static void open_image(void)
 {
 	char *path = scratch_path("image");
-	const char *directories[] = { scratch(), NULL };
 	struct qcow_options options = {
 		.cache = QCOW_CACHE_WRITEBACK,
 		.journal_dir = scratch(),
-		.directories = directories,
 		.inline_checkpoint = !test.threads,
 		.test = &test.disk.hooks,
 	};
