@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -19,6 +20,8 @@
 #include "plugin/log.h"
 #include "plugin/process.h"
 #include "plugin/supervisor.h"
+
+#define END_PATIENCE 5000 /* ms */
 
 static void __attribute__((noreturn))
 run_daemon(const struct task *task, int caller)
@@ -41,6 +44,18 @@ run_daemon(const struct task *task, int caller)
 	_exit(supervisor_run(&own));
 }
 
+/* Nothing of it shall be left when its user hears of it. */
+static void await_end(pid_t pid)
+{
+	int pidfd = pidfd_open(pid, 0);
+
+	if (pidfd < 0)
+		return;
+	if (process_wait(pidfd, END_PATIENCE))
+		waitpid(pid, NULL, 0);
+	close(pidfd);
+}
+
 int supervisor_launch(const struct task *task, int milliseconds,
 		      struct outcome *outcome, pid_t *pid)
 {
@@ -57,9 +72,7 @@ int supervisor_launch(const struct task *task, int milliseconds,
 	if (!ret)
 		ret = rpc_wait(ends[0], milliseconds, outcome);
 	close(ends[0]);
-	/* One that failed is about to end; nothing of it shall be left when
-	   its user hears of it. */
-	if (!ret && outcome->failed)
-		waitpid(*pid, NULL, 0);
+	if (!ret && outcome->failed && !outcome->stays)
+		await_end(*pid);
 	return ret;
 }

@@ -67,7 +67,11 @@ static void drop_caller(struct supervisor *sv)
 
 void watch_settle(struct supervisor *sv, bool failed, const char *format, ...)
 {
-	struct outcome outcome = { .failed = failed, .id = sv->disk.id };
+	struct outcome outcome = {
+		.failed = failed,
+		.stays = sv->phase != PHASE_ADDING && !sv->ended,
+		.id = sv->disk.id,
+	};
 	va_list args;
 
 	va_start(args, format);
