@@ -9,6 +9,10 @@
  * If the server is dead too nobody had the image, nor what lies under it.
  * Then they are locked as a stranger does it: wait for the dead server's last
  * I/O, then test that nobody else has come (P4, R14).
+ *
+ * That I/O may never end.  Its end is waited for by looking again and again,
+ * between which we hear whoever calls: nobody has to kill us to remove the
+ * disk.
  */
 #include <errno.h>
 #include <string.h>
@@ -16,8 +20,16 @@
 
 #include "plugin/link.h"
 #include "plugin/log.h"
+#include "plugin/log.h"
 #include "plugin/teardown.h"
 #include "plugin/watch.h"
+
+#define BUSY_PATIENCE 1000  /* ms; a child forked by the dead supervisor in its
+			       last moment has its locks until it closes them */
+#define PAUSE_MIN     20    /* ms */
+#define PAUSE_MAX     500   /* ms */
+#define SLOW_FIRST    10000 /* ms */
+#define SLOW_AGAIN    60000 /* ms */
 
 static void resume(struct supervisor *sv)
 {
@@ -44,6 +56,11 @@ static int adopt_server(struct supervisor *sv)
 {
 	int ret = spawn_adopt(sv);
 
+	if (ret && ret != -ESRCH)
+		watch_settle(sv, true,
+			     "its server (process %d) cannot be looked at: %s; "
+			     "try again",
+			     (int)sv->disk.server.pid, strerror(-ret));
 	if (ret)
 		return ret;
 	ret = hold_files(sv, LOCK_JOIN);
@@ -61,17 +78,60 @@ static int adopt_server(struct supervisor *sv)
 	return -ESRCH;
 }
 
-static int adopt_or_recover(struct supervisor *sv)
+/* Nobody supervises the disk then. */
+static void stand_down(struct supervisor *sv)
+{
+	memset(&sv->disk.supervisor, 0, sizeof(sv->disk.supervisor));
+	supervisor_enter(sv, PHASE_FAILED);
+}
+
+static void fail_to_lock(struct supervisor *sv)
+{
+	stand_down(sv);
+	sv->ended = true;
+	sv->failed = true;
+	watch_settle(sv, true, "%s", sv->disk.reason);
+}
+
+static void wait_for_locks(struct supervisor *sv, uint64_t now)
+{
+	uint64_t pause = (now - sv->died_at) / 8;
+
+	if (sv->phase != PHASE_LOCKING) {
+		supervisor_enter(sv, PHASE_LOCKING);
+		sv->slow = now + SLOW_FIRST;
+	} else if (now >= sv->slow) {
+		log_line(LOG_WARNING, "its users still wait: %s",
+			 sv->disk.reason);
+		sv->slow = now + SLOW_AGAIN;
+	}
+	if (pause < PAUSE_MIN)
+		pause = PAUSE_MIN;
+	sv->deadline = now + (pause < PAUSE_MAX ? pause : PAUSE_MAX);
+}
+
+void adopt_lock(struct supervisor *sv)
+{
+	uint64_t now = clock_ms();
+	int ret = hold_try(sv, LOCK_TEST);
+
+	if (!ret)
+		supervisor_recover(sv);
+	else if (ret == -EINPROGRESS ||
+		 (ret == -EBUSY && now - sv->died_at < BUSY_PATIENCE))
+		wait_for_locks(sv, now);
+	else
+		fail_to_lock(sv);
+}
+
+static int adopt_or_lock(struct supervisor *sv)
 {
 	int ret = adopt_server(sv);
 
 	if (ret != -ESRCH)
 		return ret;
-	ret = hold_files(sv, LOCK_TEST_PATIENCE);
-	if (ret)
-		return ret;
 	sv->died_at = clock_ms();
-	supervisor_recover(sv);
+	adopt_lock(sv);
 	return 0;
 }
 
@@ -98,10 +158,8 @@ int adopt_disk(struct supervisor *sv)
 	close(sv->lock);
 	sv->lock = -1;
 	link_make(&sv->disk);
-	ret = adopt_or_recover(sv);
-	if (!ret)
-		return 0;
-	memset(&sv->disk.supervisor, 0, sizeof(sv->disk.supervisor));
-	supervisor_enter(sv, PHASE_FAILED);
+	ret = adopt_or_lock(sv);
+	if (ret)
+		stand_down(sv);
 	return ret;
 }

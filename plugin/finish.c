@@ -38,8 +38,9 @@ static int close_job(const void *argument, char *text)
 {
 	const struct supervisor *sv = argument;
 
-	return teardown_close_image(&sv->disk, &sv->layers, true, sv->unbroken,
-				    text)
+	/* P4: whoever has not got to lock it yet does so as a stranger. */
+	return teardown_close_image(&sv->disk, &sv->layers,
+				    sv->image_lock != NULL, sv->unbroken, text)
 		       ? 1
 		       : 0;
 }
@@ -52,6 +53,8 @@ static void go_back(struct supervisor *sv)
 		supervisor_enter(sv, PHASE_LIVE);
 	else if (sv->before == PHASE_FAILED)
 		supervisor_enter(sv, PHASE_FAILED);
+	else if (sv->before == PHASE_LOCKING)
+		adopt_lock(sv);
 	else
 		supervisor_recover(sv);
 }

@@ -26,8 +26,8 @@
 #include "plugin/references.h"
 #include "plugin/watch.h"
 
-#define TEST_PATIENCE 1000 /* ms */
-#define TEST_INTERVAL 50   /* ms */
+#define FENCE_PATIENCE 60000 /* ms */
+#define FENCE_INTERVAL 20    /* ms */
 
 static int lock_image(struct supervisor *sv, bool test,
 		      struct qcow_error *error)
@@ -78,25 +78,28 @@ static int lock_all(struct supervisor *sv, bool test, struct qcow_error *error)
 	return ret;
 }
 
+int hold_try(struct supervisor *sv, enum locking locking)
+{
+	struct qcow_error error = { "" };
+	int ret = lock_all(sv, locking == LOCK_TEST, &error);
+
+	snprintf(sv->disk.reason, sizeof(sv->disk.reason), "%s", error.text);
+	return ret;
+}
+
+/* Of all files together; a dead owner's last I/O may never end. */
 int hold_files(struct supervisor *sv, enum locking locking)
 {
-	const struct timespec interval = { .tv_nsec = TEST_INTERVAL * 1000000 };
-	int patience = locking == LOCK_TEST_PATIENCE ? TEST_PATIENCE : 0;
-	struct qcow_error error;
+	const struct timespec interval = { .tv_nsec =
+						   FENCE_INTERVAL * 1000000 };
+	const uint64_t end = clock_ms() + FENCE_PATIENCE;
 	int ret;
 
-	for (;; patience -= TEST_INTERVAL) {
-		ret = lock_all(sv, locking != LOCK_JOIN, &error);
-		if (!ret)
-			return 0;
-		if (ret != -EBUSY || patience <= 0)
-			break;
-		/* A child forked by the dead supervisor in its last moment
-		   has its locks until it gets to close them. */
+	while ((ret = hold_try(sv, locking)) == -EINPROGRESS &&
+	       clock_ms() < end)
 		nanosleep(&interval, NULL);
-	}
-	snprintf(sv->disk.reason, sizeof(sv->disk.reason), "%s", error.text);
-	watch_settle(sv, true, "%s", sv->disk.reason);
+	if (ret)
+		watch_settle(sv, true, "%s", sv->disk.reason);
 	return ret;
 }
 

@@ -51,6 +51,7 @@ static enum disk_state state_of(enum phase phase)
 	static const enum disk_state states[NR_PHASES] = {
 		[PHASE_ADDING] = DISK_ADDING,
 		[PHASE_LIVE] = DISK_LIVE,
+		[PHASE_LOCKING] = DISK_RECOVERING,
 		[PHASE_RECOVERING] = DISK_RECOVERING,
 		[PHASE_WAITING] = DISK_RECOVERING,
 		[PHASE_FAILED] = DISK_FAILED,
@@ -289,6 +290,10 @@ static void (*const actions[NR_PHASES][NR_EVENTS])(struct supervisor *sv) = {
 	[PHASE_LIVE] = {
 		nothing, nothing, crashed, nothing,
 		is_live, finish_start, nothing, nothing,
+	},
+	[PHASE_LOCKING] = {
+		nothing, nothing, nothing, adopt_lock,
+		nothing, finish_start, nothing, nothing,
 	},
 	[PHASE_RECOVERING] = {
 		hold_layers, recovered, died_again, report_slow,

@@ -17,6 +17,7 @@
 enum phase {
 	PHASE_ADDING,		/* the first server opens and starts */
 	PHASE_LIVE,
+	PHASE_LOCKING,		/* until the files can be locked */
 	PHASE_RECOVERING,	/* another server opens and takes over */
 	PHASE_WAITING,		/* until it is time to start another one */
 	PHASE_FAILED,		/* gave up; the device waits, quiesced */
@@ -95,6 +96,7 @@ struct supervisor {
 	struct tally tally;
 	uint64_t died_at;
 	uint64_t deadline;	/* of EVENT_TIMER, 0: none */
+	uint64_t slow;		/* LOCKING: when to tell that it is */
 	bool failed;		/* the exit status */
 };
 
@@ -111,12 +113,16 @@ void supervisor_recover(struct supervisor *sv);
 enum locking {
 	LOCK_JOIN,		/* beside a living server */
 	LOCK_TEST,		/* as a stranger */
-	LOCK_TEST_PATIENCE,	/* after the dead of our own */
 };
 
 /* hold.c: our locks on the files of the disk. */
 
-/* Locks the image and the layers that are known; settles on failure. */
+/* Locks the image and the layers that are known, or none of them, at once; on
+   failure disk.reason says why.  -EBUSY: somebody else has one; -EINPROGRESS:
+   a dead server's last I/O goes on. */
+int hold_try(struct supervisor *sv, enum locking locking);
+
+/* The same; waits a minute for such I/O, and settles on failure. */
 int hold_files(struct supervisor *sv, enum locking locking);
 
 /* Notes a layer that a server tells of, unless they are known. */
@@ -140,6 +146,10 @@ void begin_abandon(struct supervisor *sv);
 
 /* adopt.c: a disk that has lost its supervisor. */
 int adopt_disk(struct supervisor *sv);
+
+/* Its server is dead, too: LOCKING, or RECOVERING if the files can be locked
+   at once.  What is in the way for good ends the supervisor. */
+void adopt_lock(struct supervisor *sv);
 
 /* finish.c: the end of a disk. */
 void finish_start(struct supervisor *sv);

@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 #include "bits.h"
 #include "error.h"
@@ -144,24 +145,38 @@ struct qcow_lock {
 	struct file file;
 };
 
-/* A live server of ours looks just like a dead one whose I/O goes on; so the
-   wait for the latter has an end. */
-static int fence_patiently(struct file *file, struct qcow_error *error)
+/* A live server of ours looks just like a dead one whose I/O goes on. */
+static int fence_now(struct file *file, struct qcow_error *error)
 {
 	int ret = take_fence(file, F_OFD_SETLK);
 
-	for (int ms = 0; ret == -EAGAIN && ms < FENCE_PATIENCE_MS;
-	     ms += FENCE_POLL_MS) {
-		usleep(FENCE_POLL_MS * 1000);
-		ret = take_fence(file, F_OFD_SETLK);
-	}
 	if (ret == -EAGAIN)
-		return fail(error, -EBUSY,
+		return fail(error, -EINPROGRESS,
 			    "fenced by another ublk-qcow2 server, byte %d: it is alive, or the last I/O of its disk does not end",
 			    FENCE_BYTE);
 	if (ret)
 		return fail(error, ret, "locking it: %s", strerror(-ret));
 	return 0;
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* So the wait for a dead one has an end. */
+static int fence_patiently(struct file *file, struct qcow_error *error)
+{
+	const int64_t end = now_ms() + FENCE_PATIENCE_MS;
+	int ret;
+
+	while ((ret = fence_now(file, error)) == -EINPROGRESS &&
+	       now_ms() < end)
+		usleep(FENCE_POLL_MS * 1000);
+	return ret == -EINPROGRESS ? -EBUSY : ret;
 }
 
 bool lock_is_written(const struct file *file)
@@ -220,10 +235,11 @@ int qcow_lock(const char *path, const struct qcow_identity *identity,
 	ret = file_open(&lock->file, path, &options, error);
 	if (!ret && identity)
 		ret = file_check(&lock->file, identity, error);
-	if (!ret && test_others)
-		ret = lock_image(&lock->file, &options, error);
-	else if (!ret)
-		ret = lock_qemu(lock->file.fd, read_only, false, error);
+	/* R14: the fence first. */
+	if (!ret && test_others && !read_only)
+		ret = fence_now(&lock->file, error);
+	if (!ret)
+		ret = lock_qemu(lock->file.fd, read_only, test_others, error);
 	if (ret) {
 		qcow_unlock(lock);
 		return ret;

@@ -8,10 +8,14 @@
  *
  * usage: layers [SEED]
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
 #include "beside.h"
 #include "helpers.h"
 #include "qcow/image.h"
@@ -439,6 +443,28 @@ static void lock(const char *path, const struct known *known)
 		die("layers: another file has been locked");
 }
 
+/* A dead server's I/O that never ends: to wait for it, and for how long, is
+   the caller's. */
+static void lock_fenced(const struct known *known)
+{
+	const char *data = known->layers[0].path;
+	struct flock fence = { .l_type = F_WRLCK, .l_start = 400, .l_len = 1 };
+	int fd = open(data, O_RDWR | O_CLOEXEC);
+	struct qcow_lock *held;
+	time_t before = time(NULL);
+
+	if (fd < 0 || fcntl(fd, F_OFD_SETLK, &fence))
+		die("layers: cannot fence %s", data);
+	if (qcow_lock(data, NULL, false, true, &held, NULL) != -EINPROGRESS)
+		die("layers: a fenced file was locked, or refused otherwise");
+	if (time(NULL) - before > 20)
+		die("layers: the fence was waited for");
+	close(fd);
+	if (qcow_lock(data, NULL, false, true, &held, NULL))
+		die("layers: cannot be locked when the fence has fallen");
+	qcow_unlock(held);
+}
+
 /* An image with a data file on an image on a raw file. */
 static void test_known_layers(void)
 {
@@ -459,6 +485,7 @@ static void test_known_layers(void)
 	for (unsigned int i = 0; i < known.count; i++)
 		replace(path, &known, i);
 	lock(path, &known);
+	lock_fenced(&known);
 	known.count = 2;
 	open_again(path, &known, QCOW_LOCK_TEST, "no part of the disk");
 	known.count = 3;
