@@ -171,6 +171,13 @@ int command_deaf(const struct disk *disk, int error)
 					"; replace the supervisor by 'kill -9 "
 					"%d' and 'ublk-qcow2 recover %d'",
 					pid, pid, disk->id);
+	if (error == -ETIME)
+		return command_complain(disk,
+					"its supervisor (process %d) takes no "
+					"calls: it is stopped, or waits for "
+					"something that does not come; see its "
+					"state in /proc/%d/status",
+					pid, pid);
 	return command_complain(disk,
 				"its supervisor (process %d) does not answer: "
 				"%s",

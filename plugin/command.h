@@ -28,6 +28,7 @@ int command_lock(struct disk *disk, int *lock);
    -EPROTO	it lives and is of another version
    -EXDEV	it is in another pid namespace
    -ENOENT, -ECONNREFUSED	it lives and has no socket
+   -ETIME	it lives and takes no calls
    or another -errno. */
 int command_appeal(const struct disk *disk, const struct appeal *appeal,
 		   int milliseconds, struct outcome *outcome);

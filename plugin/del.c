@@ -78,7 +78,7 @@ static int remove_disk(struct disk *disk, bool force)
 
 	if (ret == -ESRCH || (ret && force))
 		return remove_alone(disk, force);
-	if (ret == -ETIMEDOUT)
+	if (ret == -ETIMEDOUT || ret == -ETIME)
 		return command_complain(disk,
 					"its supervisor (process %d) does not "
 					"answer; use --force",

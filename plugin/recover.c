@@ -8,12 +8,14 @@
  * removed, and said to be.
  *
  * The command does not wait for ever: recovery waits for the dead server's
- * last I/O, and that for its storage.  The supervisor goes on then.
+ * last I/O, and that for its storage.  The supervisor goes on then.  Nor does
+ * one disk wait for another: with --all each has a process of its own.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "plugin/command.h"
@@ -25,7 +27,8 @@
 #define PATIENCE     90000 /* ms */
 #define END_PATIENCE 2000  /* ms */
 
-static int tell(const struct disk *disk, int ret, const struct outcome *outcome)
+static int tell(const struct disk *disk, uint64_t begun, int ret,
+		const struct outcome *outcome)
 {
 	if (ret == -ETIMEDOUT)
 		return command_complain(disk,
@@ -33,7 +36,7 @@ static int tell(const struct disk *disk, int ret, const struct outcome *outcome)
 					"wait for the dead server's last I/O, "
 					"so look at the image's storage; the "
 					"recovery goes on",
-					PATIENCE / 1000);
+					(int)((clock_ms() - begun) / 1000));
 	if (ret)
 		return command_complain(disk,
 					"its supervisor died: %s; "
@@ -65,6 +68,7 @@ static int replace_supervisor(const struct disk *disk, int lock)
 		.lock = lock,
 		.caller = -1,
 	};
+	const uint64_t begun = clock_ms();
 	enum device_presence presence;
 	struct outcome outcome;
 	pid_t pid;
@@ -76,18 +80,19 @@ static int replace_supervisor(const struct disk *disk, int lock)
 	if (presence == DEVICE_ABSENT || presence == DEVICE_ENDED)
 		return remove_rest(disk);
 	ret = supervisor_launch(&task, PATIENCE, &outcome, &pid);
-	return tell(disk, ret, &outcome);
+	return tell(disk, begun, ret, &outcome);
 }
 
 static int recover_disk(const struct disk *disk, int lock)
 {
 	const struct appeal appeal = { .type = APPEAL_RECOVER };
+	const uint64_t begun = clock_ms();
 	struct outcome outcome;
 	int pidfd;
 	int ret = command_appeal(disk, &appeal, PATIENCE, &outcome);
 
 	if (!ret || ret == -ETIMEDOUT)
-		return tell(disk, ret, &outcome);
+		return tell(disk, begun, ret, &outcome);
 	if (ret != -ESRCH)
 		return command_deaf(disk, ret);
 	/* It may have been about to end, as its disk is removed. */
@@ -100,42 +105,88 @@ static int recover_disk(const struct disk *disk, int lock)
 	return replace_supervisor(disk, lock);
 }
 
-static int recover_one(const struct disk *found, void *opaque)
+static int recover_one(const struct disk *found)
 {
 	struct disk disk = *found;
-	int *status = opaque;
-	int lock;
+	int lock, status;
 	int ret = command_lock(&disk, &lock);
 
 	if (ret == -ENOENT)
-		return 0;
-	if (ret) {
-		*status = command_complain(&disk, "another command is working "
-						  "on it");
-		return 0;
-	}
-	if (recover_disk(&disk, lock))
-		*status = EXIT_FAILURE;
+		return EXIT_SUCCESS;
+	if (ret)
+		return command_complain(&disk,
+					"another command is working on it");
+	status = recover_disk(&disk, lock);
 	close(lock);
+	return status;
+}
+
+/* Children, each of which recovers one disk. */
+struct crew {
+	pid_t *pids;
+	size_t count;
+	int status;
+};
+
+static bool enlarge(struct crew *crew)
+{
+	pid_t *pids = reallocarray(crew->pids, crew->count + 1, sizeof(*pids));
+
+	if (pids)
+		crew->pids = pids;
+	return pids;
+}
+
+static int send_for(const struct disk *disk, void *opaque)
+{
+	struct crew *crew = opaque;
+	pid_t pid = -1;
+
+	fflush(NULL);
+	if (enlarge(crew))
+		pid = fork();
+	if (!pid) {
+		process_lock_memory();
+		_exit(recover_one(disk));
+	}
+	if (pid > 0)
+		crew->pids[crew->count++] = pid;
+	/* For want of memory or processes, one after the other. */
+	else if (recover_one(disk))
+		crew->status = EXIT_FAILURE;
 	return 0;
+}
+
+static int recover_all(void)
+{
+	struct crew crew = { .status = EXIT_SUCCESS };
+	size_t i;
+
+	disk_each(send_for, &crew);
+	disk_each_unreadable(command_unreadable, &crew.status);
+	for (i = 0; i < crew.count; i++) {
+		int end = -1;
+
+		waitpid(crew.pids[i], &end, 0);
+		if (end)
+			crew.status = EXIT_FAILURE;
+	}
+	free(crew.pids);
+	return crew.status;
 }
 
 int command_recover(const struct options *options)
 {
-	int status = EXIT_SUCCESS;
 	struct disk disk;
-	int lock;
+	int lock, status;
 
 	if (command_begin(options->all ? "recover" : options->subject))
 		return EXIT_FAILURE;
 	/* What rescues must not wait for what it rescues. */
 	process_lock_memory();
 	teardown_leftovers();
-	if (options->all) {
-		disk_each(recover_one, &status);
-		disk_each_unreadable(command_unreadable, &status);
-		return status;
-	}
+	if (options->all)
+		return recover_all();
 	if (command_find(options->subject, &disk, &lock))
 		return EXIT_FAILURE;
 	status = recover_disk(&disk, lock);

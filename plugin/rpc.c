@@ -15,13 +15,16 @@
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "plugin/rpc.h"
 #include "plugin/state.h"
 
-#define BACKLOG 4
+#define BACKLOG	      4
+#define CALL_PATIENCE 5 /* s */
+
 #define MAGIC	0x71326275u	/* "ub2q" */
 #define VERSION 2		/* 1 had no head */
 
@@ -140,6 +143,7 @@ void rpc_answer(int caller, const struct outcome *outcome)
 
 int rpc_call(int id, const struct appeal *appeal, int *call)
 {
+	const struct timeval patience = { .tv_sec = CALL_PATIENCE };
 	struct packet packet = head_of(LENGTH_OF(appeal));
 	struct sockaddr_un address;
 	int fd = open_socket(id, &address, 0);
@@ -148,10 +152,14 @@ int rpc_call(int id, const struct appeal *appeal, int *call)
 	if (fd < 0)
 		return fd;
 	packet.appeal = *appeal;
+	/* One that is stopped takes no calls, and its queue fills up. */
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) ||
 	    send(fd, &packet, packet.length, MSG_NOSIGNAL) < 0) {
 		/* It ended before it took the call, or before it spoke. */
-		ret = errno == ECONNRESET ? -EPIPE : -errno;
+		ret = errno == ECONNRESET ? -EPIPE :
+		      errno == EAGAIN	  ? -ETIME :
+					    -errno;
 		close(fd);
 		return ret;
 	}

@@ -38,7 +38,7 @@ void rpc_answer(int caller, const struct outcome *outcome);
 
 /* The command's end.  Both return -EPIPE if the supervisor closed the call
    without an answer: it died, or does not understand us.  rpc_call() returns
-   -ECONNREFUSED or -ENOENT if nobody listens, -ETIMEDOUT if nobody takes the
+   -ECONNREFUSED or -ENOENT if nobody listens, -ETIME if nobody takes the
    call; rpc_wait() -ETIMEDOUT after that time. */
 int rpc_call(int id, const struct appeal *appeal, int *call);
 int rpc_wait(int call, int milliseconds, struct outcome *outcome);
