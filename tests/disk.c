@@ -53,11 +53,28 @@ static bool fails_now(struct disk *disk)
 	return disk->fail_at >= 0 && disk->countdown++ == disk->fail_at;
 }
 
+static void unlock(struct disk **disk)
+{
+	pthread_mutex_unlock(&(*disk)->lock);
+}
+
+static struct disk *lock(struct disk *disk)
+{
+	pthread_mutex_lock(&disk->lock);
+	return disk;
+}
+
+/* For the rest of the enclosing block. */
+#define LOCKED_DISK(which) \
+	struct disk *locked_disk __attribute__((cleanup(unlock), unused)) = \
+		lock(which)
+
 static int disk_read(void *opaque, void *buffer, uint64_t offset,
 		     size_t length)
 {
 	struct disk *disk = opaque;
 
+	LOCKED_DISK(disk);
 	if (fails_now(disk))
 		return disk->fail_with;
 	assert(offset + length <= disk->capacity);
@@ -70,6 +87,7 @@ static int disk_write(void *opaque, const void *buffer, uint64_t offset,
 {
 	struct disk *disk = opaque;
 
+	LOCKED_DISK(disk);
 	if (fails_now(disk))
 		return disk->fail_with;
 	if (disk->limit && offset + length > disk->limit)
@@ -89,6 +107,7 @@ static int disk_sync(void *opaque)
 
 	if (disk->on_sync)
 		disk->on_sync(disk);
+	LOCKED_DISK(disk);
 	if (n == disk->fail_sync)
 		return -EIO;
 	if (fails_now(disk))
@@ -101,6 +120,7 @@ static int disk_punch(void *opaque, uint64_t offset, uint64_t length)
 {
 	struct disk *disk = opaque;
 
+	LOCKED_DISK(disk);
 	if (disk->hooks.block_device)
 		return -EOPNOTSUPP;
 	if (offset < disk->size)
@@ -114,12 +134,14 @@ static uint64_t disk_size(void *opaque)
 {
 	struct disk *disk = opaque;
 
+	LOCKED_DISK(disk);
 	return disk->size;
 }
 
 static void on_event(void *opaque, enum qcow_event event)
 {
 	(void)event;
+	LOCKED_DISK(opaque);
 	remember(opaque, STEP_JOURNAL, 0, NULL, 0);
 }
 
@@ -139,6 +161,7 @@ static void set_hooks(struct disk *disk)
 		.event = on_event,
 		.opaque = disk,
 	};
+	pthread_mutex_init(&disk->lock, NULL);
 	disk->fail_at = -1;
 	disk->fail_sync = -1;
 }

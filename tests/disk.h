@@ -8,6 +8,7 @@
 #ifndef DISK_H
 #define DISK_H
 
+#include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "qcow/bits.h"
@@ -43,11 +44,12 @@ struct disk {
 	int fail_at;		/* this I/O fails; -1: none */
 	int fail_with;		/* -errno */
 	int countdown;
-	int fail_sync;		/* and so does this sync, with EIO; -1: none */
-	int syncs;
+	_Atomic int fail_sync;	/* and so does this sync, with EIO; -1: none */
+	_Atomic int syncs;
 	void (*on_sync)(struct disk *disk);	/* NULL: nothing to do */
 	size_t limit;		/* no write makes it larger; 0: none */
 	struct qcow_test_hooks hooks;
+	pthread_mutex_t lock;	/* of the image's threads */
 };
 
 /* A disk with the contents of a file. */
