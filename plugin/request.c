@@ -124,7 +124,7 @@ void request_moved(struct request *request)
 		qcow_finish(request->all->image, &request->io, request->result);
 
 	/* The engine may find space, which can take a while. */
-	if (result == -ENOSPC && request->op == UBLK_IO_OP_WRITE) {
+	if (result == -EAGAIN) {
 		request->all->under_way--;
 		request->all->retry = true;
 		give_to_worker(request);

@@ -128,6 +128,7 @@ static void thaw(struct qcow_image *image, const struct frozen *f)
 	/* R9: from here on the freed clusters may be used again. */
 	image->freezing = false;
 	image->checkpoints++;
+	image->gains += image->frozen.frees;
 	image_io_begin(image);
 	dirty_clear(&image->frozen);
 	image_io_end(image);

@@ -269,8 +269,6 @@ static void give_data_back(struct qcow_image *image, uint64_t first,
 static int unlink_clusters(struct qcow_image *image, uint64_t first,
 			   uint64_t end, enum how how)
 {
-	struct space space = { 0 };
-
 	LOCKED(image);
 	if (image->corrupt)
 		return -EIO;
@@ -282,6 +280,7 @@ static int unlink_clusters(struct qcow_image *image, uint64_t first,
 	}
 	while ((first = skip_holes(image, first, end)) < end) {
 		uint64_t stop = min_u64(end, first + MAX_LOOKED_AT);
+		uint64_t gains = image->gains;
 		struct qcow_range range;
 		int ret;
 
@@ -294,7 +293,7 @@ static int unlink_clusters(struct qcow_image *image, uint64_t first,
 		range_leave(image, &range);
 		/* A table may have found no place. */
 		if (ret == -ENOSPC) {
-			ret = space_regain(image, &space);
+			ret = space_regain(image, gains);
 			stop = first;
 		}
 		if (ret)

@@ -98,6 +98,7 @@ struct qcow_image {
 					   never used: they read as zero */
 	uint64_t cursor;		/* no free cluster is known below */
 	bool swept;			/* ... after the search at the open */
+	uint64_t gains;			/* how often there was more space */
 	uint64_t max_clusters;		/* of the host file; a device may grow */
 
 	struct journal journal;

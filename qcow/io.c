@@ -260,23 +260,24 @@ static int copy_piece(struct qcow_image *image, struct qcow_io *io,
 	return ret;
 }
 
-static int write_piece(struct qcow_image *image, const uint8_t *buffer,
-		       uint64_t offset, uint32_t length, uint32_t *done)
+/* -ENOSPC or -EAGAIN: there was no space. */
+static int write_piece(struct qcow_image *image, struct qcow_io *io,
+		       const uint8_t *buffer, uint64_t offset, uint32_t length,
+		       uint32_t *done)
 {
-	struct qcow_io io;
-	int ret = enter_and_map(image, &io, offset, length, true, map_write);
+	int ret = enter_and_map(image, io, offset, length, true, map_write);
 
 	if (ret == -EAGAIN) {
 		uint64_t left = cluster_size(image) -
 				(offset & (cluster_size(image) - 1));
 
 		*done = min_u64(length, left);
-		return copy_piece(image, &io, buffer, offset, *done);
+		return copy_piece(image, io, buffer, offset, *done);
 	}
 	if (ret)
 		return ret;
-	*done = io.length;
-	return qcow_finish(image, &io, write_extents(&io, buffer));
+	*done = io->length;
+	return qcow_finish(image, io, write_extents(io, buffer));
 }
 
 static int read_aligned(struct qcow_image *image, uint8_t *buffer,
@@ -296,24 +297,23 @@ static int read_aligned(struct qcow_image *image, uint8_t *buffer,
 	return 0;
 }
 
-static int regain_space(struct qcow_image *image, struct space *space)
+static int regain_space(struct qcow_image *image, uint64_t gains)
 {
 	LOCKED(image);
-	return space_regain(image, space);
+	return space_regain(image, gains);
 }
 
 static int write_aligned(struct qcow_image *image, const uint8_t *buffer,
 			 uint64_t offset, size_t length)
 {
-	struct space space = { 0 };
-
 	while (length) {
+		struct qcow_io io;
 		uint32_t done;
-		int ret = write_piece(image, buffer, offset,
+		int ret = write_piece(image, &io, buffer, offset,
 				      min_u64(length, PIECE), &done);
 
-		if (ret == -ENOSPC) {
-			ret = regain_space(image, &space);
+		if (ret == -ENOSPC || ret == -EAGAIN) {
+			ret = regain_space(image, io.gains);
 			if (!ret)
 				continue;
 		}

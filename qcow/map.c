@@ -119,8 +119,10 @@ static int map_parts(struct qcow_image *image, struct qcow_io *io,
 	return ret;
 }
 
-static void begin(struct qcow_io *io, uint64_t offset)
+static void begin(const struct qcow_image *image, struct qcow_io *io,
+		  uint64_t offset)
 {
+	io->gains = image->gains;
 	io->nr_extents = 0;
 	io->offset = offset;
 	io->length = 0;
@@ -181,7 +183,7 @@ int map_read(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
 {
 	int ret;
 
-	begin(io, offset);
+	begin(image, io, offset);
 	ret = map_parts(image, io, offset, length, read_part, need);
 	return io->length ? 0 : ret;
 }
@@ -395,7 +397,7 @@ int map_write(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
 {
 	int ret;
 
-	begin(io, offset);
+	begin(image, io, offset);
 	if (image->corrupt)
 		return -EIO;
 	if (!image->marked)

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include "map.h"
 #include "range.h"
+#include "space.h"
 
 static uint64_t last_cluster(const struct qcow_image *image, uint64_t offset,
 			     uint32_t length)
@@ -90,5 +91,7 @@ int qcow_finish(struct qcow_image *image, struct qcow_io *io, int result)
 	map_end(image, io, !result);
 	/* R3: the range is left after the change is published. */
 	range_leave(image, &io->range);
+	if (result == -ENOSPC && space_may_be_found(image, io->gains))
+		return -EAGAIN;
 	return result;
 }

@@ -388,6 +388,7 @@ struct qcow_io {
 	uint64_t bitmap;	/* of an extended L2 entry, when linked */
 	bool zeroes;		/* fresh clusters need zeros around */
 	bool writes;		/* the lease knows of it (R12) */
+	uint64_t gains;		/* of space, when it was mapped (R16) */
 	uint32_t room_words;	/* reserved in the journal (R16), and */
 	uint32_t room_assignments; /* in the dirty set */
 };
@@ -413,7 +414,8 @@ int qcow_map_write(struct qcow_image *image, struct qcow_io *io,
  * The I/O of a mapped request has ended.  result is 0 if every byte of every
  * extent (with its zeros) was moved: fresh extents become part of the disk
  * and the change survives the process (P1); or -errno: they are given back.
- * Returns what the guest is to be told: result, or 0.
+ * Returns what the guest is to be told: result, or 0.  Or -EAGAIN: there was
+ * no space, but qcow_write() may find some.
  */
 int qcow_finish(struct qcow_image *image, struct qcow_io *io, int result);
 

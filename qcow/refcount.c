@@ -225,6 +225,7 @@ void refcount_sweep(struct qcow_image *image, uint64_t end)
 	if (!ret)
 		image->cursor = min_u64(image->cursor, at);
 	image->swept = true;
+	image->gains++;
 }
 
 void refcount_reserve(struct qcow_image *image, struct qcow_reservation *r,

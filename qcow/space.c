@@ -8,8 +8,8 @@
  * may have begun at its end: what lies before is searched.
  *
  * Whoever lacked space leaves everything, comes here and tries again, until
- * there is nothing left that could help.  A checkpoint may have ended between
- * the failure and the look at it, so one more attempt is always made.
+ * there is nothing left that could help.  What others gained between the
+ * attempt and the look at it is seen by a counter.
  */
 #include <errno.h>
 #include "checkpoint.h"
@@ -21,37 +21,43 @@ static bool is_anything_freed(const struct qcow_image *image)
 	       (image->freezing && image->frozen.frees);
 }
 
-static bool has_grown(struct qcow_image *image)
+bool space_may_be_found(const struct qcow_image *image, uint64_t gains)
+{
+	return is_anything_freed(image) || !image->swept ||
+	       image->file.block_device || image->gains != gains;
+}
+
+static void look_at_size(struct qcow_image *image)
 {
 	uint64_t size, clusters;
 	int ret;
 
 	if (!image->file.block_device)
-		return false;
+		return;
 	image_io_begin(image);
 	ret = file_size(&image->file, &size);
 	image_io_end(image);
 	clusters = size >> image->cluster_bits;
 	if (ret || clusters <= image->max_clusters)
-		return false;
+		return;
 	image->max_clusters = clusters;
-	return true;
+	image->gains++;
 }
 
-int space_regain(struct qcow_image *image, struct space *space)
+static void search_from_start(struct qcow_image *image)
 {
-	if (has_grown(image))
+	if (image->swept)
+		return;
+	image->swept = true;
+	image->cursor = 0;
+	image->gains++;
+}
+
+int space_regain(struct qcow_image *image, uint64_t gains)
+{
+	look_at_size(image);
+	search_from_start(image);
+	if (image->gains != gains)
 		return 0;
-	if (!image->swept) {
-		image->swept = true;
-		image->cursor = 0;
-		return 0;
-	}
-	if (is_anything_freed(image))
-		return checkpoint_wait(image);
-	if (space->tried && space->checkpoints == image->checkpoints)
-		return -ENOSPC;
-	space->tried = true;
-	space->checkpoints = image->checkpoints;
-	return 0;
+	return is_anything_freed(image) ? checkpoint_wait(image) : -ENOSPC;
 }

@@ -1,18 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What there is to do before a lack of space is admitted (R16). */
+/* What there is to do before a lack of space is admitted (R16).  Under the
+   lock. */
 #ifndef QCOW_SPACE_H
 #define QCOW_SPACE_H
 
 #include "image.h"
 
-/* Of one request; zeros at its beginning. */
-struct space {
-	bool tried;
-	uint64_t checkpoints;		/* complete before the last attempt */
-};
-
-/* Under the lock, which is dropped meanwhile, and with no guest range, after
-   -ENOSPC.  0: try once more. */
-int space_regain(struct qcow_image *image, struct space *space);
+/* After -ENOSPC: is there a chance?  gains: image->gains at the attempt. */
+bool space_may_be_found(const struct qcow_image *image, uint64_t gains);
+/* Likewise, with no guest range entered; drops the lock meanwhile.  0: try
+   once more. */
+int space_regain(struct qcow_image *image, uint64_t gains);
 
 #endif /* QCOW_SPACE_H */
