@@ -20,8 +20,9 @@
 #define JOURNAL_SIZE	(16u << 10)
 #define HEADER_SIZE	4096u
 #define WORDS		((JOURNAL_SIZE - HEADER_SIZE) / 8)
-#define START		56u	/* in its header: the position, */
-#define NONCE		32u	/*  and what seals it */
+/* In its header: the position, and what seals it. */
+#define START		offsetof(struct journal_header, start)
+#define NONCE		offsetof(struct journal_header, nonce)
 #define AS_IT_IS	1u	/* bits of the first byte */
 #define SUBCLUSTERS	2u
 

@@ -75,14 +75,14 @@ static const struct qcow_file_ops memory_ops = {
 /* The engine names it after the file. */
 static void find_journal(struct memory *memory)
 {
-	struct stat st;
+	struct qcow_identity id;
 
-	if (stat(memory->path, &st) < 0)
-		memory_complain("stat");
+	if (qcow_identify_path(memory->path, &id) || !id.birth)
+		memory_complain("identify");
 	snprintf(memory->journal, sizeof(memory->journal),
-		 "%s/%u:%u-%llu.journal", memory->directory,
-		 major(st.st_dev), minor(st.st_dev),
-		 (unsigned long long)st.st_ino);
+		 "%s/%u:%u-%llu-%llu.journal", memory->directory,
+		 major(id.device), minor(id.device),
+		 (unsigned long long)id.inode, (unsigned long long)id.birth);
 }
 
 /* What a header may find under its image, as its seeds name it. */
