@@ -5,9 +5,9 @@
  * An image is written to until its device, or its file system, is full; then
  * something is discarded, and the space taken again at once: for data, for
  * the L2 table of a write or a discard, for what is copied out of a compressed
- * cluster, from under the image, or beside other subclusters.  Where nothing was discarded, the write
- * is refused, and a later one succeeds once the device has been made larger.
- * The image is sound afterwards.
+ * cluster, from under the image, or beside other subclusters.  Where nothing
+ * was discarded, the write is refused, and a later one succeeds once the
+ * device has been made larger.  The image is sound afterwards.
  */
 #include <errno.h>
 #include <stdio.h>
