@@ -27,6 +27,7 @@
 #include "image.h"
 
 #define JOURNAL_DEFAULT_SIZE	(2u << 20)
+#define GHOST_NS		30000000000	/* of a slow storage's queue */
 
 static bool same_boot(const struct journal *journal, const uint8_t boot_id[16])
 {
@@ -46,13 +47,27 @@ static bool holds_nothing(const struct journal *journal)
 	return journal->header->state != LIFE_WRITTEN && is_empty(journal);
 }
 
-static enum lease_verdict judge_lease(const struct qcow_image *image)
+/* A write that was queued in the kernel when its server died stamps the file
+   when its turn comes.  A supervisor that has kept the lock starts the next
+   server at once, and that has waited for the last of these writes: so any
+   time is theirs.  Else the mark, which keeps QEMU's writes and older copies
+   apart, allows for slow storage; without it every doubt is one too many. */
+static int64_t slack_of(const struct qcow_image *image, bool unbroken)
+{
+	if (unbroken)
+		return LEASE_NO_END;
+	return header_has_room(&image->header) ? GHOST_NS : 0;
+}
+
+static enum lease_verdict judge_lease(const struct qcow_image *image,
+				      bool unbroken)
 {
 	/* The tests' own disk stays as its owner left it. */
 	if (image->file.test && image->file.test->ops)
 		return LEASE_KEPT;
 	return lease_judge(&image->journal.header->lease, &image->file,
-			   image->external ? &image->data_file : NULL);
+			   image->external ? &image->data_file : NULL,
+			   slack_of(image, unbroken));
 }
 
 /* What the whole mark says against it; NULL: nothing. */
@@ -86,7 +101,7 @@ static const char *objection(const struct qcow_image *image, bool unbroken)
 		why = judge_mark(image);
 	if (why)
 		return why;
-	switch (judge_lease(image)) {
+	switch (judge_lease(image, unbroken)) {
 	case LEASE_KEPT:
 		return NULL;
 	case LEASE_BROKEN:

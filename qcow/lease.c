@@ -11,9 +11,11 @@
  * With writes in flight the times that they leave are not known yet.  The
  * record then has bounds.  The lower one is the times as they were a moment
  * ago: an older copy, put back with its times, is older than that.  The upper
- * one is the lease: no write changes the times later.  The owner renews it
- * before a write begins, and a thread does while one takes long; so it ends
- * soon after the owner's death.  It is kept by the clock that nobody sets,
+ * one is the lease.  The owner renews it before a write begins, and a thread
+ * does while one takes long; so it ends soon after the owner's death.  A write
+ * that the kernel has queued behind others may get its turn later, and stamps
+ * the file then: how much later may be is the successor's to judge, by what
+ * else speaks for the image.  The lease is kept by the clock that nobody sets,
  * with that clock's distance from the wall clock, by which files are stamped.
  * If the distance is another one at the look, the clock was set and the upper
  * bound means nothing.
@@ -115,7 +117,8 @@ static bool clock_was_set(const struct lease_record *record, int64_t offset)
 
 static enum lease_verdict judge_bounds(const struct lease_record *record,
 				       const struct lease_times *known,
-				       const struct lease_times *now)
+				       const struct lease_times *now,
+				       int64_t slack)
 {
 	int64_t offset = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME);
 	int64_t old = atomic_load(&record->offset);
@@ -126,12 +129,16 @@ static enum lease_verdict judge_bounds(const struct lease_record *record,
 		return LEASE_BROKEN;
 	if (clock_was_set(record, offset))
 		return LEASE_UNKNOWN;
-	return now->modified >= known->modified &&
-	       (int64_t)now->modified <= until ? LEASE_KEPT : LEASE_BROKEN;
+	if (now->modified < known->modified)
+		return LEASE_BROKEN;
+	return slack == LEASE_NO_END ||
+	       (int64_t)now->modified - slack <= until ? LEASE_KEPT :
+							 LEASE_BROKEN;
 }
 
 static enum lease_verdict judge_file(const struct lease_record *record,
-				     unsigned int i, const struct file *file)
+				     unsigned int i, const struct file *file,
+				     int64_t slack)
 {
 	const struct lease_times *known = &record->times[i];
 	struct lease_times now;
@@ -139,17 +146,18 @@ static enum lease_verdict judge_file(const struct lease_record *record,
 	if (!lease_can_tell(file) || take(file, &now))
 		return LEASE_UNKNOWN;
 	if (atomic_load(&record->rest) != atomic_load(&record->begun))
-		return judge_bounds(record, known, &now);
+		return judge_bounds(record, known, &now, slack);
 	return now.size == known->size && now.modified == known->modified ?
 		       LEASE_KEPT : LEASE_BROKEN;
 }
 
 enum lease_verdict lease_judge(const struct lease_record *record,
 			       const struct file *image,
-			       const struct file *data)
+			       const struct file *data, int64_t slack)
 {
-	enum lease_verdict a = judge_file(record, 0, image);
-	enum lease_verdict b = data ? judge_file(record, 1, data) : LEASE_KEPT;
+	enum lease_verdict a = judge_file(record, 0, image, slack);
+	enum lease_verdict b = data ? judge_file(record, 1, data, slack) :
+				      LEASE_KEPT;
 
 	if (a == LEASE_BROKEN || b == LEASE_BROKEN)
 		return LEASE_BROKEN;

@@ -22,8 +22,8 @@ struct lease_record {
 	_Atomic uint64_t rest;		/* begun, when the times were taken with
 					   no write in flight; else 0 */
 	struct lease_times times[LEASE_FILES];
-	_Atomic uint64_t until;		/* CLOCK_BOOTTIME, ns: no write in flight
-					   changes a file's times later */
+	_Atomic uint64_t until;		/* CLOCK_BOOTTIME, ns: the owner was alive
+					   until shortly before that */
 	_Atomic int64_t offset;		/* CLOCK_REALTIME - CLOCK_BOOTTIME, ns */
 };
 
@@ -54,10 +54,13 @@ void lease_init(struct lease *lease);
 /* Does the file's medium tell, by our clock, when the file was written? */
 bool lease_can_tell(const struct file *file);
 /* Compares the files with the record of their last owner, all of whose I/O is
-   over.  data may be NULL. */
+   over.  data may be NULL.  slack, ns: how long after the lease a write that
+   was in flight at the owner's death may have begun in the kernel, or
+   LEASE_NO_END. */
+#define LEASE_NO_END	INT64_MAX
 enum lease_verdict lease_judge(const struct lease_record *record,
 			       const struct file *image,
-			       const struct file *data);
+			       const struct file *data, int64_t slack);
 /* We are the owner from now on; nothing is in flight.  The record and the
    files stay until lease_stop().  with_thread: renews it while a write takes
    long; without, only its begin does.  0 or -errno. */

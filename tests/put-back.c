@@ -167,11 +167,11 @@ static void expect_byte(struct qcow_image *image, uint64_t offset, int byte)
 		    (unsigned long long)offset, *bytes, byte);
 }
 
-static void expect_replayed(const char *what)
+static void expect_replayed_by(const struct qcow_options *options,
+			       const char *what)
 {
-	const struct qcow_options options = plain_options();
 	struct qcow_error error;
-	struct qcow_image *image = try_open(&options, &error);
+	struct qcow_image *image = try_open(options, &error);
 
 	if (!image)
 		die("%s: refused: %s", what, error.text);
@@ -179,6 +179,13 @@ static void expect_replayed(const char *what)
 	expect_byte(image, 6 * PIECE, 3);
 	beside_close(image);
 	in_scratch("qemu-img check -q image");
+}
+
+static void expect_replayed(const char *what)
+{
+	const struct qcow_options options = plain_options();
+
+	expect_replayed_by(&options, what);
 }
 
 static void expect_refused(const char *what, const char *word)
@@ -226,6 +233,28 @@ static void test_happening(enum shape shape, enum ending ending,
 		expect_refused(what, "an");
 	else
 		expect_replayed(what);
+}
+
+/* A write that was queued when its process died stamps the file later. */
+static void test_ghost(enum shape shape)
+{
+	struct qcow_options options = plain_options();
+	const char *stamp = "touch image; test ! -e data || touch data";
+
+	live_and_die(shape, IN_FLIGHT);
+	usleep((LEASE_MS + 50) * 1000);
+	in_scratch(stamp);
+	if (has_mark(shape))
+		expect_replayed("a late stamp, with a mark");
+	else
+		expect_refused("a late stamp, without a mark", "another");
+
+	/* Whoever started us has kept everybody away. */
+	options.unbroken = true;
+	live_and_die(shape, IN_FLIGHT);
+	usleep((LEASE_MS + 50) * 1000);
+	in_scratch(stamp);
+	expect_replayed_by(&options, "a late stamp, unbroken");
 }
 
 /* ---- the journal is gone ---- */
@@ -413,6 +442,7 @@ int main(void)
 			for (unsigned int h = 0;
 			     h < sizeof(happenings) / sizeof(*happenings); h++)
 				test_happening(s, e, &happenings[h]), count++;
+		test_ghost(s);
 		test_gone(s);
 		if (s != DATA_FILE)
 			test_new_file(s);
