@@ -111,8 +111,12 @@ static bool same_file(const struct search *search, const struct disk *disk)
 
 	if (!strcmp(search->image, disk->image))
 		return true;
-	return search->st_known && !stat(disk->image, &st) &&
-	       st.st_dev == search->st.st_dev && st.st_ino == search->st.st_ino;
+	if (!search->st_known || stat(disk->image, &st))
+		return false;
+	/* A device may have many nodes. */
+	if (S_ISBLK(st.st_mode) && S_ISBLK(search->st.st_mode))
+		return st.st_rdev == search->st.st_rdev;
+	return st.st_dev == search->st.st_dev && st.st_ino == search->st.st_ino;
 }
 
 static int match(const struct disk *disk, void *opaque)

@@ -21,13 +21,34 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "plugin/log.h"
 #include "plugin/references.h"
+#include "plugin/use.h"
 #include "plugin/watch.h"
 
 #define FENCE_PATIENCE 60000 /* ms */
 #define FENCE_INTERVAL 20    /* ms */
+
+/* P4: locks belong to an inode, and a device has one for each node.  So its
+   openers are looked for by its number. */
+static int check_writers(const struct supervisor *sv,
+			 const struct qcow_identity *identity,
+			 struct qcow_error *error)
+{
+	char who[256];
+
+	/* Only a device has no inode. */
+	if (identity->inode || !identity->device ||
+	    !use_find_writer(identity->device, getpid(), sv->disk.server.pid,
+			     who, sizeof(who)))
+		return 0;
+	snprintf(error->text, sizeof(error->text),
+		 "in use: %s has the device open for writing; end that first",
+		 who);
+	return -EBUSY;
+}
 
 static int lock_image(struct supervisor *sv, bool test,
 		      struct qcow_error *error)
@@ -38,6 +59,8 @@ static int lock_image(struct supervisor *sv, bool test,
 	/* A new disk: from now on it is this file. */
 	if (!ret)
 		qcow_lock_identify(sv->image_lock, &sv->disk.identity);
+	if (!ret)
+		ret = check_writers(sv, &sv->disk.identity, error);
 	return ret;
 }
 
@@ -49,6 +72,8 @@ static int lock_layer(struct supervisor *sv, unsigned int i, bool test,
 	int ret = qcow_lock(layer->path, &layer->identity, !layer->written,
 			    test, &sv->layer_locks[i], &why);
 
+	if (!ret)
+		ret = check_writers(sv, &layer->identity, &why);
 	if (ret)
 		snprintf(error->text, sizeof(error->text), "%s %.200s: %.240s",
 			 layer->written ? "data file" : "backing file",

@@ -18,13 +18,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "plugin/use.h"
 
 struct target {
-	char node[32]; /* /dev/ublkb<id> */
+	char node[32]; /* /dev/ublkb<id>; empty: not known */
 	dev_t device;
+	bool writers; /* only those who may write to it */
+	pid_t except[2];
 	char *who;
 	size_t size;
 };
@@ -34,7 +37,7 @@ static bool is_node(const struct target *target, const char *path)
 {
 	size_t length = strlen(target->node);
 
-	if (strncmp(path, target->node, length))
+	if (!length || strncmp(path, target->node, length))
 		return false;
 	return !path[length] || path[length] == 'p' ||
 	       isspace((unsigned char)path[length]);
@@ -99,24 +102,33 @@ static bool swapped_to(const struct target *target)
 	return found;
 }
 
-/* A process in a name space of its own knows the node by another path, so
-   the device number decides.  Only things in /dev are asked for theirs: the
-   file system of anything else may hang. */
+/* A process in a name space of its own knows the node by another path, or has a
+   node elsewhere, so the device number decides.  The file system of what the
+   descriptor is may hang, so it is not asked for anything new. */
 static bool descriptor_refers(const struct target *target, int dir,
 			      const char *name)
 {
 	char path[256];
-	struct stat st;
+	struct statx stx;
 	ssize_t length = readlinkat(dir, name, path, sizeof(path) - 1);
 
 	if (length <= 0)
 		return false;
 	path[length] = '\0';
-	if (strncmp(path, "/dev/", 5))
-		return false;
 	return is_node(target, path) ||
-	       (!fstatat(dir, name, &st, 0) && S_ISBLK(st.st_mode) &&
-		st.st_rdev == target->device);
+	       (!statx(dir, name, AT_STATX_DONT_SYNC, STATX_TYPE, &stx) &&
+		S_ISBLK(stx.stx_mode) &&
+		makedev(stx.stx_rdev_major, stx.stx_rdev_minor) ==
+			target->device);
+}
+
+/* As its link in /proc has the mode: w for those who may write. */
+static bool may_write(int dir, const char *name)
+{
+	struct stat st;
+
+	return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) ||
+	       st.st_mode & S_IWUSR;
 }
 
 static bool process_has_open(const struct target *target, const char *pid)
@@ -131,7 +143,9 @@ static bool process_has_open(const struct target *target, const char *pid)
 	if (!dir)
 		return false;
 	while (!found && (entry = readdir(dir)))
-		found = descriptor_refers(target, dirfd(dir), entry->d_name);
+		found = descriptor_refers(target, dirfd(dir), entry->d_name) &&
+			(!target->writers ||
+			 may_write(dirfd(dir), entry->d_name));
 	closedir(dir);
 	return found;
 }
@@ -151,6 +165,11 @@ static void tell_process(const struct target *target, const char *pid)
 	snprintf(target->who, target->size, "process %.16s (%s)", pid, name);
 }
 
+static bool is_excepted(const struct target *target, pid_t pid)
+{
+	return pid == target->except[0] || pid == target->except[1];
+}
+
 static bool opened(const struct target *target)
 {
 	struct dirent *entry;
@@ -160,7 +179,8 @@ static bool opened(const struct target *target)
 	if (!dir)
 		return false;
 	while (!found && (entry = readdir(dir))) {
-		if (!isdigit((unsigned char)entry->d_name[0]))
+		if (!isdigit((unsigned char)entry->d_name[0]) ||
+		    is_excepted(target, atoi(entry->d_name)))
 			continue;
 		found = process_has_open(target, entry->d_name);
 		if (found)
@@ -197,4 +217,18 @@ bool use_find(int id, bool exclusive, char *who, size_t size)
 	return stacked_upon(&target) || mounted(&target) ||
 	       swapped_to(&target) || opened(&target) ||
 	       (exclusive && claimed(&target));
+}
+
+bool use_find_writer(dev_t device, pid_t except, pid_t except_too, char *who,
+		     size_t size)
+{
+	const struct target target = {
+		.who = who,
+		.size = size,
+		.device = device,
+		.writers = true,
+		.except = { except, except_too },
+	};
+
+	return opened(&target);
 }

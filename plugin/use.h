@@ -7,10 +7,16 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 /* Whether anybody has /dev/ublkb<id> open, mounted or stacked upon; who
    tells by whom.  exclusive: may open the device to find out, which is not
    for one whose server is gone. */
 bool use_find(int id, bool exclusive, char *who, size_t size);
+
+/* Whether a process other than these two (0: none) has the block device open
+   for writing, through whatever node. */
+bool use_find_writer(dev_t device, pid_t except, pid_t except_too, char *who,
+		     size_t size);
 
 #endif /* USE_H */

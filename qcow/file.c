@@ -299,8 +299,11 @@ int file_open(struct file *file, const char *path,
 
 void file_close(struct file *file)
 {
+	if (file->claim > 0)
+		close(file->claim);
 	if (file->fd >= 0)
 		close(file->fd);
+	file->claim = 0;
 	file->fd = -1;
 }
 

@@ -15,9 +15,16 @@
  * it, which may be seconds after the process was reaped.  So whoever gets
  * the fence knows that a dead server's writes have landed (R14).  POSIX
  * locks vanish at the first close() of any descriptor and fence nothing.
+ *
+ * Locks belong to an inode, and a block device has one for each of its nodes.
+ * So whoever writes to a device also claims it, by an exclusive open, of which
+ * the kernel allows one for each device: a mount, a volume and another
+ * supervisor of ours are kept out, and keep us out.  Where a supervisor has the
+ * claim its server has none.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
@@ -179,6 +186,26 @@ static int fence_patiently(struct file *file, struct qcow_error *error)
 	return ret == -EINPROGRESS ? -EBUSY : ret;
 }
 
+/* P4 */
+static int claim(struct file *file, struct qcow_error *error)
+{
+	char self[64];
+	int fd;
+
+	if (!file->block_device || (file->test && file->test->block_device))
+		return 0;
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", file->fd);
+	fd = open(self, O_RDONLY | O_EXCL | O_CLOEXEC);
+	if (fd < 0 && errno == EBUSY)
+		return fail(error, -EBUSY,
+			    "in use: the device is claimed by a mount, a volume on it, or another server; end that first");
+	if (fd < 0)
+		return fail(error, -errno, "claiming the device: %s",
+			    strerror(errno));
+	file->claim = fd;
+	return 0;
+}
+
 bool lock_is_written(const struct file *file)
 {
 	return lock_byte(file->fd, F_OFD_GETLK, F_WRLCK,
@@ -200,6 +227,8 @@ int lock_image(struct file *file, const struct qcow_options *options,
 	if (!ret)
 		ret = lock_qemu(file->fd, options->read_only, test_others,
 				error);
+	if (!ret && test_others && !options->read_only)
+		ret = claim(file, error);
 	if (ret || test_others || !options->holder_lives)
 		return ret;
 	/* P4: had he died before we took the bytes, somebody else could have
@@ -240,6 +269,8 @@ int qcow_lock(const char *path, const struct qcow_identity *identity,
 		ret = fence_now(&lock->file, error);
 	if (!ret)
 		ret = lock_qemu(lock->file.fd, read_only, test_others, error);
+	if (!ret && !read_only)
+		ret = claim(&lock->file, error);
 	if (ret) {
 		qcow_unlock(lock);
 		return ret;

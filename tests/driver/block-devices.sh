@@ -1,0 +1,137 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# limit: 240
+#
+# An image on a block device.  A device has as many inodes as nodes, and locks
+# are the inode's: so it is known by its number and claimed.  It lies in /dev,
+# which says nothing of whose the devices beside it are.  It has no times: so
+# the mark alone tells an older copy, and where there is none nothing does.
+# shellcheck source=../lib.sh
+. "$(dirname "$0")/../lib.sh"
+
+modules loop
+UBLK_QCOW2_DIRECTORIES=$WORK/directories
+export UBLK_QCOW2_DIRECTORIES
+
+# make_device NAME SIZE: $WORK/vg/NAME is a link to it, as /dev/VG has them.
+make_device()
+{
+	local loop
+
+	truncate -s "$2" "$WORK/$1.raw"
+	loop=$(losetup -f --show "$WORK/$1.raw")
+	cleanup "losetup -d $loop"
+	mkdir -p "$WORK/vg"
+	ln -s "$loop" "$WORK/vg/$1"
+}
+
+make_device top 128M
+make_device base 128M
+top=$WORK/vg/top loop=$(readlink -f "$WORK/vg/top")
+base=$(readlink -f "$WORK/vg/base")
+mkdir "$WORK/dev"
+mount -t tmpfs nodes "$WORK/dev"
+cleanup "umount '$WORK/dev'"
+node=$WORK/dev/node
+mknod "$node" b "$((0x$(stat -c %t "$loop")))" "$((0x$(stat -c %T "$loop")))"
+
+# --- never two writers (P4) -----------------------------------------------
+
+qemu-img create -q -f qcow2 "$loop" 64M
+add "$loop" --name one
+refused 'already served' "$UBLK_QCOW2" add "$node" --name two
+# Not even if nobody knows of the other's records.
+mkdir "$WORK/run"
+mount -t tmpfs other "$WORK/run"
+cleanup "umount '$WORK/run'"
+refused 'claimed|open for writing' env "UBLK_QCOW2_RUN=$WORK/run" \
+	"$UBLK_QCOW2" add "$node" --name two
+! mount "$loop" /mnt 2>/dev/null || fail "it can be mounted"
+kill_and_recover
+refused 'claimed|open for writing' env "UBLK_QCOW2_RUN=$WORK/run" \
+	"$UBLK_QCOW2" add "$node" --name two
+kill_off "$(listed supervisor_pid)"
+"$UBLK_QCOW2" recover "$DEV" || fail "recover"
+kill_and_recover
+del
+
+open_in_qemu -f qcow2 "$node"
+refused 'in use: process .* open for writing' "$UBLK_QCOW2" add "$loop"
+close_in_qemu
+note "never two writers"
+
+# --- what it names (P6) ---------------------------------------------------
+
+printf 'another tenant' | dd of="$base" bs=512 conv=sync status=none
+qemu-img create -q -f qcow2 -u -b "$base" -F raw "$loop" 64M
+refused 'directories' "$UBLK_QCOW2" add "$top"
+qemu-img create -q -f qcow2 -u -b "$(basename "$base")" -F raw "$loop" 64M
+refused 'directories' "$UBLK_QCOW2" add "$loop"
+
+# A relative name leads where the device was named; the admin allows that.
+qemu-img create -q -f qcow2 "$base" 32M
+qemu-io -f qcow2 -c 'write -q -P 0x41 0 1M' "$base"
+(cd "$WORK/vg" && qemu-img create -q -f qcow2 -b base -F qcow2 top 32M)
+refused 'directories' "$UBLK_QCOW2" add "$top"
+echo "$WORK/vg" >"$WORK/directories"
+add "$top"
+[[ $(listed name) == top ]] || fail "called $(listed name)"
+cmp -n 1M "$DEV" <(head -c 1M /dev/zero | tr '\0' '\101') ||
+	fail "not what the base holds"
+kill_and_recover
+cmp -n 1M "$DEV" <(head -c 1M /dev/zero | tr '\0' '\101') ||
+	fail "not what the base holds, after a recovery"
+del
+note "names"
+
+# --- a journal on another point of the image's life (R12) -----------------
+
+both_die()
+{
+	kill_off "$(listed supervisor_pid)" "$(listed server_pid)"
+}
+
+written()
+{
+	head -c 64k /dev/zero | tr '\0' "$1" |
+		dd of="$DEV" bs=64k seek="$2" oflag=direct status=none
+}
+
+forced()
+{
+	timeout 60 "$UBLK_QCOW2" del --force "$DEV" >/dev/null 2>&1 || true
+	[[ ! -e $DEV ]] || fail "$DEV is still there"
+	refused '--force' "$UBLK_QCOW2" add "$loop"
+	add --force "$loop"
+	del
+	check_image "$loop"
+}
+
+# Both dead, nothing happened: the mark tells.
+qemu-img create -q -f qcow2 "$loop" 64M
+add "$loop"
+written a 0
+both_die
+"$UBLK_QCOW2" recover "$DEV" || fail "recover"
+[[ $(head -c 1 "$DEV") == a ]] || fail "lost"
+
+# An older copy is put back.
+sync "$DEV"
+dd if="$loop" of="$WORK/copy" bs=1M status=none
+blkdiscard -o 0 -l 64k "$DEV"
+sync "$DEV"
+written b 3
+both_die
+dd if="$WORK/copy" of="$loop" bs=1M oflag=direct status=none
+refused 'older copy' timeout 100 "$UBLK_QCOW2" recover "$DEV"
+forced
+
+# Version 2 has no mark: only while a supervisor lives is it known.
+qemu-img create -q -f qcow2 -o compat=0.10 "$loop" 64M
+add "$loop"
+written a 0
+kill_and_recover
+[[ $(head -c 1 "$DEV") == a ]] || fail "version 2: lost"
+both_die
+refused 'nothing tells' timeout 100 "$UBLK_QCOW2" recover "$DEV"
+forced
