@@ -22,6 +22,7 @@
 #include "plugin/device.h"
 #include "plugin/link.h"
 #include "plugin/log.h"
+#include "plugin/settle.h"
 #include "plugin/supervisor.h"
 #include "plugin/teardown.h"
 #include "plugin/watch.h"
@@ -276,7 +277,8 @@ void begin_fail(struct supervisor *sv)
 	/* A server that was killed while it opened the image may have begun
 	   a journal; one that could not open it has not. */
 	if (!sv->orderly && (sv->opened.size || sv->signalled) &&
-	    teardown_close_image(&sv->disk, &sv->layers, true, false, text))
+	    teardown_close_image(&sv->disk, &sv->layers, true, false, false,
+				 text))
 		log_line(LOG_ERR, "%s", text);
 	/* Else the record stays for teardown_leftovers(). */
 	if (removed)
@@ -293,6 +295,11 @@ void begin_abandon(struct supervisor *sv)
 	spawn_kill(sv);
 }
 
+static void tell_unsettled(const char *line)
+{
+	log_line(LOG_NOTICE, "%s", line);
+}
+
 int supervisor_run(const struct task *task)
 {
 	struct supervisor sv = {
@@ -303,14 +310,15 @@ int supervisor_run(const struct task *task)
 		.lock = task->lock,
 		.caller = task->caller,
 	};
-	int ret = watch_open(&sv);
-	int lock;
+	int lock, ret;
 
+	log_about(sv.disk.id, sv.disk.image);
+	settle_process(settle_is_managed(task->foreground), tell_unsettled);
+	ret = watch_open(&sv);
 	/* The host may wait for this disk to get rid of dirty memory: we must
 	   not wait for memory in turn, nor for what is paged out to it. */
 	prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0);
 	lock = process_lock_memory();
-	log_about(sv.disk.id, sv.disk.image);
 	if (lock)
 		log_line(LOG_WARNING,
 			 "the supervisor cannot lock its memory: %s; if it is "

@@ -40,7 +40,8 @@ static int close_job(const void *argument, char *text)
 
 	/* P4: whoever has not got to lock it yet does so as a stranger. */
 	return teardown_close_image(&sv->disk, &sv->layers,
-				    sv->image_lock != NULL, sv->unbroken, text)
+				    sv->image_lock != NULL, sv->unbroken,
+				    sv->stop_forced, text)
 		       ? 1
 		       : 0;
 }

@@ -8,8 +8,8 @@
  * queue; when that is full the newest is dropped, and said to be: a disk that
  * crashes so often has been reported often enough.
  *
- * An executable gets no descriptor of ours, nor a signal mask, and
- * HOOK_PATIENCE to end; then its whole session is killed, since what it
+ * An executable gets no descriptor of ours, no signal mask, no environment but
+ * what is documented, and HOOK_PATIENCE to end; then its whole session is killed, since what it
  * started in the background would otherwise pile up at every crash.
  */
 #include <dirent.h>
@@ -28,6 +28,8 @@
 #include "plugin/hooks.h"
 #include "plugin/link.h"
 #include "plugin/log.h"
+#include "plugin/program.h"
+#include "plugin/settle.h"
 
 #define HOOKS_DIR "/etc/ublk-qcow2/hooks.d"
 #ifndef PR_SET_IO_FLUSHER
@@ -41,10 +43,9 @@ static const char *const event_names[] = {
 	[HOOK_GAVE_UP] = "gave-up",
 };
 
-/* The environment is for tests. */
 static const char *hooks_dir(void)
 {
-	const char *dir = getenv("UBLK_QCOW2_HOOKS");
+	const char *dir = program_choice("UBLK_QCOW2_HOOKS");
 
 	return dir ? dir : HOOKS_DIR;
 }
@@ -61,6 +62,7 @@ static void set_environment(const struct disk *disk, const struct hook *hook)
 {
 	char link[PATH_MAX];
 
+	settle_environment();
 	link_path(disk, link);
 	set_number("UBLK_QCOW2_ID", disk->id);
 	set_number("UBLK_QCOW2_PID", hook->server);
@@ -77,8 +79,7 @@ execute(const char *path, const char *event, const char *device)
 	int null = open("/dev/null", O_RDWR);
 
 	setsid();
-	signal(SIGPIPE, SIG_DFL);
-	signal(SIGHUP, SIG_DFL);
+	settle_command();
 	prctl(PR_SET_IO_FLUSHER, 0, 0, 0, 0);
 	dup2(null, STDIN_FILENO);
 	dup2(null, STDOUT_FILENO);
@@ -141,19 +142,19 @@ struct run {
 static int run_all(const void *argument, char *text)
 {
 	const struct run *run = argument;
-	char path[PATH_MAX], device[32];
+	char dir[PATH_MAX - NAME_MAX - 1], path[PATH_MAX], device[32];
 	struct dirent **entries;
 	int i, nr;
 
 	(void)text;
-	nr = scandir(hooks_dir(), &entries, visible, by_name);
+	snprintf(dir, sizeof(dir), "%s", hooks_dir());
+	nr = scandir(dir, &entries, visible, by_name);
 	if (nr <= 0)
 		return EXIT_SUCCESS;
 	set_environment(run->disk, run->hook);
 	snprintf(device, sizeof(device), "/dev/ublkb%d", run->disk->id);
 	for (i = 0; i < nr; i++) {
-		snprintf(path, sizeof(path), "%s/%s", hooks_dir(),
-			 entries[i]->d_name);
+		snprintf(path, sizeof(path), "%s/%s", dir, entries[i]->d_name);
 		if (executable(path))
 			run_one(path, event_names[run->hook->event], device);
 	}

@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -32,9 +31,8 @@ run_daemon(const struct task *task, int caller)
 	own.caller = caller;
 	process_fresh(caller, task->lock);
 	setsid();
-	umask(022);
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (chdir("/") || null < 0)
+	if (null < 0)
 		_exit(EXIT_FAILURE);
 	dup2(null, STDIN_FILENO);
 	dup2(null, STDOUT_FILENO);

@@ -1,12 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Our other programs, which lie beside the one that runs.
+ * The programs that we run: our own, which lie beside the one that runs, and
+ * those of the system.
  */
 #ifndef PROGRAM_H
 #define PROGRAM_H
 
+#include <limits.h>
+
 /* Becomes that program, with these arguments and its name as the first one;
    returns -errno only if it cannot. */
 int program_become(const char *name, char **argv);
+
+/* Finds a program of the system in the directories where such are, not in
+   PATH; -ENOENT.  A name with a / in it is a path already. */
+int program_find(const char *name, char path[PATH_MAX]);
+
+/* What this variable of the environment chooses, in a build for tests; NULL in
+   any other: nobody who starts us chooses what root runs. */
+const char *program_choice(const char *variable);
 
 #endif /* PROGRAM_H */

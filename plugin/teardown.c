@@ -242,8 +242,34 @@ static int open_image(const struct disk *disk, const struct layers *layers,
 	return ret ? ret : qcow_open(disk->image, &options, image, error);
 }
 
+/* It was deleted, or moved, or another file has its name. */
+static bool image_is_gone(const struct disk *disk)
+{
+	struct qcow_identity now;
+	int ret = qcow_identify_path(disk->image, &now);
+
+	return ret == -ENOENT ||
+	       (!ret && (now.device != disk->identity.device ||
+			 now.inode != disk->identity.inode ||
+			 now.birth != disk->identity.birth));
+}
+
+/* What was acknowledged and not flushed is lost with it, as was asked for. */
+static int forget_journal(const struct disk *disk)
+{
+	int ret = qcow_forget_journal(&disk->identity, NULL);
+
+	log_line(ret ? LOG_ERR : LOG_WARNING,
+		 "the image of /dev/ublkb%d, %s, is gone; its journal %s%s",
+		 disk->id, disk->image,
+		 ret ? "cannot be removed: " : "is removed",
+		 ret ? strerror(-ret) : "");
+	return ret;
+}
+
 int teardown_close_image(const struct disk *disk, const struct layers *layers,
-			 bool locked, bool unbroken, char text[JOB_TEXT_MAX])
+			 bool locked, bool unbroken, bool force,
+			 char text[JOB_TEXT_MAX])
 {
 	struct qcow_image *image;
 	struct qcow_error error;
@@ -253,6 +279,8 @@ int teardown_close_image(const struct disk *disk, const struct layers *layers,
 	if (disk->read_only)
 		return 0;
 	ret = open_image(disk, layers, locked, unbroken, &image, &error);
+	if (ret && force && image_is_gone(disk))
+		return forget_journal(disk);
 	if (ret) {
 		snprintf(text, JOB_TEXT_MAX,
 			 "the image could not be closed cleanly: %.400s",
@@ -298,13 +326,14 @@ static int end_server(const struct disk *disk, bool force,
 	return ret;
 }
 
-static int close_orphan(const struct disk *disk, char text[JOB_TEXT_MAX])
+static int close_orphan(const struct disk *disk, bool force,
+			char text[JOB_TEXT_MAX])
 {
 	struct layers layers = { .known = false };
 	int ret;
 
 	disk_load_layers(disk->id, &layers);
-	ret = teardown_close_image(disk, &layers, false, false, text);
+	ret = teardown_close_image(disk, &layers, false, false, force, text);
 	layers_clear(&layers);
 	return ret;
 }
@@ -331,7 +360,7 @@ int teardown_all(const struct disk *disk, bool force, char text[JOB_TEXT_MAX])
 	}
 	/* A disk that never got to have a server has no journal. */
 	if (disk->state != DISK_ADDING || disk->server.pid)
-		ret = close_orphan(disk, text);
+		ret = close_orphan(disk, force, text);
 	disk_forget(disk->id);
 	return ret;
 }

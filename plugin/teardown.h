@@ -40,9 +40,11 @@ int teardown_delete(const struct disk *disk);
 
 /* Opens the image with its layers once and closes it cleanly, which replays
    the journal of a server that did not come to it; a read-only disk has none.
-   locked: we hold the locks; unbroken: and have since that server died. */
+   locked: we hold the locks; unbroken: and have since that server died; force:
+   if the image is not where it was, its journal is removed. */
 int teardown_close_image(const struct disk *disk, const struct layers *layers,
-			 bool locked, bool unbroken, char text[JOB_TEXT_MAX]);
+			 bool locked, bool unbroken, bool force,
+			 char text[JOB_TEXT_MAX]);
 
 /* All of it for a disk without a supervisor, with what else there is of it:
    server, link, socket, record.  The caller holds the disk's lock. */

@@ -9,7 +9,7 @@
 mkdir "$WORK/bin" "$WORK/manager" "$WORK/etc"
 ln -s "$TESTS/fake-systemctl" "$WORK/bin/systemctl"
 ln -s "$TESTS/fake-systemctl" "$WORK/bin/systemd-run"
-export PATH=$WORK/bin:$PATH UBLK_QCOW2_SYSTEMD=$WORK/manager
+export UBLK_QCOW2_BIN=$WORK/bin UBLK_QCOW2_SYSTEMD=$WORK/manager
 export UBLK_QCOW2_DISKS=$WORK/etc UBLK_QCOW2_RUN_DISKS=$UBLK_QCOW2_RUN/disks.d
 CONF=$UBLK_QCOW2_RUN_DISKS
 
@@ -272,7 +272,7 @@ one web1 "$UUID1" $link/web "$web"
 export REAL=$HOOK
 cat >"$WORK/hook" <<-'END'
 	#!/bin/bash
-	PATH=/nowhere exec "$REAL" "$@"
+	UBLK_QCOW2_BIN=/nowhere exec "$REAL" "$@"
 END
 chmod +x "$WORK/hook"
 HOOK=$WORK/hook refused "$unit does not start: cannot run systemctl: No such" \

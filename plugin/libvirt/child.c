@@ -31,6 +31,7 @@
 #include "plugin/libvirt/child.h"
 #include "plugin/log.h"
 #include "plugin/process.h"
+#include "plugin/program.h"
 #include "plugin/text.h"
 
 #define KILL_PATIENCE	 1000 /* ms, for the death of what was killed */
@@ -171,8 +172,13 @@ int child_run(child_fn *work, const void *argument, int milliseconds,
 static int execute(const void *argument)
 {
 	char *const *argv = (char *const *)argument;
+	char path[PATH_MAX];
+	int ret = program_find(argv[0], path);
 
-	execvp(argv[0], argv);
+	if (!ret)
+		execv(path, argv);
+	else
+		errno = -ret;
 	dprintf(STDERR_FILENO, "cannot run %s: %s\n", argv[0], strerror(errno));
 	return NOT_EXECUTED;
 }

@@ -19,6 +19,7 @@
 #include "plugin/conf.h"
 #include "plugin/libvirt/child.h"
 #include "plugin/libvirt/serve.h"
+#include "plugin/program.h"
 #include "plugin/libvirt/unit.h"
 
 #define ADD_PATIENCE	 60000 /* ms */
@@ -39,7 +40,7 @@ int serve_patience(int milliseconds)
 static const char *program(void)
 {
 	static char path[PATH_MAX + sizeof(PROGRAM)];
-	const char *chosen = getenv("UBLK_QCOW2");
+	const char *chosen = program_choice("UBLK_QCOW2");
 	ssize_t length;
 	char *slash;
 

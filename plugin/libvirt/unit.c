@@ -28,6 +28,7 @@
 #include "plugin/libvirt/serve.h"
 #include "plugin/libvirt/unit.h"
 #include "plugin/name.h"
+#include "plugin/program.h"
 
 #define MARK		"# ublk-qcow2-hook"
 #define BLANKS		" \t\r\v\f"
@@ -35,10 +36,9 @@
 #define STOP_PATIENCE	15000 /* ms */
 #define REVIVE_INTERVAL 100   /* ms */
 
-/* The environment is for tests. */
 bool unit_manager(void)
 {
-	const char *path = getenv("UBLK_QCOW2_SYSTEMD");
+	const char *path = program_choice("UBLK_QCOW2_SYSTEMD");
 
 	return !access(path ? path : "/run/systemd/system", F_OK);
 }
