@@ -144,6 +144,20 @@ static int look_elsewhere(const struct process *process)
 	return -EXDEV;
 }
 
+/* A thread that waits for a storage outlives the first one, which the state is
+   about.  Only when the last has ended has the process let go of everything. */
+static int look_at_threads(pid_t pid)
+{
+	int pidfd = pidfd_open(pid, 0);
+	bool over;
+
+	if (pidfd < 0)
+		return -errno;
+	over = process_wait(pidfd, 0);
+	close(pidfd);
+	return over ? -ESRCH : 0;
+}
+
 /* 0: it is alive; -ESRCH: it is not; or that cannot be known now. */
 static int look_for(const struct process *process)
 {
@@ -158,8 +172,19 @@ static int look_for(const struct process *process)
 	ret = read_stat(process->pid, &state, &start);
 	if (ret)
 		return ret;
-	return start == process->start && state != 'Z' && state != 'X' ?
-		       0 : -ESRCH;
+	if (start != process->start || state == 'X')
+		return -ESRCH;
+	return state == 'Z' ? look_at_threads(process->pid) : 0;
+}
+
+bool process_is_ending(const struct process *process)
+{
+	unsigned long long start;
+	char state;
+
+	return process_is_ours(process) &&
+	       !read_stat(process->pid, &state, &start) &&
+	       start == process->start && (state == 'Z' || state == 'X');
 }
 
 bool process_alive(const struct process *process)

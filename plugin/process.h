@@ -27,6 +27,10 @@ int process_identify(pid_t pid, struct process *process);
    pid namespace, it is: a process that is taken for dead is replaced. */
 bool process_alive(const struct process *process);
 
+/* Has its first thread ended?  It does nothing of use any more, but others of
+   its threads may still write. */
+bool process_is_ending(const struct process *process);
+
 /* Does its id mean something to us?  In a container that shares /run with the
    host it means another process. */
 bool process_is_ours(const struct process *process);

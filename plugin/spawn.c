@@ -112,8 +112,12 @@ int spawn_server(struct supervisor *sv, bool recover)
 
 int spawn_adopt(struct supervisor *sv)
 {
-	int ret = process_open(&sv->disk.server, &sv->server);
+	int ret;
 
+	/* One that ends has no use; its fence says when it has ended (P4). */
+	if (process_is_ending(&sv->disk.server))
+		return -ESRCH;
+	ret = process_open(&sv->disk.server, &sv->server);
 	if (ret)
 		return ret;
 	sv->adopted = true;

@@ -4,7 +4,10 @@
  * has come for, and a moment at which nobody can look.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -58,6 +61,52 @@ static void test_child(void)
 		die("one that has gone is identified");
 }
 
+static void *stay(void *opaque)
+{
+	for (;;)
+		pause();
+	return opaque;
+}
+
+static void wait_for_state(pid_t pid, char state)
+{
+	char path[32], line[256], found;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	do {
+		usleep(1000);
+		file = fopen(path, "r");
+		if (!file || !fgets(line, sizeof(line), file) ||
+		    sscanf(strrchr(line, ')') + 1, " %c", &found) != 1)
+			die("%s cannot be read", path);
+		fclose(file);
+	} while (found != state);
+}
+
+/* Its first thread has ended; another one may still write. */
+static void test_last_thread(void)
+{
+	pthread_t last;
+	struct process child;
+	pid_t pid = fork();
+
+	if (!pid) {
+		if (pthread_create(&last, NULL, stay, NULL))
+			_exit(1);
+		pthread_exit(NULL);
+	}
+	if (process_identify(pid, &child))
+		die("it cannot be identified");
+	wait_for_state(pid, 'Z');
+	expect("a child with a thread left", &child, true, 0);
+	if (!process_is_ending(&child))
+		die("a child without its first thread goes on");
+	end(&child);
+	expect("a child without", &child, false, -ESRCH);
+	waitpid(pid, NULL, 0);
+}
+
 /* Whoever took it for dead would replace it, beside it. */
 static void test_unknown(void)
 {
@@ -80,6 +129,7 @@ static void test_unknown(void)
 int main(void)
 {
 	test_child();
+	test_last_thread();
 	test_unknown();
 	return 0;
 }
