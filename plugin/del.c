@@ -16,8 +16,9 @@
 #include "plugin/options.h"
 #include "plugin/teardown.h"
 
-#define PATIENCE     35000 /* ms; the supervisor's own is shorter */
-#define END_PATIENCE 2000  /* ms */
+#define PATIENCE      35000 /* ms; the supervisor's own is shorter */
+#define END_PATIENCE  2000  /* ms */
+#define KILL_PATIENCE 10000 /* ms */
 
 static int kill_supervisor(const struct disk *disk)
 {
@@ -26,10 +27,11 @@ static int kill_supervisor(const struct disk *disk)
 
 	if (ret)
 		return ret == -ESRCH ? 0 : ret;
-	process_kill(pidfd);
-	process_wait(pidfd, -1);
+	ret = process_kill(pidfd);
+	if (!ret && !process_wait(pidfd, KILL_PATIENCE))
+		ret = -ETIMEDOUT;
 	close(pidfd);
-	return 0;
+	return ret;
 }
 
 static int remove_alone(struct disk *disk, bool force)
@@ -42,7 +44,7 @@ static int remove_alone(struct disk *disk, bool force)
 	if (ret)
 		return command_complain(disk,
 					"its supervisor (process %d) cannot be "
-					"looked at: %s; try again",
+					"ended: %s; try again",
 					(int)disk->supervisor.pid,
 					strerror(-ret));
 	/* It may just have finished what we ask for. */

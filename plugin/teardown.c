@@ -32,6 +32,7 @@
 #define GONE_INTERVAL  10    /* ms */
 #define STOP_PATIENCE  20000 /* ms */
 #define CLOSE_PATIENCE 30000 /* ms */
+#define KILL_PATIENCE  10000 /* ms */
 
 static void sleep_ms(int milliseconds)
 {
@@ -313,13 +314,16 @@ static int end_server(const struct disk *disk, bool force,
 			 (int)disk->server.pid, strerror(-ret));
 		return ret;
 	}
-	if (force) {
+	if (force)
 		process_kill(pidfd);
-		process_wait(pidfd, -1);
-	} else if (!process_wait(pidfd, CLOSE_PATIENCE)) {
+	/* Its threads may wait for the storage, killed or not. */
+	if (!process_wait(pidfd, force ? KILL_PATIENCE : CLOSE_PATIENCE)) {
 		snprintf(text, JOB_TEXT_MAX,
-			 "its server, process %d, does not end; use --force",
-			 (int)disk->server.pid);
+			 "its server, process %d, does not end; %s",
+			 (int)disk->server.pid,
+			 force ? "it is killed and waits for its image's "
+				 "storage; try again when that answers" :
+				 "use --force");
 		ret = -ETIMEDOUT;
 	}
 	close(pidfd);

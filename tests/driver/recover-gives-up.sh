@@ -90,6 +90,20 @@ wait "$command" || true
 refused 'in use' timeout 20 "$UBLK_QCOW2" del "$hung"
 dmsetup resume --noudevsync "hung-$$"
 wait_live "$hung"
+
+# A server that is killed and does not die, as a thread of it waits for the
+# storage, is not dead; nobody waits for its end for ever.
+dmsetup suspend --noudevsync --nolockfs --noflush "hung-$$"
+sync -d "$hung" &
+flush=$!
+sleep 0.5
+kill_off "$(listed supervisor_pid "$hung")"
+kill -9 "$(listed server_pid "$hung")"
+refused 'storage' timeout 40 "$UBLK_QCOW2" del --force "$hung"
+dmsetup resume --noudevsync "hung-$$"
+"$UBLK_QCOW2" recover "$hung" || fail "recover after the hang"
+wait_live "$hung"
+wait "$flush" || fail "the flush: $?"
 stop_load
 
 # One that is stopped takes no calls: whoever calls hears so.
