@@ -82,8 +82,22 @@ static int fill_standard_descriptors(void)
 	return 0;
 }
 
+/* Even a command wants more of it than a shell may leave. */
+static void settle_stack(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_STACK, &limit) || limit.rlim_cur >= STACK)
+		return;
+	limit.rlim_cur = STACK;
+	if (limit.rlim_max < STACK)
+		limit.rlim_max = STACK;
+	setrlimit(RLIMIT_STACK, &limit);
+}
+
 int settle_command(void)
 {
+	settle_stack();
 	settle_signals();
 	return fill_standard_descriptors();
 }

@@ -2,10 +2,12 @@
 /*
  * Who uses a device: drivers before 7.0 stop one without asking.
  *
- * Four places are looked at, the most telling first: devices stacked on this
- * one, mounts, swap, and the descriptors of all processes.  Each also counts
- * for a partition of the device.  What none of them shows, such as a mount
- * in another namespace, still makes an exclusive open fail.
+ * The places are looked at in which the most telling answer comes first:
+ * devices stacked on this one, loop devices, what the kernel exports to other
+ * hosts, mounts, swap, and the descriptors of all processes.  Each also counts
+ * for a partition of the device, and the devices' numbers count, not their
+ * names.  What none of them shows, such as a mount in another namespace, still
+ * makes an exclusive open fail.
  *
  * Between the answer and what is done with it somebody may come: only the
  * driver could exclude that, and the newer ones do.
@@ -14,18 +16,25 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
+#include <limits.h>
+#include <linux/loop.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "plugin/use.h"
 
+#define PARTITIONS_MAX 255
+
 struct target {
 	char node[32]; /* /dev/ublkb<id>; empty: not known */
-	dev_t device;
+	dev_t devices[PARTITIONS_MAX + 1]; /* it and its partitions */
+	unsigned int nr_devices;
 	bool writers; /* only those who may write to it */
 	pid_t except[2];
 	char *who;
@@ -41,6 +50,112 @@ static bool is_node(const struct target *target, const char *path)
 		return false;
 	return !path[length] || path[length] == 'p' ||
 	       isspace((unsigned char)path[length]);
+}
+
+static bool is_device(const struct target *target, dev_t device)
+{
+	unsigned int i;
+
+	for (i = 0; i < target->nr_devices; i++)
+		if (target->devices[i] == device)
+			return true;
+	return false;
+}
+
+/* The numbers that a pattern in sysfs finds in files called dev. */
+static void note_devices(struct target *target, const char *pattern)
+{
+	unsigned int major, minor;
+	glob_t found;
+	size_t i;
+
+	if (glob(pattern, 0, NULL, &found))
+		return;
+	for (i = 0; i < found.gl_pathc; i++) {
+		FILE *file = fopen(found.gl_pathv[i], "re");
+
+		if (!file)
+			continue;
+		if (target->nr_devices <= PARTITIONS_MAX &&
+		    fscanf(file, "%u:%u", &major, &minor) == 2)
+			target->devices[target->nr_devices++] =
+				makedev(major, minor);
+		fclose(file);
+	}
+	globfree(&found);
+}
+
+/* A loop device has its file open in the kernel and in no process. */
+static bool looped(const struct target *target)
+{
+	struct loop_info64 info;
+	bool found = false;
+	glob_t loops;
+	size_t i;
+
+	if (glob("/sys/block/loop*/loop/backing_file", 0, NULL, &loops))
+		return false;
+	for (i = 0; !found && i < loops.gl_pathc; i++) {
+		char path[64], name[32];
+		int fd;
+
+		if (sscanf(loops.gl_pathv[i], "/sys/block/%31[^/]", name) != 1)
+			continue;
+		snprintf(path, sizeof(path), "/dev/%s", name);
+		fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+		if (fd < 0)
+			continue;
+		/* In the kernel's own encoding. */
+		found = !ioctl(fd, LOOP_GET_STATUS64, &info) &&
+			is_device(target,
+				  makedev(info.lo_rdevice >> 8 & 0xfff,
+					  (info.lo_rdevice & 0xff) |
+					  (info.lo_rdevice >> 12 & 0xfff00)));
+		close(fd);
+		if (found)
+			snprintf(target->who, target->size,
+				 "the loop device %s", path);
+	}
+	globfree(&loops);
+	return found;
+}
+
+/* Files of the kernel's targets for SCSI and NVMe that name a device. */
+static bool exported(const struct target *target)
+{
+	static const char *const patterns[] = {
+		"/sys/kernel/config/target/core/*/*/udev_path",
+		"/sys/kernel/config/nvmet/subsystems/*/namespaces/*/device_path",
+	};
+	bool found = false;
+	size_t p, i;
+
+	for (p = 0; !found && p < sizeof(patterns) / sizeof(*patterns); p++) {
+		glob_t files;
+
+		if (glob(patterns[p], 0, NULL, &files))
+			continue;
+		for (i = 0; !found && i < files.gl_pathc; i++) {
+			char line[PATH_MAX] = "";
+			FILE *file = fopen(files.gl_pathv[i], "re");
+			struct stat st;
+
+			if (!file)
+				continue;
+			if (fgets(line, sizeof(line), file))
+				line[strcspn(line, "\n")] = '\0';
+			fclose(file);
+			found = *line && !stat(line, &st) &&
+				S_ISBLK(st.st_mode) &&
+				is_device(target, st.st_rdev);
+			if (found)
+				snprintf(target->who, target->size,
+					 "the kernel's target %.200s",
+					 files.gl_pathv[i]);
+		}
+		globfree(&files);
+	}
+	return found;
 }
 
 static bool stacked_upon(const struct target *target)
@@ -118,8 +233,8 @@ static bool descriptor_refers(const struct target *target, int dir,
 	return is_node(target, path) ||
 	       (!statx(dir, name, AT_STATX_DONT_SYNC, STATX_TYPE, &stx) &&
 		S_ISBLK(stx.stx_mode) &&
-		makedev(stx.stx_rdev_major, stx.stx_rdev_minor) ==
-			target->device);
+		is_device(target, makedev(stx.stx_rdev_major,
+					  stx.stx_rdev_minor)));
 }
 
 /* As its link in /proc has the mode: w for those who may write. */
@@ -208,14 +323,18 @@ static bool claimed(const struct target *target)
 bool use_find(int id, bool exclusive, char *who, size_t size)
 {
 	struct target target = { .who = who, .size = size };
+	char pattern[64];
 	struct stat st;
 
 	snprintf(target.node, sizeof(target.node), "/dev/ublkb%d", id);
 	if (stat(target.node, &st) || !S_ISBLK(st.st_mode))
 		return false;
-	target.device = st.st_rdev;
-	return stacked_upon(&target) || mounted(&target) ||
-	       swapped_to(&target) || opened(&target) ||
+	target.devices[target.nr_devices++] = st.st_rdev;
+	snprintf(pattern, sizeof(pattern), "/sys/block/ublkb%d/ublkb%dp*/dev",
+		 id, id);
+	note_devices(&target, pattern);
+	return stacked_upon(&target) || looped(&target) || exported(&target) ||
+	       mounted(&target) || swapped_to(&target) || opened(&target) ||
 	       (exclusive && claimed(&target));
 }
 
@@ -225,7 +344,8 @@ bool use_find_writer(dev_t device, pid_t except, pid_t except_too, char *who,
 	const struct target target = {
 		.who = who,
 		.size = size,
-		.device = device,
+		.devices = { device },
+		.nr_devices = 1,
 		.writers = true,
 		.except = { except, except_too },
 	};

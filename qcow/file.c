@@ -7,16 +7,17 @@
  * written directly beside it (R15), and the fence lock that lives on the
  * description covers every request (R14).
  *
- * With O_DIRECT the file system may want I/O aligned to more than a sector;
- * how much is found out by trying.  If that is more than a cluster, tables
- * could not be written without touching their neighbours: then the page
- * cache is used after all.
+ * With O_DIRECT the file system may want I/O aligned to more than a sector
+ * (alignment.c).  If that is more than a cluster, tables could not be written
+ * without touching their neighbours: then the page cache is used after all.
  *
  * A file that ends early reads as zero past its end, as the format says.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "bits.h"
@@ -77,27 +78,6 @@ void *file_buffer(size_t length)
 	return buffer;
 }
 
-/* The smallest unit that a direct read of this file accepts; 0: none. */
-static uint32_t probe_alignment(int fd)
-{
-	char *buffer = file_buffer(BUFFER_ALIGNMENT);
-	uint32_t found = 0;
-
-	if (!buffer)
-		return 0;
-	for (uint32_t unit = QCOW_SECTOR; unit <= BUFFER_ALIGNMENT; unit *= 2) {
-		/* memory aligned to the unit and no better */
-		void *at = unit < BUFFER_ALIGNMENT ? buffer + unit : buffer;
-
-		if (pread(fd, at, unit, unit) >= 0) {
-			found = unit;
-			break;
-		}
-	}
-	free(buffer);
-	return found;
-}
-
 /* Its cluster size, if this looks like qcow2; or a page. */
 static uint64_t peek_cluster_size(int fd)
 {
@@ -117,7 +97,7 @@ static uint64_t peek_cluster_size(int fd)
 /* 0 if the descriptor is fit for direct I/O, filling in the alignment. */
 static int check_direct(struct file *file)
 {
-	file->alignment = probe_alignment(file->fd);
+	file->alignment = file_find_alignment(file->fd);
 	if (!file->alignment)
 		return -EINVAL;
 	if (file->alignment > peek_cluster_size(file->fd))
@@ -275,6 +255,29 @@ static int check_type(struct file *file, struct qcow_error *error)
 	return 0;
 }
 
+/* The kernel lets root open one for writing, and every write fail. */
+static bool is_read_only_device(const struct file *file)
+{
+	int read_only = 0;
+
+	return file->block_device &&
+	       !ioctl(file->fd, BLKROGET, &read_only) && read_only;
+}
+
+/* What to do about a file that cannot be opened for writing. */
+static const char *advice(const char *path, int error)
+{
+	struct stat st;
+
+	if (error == -EROFS)
+		return "; serve it with --read-only, or remount that read-write";
+	if (error == -EPERM)
+		return "; it is immutable or append-only, as lsattr shows: take that off with 'chattr -i -a', or serve it with --read-only";
+	if (error == -EACCES && !stat(path, &st) && S_ISBLK(st.st_mode))
+		return "; make it writable with 'blockdev --setrw', or serve it with --read-only";
+	return "";
+}
+
 int file_open(struct file *file, const char *path,
 	      const struct qcow_options *options, struct qcow_error *error)
 {
@@ -290,8 +293,12 @@ int file_open(struct file *file, const char *path,
 		return ret;
 	ret = open_either(file, path, options);
 	if (ret)
-		return fail(error, ret, "%s", strerror(-ret));
+		return fail(error, ret, "%s%s", strerror(-ret),
+			    options->read_only ? "" : advice(path, ret));
 	ret = check_type(file, error);
+	if (!ret && !options->read_only && is_read_only_device(file))
+		ret = fail(error, -EACCES, "the device is read-only%s",
+			   advice(path, -EACCES));
 	if (ret)
 		file_close(file);
 	return ret;

@@ -75,6 +75,12 @@ int file_size(struct file *file, uint64_t *size);
 /* For O_DIRECT; free() frees it. */
 void *file_buffer(size_t length);
 
+/* alignment.c */
+
+/* What direct I/O on the descriptor wants, in bytes, a power of two of at least
+   QCOW_SECTOR; 0: there is no direct I/O. */
+uint32_t file_find_alignment(int fd);
+
 /* lock.c */
 
 /* The fence, then QEMU's bytes, as the options say (R14). */

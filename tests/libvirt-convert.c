@@ -320,6 +320,55 @@ static void test_configured(void)
 	free(path);
 }
 
+/* A disk that names its image by a pool and a volume in it. */
+static void test_volume(void)
+{
+	virStoragePoolPtr pool;
+	virStorageVolPtr volume;
+	virDomainPtr domain;
+	char xml[512], *file = scratch_path("bare.qcow2"), *before, *text;
+
+	snprintf(xml, sizeof(xml),
+		 "<source file='%s'/>", file);
+	text = replaced(load("bare"), xml,
+			"<source pool='images' volume='bare.qcow2'/>");
+	text = replaced(text, "type='file' device='disk'>\n"
+			      "      <driver name='qemu' type='qcow2'/>\n"
+			      "      <source pool",
+			"type='volume' device='disk'>\n"
+			"      <driver name='qemu' type='qcow2'/>\n"
+			"      <source pool");
+	domain = define(text);
+	before = definition(domain);
+	refused("bare", "hda", false, "volume is not known to libvirt");
+
+	snprintf(xml, sizeof(xml),
+		 "<pool type='dir'><name>images</name><target><path>%s</path>"
+		 "</target></pool>",
+		 scratch());
+	pool = virStoragePoolCreateXML(connection, xml, 0);
+	volume = pool ? virStorageVolCreateXML(
+				pool,
+				"<volume><name>bare.qcow2</name>"
+				"<capacity>67108864</capacity></volume>",
+				0)
+		      : NULL;
+	if (!volume)
+		die("no volume: %s", virGetLastErrorMessage());
+	must("bare", "hda", false, false);
+	says(domain, "file='");
+	says(domain, file);
+	validate(domain);
+	must("bare", "hda", true, false);
+	is(domain, before);
+	virStorageVolFree(volume);
+	virStoragePoolDestroy(pool);
+	virStoragePoolFree(pool);
+	undefine(domain);
+	free(before);
+	free(file);
+}
+
 int main(void)
 {
 	static const char *const files[] = { "plain", "odd", "bare",
@@ -348,6 +397,7 @@ int main(void)
 	test_in_use();
 	test_served();
 	test_configured();
+	test_volume();
 	domains_end();
 	return 0;
 }

@@ -182,6 +182,45 @@ static int prepare_disks(struct conversion *conversion)
 
 /* --- the new definition -------------------------------------------------- */
 
+/* NULL: libvirt does not know it, or it is no file. */
+static char *path_of_volume(virConnectPtr connection, const char *pool_name,
+			    const char *name)
+{
+	virStoragePoolPtr pool =
+		virStoragePoolLookupByName(connection, pool_name);
+	virStorageVolPtr volume =
+		pool ? virStorageVolLookupByName(pool, name) : NULL;
+	char *path = volume ? virStorageVolGetPath(volume) : NULL;
+
+	if (volume)
+		virStorageVolFree(volume);
+	if (pool)
+		virStoragePoolFree(pool);
+	return path;
+}
+
+/* A disk may name its image by a pool and a volume in it. */
+static int resolve_volumes(struct conversion *conversion)
+{
+	struct rewrite *rewrite = &conversion->rewrite;
+	size_t i;
+	int ret = 0;
+
+	for (i = 0; i < rewrite->nr_disks && !ret; i++) {
+		struct rewrite_disk *disk = &rewrite->disks[i];
+		char *path;
+
+		if (!disk->pool || !disk->volume)
+			continue;
+		path = path_of_volume(conversion->connection, disk->pool,
+				      disk->volume);
+		if (path)
+			ret = rewrite_set_file(disk, path);
+		free(path);
+	}
+	return ret;
+}
+
 static int read_definition(struct conversion *conversion)
 {
 	char why[DOMAIN_REASON_MAX] = "out of memory";
@@ -196,6 +235,8 @@ static int read_definition(struct conversion *conversion)
 		xml, conversion->options->back ? REWRITE_BACK : REWRITE_FORTH,
 		&conversion->rewrite, why);
 	free(xml);
+	if (!ret)
+		ret = resolve_volumes(conversion);
 	if (!ret)
 		ret = rewrite_choose(&conversion->rewrite,
 				     conversion->options->subjects[1], why);

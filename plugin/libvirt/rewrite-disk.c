@@ -287,7 +287,17 @@ static int restore_driver(xmlNode *driver, const xmlNode *before)
 	return 0;
 }
 
-/* <source> becomes that of a file again. */
+/* The source before was a volume of a pool, and not a file. */
+static bool was_volume(const xmlNode *before)
+{
+	char *volume = before ? xml_attribute(before, "volume") : NULL;
+	bool was = volume != NULL;
+
+	xmlFree(volume);
+	return was;
+}
+
+/* <source> becomes that of a file, or of a volume, again. */
 static xmlNode *restore_source(const struct rewrite_disk *disk,
 			       const xmlNode *before)
 {
@@ -298,7 +308,7 @@ static xmlNode *restore_source(const struct rewrite_disk *disk,
 
 	if (!source)
 		return NULL;
-	if (set(source, "file", disk->file)) {
+	if (!was_volume(before) && set(source, "file", disk->file)) {
 		xmlFreeNode(source);
 		return NULL;
 	}
@@ -352,7 +362,9 @@ static int go_back(const struct rewrite_disk *disk)
 		return -ENOMEM;
 	ret = restore_backing(source, xml_child(before, "backingStore"));
 	if (!ret)
-		ret = set(disk->node, "type", "file");
+		ret = set(disk->node, "type",
+			  was_volume(xml_child(before, "source")) ? "volume"
+								  : "file");
 	if (!ret)
 		rewrite_remove_entry(disk->entry);
 	return ret;

@@ -49,6 +49,21 @@ static void read_disk(const struct rewrite *rewrite, xmlNode *node,
 		disk->file = xml_attribute(disk->entry, "file");
 	else if (!block)
 		disk->file = xml_attribute(source, "file");
+	if (!xml_attribute_is(node, "type", "volume"))
+		return;
+	disk->pool = xml_attribute(source, "pool");
+	disk->volume = xml_attribute(source, "volume");
+}
+
+int rewrite_set_file(struct rewrite_disk *disk, const char *path)
+{
+	char *copy = (char *)xmlStrdup((const xmlChar *)path);
+
+	if (!copy)
+		return -ENOMEM;
+	xmlFree(disk->file);
+	disk->file = copy;
+	return 0;
 }
 
 int rewrite_read(const char *xml, enum rewrite_way way, struct rewrite *rewrite,
@@ -88,6 +103,8 @@ void rewrite_free(struct rewrite *rewrite)
 		xmlFree(rewrite->disks[i].target);
 		xmlFree(rewrite->disks[i].source);
 		xmlFree(rewrite->disks[i].file);
+		xmlFree(rewrite->disks[i].pool);
+		xmlFree(rewrite->disks[i].volume);
 	}
 	free(rewrite->disks);
 	xmlFree(rewrite->domain);
@@ -160,8 +177,11 @@ static int judge_forth(struct rewrite_disk *disk)
 		return unfit(disk, "it is a disk of ublk-qcow2 already");
 	if (!is_or_not_said(disk->node, "device", "disk"))
 		return unfit(disk, "it is a cdrom, floppy or lun");
-	if (!xml_attribute_is(disk->node, "type", "file"))
-		return unfit(disk, "it is not type='file'");
+	if (disk->volume && !disk->file)
+		return unfit(disk, "its volume is not known to libvirt; see "
+				   "'virsh vol-list'");
+	if (!xml_attribute_is(disk->node, "type", "file") && !disk->volume)
+		return unfit(disk, "it is not type='file' or type='volume'");
 	if (!disk->file || *disk->file != '/')
 		return unfit(disk, "its source is no absolute path");
 	return judge_file(disk);

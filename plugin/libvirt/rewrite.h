@@ -24,6 +24,8 @@ struct rewrite_disk {
 	char *target;		/* vda */
 	char *source;		/* the path; NULL: none */
 	char *file;		/* the image; NULL: none that we know */
+	char *pool, *volume;	/* by which libvirt knows it; NULL: it is no
+				   volume of a pool */
 	bool chosen;
 	char reason[160];	/* why it is not */
 	char name[DISK_NAME_MAX + 1]; /* what it will be called */
@@ -41,6 +43,10 @@ struct rewrite {
    -ENOMEM.  rewrite_free() frees it, also after an error. */
 int rewrite_read(const char *xml, enum rewrite_way way,
 		 struct rewrite *rewrite, char why[DOMAIN_REASON_MAX]);
+
+/* Says which file a disk's volume is; NULL: out of memory.  Without it such a
+   disk does not fit. */
+int rewrite_set_file(struct rewrite_disk *disk, const char *path);
 
 void rewrite_free(struct rewrite *rewrite);
 

@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# limit: 120
+# limit: 180
 #
-# `del` refuses a disk in use and says by whom; --force does not; nothing is
-# left of a disk whose server and supervisor are dead either.
+# `del` refuses a disk in use and says by whom, also a user that no process of
+# this machine shows; --force does not; nothing is left of a disk whose server
+# and supervisor are dead either.
 # shellcheck source=../lib.sh
 . "$(dirname "$0")/../lib.sh"
 
@@ -16,6 +17,42 @@ cleanup "umount $WORK/mnt 2>/dev/null"
 refused 'in use|mounted|busy' "$UBLK_QCOW2" del "$DEV"
 echo still >"$WORK/mnt/there"
 umount "$WORK/mnt"
+
+# Users that have no process here.
+modules loop
+loop=$(losetup -f --show "$DEV")
+refused "in use by the loop device $loop" "$UBLK_QCOW2" del "$DEV"
+losetup -d "$loop"
+mkdir "$WORK/dev"
+mount -t tmpfs nodes "$WORK/dev"
+cleanup "umount '$WORK/dev'"
+mknod "$WORK/dev/node" b "$((0x$(stat -c %t "$DEV")))" \
+	"$((0x$(stat -c %T "$DEV")))"
+loop=$(losetup -f --show "$WORK/dev/node")
+refused "in use by the loop device $loop" "$UBLK_QCOW2" del "$DEV"
+losetup -d "$loop"
+exec 7<"$WORK/dev/node"
+refused 'in use by process' "$UBLK_QCOW2" del "$DEV"
+exec 7<&-
+unshare --mount --propagation private bash -c \
+	"mount '$DEV' '$WORK/mnt' && exec sleep 600" &
+elsewhere=$!
+cleanup "kill $elsewhere 2>/dev/null"
+until grep -qs "$WORK/mnt" "/proc/$elsewhere/mounts"; do
+	sleep 0.1
+done
+refused 'in use by the kernel' "$UBLK_QCOW2" del "$DEV"
+kill "$elsewhere"
+wait "$elsewhere" || true
+dmsetup create "in-use-$$" --table "0 2048 linear $DEV 0"
+cleanup "dmsetup remove in-use-$$ 2>/dev/null"
+refused 'in use by the device dm-' "$UBLK_QCOW2" del "$DEV"
+dmsetup remove "in-use-$$"
+mkswap -q "$DEV" >/dev/null
+swapon "$DEV"
+refused 'in use by swap' "$UBLK_QCOW2" del "$DEV"
+swapoff "$DEV"
+note "unseen users"
 
 exec 7<"$DEV"
 refused 'in use|open|busy' "$UBLK_QCOW2" del "$DEV"
