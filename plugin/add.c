@@ -88,10 +88,13 @@ static int check_links(const struct options *options)
 	int ret = references_read(options->data_file, options->no_references,
 				  &references, &why);
 
-	/* The supervisor says that better. */
-	if (ret || !qcow_check_links(path, &references, &why))
-		return 0;
-	return complain("%s: %s", path, why.text);
+	/* What is wrong with these the supervisor says better. */
+	if (!ret && qcow_check_links(path, &references, &why))
+		ret = complain("%s: %s", path, why.text);
+	else
+		ret = 0;
+	references_free(&references);
+	return ret;
 }
 
 /* Symbolic links stay: where they lead is for the next server to see. */

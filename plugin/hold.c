@@ -153,6 +153,7 @@ static int check_layers(struct supervisor *sv, struct qcow_error *error)
 	for (i = 0; !ret && i < sv->layers.count; i++)
 		ret = qcow_check_layer(sv->disk.image, &sv->layers.list[i],
 				       &references, error);
+	references_free(&references);
 	return ret;
 }
 

@@ -82,23 +82,31 @@ bool info_has(const struct qcow_info *info, const char *feature)
 
 /* ---- the command ---- */
 
+static void tell(struct report *report, bool as_json)
+{
+	const struct qcow_options judged = {
+		.references = &report->references,
+	};
+
+	qcow_judge(report->image, &judged, &report->judgement);
+	if (as_json)
+		info_put_json(report);
+	else
+		info_print(report);
+}
+
 int command_info(const struct options *options)
 {
 	struct report report = { .image = options->subject };
-	struct qcow_options judged = { .read_only = false };
 	struct qcow_error error;
 	int ret = references_read(options->data_file, options->no_references,
 				  &report.references, &error);
 
-	if (ret)
-		return complain("%s: %s", options->subject, error.text);
-	if (qcow_read_info(options->subject, &report.info, &error))
-		return complain("%s: %s", options->subject, error.text);
-	judged.references = &report.references;
-	qcow_judge(options->subject, &judged, &report.judgement);
-	if (options->json)
-		info_put_json(&report);
-	else
-		info_print(&report);
-	return EXIT_SUCCESS;
+	if (!ret)
+		ret = qcow_read_info(options->subject, &report.info, &error);
+	if (!ret)
+		tell(&report, options->json);
+	references_free(&report.references);
+	return ret ? complain("%s: %s", options->subject, error.text)
+		   : EXIT_SUCCESS;
 }

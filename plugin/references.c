@@ -9,8 +9,8 @@
  * Empty lines, and those that begin with #, are comments.  A line that cannot
  * be understood is an error: who wrote it relies on it.
  *
- * Read once, when the server opens its image; a server is one image for
- * life, so the lists stay until the process ends.
+ * The file is read whenever an image is opened: what it says then holds for as
+ * long as the image is open.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -127,6 +127,7 @@ int references_read(const char *data_file, bool none,
 	FILE *file = fopen(file_name(), "re");
 	int ret = 0;
 
+	*references = (struct qcow_references){ .none = true };
 	if (!file && errno != ENOENT)
 		return fail(error, -errno, "%s: %s", file_name(),
 			    strerror(errno));
@@ -134,8 +135,8 @@ int references_read(const char *data_file, bool none,
 		ret = take_file(&reader, file, error);
 		fclose(file);
 	}
-	if (!ret && (append(&reader.directories, NULL) ||
-		     append(&reader.data_directories, NULL)))
+	if (append(&reader.directories, NULL) ||
+	    append(&reader.data_directories, NULL))
 		ret = fail(error, -ENOMEM, "out of memory");
 	*references = (struct qcow_references){
 		.directories = reader.directories.entries,
@@ -145,4 +146,20 @@ int references_read(const char *data_file, bool none,
 		.none = none,
 	};
 	return ret;
+}
+
+static void free_list(const char *const *list)
+{
+	const char *const *entry;
+
+	for (entry = list; entry && *entry; entry++)
+		free((char *)*entry);
+	free((void *)list);
+}
+
+void references_free(struct qcow_references *references)
+{
+	free_list(references->directories);
+	free_list(references->data_directories);
+	references->directories = references->data_directories = NULL;
 }

@@ -8,11 +8,12 @@
 #include "qcow/qcow.h"
 
 /* Reads /etc/ublk-qcow2/directories; without that file nothing is said of all
-   disks.  data_file (or NULL) and none are what was said of this one.  The
-   lists are never freed.  -EINVAL: a line of the file cannot be understood;
-   or another -errno; *error has one line. */
+   disks.  data_file (or NULL) and none are what was said of this one.
+   references_free() frees the lists, also after an error.  -EINVAL: a line of
+   the file cannot be understood; or another -errno; *error has one line. */
 int references_read(const char *data_file, bool none,
 		    struct qcow_references *references,
 		    struct qcow_error *error);
+void references_free(struct qcow_references *references);
 
 #endif /* REFERENCES_H */

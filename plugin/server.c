@@ -168,6 +168,7 @@ static int open_image(struct server *server)
 				    config->image, error.text);
 	fault_options(&options);
 	ret = qcow_open(config->image, &options, &server->image, &error);
+	references_free(&references);
 	if (ret < 0)
 		return channel_fail(server->channel, cause_of(ret), "%s: %s",
 				    config->image, error.text);

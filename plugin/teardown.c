@@ -240,7 +240,10 @@ static int open_image(const struct disk *disk, const struct layers *layers,
 	int ret = references_read(disk_data_file(disk), disk->no_references,
 				  &references, error);
 
-	return ret ? ret : qcow_open(disk->image, &options, image, error);
+	if (!ret)
+		ret = qcow_open(disk->image, &options, image, error);
+	references_free(&references);
+	return ret;
 }
 
 /* It was deleted, or moved, or another file has its name. */

@@ -12,11 +12,13 @@
  */
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 #include "bits.h"
 #include "file.h"
@@ -106,15 +108,19 @@ static bool try_data(int fd, uint32_t *unit)
 	return true;
 }
 
-/* What the disk says that the file system is on. */
+/* What the disk says that the file system is on; a tmpfs is on none. */
 static bool ask_disk_below(int fd, uint32_t *unit)
 {
 	static const char *const places[] = { "", "../" };
 	char path[96];
+	struct statfs fs;
 	struct stat st;
 
-	if (fstat(fd, &st) < 0)
+	if (fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0)
 		return false;
+	*unit = QCOW_SECTOR;
+	if (fs.f_type == TMPFS_MAGIC)
+		return true;
 	for (unsigned int i = 0; i < ARRAY_SIZE(places); i++) {
 		unsigned int size = 0;
 		FILE *file;

@@ -241,6 +241,14 @@ int backing_open(struct qcow_image *image, const struct qcow_options *options,
 		return ret;
 	header_backing_format(&image->header, &image->header_area, format);
 	ret = open_named(image, path, format, &under, error);
+	/* The image's own unit is a cluster at most; so is that of what is read
+	   with it. */
+	if (!ret && alignment_of(image->backing) > cluster_size(image)) {
+		backing_close(image->backing);
+		image->backing = NULL;
+		under.cache = QCOW_CACHE_WRITEBACK;
+		ret = open_named(image, path, format, &under, error);
+	}
 	free(path);
 	return ret;
 }

@@ -21,7 +21,7 @@
 
 /* ---- counts in a block, as they stand in the file ---- */
 
-static uint64_t max_count(const struct check *check)
+uint64_t check_max_count(const struct check *check)
 {
 	unsigned int bits = 1u << check->header.refcount_order;
 
@@ -35,7 +35,7 @@ static uint64_t get_count(const struct check *check, uint64_t index)
 	uint64_t count = 0;
 
 	if (order < 3)
-		return *at >> ((index << order) & 7) & max_count(check);
+		return *at >> ((index << order) & 7) & check_max_count(check);
 	for (unsigned int i = 0; i < 1u << (order - 3); i++)
 		count = count << 8 | at[i];
 	return count;
@@ -48,7 +48,7 @@ static void put_count(struct check *check, uint64_t index, uint64_t count)
 	unsigned int shift = (index << order) & 7;
 
 	if (order < 3) {
-		*at = (*at & ~(max_count(check) << shift)) | count << shift;
+		*at = (*at & ~(check_max_count(check) << shift)) | count << shift;
 		return;
 	}
 	for (unsigned int i = 1u << (order - 3); i--; count >>= 8)
@@ -118,7 +118,7 @@ static bool is_shared(uint64_t references, unsigned int flags)
 static uint64_t foresee(const struct check *check, uint64_t count,
 			uint64_t references, enum outcome outcome)
 {
-	uint64_t wanted = min_u64(references, max_count(check));
+	uint64_t wanted = min_u64(references, check_max_count(check));
 
 	switch (outcome) {
 	case COUNTS_RAISED:
@@ -162,7 +162,8 @@ static void compare_cluster(struct check *check, uint64_t cluster,
 		counts_set_one(&check->counts, cluster);
 	if (flags & REFERENCE_COPIED && count != 1)
 		check->copied_wrong = true;
-	if (flags & REFERENCE_PLAIN && count == 1 && references == 1)
+	if (flags & REFERENCE_PLAIN && count == 1 &&
+	    check_lacks_copied(check, references))
 		check->copied_wrong = true;
 	if (count != references)
 		note_mismatch(check, cluster, count, references, shared);

@@ -13,14 +13,35 @@
  */
 #include "check.h"
 
-/* Is the flag other than it should be?  Where there are more references than
-   the count says, or can say, none is missing. */
+/* Does an entry with COPIED lead to where nothing can be counted? */
+static bool is_uncounted(const struct check *check, uint64_t entry)
+{
+	uint64_t offset = entry & ENTRY_OFFSET;
+
+	return entry & ENTRY_COPIED &&
+	       is_aligned(offset, check_cluster_size(check)) &&
+	       offset >> check->header.cluster_bits >= check->clusters;
+}
+
+/* Does an entry without the flag lack it, where the count is one?  Where there
+   are more references than the count says, or can say, it does not; unless one
+   only looks, for then the count stays as it is. */
+bool check_lacks_copied(const struct check *check, uint64_t references)
+{
+	if (check->options->repair != QCOW_REPAIR_NONE)
+		return references == 1;
+	return references <= check_max_count(check);
+}
+
+/* Is the flag other than it should be? */
 static bool is_wrong(const struct check *check, uint64_t entry)
 {
 	uint64_t cluster = (entry & ENTRY_OFFSET) >> check->header.cluster_bits;
 	unsigned int flags;
 	uint64_t references;
 
+	if (!check->counts.first && is_uncounted(check, entry))
+		return true;
 	if (cluster < check->counts.first || cluster >= check->counts.limit)
 		return false;
 	if (!is_aligned(entry & ENTRY_OFFSET, check_cluster_size(check)))
@@ -28,7 +49,7 @@ static bool is_wrong(const struct check *check, uint64_t entry)
 	references = counts_get(&check->counts, cluster, &flags);
 	if (entry & ENTRY_COPIED)
 		return !(flags & COUNT_ONE);
-	return flags & COUNT_ONE && references == 1;
+	return flags & COUNT_ONE && check_lacks_copied(check, references);
 }
 
 /* Does the task with one entry; true: it has changed. */
@@ -59,15 +80,35 @@ static bool do_task(struct check *check, const char *what, uint8_t *at)
 	return false;
 }
 
+/* An L1 entry that has the flag and no table: readers differ in what that means,
+   QEMU takes the header for one. */
+static bool do_nowhere(struct check *check, uint32_t index, uint8_t *at)
+{
+	if (check->copied_task == COPIED_TELL) {
+		check->copied_findings++;
+		check_corrupt(check,
+			      "ERROR COPIED flag of L1 entry %u: there is no L2 table",
+			      index);
+	}
+	if (check->copied_task != COPIED_CLEAR)
+		return false;
+	store_be64(at, load_be64(at) & ~ENTRY_COPIED);
+	return true;
+}
+
 static int do_l1(struct check *check, const struct root *root, uint32_t index,
 		 uint8_t *entries, uint32_t count)
 {
 	bool changed = false;
 
-	for (uint32_t i = 0; i < count; i++)
-		if (load_be64(entries + i * 8) & ENTRY_OFFSET)
-			changed |= do_task(check, "an L2 table",
-					   entries + i * 8);
+	for (uint32_t i = 0; i < count; i++) {
+		uint8_t *at = entries + i * 8;
+
+		if (load_be64(at) & ENTRY_OFFSET)
+			changed |= do_task(check, "an L2 table", at);
+		else if (!check->counts.first && load_be64(at) & ENTRY_COPIED)
+			changed |= do_nowhere(check, index + i, at);
+	}
 	if (!changed)
 		return 0;
 	return file_write(check->file, entries, root->offset + index * 8ull,
@@ -95,7 +136,7 @@ int check_copied(struct check *check, enum copied_task task)
 {
 	int ret;
 
-	if (!check->copied_wrong)
+	if (!check->copied_wrong && !check->copied_nowhere)
 		return 0;
 	check->copied_task = task;
 	ret = check_each_root(check, ROOT_ACTIVE, ROOT_ACTIVE, do_l1);

@@ -152,6 +152,11 @@ static void judge_alignment(struct check *check, uint64_t entry,
 		      holds_data ? "Data" : "Preallocated");
 }
 
+static bool is_there(const struct check *check, uint64_t offset)
+{
+	return check_is_inside(check, offset, check_cluster_size(check));
+}
+
 static int count_data(struct check *check, const struct table *table,
 		      uint64_t entry, uint64_t bitmap)
 {
@@ -169,6 +174,8 @@ static int count_data(struct check *check, const struct table *table,
 	if (table->active)
 		flags |= entry & ENTRY_COPIED ? REFERENCE_COPIED :
 						REFERENCE_PLAIN;
+	check->copied_nowhere |= table->active && entry & ENTRY_COPIED &&
+				 !is_there(check, entry & ENTRY_OFFSET);
 	return count_entry_run(check, table, entry, entry & ENTRY_OFFSET,
 			       check_cluster_size(check), flags);
 }
@@ -280,6 +287,8 @@ static int count_l1_entry(struct check *check, const struct root *root,
 		check_corrupt(check,
 			      "ERROR L1 entry with reserved bits set: %llx",
 			      (unsigned long long)entry);
+	/* It leads nowhere; check-copied.c tells of its flag. */
+	check->copied_nowhere |= !offset && entry & ENTRY_COPIED;
 	if (!offset)
 		return 0;
 	if (!is_aligned(offset, size))
@@ -292,6 +301,8 @@ static int count_l1_entry(struct check *check, const struct root *root,
 			      "ERROR L1 entry %u: the L2 table at offset %#llx %s; L1 entry corrupted",
 			      index, (unsigned long long)offset, what);
 	}
+	check->copied_nowhere |= entry & ENTRY_COPIED &&
+				 !is_there(check, offset);
 	if (!check_is_inside(check, offset, size))
 		return 0;
 	if (root->kind == ROOT_ACTIVE && !what)
@@ -366,6 +377,7 @@ int check_count(struct check *check, uint64_t first)
 	int ret;
 
 	counts_begin(&check->counts, first);
+	check->copied_nowhere = false;
 	/* What the walk finds, it finds in every window. */
 	check->quiet = first;
 	ret = count_areas(check);

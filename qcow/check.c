@@ -295,9 +295,14 @@ static int judge_features(const struct check *check, struct qcow_error *error)
 	if (h->incompatible & INCOMPATIBLE_EXTENDED_L2 && h->cluster_bits < 14)
 		return fail(error, -EINVAL,
 			    "extended L2 entries need clusters of 16 KiB at least");
-	if (support_check_raw_data(h, error))
+	/* It cannot be told what its entries mean. */
+	if (h->crypt_method > CRYPT_LUKS)
+		return fail(error, -EINVAL, "unknown encryption method %u",
+			    h->crypt_method);
+	if (support_check_raw_data(h, error) ||
+	    support_check_compression(h, error))
 		return -EINVAL;
-	return support_check_compression(h, error);
+	return 0;
 }
 
 static int explain(int ret, struct qcow_error *error)

@@ -169,6 +169,7 @@ struct check {
 	bool relink;			/* the table in memory is newer */
 	bool mendable;			/* entries that can be mended */
 	bool copied_wrong;		/* flags of this window */
+	bool copied_nowhere;		/* one leads to where nothing is */
 	enum copied_task copied_task;
 	struct run run;
 	uint64_t copied_findings;	/* corruptions that are mere flags */
@@ -288,6 +289,10 @@ int check_write_counts(struct check *check, enum outcome outcome);
 
 /* Does the task with the COPIED flags that lead into the window. */
 int check_copied(struct check *check, enum copied_task task);
+/* Does an entry without COPIED lack it, where the count is one? */
+bool check_lacks_copied(const struct check *check, uint64_t references);
+/* The most that a refcount of this width can say. */
+uint64_t check_max_count(const struct check *check);
 
 /* check-blocks.c */
 

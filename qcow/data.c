@@ -103,6 +103,13 @@ int data_open(struct qcow_image *image, const struct qcow_options *options,
 		return ret;
 	image->data_path = path;
 	ret = open_and_lock(image, path, &own, error);
+	/* A unit of several clusters could not be written without mapping the
+	   others, which may not even be part of the disk. */
+	if (!ret && image->data_file.alignment > cluster_size(image)) {
+		file_close(&image->data_file);
+		own.cache = QCOW_CACHE_WRITEBACK;
+		ret = open_and_lock(image, path, &own, error);
+	}
 	image->alignment = max_u64(image->alignment,
 				   image->data_file.alignment);
 	return ret;

@@ -77,12 +77,13 @@ static bool is_same_file(const char *path, const char *allowed)
 	return same;
 }
 
-/* A regular file in the directory of a regular file, or below that. */
+/* A regular file in the directory of a regular file, or below that.  All files
+   lie below the root; that is nobody's own. */
 static bool lies_beside(const char *top, const char *path)
 {
 	char *own = strndup(top, strrchr(top, '/') - top + 1);
-	bool beside = own && lies_below(path, own) && !is_device(path) &&
-		      !is_device(top);
+	bool beside = own && strcmp(own, "/") && lies_below(path, own) &&
+		      !is_device(path) && !is_device(top);
 
 	free(own);
 	return beside;

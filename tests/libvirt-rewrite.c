@@ -313,7 +313,7 @@ static void test_refused(void)
 		{ DISK("type='block'", "<source dev='/dev/ublkb7'/>"),
 		  "/dev/ublkb7", "already" },
 		{ DISK("type='volume'", "<source pool='p' volume='v'/>"),
-		  "vda", "not type='file'" },
+		  "vda", "volume is not known" },
 		{ DISK("type='file'", "<source file='/i'/>"), "/i", "qcow2" },
 		{ DISK("type='file'", "<driver type='raw'/>"
 		       "<source file='/i'/>"), "vda", "qcow2" },

@@ -71,13 +71,12 @@ static int try_image(const struct candidate *candidate,
 	struct qcow_image *image;
 	int ret = references_read(NULL, false, &references, error);
 
-	if (ret)
-		return ret;
 	options.references = &references;
-	if (!candidate->read_only)
+	if (!ret && !candidate->read_only)
 		ret = judge_mark(candidate->image, error);
 	if (!ret)
 		ret = qcow_open(candidate->image, &options, &image, error);
+	references_free(&references);
 	return ret ? ret : qcow_close(image);
 }
 
