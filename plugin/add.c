@@ -246,7 +246,7 @@ static int clean_up(const struct disk *wanted, pid_t supervisor)
 
 	if (disk_each(is_of_supervisor, &disk) > 0 &&
 	    !state_lock(disk.id, COMMAND_PATIENCE, &lock)) {
-		teardown_all(&disk, true, text);
+		teardown_all(&disk, true, false, text);
 		close(lock);
 	}
 	return complain("%s: its supervisor (process %d) died on the way%s%s",

@@ -35,6 +35,7 @@ static void resume(struct supervisor *sv)
 {
 	enum device_presence presence;
 
+	sv->force_open = false;
 	sv->tally.live_since = clock_ms();
 	if (teardown_look(&sv->disk, &presence) || presence != DEVICE_WAITING) {
 		sv->unbroken = true;

@@ -50,7 +50,7 @@ static int remove_alone(struct disk *disk, bool force)
 	/* It may just have finished what we ask for. */
 	if (disk_load(disk->id, disk))
 		return EXIT_SUCCESS;
-	if (teardown_all(disk, force, text))
+	if (teardown_all(disk, force, force, text))
 		return command_complain(disk, "%s", text);
 	return EXIT_SUCCESS;
 }

@@ -68,11 +68,14 @@ static const struct command {
 	  "del DEV [--force]\n\n"
 	  "Closes the image and removes the device; not while it is in use.\n\n"
 	  "  --force        even then: its users get errors\n" },
-	{ "recover", command_recover, "a", ARGUMENT_OR_ALL,
-	  "recover DEV | --all\n\n"
+	{ "recover", command_recover, "af", ARGUMENT_OR_ALL,
+	  "recover DEV [--force]\n"
+	  "  ublk-qcow2 recover --all\n\n"
 	  "Brings back what is missing of a disk: its server, its "
 	  "supervisor.\n"
-	  "Does nothing to a disk in good order.\n" },
+	  "Does nothing to a disk in good order.\n\n"
+	  "  --force        even if acknowledged writes are lost because the\n"
+	  "                 image's journal is, or fits it no longer\n" },
 	{ "serve", command_serve, "", ARGUMENT_NEEDED,
 	  "serve NAME\n\n"
 	  "Serves the disk that disks.d/NAME.conf configures, in the "

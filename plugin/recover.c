@@ -51,7 +51,7 @@ static int remove_rest(const struct disk *disk)
 {
 	char text[JOB_TEXT_MAX] = "";
 
-	if (teardown_all(disk, true, text))
+	if (teardown_all(disk, true, false, text))
 		return command_complain(disk,
 					"its device is gone, and removing the "
 					"rest failed: %s",
@@ -60,11 +60,12 @@ static int remove_rest(const struct disk *disk)
 				      "left of the disk");
 }
 
-static int replace_supervisor(const struct disk *disk, int lock)
+static int replace_supervisor(const struct disk *disk, int lock, bool force)
 {
 	struct task task = {
 		.disk = *disk,
 		.take_over = true,
+		.force = force,
 		.lock = lock,
 		.caller = -1,
 	};
@@ -83,9 +84,12 @@ static int replace_supervisor(const struct disk *disk, int lock)
 	return tell(disk, begun, ret, &outcome);
 }
 
-static int recover_disk(const struct disk *disk, int lock)
+static int recover_disk(const struct disk *disk, int lock, bool force)
 {
-	const struct appeal appeal = { .type = APPEAL_RECOVER };
+	const struct appeal appeal = {
+		.type = APPEAL_RECOVER,
+		.force = force,
+	};
 	const uint64_t begun = clock_ms();
 	struct outcome outcome;
 	int pidfd;
@@ -102,7 +106,7 @@ static int recover_disk(const struct disk *disk, int lock)
 	}
 	if (!disk_exists(disk->id))
 		return command_complain(disk, "has just been removed");
-	return replace_supervisor(disk, lock);
+	return replace_supervisor(disk, lock, force);
 }
 
 static int recover_one(const struct disk *found)
@@ -116,7 +120,7 @@ static int recover_one(const struct disk *found)
 	if (ret)
 		return command_complain(&disk,
 					"another command is working on it");
-	status = recover_disk(&disk, lock);
+	status = recover_disk(&disk, lock, false);
 	close(lock);
 	return status;
 }
@@ -189,7 +193,7 @@ int command_recover(const struct options *options)
 		return recover_all();
 	if (command_find(options->subject, &disk, &lock))
 		return EXIT_FAILURE;
-	status = recover_disk(&disk, lock);
+	status = recover_disk(&disk, lock, options->force);
 	close(lock);
 	return status;
 }

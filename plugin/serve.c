@@ -93,7 +93,7 @@ static int revive(const struct disk *disk, int lock)
 	if (!ret && presence != DEVICE_ABSENT && presence != DEVICE_ENDED)
 		return take_over(disk, lock);
 	if (!ret)
-		ret = teardown_all(disk, true, text);
+		ret = teardown_all(disk, true, false, text);
 	close(lock);
 	if (ret)
 		return command_complain(disk,

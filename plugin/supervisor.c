@@ -201,6 +201,7 @@ static void recovered(struct supervisor *sv)
 	uint64_t now = clock_ms();
 
 	sv->unbroken = true;
+	sv->force_open = false;
 	sv->tally.stillborn = 0;
 	sv->tally.lasting = 0;
 	sv->tally.live_since = now;
@@ -217,6 +218,7 @@ static void recovered(struct supervisor *sv)
 
 static void give_up(struct supervisor *sv, pid_t server)
 {
+	sv->force_open = false;
 	sv->deadline = 0;
 	supervisor_enter(sv, PHASE_FAILED);
 	watch_settle(sv, true,

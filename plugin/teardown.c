@@ -272,7 +272,7 @@ static int forget_journal(const struct disk *disk)
 }
 
 int teardown_close_image(const struct disk *disk, const struct layers *layers,
-			 bool locked, bool unbroken, bool force,
+			 bool locked, bool unbroken, bool give_up,
 			 char text[JOB_TEXT_MAX])
 {
 	struct qcow_image *image;
@@ -283,7 +283,7 @@ int teardown_close_image(const struct disk *disk, const struct layers *layers,
 	if (disk->read_only)
 		return 0;
 	ret = open_image(disk, layers, locked, unbroken, &image, &error);
-	if (ret && force && image_is_gone(disk))
+	if (ret && give_up && image_is_gone(disk))
 		return forget_journal(disk);
 	if (ret) {
 		snprintf(text, JOB_TEXT_MAX,
@@ -333,19 +333,20 @@ static int end_server(const struct disk *disk, bool force,
 	return ret;
 }
 
-static int close_orphan(const struct disk *disk, bool force,
+static int close_orphan(const struct disk *disk, bool give_up,
 			char text[JOB_TEXT_MAX])
 {
 	struct layers layers = { .known = false };
 	int ret;
 
 	disk_load_layers(disk->id, &layers);
-	ret = teardown_close_image(disk, &layers, false, false, force, text);
+	ret = teardown_close_image(disk, &layers, false, false, give_up, text);
 	layers_clear(&layers);
 	return ret;
 }
 
-int teardown_all(const struct disk *disk, bool force, char text[JOB_TEXT_MAX])
+int teardown_all(const struct disk *disk, bool force, bool give_up,
+		 char text[JOB_TEXT_MAX])
 {
 	int ret = 0;
 
@@ -367,7 +368,7 @@ int teardown_all(const struct disk *disk, bool force, char text[JOB_TEXT_MAX])
 	}
 	/* A disk that never got to have a server has no journal. */
 	if (disk->state != DISK_ADDING || disk->server.pid)
-		ret = close_orphan(disk, force, text);
+		ret = close_orphan(disk, give_up, text);
 	disk_forget(disk->id);
 	return ret;
 }
@@ -397,7 +398,7 @@ static int remove_leftover(const struct disk *disk, void *opaque)
 		return 0;
 	if (!disk_load(disk->id, &now) && now.nonce == disk->nonce &&
 	    now.state == DISK_ADDING && !process_alive(&now.supervisor) &&
-	    !is_needed(&now) && teardown_all(&now, true, text))
+	    !is_needed(&now) && teardown_all(&now, true, false, text))
 		log_line(LOG_WARNING,
 			 "removing what is left of an interrupted add of %s: "
 			 "/dev/ublkb%d: %s",

@@ -126,6 +126,22 @@ dd if="$WORK/copy" of="$loop" bs=1M oflag=direct status=none
 refused 'older copy' timeout 100 "$UBLK_QCOW2" recover "$DEV"
 forced
 
+# With --force the disk goes on, and its users with it.
+add "$loop"
+written a 0
+sync "$DEV"
+dd if="$loop" of="$WORK/copy" bs=1M status=none
+blkdiscard -o 0 -l 64k "$DEV"
+sync "$DEV"
+both_die
+dd if="$WORK/copy" of="$loop" bs=1M oflag=direct status=none
+refused 'older copy' timeout 100 "$UBLK_QCOW2" recover "$DEV"
+"$UBLK_QCOW2" recover --force "$DEV" || fail "recover --force"
+[[ $(head -c 1 "$DEV") == a ]] || fail "not what the copy holds"
+kill_and_recover
+del
+check_image "$loop"
+
 # Version 2 has no mark: only while a supervisor lives is it known.
 qemu-img create -q -f qcow2 -o compat=0.10 "$loop" 64M
 add "$loop"
