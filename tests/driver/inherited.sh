@@ -73,6 +73,9 @@ looks_well()
 			-900
 		expect "$1: nice" "$(ps -o ni= -p "$pid" | tr -d ' ')" 0
 		expect "$1: directory" "$(readlink "/proc/$pid/cwd")" /
+		# Whoever rescues a disk must not be paged out to it.
+		(($(sed -n 's/^VmLck:[^0-9]*\([0-9]*\).*/\1/p' \
+			<<<"$status") > 500)) || fail "$1: not locked in memory"
 		! grep -q '^SigIgn:.*[13579bdf]....$' <<<"$status" ||
 			fail "$1: SIGCHLD is ignored"
 	done

@@ -27,6 +27,15 @@ dev2=$DEV
 [[ $(listed link "$dev2") == /dev/ublk-qcow2/second ]] || fail "link"
 [[ $(listed device "$dev2") == "$dev2" ]] || fail "device"
 
+# It is for everybody to read, and says the same.
+"$UBLK_QCOW2" list --json >"$WORK/root"
+setpriv --reuid 65534 --regid 65534 --clear-groups "$UBLK_QCOW2" list --json \
+	>"$WORK/nobody" || fail "list needs root"
+cmp "$WORK/root" "$WORK/nobody" || fail "$(diff "$WORK/root" "$WORK/nobody")"
+! setpriv --reuid 65534 --regid 65534 --clear-groups \
+	cat /run/ublk-qcow2/*.journal >/dev/null 2>&1 ||
+	fail "the journals are for everybody to read"
+
 for name in second /dev/ublk-qcow2/second "$(listed id "$dev2")" "$dev2"; do
 	[[ $(listed image "$name") == "$two" ]] || fail "DEV as $name"
 done
