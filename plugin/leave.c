@@ -9,11 +9,17 @@
  * it is removed as by `del`.  Nothing of this ever harms a user.  `recover`,
  * which says that the disk is wanted, takes the signal back.
  *
+ * A service manager has less patience.  After a while it lets go of us, and if
+ * it was asked for a restart it starts another supervisor, which asks for the
+ * disk.  We end then, and leave server and record as they are: the other one
+ * adopts the server as if we had been killed, so users notice nothing (P5).
+ *
  * The look is a hint only.  What decides is the stop, which looks again and,
  * refused, leads back here.
  */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "plugin/log.h"
 #include "plugin/notify.h"
@@ -49,6 +55,7 @@ void leave_begin(struct supervisor *sv)
 		supervisor_handle(sv, EVENT_STOP);
 		return;
 	}
+	sv->leave.told = true;
 	sv->leave.used_by[0] = '\0';
 	sv->leave.next = clock_ms();
 }
@@ -93,4 +100,21 @@ void leave_looked(struct supervisor *sv)
 		supervisor_handle(sv, EVENT_STOP);
 	else if (status == USED)
 		tell_user(sv, text);
+}
+
+void leave_hand_over(struct supervisor *sv)
+{
+	if (!sv->leave.told) {
+		watch_settle(sv, true,
+			     "is served already, by the supervisor process %d",
+			     (int)getpid());
+		return;
+	}
+	sv->ended = true;
+	watch_settle(sv, false, "is handed over to another supervisor");
+}
+
+void leave_put_off(struct supervisor *sv)
+{
+	watch_settle(sv, false, "is not in a state to be handed over yet");
 }

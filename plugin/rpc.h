@@ -15,6 +15,7 @@ struct appeal {
 	enum appeal_type {
 		APPEAL_RECOVER,
 		APPEAL_STOP,
+		APPEAL_HAND_OVER,	/* to the supervisor that asks */
 	} type;
 	bool force;
 };

@@ -9,7 +9,11 @@
  * this name that has lost its supervisor is taken over as it is; its users
  * wait for that, whatever has become of the file meanwhile.
  *
- * They have nobody else who would try again, either.  Where `recover` would
+ * A supervisor may have outlived its manager's patience: told to end, it
+ * serves on, for the disk is in use.  Now that the manager starts us, the disk
+ * is wanted again, and it hands the disk over to us.
+ *
+ * The users have nobody else who would try again, either.  Where `recover` would
  * say what is wrong and end, we try again, with growing pauses.
  */
 #include <errno.h>
@@ -31,6 +35,9 @@
 
 #define PAUSE_MIN 1  /* s */
 #define PAUSE_MAX 30 /* s */
+#define PATIENCE  5000 /* ms; for a supervisor that is to answer, or end */
+
+#define AGAIN (-1) /* an exit status of an attempt that is to be repeated */
 
 static int serve_new(const char *name)
 {
@@ -75,21 +82,39 @@ static int take_over(const struct disk *disk, int lock)
 	return supervisor_run(&task);
 }
 
+/* Asks a living supervisor for its disk.  EXIT_SUCCESS: it has ended. */
+static int ask_for(const struct disk *disk)
+{
+	const struct appeal appeal = { .type = APPEAL_HAND_OVER };
+	struct outcome outcome;
+	int pidfd;
+	int ret = process_open(&disk->supervisor, &pidfd);
+	bool ended;
+
+	if (ret)
+		return ret == -ESRCH ? EXIT_SUCCESS : command_deaf(disk, ret);
+	ret = command_appeal(disk, &appeal, PATIENCE, &outcome);
+	ended = !ret && process_wait(pidfd, outcome.stays ? 0 : PATIENCE);
+	close(pidfd);
+	if (ended || ret == -ESRCH)
+		return EXIT_SUCCESS;
+	if (ret == -ETIMEDOUT || ret == -ETIME) {
+		command_deaf(disk, ret);
+		return AGAIN;
+	}
+	if (ret)
+		return command_deaf(disk, ret);
+	command_complain(disk, "%s", outcome.text);
+	return outcome.failed ? EXIT_FAILURE : AGAIN;
+}
+
 /* The disk's lock is held; what is to be served anew has no record then. */
 static int revive(const struct disk *disk, int lock)
 {
 	char text[JOB_TEXT_MAX] = "";
 	enum device_presence presence;
-	int ret;
+	int ret = teardown_look(disk, &presence);
 
-	if (process_alive(&disk->supervisor)) {
-		close(lock);
-		return command_complain(disk,
-					"is served already, by the supervisor "
-					"process %d",
-					(int)disk->supervisor.pid);
-	}
-	ret = teardown_look(disk, &presence);
 	if (!ret && presence != DEVICE_ABSENT && presence != DEVICE_ENDED)
 		return take_over(disk, lock);
 	if (!ret)
@@ -103,6 +128,22 @@ static int revive(const struct disk *disk, int lock)
 	return serve_new(disk->name);
 }
 
+static int inherit(const char *name, struct disk *disk, int lock)
+{
+	int ret = ask_for(disk);
+
+	if (ret) {
+		close(lock);
+		return ret;
+	}
+	/* It may have removed the disk as its last deed. */
+	if (disk_load(disk->id, disk)) {
+		close(lock);
+		return serve_new(name);
+	}
+	return revive(disk, lock);
+}
+
 static int serve(const char *name)
 {
 	struct disk disk;
@@ -112,25 +153,33 @@ static int serve(const char *name)
 	if (!ret)
 		ret = command_lock(&disk, &lock);
 	if (!ret)
-		return revive(&disk, lock);
+		return process_alive(&disk.supervisor) ?
+			       inherit(name, &disk, lock) :
+			       revive(&disk, lock);
 	if (ret == -ENOENT)
 		return serve_new(name);
 	if (ret == -EBUSY)
-		return complain("%s: another command is working on it", name);
-	return complain("%s: cannot read the records in " STATE_DIR ": %s",
-			name, strerror(-ret));
+		complain("%s: another command is working on it", name);
+	else
+		complain("%s: cannot read the records in " STATE_DIR ": %s",
+			 name, strerror(-ret));
+	return AGAIN;
 }
 
-/* Whether there are users, perhaps, who have nobody but us. */
+/* Whether there are users, perhaps, who have nobody but us.  As long as that
+   cannot be seen, there may be. */
 static bool is_orphan(const char *name)
 {
 	enum device_presence presence;
 	struct disk disk;
+	int ret = disk_of_name(name, &disk);
 
-	return !disk_of_name(name, &disk) && disk.state != DISK_ADDING &&
-	       !process_alive(&disk.supervisor) &&
-	       !teardown_look(&disk, &presence) &&
-	       (presence == DEVICE_SERVED || presence == DEVICE_WAITING);
+	if (ret)
+		return ret != -ENOENT;
+	if (disk.state == DISK_ADDING || process_alive(&disk.supervisor))
+		return false;
+	return teardown_look(&disk, &presence) ||
+	       presence == DEVICE_SERVED || presence == DEVICE_WAITING;
 }
 
 /* Whether the signal to end came within the time. */
@@ -146,32 +195,46 @@ static bool is_told_to_end(unsigned int seconds)
 	return sigtimedwait(&mask, NULL, &time) > 0;
 }
 
+/* Tells why there is no end yet, and waits.  Whether to go on. */
+static bool try_later(const char *name, bool orphan, unsigned int pause)
+{
+	const char *whose = orphan ? "its users wait; " : "";
+
+	log_line(LOG_ERR, "%strying again in %u s", whose, pause);
+	notify(NOTIFY_STATUS, "%s could not be taken over; trying again",
+	       name);
+	if (!is_told_to_end(pause))
+		return true;
+	if (orphan)
+		log_line(LOG_ERR,
+			 "got the signal to end; its users wait for "
+			 "'ublk-qcow2 recover %s'",
+			 name);
+	else
+		log_line(LOG_ERR, "got the signal to end");
+	return false;
+}
+
 static int serve_on(const char *name)
 {
 	unsigned int pause = PAUSE_MIN;
+	bool orphan;
 	int status;
 
 	for (;;) {
 		status = serve(name);
-		if (status == EXIT_SUCCESS || !is_orphan(name))
+		if (status == EXIT_SUCCESS)
+			return status;
+		orphan = is_orphan(name);
+		if (status != AGAIN && !orphan)
 			break;
-		log_line(LOG_ERR, "its users wait; trying again in %u s",
-			 pause);
-		notify(NOTIFY_STATUS,
-		       "%s could not be taken over; trying again", name);
-		if (is_told_to_end(pause)) {
-			log_line(LOG_ERR,
-				 "got the signal to end; its users "
-				 "wait for 'ublk-qcow2 recover %s'",
-				 name);
+		if (!try_later(name, orphan, pause))
 			break;
-		}
 		pause = 2 * pause < PAUSE_MAX ? 2 * pause : PAUSE_MAX;
 	}
 	/* Who started the unit is told that it failed, but not by us. */
-	if (status != EXIT_SUCCESS)
-		notify(NOTIFY_STATUS, "%s", log_last_error());
-	return status;
+	notify(NOTIFY_STATUS, "%s", log_last_error());
+	return EXIT_FAILURE;
 }
 
 int command_serve(const struct options *options)

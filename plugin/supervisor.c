@@ -282,41 +282,44 @@ static void report_slow(struct supervisor *sv)
 	sv->deadline = clock_ms() + SLOW_AGAIN;
 }
 
-/* The columns: OPENED, LIVE, DIED, TIMER, RECOVER, STOP, JOB, CALLER_LEFT. */
+/* The columns: OPENED, LIVE, DIED, TIMER, RECOVER, STOP, HAND_OVER, JOB,
+   CALLER_LEFT. */
 /* clang-format off */
 static void (*const actions[NR_PHASES][NR_EVENTS])(struct supervisor *sv) = {
 	[PHASE_ADDING] = {
 		begin_add_device, begin_publish, begin_fail, nothing,
-		nothing, begin_abandon, nothing, begin_abandon,
+		nothing, begin_abandon, leave_put_off, nothing, begin_abandon,
 	},
 	[PHASE_LIVE] = {
 		nothing, nothing, crashed, nothing,
-		is_live, finish_start, nothing, nothing,
+		is_live, finish_start, leave_hand_over, nothing, nothing,
 	},
 	[PHASE_LOCKING] = {
 		nothing, nothing, nothing, adopt_lock,
-		nothing, finish_start, nothing, nothing,
+		nothing, finish_start, leave_hand_over, nothing, nothing,
 	},
 	[PHASE_RECOVERING] = {
 		hold_layers, recovered, died_again, report_slow,
-		nothing, finish_recovering, nothing, nothing,
+		nothing, finish_recovering, leave_put_off, nothing, nothing,
 	},
 	[PHASE_WAITING] = {
 		nothing, nothing, nothing, supervisor_recover,
-		supervisor_recover, finish_start, nothing, nothing,
+		supervisor_recover, finish_start, leave_hand_over, nothing,
+		nothing,
 	},
 	[PHASE_FAILED] = {
 		nothing, nothing, nothing, nothing,
-		try_again, finish_start, nothing, nothing,
+		try_again, finish_start, leave_hand_over, nothing, nothing,
 	},
 	[PHASE_STOPPING] = {
 		nothing, nothing, finish_server_ended, finish_lose_patience,
-		finish_refuse_recovery, finish_hasten, finish_device_stopped,
-		nothing,
+		finish_refuse_recovery, finish_hasten, leave_put_off,
+		finish_device_stopped, nothing,
 	},
 	[PHASE_CLOSING] = {
 		nothing, nothing, nothing, nothing,
-		finish_refuse_recovery, nothing, finish_image_closed, nothing,
+		finish_refuse_recovery, nothing, leave_put_off,
+		finish_image_closed, nothing,
 	},
 };
 /* clang-format on */

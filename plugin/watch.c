@@ -197,6 +197,11 @@ static void hear_new_caller(struct supervisor *sv)
 
 static void hear_caller(struct supervisor *sv)
 {
+	static const enum event events[] = {
+		[APPEAL_RECOVER] = EVENT_RECOVER,
+		[APPEAL_STOP] = EVENT_STOP,
+		[APPEAL_HAND_OVER] = EVENT_HAND_OVER,
+	};
 	struct appeal appeal;
 	int ret = rpc_receive(sv->caller, &appeal);
 
@@ -219,8 +224,7 @@ static void hear_caller(struct supervisor *sv)
 		sv->force_open = true;
 	if (appeal.type == APPEAL_RECOVER)
 		leave_cancel(sv);
-	supervisor_handle(sv, appeal.type == APPEAL_STOP ? EVENT_STOP
-							 : EVENT_RECOVER);
+	supervisor_handle(sv, events[appeal.type]);
 }
 
 /* Until the one of the two that comes first; 0: there is none. */

@@ -33,6 +33,7 @@ enum event {
 	EVENT_TIMER,
 	EVENT_RECOVER,		/* a command wants it live */
 	EVENT_STOP,		/* a command or a signal wants it gone */
+	EVENT_HAND_OVER,	/* another supervisor wants the disk */
 	EVENT_JOB,		/* our child has done its work */
 	EVENT_CALLER_LEFT,
 	NR_EVENTS
@@ -55,6 +56,7 @@ struct leave {
 	struct job job;		/* looks who uses it */
 	uint64_t next;		/* when to look, 0: there was no signal */
 	char used_by[JOB_TEXT_MAX];	/* who was told of last */
+	bool told;		/* there was one, taken back or not */
 };
 
 /* A single thread has it all to itself. */
@@ -169,6 +171,13 @@ void leave_begin(struct supervisor *sv);
 void leave_cancel(struct supervisor *sv);
 void leave_look(struct supervisor *sv);
 void leave_looked(struct supervisor *sv);
+
+/* Another supervisor asks for the disk, and gets it if this one was told to
+   end: whoever told it so has let go of it. */
+void leave_hand_over(struct supervisor *sv);
+
+/* The same in the middle of something: it is to ask again. */
+void leave_put_off(struct supervisor *sv);
 
 /* watch.c: turns what the descriptors have to say into events, until
    sv->ended. */

@@ -112,6 +112,17 @@ mv "$image.away" "$image"
 listed_becomes supervisor_pid "$SERVE" 60
 wait_live
 storm 2
+
+# A device that cannot be looked at may have users.
+note "no look at the device"
+kill_off "$SERVE" "$(listed server_pid)"
+cleanup "sysctl -q kernel.io_uring_disabled=0"
+sysctl -q kernel.io_uring_disabled=2
+serve
+eventually 60 'its users wait; trying again in 2 s' "$WORK/serve.err"
+sysctl -q kernel.io_uring_disabled=0
+listed_becomes supervisor_pid "$SERVE" 60
+wait_live
 stop_load
 
 # A server minds SIGTERM no more than a kernel thread does.

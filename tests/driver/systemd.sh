@@ -102,6 +102,38 @@ becomes ActiveState inactive 60
 [[ -z $(traces) ]] || fail "left behind: $(traces)"
 check_image "$image"
 
+# The manager's patience ends before the users: it starts another supervisor.
+note "a restart while it is in use"
+mkdir "$UNITS/ublk-qcow2-test@.service.d"
+cleanup "rm -rf '$UNITS/ublk-qcow2-test@.service.d'"
+printf '%s\n' '[Service]' TimeoutStopSec=2 \
+	>"$UNITS/ublk-qcow2-test@.service.d/patience.conf"
+systemctl daemon-reload
+start
+start_load --depth 8
+server=$(listed server_pid)
+supervisor=$(listed supervisor_pid)
+timeout 90 systemctl restart "$unit" ||
+	fail "restart: $(cat "$disks/messages")"
+[[ $(property ActiveState) == active ]] || fail "$(property ActiveState)"
+! kill -0 "$supervisor" 2>/dev/null || fail "the old supervisor goes on"
+becomes MainPID "$(listed supervisor_pid)" 60
+becomes StatusText "$DEV is live" 60
+[[ $(listed server_pid) == "$server" ]] || fail "the server was replaced"
+restarts=$(property NRestarts)
+kill_and_recover
+kill -9 "$(listed supervisor_pid)"
+becomes NRestarts $((restarts + 1)) 60
+becomes ActiveState active 60
+becomes MainPID "$(listed supervisor_pid)" 60
+stop_load
+# The signal to end was the old one's.
+sleep 2
+[[ $(property ActiveState) == active ]] || fail "ended unasked"
+
+rm "$UNITS/ublk-qcow2-test@.service.d/patience.conf"
+systemctl daemon-reload
+
 note "a stop while it is not"
 start
 timeout 90 systemctl stop "$unit" || fail "stop"
