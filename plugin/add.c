@@ -36,6 +36,8 @@
 
 #define SUFFIX ".qcow2"
 
+#define ALL_PATIENCE 10000 /* ms; for each of all images */
+
 static const char *check_range(const struct options *options)
 {
 	static char text[160];
@@ -288,33 +290,89 @@ static int add_image(const struct options *options)
 
 static bool is_there(const struct conf *conf)
 {
-	struct disk named, serving;
+	struct qcow_identity identity;
+	struct disk named;
 
-	return !disk_of_name(conf->name, &named) &&
-	       !disk_of_image(conf->image, &serving) && named.id == serving.id;
+	if (disk_of_name(conf->name, &named))
+		return false;
+	return !strcmp(conf->image, named.image) ||
+	       (!qcow_identify_path(conf->image, &identity) &&
+		disk_is_file(&named, &identity));
 }
 
-static void add_configured(const char *name, void *opaque)
-{
-	char text[CONF_TEXT_MAX];
-	int *status = opaque;
-	struct conf conf;
+struct addition {
+	struct job job;
+	struct addition *next;
+};
 
+struct additions {
+	struct addition *slow; /* still at work */
+	int status;
+};
+
+static int add_configured(const void *argument, char *message)
+{
+	const char *name = argument;
+	char text[CONF_TEXT_MAX];
+	struct conf conf;
+	int status;
+
+	(void)message;
 	if (conf_find(name, &conf, text))
-		*status = complain("%s", text);
-	else if (!is_there(&conf) && add_image(&conf.options))
-		*status = EXIT_FAILURE;
+		return complain("%s", text);
+	status = is_there(&conf) ? EXIT_SUCCESS : add_image(&conf.options);
+	fflush(stdout);
+	return status;
+}
+
+static void conclude(struct additions *all, struct addition *addition)
+{
+	char text[JOB_TEXT_MAX];
+
+	if (job_finish(&addition->job, text))
+		all->status = EXIT_FAILURE;
+	free(addition);
+}
+
+/* One after the other, unless one takes long: its storage may hang, and the
+   next one does not wait for that. */
+static void add_next(const char *name, void *opaque)
+{
+	struct addition *addition = calloc(1, sizeof(*addition));
+	struct additions *all = opaque;
+
+	if (!addition ||
+	    job_start(&addition->job, add_configured, name, true)) {
+		all->status = complain("%s: cannot start a process for it: %s",
+				       name, strerror(errno));
+		free(addition);
+		return;
+	}
+	if (process_wait(addition->job.pidfd, ALL_PATIENCE)) {
+		conclude(all, addition);
+		return;
+	}
+	log_line(LOG_WARNING, "%s takes long; going on with the others", name);
+	addition->next = all->slow;
+	all->slow = addition;
 }
 
 /* One that fails does not keep the others from being there. */
 static int add_all(void)
 {
+	struct additions all = { .status = EXIT_SUCCESS };
+	struct addition *addition;
 	char text[CONF_TEXT_MAX];
-	int status = EXIT_SUCCESS;
+	int ret = conf_each(add_next, &all, text);
 
-	if (conf_each(add_configured, &status, text))
-		return complain("%s", text);
-	return status;
+	if (ret)
+		all.status = complain("%s", text);
+	while ((addition = all.slow)) {
+		all.slow = addition->next;
+		process_wait(addition->job.pidfd, -1);
+		conclude(&all, addition);
+	}
+	return all.status;
 }
 
 int command_add(const struct options *options)

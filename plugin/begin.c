@@ -81,7 +81,7 @@ static int claim_locked(struct supervisor *sv, int wanted)
 	struct disk other;
 	int ret;
 
-	if (!disk_of_image(sv->disk.image, &other)) {
+	if (!disk_of_image(sv->disk.image, &sv->disk.identity, &other)) {
 		watch_settle(sv, true, "is already served by /dev/ublkb%d",
 			     other.id);
 		return -EBUSY;
@@ -110,6 +110,10 @@ static int claim(struct supervisor *sv)
 	int wanted = sv->disk.id;
 	int all, ret;
 
+	/* Before the lock: storage that hangs is not for others to wait for.
+	   What is wrong with the image its lock will say. */
+	if (qcow_identify_path(sv->disk.image, &sv->disk.identity))
+		memset(&sv->disk.identity, 0, sizeof(sv->disk.identity));
 	sv->id_chosen = wanted >= 0;
 	ret = disk_stamp(&sv->disk);
 	if (!ret)

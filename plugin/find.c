@@ -3,7 +3,8 @@
  * Finding disks among the records.
  *
  * There are as many records as disks, some dozens at most, so every search
- * reads them all.  Names cannot be numbers (options.c), hence a number means
+ * reads them all; and nothing but them, for the storage of a disk that was not
+ * asked about may hang.  Names cannot be numbers (options.c), hence a number means
  * an id and no search is ambiguous.
  */
 #include <dirent.h>
@@ -100,23 +101,25 @@ void state_sweep(void)
 struct search {
 	const char *name;
 	const char *image;
-	struct stat st; /* of the image */
-	bool st_known;
+	const struct qcow_identity *identity;
 	struct disk *found;
 };
 
 static bool same_file(const struct search *search, const struct disk *disk)
 {
-	struct stat st;
+	return !strcmp(search->image, disk->image) ||
+	       (search->identity && disk_is_file(disk, search->identity));
+}
 
-	if (!strcmp(search->image, disk->image))
-		return true;
-	if (!search->st_known || stat(disk->image, &st))
-		return false;
-	/* A device may have many nodes. */
-	if (S_ISBLK(st.st_mode) && S_ISBLK(search->st.st_mode))
-		return st.st_rdev == search->st.st_rdev;
-	return st.st_dev == search->st.st_dev && st.st_ino == search->st.st_ino;
+/* Asks no storage: it may be another disk's, and not answer. */
+bool disk_is_file(const struct disk *disk, const struct qcow_identity *identity)
+{
+	const struct qcow_identity *own = &disk->identity;
+
+	return (own->device || own->inode) && own->device == identity->device &&
+	       own->inode == identity->inode &&
+	       (own->birth == identity->birth || !own->birth ||
+		!identity->birth);
 }
 
 static int match(const struct disk *disk, void *opaque)
@@ -147,11 +150,15 @@ int disk_of_name(const char *name, struct disk *disk)
 	return run_search(&search);
 }
 
-int disk_of_image(const char *image, struct disk *disk)
+int disk_of_image(const char *image, const struct qcow_identity *identity,
+		  struct disk *disk)
 {
-	struct search search = { .image = image, .found = disk };
+	struct search search = {
+		.image = image,
+		.identity = identity,
+		.found = disk,
+	};
 
-	search.st_known = !stat(image, &search.st);
 	return run_search(&search);
 }
 

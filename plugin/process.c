@@ -317,3 +317,11 @@ int job_finish(struct job *job, char text[JOB_TEXT_MAX])
 		return STATUS_SIGNALLED;
 	return WEXITSTATUS(status);
 }
+
+void job_abandon(struct job *job)
+{
+	process_kill(job->pidfd);
+	close(job->pidfd);
+	close(job->text);
+	job->pidfd = -1;
+}

@@ -76,4 +76,8 @@ int job_start(struct job *job, job_fn *work, const void *argument,
    status, or 255 if a signal ended it, and its text. */
 int job_finish(struct job *job, char text[JOB_TEXT_MAX]);
 
+/* Kills it and forgets it: it may hang where not even that helps, so nobody
+   waits for its end. */
+void job_abandon(struct job *job);
+
 #endif /* PROCESS_H */

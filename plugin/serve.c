@@ -37,6 +37,8 @@
 #define PAUSE_MAX 30 /* s */
 #define PATIENCE  5000 /* ms; for a supervisor that is to answer, or end */
 
+#define LOOK_PATIENCE 2000 /* ms; for an image whose storage may hang */
+
 #define AGAIN (-1) /* an exit status of an attempt that is to be repeated */
 
 static int serve_new(const char *name)
@@ -52,17 +54,48 @@ static int serve_new(const char *name)
 	return supervisor_run(&task);
 }
 
+struct comparison {
+	const struct disk *disk;
+	const char *image;
+};
+
+static int compare(const void *argument, char *text)
+{
+	const struct comparison *comparison = argument;
+	struct qcow_identity identity;
+
+	(void)text;
+	return qcow_identify_path(comparison->image, &identity) ||
+	       !disk_is_file(comparison->disk, &identity);
+}
+
+/* Its storage may hang, and the disk's users wait: a child looks, and gets
+   little time. */
+static bool is_other_image(const struct disk *disk, const char *image)
+{
+	const struct comparison comparison = { .disk = disk, .image = image };
+	char text[JOB_TEXT_MAX];
+	struct job job;
+
+	if (!strcmp(image, disk->image) ||
+	    job_start(&job, compare, &comparison, true))
+		return false;
+	if (process_wait(job.pidfd, LOOK_PATIENCE))
+		return job_finish(&job, text) != 0;
+	job_abandon(&job);
+	return false;
+}
+
 /* A device keeps its image, and what it is, for life. */
 static void warn_of_change(const struct disk *disk)
 {
 	char text[CONF_TEXT_MAX];
-	struct disk other;
 	struct conf conf;
 
 	if (conf_find(disk->name, &conf, text))
 		log_line(LOG_WARNING, "%s; serving %s as it was", text,
 			 disk->name);
-	else if (disk_of_image(conf.image, &other) || other.id != disk->id)
+	else if (is_other_image(disk, conf.image))
 		log_line(LOG_WARNING,
 			 "%s: image: is %s now; serving %s with %s until it is "
 			 "removed",

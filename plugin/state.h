@@ -107,8 +107,14 @@ int disk_each_unreadable(void (*visit)(int id, int error, void *opaque),
    it; -ENOENT. */
 int disk_find(const char *dev, struct disk *disk);
 
-/* The disk, if any, that serves this image, or has this name; -ENOENT. */
-int disk_of_image(const char *image, struct disk *disk);
+/* Whether the disk's image is that file, as far as its record knows. */
+bool disk_is_file(const struct disk *disk,
+		  const struct qcow_identity *identity);
+
+/* The disk, if any, that serves this image, or has this name; -ENOENT.  An
+   image is known by its path, or by identity, which may be NULL. */
+int disk_of_image(const char *image, const struct qcow_identity *identity,
+		  struct disk *disk);
 int disk_of_name(const char *name, struct disk *disk);
 
 /* The lowest id from first on without a record and without a device. */

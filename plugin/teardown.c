@@ -33,6 +33,7 @@
 #define STOP_PATIENCE  20000 /* ms */
 #define CLOSE_PATIENCE 30000 /* ms */
 #define KILL_PATIENCE  10000 /* ms */
+#define LEFTOVER_PATIENCE 5000 /* ms */
 
 static void sleep_ms(int milliseconds)
 {
@@ -177,9 +178,7 @@ int teardown_stop_bounded(const struct disk *disk, bool force,
 	if (process_wait(job.pidfd, STOP_PATIENCE))
 		return job_finish(&job, text) ? -EIO : 0;
 	/* It may not even be possible to kill it: nobody waits for that. */
-	process_kill(job.pidfd);
-	close(job.pidfd);
-	close(job.text);
+	job_abandon(&job);
 	snprintf(text, JOB_TEXT_MAX,
 		 "the ublk driver has not stopped the device within %d "
 		 "seconds; see the kernel's log",
@@ -387,14 +386,15 @@ static bool is_needed(const struct disk *disk)
 	       use_find(disk->id, presence == DEVICE_SERVED, who, sizeof(who));
 }
 
-static int remove_leftover(const struct disk *disk, void *opaque)
+static int remove_locked(const void *argument, char *message)
 {
+	const struct disk *disk = argument;
 	char text[JOB_TEXT_MAX] = "";
 	struct disk now;
 	int lock;
 
-	(void)opaque;
-	if (disk->state != DISK_ADDING || state_lock(disk->id, 0, &lock))
+	(void)message;
+	if (state_lock(disk->id, 0, &lock))
 		return 0;
 	if (!disk_load(disk->id, &now) && now.nonce == disk->nonce &&
 	    now.state == DISK_ADDING && !process_alive(&now.supervisor) &&
@@ -404,6 +404,30 @@ static int remove_leftover(const struct disk *disk, void *opaque)
 			 "/dev/ublkb%d: %s",
 			 now.image, now.id, text);
 	close(lock);
+	return 0;
+}
+
+/* Its image is closed, too, and its storage may hang; nobody asked for that
+   disk.  So a child does it and gets little time; whoever comes next finds
+   what it leaves. */
+static int remove_leftover(const struct disk *disk, void *opaque)
+{
+	char text[JOB_TEXT_MAX];
+	struct job job;
+
+	(void)opaque;
+	if (disk->state != DISK_ADDING || process_alive(&disk->supervisor) ||
+	    job_start(&job, remove_locked, disk, true))
+		return 0;
+	if (process_wait(job.pidfd, LEFTOVER_PATIENCE)) {
+		job_finish(&job, text);
+		return 0;
+	}
+	log_line(LOG_WARNING,
+		 "what is left of an interrupted add of %s cannot be removed "
+		 "yet: its storage does not answer",
+		 disk->image);
+	job_abandon(&job);
 	return 0;
 }
 

@@ -23,14 +23,18 @@ int candidate_is_free(const struct candidate *candidate,
 		      const struct host *host)
 {
 	const char *user = host_user(host, candidate->image, candidate->domain);
+	struct qcow_identity identity;
 	struct disk served;
+	bool known;
 
 	if (user)
 		return complain("%s: disk %s: domain %s uses %s, too; an image "
 				"has one disk only",
 				candidate->domain, candidate->target, user,
 				candidate->image);
-	if (!disk_of_image(candidate->image, &served))
+	known = !qcow_identify_path(candidate->image, &identity);
+	if (!disk_of_image(candidate->image, known ? &identity : NULL,
+			   &served))
 		return complain("%s: disk %s: %s is served as /dev/ublkb%d at "
 				"the moment; remove that first (ublk-qcow2 del "
 				"%d)",

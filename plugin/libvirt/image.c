@@ -117,13 +117,6 @@ int image_look(const char *path, struct image *image)
 
 bool image_is_of(const struct image *image, const struct disk *disk)
 {
-	const struct qcow_identity *known = &disk->identity;
-
-	if (!strcmp(image->path, disk->image))
-		return true;
-	return (known->device || known->inode) &&
-	       known->device == image->identity.device &&
-	       known->inode == image->identity.inode &&
-	       (known->birth == image->identity.birth || !known->birth ||
-		!image->identity.birth);
+	return !strcmp(image->path, disk->image) ||
+	       disk_is_file(disk, &image->identity);
 }
