@@ -69,6 +69,7 @@ struct qcow_image {
 	struct header_area header_area;	/* of him who has header_busy */
 	bool header_busy;		/* somebody writes the header */
 	bool marked;			/* our mark is in the image (R12) */
+	bool given_up;			/* and one whose journal was given up */
 
 	uint64_t *l1;			/* as the file has it */
 	uint64_t *refcount_table;	/* likewise */

@@ -167,6 +167,7 @@ static int give_up(struct qcow_image *image, const struct qcow_options *options,
 	image_notice(image,
 		     "its journal %s is given up (%s); acknowledged writes may be lost",
 		     image->journal.path, why);
+	image->given_up = image->header.autoclear & AUTOCLEAR_LIFE;
 	return start_over(image, options, directory, error);
 }
 
@@ -220,6 +221,9 @@ static int start_first(struct qcow_image *image,
 		return fail(error, -ESTALE,
 			    "its journal %s is gone though its server died in this boot, or it is a copy made while it was served; writes since the last flush may be lost, --force gives them up",
 			    image->journal.path);
+	/* What was forced need not be forced again. */
+	image->given_up = is_gone(image) &&
+			  image->header.autoclear & AUTOCLEAR_LIFE;
 	if (image->header.autoclear & AUTOCLEAR_LIFE)
 		image_notice(image,
 			     "was not closed cleanly; what was not flushed then is lost");

@@ -341,14 +341,15 @@ static int write_all(struct qcow_image *image)
 /* R13: checkpoint, sync, clear the mark, sync; then the journal may go. */
 static int close_cleanly(struct qcow_image *image)
 {
+	bool has_mark = image->marked || image->given_up;
 	int ret = write_all(image);
 
 	/* Writes in place leave no metadata, and data may be elsewhere. */
-	if (!ret && image->marked)
+	if (!ret && has_mark)
 		ret = image_sync(image);
-	if (!ret && image->marked)
+	if (!ret && has_mark)
 		journal_set_state(&image->journal, LIFE_CLOSING);
-	if (!ret && image->marked)
+	if (!ret && has_mark)
 		ret = header_clear_life(&image->file, &image->header,
 					&image->header_area);
 	return ret;

@@ -205,6 +205,12 @@ static void expect_refused(const char *what, const char *word)
 		die("%s: cannot be forced: %s", what, error.text);
 	beside_close(image);
 	in_scratch("qemu-img check -q image");
+	/* Once is enough. */
+	options.force = false;
+	image = try_open(&options, &error);
+	if (!image)
+		die("%s: after it was forced: %s", what, error.text);
+	beside_close(image);
 }
 
 /* Does the image say itself that the copy is older? */
