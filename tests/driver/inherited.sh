@@ -83,20 +83,18 @@ looks_well()
 		fail "$1: a file's size is limited"
 }
 
-with "as usual" ":"
-with "SIGCHLD ignored" "trap '' CHLD"
-with "all signals ignored" "trap '' HUP INT QUIT USR1 USR2 PIPE ALRM TERM CHLD"
-with "umask 0777" "umask 0777"
-with "small limits" "ulimit -n 24; ulimit -s 64; ulimit -l 64; ulimit -i 0; ulimit -f 100; ulimit -t 20; ulimit -v 300000"
-with "nice, out-of-memory score" "renice -n 10 \$\$ >/dev/null; echo 500 >/proc/self/oom_score_adj"
+with "signals, umask, priority" \
+	"trap '' HUP INT QUIT USR1 USR2 PIPE ALRM TERM CHLD; umask 0777;
+	renice -n 10 \$\$ >/dev/null; echo 500 >/proc/self/oom_score_adj"
 mkdir "$WORK/cwd"
-with "a directory that is removed" "cd '$WORK/cwd'; rmdir '$WORK/cwd'"
-with "nothing open" "exec <&- 2>&-"
+with "limits, a directory that is removed, nothing open" \
+	"cd '$WORK/cwd'; rmdir '$WORK/cwd'; exec <&- 2>&-;
+	ulimit -n 24; ulimit -s 64; ulimit -l 64; ulimit -i 0; ulimit -f 100
+	ulimit -t 20; ulimit -v 300000"
 
 # A shell's control group may be frozen.
 if mkdir /sys/fs/cgroup/shell-$$ 2>/dev/null; then
 	cleanup "rmdir /sys/fs/cgroup/shell-$$"
-	with "a control group" "echo \$\$ >/sys/fs/cgroup/shell-$$/cgroup.procs"
 	DEV=$(bash -c "echo \$\$ >/sys/fs/cgroup/shell-$$/cgroup.procs; exec '$UBLK_QCOW2' add '$image'")
 	ADDED+=("$DEV")
 	[[ ! -s /sys/fs/cgroup/shell-$$/cgroup.procs ]] ||
