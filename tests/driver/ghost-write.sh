@@ -124,7 +124,9 @@ haunt()
 
 	make_disk
 	use_path fast
-	mount "/dev/mapper/ghost-$$" "$WORK/mnt"
+	# Nor what its journal would write in a moment of its own choice: the
+	# time of the server's write, with which the successor would wait.
+	mount -o commit=3600 "/dev/mapper/ghost-$$" "$WORK/mnt"
 	rm -f "$WORK/mnt/image.qcow2"
 	qemu-img create -q -f qcow2 "$WORK/mnt/image.qcow2" 64M
 	UBLK_QCOW2_FAULT=$fault add "$WORK/mnt/image.qcow2"
