@@ -4,8 +4,8 @@
  *
  * There are as many records as disks, some dozens at most, so every search
  * reads them all; and nothing but them, for the storage of a disk that was not
- * asked about may hang.  Names cannot be numbers (options.c), hence a number means
- * an id and no search is ambiguous.
+ * asked about may hang.  Names cannot be numbers (options.c), hence a number
+ * means an id and no search is ambiguous.
  */
 #include <dirent.h>
 #include <errno.h>

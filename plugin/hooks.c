@@ -9,8 +9,9 @@
  * crashes so often has been reported often enough.
  *
  * An executable gets no descriptor of ours, no signal mask, no environment but
- * what is documented, and HOOK_PATIENCE to end; then its whole session is killed, since what it
- * started in the background would otherwise pile up at every crash.
+ * what is documented, and HOOK_PATIENCE to end; then its whole session is
+ * killed, since what it started in the background would otherwise pile up at
+ * every crash.
  */
 #include <dirent.h>
 #include <errno.h>

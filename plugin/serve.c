@@ -13,8 +13,8 @@
  * serves on, for the disk is in use.  Now that the manager starts us, the disk
  * is wanted again, and it hands the disk over to us.
  *
- * The users have nobody else who would try again, either.  Where `recover` would
- * say what is wrong and end, we try again, with growing pauses.
+ * The users have nobody else who would try again, either.  Where `recover`
+ * would say what is wrong and end, we try again, with growing pauses.
  */
 #include <errno.h>
 #include <signal.h>

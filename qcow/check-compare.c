@@ -48,7 +48,8 @@ static void put_count(struct check *check, uint64_t index, uint64_t count)
 	unsigned int shift = (index << order) & 7;
 
 	if (order < 3) {
-		*at = (*at & ~(check_max_count(check) << shift)) | count << shift;
+		*at = (*at & ~(check_max_count(check) << shift)) |
+		      count << shift;
 		return;
 	}
 	for (unsigned int i = 1u << (order - 3); i--; count >>= 8)

@@ -80,8 +80,8 @@ static bool do_task(struct check *check, const char *what, uint8_t *at)
 	return false;
 }
 
-/* An L1 entry that has the flag and no table: readers differ in what that means,
-   QEMU takes the header for one. */
+/* An L1 entry that has the flag and no table: readers differ in what that
+   means, QEMU takes the header for one. */
 static bool do_nowhere(struct check *check, uint32_t index, uint8_t *at)
 {
 	if (check->copied_task == COPIED_TELL) {

@@ -40,7 +40,7 @@ struct file {
 	uint32_t alignment;	/* of offset, length and memory */
 	bool direct;
 	bool block_device;	/* has a fixed size, never reads as zero */
-	int claim;		/* a descriptor that claims the device; 0: none */
+	int claim;		/* descriptor with its claim; 0: none */
 	struct qcow_identity identity;
 	const struct qcow_test_hooks *test;
 	struct lease *lease;	/* of its image, who counts what is written */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* When we last wrote to the files of an image, as a successor can know (R12). */
+/* When we last wrote to an image's files, as a successor can know (R12). */
 #ifndef QCOW_LEASE_H
 #define QCOW_LEASE_H
 
@@ -22,9 +22,9 @@ struct lease_record {
 	_Atomic uint64_t rest;		/* begun, when the times were taken with
 					   no write in flight; else 0 */
 	struct lease_times times[LEASE_FILES];
-	_Atomic uint64_t until;		/* CLOCK_BOOTTIME, ns: the owner was alive
+	_Atomic uint64_t until;		/* CLOCK_BOOTTIME, ns: the owner lived
 					   until shortly before that */
-	_Atomic int64_t offset;		/* CLOCK_REALTIME - CLOCK_BOOTTIME, ns */
+	_Atomic int64_t offset;		/* CLOCK_REALTIME - CLOCK_BOOTTIME */
 };
 
 struct lease {
@@ -32,7 +32,7 @@ struct lease {
 	const struct file *files[LEASE_FILES];
 	_Atomic uint64_t ended;		/* writes so far */
 	atomic_flag taking;		/* somebody takes the times */
-	_Atomic uint64_t due;		/* CLOCK_MONOTONIC_COARSE, ns: renew it */
+	_Atomic uint64_t due;		/* CLOCK_MONOTONIC_COARSE: renew it */
 	_Atomic int64_t skew;		/* CLOCK_REALTIME - CLOCK_MONOTONIC */
 
 	pthread_t thread;
