@@ -122,7 +122,8 @@ int rpc_receive(int caller, struct appeal *appeal)
 		return -errno;
 	if (!got)
 		return -EPIPE;
-	if (check_packet(&packet, got, LENGTH_OF(appeal))) {
+	if (check_packet(&packet, got, LENGTH_OF(appeal)) ||
+	    (unsigned int)packet.appeal.type > APPEAL_HAND_OVER) {
 		snprintf(other.text, sizeof(other.text),
 			 "the supervisor is of another version");
 		rpc_answer(caller, &other);

@@ -56,16 +56,15 @@ say(teller *tell, const char *format, ...)
 
 /* ---- signals and descriptors ---- */
 
-static void settle_signals(void)
+/* The signals of @blocked that are pending stay so. */
+static void settle_signals(const sigset_t *blocked)
 {
-	sigset_t none;
 	int number;
 
 	/* Those that cannot be set say so; the C library keeps two. */
 	for (number = 1; number < NSIG; number++)
 		signal(number, SIG_DFL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	sigprocmask(SIG_SETMASK, blocked, NULL);
 }
 
 /* A descriptor of ours must never be taken for stdout. */
@@ -97,8 +96,11 @@ static void settle_stack(void)
 
 int settle_command(void)
 {
+	sigset_t none;
+
+	sigemptyset(&none);
 	settle_stack();
-	settle_signals();
+	settle_signals(&none);
 	return fill_standard_descriptors();
 }
 
@@ -279,7 +281,14 @@ bool settle_is_managed(bool foreground)
 
 void settle_process(bool managed, teller *tell)
 {
-	settle_signals();
+	sigset_t to_end;
+
+	/* One that comes before the supervisor listens is not to kill it. */
+	sigemptyset(&to_end);
+	sigaddset(&to_end, SIGHUP);
+	sigaddset(&to_end, SIGTERM);
+	sigaddset(&to_end, SIGINT);
+	settle_signals(&to_end);
 	umask(022);
 	if (chdir("/"))
 		say(tell, "cannot go to the directory /: %s", strerror(errno));

@@ -140,7 +140,7 @@ static int check_header(struct journal *journal, struct qcow_error *error)
 			    "its journal %s was written by another version of this program; serve and remove the disk with that version, or give the journal up with --force",
 			    journal->path);
 	if (magic != JOURNAL_MAGIC || journal->header->words != journal->words)
-		return fail(error, -EINVAL, "its journal %s is damaged",
+		return fail(error, -EINVAL, "its journal %s is damaged; acknowledged writes may be lost, --force gives them up",
 			    journal->path);
 	return 0;
 }
@@ -156,7 +156,7 @@ static int map_opened(struct journal *journal, int fd,
 	if (fstat(fd, &st) < 0)
 		return fail(error, -errno, "journal: %s", strerror(errno));
 	if (st.st_size < JOURNAL_MIN_SIZE)
-		return fail(error, -EINVAL, "its journal %s is too short",
+		return fail(error, -EINVAL, "its journal %s is too short; acknowledged writes may be lost, --force gives them up",
 			    journal->path);
 	ret = map_ring(journal, fd, st.st_size);
 	if (ret)

@@ -248,7 +248,8 @@ static int find_or_make(struct qcow_image *image,
 	/* Whoever may not look at it does not serve either. */
 	if (ret == -EACCES && options->look)
 		return 0;
-	if (image->journal.header && options->force)
+	/* It is there, and is none. */
+	if (ret == -EINVAL && options->force)
 		return give_up(image, options, directory, "it is damaged",
 			       error);
 	return ret;

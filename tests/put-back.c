@@ -8,6 +8,7 @@
  *	another program writes to it			refused
  *	an older copy is put back, in four ways		refused
  *	the journal is taken away			refused, if it mattered
+ *	the journal is cut short or damaged		refused
  *	the file is deleted, a new one has its inode	the new one is served
  *
  * That holds for images with a mark, for those that have no room for it, with
@@ -285,6 +286,25 @@ static void test_gone(enum shape shape)
 	}
 }
 
+/* ---- the journal is damaged ---- */
+
+static void test_damaged(enum shape shape)
+{
+	static const char *const damages[][2] = {
+		{ "truncate -s 0 *.journal", "too short" },
+		{ "truncate -s 4096 *.journal", "too short" },
+		{ "truncate -s -4096 *.journal", "damaged" },
+		{ "for f in *.journal; do dd if=/dev/zero of=$f bs=8 count=1 conv=notrunc status=none; done",
+		  "damaged" },
+	};
+
+	for (size_t i = 0; i < sizeof(damages) / sizeof(*damages); i++) {
+		live_and_die(shape, AT_REST);
+		in_scratch(damages[i][0]);
+		expect_refused(damages[i][0], damages[i][1]);
+	}
+}
+
 /* ---- another file ---- */
 
 /* The journal gets the name that it would have if the new image had got the
@@ -450,6 +470,7 @@ int main(void)
 				test_happening(s, e, &happenings[h]), count++;
 		test_ghost(s);
 		test_gone(s);
+		test_damaged(s);
 		if (s != DATA_FILE)
 			test_new_file(s);
 		test_clock(s);

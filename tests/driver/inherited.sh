@@ -93,11 +93,12 @@ with "limits, a directory that is removed, nothing open" \
 	ulimit -t 20; ulimit -v 300000"
 
 # A shell's control group may be frozen.
-if mkdir /sys/fs/cgroup/shell-$$ 2>/dev/null; then
-	cleanup "rmdir /sys/fs/cgroup/shell-$$"
-	DEV=$(bash -c "echo \$\$ >/sys/fs/cgroup/shell-$$/cgroup.procs; exec '$UBLK_QCOW2' add '$image'")
-	ADDED+=("$DEV")
-	[[ ! -s /sys/fs/cgroup/shell-$$/cgroup.procs ]] ||
-		fail "it is in the shell's control group"
-	del
-fi
+[[ -e /sys/fs/cgroup/cgroup.procs ]] ||
+	mount -t cgroup2 cgroup2 /sys/fs/cgroup
+mkdir /sys/fs/cgroup/shell-$$
+cleanup "rmdir /sys/fs/cgroup/shell-$$"
+DEV=$(bash -c "echo \$\$ >/sys/fs/cgroup/shell-$$/cgroup.procs; exec '$UBLK_QCOW2' add '$image'")
+ADDED+=("$DEV")
+[[ -z $(<"/sys/fs/cgroup/shell-$$/cgroup.procs") ]] ||
+	fail "it is in the shell's control group"
+del
