@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "plugin/conf.h"
+#include "plugin/common/conf.h"
 #include "tests/helpers.h"
 
 static const char *dirs[NR_CONF_PLACES];

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "plugin/control.h"
+#include "plugin/server/control.h"
 
 int main(int argc, char **argv)
 {

@@ -14,7 +14,7 @@
 
 #include "helpers.h"
 #include "libvirt-domains.h"
-#include "plugin/state.h"
+#include "plugin/common/state.h"
 
 static void must(const char *domain, const char *disk, bool back, bool dry_run)
 {

@@ -6,7 +6,7 @@
 set -euo pipefail
 
 MAN=${srcdir:-$(dirname "$0")}/../plugin/man
-CONF=${srcdir:-$(dirname "$0")}/../plugin/conf.c
+CONF=${srcdir:-$(dirname "$0")}/../plugin/common/conf.c
 PROGRAM=$PWD/../plugin/ublk-qcow2
 STATUS=0
 

@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "plugin/process.h"
+#include "plugin/common/process.h"
 #include "tests/helpers.h"
 
 static void expect(const char *who, const struct process *process, bool alive,

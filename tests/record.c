@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include "helpers.h"
-#include "plugin/record.h"
+#include "plugin/common/record.h"
 
 static char *path;
 

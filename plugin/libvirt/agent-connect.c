@@ -13,7 +13,7 @@
 #include "plugin/libvirt/agent.h"
 #include "plugin/libvirt/connection.h"
 #include "plugin/libvirt/domain.h"
-#include "plugin/log.h"
+#include "plugin/common/log.h"
 
 #define KEEPALIVE_INTERVAL 5 /* s */
 #define KEEPALIVE_COUNT	   3

@@ -11,7 +11,7 @@
 #include "plugin/libvirt/agent.h"
 #include "plugin/libvirt/release.h"
 #include "plugin/libvirt/serve.h"
-#include "plugin/log.h"
+#include "plugin/common/log.h"
 
 #define RECOVER_PATIENCE 100000 /* ms; its own is 90 s */
 #define LOCK_PATIENCE	 90000	/* ms */

@@ -15,8 +15,8 @@
 #include "plugin/libvirt/agent.h"
 #include "plugin/libvirt/connection.h"
 #include "plugin/libvirt/rescue.h"
-#include "plugin/log.h"
-#include "plugin/text.h"
+#include "plugin/common/log.h"
+#include "plugin/common/text.h"
 
 #define RETRY_INTERVAL	5000 /* ms, when libvirt fails */
 #define PATROL_INTERVAL 3000 /* ms */

@@ -24,7 +24,7 @@
 #include "config.h"
 #include "plugin/libvirt/agent.h"
 #include "plugin/libvirt/connection.h"
-#include "plugin/log.h"
+#include "plugin/common/log.h"
 
 #define LOCK_NAME  "agent.lock"
 #define EXIT_USAGE 2

@@ -9,7 +9,7 @@
 #define AGENT_H
 
 #include "plugin/libvirt/guest.h"
-#include "plugin/process.h"
+#include "plugin/common/process.h"
 
 #define AGENT_NEVER	UINT64_MAX
 

@@ -22,7 +22,7 @@
 #include "plugin/libvirt/connection.h"
 #include "plugin/libvirt/plug.h"
 #include "plugin/libvirt/serve.h"
-#include "plugin/log.h"
+#include "plugin/common/log.h"
 
 #define LOCK_PATIENCE 90000 /* ms */
 #define STOP_PATIENCE 10000 /* ms */

@@ -10,12 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "plugin/references.h"
+#include "plugin/common/references.h"
 #include "plugin/libvirt/candidate.h"
 #include "plugin/libvirt/domain.h"
 #include "plugin/libvirt/unit.h"
-#include "plugin/log.h"
-#include "plugin/name.h"
+#include "plugin/common/log.h"
+#include "plugin/common/name.h"
 
 #define INCOMPATIBLE_CORRUPT 2
 

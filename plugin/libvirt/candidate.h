@@ -6,7 +6,7 @@
 #define CANDIDATE_H
 
 #include "plugin/libvirt/host.h"
-#include "plugin/state.h"
+#include "plugin/common/state.h"
 
 struct candidate {
 	const char *domain;	/* its name */

@@ -29,10 +29,10 @@
 #include <unistd.h>
 
 #include "plugin/libvirt/child.h"
-#include "plugin/log.h"
-#include "plugin/process.h"
-#include "plugin/program.h"
-#include "plugin/text.h"
+#include "plugin/common/log.h"
+#include "plugin/common/process.h"
+#include "plugin/common/program.h"
+#include "plugin/common/text.h"
 
 #define KILL_PATIENCE	 1000 /* ms, for the death of what was killed */
 #define NOT_EXECUTED	 127

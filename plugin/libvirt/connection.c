@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "plugin/libvirt/connection.h"
-#include "plugin/log.h"
+#include "plugin/common/log.h"
 
 /* libvirt prints errors itself unless it is given somebody who does not. */
 static void say_nothing(void *opaque, virErrorPtr error)

@@ -20,8 +20,8 @@
 #include "plugin/libvirt/host.h"
 #include "plugin/libvirt/rewrite.h"
 #include "plugin/libvirt/xml.h"
-#include "plugin/log.h"
-#include "plugin/text.h"
+#include "plugin/common/log.h"
+#include "plugin/common/text.h"
 
 #define HOOK SYSCONFDIR "/libvirt/hooks/qemu.d/ublk-qcow2"
 

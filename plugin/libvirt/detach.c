@@ -14,7 +14,7 @@
 
 #include "plugin/libvirt/connection.h"
 #include "plugin/libvirt/plug.h"
-#include "plugin/log.h"
+#include "plugin/common/log.h"
 
 #define PATIENCE 30000 /* ms, with the guest */
 #define INTERVAL 200   /* ms */

@@ -22,7 +22,7 @@
 
 #include "plugin/libvirt/domain.h"
 #include "plugin/libvirt/xml.h"
-#include "plugin/text.h"
+#include "plugin/common/text.h"
 
 int domain_wrong(char why[DOMAIN_REASON_MAX], const char *format, ...)
 {

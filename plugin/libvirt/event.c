@@ -15,7 +15,7 @@
 #include "plugin/libvirt/commands.h"
 #include "plugin/libvirt/connection.h"
 #include "plugin/libvirt/rescue.h"
-#include "plugin/log.h"
+#include "plugin/common/log.h"
 
 static const struct event {
 	const char *name;

@@ -8,7 +8,7 @@
 #include <libvirt/libvirt.h>
 
 #include "plugin/libvirt/decide.h"
-#include "plugin/owner.h"
+#include "plugin/common/owner.h"
 
 struct guest_disk {
 	char *target;		/* vda */

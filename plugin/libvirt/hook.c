@@ -31,8 +31,8 @@
 #include "plugin/libvirt/child.h"
 #include "plugin/libvirt/hook.h"
 #include "plugin/libvirt/serve.h"
-#include "plugin/log.h"
-#include "plugin/text.h"
+#include "plugin/common/log.h"
+#include "plugin/common/text.h"
 
 #define XML_MAX	       (16 << 20)
 #define XML_PATIENCE   30000 /* ms */

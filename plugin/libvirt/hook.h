@@ -7,7 +7,7 @@
 
 #include "plugin/libvirt/domain.h"
 #include "plugin/libvirt/release.h"
-#include "plugin/owner.h"
+#include "plugin/common/owner.h"
 
 #define HOOK_RECOVER_PATIENCE	60000	/* ms, for one disk */
 #define HOOK_STOP_PATIENCE	10000	/* ms, for one disk */

@@ -8,7 +8,7 @@
 #include <limits.h>
 #include <stdbool.h>
 
-#include "plugin/state.h"
+#include "plugin/common/state.h"
 
 struct image {
 	char path[PATH_MAX];	/* absolute, no symbolic links */

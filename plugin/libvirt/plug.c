@@ -7,7 +7,7 @@
 #include "plugin/libvirt/connection.h"
 #include "plugin/libvirt/plug.h"
 #include "plugin/libvirt/release.h"
-#include "plugin/log.h"
+#include "plugin/common/log.h"
 
 #define LOCK_PATIENCE 90000 /* ms */
 #define STOP_PATIENCE 30000 /* ms */

@@ -9,7 +9,7 @@
 
 #include "plugin/libvirt/commands.h"
 #include "plugin/libvirt/rewrite.h"
-#include "plugin/owner.h"
+#include "plugin/common/owner.h"
 
 struct plug {
 	const struct libvirt_options *options;

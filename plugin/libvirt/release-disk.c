@@ -13,7 +13,7 @@
 
 #include "plugin/libvirt/release.h"
 #include "plugin/libvirt/serve.h"
-#include "plugin/owner.h"
+#include "plugin/common/owner.h"
 
 int release_remove(const struct disk *disk, int milliseconds,
 		   char why[DOMAIN_REASON_MAX])

@@ -6,7 +6,7 @@
 #define RELEASE_H
 
 #include "plugin/libvirt/domain.h"
-#include "plugin/state.h"
+#include "plugin/common/state.h"
 
 /* Ends the use of a disk by the domain of this uuid, and the disk if nobody
    else uses it.  Waits that long, in ms, for others who work on the disk, and

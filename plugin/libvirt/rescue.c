@@ -10,7 +10,7 @@
 
 #include "plugin/libvirt/connection.h"
 #include "plugin/libvirt/rescue.h"
-#include "plugin/log.h"
+#include "plugin/common/log.h"
 
 static int resume(virDomainPtr domain, const struct guest *guest,
 		  const struct guest_disk *disk, struct decide_history *history)

@@ -11,7 +11,7 @@
 #include <stddef.h>
 
 #include "plugin/libvirt/domain.h"
-#include "plugin/state.h"
+#include "plugin/common/state.h"
 
 enum rewrite_way {
 	REWRITE_FORTH,		/* from a file to a disk of ours */

@@ -16,10 +16,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "plugin/conf.h"
+#include "plugin/common/conf.h"
 #include "plugin/libvirt/child.h"
 #include "plugin/libvirt/serve.h"
-#include "plugin/program.h"
+#include "plugin/common/program.h"
 #include "plugin/libvirt/unit.h"
 
 #define ADD_PATIENCE	 60000 /* ms */

@@ -10,7 +10,7 @@
 #define SERVE_H
 
 #include "plugin/libvirt/domain.h"
-#include "plugin/state.h"
+#include "plugin/common/state.h"
 
 /* A time for tests instead of the usual one, from the environment. */
 int serve_patience(int milliseconds);

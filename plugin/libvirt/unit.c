@@ -23,12 +23,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "plugin/conf.h"
+#include "plugin/common/conf.h"
 #include "plugin/libvirt/child.h"
 #include "plugin/libvirt/serve.h"
 #include "plugin/libvirt/unit.h"
-#include "plugin/name.h"
-#include "plugin/program.h"
+#include "plugin/common/name.h"
+#include "plugin/common/program.h"
 
 #define MARK		"# ublk-qcow2-hook"
 #define BLANKS		" \t\r\v\f"

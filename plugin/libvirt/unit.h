@@ -9,7 +9,7 @@
 #define UNIT_H
 
 #include "plugin/libvirt/domain.h"
-#include "plugin/state.h"
+#include "plugin/common/state.h"
 
 /* Does systemd manage this host? */
 bool unit_manager(void);

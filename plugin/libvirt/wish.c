@@ -24,7 +24,7 @@
 #include "plugin/libvirt/serve.h"
 #include "plugin/libvirt/unit.h"
 #include "plugin/libvirt/wish.h"
-#include "plugin/name.h"
+#include "plugin/common/name.h"
 
 #define ATTEMPTS 3
 

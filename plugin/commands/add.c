@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * `add`: serves an image.
+ *
+ * All that can be seen from here is judged here, before anything exists: the
+ * numbers, the name, the image's path, the driver.  The supervisor judges
+ * again what others may change meanwhile, under the locks for that.
+ *
+ * With --all the images are those that the administrator has configured; a
+ * disk that is there is passed over, so that the command may be repeated.
+ *
+ * When the supervisor dies on its way, the command cleans up after it: it
+ * removes whatever disk belongs to that process, whether or not the record
+ * calls it usable already, for nobody has been told of it.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#include "plugin/commands/add.h"
+#include "plugin/commands/command.h"
+#include "plugin/common/conf.h"
+#include "plugin/server/control.h"
+#include "plugin/server/device.h"
+#include "plugin/common/log.h"
+#include "plugin/common/name.h"
+#include "plugin/commands/options.h"
+#include "plugin/common/references.h"
+#include "plugin/supervisor/supervisor.h"
+#include "plugin/supervisor/teardown.h"
+
+#define SUFFIX ".qcow2"
+
+#define ALL_PATIENCE 10000 /* ms; for each of all images */
+
+static const char *check_range(const struct options *options)
+{
+	static char text[160];
+	const long processors = sysconf(_SC_NPROCESSORS_CONF);
+	const unsigned long long buffers = (unsigned long long)options->queues *
+					   options->depth * DEVICE_MAX_IO;
+	struct sysinfo memory;
+
+	if (options->id > DISK_ID_MAX)
+		snprintf(text, sizeof(text), "id %ld is out of range: 0 to %d",
+			 options->id, DISK_ID_MAX);
+	else if (options->queues < 1 || options->queues > processors)
+		snprintf(text, sizeof(text),
+			 "QUEUES %ld is out of range: 1 to %ld, the number of "
+			 "processors",
+			 options->queues, processors);
+	else if (options->depth < 1 || options->depth > UBLK_MAX_QUEUE_DEPTH)
+		snprintf(text, sizeof(text),
+			 "DEPTH %ld is out of range: 1 to %d", options->depth,
+			 UBLK_MAX_QUEUE_DEPTH);
+	else if (!sysinfo(&memory) &&
+		 buffers > memory.totalram * memory.mem_unit / 2)
+		snprintf(text, sizeof(text),
+			 "%ld queues of depth %ld may need %llu MiB of "
+			 "buffers, more than half of this machine's memory; "
+			 "choose less",
+			 options->queues, options->depth, buffers >> 20);
+	else
+		return NULL;
+	return text;
+}
+
+/* The image's file name without .qcow2, made into a name. */
+static void default_name(const char *image, char name[DISK_NAME_MAX + 1])
+{
+	const char *base = strrchr(image, '/') + 1;
+	size_t length = strlen(base);
+
+	if (length > strlen(SUFFIX) &&
+	    !strcmp(base + length - strlen(SUFFIX), SUFFIX))
+		length -= strlen(SUFFIX);
+	name_make(base, length, name);
+}
+
+static int check_links(const struct options *options)
+{
+	const char *path = options->subject;
+	struct qcow_references references;
+	struct qcow_error why;
+	int ret = references_read(options->data_file, options->no_references,
+				  &references, &why);
+
+	/* What is wrong with these the supervisor says better. */
+	if (!ret && qcow_check_links(path, &references, &why))
+		ret = complain("%s: %s", path, why.text);
+	else
+		ret = 0;
+	references_free(&references);
+	return ret;
+}
+
+/* Symbolic links stay: where they lead is for the next server to see. */
+static int make_absolute(const char *path, char absolute[PATH_MAX])
+{
+	char here[PATH_MAX] = "";
+	bool relative = *path != '/';
+
+	if (relative && !getcwd(here, sizeof(here)))
+		return -errno;
+	if (snprintf(absolute, PATH_MAX, "%s%s%s", here, relative ? "/" : "",
+		     path) >= PATH_MAX)
+		return -ENAMETOOLONG;
+	return 0;
+}
+
+/* A device keeps the name that it was given: what its image names is relative
+   to that. */
+static int check_image(const char *path, char image[PATH_MAX])
+{
+	struct stat st;
+	int ret;
+
+	if (!realpath(path, image) || stat(image, &st))
+		return complain("%s: %s", path, strerror(errno));
+	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+		return complain("%s: is neither a file nor a block device",
+				path);
+	ret = S_ISBLK(st.st_mode) ? make_absolute(path, image) : 0;
+	return ret ? complain("%s: %s", path, strerror(-ret)) : 0;
+}
+
+static int check_data_file(const char *image, const char *path,
+			   char data_file[PATH_MAX])
+{
+	struct stat st;
+	int ret = make_absolute(path, data_file);
+
+	if (ret || stat(data_file, &st))
+		return complain("%s: data file %s: %s", image, path,
+				strerror(ret ? -ret : errno));
+	return 0;
+}
+
+/*
+ * What the engine does not judge.  Each later server reads the key again, so
+ * it must lie there to stay: no pipe.  A key that everybody can read protects
+ * nothing, and is refused while nobody depends on the disk yet; once its
+ * users wait for a server it is too late to be strict.
+ */
+static int check_key(const char *image, const char *path,
+		     char key_file[PATH_MAX])
+{
+	struct stat st;
+	int ret = make_absolute(path, key_file);
+
+	if (ret || stat(key_file, &st))
+		return complain("%s: key file %s: %s", image, path,
+				strerror(ret ? -ret : errno));
+	if (!S_ISREG(st.st_mode))
+		return complain("%s: key file %s: is no regular file; every "
+				"server of the disk reads it, so put the key "
+				"into a file",
+				image, path);
+	if (st.st_mode & S_IRWXO)
+		return complain("%s: key file %s: is open to every user; run "
+				"'chmod o= %s', and choose another key if it "
+				"may have been read",
+				image, path, path);
+	return 0;
+}
+
+static int fill_in(const struct options *options, struct disk *disk)
+{
+	const char *wrong;
+
+	wrong = check_range(options);
+	if (!wrong && options->name)
+		wrong = name_check(options->name);
+	if (wrong)
+		return complain("%s: %s", options->subject, wrong);
+	if (check_image(options->subject, disk->image) ||
+	    check_links(options))
+		return EXIT_FAILURE;
+	if (options->data_file &&
+	    check_data_file(options->subject, options->data_file,
+			    disk->data_file))
+		return EXIT_FAILURE;
+	if (options->key_file &&
+	    check_key(options->subject, options->key_file, disk->key_file))
+		return EXIT_FAILURE;
+	if (options->name)
+		strcpy(disk->name, options->name);
+	else
+		default_name(disk->image, disk->name);
+	disk->id = options->id;
+	disk->queues = options->queues;
+	disk->depth = options->depth;
+	disk->read_only = options->read_only;
+	disk->writeback = options->writeback;
+	disk->no_references = options->no_references;
+	return 0;
+}
+
+static int check_driver(const char *image)
+{
+	struct control *control;
+	int ret = control_open(&control);
+
+	if (!ret) {
+		control_close(control);
+		return 0;
+	}
+	if (ret == -ENOENT || ret == -ENODEV || ret == -ENXIO)
+		return complain("%s: the ublk driver is not loaded; run "
+				"'modprobe ublk_drv' (Linux 6.7 or later; on "
+				"Debian 12 the 6.12 kernel of its security "
+				"suite)",
+				image);
+	if (ret == -EPERM)
+		return complain("%s: io_uring is disabled; run 'sysctl "
+				"kernel.io_uring_disabled=0'",
+				image);
+	return complain("%s: " UBLK_CONTROL_PATH ": %s", image, strerror(-ret));
+}
+
+int add_judge(const struct options *options, struct disk *disk)
+{
+	int ret = fill_in(options, disk);
+
+	return ret ? ret : check_driver(disk->image);
+}
+
+static int is_of_supervisor(const struct disk *disk, void *opaque)
+{
+	struct disk *found = opaque;
+
+	if (disk->supervisor.pid != found->supervisor.pid)
+		return 0;
+	*found = *disk;
+	return 1;
+}
+
+static int clean_up(const struct disk *wanted, pid_t supervisor)
+{
+	struct disk disk = { .supervisor.pid = supervisor };
+	char text[JOB_TEXT_MAX] = "";
+	int lock;
+
+	if (disk_each(is_of_supervisor, &disk) > 0 &&
+	    !state_lock(disk.id, COMMAND_PATIENCE, &lock)) {
+		teardown_all(&disk, true, false, text);
+		close(lock);
+	}
+	return complain("%s: its supervisor (process %d) died on the way%s%s",
+			wanted->image, (int)supervisor, *text ? "; " : "",
+			text);
+}
+
+static int launch(const struct task *task)
+{
+	struct outcome outcome;
+	pid_t pid;
+	int ret = supervisor_launch(task, -1, &outcome, &pid);
+
+	if (ret == -EPIPE)
+		return clean_up(&task->disk, pid);
+	if (ret)
+		return complain("%s: cannot start a supervisor: %s",
+				task->disk.image, strerror(-ret));
+	if (outcome.failed)
+		return complain("%s: %s", task->disk.image, outcome.text);
+	printf("/dev/ublkb%d\n", outcome.id);
+	return EXIT_SUCCESS;
+}
+
+static int add_image(const struct options *options)
+{
+	struct task task = {
+		.force = options->force,
+		.foreground = options->foreground,
+		.lock = -1,
+		.caller = -1,
+	};
+
+	if (add_judge(options, &task.disk))
+		return EXIT_FAILURE;
+	teardown_leftovers();
+	return options->foreground ? supervisor_run(&task) : launch(&task);
+}
+
+static bool is_there(const struct conf *conf)
+{
+	struct qcow_identity identity;
+	struct disk named;
+
+	if (disk_of_name(conf->name, &named))
+		return false;
+	return !strcmp(conf->image, named.image) ||
+	       (!qcow_identify_path(conf->image, &identity) &&
+		disk_is_file(&named, &identity));
+}
+
+struct addition {
+	struct job job;
+	struct addition *next;
+};
+
+struct additions {
+	struct addition *slow; /* still at work */
+	int status;
+};
+
+static int add_configured(const void *argument, char *message)
+{
+	const char *name = argument;
+	char text[CONF_TEXT_MAX];
+	struct conf conf;
+	int status;
+
+	(void)message;
+	if (conf_find(name, &conf, text))
+		return complain("%s", text);
+	status = is_there(&conf) ? EXIT_SUCCESS : add_image(&conf.options);
+	fflush(stdout);
+	return status;
+}
+
+static void conclude(struct additions *all, struct addition *addition)
+{
+	char text[JOB_TEXT_MAX];
+
+	if (job_finish(&addition->job, text))
+		all->status = EXIT_FAILURE;
+	free(addition);
+}
+
+/* One after the other, unless one takes long: its storage may hang, and the
+   next one does not wait for that. */
+static void add_next(const char *name, void *opaque)
+{
+	struct addition *addition = calloc(1, sizeof(*addition));
+	struct additions *all = opaque;
+
+	if (!addition ||
+	    job_start(&addition->job, add_configured, name, true)) {
+		all->status = complain("%s: cannot start a process for it: %s",
+				       name, strerror(errno));
+		free(addition);
+		return;
+	}
+	if (process_wait(addition->job.pidfd, ALL_PATIENCE)) {
+		conclude(all, addition);
+		return;
+	}
+	log_line(LOG_WARNING, "%s takes long; going on with the others", name);
+	addition->next = all->slow;
+	all->slow = addition;
+}
+
+/* One that fails does not keep the others from being there. */
+static int add_all(void)
+{
+	struct additions all = { .status = EXIT_SUCCESS };
+	struct addition *addition;
+	char text[CONF_TEXT_MAX];
+	int ret = conf_each(add_next, &all, text);
+
+	if (ret)
+		all.status = complain("%s", text);
+	while ((addition = all.slow)) {
+		all.slow = addition->next;
+		process_wait(addition->job.pidfd, -1);
+		conclude(&all, addition);
+	}
+	return all.status;
+}
+
+int command_add(const struct options *options)
+{
+	if (command_begin(options->all ? "add" : options->subject))
+		return EXIT_FAILURE;
+	return options->all ? add_all() : add_image(options);
+}

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What commands have in common.
+ *
+ * A command that changes a disk holds the disk's lock from before it reads
+ * the record until its end, so what it read stays true but for the disk's own
+ * supervisor, which it therefore asks rather than passes over.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "plugin/commands/command.h"
+#include "plugin/common/log.h"
+
+#define END_PATIENCE	2000 /* ms; between the socket's end and its own */
+#define SOCKET_PATIENCE 2000 /* ms */
+
+int command_begin(const char *subject)
+{
+	int ret;
+
+	if (geteuid())
+		return complain("%s: only root may do this", subject);
+	ret = state_open();
+	if (ret)
+		return complain("%s: cannot make " STATE_DIR ": %s", subject,
+				strerror(-ret));
+	return 0;
+}
+
+int command_complain(const struct disk *disk, const char *format, ...)
+{
+	char text[1536];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	return complain("/dev/ublkb%d (%s): %s", disk->id, disk->image, text);
+}
+
+void command_unreadable(int id, int error, void *status)
+{
+	const char *why = error == -EPROTO ?
+			"was written by another version of this program; use "
+			"that version for this disk" :
+			error == -EBADMSG ?
+			"is damaged; the disk is served all the same as long "
+			"as its processes live" :
+			strerror(-error);
+
+	*(int *)status = complain(STATE_DIR "/%d.disk: %s", id, why);
+}
+
+int command_lock(struct disk *disk, int *lock)
+{
+	int ret = state_lock(disk->id, COMMAND_PATIENCE, lock);
+
+	if (ret)
+		return ret;
+	ret = disk_load(disk->id, disk);
+	if (ret)
+		close(*lock);
+	return ret;
+}
+
+int command_find(const char *dev, struct disk *disk, int *lock)
+{
+	int ret = disk_find(dev, disk);
+
+	if (!ret)
+		ret = command_lock(disk, lock);
+	if (!ret)
+		return 0;
+	if (ret == -ENOENT)
+		return complain("%s: no such disk; see 'ublk-qcow2 list'", dev);
+	if (ret == -EBUSY)
+		return complain("%s: another command is working on it", dev);
+	if (ret == -EPROTO)
+		return complain("%s: its record was written by another version "
+				"of this program; use that version for it",
+				dev);
+	return complain("%s: cannot read its record in " STATE_DIR ": %s", dev,
+			strerror(-ret));
+}
+
+/* A living supervisor whose socket is gone makes another one when it is
+   asked to by a signal. */
+static int call_again(const struct disk *disk, int pidfd,
+		      const struct appeal *appeal, int *call)
+{
+	const struct timespec interval = { .tv_nsec = 20000000 };
+	uint64_t end = clock_ms() + SOCKET_PATIENCE;
+	int ret;
+
+	if (pidfd_send_signal(pidfd, SIGHUP, NULL, 0))
+		return -errno;
+	do {
+		nanosleep(&interval, NULL);
+		ret = rpc_call(disk->id, appeal, call);
+	} while ((ret == -ENOENT || ret == -ECONNREFUSED) && clock_ms() < end);
+	return ret;
+}
+
+static int appeal_to(const struct disk *disk, int pidfd,
+		     const struct appeal *appeal, int milliseconds,
+		     struct outcome *outcome)
+{
+	int call;
+	int ret = rpc_call(disk->id, appeal, &call);
+
+	/* Its socket goes a moment before the process. */
+	if ((ret == -ENOENT || ret == -ECONNREFUSED) &&
+	    !process_wait(pidfd, END_PATIENCE))
+		ret = call_again(disk, pidfd, appeal, &call);
+	if (ret)
+		return ret;
+	ret = rpc_wait(call, milliseconds, outcome);
+	close(call);
+	return ret;
+}
+
+/* Dead is only what its pidfd calls dead. */
+int command_appeal(const struct disk *disk, const struct appeal *appeal,
+		   int milliseconds, struct outcome *outcome)
+{
+	int pidfd;
+	int ret = process_open(&disk->supervisor, &pidfd);
+
+	if (ret)
+		return ret;
+	ret = appeal_to(disk, pidfd, appeal, milliseconds, outcome);
+	if (ret && ret != -ETIMEDOUT && process_wait(pidfd, END_PATIENCE))
+		ret = -ESRCH;
+	/* It closed the call and goes on: it did not understand us. */
+	else if (ret == -EPIPE)
+		ret = -EPROTO;
+	close(pidfd);
+	return ret;
+}
+
+int command_deaf(const struct disk *disk, int error)
+{
+	int pid = disk->supervisor.pid;
+
+	if (error == -EPROTO)
+		return command_complain(disk,
+					"its supervisor (process %d) is of "
+					"another version of this program; the "
+					"disk is served all the same: use that "
+					"version, or replace the supervisor by "
+					"'kill -9 %d' and 'ublk-qcow2 recover "
+					"%d'",
+					pid, pid, disk->id);
+	if (error == -EXDEV)
+		return command_complain(disk,
+					"its supervisor is in another pid "
+					"namespace, of a container that shares "
+					STATE_DIR "; run this there");
+	if (error == -ENOENT || error == -ECONNREFUSED)
+		return command_complain(disk,
+					"its supervisor (process %d) lives but "
+					"has lost its socket in " STATE_DIR
+					"; replace the supervisor by 'kill -9 "
+					"%d' and 'ublk-qcow2 recover %d'",
+					pid, pid, disk->id);
+	if (error == -ETIME)
+		return command_complain(disk,
+					"its supervisor (process %d) takes no "
+					"calls: it is stopped, or waits for "
+					"something that does not come; see its "
+					"state in /proc/%d/status",
+					pid, pid);
+	return command_complain(disk,
+				"its supervisor (process %d) does not answer: "
+				"%s",
+				pid, strerror(-error));
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What commands have in common.
+ */
+#ifndef COMMAND_H
+#define COMMAND_H
+
+#include "plugin/common/rpc.h"
+#include "plugin/common/state.h"
+
+#define COMMAND_PATIENCE	30000	/* ms, for another command to end */
+
+/* Is this root, and is our directory there?  subject is what the complaint
+   is about. */
+int command_begin(const char *subject);
+
+/* Finds the disk that DEV means and locks it. */
+int command_find(const char *dev, struct disk *disk, int *lock);
+
+/* Locks a disk that was found and reads its record again: -ENOENT if it is
+   gone meanwhile. */
+int command_lock(struct disk *disk, int *lock);
+
+/* Appeals to the disk's supervisor and waits that long.  Returns:
+   0		it answered
+   -ESRCH	it is dead, or died meanwhile
+   -ETIMEDOUT	it lives and has not answered
+   -EPROTO	it lives and is of another version
+   -EXDEV	it is in another pid namespace
+   -ENOENT, -ECONNREFUSED	it lives and has no socket
+   -ETIME	it lives and takes no calls
+   or another -errno. */
+int command_appeal(const struct disk *disk, const struct appeal *appeal,
+		   int milliseconds, struct outcome *outcome);
+
+/* Complains about a supervisor that lives and cannot be spoken with. */
+int command_deaf(const struct disk *disk, int error);
+
+/* Complains about a record that cannot be read; *status, an int, becomes that
+   of a failure. */
+void command_unreadable(int id, int error, void *status);
+
+/* A complaint that begins with the disk's device and image. */
+int command_complain(const struct disk *disk, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+#endif /* COMMAND_H */

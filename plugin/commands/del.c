@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * `del`: removes a disk.
+ *
+ * Its supervisor does that, for only it knows what its server is about.  If
+ * there is none the command does it all itself.  With --force a supervisor
+ * that does not answer is killed first, which leaves the same situation.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "plugin/commands/command.h"
+#include "plugin/common/log.h"
+#include "plugin/commands/options.h"
+#include "plugin/supervisor/teardown.h"
+
+#define PATIENCE      35000 /* ms; the supervisor's own is shorter */
+#define END_PATIENCE  2000  /* ms */
+#define KILL_PATIENCE 10000 /* ms */
+
+static int kill_supervisor(const struct disk *disk)
+{
+	int pidfd;
+	int ret = process_open(&disk->supervisor, &pidfd);
+
+	if (ret)
+		return ret == -ESRCH ? 0 : ret;
+	ret = process_kill(pidfd);
+	if (!ret && !process_wait(pidfd, KILL_PATIENCE))
+		ret = -ETIMEDOUT;
+	close(pidfd);
+	return ret;
+}
+
+static int remove_alone(struct disk *disk, bool force)
+{
+	char text[JOB_TEXT_MAX] = "";
+	int ret = kill_supervisor(disk);
+
+	if (ret == -EXDEV)
+		return command_deaf(disk, ret);
+	if (ret)
+		return command_complain(disk,
+					"its supervisor (process %d) cannot be "
+					"ended: %s; try again",
+					(int)disk->supervisor.pid,
+					strerror(-ret));
+	/* It may just have finished what we ask for. */
+	if (disk_load(disk->id, disk))
+		return EXIT_SUCCESS;
+	if (teardown_all(disk, force, force, text))
+		return command_complain(disk, "%s", text);
+	return EXIT_SUCCESS;
+}
+
+/* The supervisor answers as its last deed; when it has ended nothing is left
+   of the disk. */
+static int ask_supervisor(const struct disk *disk, bool force,
+			  struct outcome *outcome)
+{
+	const struct appeal appeal = { .type = APPEAL_STOP, .force = force };
+	int pidfd;
+	int ret = process_open(&disk->supervisor, &pidfd);
+
+	if (ret)
+		return ret;
+	ret = command_appeal(disk, &appeal, PATIENCE, outcome);
+	if (!ret && !disk_exists(disk->id))
+		process_wait(pidfd, END_PATIENCE);
+	close(pidfd);
+	return ret;
+}
+
+static int remove_disk(struct disk *disk, bool force)
+{
+	struct outcome outcome;
+	int ret = ask_supervisor(disk, force, &outcome);
+
+	if (ret == -ESRCH || (ret && force))
+		return remove_alone(disk, force);
+	if (ret == -ETIMEDOUT || ret == -ETIME)
+		return command_complain(disk,
+					"its supervisor (process %d) does not "
+					"answer; use --force",
+					(int)disk->supervisor.pid);
+	if (ret)
+		return command_deaf(disk, ret);
+	if (outcome.failed)
+		return command_complain(disk, "%s", outcome.text);
+	return EXIT_SUCCESS;
+}
+
+int command_del(const struct options *options)
+{
+	struct disk disk;
+	int lock, ret;
+
+	if (command_begin(options->subject))
+		return EXIT_FAILURE;
+	teardown_leftovers();
+	if (command_find(options->subject, &disk, &lock))
+		return EXIT_FAILURE;
+	ret = remove_disk(&disk, options->force);
+	close(lock);
+	return ret;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Disks by configuration: NAME.conf in one of two directories is the disk
+ * NAME, with the options of `add` as `key = value` lines.
+ *
+ * Functions return 0 or -errno; a failure leaves one line in text: which
+ * file, which line, which key, and what is allowed.
+ */
+#ifndef CONF_H
+#define CONF_H
+
+#include "plugin/commands/options.h"
+#include "plugin/common/state.h"
+
+#define CONF_TEXT_MAX	1024
+
+enum conf_place {
+	CONF_ADMIN,		/* the administrator's, for good */
+	CONF_RUNTIME,		/* of programs, until the next boot */
+	NR_CONF_PLACES
+};
+
+/* The directory, without a / at its end. */
+const char *conf_directory(enum conf_place place);
+
+/* The strings in options point into the rest of it: not to be copied. */
+struct conf {
+	struct options options;
+	char path[PATH_MAX];	/* of the file */
+	char name[DISK_NAME_MAX + 1];
+	char image[PATH_MAX];
+	char key_file[PATH_MAX];
+	char data_file[PATH_MAX];
+};
+
+/* Reads the file that configures disk NAME.  -ENOENT: there is none;
+   -EEXIST: there are two; -EINVAL: something is wrong with it. */
+int conf_find(const char *name, struct conf *conf, char text[CONF_TEXT_MAX]);
+
+/* Calls visit with the name of each disk that the administrator has
+   configured, in order of names. */
+int conf_each(void (*visit)(const char *name, void *opaque), void *opaque,
+	      char text[CONF_TEXT_MAX]);
+
+#endif /* CONF_H */

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * /dev/ublk-qcow2/NAME, the stable way to a disk: a link to /dev/ublkbN.
+ */
+#ifndef LINK_H
+#define LINK_H
+
+#include <limits.h>
+
+#include "plugin/common/state.h"
+
+#define LINK_DIR "/dev/ublk-qcow2"
+
+void link_path(const struct disk *disk, char path[PATH_MAX]);
+
+/* Makes or corrects the link, once /dev/ublkbN is there: -ENODEV if it does
+   not come; -EEXIST if something that is no link of ours is in the way. */
+int link_make(const struct disk *disk);
+
+/* Removes the link if it leads to this disk. */
+void link_remove(const struct disk *disk);
+
+#endif /* LINK_H */

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What outlives our processes: the record of each disk, and the locks that
+ * keep two commands from working on one disk at once.
+ *
+ * Functions return 0 or -errno.
+ */
+#ifndef STATE_H
+#define STATE_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "plugin/common/layers.h"
+#include "plugin/common/process.h"
+#include "qcow/qcow.h"
+
+#define STATE_DIR	QCOW_JOURNAL_DIR
+#define DISK_ID_MAX	((1 << 20) - 1)		/* the driver's limit */
+#define DISK_NAME_MAX	64
+
+enum disk_state {
+	DISK_ADDING,		/* not usable yet; nobody relies on it */
+	DISK_LIVE,
+	DISK_RECOVERING,	/* its users wait for a new server */
+	DISK_FAILED,		/* its users wait for `recover` */
+	DISK_STOPPING,
+};
+
+struct disk {
+	int id;			/* of /dev/ublkb<id> */
+	enum disk_state state;
+	char name[DISK_NAME_MAX + 1];
+	char image[PATH_MAX];	/* absolute, no symbolic links; of a device the
+				   name that it was given */
+	struct qcow_identity identity; /* which file that is */
+	char key_file[PATH_MAX]; /* absolute; empty: none.  Never the key */
+	char data_file[PATH_MAX]; /* that the image may name; likewise */
+	bool no_references;	/* the image may name no file */
+	uint64_t size;		/* bytes */
+	unsigned int queues;
+	unsigned int depth;
+	bool read_only;
+	bool writeback;
+	struct process server;
+	struct process supervisor;
+	unsigned int recoveries;
+	uint64_t since;		/* in this state; seconds since 1970 */
+	uint64_t nonce;		/* the driver keeps it with the device, so
+				   that we know the device for ours */
+	char boot[40];		/* the boot this record belongs to */
+	char reason[512];	/* why it failed */
+};
+
+/* NULL: it has none. */
+const char *disk_key_file(const struct disk *disk);
+const char *disk_data_file(const struct disk *disk);
+
+/* Names as `list` and the records have them. */
+const char *disk_state_name(enum disk_state state);
+
+/* The directory of all that, STATE_DIR. */
+const char *state_dir(void);
+
+/* Creates our directory where it is missing. */
+int state_open(void);
+
+/* Writes the record: a reader sees the old one or the new one.  The first one
+   of a disk, and one that has got layers, need room.  layers may be NULL: not
+   known. */
+int disk_save(const struct disk *disk, const struct layers *layers);
+
+/* Reads a record.  Returns:
+   -ENOENT	there is none, or it is of an earlier boot
+   -EPROTO	a later version of this program wrote it
+   -EBADMSG	it is damaged
+   or another -errno. */
+int disk_load(int id, struct disk *disk);
+
+/* Reads what the record says of the disk's layers, which may be that they
+   are not known. */
+int disk_load_layers(int id, struct layers *layers);
+
+/* Removes what writers left that died while they wrote a record. */
+void state_sweep(void);
+
+bool disk_exists(int id);
+
+/* Removes the record and the socket beside it. */
+void disk_forget(int id);
+
+/* The path of the supervisor's socket. */
+void disk_socket_path(int id, char path[108]);
+
+/* Calls visit for every disk in order of ids until it returns other than 0,
+   which is returned then. */
+int disk_each(int (*visit)(const struct disk *disk, void *opaque),
+	      void *opaque);
+
+/* Calls visit for every record that cannot be read, with the reason. */
+int disk_each_unreadable(void (*visit)(int id, int error, void *opaque),
+			 void *opaque);
+
+/* Finds the disk that DEV means: an id, a name, /dev/ublkbN or a link to
+   it; -ENOENT. */
+int disk_find(const char *dev, struct disk *disk);
+
+/* Whether the disk's image is that file, as far as its record knows. */
+bool disk_is_file(const struct disk *disk,
+		  const struct qcow_identity *identity);
+
+/* The disk, if any, that serves this image, or has this name; -ENOENT.  An
+   image is known by its path, or by identity, which may be NULL. */
+int disk_of_image(const char *image, const struct qcow_identity *identity,
+		  struct disk *disk);
+int disk_of_name(const char *name, struct disk *disk);
+
+/* The lowest id from first on without a record and without a device. */
+int disk_free_id(int first, int *id);
+
+/* Fills in what a new disk gets by chance and by boot. */
+int disk_stamp(struct disk *disk);
+
+/* A text as the value of a line: a newline in it is written as \n. */
+void state_put_text(FILE *file, const char *text);
+
+/* Reads such a value, without the line's end. */
+void state_get_text(char *text, size_t size, const char *value);
+
+/* Locks a disk, or with id STATE_LOCK_ALL the choice of ids, names and
+   images.  Waits that long, then -EBUSY.  Closing *lock, in every process
+   that inherited it, unlocks. */
+#define STATE_LOCK_ALL	(DISK_ID_MAX + 1)
+int state_lock(int id, int milliseconds, int *lock);
+
+#endif /* STATE_H */

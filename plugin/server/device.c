@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * One ublk device.
+ *
+ * Its parameters are fixed when it is added and stay so for life: recovery
+ * may change nothing.  They follow from the image alone:
+ *
+ * - A logical block of 512 bytes whatever the image lies on, for a guest's
+ *   partition table speaks of such; the physical block and the optimal size
+ *   tell the guest what is cheap for us.
+ * - A volatile cache, because qcow_write() is not durable before
+ *   qcow_flush() (P2); no FUA, so that FLUSH is the only way to ask for it.
+ * - The discard granularity is the cluster, the smallest thing that gives
+ *   space back.  One request covers at most DISCARD_MAX, lest a single one
+ *   keep a worker busy for ages.
+ *
+ * /dev/ublkcN may be open once only, and the kernel lets nobody recover the
+ * device while it is: hence O_CLOEXEC, and nobody passes the descriptor on.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+#include "plugin/server/device.h"
+
+#define SECTOR_SHIFT	   9
+#define PHYSICAL_BLOCK_MIN 4096u
+#define DISCARD_MAX	   (1u << 30)
+#define NODE_PATIENCE	   5000 /* ms */
+#define NODE_INTERVAL	   10	/* ms */
+#define RECOVERY_PAUSE_MIN 5	/* ms */
+#define RECOVERY_PAUSE_MAX 20	/* ms */
+
+static unsigned int log2_of(uint64_t power)
+{
+	return __builtin_ctzll(power);
+}
+
+static uint32_t at_least(uint32_t value, uint32_t least)
+{
+	return value < least ? least : value;
+}
+
+static uint32_t at_most(uint32_t value, uint32_t most)
+{
+	return value > most ? most : value;
+}
+
+static void basic_params(const struct device_shape *shape,
+			 struct ublk_param_basic *basic)
+{
+	uint32_t physical = at_least(shape->alignment, PHYSICAL_BLOCK_MIN);
+	uint32_t optimal = at_most(shape->cluster_size, DEVICE_MAX_IO);
+
+	basic->attrs = UBLK_ATTR_VOLATILE_CACHE;
+	if (shape->read_only)
+		basic->attrs |= UBLK_ATTR_READ_ONLY;
+	basic->logical_bs_shift = SECTOR_SHIFT;
+	basic->physical_bs_shift = log2_of(physical);
+	basic->io_min_shift = log2_of(physical);
+	basic->io_opt_shift = log2_of(at_least(optimal, physical));
+	basic->max_sectors = DEVICE_MAX_IO >> SECTOR_SHIFT;
+	basic->dev_sectors = shape->size >> SECTOR_SHIFT;
+}
+
+static void discard_params(const struct device_shape *shape,
+			   struct ublk_param_discard *discard)
+{
+	discard->discard_granularity = shape->cluster_size;
+	discard->max_discard_sectors = DISCARD_MAX >> SECTOR_SHIFT;
+	discard->max_write_zeroes_sectors = DISCARD_MAX >> SECTOR_SHIFT;
+	discard->max_discard_segments = 1;
+}
+
+void device_params(const struct device_shape *shape, struct ublk_params *params)
+{
+	memset(params, 0, sizeof(*params));
+	params->len = sizeof(*params);
+	params->types = UBLK_PARAM_TYPE_BASIC;
+	basic_params(shape, &params->basic);
+	if (shape->read_only)
+		return;
+	params->types |= UBLK_PARAM_TYPE_DISCARD;
+	discard_params(shape, &params->discard);
+}
+
+#define RECOVERY_FLAGS (UBLK_F_USER_RECOVERY | UBLK_F_USER_RECOVERY_REISSUE)
+
+void device_add_info(int id, unsigned int queues, unsigned int depth,
+		     uint64_t features, uint64_t nonce,
+		     struct ublksrv_ctrl_dev_info *info)
+{
+	memset(info, 0, sizeof(*info));
+	info->dev_id = id;
+	info->nr_hw_queues = queues;
+	info->queue_depth = depth;
+	info->max_io_buf_bytes = DEVICE_MAX_IO;
+	info->flags = RECOVERY_FLAGS | UBLK_F_CMD_IOCTL_ENCODE |
+		      (features & UBLK_F_NO_AUTO_PART_SCAN);
+	info->ublksrv_flags = nonce;
+}
+
+int device_check_info(const struct ublksrv_ctrl_dev_info *info)
+{
+	/* The driver silently drops what it does not know. */
+	if ((info->flags & RECOVERY_FLAGS) != RECOVERY_FLAGS)
+		return -EOPNOTSUPP;
+	return 0;
+}
+
+static void sleep_ms(unsigned int ms)
+{
+	const struct timespec time = { .tv_nsec = ms * 1000000L };
+
+	nanosleep(&time, NULL);
+}
+
+bool device_is_ours(const struct ublksrv_ctrl_dev_info *info, uint64_t nonce)
+{
+	return info->ublksrv_flags == nonce;
+}
+
+static int read_state(struct control *control, int id, uint64_t nonce)
+{
+	struct ublksrv_ctrl_dev_info info;
+	int ret = control_get_info(control, id, &info);
+
+	if (ret < 0)
+		return ret;
+	return device_is_ours(&info, nonce) ? info.state : -EXDEV;
+}
+
+int device_start_recovery(struct control *control, int id, uint64_t nonce)
+{
+	unsigned int pause = RECOVERY_PAUSE_MIN;
+	int ret, state;
+
+	/* Nothing is asked of a device before we know that it is ours. */
+	state = read_state(control, id, nonce);
+	if (state < 0)
+		return state;
+	while ((ret = control_start_recovery(control, id)) < 0) {
+		state = read_state(control, id, nonce);
+		if (state == UBLK_S_DEV_DEAD)
+			return -ESHUTDOWN;
+		/* A server that died in recovery has started it already. */
+		if (ret == -EINVAL && state == UBLK_S_DEV_QUIESCED)
+			return 0;
+		if (state < 0 || ret != -EBUSY)
+			return state < 0 ? state : ret;
+		sleep_ms(pause);
+		if (pause < RECOVERY_PAUSE_MAX)
+			pause *= 2;
+	}
+	return 0;
+}
+
+static int open_node(int id)
+{
+	char path[32];
+	int fd, waited;
+
+	snprintf(path, sizeof(path), "/dev/ublkc%d", id);
+	for (waited = 0;; waited += NODE_INTERVAL) {
+		fd = open(path, O_RDWR | O_CLOEXEC);
+		if (fd >= 0)
+			return fd;
+		if (errno != ENOENT && errno != EBUSY)
+			return -errno;
+		if (waited >= NODE_PATIENCE)
+			return -errno;
+		sleep_ms(NODE_INTERVAL);
+	}
+}
+
+static size_t round_up_to_page(size_t length)
+{
+	size_t page = sysconf(_SC_PAGESIZE);
+
+	return (length + page - 1) & ~(page - 1);
+}
+
+static int map_descs(struct device *device, unsigned int queue)
+{
+	size_t stride = round_up_to_page(UBLK_MAX_QUEUE_DEPTH *
+					 sizeof(struct ublksrv_io_desc));
+	void *descs;
+
+	descs = mmap(NULL, device->map_length, PROT_READ,
+		     MAP_SHARED | MAP_POPULATE, device->fd,
+		     UBLKSRV_CMD_BUF_OFFSET + queue * stride);
+	if (descs == MAP_FAILED)
+		return -errno;
+	device->descs[queue] = descs;
+	return 0;
+}
+
+int device_open(const struct ublksrv_ctrl_dev_info *info, struct device *device)
+{
+	unsigned int queue;
+	int ret;
+
+	device->id = info->dev_id;
+	device->queues = info->nr_hw_queues;
+	device->depth = info->queue_depth;
+	device->max_io = info->max_io_buf_bytes;
+	device->map_length =
+		round_up_to_page(device->depth * sizeof(**device->descs));
+	device->descs = calloc(device->queues, sizeof(*device->descs));
+	if (!device->descs)
+		return -ENOMEM;
+	device->fd = open_node(device->id);
+	if (device->fd < 0) {
+		free(device->descs);
+		return device->fd;
+	}
+	for (queue = 0; queue < device->queues; queue++) {
+		ret = map_descs(device, queue);
+		if (ret < 0) {
+			device_close(device);
+			return ret;
+		}
+	}
+	return 0;
+}
+
+void device_close(struct device *device)
+{
+	unsigned int queue;
+
+	for (queue = 0; queue < device->queues; queue++)
+		if (device->descs[queue])
+			munmap((void *)device->descs[queue],
+			       device->map_length);
+	close(device->fd);
+	free(device->descs);
+}
+
+int device_set_timeout(int id)
+{
+	static const char timeout[] = "2000"; /* ms */
+	char path[64];
+	int fd, ret = 0;
+
+	snprintf(path, sizeof(path), "/sys/block/ublkb%d/queue/io_timeout", id);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (write(fd, timeout, strlen(timeout)) < 0)
+		ret = -errno;
+	close(fd);
+	return ret;
+}

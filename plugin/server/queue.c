@@ -1,0 +1,410 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The queues of a device: one thread, one ring.
+ *
+ * Why one for all hardware queues: a driver of 6.12 is lost for good if the
+ * server dies after some of its tags were fetched.  With one ring all FETCHes
+ * go in by a single system call, which a SIGKILL does not interrupt.
+ *
+ * Each tag has a buffer and a struct request, and is always in one of two
+ * hands: the driver's (a FETCH or COMMIT_AND_FETCH command is in the ring) or
+ * ours (from the end of that command until queue_commit()).  When the device
+ * is stopped, each command ends with UBLK_IO_RES_ABORT and its tag is gone
+ * for good; the thread ends with the last.
+ *
+ * The ring's files:  0 /dev/ublkcN,  1 the workers' eventfd,  2... the files
+ * of the image.  That /dev/ublkcN is among them is the first of the two
+ * fences (P4): the kernel lets go of it only when every transfer of this
+ * ring has ended, and refuses START_USER_RECOVERY before, so that no write of
+ * a dead server lands after its successor's.
+ *
+ * The ring is made disabled, by whoever calls queue_create(), and becomes
+ * that of the I/O thread when it is enabled: only the thread that fetched a
+ * tag may commit it.  That thread never blocks but in waiting for the ring,
+ * allocates nothing and says nothing.
+ *
+ * user_data: what ended (8 bits), which extent (8), whose request (32).
+ */
+#include <errno.h>
+#include <liburing.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+#include "plugin/server/fault.h"
+#include "plugin/server/inflight.h"
+#include "plugin/server/privilege.h"
+#include "plugin/server/queue.h"
+#include "plugin/server/request.h"
+
+enum {
+	FILE_DEVICE,
+	FILE_WORKERS,
+	FILE_IMAGE,
+};
+
+enum event {
+	EVENT_TAG, /* the driver gave a tag back */
+	EVENT_TRANSFER,
+	EVENT_WORKERS,
+};
+
+struct queue {
+	struct io_uring ring;
+	int device_file;	   /* how commands name /dev/ublkcN, */
+	unsigned int device_flags; /* and IOSQE_FIXED_FILE */
+	unsigned int tags;	   /* of all queues */
+	unsigned int depth;	   /* tags of one */
+	unsigned int alive;	   /* tags not yet gone; I/O thread */
+	int error;		   /* what ends the I/O thread; I/O thread */
+	uint64_t wakeups;	   /* where the eventfd is read to */
+	char *buffers;
+	size_t buffers_length;
+	struct requests all;
+	struct request *requests;    /* [tags] */
+	struct io_uring_sqe nowhere; /* see get_sqe() */
+};
+
+static uint64_t pack(enum event event, unsigned int extent, unsigned int index)
+{
+	return (uint64_t)event << 56 | (uint64_t)extent << 48 | index;
+}
+
+/*
+ * Never NULL.  A full ring is submitted; if that fails there is nothing left
+ * to do but to die (P1 holds), and until queue_run() sees that, the caller
+ * fills an entry that goes nowhere.
+ */
+static struct io_uring_sqe *get_sqe(struct queue *queue)
+{
+	struct io_uring_sqe *sqe;
+	int ret;
+
+	while (!(sqe = io_uring_get_sqe(&queue->ring))) {
+		ret = io_uring_submit(&queue->ring);
+		if (ret < 0 && ret != -EINTR && ret != -EAGAIN &&
+		    ret != -EBUSY) {
+			queue->error = ret;
+			return &queue->nowhere;
+		}
+	}
+	return sqe;
+}
+
+static unsigned int index_of(const struct queue *queue,
+			     const struct request *request)
+{
+	return request - queue->requests;
+}
+
+static void send_command(struct request *request, uint32_t op, int32_t result)
+{
+	struct queue *queue = request->all->queue;
+	struct io_uring_sqe *sqe = get_sqe(queue);
+	struct ublksrv_io_cmd *cmd = (void *)sqe->cmd;
+
+	io_uring_prep_rw(IORING_OP_URING_CMD, sqe, queue->device_file, NULL, 0,
+			 0);
+	sqe->flags = queue->device_flags;
+	sqe->cmd_op = op;
+	sqe->user_data = pack(EVENT_TAG, 0, index_of(queue, request));
+	cmd->q_id = request->queue_id;
+	cmd->tag = request->tag;
+	cmd->result = result;
+	cmd->addr = (uintptr_t)request->buffer;
+}
+
+void queue_commit(struct request *request, int32_t result)
+{
+	send_command(request, UBLK_U_IO_COMMIT_AND_FETCH_REQ, result);
+}
+
+static void address(struct io_uring_sqe *sqe, struct request *request,
+		    unsigned int extent)
+{
+	sqe->flags = IOSQE_FIXED_FILE;
+	sqe->user_data = pack(EVENT_TRANSFER, extent,
+			      index_of(request->all->queue, request));
+}
+
+void queue_read(struct request *request, unsigned int extent, unsigned int file,
+		void *buffer, uint32_t length, uint64_t offset)
+{
+	struct io_uring_sqe *sqe = get_sqe(request->all->queue);
+
+	io_uring_prep_read(sqe, FILE_IMAGE + file, buffer, length, offset);
+	address(sqe, request, extent);
+}
+
+void queue_write(struct request *request, unsigned int extent,
+		 unsigned int file, const void *buffer, uint32_t length,
+		 uint64_t offset)
+{
+	struct io_uring_sqe *sqe = get_sqe(request->all->queue);
+
+	io_uring_prep_write(sqe, FILE_IMAGE + file, buffer, length, offset);
+	address(sqe, request, extent);
+}
+
+void queue_writev(struct request *request, unsigned int extent,
+		  unsigned int file, const struct iovec *vector,
+		  unsigned int count, uint64_t offset)
+{
+	struct io_uring_sqe *sqe = get_sqe(request->all->queue);
+
+	io_uring_prep_writev(sqe, FILE_IMAGE + file, vector, count, offset);
+	address(sqe, request, extent);
+}
+
+static void await_workers(struct queue *queue)
+{
+	struct io_uring_sqe *sqe = get_sqe(queue);
+
+	io_uring_prep_read(sqe, FILE_WORKERS, &queue->wakeups,
+			   sizeof(queue->wakeups), 0);
+	sqe->flags = IOSQE_FIXED_FILE;
+	sqe->user_data = pack(EVENT_WORKERS, 0, 0);
+}
+
+static void tag_returned(struct request *request, int res)
+{
+	struct queue *queue = request->all->queue;
+
+	if (res == UBLK_IO_RES_OK) {
+		request_start(request);
+		return;
+	}
+	queue->alive--;
+	if (res != UBLK_IO_RES_ABORT)
+		queue->error = res;
+}
+
+static void workers_finished(struct queue *queue)
+{
+	int ret = requests_reap(&queue->all);
+
+	if (ret)
+		queue->error = ret;
+	await_workers(queue);
+}
+
+static void dispatch(struct queue *queue, uint64_t user_data, int res)
+{
+	struct request *request = &queue->requests[(uint32_t)user_data];
+	unsigned int extent = user_data >> 48 & 0xff;
+
+	switch ((enum event)(user_data >> 56)) {
+	case EVENT_TAG:
+		tag_returned(request, res);
+		break;
+	case EVENT_TRANSFER:
+		inflight_transferred(request, extent, res);
+		break;
+	case EVENT_WORKERS:
+		workers_finished(queue);
+		break;
+	}
+}
+
+static void reap(struct queue *queue)
+{
+	struct io_uring_cqe *cqe;
+	unsigned int head, count = 0;
+
+	io_uring_for_each_cqe(&queue->ring, head, cqe)
+	{
+		dispatch(queue, cqe->user_data, cqe->res);
+		count++;
+	}
+	io_uring_cq_advance(&queue->ring, count);
+	requests_retry(&queue->all);
+}
+
+/* All tags in one system call: see above. */
+static int fetch_all(struct queue *queue)
+{
+	unsigned int index;
+	int ret;
+
+	for (index = 0; index < queue->tags; index++)
+		send_command(&queue->requests[index], UBLK_U_IO_FETCH_REQ, 0);
+	while (io_uring_sq_ready(&queue->ring)) {
+		ret = io_uring_submit(&queue->ring);
+		if (ret < 0)
+			return ret;
+	}
+	queue->alive = queue->tags;
+	return 0;
+}
+
+static int serve(struct queue *queue)
+{
+	int ret;
+
+	await_workers(queue);
+	while (queue->alive && !queue->error) {
+		ret = io_uring_submit_and_wait(&queue->ring, 1);
+		if (ret < 0 && ret != -EINTR && ret != -EAGAIN && ret != -EBUSY)
+			return ret;
+		reap(queue);
+	}
+	return queue->error;
+}
+
+int queue_run(struct queue *queue)
+{
+	int ret;
+
+	prctl(PR_SET_NAME, "queue");
+	ret = privilege_drop_admin();
+	if (ret < 0)
+		return ret;
+	/* io_uring_enable_rings(), which liburing 2.3 forgot to export */
+	ret = io_uring_register(queue->ring.ring_fd,
+				IORING_REGISTER_ENABLE_RINGS, NULL, 0);
+	if (ret < 0)
+		return ret;
+	io_uring_register_ring_fd(&queue->ring); /* a matter of speed only */
+	ret = fetch_all(queue);
+	if (ret < 0)
+		return ret;
+	return serve(queue);
+}
+
+/* The best that this kernel has; the first is for 6.1 and later. */
+static int create_ring(struct queue *queue)
+{
+	static const unsigned int flags[] = {
+		IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+			IORING_SETUP_COOP_TASKRUN,
+		IORING_SETUP_COOP_TASKRUN,
+		0,
+	};
+	unsigned int entries = 2 * queue->tags;
+	unsigned int try;
+	int ret = -EINVAL;
+
+	for (try = 0; ret == -EINVAL && try < 3; try++)
+		ret = io_uring_queue_init(entries, &queue->ring,
+					  flags[try] | IORING_SETUP_R_DISABLED |
+						  IORING_SETUP_SUBMIT_ALL |
+						  IORING_SETUP_CLAMP);
+	if (ret < 0)
+		return ret;
+	if (queue->tags > queue->ring.sq.ring_entries) {
+		io_uring_queue_exit(&queue->ring);
+		return -E2BIG;
+	}
+	return 0;
+}
+
+static int register_files(struct queue *queue)
+{
+	int files[FILE_IMAGE + QCOW_FILES_MAX];
+	unsigned int count;
+
+	count = qcow_fds(queue->all.image, &files[FILE_IMAGE], QCOW_FILES_MAX);
+	if (count > QCOW_FILES_MAX)
+		return -EMFILE;
+	files[FILE_DEVICE] = -1; /* comes with queue_attach() */
+	files[FILE_WORKERS] = workers_fd(queue->all.workers);
+	return io_uring_register_files(&queue->ring, files, FILE_IMAGE + count);
+}
+
+/* One for each tag, of which only what is used becomes memory. */
+static int create_buffers(struct queue *queue, uint32_t size)
+{
+	queue->buffers_length = (size_t)size * queue->tags;
+	queue->buffers =
+		mmap(NULL, queue->buffers_length, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (queue->buffers == MAP_FAILED)
+		return -errno;
+	return 0;
+}
+
+static void init_requests(struct queue *queue, uint32_t buffer_size)
+{
+	struct request *request;
+	unsigned int index;
+
+	for (index = 0; index < queue->tags; index++) {
+		request = &queue->requests[index];
+		request->all = &queue->all;
+		request->queue_id = index / queue->depth;
+		request->tag = index % queue->depth;
+		request->buffer = queue->buffers + (size_t)buffer_size * index;
+	}
+}
+
+int queue_create(const struct ublksrv_ctrl_dev_info *info,
+		 struct qcow_image *image, struct queue **result)
+{
+	struct queue *queue = calloc(1, sizeof(*queue));
+	int ret = -ENOMEM;
+
+	if (!queue)
+		return -ENOMEM;
+	queue->depth = info->queue_depth;
+	queue->tags = queue->depth * info->nr_hw_queues;
+	queue->requests = calloc(queue->tags, sizeof(*queue->requests));
+	if (!queue->requests)
+		goto free_queue;
+	ret = create_buffers(queue, info->max_io_buf_bytes);
+	if (ret < 0)
+		goto free_requests;
+	init_requests(queue, info->max_io_buf_bytes);
+	ret = requests_create(&queue->all, queue, image,
+			      info->max_io_buf_bytes);
+	if (ret < 0)
+		goto free_buffers;
+	ret = create_ring(queue);
+	if (ret < 0)
+		goto end_requests;
+	ret = register_files(queue);
+	if (ret < 0)
+		goto end_ring;
+	*result = queue;
+	return 0;
+
+end_ring:
+	io_uring_queue_exit(&queue->ring);
+end_requests:
+	requests_destroy(&queue->all);
+free_buffers:
+	munmap(queue->buffers, queue->buffers_length);
+free_requests:
+	free(queue->requests);
+free_queue:
+	free(queue);
+	return ret;
+}
+
+void queue_destroy(struct queue *queue)
+{
+	io_uring_queue_exit(&queue->ring);
+	requests_destroy(&queue->all);
+	munmap(queue->buffers, queue->buffers_length);
+	free(queue->requests);
+	free(queue);
+}
+
+int queue_attach(struct queue *queue, const struct device *device)
+{
+	struct request *request;
+	unsigned int index;
+	int ret;
+
+	for (index = 0; index < queue->tags; index++) {
+		request = &queue->requests[index];
+		request->desc = &device->descs[request->queue_id][request->tag];
+	}
+	queue->device_file = device->fd;
+	if (fault("no-fence-ring"))
+		return 0;
+	queue->device_file = FILE_DEVICE; /* P4, the ring's fence */
+	queue->device_flags = IOSQE_FIXED_FILE;
+	ret = io_uring_register_files_update(&queue->ring, FILE_DEVICE,
+					     &device->fd, 1);
+	return ret < 0 ? ret : 0;
+}

@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Requests: the only place that knows both the driver and the engine.
+ *
+ * A request takes one of three ways:
+ *
+ *   mapped    reads and writes whose place the engine knows at once: one
+ *             transfer per extent on the queue's ring, then qcow_finish()
+ *   worker    everything that may block: FLUSH, DISCARD, WRITE_ZEROES, and
+ *             reads and writes that the engine answers with -EAGAIN
+ *   parked    the engine says -EBUSY: tried again whenever something ended
+ *
+ * and ends in one, request_end(), which commits it.  Data is acknowledged
+ * after qcow_finish(), which makes it survive us (P1).  One that only another
+ * process can do is not ended: this one dies, and the next gets it again.
+ *
+ * Parked requests keep the order in which they came.  So that none starves,
+ * a request that shares a cluster with an older parked one parks behind it
+ * without asking the engine.  Each pass over the list follows the end of some
+ * other request, hence no busy loop; should nothing be left whose end could
+ * call for a pass, the oldest goes to a worker, which waits its turn in the
+ * engine.
+ *
+ * Only full counts are committed: a driver of 7.x takes any non-negative
+ * result of a WRITE as complete success.
+ */
+#include <errno.h>
+#include <stddef.h>
+#include <sys/mman.h>
+#include "plugin/server/inflight.h"
+#include "plugin/server/queue.h"
+#include "plugin/server/request.h"
+
+#define NR_WORKERS 4
+
+static void request_try(struct request *request);
+
+/* The way of the worker */
+
+static int call_engine(struct request *request)
+{
+	struct qcow_image *image = request->all->image;
+	bool unmap;
+
+	switch (request->op) {
+	case UBLK_IO_OP_READ:
+		return qcow_read(image, request->buffer, request->offset,
+				 request->length);
+	case UBLK_IO_OP_WRITE:
+		return qcow_write(image, request->buffer, request->offset,
+				  request->length);
+	case UBLK_IO_OP_DISCARD:
+		return qcow_discard(image, request->offset, request->length);
+	case UBLK_IO_OP_WRITE_ZEROES:
+		unmap = !(request->desc->op_flags & UBLK_IO_F_NOUNMAP);
+		return qcow_write_zeroes(image, request->offset,
+					 request->length, unmap);
+	default: /* UBLK_IO_OP_FLUSH */
+		return qcow_flush(image);
+	}
+}
+
+static struct request *request_of(struct job *job)
+{
+	return (void *)((char *)job - offsetof(struct request, job));
+}
+
+/* On a worker's thread. */
+static void run_job(struct job *job)
+{
+	struct request *request = request_of(job);
+
+	request->result = call_engine(request);
+}
+
+static void give_to_worker(struct request *request)
+{
+	request->all->under_way++;
+	workers_submit(request->all->workers, &request->job);
+}
+
+/* The end */
+
+static bool moves_data(const struct request *request)
+{
+	return request->op == UBLK_IO_OP_READ ||
+	       request->op == UBLK_IO_OP_WRITE;
+}
+
+static void request_end(struct request *request, int result)
+{
+	if (!result && moves_data(request))
+		result = request->length;
+	queue_commit(request, result);
+}
+
+/* As request_end(), for a request that others may have waited for. */
+static void release(struct request *request, int result)
+{
+	request->all->under_way--;
+	request->all->retry = true;
+	request_end(request, result);
+}
+
+int requests_reap(struct requests *all)
+{
+	struct job *job, *next;
+	struct request *request;
+
+	for (job = workers_reap(all->workers); job; job = next) {
+		next = job->next;
+		request = request_of(job);
+		/* The next server will have what this one has lost. */
+		if (request->result == -EOWNERDEAD)
+			return -EOWNERDEAD;
+		release(request, request->result);
+	}
+	return 0;
+}
+
+void request_moved(struct request *request)
+{
+	int result =
+		qcow_finish(request->all->image, &request->io, request->result);
+
+	/* The engine may find space, which can take a while. */
+	if (result == -EAGAIN) {
+		request->all->under_way--;
+		request->all->retry = true;
+		give_to_worker(request);
+		return;
+	}
+	release(request, result);
+}
+
+/* The way of the parked */
+
+static void park(struct request *request)
+{
+	struct requests *all = request->all;
+
+	request->next = NULL;
+	*all->parked_end = request;
+	all->parked_end = &request->next;
+}
+
+static struct request *take_parked(struct requests *all)
+{
+	struct request *first = all->parked;
+
+	all->parked = NULL;
+	all->parked_end = &all->parked;
+	return first;
+}
+
+static uint64_t first_cluster(const struct request *request)
+{
+	return request->offset >> request->all->cluster_bits;
+}
+
+static uint64_t last_cluster(const struct request *request)
+{
+	return (request->offset + request->length - 1) >>
+	       request->all->cluster_bits;
+}
+
+static bool share_cluster(const struct request *one,
+			  const struct request *other)
+{
+	return first_cluster(one) <= last_cluster(other) &&
+	       first_cluster(other) <= last_cluster(one);
+}
+
+static bool must_queue(const struct request *request)
+{
+	const struct request *parked;
+
+	for (parked = request->all->parked; parked; parked = parked->next)
+		if (share_cluster(request, parked))
+			return true;
+	return false;
+}
+
+static void retry_all(struct requests *all)
+{
+	struct request *request, *next;
+
+	all->retry = false;
+	for (request = take_parked(all); request; request = next) {
+		next = request->next;
+		request_try(request);
+	}
+}
+
+void requests_retry(struct requests *all)
+{
+	struct request *oldest;
+
+	while (all->retry && all->parked)
+		retry_all(all);
+	all->retry = false;
+	if (!all->parked || all->under_way)
+		return;
+	oldest = all->parked;
+	all->parked = oldest->next;
+	if (!all->parked)
+		all->parked_end = &all->parked;
+	give_to_worker(oldest);
+}
+
+/* The beginning */
+
+static void start_mapped(struct request *request)
+{
+	request->all->under_way++;
+	inflight_start(request);
+}
+
+static int map(struct request *request)
+{
+	struct qcow_image *image = request->all->image;
+
+	if (request->op == UBLK_IO_OP_READ)
+		return qcow_map_read(image, &request->io, request->offset,
+				     request->length);
+	return qcow_map_write(image, &request->io, request->offset,
+			      request->length);
+}
+
+static void request_try(struct request *request)
+{
+	int ret = must_queue(request) ? -EBUSY : map(request);
+
+	if (!ret)
+		start_mapped(request);
+	else if (ret == -EBUSY)
+		park(request);
+	else if (ret == -EAGAIN)
+		give_to_worker(request);
+	else
+		request_end(request, ret);
+}
+
+static void decode(struct request *request)
+{
+	const struct ublksrv_io_desc *desc = request->desc;
+
+	request->op = ublksrv_get_op(desc);
+	request->offset = desc->start_sector * QCOW_SECTOR;
+	request->length = (uint64_t)desc->nr_sectors * QCOW_SECTOR;
+}
+
+/* The driver keeps to the parameters of the device; an image that is smaller
+   than its device, or read-only behind a writable one, is worth a check. */
+static int check(const struct request *request)
+{
+	const struct requests *all = request->all;
+
+	switch (request->op) {
+	case UBLK_IO_OP_FLUSH:
+		return 0;
+	case UBLK_IO_OP_READ:
+		break;
+	case UBLK_IO_OP_WRITE:
+	case UBLK_IO_OP_DISCARD:
+	case UBLK_IO_OP_WRITE_ZEROES:
+		if (all->read_only)
+			return -EROFS;
+		break;
+	default:
+		return -EOPNOTSUPP;
+	}
+	if (request->offset > all->size || !request->length ||
+	    request->length > all->size - request->offset)
+		return -EIO;
+	if (moves_data(request) && request->length > all->max_io)
+		return -EINVAL;
+	return 0;
+}
+
+void request_start(struct request *request)
+{
+	int ret;
+
+	decode(request);
+	ret = check(request);
+	if (ret < 0)
+		request_end(request, ret);
+	else if (moves_data(request))
+		request_try(request);
+	else
+		give_to_worker(request);
+}
+
+int requests_create(struct requests *all, struct queue *queue,
+		    struct qcow_image *image, uint32_t max_io)
+{
+	uint32_t cluster_size = qcow_cluster_size(image);
+	int ret;
+
+	all->queue = queue;
+	all->image = image;
+	all->size = qcow_size(image);
+	all->max_io = max_io;
+	all->alignment = qcow_alignment(image);
+	all->cluster_bits = __builtin_ctz(cluster_size);
+	all->read_only = qcow_read_only(image);
+	take_parked(all);
+	/* Never written to, so all of it is the kernel's one page of zeros. */
+	all->zeros = mmap(NULL, cluster_size, PROT_READ,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (all->zeros == MAP_FAILED)
+		return -errno;
+	ret = workers_create(NR_WORKERS, run_job, &all->workers);
+	if (ret < 0)
+		munmap(all->zeros, cluster_size);
+	return ret;
+}
+
+void requests_destroy(struct requests *all)
+{
+	workers_destroy(all->workers);
+	munmap(all->zeros, (size_t)1 << all->cluster_bits);
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Requests: what the driver asks for becomes calls of the engine.  All
+ * functions are for the I/O thread.
+ */
+#ifndef REQUEST_H
+#define REQUEST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+#include "plugin/server/ublk_abi.h"
+#include "plugin/server/worker.h"
+#include "qcow/qcow.h"
+
+struct queue;
+struct request;
+
+/* What all requests of a device share. */
+struct requests {
+	struct queue *queue;
+	struct qcow_image *image;
+	struct workers *workers;
+	uint64_t size;			/* of the disk, bytes */
+	uint32_t max_io;		/* bytes */
+	uint32_t alignment;		/* of I/O on the image's files */
+	unsigned int cluster_bits;
+	bool read_only;
+	void *zeros;			/* a cluster of them */
+
+	/* I/O thread */
+	unsigned int under_way;		/* mapped or with a worker */
+	bool retry;			/* something ended: parked ones may go */
+	struct request *parked;		/* -EBUSY, the oldest first */
+	struct request **parked_end;
+};
+
+/* One extent of a mapped request on its way. */
+struct transfer {
+	uint32_t position;		/* in the request's buffer */
+	uint32_t done;			/* bytes, added zeros included */
+	struct iovec vector[3];		/* zeros, data, zeros */
+};
+
+/*
+ * One tag's request.  It belongs to the I/O thread; while job is with the
+ * workers, to one of these.  left and result are all there is to know of a
+ * request under way: how much is missing, and how it went so far.
+ */
+struct request {
+	/* set once, by the queue */
+	struct requests *all;
+	const struct ublksrv_io_desc *desc;
+	void *buffer;			/* max_io bytes */
+	uint16_t queue_id;
+	uint16_t tag;
+
+	struct request *next;		/* parked */
+	struct job job;
+	uint8_t op;			/* UBLK_IO_OP_ */
+	uint64_t offset;		/* bytes */
+	uint64_t length;		/* bytes */
+	unsigned int left;		/* transfers under way */
+	int result;			/* 0 or the first -errno */
+	struct qcow_io io;
+	struct transfer transfers[QCOW_IO_EXTENTS];
+};
+
+/* Fills all and starts its workers. */
+int requests_create(struct requests *all, struct queue *queue,
+		    struct qcow_image *image, uint32_t max_io);
+void requests_destroy(struct requests *all);
+
+/* request->desc holds a new request. */
+void request_start(struct request *request);
+
+/* All its transfers have ended. */
+void request_moved(struct request *request);
+
+/* workers_fd() woke the queue: commits what the workers have finished.
+   -EOWNERDEAD: this process cannot serve the image any longer. */
+int requests_reap(struct requests *all);
+
+/* After a batch of the above: starts parked requests that may go now. */
+void requests_retry(struct requests *all);
+
+#endif /* REQUEST_H */

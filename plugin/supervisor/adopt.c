@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The beginning of a supervisor for a disk that has lost the one before.
+ *
+ * A living server is adopted, lock beside lock.  It is no child of ours: we
+ * hear of its end but not how it ended, and it cannot tell us anything; so
+ * the driver is asked where that matters.
+ *
+ * If the server is dead too nobody had the image, nor what lies under it.
+ * Then they are locked as a stranger does it: wait for the dead server's last
+ * I/O, then test that nobody else has come (P4, R14).
+ *
+ * That I/O may never end.  Its end is waited for by looking again and again,
+ * between which we hear whoever calls: nobody has to kill us to remove the
+ * disk.
+ */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "plugin/common/link.h"
+#include "plugin/common/log.h"
+#include "plugin/common/log.h"
+#include "plugin/supervisor/teardown.h"
+#include "plugin/supervisor/watch.h"
+
+#define BUSY_PATIENCE 1000  /* ms; a child forked by the dead supervisor in its
+			       last moment has its locks until it closes them */
+#define PAUSE_MIN     20    /* ms */
+#define PAUSE_MAX     500   /* ms */
+#define SLOW_FIRST    10000 /* ms */
+#define SLOW_AGAIN    60000 /* ms */
+
+static void resume(struct supervisor *sv)
+{
+	enum device_presence presence;
+
+	sv->force_open = false;
+	sv->tally.live_since = clock_ms();
+	if (teardown_look(&sv->disk, &presence) || presence != DEVICE_WAITING) {
+		sv->unbroken = true;
+		supervisor_enter(sv, PHASE_LIVE);
+		watch_settle(sv, false,
+			     "server %d has a new supervisor, process %d",
+			     (int)sv->disk.server.pid, (int)getpid());
+		return;
+	}
+	/* Its supervisor died in the middle of a recovery; whether the image
+	   was locked all the time is not known. */
+	supervisor_enter(sv, PHASE_RECOVERING);
+	sv->died_at = clock_ms();
+	sv->deadline = sv->died_at + 1;
+}
+
+/* Adopts the server if it lives: -ESRCH if not. */
+static int adopt_server(struct supervisor *sv)
+{
+	int ret = spawn_adopt(sv);
+
+	if (ret && ret != -ESRCH)
+		watch_settle(sv, true,
+			     "its server (process %d) cannot be looked at: %s; "
+			     "try again",
+			     (int)sv->disk.server.pid, strerror(-ret));
+	if (ret)
+		return ret;
+	ret = hold_files(sv, LOCK_JOIN);
+	if (ret)
+		return ret;
+	/* Alive now: its locks were there until ours were.  Dead: somebody
+	   may have come in between, so ours must be tested (P4). */
+	if (!process_wait(sv->server, 0)) {
+		resume(sv);
+		return 0;
+	}
+	hold_drop(sv);
+	close(sv->server);
+	sv->server = -1;
+	return -ESRCH;
+}
+
+/* Nobody supervises the disk then. */
+static void stand_down(struct supervisor *sv)
+{
+	memset(&sv->disk.supervisor, 0, sizeof(sv->disk.supervisor));
+	supervisor_enter(sv, PHASE_FAILED);
+}
+
+static void fail_to_lock(struct supervisor *sv)
+{
+	stand_down(sv);
+	sv->ended = true;
+	sv->failed = true;
+	watch_settle(sv, true, "%s", sv->disk.reason);
+}
+
+static void wait_for_locks(struct supervisor *sv, uint64_t now)
+{
+	uint64_t pause = (now - sv->died_at) / 8;
+
+	if (sv->phase != PHASE_LOCKING) {
+		supervisor_enter(sv, PHASE_LOCKING);
+		sv->slow = now + SLOW_FIRST;
+	} else if (now >= sv->slow) {
+		log_line(LOG_WARNING, "its users still wait: %s",
+			 sv->disk.reason);
+		sv->slow = now + SLOW_AGAIN;
+	}
+	if (pause < PAUSE_MIN)
+		pause = PAUSE_MIN;
+	sv->deadline = now + (pause < PAUSE_MAX ? pause : PAUSE_MAX);
+}
+
+void adopt_lock(struct supervisor *sv)
+{
+	uint64_t now = clock_ms();
+	int ret = hold_try(sv, LOCK_TEST);
+
+	if (!ret)
+		supervisor_recover(sv);
+	else if (ret == -EINPROGRESS ||
+		 (ret == -EBUSY && now - sv->died_at < BUSY_PATIENCE))
+		wait_for_locks(sv, now);
+	else
+		fail_to_lock(sv);
+}
+
+static int adopt_or_lock(struct supervisor *sv)
+{
+	int ret = adopt_server(sv);
+
+	if (ret != -ESRCH)
+		return ret;
+	sv->died_at = clock_ms();
+	adopt_lock(sv);
+	return 0;
+}
+
+int adopt_disk(struct supervisor *sv)
+{
+	int ret;
+
+	/* Of layers that are not known we will hear from the next server. */
+	disk_load_layers(sv->disk.id, &sv->layers);
+	ret = disk_save(&sv->disk, &sv->layers);
+	if (ret) {
+		watch_settle(sv, true, "cannot write in " STATE_DIR ": %s",
+			     strerror(-ret));
+		return ret;
+	}
+	/* The disk's users do not wait for want of a socket. */
+	ret = rpc_listen(sv->disk.id, &sv->listener);
+	if (ret)
+		log_line(LOG_ERR,
+			 "cannot make its socket in " STATE_DIR
+			 ": %s; commands cannot speak with it",
+			 strerror(-ret));
+	/* The record names us now.  What follows may take long. */
+	close(sv->lock);
+	sv->lock = -1;
+	link_make(&sv->disk);
+	ret = adopt_or_lock(sv);
+	if (ret)
+		stand_down(sv);
+	return ret;
+}

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * hooks.d: executables run in the order of their names, one at a time, the
+ * events in the order in which they happened.
+ *
+ * They must not delay a recovery, so a child runs them and the supervisor
+ * only watches for that child's end.  While it is busy events wait in a short
+ * queue; when that is full the newest is dropped, and said to be: a disk that
+ * crashes so often has been reported often enough.
+ *
+ * An executable gets no descriptor of ours, no signal mask, no environment but
+ * what is documented, and HOOK_PATIENCE to end; then its whole session is
+ * killed, since what it started in the background would otherwise pile up at
+ * every crash.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "plugin/supervisor/hooks.h"
+#include "plugin/common/link.h"
+#include "plugin/common/log.h"
+#include "plugin/common/program.h"
+#include "plugin/common/settle.h"
+
+#define HOOKS_DIR "/etc/ublk-qcow2/hooks.d"
+#ifndef PR_SET_IO_FLUSHER
+#define PR_SET_IO_FLUSHER 57
+#endif
+#define HOOK_PATIENCE 10000 /* ms, for each executable */
+
+static const char *const event_names[] = {
+	[HOOK_CRASHED] = "crashed",
+	[HOOK_RECOVERED] = "recovered",
+	[HOOK_GAVE_UP] = "gave-up",
+};
+
+static const char *hooks_dir(void)
+{
+	const char *dir = program_choice("UBLK_QCOW2_HOOKS");
+
+	return dir ? dir : HOOKS_DIR;
+}
+
+static void set_number(const char *name, long number)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%ld", number);
+	setenv(name, text, 1);
+}
+
+static void set_environment(const struct disk *disk, const struct hook *hook)
+{
+	char link[PATH_MAX];
+
+	settle_environment();
+	link_path(disk, link);
+	set_number("UBLK_QCOW2_ID", disk->id);
+	set_number("UBLK_QCOW2_PID", hook->server);
+	set_number("UBLK_QCOW2_RECOVERIES", hook->recoveries);
+	setenv("UBLK_QCOW2_NAME", disk->name, 1);
+	setenv("UBLK_QCOW2_IMAGE", disk->image, 1);
+	setenv("UBLK_QCOW2_LINK", link, 1);
+	setenv("UBLK_QCOW2_REASON", hook->reason, 1);
+}
+
+static void __attribute__((noreturn))
+execute(const char *path, const char *event, const char *device)
+{
+	int null = open("/dev/null", O_RDWR);
+
+	setsid();
+	settle_command();
+	prctl(PR_SET_IO_FLUSHER, 0, 0, 0, 0);
+	dup2(null, STDIN_FILENO);
+	dup2(null, STDOUT_FILENO);
+	dup2(null, STDERR_FILENO);
+	close_range(3, ~0U, 0);
+	execl(path, path, event, device, NULL);
+	_exit(127);
+}
+
+static void run_one(const char *path, const char *event, const char *device)
+{
+	pid_t pid = fork();
+	int pidfd, status;
+
+	if (!pid)
+		execute(path, event, device);
+	pidfd = pid < 0 ? -1 : pidfd_open(pid, 0);
+	if (pidfd < 0) {
+		log_line(LOG_WARNING, "cannot run the hook %s: %s", path,
+			 strerror(errno));
+		return;
+	}
+	if (!process_wait(pidfd, HOOK_PATIENCE)) {
+		log_line(LOG_WARNING,
+			 "the hook %s %s did not end within %d seconds and was "
+			 "killed",
+			 path, event, HOOK_PATIENCE / 1000);
+		kill(-pid, SIGKILL);
+	}
+	close(pidfd);
+	waitpid(pid, &status, 0);
+	if (WIFEXITED(status) && WEXITSTATUS(status))
+		log_line(LOG_WARNING, "the hook %s %s failed with status %d",
+			 path, event, WEXITSTATUS(status));
+}
+
+static bool executable(const char *path)
+{
+	struct stat st;
+
+	return !stat(path, &st) && S_ISREG(st.st_mode) && !access(path, X_OK);
+}
+
+static int visible(const struct dirent *entry)
+{
+	return entry->d_name[0] != '.';
+}
+
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+struct run {
+	const struct disk *disk;
+	const struct hook *hook;
+};
+
+/* The child: runs all executables for one event. */
+static int run_all(const void *argument, char *text)
+{
+	const struct run *run = argument;
+	char dir[PATH_MAX - NAME_MAX - 1], path[PATH_MAX], device[32];
+	struct dirent **entries;
+	int i, nr;
+
+	(void)text;
+	snprintf(dir, sizeof(dir), "%s", hooks_dir());
+	nr = scandir(dir, &entries, visible, by_name);
+	if (nr <= 0)
+		return EXIT_SUCCESS;
+	set_environment(run->disk, run->hook);
+	snprintf(device, sizeof(device), "/dev/ublkb%d", run->disk->id);
+	for (i = 0; i < nr; i++) {
+		snprintf(path, sizeof(path), "%s/%s", dir, entries[i]->d_name);
+		if (executable(path))
+			run_one(path, event_names[run->hook->event], device);
+	}
+	return EXIT_SUCCESS;
+}
+
+static void start_first(struct hooks *hooks, const struct disk *disk)
+{
+	struct run run = { .disk = disk, .hook = &hooks->pending[0] };
+	int ret = job_start(&hooks->job, run_all, &run, false);
+
+	if (ret)
+		log_line(LOG_WARNING, "cannot run the hooks: %s",
+			 strerror(-ret));
+	memmove(&hooks->pending[0], &hooks->pending[1],
+		--hooks->nr_pending * sizeof(hooks->pending[0]));
+}
+
+void hooks_init(struct hooks *hooks)
+{
+	memset(hooks, 0, sizeof(*hooks));
+	hooks->job.pidfd = -1;
+}
+
+void hooks_run(struct hooks *hooks, const struct disk *disk,
+	       enum hook_event event, pid_t server)
+{
+	struct hook *hook = &hooks->pending[hooks->nr_pending];
+
+	if (hooks->nr_pending == HOOKS_PENDING_MAX) {
+		log_line(LOG_WARNING,
+			 "the hooks are behind; those for '%s' are left out",
+			 event_names[event]);
+		return;
+	}
+	hook->event = event;
+	hook->recoveries = disk->recoveries;
+	hook->server = server;
+	snprintf(hook->reason, sizeof(hook->reason), "%.255s", disk->reason);
+	hooks->nr_pending++;
+	if (hooks->job.pidfd < 0)
+		start_first(hooks, disk);
+}
+
+void hooks_finished(struct hooks *hooks, const struct disk *disk)
+{
+	char text[JOB_TEXT_MAX];
+
+	job_finish(&hooks->job, text);
+	if (hooks->nr_pending)
+		start_first(hooks, disk);
+}

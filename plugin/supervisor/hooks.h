@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The administrator's executables in hooks.d, run when something befalls a
+ * disk: EVENT DEVICE, with the details in the environment.
+ */
+#ifndef HOOKS_H
+#define HOOKS_H
+
+#include "plugin/common/process.h"
+#include "plugin/common/state.h"
+
+enum hook_event {
+	HOOK_CRASHED,		/* the server died; a new one is starting */
+	HOOK_RECOVERED,		/* the new one serves */
+	HOOK_GAVE_UP,		/* the disk waits for `recover` */
+};
+
+#define HOOKS_PENDING_MAX 8
+
+/* Events whose executables have not run yet, in order; and the child that
+   runs those of the first one. */
+struct hooks {
+	struct job job;
+	unsigned int nr_pending;
+	struct hook {
+		enum hook_event event;
+		unsigned int recoveries;
+		pid_t server;
+		char reason[256];
+	} pending[HOOKS_PENDING_MAX];
+};
+
+void hooks_init(struct hooks *hooks);
+
+/* Has the executables run for an event that befell this server, after those
+   of earlier events.  Never waits. */
+void hooks_run(struct hooks *hooks, const struct disk *disk,
+	       enum hook_event event, pid_t server);
+
+/* hooks->job.pidfd has become readable. */
+void hooks_finished(struct hooks *hooks, const struct disk *disk);
+
+#endif /* HOOKS_H */

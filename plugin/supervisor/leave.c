@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The signal to end: for the supervisor of a disk in use it cannot mean now.
+ *
+ * Whoever ends a machine, or a service, sends SIGTERM first and means "finish
+ * what you are doing".  A disk is done when nobody uses it any more.  So the
+ * signal is kept: the disk is served on, and recovered if its server dies,
+ * while a child looks at intervals whether it is still used; once it is not,
+ * it is removed as by `del`.  Nothing of this ever harms a user.  `recover`,
+ * which says that the disk is wanted, takes the signal back.
+ *
+ * A service manager has less patience.  After a while it lets go of us, and if
+ * it was asked for a restart it starts another supervisor, which asks for the
+ * disk.  We end then, and leave server and record as they are: the other one
+ * adopts the server as if we had been killed, so users notice nothing (P5).
+ *
+ * The look is a hint only.  What decides is the stop, which looks again and,
+ * refused, leads back here.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "plugin/common/log.h"
+#include "plugin/supervisor/notify.h"
+#include "plugin/supervisor/use.h"
+#include "plugin/supervisor/watch.h"
+
+#define INTERVAL 1000 /* ms */
+
+#define USED   0
+#define UNUSED 1
+
+static int look(const void *argument, char *text)
+{
+	const struct supervisor *sv = argument;
+
+	return use_find(sv->disk.id, sv->phase == PHASE_LIVE, text,
+			JOB_TEXT_MAX)
+		       ? USED
+		       : UNUSED;
+}
+
+/* While a server is about to take over, the users that wait for it are not
+   asked. */
+static bool is_steady(const struct supervisor *sv)
+{
+	return sv->phase == PHASE_LIVE || sv->phase == PHASE_FAILED;
+}
+
+void leave_begin(struct supervisor *sv)
+{
+	/* Nobody has been told of it yet. */
+	if (sv->phase == PHASE_ADDING) {
+		supervisor_handle(sv, EVENT_STOP);
+		return;
+	}
+	sv->leave.told = true;
+	sv->leave.used_by[0] = '\0';
+	sv->leave.next = clock_ms();
+}
+
+void leave_cancel(struct supervisor *sv)
+{
+	sv->leave.next = 0;
+}
+
+void leave_look(struct supervisor *sv)
+{
+	sv->leave.next = clock_ms() + INTERVAL;
+	if (sv->leave.job.pidfd >= 0 || !is_steady(sv))
+		return;
+	/* For want of a process: again in a moment. */
+	job_start(&sv->leave.job, look, sv, true);
+}
+
+static void tell_user(struct supervisor *sv, const char *who)
+{
+	if (!strcmp(sv->leave.used_by, who))
+		return;
+	snprintf(sv->leave.used_by, sizeof(sv->leave.used_by), "%s", who);
+	log_line(LOG_NOTICE,
+		 "is in use by %s; is served on, and removed once nobody uses "
+		 "it",
+		 who);
+	notify(NOTIFY_STATUS,
+	       "/dev/ublkb%d is in use by %s; waiting for its "
+	       "end",
+	       sv->disk.id, who);
+}
+
+void leave_looked(struct supervisor *sv)
+{
+	char text[JOB_TEXT_MAX];
+	int status = job_finish(&sv->leave.job, text);
+
+	if (!sv->leave.next || !is_steady(sv))
+		return;
+	if (status == UNUSED)
+		supervisor_handle(sv, EVENT_STOP);
+	else if (status == USED)
+		tell_user(sv, text);
+}
+
+void leave_hand_over(struct supervisor *sv)
+{
+	if (!sv->leave.told) {
+		watch_settle(sv, true,
+			     "is served already, by the supervisor process %d",
+			     (int)getpid());
+		return;
+	}
+	sv->ended = true;
+	watch_settle(sv, false, "is handed over to another supervisor");
+}
+
+void leave_put_off(struct supervisor *sv)
+{
+	watch_settle(sv, false, "is not in a state to be handed over yet");
+}

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The server as a child of the supervisor.
+ *
+ * It is a fork without an exec: nothing has to be found on a file system
+ * that may itself wait for this disk, and the pages are there.  The child
+ * keeps stdin, stdout, stderr and its end of the channel, nothing else.  Above
+ * all not the supervisor's lock on the image, which would otherwise be held
+ * for as long as either lives; closing the inherited descriptor does not
+ * unlock it, for the supervisor still has it.
+ *
+ * It begins its work only when its pid is in the record: if we die before, it
+ * hears so and ends, and never is there a server that nobody knows of.
+ *
+ * The child leads a session of its own: Ctrl-C in the terminal of a
+ * supervisor in the foreground must not kill the server under it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "plugin/common/channel.h"
+#include "plugin/common/log.h"
+#include "plugin/supervisor/watch.h"
+
+static void __attribute__((noreturn))
+serve(const struct supervisor *sv, bool recover, int channel)
+{
+	const struct server_config config = {
+		.image = sv->disk.image,
+		.cache = sv->disk.writeback ? QCOW_CACHE_WRITEBACK
+					    : QCOW_CACHE_NONE,
+		.read_only = sv->disk.read_only,
+		.force = sv->force_open,
+		.unbroken = sv->unbroken,
+		.identity = sv->disk.identity,
+		.layers = sv->layers.known ? sv->layers.list : NULL,
+		.nr_layers = sv->layers.count,
+		.key_file = disk_key_file(&sv->disk),
+		.data_file = disk_data_file(&sv->disk),
+		.no_references = sv->disk.no_references,
+		.queues = sv->disk.queues,
+		.depth = sv->disk.depth,
+		.recover = recover,
+		.dev_id = sv->disk.id,
+		.nonce = sv->disk.nonce,
+		.channel = channel,
+	};
+
+	char begin;
+
+	process_fresh(channel, -1);
+	setsid();
+	if (recv(channel, &begin, 1, 0) != 1)
+		_exit(EXIT_FAILURE);
+	_exit(server_run(&config));
+}
+
+static int watch_child(struct supervisor *sv, pid_t pid)
+{
+	sv->server = pidfd_open(pid, 0);
+	if (sv->server >= 0 && !process_identify(pid, &sv->disk.server) &&
+	    !disk_save(&sv->disk, &sv->layers))
+		return 0;
+	/* No descriptor is left to watch it, or no memory for the record. */
+	if (sv->server >= 0)
+		close(sv->server);
+	sv->server = -1;
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	sv->disk.server.pid = 0;
+	return -EAGAIN;
+}
+
+int spawn_server(struct supervisor *sv, bool recover)
+{
+	int ends[2];
+	pid_t pid;
+	int ret;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
+		return -errno;
+	pid = fork();
+	if (!pid)
+		serve(sv, recover, ends[1]);
+	ret = pid < 0 ? -errno : 0;
+	close(ends[1]);
+	if (!ret)
+		ret = watch_child(sv, pid);
+	if (ret) {
+		close(ends[0]);
+		return ret;
+	}
+	sv->channel = ends[0];
+	send(sv->channel, "", 1, MSG_NOSIGNAL);
+	sv->adopted = false;
+	sv->death[0] = '\0';
+	sv->cause = CAUSE_PASSING;
+	/* What the one before has told in part, this one tells anew. */
+	if (!sv->layers.known)
+		layers_clear(&sv->layers);
+	memset(&sv->opened, 0, sizeof(sv->opened));
+	return 0;
+}
+
+int spawn_adopt(struct supervisor *sv)
+{
+	int ret;
+
+	/* One that ends has no use; its fence says when it has ended (P4). */
+	if (process_is_ending(&sv->disk.server))
+		return -ESRCH;
+	ret = process_open(&sv->disk.server, &sv->server);
+	if (ret)
+		return ret;
+	sv->adopted = true;
+	return 0;
+}
+
+void spawn_kill(struct supervisor *sv)
+{
+	if (sv->server >= 0)
+		process_kill(sv->server);
+}
+
+const char *spawn_bare_text(const struct supervisor *sv, const char *text)
+{
+	char node[32];
+	size_t length = strlen(sv->disk.image);
+
+	if (!strncmp(text, sv->disk.image, length) &&
+	    !strncmp(text + length, ": ", 2))
+		return text + length + 2;
+	length = snprintf(node, sizeof(node), "/dev/ublkb%d: ", sv->disk.id);
+	return strncmp(text, node, length) ? text : text + length;
+}
+
+bool spawn_receive(struct supervisor *sv, struct server_message *message)
+{
+	ssize_t got;
+
+	if (sv->channel < 0)
+		return false;
+	got = recv(sv->channel, message, sizeof(*message), MSG_DONTWAIT);
+	if (got < 0 && (errno == EAGAIN || errno == EINTR))
+		return false;
+	if (channel_is_whole(message, got))
+		return true;
+	close(sv->channel);
+	sv->channel = -1;
+	return false;
+}
+
+void spawn_tell_added(struct supervisor *sv)
+{
+	const struct server_message added = {
+		.type = SUPERVISOR_ADDED,
+		.dev_id = sv->disk.id,
+	};
+
+	/* A server that does not hear this is dead, which we will notice. */
+	send(sv->channel, &added, channel_length(&added), MSG_NOSIGNAL);
+}
+
+void spawn_note_failure(struct supervisor *sv,
+			const struct server_message *message)
+{
+	snprintf(sv->death, sizeof(sv->death), "%s",
+		 spawn_bare_text(sv, message->text));
+	sv->cause = message->cause;
+}
+
+/* The last words of a server may still be in the channel. */
+static void hear_last_words(struct supervisor *sv)
+{
+	struct server_message message;
+
+	while (spawn_receive(sv, &message))
+		if (message.type == SERVER_FAILED)
+			spawn_note_failure(sv, &message);
+	if (sv->channel >= 0)
+		close(sv->channel);
+	sv->channel = -1;
+}
+
+static void describe_death(struct supervisor *sv, int status)
+{
+	sv->orderly = WIFEXITED(status) && !WEXITSTATUS(status);
+	sv->signalled = WIFSIGNALED(status);
+	if (sv->death[0])
+		return;
+	if (WIFSIGNALED(status))
+		snprintf(sv->death, sizeof(sv->death),
+			 "its server (process %d) was killed by signal %d (%s)",
+			 (int)sv->disk.server.pid, WTERMSIG(status),
+			 strsignal(WTERMSIG(status)));
+	else
+		snprintf(sv->death, sizeof(sv->death),
+			 "its server (process %d) ended with status %d",
+			 (int)sv->disk.server.pid, WEXITSTATUS(status));
+}
+
+void spawn_reap(struct supervisor *sv)
+{
+	int status = 0;
+
+	hear_last_words(sv);
+	close(sv->server);
+	sv->server = -1;
+	if (!sv->adopted &&
+	    waitpid(sv->disk.server.pid, &status, 0) == sv->disk.server.pid) {
+		describe_death(sv, status);
+	} else {
+		sv->orderly = false;
+		snprintf(sv->death, sizeof(sv->death),
+			 "its server (process %d) is dead",
+			 (int)sv->disk.server.pid);
+	}
+	sv->disk.server.pid = 0;
+}

@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The supervisor's mind: what to do in which phase when something happens.
+ * The table actions[] is all of it; an action is short and never waits for
+ * the server.
+ *
+ * When the server dies the next one is started before anything else is done
+ * about it, for the guest waits (P5).  It is told that the image has been
+ * locked all the time, by us (R12).
+ *
+ * A server that dies again and again is started with growing delays.  If
+ * TALLY_DEATHS of them die within TALLY_WINDOW without one having become
+ * live, there is something that another try will not heal.  So there is if
+ * TALLY_LASTING of them in a row say that their cause is one that lasts, as
+ * that the image is gone; one alone may have come between two steps of
+ * somebody who replaces a file.  The supervisor then gives up trying, but not
+ * the disk.  It stays, with its lock on the image, and the device stays
+ * quiesced: its users wait and see no error until somebody runs `recover`, or
+ * `del --force`.
+ *
+ * A server that takes long to take over is reported but left alone: it may
+ * wait for the dead server's last I/O, which is what it should do (P4), and a
+ * driver before 6.16 does not survive the death of a server that has fetched
+ * some of its tags.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "plugin/common/log.h"
+#include "plugin/supervisor/notify.h"
+#include "plugin/supervisor/teardown.h"
+#include "plugin/supervisor/watch.h"
+
+#define TALLY_WINDOW	 60000 /* ms */
+#define LONG_LIFE	 1000  /* ms; a server this old is no short life */
+#define AT_ONCE		 3     /* short lives without a delay */
+#define DELAY_MIN	 100   /* ms */
+#define DELAY_MAX	 5000  /* ms */
+#define DELAY_MAX_LIVE	 1000  /* ms; if they do become live */
+#define TALLY_LASTING	 2
+#define DELAY_LASTING	 1000  /* ms; before the second look */
+#define SLOW_FIRST	 10000 /* ms until a recovery is called slow */
+#define SLOW_AGAIN	 60000 /* ms */
+#define ADOPTED_INTERVAL 100   /* ms; an adopted server cannot call us */
+
+static enum disk_state state_of(enum phase phase)
+{
+	static const enum disk_state states[NR_PHASES] = {
+		[PHASE_ADDING] = DISK_ADDING,
+		[PHASE_LIVE] = DISK_LIVE,
+		[PHASE_LOCKING] = DISK_RECOVERING,
+		[PHASE_RECOVERING] = DISK_RECOVERING,
+		[PHASE_WAITING] = DISK_RECOVERING,
+		[PHASE_FAILED] = DISK_FAILED,
+		[PHASE_STOPPING] = DISK_STOPPING,
+		[PHASE_CLOSING] = DISK_STOPPING,
+	};
+
+	return states[phase];
+}
+
+/* That it ends is told where there is no way back any more (finish.c). */
+static void tell_manager(const struct disk *disk)
+{
+	if (disk->state == DISK_LIVE)
+		notify(NOTIFY_READY, "/dev/ublkb%d is live", disk->id);
+	else if (disk->state == DISK_RECOVERING)
+		notify(NOTIFY_STATUS,
+		       "/dev/ublkb%d has lost its server; a new one is "
+		       "taking over",
+		       disk->id);
+	else if (disk->state == DISK_FAILED)
+		notify(NOTIFY_STATUS,
+		       "/dev/ublkb%d waits for 'ublk-qcow2 recover %d': "
+		       "%s",
+		       disk->id, disk->id, disk->reason);
+}
+
+int supervisor_enter(struct supervisor *sv, enum phase phase)
+{
+	enum disk_state state = state_of(phase);
+	int ret;
+
+	sv->phase = phase;
+	if (sv->disk.state != state)
+		sv->disk.since = time(NULL);
+	sv->disk.state = state;
+	ret = disk_save(&sv->disk, &sv->layers);
+	if (ret)
+		log_line(LOG_ERR, "cannot write " STATE_DIR "/%d.disk: %s",
+			 sv->disk.id, strerror(-ret));
+	tell_manager(&sv->disk);
+	return ret;
+}
+
+static uint64_t delay(const struct tally *tally)
+{
+	const uint64_t max = tally->stillborn ? DELAY_MAX : DELAY_MAX_LIVE;
+	unsigned int shift;
+	uint64_t ms;
+
+	if (tally->lasting)
+		return DELAY_LASTING;
+	if (tally->short_lives <= AT_ONCE)
+		return 0;
+	shift = tally->short_lives - AT_ONCE - 1;
+	ms = shift < 16 ? (uint64_t)DELAY_MIN << shift : max;
+	return ms < max ? ms : max;
+}
+
+static bool hopeless(struct tally *tally, enum server_cause cause, uint64_t now)
+{
+	uint64_t *slot = &tally->when[tally->stillborn % TALLY_DEATHS];
+	uint64_t oldest;
+
+	*slot = now;
+	tally->stillborn++;
+	tally->lasting = cause == CAUSE_LASTING ? tally->lasting + 1 : 0;
+	if (tally->lasting == TALLY_LASTING)
+		return true;
+	if (tally->stillborn < TALLY_DEATHS)
+		return false;
+	oldest = tally->when[tally->stillborn % TALLY_DEATHS];
+	return now - oldest <= TALLY_WINDOW;
+}
+
+static void nothing(struct supervisor *sv)
+{
+	(void)sv;
+}
+
+static void wait_before_recovery(struct supervisor *sv)
+{
+	uint64_t ms = delay(&sv->tally);
+
+	supervisor_enter(sv, PHASE_WAITING);
+	sv->deadline = clock_ms() + (ms ? ms : DELAY_MIN);
+}
+
+void supervisor_recover(struct supervisor *sv)
+{
+	int ret = spawn_server(sv, true);
+
+	if (ret) {
+		log_line(LOG_ERR, "cannot start a server: %s; trying again",
+			 strerror(-ret));
+		sv->tally.short_lives++;
+		wait_before_recovery(sv);
+		return;
+	}
+	supervisor_enter(sv, PHASE_RECOVERING);
+	sv->deadline = clock_ms() + SLOW_FIRST;
+}
+
+static void recover_or_wait(struct supervisor *sv)
+{
+	if (delay(&sv->tally))
+		wait_before_recovery(sv);
+	else
+		supervisor_recover(sv);
+}
+
+static bool device_gone(const struct supervisor *sv)
+{
+	enum device_presence presence;
+
+	return !teardown_look(&sv->disk, &presence) &&
+	       (presence == DEVICE_ABSENT || presence == DEVICE_ENDED);
+}
+
+/* LIVE: the server died. */
+static void crashed(struct supervisor *sv)
+{
+	pid_t server = sv->disk.server.pid;
+
+	sv->died_at = clock_ms();
+	spawn_reap(sv);
+	/* Only a stopped device lets its server go in good order.  In case of
+	   doubt the next server will find out. */
+	if ((sv->orderly || sv->adopted) && device_gone(sv)) {
+		finish_stopped(sv);
+		return;
+	}
+	if (sv->died_at - sv->tally.live_since < LONG_LIFE)
+		sv->tally.short_lives++;
+	else
+		sv->tally.short_lives = 1;
+	snprintf(sv->disk.reason, sizeof(sv->disk.reason), "%s", sv->death);
+	recover_or_wait(sv);
+	log_line(LOG_WARNING, "%s; its users wait while a new one takes over",
+		 sv->disk.reason);
+	hooks_run(&sv->hooks, &sv->disk, HOOK_CRASHED, server);
+}
+
+/* RECOVERING: the new server serves. */
+static void recovered(struct supervisor *sv)
+{
+	uint64_t now = clock_ms();
+
+	sv->unbroken = true;
+	sv->force_open = false;
+	sv->tally.stillborn = 0;
+	sv->tally.lasting = 0;
+	sv->tally.live_since = now;
+	sv->deadline = 0;
+	sv->disk.recoveries++;
+	sv->disk.reason[0] = '\0';
+	supervisor_enter(sv, PHASE_LIVE);
+	watch_settle(sv, false,
+		     "recovered after %llu ms by process %d (recovery %u)",
+		     (unsigned long long)(now - sv->died_at),
+		     (int)sv->disk.server.pid, sv->disk.recoveries);
+	hooks_run(&sv->hooks, &sv->disk, HOOK_RECOVERED, sv->disk.server.pid);
+}
+
+static void give_up(struct supervisor *sv, pid_t server)
+{
+	sv->force_open = false;
+	sv->deadline = 0;
+	supervisor_enter(sv, PHASE_FAILED);
+	watch_settle(sv, true,
+		     "gave up after %u attempts, the last of which failed so: "
+		     "%s; its users wait: mend that, then run "
+		     "'ublk-qcow2 recover %d'",
+		     sv->tally.stillborn, sv->disk.reason, sv->disk.id);
+	hooks_run(&sv->hooks, &sv->disk, HOOK_GAVE_UP, server);
+}
+
+/* RECOVERING: the new server died before it served. */
+static void died_again(struct supervisor *sv)
+{
+	pid_t server = sv->disk.server.pid;
+
+	spawn_reap(sv);
+	sv->deadline = 0;
+	if (device_gone(sv)) {
+		finish_stopped(sv);
+		return;
+	}
+	snprintf(sv->disk.reason, sizeof(sv->disk.reason), "%s", sv->death);
+	sv->tally.short_lives++;
+	if (hopeless(&sv->tally, sv->cause, clock_ms())) {
+		give_up(sv, server);
+		return;
+	}
+	log_line(LOG_WARNING, "a recovery failed: %s; trying again in %llu ms",
+		 sv->disk.reason, (unsigned long long)delay(&sv->tally));
+	recover_or_wait(sv);
+}
+
+/* FAILED: somebody has mended what was wrong. */
+static void try_again(struct supervisor *sv)
+{
+	memset(&sv->tally, 0, sizeof(sv->tally));
+	supervisor_recover(sv);
+}
+
+static void is_live(struct supervisor *sv)
+{
+	watch_settle(sv, false, "is live");
+}
+
+static void report_slow(struct supervisor *sv)
+{
+	enum device_presence presence;
+
+	if (sv->adopted) {
+		if (!teardown_look(&sv->disk, &presence) &&
+		    presence == DEVICE_SERVED)
+			recovered(sv);
+		else
+			sv->deadline = clock_ms() + ADOPTED_INTERVAL;
+		return;
+	}
+	log_line(LOG_WARNING,
+		 "the new server (process %d) does not serve yet; it may wait "
+		 "for the dead one's last I/O, so look at the image's storage",
+		 (int)sv->disk.server.pid);
+	sv->deadline = clock_ms() + SLOW_AGAIN;
+}
+
+/* The columns: OPENED, LIVE, DIED, TIMER, RECOVER, STOP, HAND_OVER, JOB,
+   CALLER_LEFT. */
+/* clang-format off */
+static void (*const actions[NR_PHASES][NR_EVENTS])(struct supervisor *sv) = {
+	[PHASE_ADDING] = {
+		begin_add_device, begin_publish, begin_fail, nothing,
+		nothing, begin_abandon, leave_put_off, nothing, begin_abandon,
+	},
+	[PHASE_LIVE] = {
+		nothing, nothing, crashed, nothing,
+		is_live, finish_start, leave_hand_over, nothing, nothing,
+	},
+	[PHASE_LOCKING] = {
+		nothing, nothing, nothing, adopt_lock,
+		nothing, finish_start, leave_hand_over, nothing, nothing,
+	},
+	[PHASE_RECOVERING] = {
+		hold_layers, recovered, died_again, report_slow,
+		nothing, finish_recovering, leave_put_off, nothing, nothing,
+	},
+	[PHASE_WAITING] = {
+		nothing, nothing, nothing, supervisor_recover,
+		supervisor_recover, finish_start, leave_hand_over, nothing,
+		nothing,
+	},
+	[PHASE_FAILED] = {
+		nothing, nothing, nothing, nothing,
+		try_again, finish_start, leave_hand_over, nothing, nothing,
+	},
+	[PHASE_STOPPING] = {
+		nothing, nothing, finish_server_ended, finish_lose_patience,
+		finish_refuse_recovery, finish_hasten, leave_put_off,
+		finish_device_stopped, nothing,
+	},
+	[PHASE_CLOSING] = {
+		nothing, nothing, nothing, nothing,
+		finish_refuse_recovery, nothing, leave_put_off,
+		finish_image_closed, nothing,
+	},
+};
+/* clang-format on */
+
+void supervisor_handle(struct supervisor *sv, enum event event)
+{
+	actions[sv->phase][event](sv);
+}

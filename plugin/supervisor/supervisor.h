@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The supervisor: the process that outlives the servers of one disk and
+ * starts the next one when one dies.
+ */
+#ifndef SUPERVISOR_H
+#define SUPERVISOR_H
+
+#include <stdbool.h>
+
+#include "plugin/common/rpc.h"
+#include "plugin/common/state.h"
+
+/* What a new supervisor is for. */
+struct task {
+	struct disk disk;
+	bool take_over;		/* of a disk that has a record; else a new
+				   one: disk.id is -1 or what the user wants */
+	bool force;		/* a new disk: open the image although
+				   acknowledged writes may be lost */
+	bool foreground;	/* speaks on stdout and stderr */
+	int lock;		/* of the disk, inherited; a new one: -1 */
+	int caller;		/* who waits for the outcome, or -1 */
+};
+
+/* Supervises the disk until it ends; returns the exit status. */
+int supervisor_run(const struct task *task);
+
+/* Has a supervisor in the background do it and waits that long for the
+   outcome; milliseconds may be negative.  *pid is the supervisor's.
+   -ETIMEDOUT: it goes on; -EPIPE: it died. */
+int supervisor_launch(const struct task *task, int milliseconds,
+		      struct outcome *outcome, pid_t *pid);
+
+#endif /* SUPERVISOR_H */

@@ -1,0 +1,438 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Ending a disk.
+ *
+ * The order: stop the device, so that its server closes the image and ends;
+ * delete the device; close the image in the server's stead if it was dead
+ * already; forget the record last, because as long as there is a record
+ * whoever comes next can finish what a dead command began.  Every step may
+ * find its work done.
+ *
+ * Ids are the driver's and are reused, so before a device is touched its
+ * nonce is compared with the record's: a device of somebody else that took
+ * our id stays alone.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "plugin/server/control.h"
+#include "plugin/server/device.h"
+#include "plugin/common/link.h"
+#include "plugin/common/log.h"
+#include "plugin/common/references.h"
+#include "plugin/supervisor/teardown.h"
+#include "plugin/supervisor/use.h"
+
+#define USE_PATIENCE   1000  /* ms; udev looks at every new disk */
+#define USE_INTERVAL   100   /* ms */
+#define GONE_PATIENCE  500   /* ms; somebody may keep it open */
+#define GONE_INTERVAL  10    /* ms */
+#define STOP_PATIENCE  20000 /* ms */
+#define CLOSE_PATIENCE 30000 /* ms */
+#define KILL_PATIENCE  10000 /* ms */
+#define LEFTOVER_PATIENCE 5000 /* ms */
+
+static void sleep_ms(int milliseconds)
+{
+	const struct timespec time = {
+		.tv_sec = milliseconds / 1000,
+		.tv_nsec = milliseconds % 1000 * 1000000L,
+	};
+
+	nanosleep(&time, NULL);
+}
+
+static int look(struct control *control, const struct disk *disk,
+		enum device_presence *presence)
+{
+	struct ublksrv_ctrl_dev_info info;
+	int ret = control_get_info(control, disk->id, &info);
+
+	if (ret == -ENODEV || (!ret && !device_is_ours(&info, disk->nonce))) {
+		*presence = DEVICE_ABSENT;
+		return 0;
+	}
+	if (ret)
+		return ret;
+	switch (info.state) {
+	case UBLK_S_DEV_LIVE:
+		*presence = DEVICE_SERVED;
+		break;
+	case UBLK_S_DEV_DEAD:
+		*presence = DEVICE_ENDED;
+		break;
+	default:
+		*presence = DEVICE_WAITING;
+		break;
+	}
+	return 0;
+}
+
+int teardown_look(const struct disk *disk, enum device_presence *presence)
+{
+	struct control *control;
+	int ret = control_open(&control);
+
+	if (ret == -ENOENT) {
+		/* No driver, no device. */
+		*presence = DEVICE_ABSENT;
+		return 0;
+	}
+	if (ret)
+		return ret;
+	ret = look(control, disk, presence);
+	control_close(control);
+	return ret;
+}
+
+/* Newer drivers know best; older ones need us to look. */
+static int stop_unused(struct control *control, const struct disk *disk,
+		       bool served, char *who, size_t size)
+{
+	int ret = -EBUSY;
+	int waited;
+
+	for (waited = 0; waited <= USE_PATIENCE; waited += USE_INTERVAL) {
+		if (waited)
+			sleep_ms(USE_INTERVAL);
+		if (use_find(disk->id, served, who, size))
+			continue;
+		ret = control_try_stop(control, disk->id);
+		if (ret == -EOPNOTSUPP)
+			return control_stop(control, disk->id);
+		if (ret != -EBUSY)
+			return ret;
+		snprintf(who, size, "somebody unknown");
+	}
+	return ret;
+}
+
+static int stop_known(struct control *control, const struct disk *disk,
+		      bool served, bool force, char text[JOB_TEXT_MAX])
+{
+	char who[256];
+	int ret;
+
+	if (force)
+		ret = control_stop(control, disk->id);
+	else
+		ret = stop_unused(control, disk, served, who, sizeof(who));
+	if (ret == -EBUSY)
+		snprintf(text, JOB_TEXT_MAX,
+			 "in use by %s; end that first, or use --force", who);
+	else if (ret)
+		snprintf(text, JOB_TEXT_MAX, "cannot stop the device: %s",
+			 strerror(-ret));
+	return ret;
+}
+
+int teardown_stop(const struct disk *disk, bool force, char text[JOB_TEXT_MAX])
+{
+	enum device_presence presence;
+	struct control *control;
+	int ret = control_open(&control);
+
+	if (ret) {
+		snprintf(text, JOB_TEXT_MAX, "cannot reach the ublk driver: %s",
+			 strerror(-ret));
+		return ret;
+	}
+	ret = look(control, disk, &presence);
+	if (ret)
+		snprintf(text, JOB_TEXT_MAX, "the ublk driver says: %s",
+			 strerror(-ret));
+	else if (presence != DEVICE_ABSENT)
+		ret = stop_known(control, disk, presence == DEVICE_SERVED,
+				 force, text);
+	control_close(control);
+	return ret;
+}
+
+struct stop {
+	const struct disk *disk;
+	bool force;
+};
+
+static int stop_job(const void *argument, char *text)
+{
+	const struct stop *stop = argument;
+
+	return teardown_stop(stop->disk, stop->force, text) ? 1 : 0;
+}
+
+int teardown_stop_bounded(const struct disk *disk, bool force,
+			  char text[JOB_TEXT_MAX])
+{
+	const struct stop stop = { .disk = disk, .force = force };
+	struct job job;
+	int ret = job_start(&job, stop_job, &stop, true);
+
+	if (ret) {
+		snprintf(text, JOB_TEXT_MAX, "cannot stop the device: %s",
+			 strerror(-ret));
+		return ret;
+	}
+	if (process_wait(job.pidfd, STOP_PATIENCE))
+		return job_finish(&job, text) ? -EIO : 0;
+	/* It may not even be possible to kill it: nobody waits for that. */
+	job_abandon(&job);
+	snprintf(text, JOB_TEXT_MAX,
+		 "the ublk driver has not stopped the device within %d "
+		 "seconds; see the kernel's log",
+		 STOP_PATIENCE / 1000);
+	return -ETIMEDOUT;
+}
+
+/* Asynchronously, because a process that keeps a stopped disk open would
+   let us wait for ever.  Without one the id is free in no time. */
+int teardown_delete(const struct disk *disk)
+{
+	enum device_presence presence;
+	struct control *control;
+	int waited;
+	int ret = control_open(&control);
+
+	if (ret)
+		return ret;
+	ret = look(control, disk, &presence);
+	if (!ret && presence != DEVICE_ABSENT)
+		ret = control_del_async(control, disk->id);
+	if (ret == -ENODEV)
+		ret = 0;
+	for (waited = 0; !ret && waited < GONE_PATIENCE;
+	     waited += GONE_INTERVAL) {
+		if (look(control, disk, &presence) || presence == DEVICE_ABSENT)
+			break;
+		sleep_ms(GONE_INTERVAL);
+	}
+	control_close(control);
+	return ret;
+}
+
+static void tell_notice(void *opaque, const char *line)
+{
+	(void)opaque;
+	log_line(LOG_NOTICE, "%s", line);
+}
+
+/* As the server would open it. */
+static int open_image(const struct disk *disk, const struct layers *layers,
+		      bool locked, bool unbroken, struct qcow_image **image,
+		      struct qcow_error *error)
+{
+	struct qcow_references references;
+	struct qcow_options options = {
+		.cache = disk->writeback ? QCOW_CACHE_WRITEBACK
+					 : QCOW_CACHE_NONE,
+		.locking = locked ? QCOW_LOCK_JOIN : QCOW_LOCK_TEST,
+		.unbroken = unbroken,
+		.identity = disk->identity,
+		.layers = layers->known ? layers->list : NULL,
+		.nr_layers = layers->count,
+		.key_file = disk_key_file(disk),
+		.references = &references,
+		.notice = tell_notice,
+	};
+	int ret = references_read(disk_data_file(disk), disk->no_references,
+				  &references, error);
+
+	if (!ret)
+		ret = qcow_open(disk->image, &options, image, error);
+	references_free(&references);
+	return ret;
+}
+
+/* It was deleted, or moved, or another file has its name. */
+static bool image_is_gone(const struct disk *disk)
+{
+	struct qcow_identity now;
+	int ret = qcow_identify_path(disk->image, &now);
+
+	return ret == -ENOENT ||
+	       (!ret && (now.device != disk->identity.device ||
+			 now.inode != disk->identity.inode ||
+			 now.birth != disk->identity.birth));
+}
+
+/* What was acknowledged and not flushed is lost with it, as was asked for. */
+static int forget_journal(const struct disk *disk)
+{
+	int ret = qcow_forget_journal(&disk->identity, NULL);
+
+	log_line(ret ? LOG_ERR : LOG_WARNING,
+		 "the image of /dev/ublkb%d, %s, is gone; its journal %s%s",
+		 disk->id, disk->image,
+		 ret ? "cannot be removed: " : "is removed",
+		 ret ? strerror(-ret) : "");
+	return ret;
+}
+
+int teardown_close_image(const struct disk *disk, const struct layers *layers,
+			 bool locked, bool unbroken, bool give_up,
+			 char text[JOB_TEXT_MAX])
+{
+	struct qcow_image *image;
+	struct qcow_error error;
+	int ret;
+
+	/* Nothing was ever written to it, nor is there a journal. */
+	if (disk->read_only)
+		return 0;
+	ret = open_image(disk, layers, locked, unbroken, &image, &error);
+	if (ret && give_up && image_is_gone(disk))
+		return forget_journal(disk);
+	if (ret) {
+		snprintf(text, JOB_TEXT_MAX,
+			 "the image could not be closed cleanly: %.400s",
+			 error.text);
+		return ret;
+	}
+	ret = qcow_close(image);
+	if (ret)
+		snprintf(text, JOB_TEXT_MAX,
+			 "the image could not be closed cleanly: %s; its "
+			 "journal stays for the next `ublk-qcow2 add`",
+			 strerror(-ret));
+	return ret;
+}
+
+/* Ends a server that has no supervisor.  A stopped device makes it close
+   the image and end by itself. */
+static int end_server(const struct disk *disk, bool force,
+		      char text[JOB_TEXT_MAX])
+{
+	int pidfd;
+	int ret = process_open(&disk->server, &pidfd);
+
+	if (ret == -ESRCH)
+		return 0;
+	if (ret) {
+		snprintf(text, JOB_TEXT_MAX,
+			 "its server, process %d, cannot be looked at: %s; "
+			 "try again",
+			 (int)disk->server.pid, strerror(-ret));
+		return ret;
+	}
+	if (force)
+		process_kill(pidfd);
+	/* Its threads may wait for the storage, killed or not. */
+	if (!process_wait(pidfd, force ? KILL_PATIENCE : CLOSE_PATIENCE)) {
+		snprintf(text, JOB_TEXT_MAX,
+			 "its server, process %d, does not end; %s",
+			 (int)disk->server.pid,
+			 force ? "it is killed and waits for its image's "
+				 "storage; try again when that answers" :
+				 "use --force");
+		ret = -ETIMEDOUT;
+	}
+	close(pidfd);
+	return ret;
+}
+
+static int close_orphan(const struct disk *disk, bool give_up,
+			char text[JOB_TEXT_MAX])
+{
+	struct layers layers = { .known = false };
+	int ret;
+
+	disk_load_layers(disk->id, &layers);
+	ret = teardown_close_image(disk, &layers, false, false, give_up, text);
+	layers_clear(&layers);
+	return ret;
+}
+
+int teardown_all(const struct disk *disk, bool force, bool give_up,
+		 char text[JOB_TEXT_MAX])
+{
+	int ret = 0;
+
+	/* A server that is stuck would keep STOP_DEV waiting for ever. */
+	if (force)
+		ret = end_server(disk, true, text);
+	if (!ret)
+		ret = teardown_stop_bounded(disk, force, text);
+	if (!ret)
+		ret = end_server(disk, force, text);
+	if (ret)
+		return ret;
+	link_remove(disk);
+	ret = teardown_delete(disk);
+	if (ret) {
+		snprintf(text, JOB_TEXT_MAX, "cannot delete the device: %s",
+			 strerror(-ret));
+		return ret;
+	}
+	/* A disk that never got to have a server has no journal. */
+	if (disk->state != DISK_ADDING || disk->server.pid)
+		ret = close_orphan(disk, give_up, text);
+	disk_forget(disk->id);
+	return ret;
+}
+
+/* Somebody serves it or uses it, whatever the record says. */
+static bool is_needed(const struct disk *disk)
+{
+	enum device_presence presence;
+	char who[256];
+
+	if (process_alive(&disk->server))
+		return true;
+	if (teardown_look(disk, &presence))
+		return true;
+	return presence != DEVICE_ABSENT && presence != DEVICE_ENDED &&
+	       use_find(disk->id, presence == DEVICE_SERVED, who, sizeof(who));
+}
+
+static int remove_locked(const void *argument, char *message)
+{
+	const struct disk *disk = argument;
+	char text[JOB_TEXT_MAX] = "";
+	struct disk now;
+	int lock;
+
+	(void)message;
+	if (state_lock(disk->id, 0, &lock))
+		return 0;
+	if (!disk_load(disk->id, &now) && now.nonce == disk->nonce &&
+	    now.state == DISK_ADDING && !process_alive(&now.supervisor) &&
+	    !is_needed(&now) && teardown_all(&now, true, false, text))
+		log_line(LOG_WARNING,
+			 "removing what is left of an interrupted add of %s: "
+			 "/dev/ublkb%d: %s",
+			 now.image, now.id, text);
+	close(lock);
+	return 0;
+}
+
+/* Its image is closed, too, and its storage may hang; nobody asked for that
+   disk.  So a child does it and gets little time; whoever comes next finds
+   what it leaves. */
+static int remove_leftover(const struct disk *disk, void *opaque)
+{
+	char text[JOB_TEXT_MAX];
+	struct job job;
+
+	(void)opaque;
+	if (disk->state != DISK_ADDING || process_alive(&disk->supervisor) ||
+	    job_start(&job, remove_locked, disk, true))
+		return 0;
+	if (process_wait(job.pidfd, LEFTOVER_PATIENCE)) {
+		job_finish(&job, text);
+		return 0;
+	}
+	log_line(LOG_WARNING,
+		 "what is left of an interrupted add of %s cannot be removed "
+		 "yet: its storage does not answer",
+		 disk->image);
+	job_abandon(&job);
+	return 0;
+}
+
+void teardown_leftovers(void)
+{
+	disk_each(remove_leftover, NULL);
+	state_sweep();
+}

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The supervisor's senses: descriptors in, events out.
+ *
+ * One thing at a time: of all descriptors that have something to say the
+ * first in the list is heard, then all are asked again.  So no handler has to
+ * reckon with a descriptor that an earlier one closed.  The channel comes
+ * before the server's end, because a failing server first says why.
+ *
+ * One caller at a time too.  Commands on one disk exclude each other, so a
+ * second caller means that the first one's command is dead.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "plugin/common/log.h"
+#include "plugin/supervisor/watch.h"
+
+int watch_open(struct supervisor *sv)
+{
+	sigset_t mask;
+
+	sv->server = -1;
+	sv->channel = -1;
+	sv->listener = -1;
+	sv->job.pidfd = -1;
+	sv->leave.job.pidfd = -1;
+	hooks_init(&sv->hooks);
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGHUP);
+	sigaddset(&mask, SIGTERM);
+	sigaddset(&mask, SIGINT);
+	sigprocmask(SIG_BLOCK, &mask, NULL);
+	sv->signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+	return sv->signals < 0 ? -errno : 0;
+}
+
+static void close_any(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+void watch_close(struct supervisor *sv)
+{
+	close_any(sv->server);
+	close_any(sv->channel);
+	close_any(sv->listener);
+	close_any(sv->signals);
+}
+
+static void drop_caller(struct supervisor *sv)
+{
+	if (sv->caller >= 0)
+		close(sv->caller);
+	sv->caller = -1;
+}
+
+void watch_settle(struct supervisor *sv, bool failed, const char *format, ...)
+{
+	struct outcome outcome = {
+		.failed = failed,
+		.stays = sv->phase != PHASE_ADDING && !sv->ended,
+		.id = sv->disk.id,
+	};
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(outcome.text, sizeof(outcome.text), format, args);
+	va_end(args);
+
+	/* In the foreground the line is on the caller's stderr already. */
+	log_line(failed ? LOG_ERR : LOG_INFO, "%s", outcome.text);
+	if (sv->caller >= 0)
+		rpc_answer(sv->caller, &outcome);
+	drop_caller(sv);
+}
+
+static bool is_power(uint64_t value, uint64_t least, uint64_t most)
+{
+	return value >= least && value <= most && !(value & (value - 1));
+}
+
+/* A server is not taken at its word: its image may have taken it over. */
+static bool is_sensible(const struct server_message *opened)
+{
+	return opened->size && opened->size <= INT64_MAX &&
+	       !(opened->size % QCOW_SECTOR) &&
+	       is_power(opened->cluster_size, 512, 2u << 20) &&
+	       is_power(opened->alignment, 1, 2u << 20) &&
+	       opened->layers <= QCOW_FILES_MAX;
+}
+
+static void hear_server(struct supervisor *sv)
+{
+	struct server_message message;
+
+	if (!spawn_receive(sv, &message))
+		return;
+	switch (message.type) {
+	case SERVER_LAYER:
+		hold_note_layer(sv, &message);
+		break;
+	case SERVER_OPENED:
+		if (!is_sensible(&message)) {
+			snprintf(sv->death, sizeof(sv->death),
+				 "its server says what cannot be");
+			spawn_kill(sv);
+			break;
+		}
+		sv->opened = message;
+		supervisor_handle(sv, EVENT_OPENED);
+		break;
+	case SERVER_LIVE:
+		supervisor_handle(sv, EVENT_LIVE);
+		break;
+	case SERVER_FAILED:
+		spawn_note_failure(sv, &message);
+		break;
+	case SERVER_NOTICE:
+		log_line(LOG_NOTICE, "%s", spawn_bare_text(sv, message.text));
+		break;
+	case SUPERVISOR_ADDED:
+		break;
+	}
+}
+
+static void hear_end(struct supervisor *sv)
+{
+	supervisor_handle(sv, EVENT_DIED);
+}
+
+static void hear_job(struct supervisor *sv)
+{
+	supervisor_handle(sv, EVENT_JOB);
+}
+
+static void hear_look(struct supervisor *sv)
+{
+	leave_looked(sv);
+}
+
+static void hear_hooks(struct supervisor *sv)
+{
+	hooks_finished(&sv->hooks, &sv->disk);
+}
+
+/* A command has found no way to speak to us: somebody removed the socket. */
+static void renew_socket(struct supervisor *sv)
+{
+	int listener;
+	int ret = rpc_listen(sv->disk.id, &listener);
+
+	if (ret) {
+		log_line(LOG_ERR, "cannot make its socket anew: %s",
+			 strerror(-ret));
+		return;
+	}
+	close_any(sv->listener);
+	sv->listener = listener;
+	log_line(LOG_NOTICE, "has made its socket in " STATE_DIR " anew");
+}
+
+static void hear_signal(struct supervisor *sv)
+{
+	struct signalfd_siginfo info;
+
+	if (read(sv->signals, &info, sizeof(info)) != sizeof(info))
+		return;
+	if (info.ssi_signo == SIGHUP) {
+		renew_socket(sv);
+		return;
+	}
+	log_line(LOG_NOTICE, "got the signal to end (%s)",
+		 strsignal(info.ssi_signo));
+	leave_begin(sv);
+}
+
+static void hear_new_caller(struct supervisor *sv)
+{
+	int caller;
+
+	if (rpc_accept(sv->listener, &caller))
+		return;
+	drop_caller(sv);
+	sv->caller = caller;
+}
+
+static void hear_caller(struct supervisor *sv)
+{
+	static const enum event events[] = {
+		[APPEAL_RECOVER] = EVENT_RECOVER,
+		[APPEAL_STOP] = EVENT_STOP,
+		[APPEAL_HAND_OVER] = EVENT_HAND_OVER,
+	};
+	struct appeal appeal;
+	int ret = rpc_receive(sv->caller, &appeal);
+
+	if (ret == -EAGAIN || ret == -EINTR)
+		return;
+	if (ret == -EPROTO)
+		log_line(LOG_WARNING,
+			 "a command of another version has called; it was "
+			 "refused");
+	if (ret) {
+		drop_caller(sv);
+		supervisor_handle(sv, EVENT_CALLER_LEFT);
+		return;
+	}
+	if (appeal.type == APPEAL_STOP && appeal.force)
+		sv->stop_forced = true;
+	/* It is for the next server; a disk in good order has no use for it. */
+	if (appeal.type == APPEAL_RECOVER && appeal.force &&
+	    (sv->phase == PHASE_FAILED || sv->phase == PHASE_WAITING))
+		sv->force_open = true;
+	if (appeal.type == APPEAL_RECOVER)
+		leave_cancel(sv);
+	supervisor_handle(sv, events[appeal.type]);
+}
+
+/* Until the one of the two that comes first; 0: there is none. */
+static uint64_t next_time(const struct supervisor *sv)
+{
+	if (!sv->deadline || !sv->leave.next)
+		return sv->deadline + sv->leave.next;
+	return sv->deadline < sv->leave.next ? sv->deadline : sv->leave.next;
+}
+
+static int time_left(uint64_t when)
+{
+	uint64_t now = clock_ms();
+
+	if (!when)
+		return -1;
+	return when > now ? when - now : 0;
+}
+
+static void hear_time(struct supervisor *sv)
+{
+	if (!time_left(sv->deadline)) {
+		sv->deadline = 0;
+		supervisor_handle(sv, EVENT_TIMER);
+	}
+	if (!time_left(sv->leave.next))
+		leave_look(sv);
+}
+
+/* A negative descriptor is one that poll() leaves out. */
+static void watch_once(struct supervisor *sv)
+{
+	const struct {
+		int fd;
+		void (*hear)(struct supervisor *sv);
+	} sources[] = {
+		{ sv->channel, hear_server },
+		{ sv->server, hear_end },
+		{ sv->job.pidfd, hear_job },
+		{ sv->signals, hear_signal },
+		{ sv->caller, hear_caller },
+		{ sv->listener, hear_new_caller },
+		{ sv->hooks.job.pidfd, hear_hooks },
+		{ sv->leave.job.pidfd, hear_look },
+	};
+	struct pollfd fds[sizeof(sources) / sizeof(sources[0])];
+	const size_t nr = sizeof(fds) / sizeof(fds[0]);
+	size_t i;
+	int ready;
+
+	for (i = 0; i < nr; i++)
+		fds[i] = (struct pollfd){ .fd = sources[i].fd,
+					  .events = POLLIN };
+	ready = poll(fds, nr, time_left(next_time(sv)));
+	for (i = 0; ready > 0 && i < nr; i++) {
+		if (fds[i].revents) {
+			sources[i].hear(sv);
+			return;
+		}
+	}
+	if (!ready)
+		hear_time(sv);
+}
+
+void watch(struct supervisor *sv)
+{
+	while (!sv->ended)
+		watch_once(sv);
+}

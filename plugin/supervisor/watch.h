@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The supervisor from the inside; for its own files only.
+ */
+#ifndef WATCH_H
+#define WATCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "plugin/supervisor/hooks.h"
+#include "plugin/common/process.h"
+#include "plugin/common/rpc.h"
+#include "plugin/server/server.h"
+#include "plugin/common/state.h"
+
+enum phase {
+	PHASE_ADDING,		/* the first server opens and starts */
+	PHASE_LIVE,
+	PHASE_LOCKING,		/* until the files can be locked */
+	PHASE_RECOVERING,	/* another server opens and takes over */
+	PHASE_WAITING,		/* until it is time to start another one */
+	PHASE_FAILED,		/* gave up; the device waits, quiesced */
+	PHASE_STOPPING,		/* the device, and then the server */
+	PHASE_CLOSING,		/* the image, in a dead server's stead */
+	NR_PHASES
+};
+
+enum event {
+	EVENT_OPENED,		/* the server has opened the image */
+	EVENT_LIVE,		/* the server serves */
+	EVENT_DIED,		/* the server is gone */
+	EVENT_TIMER,
+	EVENT_RECOVER,		/* a command wants it live */
+	EVENT_STOP,		/* a command or a signal wants it gone */
+	EVENT_HAND_OVER,	/* another supervisor wants the disk */
+	EVENT_JOB,		/* our child has done its work */
+	EVENT_CALLER_LEFT,
+	NR_EVENTS
+};
+
+#define TALLY_DEATHS 10
+
+/* Deaths, to tell an accident from a server that cannot live. */
+struct tally {
+	unsigned int short_lives;	/* in a row */
+	unsigned int stillborn;		/* in a row, never live */
+	unsigned int lasting;		/* of these, the last in a row that
+					   said: for a cause that lasts */
+	uint64_t when[TALLY_DEATHS];	/* the last of those, as a ring */
+	uint64_t live_since;
+};
+
+/* The signal to end, which waits until nobody uses the disk. */
+struct leave {
+	struct job job;		/* looks who uses it */
+	uint64_t next;		/* when to look, 0: there was no signal */
+	char used_by[JOB_TEXT_MAX];	/* who was told of last */
+	bool told;		/* there was one, taken back or not */
+};
+
+/* A single thread has it all to itself. */
+struct supervisor {
+	struct disk disk;
+	enum phase phase;
+	enum phase before;	/* STOPPING: where a refusal leads back to */
+	bool ended;
+	bool foreground;
+
+	/* The server of the moment; -1 when there is none. */
+	int server;		/* pidfd */
+	int channel;
+	bool adopted;		/* not our child: its exit status is unknown */
+	bool orderly;		/* the last one closed the image (status 0) */
+	bool signalled;		/* the last one was killed */
+	struct server_message opened;	/* its size is 0 before that */
+	char death[512];	/* how the last one died, and why */
+	enum server_cause cause;	/* if it said why */
+
+	struct qcow_lock *image_lock;
+	struct layers layers;	/* of the disk; when known, locked, too */
+	struct qcow_lock *layer_locks[QCOW_FILES_MAX];
+	bool unbroken;		/* our locks are older than the last death */
+	bool force_open;
+	bool id_chosen;		/* by the user: there is no other */
+
+	bool stop_forced;	/* what was asked for */
+	bool job_forced;	/* what the job is about */
+	bool device_stopped;
+
+	int lock;		/* of the disk; while it is being set up */
+	int signals;
+	int listener;
+	int caller;
+	struct job job;
+	struct hooks hooks;
+	struct leave leave;
+	struct tally tally;
+	uint64_t died_at;
+	uint64_t deadline;	/* of EVENT_TIMER, 0: none */
+	uint64_t slow;		/* LOCKING: when to tell that it is */
+	bool failed;		/* the exit status */
+};
+
+/* supervisor.c: does what the phase prescribes for the event. */
+void supervisor_handle(struct supervisor *sv, enum event event);
+
+/* Enters a phase and writes it down; what keeps it from doing so it tells, and
+   returns. */
+int supervisor_enter(struct supervisor *sv, enum phase phase);
+
+/* Starts a server that takes over the device. */
+void supervisor_recover(struct supervisor *sv);
+
+enum locking {
+	LOCK_JOIN,		/* beside a living server */
+	LOCK_TEST,		/* as a stranger */
+};
+
+/* hold.c: our locks on the files of the disk. */
+
+/* Locks the image and the layers that are known, or none of them, at once; on
+   failure disk.reason says why.  -EBUSY: somebody else has one; -EINPROGRESS:
+   a dead server's last I/O goes on. */
+int hold_try(struct supervisor *sv, enum locking locking);
+
+/* The same; waits a minute for such I/O, and settles on failure. */
+int hold_files(struct supervisor *sv, enum locking locking);
+
+/* Notes a layer that a server tells of, unless they are known. */
+void hold_note_layer(struct supervisor *sv,
+		     const struct server_message *message);
+
+/* RECOVERING: the server has opened the image.  Locks its layers beside it,
+   unless they are known: then they have been locked for long. */
+void hold_layers(struct supervisor *sv);
+
+/* The same for a new disk; on failure sv->death says why. */
+int hold_new_layers(struct supervisor *sv);
+
+void hold_drop(struct supervisor *sv);
+
+/* begin.c: a new disk. */
+void begin_add_device(struct supervisor *sv);
+void begin_publish(struct supervisor *sv);
+void begin_fail(struct supervisor *sv);
+void begin_abandon(struct supervisor *sv);
+
+/* adopt.c: a disk that has lost its supervisor. */
+int adopt_disk(struct supervisor *sv);
+
+/* Its server is dead, too: LOCKING, or RECOVERING if the files can be locked
+   at once.  What is in the way for good ends the supervisor. */
+void adopt_lock(struct supervisor *sv);
+
+/* finish.c: the end of a disk. */
+void finish_start(struct supervisor *sv);
+void finish_recovering(struct supervisor *sv);
+void finish_hasten(struct supervisor *sv);
+void finish_lose_patience(struct supervisor *sv);
+void finish_refuse_recovery(struct supervisor *sv);
+void finish_server_ended(struct supervisor *sv);
+void finish_device_stopped(struct supervisor *sv);
+void finish_image_closed(struct supervisor *sv);
+
+/* The device was found stopped, and no server is left: the rest of it. */
+void finish_stopped(struct supervisor *sv);
+
+/* leave.c: the disk is to be removed as soon as nobody uses it. */
+void leave_begin(struct supervisor *sv);
+void leave_cancel(struct supervisor *sv);
+void leave_look(struct supervisor *sv);
+void leave_looked(struct supervisor *sv);
+
+/* Another supervisor asks for the disk, and gets it if this one was told to
+   end: whoever told it so has let go of it. */
+void leave_hand_over(struct supervisor *sv);
+
+/* The same in the middle of something: it is to ask again. */
+void leave_put_off(struct supervisor *sv);
+
+/* watch.c: turns what the descriptors have to say into events, until
+   sv->ended. */
+int watch_open(struct supervisor *sv);
+void watch(struct supervisor *sv);
+void watch_close(struct supervisor *sv);
+
+/* Tells whoever waits how it ended, and the log.  The text of a failure does
+   not begin with the device's or the image's name. */
+void watch_settle(struct supervisor *sv, bool failed, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* spawn.c: the server as a child.  It begins when its pid is in the record. */
+int spawn_server(struct supervisor *sv, bool recover);
+
+/* Takes over a server whose supervisor died; -ESRCH: it died too. */
+int spawn_adopt(struct supervisor *sv);
+
+/* After its death: takes leave of it; sv->orderly and sv->death tell how it
+   went. */
+void spawn_reap(struct supervisor *sv);
+void spawn_kill(struct supervisor *sv);
+
+/* Notes the last words of a server. */
+void spawn_note_failure(struct supervisor *sv,
+			const struct server_message *message);
+
+/* Reads one message; true if there was one. */
+bool spawn_receive(struct supervisor *sv, struct server_message *message);
+void spawn_tell_added(struct supervisor *sv);
+
+/* A text of the server without the names that our own lines begin with. */
+const char *spawn_bare_text(const struct supervisor *sv, const char *text);
+
+#endif /* WATCH_H */
