@@ -6,8 +6,8 @@
 # read and written whatever lies where, holes among them, in an image, its data
 # file or its backing file.  And files that cannot be written to: the message
 # says what to do.
-# shellcheck source=../lib.sh
-. "$(dirname "$0")/../lib.sh"
+# shellcheck source=../lib/driver.sh
+. "$(dirname "$0")/../lib/driver.sh"
 
 modules loop
 truncate -s 400M "$WORK/4k.disk"

@@ -6,8 +6,8 @@
 # are the inode's: so it is known by its number and claimed.  It lies in /dev,
 # which says nothing of whose the devices beside it are.  It has no times: so
 # the mark alone tells an older copy, and where there is none nothing does.
-# shellcheck source=../lib.sh
-. "$(dirname "$0")/../lib.sh"
+# shellcheck source=../lib/driver.sh
+. "$(dirname "$0")/../lib/driver.sh"
 
 modules loop
 UBLK_QCOW2_DIRECTORIES=$WORK/directories

@@ -4,8 +4,8 @@
 #
 # `add --all` adds the configured disks that are not there; one that cannot
 # be added does not keep the others from being there.
-# shellcheck source=../lib.sh
-. "$(dirname "$0")/../lib.sh"
+# shellcheck source=../lib/driver.sh
+. "$(dirname "$0")/../lib/driver.sh"
 
 export UBLK_QCOW2_DISKS=$WORK/disks.d
 "$UBLK_QCOW2" add --all >"$WORK/out" 2>"$WORK/err" ||

@@ -5,8 +5,8 @@
 #
 # The server dies again and again while it is recovering.  On no kernel may
 # that end in a device which cannot be recovered any more.
-# shellcheck source=../lib.sh
-. "$(dirname "$0")/../lib.sh"
+# shellcheck source=../lib/driver.sh
+. "$(dirname "$0")/../lib/driver.sh"
 
 any_server()
 {

@@ -5,8 +5,8 @@
 # `del` refuses a disk in use and says by whom, also a user that no process of
 # this machine shows; --force does not; nothing is left of a disk whose server
 # and supervisor are dead either.
-# shellcheck source=../lib.sh
-. "$(dirname "$0")/../lib.sh"
+# shellcheck source=../lib/driver.sh
+. "$(dirname "$0")/../lib/driver.sh"
 
 image=$(image disk.qcow2 256M)
 add "$image"

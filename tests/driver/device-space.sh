@@ -4,8 +4,8 @@
 #
 # On a full device, what is discarded is space at once, and so is what the
 # device is extended by while the disk is served.
-# shellcheck source=../lib.sh
-. "$(dirname "$0")/../lib.sh"
+# shellcheck source=../lib/driver.sh
+. "$(dirname "$0")/../lib/driver.sh"
 
 truncate -s 64M "$WORK/disk"
 loop=$(losetup --show -f "$WORK/disk")

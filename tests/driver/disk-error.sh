@@ -7,8 +7,8 @@
 #
 # The image is the disk: a file system whose tables cannot be written forgets
 # where in the file it has put what it has acknowledged to us.
-# shellcheck source=../lib.sh
-. "$(dirname "$0")/../lib.sh"
+# shellcheck source=../lib/driver.sh
+. "$(dirname "$0")/../lib/driver.sh"
 
 truncate -s 1G "$WORK/backing"
 loop=$(losetup --show -f "$WORK/backing")

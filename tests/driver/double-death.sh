@@ -4,8 +4,8 @@
 #
 # Server and supervisor die together: `recover --all` brings the disk back,
 # with everything that was acknowledged.
-# shellcheck source=../lib.sh
-. "$(dirname "$0")/../lib.sh"
+# shellcheck source=../lib/driver.sh
+. "$(dirname "$0")/../lib/driver.sh"
 
 image=$(image disk.qcow2 1G)
 add "$image"

@@ -4,8 +4,8 @@
 #
 # What is missing on the host is said in one line: the driver, io_uring, the
 # right to use them.
-# shellcheck source=../lib.sh
-. "$(dirname "$0")/../lib.sh"
+# shellcheck source=../lib/driver.sh
+. "$(dirname "$0")/../lib/driver.sh"
 
 image=$(image disk.qcow2 64M)
 chmod 755 "$WORK" "$SCRATCH"

@@ -4,8 +4,8 @@
 #
 # An ext4 on the device lives through the server's deaths: files written
 # meanwhile have the right content, e2fsck and qemu-img check find nothing.
-# shellcheck source=../lib.sh
-. "$(dirname "$0")/../lib.sh"
+# shellcheck source=../lib/driver.sh
+. "$(dirname "$0")/../lib/driver.sh"
 
 fill()
 {

@@ -3,8 +3,8 @@
 # limit: 240
 #
 # fio, which is not ours, verifies what it wrote while the server died.
-# shellcheck source=../lib.sh
-. "$(dirname "$0")/../lib.sh"
+# shellcheck source=../lib/driver.sh
+. "$(dirname "$0")/../lib/driver.sh"
 
 image=$(image fio.qcow2 1G)
 add "$image"

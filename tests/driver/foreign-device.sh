@@ -4,8 +4,8 @@
 #
 # A device of another program that has got our number is left alone, by a
 # recovery above all.
-# shellcheck source=../lib.sh
-. "$(dirname "$0")/../lib.sh"
+# shellcheck source=../lib/driver.sh
+. "$(dirname "$0")/../lib/driver.sh"
 
 # Another program: it knows nothing of our records, nor we of its.
 OTHER=(env "UBLK_QCOW2_RUN=$WORK/run" "$UBLK_QCOW2")
@@ -24,7 +24,7 @@ kill_server
 listed_becomes state failed 60
 
 # Another program deletes the device and gets its number.
-"$(dirname "$LOAD")/delete-device" "$id"
+"$PROGRAMS/driver/delete-device" "$id"
 theirs=$("${OTHER[@]}" add -n "$id" "$other")
 [[ $theirs == "$DEV" ]] || fail "got $theirs"
 printf theirs | dd of="$DEV" bs=64k count=1 conv=sync oflag=direct status=none

@@ -4,8 +4,8 @@
 #
 # Every cluster size, odd sizes of disks and a huge one: random requests with
 # kills among them, checked by our reads, by qemu-img check and by QEMU's.
-# shellcheck source=../lib.sh
-. "$(dirname "$0")/../lib.sh"
+# shellcheck source=../lib/driver.sh
+. "$(dirname "$0")/../lib/driver.sh"
 
 try()
 {

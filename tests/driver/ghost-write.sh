@@ -13,8 +13,8 @@
 # the old write, and what is seen in the end is the last acknowledged write.
 # Without both it does not wait, and stale data must show: or this test would
 # prove nothing.
-# shellcheck source=../lib.sh
-. "$(dirname "$0")/../lib.sh"
+# shellcheck source=../lib/driver.sh
+. "$(dirname "$0")/../lib/driver.sh"
 
 : "${UBLK_QCOW2_FAULTY:?}"
 HELD=600		# seconds: for ever

@@ -5,10 +5,10 @@
 # libvirt's hook under systemd: disks are served by units, in control groups
 # of their own; why a unit fails is in the hook's line; a dead supervisor is
 # replaced there, too; nothing is left.
-# shellcheck source=../lib.sh
-. "$(dirname "$0")/../lib.sh"
-# shellcheck source=../lib-systemd.sh
-. "$(dirname "$0")/../lib-systemd.sh"
+# shellcheck source=../lib/driver.sh
+. "$(dirname "$0")/../lib/driver.sh"
+# shellcheck source=../lib/systemd.sh
+. "$(dirname "$0")/../lib/systemd.sh"
 under_systemd "$@"
 
 HOOK=${UBLK_QCOW2%/*}/ublk-qcow2-hook

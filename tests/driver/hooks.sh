@@ -3,8 +3,8 @@
 # limit: 120
 #
 # Executables in hooks.d hear of a crash, a recovery, and of giving up.
-# shellcheck source=../lib.sh
-. "$(dirname "$0")/../lib.sh"
+# shellcheck source=../lib/driver.sh
+. "$(dirname "$0")/../lib/driver.sh"
 
 mkdir -p /etc/ublk-qcow2/hooks.d
 hook=/etc/ublk-qcow2/hooks.d/test-$$

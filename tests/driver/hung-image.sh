@@ -4,8 +4,8 @@
 #
 # Storage that does not answer holds up its own disk, and no command that is
 # about another one.
-# shellcheck source=../lib.sh
-. "$(dirname "$0")/../lib.sh"
+# shellcheck source=../lib/driver.sh
+. "$(dirname "$0")/../lib/driver.sh"
 
 modprobe fuse 2>/dev/null || true
 [[ -c /dev/fuse ]] || fail "this kernel has no FUSE"

@@ -3,8 +3,8 @@
 # limit: 120
 #
 # There is one writer at most: not QEMU beside us, not two of our servers.
-# shellcheck source=../lib.sh
-. "$(dirname "$0")/../lib.sh"
+# shellcheck source=../lib/driver.sh
+. "$(dirname "$0")/../lib/driver.sh"
 
 image=$(image disk.qcow2 64M)
 

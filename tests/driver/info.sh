@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # `info` tells what an image is, also of one that is refused.
-# shellcheck source=../lib.sh
-. "$(dirname "$0")/../lib.sh"
+# shellcheck source=../lib/driver.sh
+. "$(dirname "$0")/../lib/driver.sh"
 
 image=$(image disk.qcow2 100M -o cluster_size=4k)
 output=$("$UBLK_QCOW2" info "$image") || fail "info"

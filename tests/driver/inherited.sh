@@ -4,8 +4,8 @@
 #
 # Whatever whoever runs `add` has for limits, signals, priority and so on, the
 # disk's processes have their own, and the disk works and recovers.
-# shellcheck source=../lib.sh
-. "$(dirname "$0")/../lib.sh"
+# shellcheck source=../lib/driver.sh
+. "$(dirname "$0")/../lib/driver.sh"
 
 image=$(image disk.qcow2 64M)
 

@@ -5,8 +5,8 @@
 # A legacy image that is encrypted with AES, as a disk and under an overlay,
 # with its key in a file: each new server reads that again, and it is nowhere
 # else.  Of the processes that read it any may be killed.
-# shellcheck source=../lib.sh
-. "$(dirname "$0")/../lib.sh"
+# shellcheck source=../lib/driver.sh
+. "$(dirname "$0")/../lib/driver.sh"
 
 KEY='hush, a password'
 SIZE=$((16 << 20))

@@ -5,8 +5,8 @@
 #
 # As kill-writes, with reads, discards and write-zeroes in the mix, requests
 # that cross clusters, and rewrites of the same small area.
-# shellcheck source=../lib.sh
-. "$(dirname "$0")/../lib.sh"
+# shellcheck source=../lib/driver.sh
+. "$(dirname "$0")/../lib/driver.sh"
 
 for depth in 4 32; do
 	image=$(image "$depth.qcow2" 256M)

@@ -5,8 +5,8 @@
 # Random 4 KiB writes into an empty image, never flushed, while the server is
 # killed twenty times at each depth: every write that was acknowledged is
 # there afterwards, no error was seen, and the image is flawless.
-# shellcheck source=../lib.sh
-. "$(dirname "$0")/../lib.sh"
+# shellcheck source=../lib/driver.sh
+. "$(dirname "$0")/../lib/driver.sh"
 
 for depth in 1 8 32; do
 	image=$(image "$depth.qcow2" 4G)

@@ -4,8 +4,8 @@
 #
 # When no server can be because of something that will not pass by itself,
 # the disk has failed at once; what may pass is tried again until it has.
-# shellcheck source=../lib.sh
-. "$(dirname "$0")/../lib.sh"
+# shellcheck source=../lib/driver.sh
+. "$(dirname "$0")/../lib/driver.sh"
 
 # The image is on a disk that can be made to fail.
 truncate -s 64M "$WORK/backing"

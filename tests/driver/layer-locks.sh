@@ -5,8 +5,8 @@
 # Every file that a disk consists of is locked for as long as the disk is
 # there: while no server is, after another supervisor has taken over, while
 # the disk has failed.  And no later server takes another file for one.
-# shellcheck source=../lib.sh
-. "$(dirname "$0")/../lib.sh"
+# shellcheck source=../lib/driver.sh
+. "$(dirname "$0")/../lib/driver.sh"
 
 cd "$WORK"
 mkdir images elsewhere

@@ -6,8 +6,8 @@
 # overlay on a compressed image, one with a snapshot, subclusters, an external
 # data file.  fio verifies what it wrote; what it did not write is what it
 # was.
-# shellcheck source=../lib.sh
-. "$(dirname "$0")/../lib.sh"
+# shellcheck source=../lib/driver.sh
+. "$(dirname "$0")/../lib/driver.sh"
 
 SIZE=$((96 << 20))
 WRITTEN=$((16 << 20))

@@ -5,8 +5,8 @@
 # A guest that an error of the host's disk has paused goes on when that is
 # well again, because the agent resumes it; also if libvirtd was restarted
 # meanwhile.  One that its admin has paused stays paused.
-# shellcheck source=../lib-libvirt.sh
-. "$(dirname "$0")/../lib-libvirt.sh"
+# shellcheck source=../lib/libvirt.sh
+. "$(dirname "$0")/../lib/libvirt.sh"
 
 make_host_disk
 qemu-img create -q -f qcow2 "$WORK/host/web.qcow2" 64M

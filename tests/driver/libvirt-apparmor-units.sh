@@ -5,12 +5,12 @@
 # With AppArmor and systemd: the hook of a confined libvirtd starts the disks'
 # units, and brings them back when libvirtd returns; what they run is not
 # confined.
-# shellcheck source=../lib-libvirt.sh
-. "$(dirname "$0")/../lib-libvirt.sh"
-# shellcheck source=../lib-systemd.sh
-. "$(dirname "$0")/../lib-systemd.sh"
-# shellcheck source=../lib-apparmor.sh
-. "$(dirname "$0")/../lib-apparmor.sh"
+# shellcheck source=../lib/libvirt.sh
+. "$(dirname "$0")/../lib/libvirt.sh"
+# shellcheck source=../lib/systemd.sh
+. "$(dirname "$0")/../lib/systemd.sh"
+# shellcheck source=../lib/apparmor.sh
+. "$(dirname "$0")/../lib/apparmor.sh"
 under_systemd "$@"
 
 image=$(image "apparmor-$$.qcow2" 64M)

@@ -8,10 +8,10 @@
 #
 # From /usr/sbin the hook runs as it is, from elsewhere by a rule that `make
 # install` adds.
-# shellcheck source=../lib-libvirt.sh
-. "$(dirname "$0")/../lib-libvirt.sh"
-# shellcheck source=../lib-apparmor.sh
-. "$(dirname "$0")/../lib-apparmor.sh"
+# shellcheck source=../lib/libvirt.sh
+. "$(dirname "$0")/../lib/libvirt.sh"
+# shellcheck source=../lib/apparmor.sh
+. "$(dirname "$0")/../lib/apparmor.sh"
 
 start_apparmor
 make_host_disk

@@ -4,8 +4,8 @@
 #
 # A disk that was attached by us belongs to the domain: it is removed when it
 # is detached, by us or, with the agent, by virsh, and when the domain ends.
-# shellcheck source=../lib-libvirt.sh
-. "$(dirname "$0")/../lib-libvirt.sh"
+# shellcheck source=../lib/libvirt.sh
+. "$(dirname "$0")/../lib/libvirt.sh"
 
 image=$(image web.qcow2 64M)
 guest "$image"

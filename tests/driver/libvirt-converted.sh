@@ -4,8 +4,8 @@
 #
 # A domain whose disk is a file is converted, starts, does not notice that its
 # server is killed, and is converted back to what it was, which starts, too.
-# shellcheck source=../lib-libvirt.sh
-. "$(dirname "$0")/../lib-libvirt.sh"
+# shellcheck source=../lib/libvirt.sh
+. "$(dirname "$0")/../lib/libvirt.sh"
 
 image=$(image web.qcow2 64M)
 chmod a+x "$WORK"		# QEMU's user is another

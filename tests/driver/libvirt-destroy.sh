@@ -4,8 +4,8 @@
 #
 # A domain can be destroyed when its disk has no server, and when it has no
 # supervisor either: the hook recovers the disk to close it in good order.
-# shellcheck source=../lib-libvirt.sh
-. "$(dirname "$0")/../lib-libvirt.sh"
+# shellcheck source=../lib/libvirt.sh
+. "$(dirname "$0")/../lib/libvirt.sh"
 
 image=$(image web.qcow2 64M)
 guest "$image"

@@ -4,8 +4,8 @@
 #
 # The script in hooks.d, without the agent: logs which domain waits for its
 # disk, and resumes one that an I/O error has paused when the disk is recovered.
-# shellcheck source=../lib-libvirt.sh
-. "$(dirname "$0")/../lib-libvirt.sh"
+# shellcheck source=../lib/libvirt.sh
+. "$(dirname "$0")/../lib/libvirt.sh"
 
 LOG=/run/ublk-qcow2.log
 [[ ! -S /dev/log ]] || fail "this test reads $LOG, and here is a /dev/log"

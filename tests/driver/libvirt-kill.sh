@@ -4,8 +4,8 @@
 #
 # The server of a domain's disk is killed again and again while the guest
 # writes: the guest notices nothing, and everything it wrote is there.
-# shellcheck source=../lib-libvirt.sh
-. "$(dirname "$0")/../lib-libvirt.sh"
+# shellcheck source=../lib/libvirt.sh
+. "$(dirname "$0")/../lib/libvirt.sh"
 
 image=$(image web.qcow2 64M -o cluster_size=4k)
 guest "$image"

@@ -4,8 +4,8 @@
 #
 # Server, supervisor and libvirtd die at the same time.  When libvirtd is
 # back, it makes the hook see to the disk, and the guest goes on.
-# shellcheck source=../lib-libvirt.sh
-. "$(dirname "$0")/../lib-libvirt.sh"
+# shellcheck source=../lib/libvirt.sh
+. "$(dirname "$0")/../lib/libvirt.sh"
 
 image=$(image web.qcow2 64M)
 guest "$image"

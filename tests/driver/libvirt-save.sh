@@ -4,8 +4,8 @@
 #
 # Managed save ends the disk; the start after it brings both back as they
 # were.
-# shellcheck source=../lib-libvirt.sh
-. "$(dirname "$0")/../lib-libvirt.sh"
+# shellcheck source=../lib/libvirt.sh
+. "$(dirname "$0")/../lib/libvirt.sh"
 
 image=$(image web.qcow2 64M)
 guest "$image"

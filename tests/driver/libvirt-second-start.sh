@@ -4,8 +4,8 @@
 #
 # A domain that wants the disk of a running one does not start, whatever it
 # calls the disk or the image, and it takes nothing away from the first.
-# shellcheck source=../lib-libvirt.sh
-. "$(dirname "$0")/../lib-libvirt.sh"
+# shellcheck source=../lib/libvirt.sh
+. "$(dirname "$0")/../lib/libvirt.sh"
 
 image=$(image web.qcow2 64M)
 guest "$image"

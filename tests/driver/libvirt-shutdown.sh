@@ -4,8 +4,8 @@
 #
 # A domain with two disks whose guest ends by itself, and is started again.
 # The guest looks at its disks from end to end when it starts.
-# shellcheck source=../lib-libvirt.sh
-. "$(dirname "$0")/../lib-libvirt.sh"
+# shellcheck source=../lib/libvirt.sh
+. "$(dirname "$0")/../lib/libvirt.sh"
 
 image=$(image web.qcow2 64M)
 guest "$image"

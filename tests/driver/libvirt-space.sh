@@ -5,8 +5,8 @@
 # A guest that is paused because the host's file system is full is left alone
 # until there is space, and then goes on.  The disk that needs it was plugged
 # in while the guest and the agent were running.
-# shellcheck source=../lib-libvirt.sh
-. "$(dirname "$0")/../lib-libvirt.sh"
+# shellcheck source=../lib/libvirt.sh
+. "$(dirname "$0")/../lib/libvirt.sh"
 
 truncate -s 64M "$WORK/backing"
 mkfs.ext4 -q -m 0 "$WORK/backing"

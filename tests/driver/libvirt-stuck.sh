@@ -4,8 +4,8 @@
 #
 # A QEMU whose threads wait for a disk without server and supervisor cannot
 # even be killed.  With `recover` it ends, and all of it is tidied up.
-# shellcheck source=../lib-libvirt.sh
-. "$(dirname "$0")/../lib-libvirt.sh"
+# shellcheck source=../lib/libvirt.sh
+. "$(dirname "$0")/../lib/libvirt.sh"
 
 image=$(image web.qcow2 64M)
 guest "$image"

@@ -4,8 +4,8 @@
 #
 # `list` tells of every disk, for people and for programs; links are stable
 # names; DEV may be an id, a name, a device or a link.
-# shellcheck source=../lib.sh
-. "$(dirname "$0")/../lib.sh"
+# shellcheck source=../lib/driver.sh
+. "$(dirname "$0")/../lib/driver.sh"
 
 keys='["device","id","image","link","name","recoveries","server_pid","since","size","state","supervisor_pid"]'
 one=$(image one.qcow2 64M)

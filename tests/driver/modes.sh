@@ -4,8 +4,8 @@
 # processors: 2
 #
 # --cache writeback, --read-only, several queues, small depth: all survive.
-# shellcheck source=../lib.sh
-. "$(dirname "$0")/../lib.sh"
+# shellcheck source=../lib/driver.sh
+. "$(dirname "$0")/../lib/driver.sh"
 
 survive()
 {

@@ -4,8 +4,8 @@
 #
 # Images may be called anything that a file may be called: each is served,
 # listed, recovered and removed, and a list stays one line a disk.
-# shellcheck source=../lib.sh
-. "$(dirname "$0")/../lib.sh"
+# shellcheck source=../lib/driver.sh
+. "$(dirname "$0")/../lib/driver.sh"
 
 qemu-img create -q -f qcow2 "$WORK/blank" 8M
 

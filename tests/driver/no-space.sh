@@ -4,8 +4,8 @@
 #
 # A full host file system is the guest's ENOSPC, for as long as it lasts; it
 # harms neither the image nor what was acknowledged.
-# shellcheck source=../lib.sh
-. "$(dirname "$0")/../lib.sh"
+# shellcheck source=../lib/driver.sh
+. "$(dirname "$0")/../lib/driver.sh"
 
 truncate -s 64M "$WORK/backing"
 mkfs.ext4 -q -m 0 "$WORK/backing"

@@ -5,8 +5,8 @@
 # The partition table in a disk is the guest's: the host does not read it, and
 # a server that dies while its device starts leaves no device behind that
 # nobody can remove.
-# shellcheck source=../lib.sh
-. "$(dirname "$0")/../lib.sh"
+# shellcheck source=../lib/driver.sh
+. "$(dirname "$0")/../lib/driver.sh"
 
 partitions()
 {

@@ -5,8 +5,8 @@
 # `recover` comes back, whatever becomes of the disk, and one disk does not
 # wait for another.  A supervisor that waits for a dead server's last I/O hears
 # who calls.
-# shellcheck source=../lib.sh
-. "$(dirname "$0")/../lib.sh"
+# shellcheck source=../lib/driver.sh
+. "$(dirname "$0")/../lib/driver.sh"
 
 truncate -s 256M "$WORK/backing"
 loop=$(losetup --show -f "$WORK/backing")

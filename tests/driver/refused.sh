@@ -4,8 +4,8 @@
 #
 # Whatever cannot be served right is refused: status 1, one line that says
 # why and names the image, and nothing left behind.
-# shellcheck source=../lib.sh
-. "$(dirname "$0")/../lib.sh"
+# shellcheck source=../lib/driver.sh
+. "$(dirname "$0")/../lib/driver.sh"
 
 # refuses NAME PATTERN [ADD-OPTION]...: of the image of that name in $WORK.
 refuses()

@@ -5,8 +5,8 @@
 # When /run is full a disk recovers as ever, from the death of its server and
 # from that of its supervisor, too; nothing of it is tidied away; and a disk
 # that cannot be added leaves nothing behind.
-# shellcheck source=../lib.sh
-. "$(dirname "$0")/../lib.sh"
+# shellcheck source=../lib/driver.sh
+. "$(dirname "$0")/../lib/driver.sh"
 
 mkdir -p /run/ublk-qcow2
 mount -t tmpfs -o size=12M full /run/ublk-qcow2

@@ -5,8 +5,8 @@
 #
 # Every tag of the queue is with the server when it dies.  Kernel 6.12 then
 # notices by a timeout only, which must be a short one.
-# shellcheck source=../lib.sh
-. "$(dirname "$0")/../lib.sh"
+# shellcheck source=../lib/driver.sh
+. "$(dirname "$0")/../lib/driver.sh"
 
 modules dm-delay
 truncate -s 2G "$WORK/backing"

@@ -4,8 +4,8 @@
 #
 # `serve` serves a configured disk in the foreground, tells a service manager
 # so, and takes the disk over from the dead; one that lives it leaves alone.
-# shellcheck source=../lib.sh
-. "$(dirname "$0")/../lib.sh"
+# shellcheck source=../lib/driver.sh
+. "$(dirname "$0")/../lib/driver.sh"
 
 export UBLK_QCOW2_DISKS=$WORK/disks.d UBLK_QCOW2_RUN_DISKS=$WORK/run.d
 mkdir "$UBLK_QCOW2_DISKS" "$UBLK_QCOW2_RUN_DISKS"

@@ -4,8 +4,8 @@
 #
 # SIGTERM removes a disk that nobody uses.  One in use is served on, and
 # recovered, until nobody does; the supervisor says who it waits for.
-# shellcheck source=../lib.sh
-. "$(dirname "$0")/../lib.sh"
+# shellcheck source=../lib/driver.sh
+. "$(dirname "$0")/../lib/driver.sh"
 
 image=$(image disk.qcow2 1G)
 errors=$WORK/errors

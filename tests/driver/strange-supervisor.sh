@@ -4,8 +4,8 @@
 #
 # A supervisor that lives is not replaced and not killed: not if its socket is
 # gone, not if it is of another version, not if it is in another pid namespace.
-# shellcheck source=../lib.sh
-. "$(dirname "$0")/../lib.sh"
+# shellcheck source=../lib/driver.sh
+. "$(dirname "$0")/../lib/driver.sh"
 
 SOCKET=
 supervisors()

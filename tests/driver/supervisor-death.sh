@@ -3,8 +3,8 @@
 # limit: 120
 #
 # Without its supervisor a disk goes on; `recover` gives it a new one.
-# shellcheck source=../lib.sh
-. "$(dirname "$0")/../lib.sh"
+# shellcheck source=../lib/driver.sh
+. "$(dirname "$0")/../lib/driver.sh"
 
 image=$(image disk.qcow2 1G)
 add "$image"

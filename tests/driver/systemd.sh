@@ -5,10 +5,10 @@
 # Under systemd, with our unit: ready means usable; whatever is killed, the
 # disk's users notice nothing; a stop waits for them; del ends the unit; a bad
 # file fails it at once.
-# shellcheck source=../lib.sh
-. "$(dirname "$0")/../lib.sh"
-# shellcheck source=../lib-systemd.sh
-. "$(dirname "$0")/../lib-systemd.sh"
+# shellcheck source=../lib/driver.sh
+. "$(dirname "$0")/../lib/driver.sh"
+# shellcheck source=../lib/systemd.sh
+. "$(dirname "$0")/../lib/systemd.sh"
 under_systemd "$@"
 cleanup "rm -f '$UNITS/ublk-qcow2-test@.service'"
 

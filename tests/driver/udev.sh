@@ -4,8 +4,8 @@
 #
 # With our rules udev knows a disk by its name and leaves what is on it alone;
 # a ublk device of somebody else it treats as ever.
-# shellcheck source=../lib.sh
-. "$(dirname "$0")/../lib.sh"
+# shellcheck source=../lib/driver.sh
+. "$(dirname "$0")/../lib/driver.sh"
 
 OURS=$(cd "$(dirname "$0")/../../plugin/udev" && pwd -P)
 RULES=/run/udev/rules.d

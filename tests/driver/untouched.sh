@@ -3,8 +3,8 @@
 # limit: 240
 #
 # An image that is added, read and deleted stays as it was, byte for byte.
-# shellcheck source=../lib.sh
-. "$(dirname "$0")/../lib.sh"
+# shellcheck source=../lib/driver.sh
+. "$(dirname "$0")/../lib/driver.sh"
 
 compare()
 {

@@ -3,8 +3,8 @@
 # limit: 120
 #
 # A journal is replayed on its own image and on no other.
-# shellcheck source=../lib.sh
-. "$(dirname "$0")/../lib.sh"
+# shellcheck source=../lib/driver.sh
+. "$(dirname "$0")/../lib/driver.sh"
 
 image=$(image disk.qcow2 64M)
 add "$image"

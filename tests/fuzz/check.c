@@ -5,7 +5,7 @@
  */
 #include <stdio.h>
 #include "memory.h"
-#include "tests/helpers.h"
+#include "tests/lib/helpers.h"
 
 static int check(struct memory *memory, enum qcow_repair repair,
 		 struct qcow_check *result)

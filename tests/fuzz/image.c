@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <unistd.h>
 #include "memory.h"
-#include "tests/helpers.h"
+#include "tests/lib/helpers.h"
 
 static void look(const struct memory *memory, const uint8_t *bytes,
 		 size_t size)

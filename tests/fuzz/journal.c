@@ -14,7 +14,7 @@
 #include <unistd.h>
 #include <zlib.h>
 #include "memory.h"
-#include "tests/helpers.h"
+#include "tests/lib/helpers.h"
 #include "qcow/image.h"
 
 #define JOURNAL_SIZE	(16u << 10)

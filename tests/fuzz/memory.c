@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 #include "memory.h"
-#include "tests/helpers.h"
+#include "tests/lib/helpers.h"
 #include "qcow/image.h"
 
 #define READ_MOST	(1u << 20)	/* bytes, of a huge disk */

@@ -5,7 +5,7 @@
  * hold, or just not.  One time in three libFuzzer mutates bytes as usual.
  */
 #include "memory.h"
-#include "tests/helpers.h"
+#include "tests/lib/helpers.h"
 
 struct image {
 	uint8_t *bytes;

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Who lives and who does not: an id that is another's now, a child that nobody
+ * has come for, and a moment at which nobody can look.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "plugin/common/process.h"
+#include "tests/lib/helpers.h"
+
+static void expect(const char *who, const struct process *process, bool alive,
+		   int open_error)
+{
+	int pidfd;
+	int ret = process_open(process, &pidfd);
+
+	if (process_alive(process) != alive)
+		die("%s: is %s", who, alive ? "dead" : "alive");
+	if (ret != open_error)
+		die("%s: process_open: %d and not %d", who, ret, open_error);
+	if (!ret)
+		close(pidfd);
+}
+
+/* Waits for its end without taking it away. */
+static void end(const struct process *child)
+{
+	siginfo_t info;
+
+	kill(child->pid, SIGKILL);
+	if (waitid(P_PID, child->pid, &info, WEXITED | WNOWAIT))
+		die("waitid");
+}
+
+static void test_child(void)
+{
+	struct process child, later;
+	pid_t pid = fork();
+
+	if (!pid)
+		for (;;)
+			pause();
+	if (process_identify(pid, &child))
+		die("it cannot be identified");
+	expect("a child", &child, true, 0);
+	later = child;
+	later.start--;
+	expect("whose id is the child's now", &later, false, -ESRCH);
+	end(&child);
+	expect("a child that is dead", &child, false, -ESRCH);
+	waitpid(pid, NULL, 0);
+	expect("one that has gone", &child, false, -ESRCH);
+	if (process_identify(pid, &later) != -ESRCH)
+		die("one that has gone is identified");
+}
+
+static void *stay(void *opaque)
+{
+	for (;;)
+		pause();
+	return opaque;
+}
+
+static void wait_for_state(pid_t pid, char state)
+{
+	char path[32], line[256], found;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	do {
+		usleep(1000);
+		file = fopen(path, "r");
+		if (!file || !fgets(line, sizeof(line), file) ||
+		    sscanf(strrchr(line, ')') + 1, " %c", &found) != 1)
+			die("%s cannot be read", path);
+		fclose(file);
+	} while (found != state);
+}
+
+/* Its first thread has ended; another one may still write. */
+static void test_last_thread(void)
+{
+	pthread_t last;
+	struct process child;
+	pid_t pid = fork();
+
+	if (!pid) {
+		if (pthread_create(&last, NULL, stay, NULL))
+			_exit(1);
+		pthread_exit(NULL);
+	}
+	if (process_identify(pid, &child))
+		die("it cannot be identified");
+	wait_for_state(pid, 'Z');
+	expect("a child with a thread left", &child, true, 0);
+	if (!process_is_ending(&child))
+		die("a child without its first thread goes on");
+	end(&child);
+	expect("a child without", &child, false, -ESRCH);
+	waitpid(pid, NULL, 0);
+}
+
+/* Whoever took it for dead would replace it, beside it. */
+static void test_unknown(void)
+{
+	struct process none = { .pid = 0 }, self;
+	struct rlimit limit, no_more;
+
+	if (process_identify(getpid(), &self) ||
+	    getrlimit(RLIMIT_NOFILE, &limit))
+		die("self");
+	expect("self", &self, true, 0);
+	no_more = limit;
+	no_more.rlim_cur = 0;
+	setrlimit(RLIMIT_NOFILE, &no_more);
+	expect("self, without descriptors", &self, true, -EMFILE);
+	expect("nobody", &none, false, -ESRCH);
+	setrlimit(RLIMIT_NOFILE, &limit);
+	expect("self, again", &self, true, 0);
+}
+
+int main(void)
+{
+	test_child();
+	test_last_thread();
+	test_unknown();
+	return 0;
+}

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Records: a text in two slots.  Whatever part of a change was written when
+ * its writer died, the old text is there or the new one.  A text of another
+ * version is told from a damaged one, and a first version's is read.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include "tests/lib/helpers.h"
+#include "plugin/common/record.h"
+
+static char *path;
+
+static void put(const char *text)
+{
+	if (record_write(path, text, strlen(text)))
+		die("'%.20s' cannot be written", text);
+}
+
+static void expect(const char *text, const char *what)
+{
+	char *found;
+	int ret = record_read(path, &found);
+
+	if (ret || strcmp(found, text))
+		die("%s: %d, '%.40s' where '%.40s' should be", what, ret,
+		    ret ? "" : found, text);
+	free(found);
+}
+
+static void expect_error(int error, const char *what)
+{
+	char *found;
+	int ret = record_read(path, &found);
+
+	if (ret != error)
+		die("%s: %d and not %d", what, ret, error);
+}
+
+static ino_t inode(void)
+{
+	struct stat st;
+
+	if (stat(path, &st))
+		die("%s is gone", path);
+	return st.st_ino;
+}
+
+/* The bytes of a change arrive in order, one after the other. */
+static void test_deaths(void)
+{
+	char old_text[600], new_text[900];
+	uint8_t *before, *after, *torn;
+	size_t size, same;
+
+	memset(old_text, 'o', sizeof(old_text) - 1);
+	memset(new_text, 'n', sizeof(new_text) - 1);
+	old_text[sizeof(old_text) - 1] = new_text[sizeof(new_text) - 1] = 0;
+	remove(path);
+	put(old_text);
+	before = read_file(path, &size);
+	put(new_text);
+	after = read_file(path, &same);
+	if (same != size)
+		die("a change made the file larger");
+	/* The new text came first, into the second half. */
+	torn = malloc(size);
+	for (size_t n = 0; n <= size; n++) {
+		char *found;
+		size_t second = n < size / 2 ? n : size / 2;
+
+		memcpy(torn, before, size);
+		memcpy(torn + size / 2, after + size / 2, second);
+		memcpy(torn, after, n - second);
+		write_file(path, torn, size);
+		if (record_read(path, &found))
+			die("after %zu bytes nothing can be read", n);
+		if (strcmp(found, old_text) && strcmp(found, new_text))
+			die("after %zu bytes there is neither text", n);
+		free(found);
+	}
+	free(torn);
+	free(after);
+	free(before);
+}
+
+static void test_in_place(void)
+{
+	char text[RECORD_SPARE + 8];
+	ino_t first;
+
+	remove(path);
+	put("id 1\n");
+	first = inode();
+	for (unsigned int i = 0; i < 100; i++) {
+		snprintf(text, sizeof(text), "id %u\n", i);
+		put(text);
+		expect(text, "in place");
+	}
+	memset(text, 'x', RECORD_SPARE);
+	text[RECORD_SPARE] = '\0';
+	put(text);
+	expect(text, "as long as may be");
+	if (inode() != first)
+		die("a change that has room made a new file");
+}
+
+static void test_longer(void)
+{
+	char *text = malloc(100001);
+
+	memset(text, 'y', 100000);
+	text[100000] = '\0';
+	put(text);
+	expect(text, "a text that needs a new file");
+	put("id 3\n");
+	expect("id 3\n", "a short one again");
+	free(text);
+}
+
+static void test_others(void)
+{
+	static const char first[] = "id 5\nstate live\n";
+	char later[8192];
+
+	write_file(path, first, strlen(first));
+	expect(first, "of the first version");
+	put("id 6\n");
+	expect("id 6\n", "after the first version");
+
+	memset(later, '\n', sizeof(later));
+	memcpy(later, "ublk-qcow2 3 ", 13);
+	write_file(path, later, sizeof(later));
+	expect_error(-EPROTO, "a later version");
+	if (record_write(path, "id 7\n", 5) != -EPROTO)
+		die("a later version's record is overwritten");
+
+	write_file(path, "garbage", 7);
+	expect_error(-EBADMSG, "garbage");
+	remove(path);
+	expect_error(-ENOENT, "nothing");
+}
+
+int main(void)
+{
+	path = scratch_path("7.disk");
+	test_in_place();
+	test_longer();
+	test_deaths();
+	test_others();
+	free(path);
+	return 0;
+}

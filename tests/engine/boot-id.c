@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * For want of memory or of descriptors the boot id cannot be read, for the
+ * first few times or ever.  Whose journal it is is unknown then: nothing of it
+ * may be given up, and nobody be told that it does not fit.
+ *
+ * usage: boot-id
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "tests/lib/helpers.h"
+#include "qcow/qcow.h"
+
+#define MAX_FAILURES	6
+
+static unsigned int failures;		/* still to come */
+
+int __real_open(const char *path, int flags, ...);
+int __real_open64(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, ...);
+int __wrap_open64(const char *path, int flags, ...);
+
+static bool fails(const char *path)
+{
+	if (!failures || !strstr(path, "boot_id"))
+		return false;
+	failures--;
+	errno = ENFILE;
+	return true;
+}
+
+static mode_t mode_of(int flags, va_list args)
+{
+	return flags & (O_CREAT | __O_TMPFILE) ? va_arg(args, mode_t) : 0;
+}
+
+int __wrap_open(const char *path, int flags, ...)
+{
+	va_list args;
+	mode_t mode;
+
+	va_start(args, flags);
+	mode = mode_of(flags, args);
+	va_end(args);
+	return fails(path) ? -1 : __real_open(path, flags, mode);
+}
+
+int __wrap_open64(const char *path, int flags, ...)
+{
+	va_list args;
+	mode_t mode;
+
+	va_start(args, flags);
+	mode = mode_of(flags, args);
+	va_end(args);
+	return fails(path) ? -1 : __real_open64(path, flags, mode);
+}
+
+static int open_image(const char *path, struct qcow_image **image,
+		      struct qcow_error *error)
+{
+	const struct qcow_options options = {
+		.journal_dir = scratch(),
+		.cache = QCOW_CACHE_WRITEBACK,
+		.inline_checkpoint = true,
+	};
+
+	return qcow_open(path, &options, image, error);
+}
+
+static void die_writing(const char *path, uint8_t *bytes)
+{
+	pid_t child = fork();
+	int status;
+
+	if (!child) {
+		struct qcow_image *image;
+
+		_exit(open_image(path, &image, NULL) ||
+		      qcow_write(image, bytes, 0, QCOW_SECTOR));
+	}
+	if (child < 0 || waitpid(child, &status, 0) != child || status)
+		die("cannot write");
+}
+
+/* It may open or not; if not, for no other reason. */
+static void try_open(const char *path)
+{
+	struct qcow_error error = { "" };
+	struct qcow_image *image;
+
+	if (!open_image(path, &image, &error)) {
+		if (qcow_close(image))
+			die("close");
+	} else if (!strstr(error.text, "boot id")) {
+		die("%u failures left: %s", failures, error.text);
+	}
+}
+
+static void try_repair(const char *path)
+{
+	const struct qcow_check_options options = {
+		.repair = QCOW_REPAIR_ALL,
+		.journal_dir = scratch(),
+	};
+	struct qcow_error error = { "" };
+	struct qcow_check result;
+
+	if (qcow_check(path, &options, &result, &error) != -EBUSY)
+		die("repaired beside its journal");
+}
+
+static void expect(const char *path, const uint8_t *bytes)
+{
+	struct qcow_error error = { "" };
+	struct qcow_image *image;
+	uint8_t read[QCOW_SECTOR];
+
+	if (open_image(path, &image, &error))
+		die("%s", error.text);
+	if (qcow_read(image, read, 0, sizeof(read)) ||
+	    memcmp(read, bytes, sizeof(read)))
+		die("an acknowledged write is lost");
+	if (qcow_close(image))
+		die("close");
+}
+
+static void test(const char *path, unsigned int count)
+{
+	uint8_t bytes[QCOW_SECTOR];
+
+	memset(bytes, count + 1, sizeof(bytes));
+	die_writing(path, bytes);
+	failures = count;
+	try_repair(path);
+	failures = count;
+	try_open(path);
+	failures = 0;
+	expect(path, bytes);
+}
+
+int main(void)
+{
+	char *path = scratch_path("image");
+
+	must_run("qemu-img create -q -f qcow2 %s 1M", path);
+	for (unsigned int count = 0; count <= MAX_FAILURES; count++)
+		test(path, count);
+	must_run("qemu-img check -q %s", path);
+	free(path);
+	return 0;
+}

@@ -1,0 +1,445 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Snapshot tables and bitmap directories that no reader takes: a repair of
+ * everything makes the image one that qemu-img opens and finds sound, with
+ * the same disk, the same snapshots (but for those beyond the limit) and, of
+ * broken bitmaps, none.  A check alone and a repair of leaks change nothing.
+ *
+ * usage: check-lists
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "tests/lib/helpers.h"
+#include "qcow/bits.h"
+#include "qcow/format.h"
+#include "tests/lib/qemu-check.h"
+
+#define CLUSTER		65536u
+#define MANY		65536u		/* the limit */
+
+/* The head of a snapshot's entry, and of a bitmap's. */
+#define HEAD		40u
+#define ID_LENGTH	12
+#define NAME_LENGTH	14
+#define EXTRA_LENGTH	36
+#define NEW_EXTRA	16u
+#define BITMAP_HEAD	24u
+
+static unsigned int cases;
+
+/* An image that grows. */
+struct image {
+	uint8_t *bytes;
+	size_t size;
+};
+
+/* ---- snapshot tables ---- */
+
+static uint64_t table_of(const struct image *image)
+{
+	return load_be64(image->bytes + HEADER_SNAPSHOTS_OFFSET);
+}
+
+/* Puts an entry with so much extra data to a place, and returns its end.
+   What there is of the old is kept; the rest is noise. */
+static uint64_t put_entry(uint8_t *to, uint64_t at, const uint8_t *old,
+			  uint32_t extra)
+{
+	uint32_t had = load_be32(old + EXTRA_LENGTH);
+	uint32_t names = load_be16(old + ID_LENGTH) +
+			 load_be16(old + NAME_LENGTH);
+
+	memcpy(to + at, old, HEAD);
+	store_be32(to + at + EXTRA_LENGTH, extra);
+	memset(to + at + HEAD, 0xee, extra);
+	memcpy(to + at + HEAD, old + HEAD, min_u64(had, extra));
+	memcpy(to + at + HEAD + extra, old + HEAD + had, names);
+	return at + HEAD + extra + names;
+}
+
+/* The table again, in its cluster, with other extra data. */
+static void rewrite(struct image *image, uint32_t extra_of_first,
+		    uint32_t extra_of_second)
+{
+	const uint32_t extra[] = { extra_of_first, extra_of_second };
+	uint8_t *table = image->bytes + table_of(image);
+	uint8_t *old = malloc(CLUSTER);
+	uint64_t from = 0, to = 0;
+
+	memcpy(old, table, CLUSTER);
+	memset(table, 0, CLUSTER);
+	for (unsigned int i = 0; i < 2; i++) {
+		const uint8_t *e = old + from;
+
+		from = round_up(from + HEAD + load_be32(e + EXTRA_LENGTH) +
+					load_be16(e + ID_LENGTH) +
+					load_be16(e + NAME_LENGTH), 8);
+		to = round_up(put_entry(table, to, e, extra[i]), 8);
+	}
+	free(old);
+}
+
+static void no_extra(struct image *image)
+{
+	rewrite(image, 0, 24);
+}
+
+static void short_extra(struct image *image)
+{
+	rewrite(image, 24, 8);
+}
+
+static void odd_extra(struct image *image)
+{
+	rewrite(image, 15, 3);
+}
+
+static void long_extra(struct image *image)
+{
+	rewrite(image, 1025, 24);
+}
+
+static void longer_extra(struct image *image)
+{
+	rewrite(image, 24, 40000);
+}
+
+static void mixed_extra(struct image *image)
+{
+	rewrite(image, 0, 3001);
+}
+
+/* Space behind the end, counted. */
+static uint64_t append(struct image *image, uint64_t length)
+{
+	uint64_t table = load_be64(image->bytes + HEADER_REFCOUNT_TABLE_OFFSET);
+	uint64_t block = load_be64(image->bytes + table);
+	uint64_t start = round_up(image->size, CLUSTER);
+	size_t size = round_up(start + length, CLUSTER);
+
+	image->bytes = realloc(image->bytes, size);
+	memset(image->bytes + image->size, 0, size - image->size);
+	image->size = size;
+	for (uint64_t c = start / CLUSTER; c < size / CLUSTER; c++)
+		image->bytes[block + c * 2 + 1] = 1;
+	return start;
+}
+
+/* The two that there are, and others that refer to nothing; each needs less
+   than 96 bytes, and a name besides. */
+static void put_many(struct image *image, uint32_t count, uint32_t name)
+{
+	uint64_t old = table_of(image);
+	uint64_t start = append(image, count * (96ull + name)), at = start;
+
+	for (uint32_t i = 0; i < count; i++) {
+		uint8_t *e;
+
+		at = round_up(at, 8);
+		e = image->bytes + at;
+		if (i < 2) {
+			at = put_entry(image->bytes, at, image->bytes + old,
+				       24);
+			old = round_up(old + HEAD + 24 +
+				       load_be16(e + ID_LENGTH) +
+				       load_be16(e + NAME_LENGTH), 8);
+			continue;
+		}
+		at += HEAD + NEW_EXTRA + sprintf((char *)e + HEAD + NEW_EXTRA,
+						 "%u", i + 1) + name;
+		e[ID_LENGTH + 1] = at - name - HEAD - NEW_EXTRA -
+				   (e - image->bytes);
+		e[NAME_LENGTH] = name >> 8;
+		e[NAME_LENGTH + 1] = name;
+		store_be32(e + EXTRA_LENGTH, NEW_EXTRA);
+	}
+	store_be64(image->bytes + HEADER_SNAPSHOTS_OFFSET, start);
+	store_be32(image->bytes + HEADER_NB_SNAPSHOTS, count);
+}
+
+static void one_too_many(struct image *image)
+{
+	put_many(image, MANY + 1, 0);
+}
+
+static void too_large(struct image *image)
+{
+	put_many(image, 1100, 65000);
+}
+
+/* ---- bitmap directories ---- */
+
+static uint8_t *extension(struct image *image)
+{
+	uint8_t *at = image->bytes + load_be32(image->bytes + HEADER_LENGTH);
+
+	while (load_be32(at) != EXTENSION_BITMAPS)
+		at += 8 + round_up(load_be32(at + 4), 8);
+	return at;
+}
+
+static uint8_t *directory(struct image *image)
+{
+	return image->bytes + load_be64(extension(image) + 24);
+}
+
+static void change_64(uint8_t *at, uint64_t set)
+{
+	store_be64(at, load_be64(at) | set);
+}
+
+static void directory_beyond(struct image *image)
+{
+	change_64(extension(image) + 24, 1ull << 40);
+}
+
+static void directory_unaligned(struct image *image)
+{
+	change_64(extension(image) + 24, 512);
+}
+
+static void directory_too_long(struct image *image)
+{
+	uint8_t *size = extension(image) + 16;
+
+	store_be64(size, load_be64(size) + 8);
+}
+
+static void extension_too_long(struct image *image)
+{
+	store_be32(extension(image) + 4, 32);
+}
+
+static void reserved_in_extension(struct image *image)
+{
+	store_be32(extension(image) + 12, 1);
+}
+
+static void one_bitmap_too_few(struct image *image)
+{
+	store_be32(extension(image) + 8, 1);
+}
+
+static void one_bitmap_too_many(struct image *image)
+{
+	store_be32(extension(image) + 8, 3);
+}
+
+static void no_bitmap(struct image *image)
+{
+	store_be32(extension(image) + 8, 0);
+}
+
+static void table_beyond(struct image *image)
+{
+	change_64(directory(image), 1ull << 40);
+}
+
+static void table_unaligned(struct image *image)
+{
+	change_64(directory(image), 512);
+}
+
+static void table_empty(struct image *image)
+{
+	store_be32(directory(image) + 8, 0);
+}
+
+static void table_too_large(struct image *image)
+{
+	store_be32(directory(image) + 8, 0x08000001);
+}
+
+static void type_unknown(struct image *image)
+{
+	directory(image)[16] = 2;
+}
+
+static void granularity_too_small(struct image *image)
+{
+	directory(image)[17] = 8;
+}
+
+static void granularity_too_large(struct image *image)
+{
+	directory(image)[17] = 32;
+}
+
+static void reserved_flag(struct image *image)
+{
+	directory(image)[15] |= 4;
+}
+
+static void no_name(struct image *image)
+{
+	directory(image)[18] = directory(image)[19] = 0;
+}
+
+static void too_short_for_disk(struct image *image)
+{
+	/* One cluster of bits, 512 bytes each. */
+	directory(image)[17] = 9;
+	store_be64(image->bytes + HEADER_SIZE, 300u << 20);
+}
+
+static void entry_malformed(struct image *image)
+{
+	store_be64(image->bytes + load_be64(directory(image)), 0xdead);
+}
+
+static void entry_beyond(struct image *image)
+{
+	store_be64(image->bytes + load_be64(directory(image)), 1ull << 40);
+}
+
+/* ---- tests ---- */
+
+static const struct row {
+	const char *name;
+	void (*poke)(struct image *image);
+	bool bitmaps;
+	bool cut;		/* some snapshots are dropped */
+	bool slow;		/* qemu-img needs seconds to open it */
+} rows[] = {
+	{ "no extra data", no_extra, .cut = false },
+	{ "too little extra data", short_extra, .cut = false },
+	{ "odd extra data", odd_extra, .cut = false },
+	{ "too much extra data", long_extra, .cut = false },
+	{ "far too much extra data", longer_extra, .cut = false },
+	{ "too little and too much extra data", mixed_extra, .cut = false },
+	{ "one snapshot too many", one_too_many, .cut = true, .slow = true },
+	{ "snapshot table too large", too_large, .cut = true },
+	{ "directory beyond the file", directory_beyond, .bitmaps = true },
+	{ "directory unaligned", directory_unaligned, .bitmaps = true },
+	{ "directory too long", directory_too_long, .bitmaps = true },
+	{ "extension too long", extension_too_long, .bitmaps = true },
+	{ "reserved bits in the extension", reserved_in_extension, .bitmaps = true },
+	{ "one bitmap too few", one_bitmap_too_few, .bitmaps = true },
+	{ "one bitmap too many", one_bitmap_too_many, .bitmaps = true },
+	{ "no bitmap", no_bitmap, .bitmaps = true },
+	{ "table beyond the file", table_beyond, .bitmaps = true },
+	{ "table unaligned", table_unaligned, .bitmaps = true },
+	{ "table empty", table_empty, .bitmaps = true },
+	{ "table too large", table_too_large, .bitmaps = true },
+	{ "unknown type", type_unknown, .bitmaps = true },
+	{ "granularity too small", granularity_too_small, .bitmaps = true },
+	{ "granularity too large", granularity_too_large, .bitmaps = true },
+	{ "reserved flag", reserved_flag, .bitmaps = true },
+	{ "no name", no_name, .bitmaps = true },
+	{ "too short for the disk", too_short_for_disk, .bitmaps = true },
+	{ "table entry malformed", entry_malformed, .bitmaps = true },
+	{ "table entry beyond the file", entry_beyond, .bitmaps = true },
+};
+
+static void make_sound(const char *path)
+{
+	must_run("qemu-img create -q -f qcow2 %s 4M && qemu-io -c 'write -q -P 7 0 200k' %s",
+		 path, path);
+	must_run("qemu-img snapshot -c one %s && qemu-io -c 'write -q -P 8 0 9k' %s",
+		 path, path);
+	must_run("qemu-img snapshot -c two %s && qemu-io -c 'write -q -P 9 0 1k' %s",
+		 path, path);
+	must_run("cp %s %s.bitmaps && qemu-img bitmap --add -g 512 %s.bitmaps a && qemu-img bitmap --add %s.bitmaps b",
+		 path, path, path, path);
+}
+
+static void expect_unchanged(const struct row *row, const char *path,
+			     const struct image *image)
+{
+	size_t size;
+	uint8_t *bytes = read_file(path, &size);
+
+	if (size != image->size || memcmp(bytes, image->bytes, size))
+		die("%s: changed without need", row->name);
+	free(bytes);
+}
+
+static void expect_same(const struct row *row, const char *sound,
+			const char *path)
+{
+	char *raw = scratch_path("raw");
+	static const char *const sources[] = { "", "-l one", "-l two" };
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(sources); i++) {
+		must_run("qemu-img convert %s -O raw %s %s.1", sources[i],
+			 sound, raw);
+		must_run("qemu-img convert %s -O raw %s %s.2", sources[i],
+			 path, raw);
+		if (run("cmp -n 4194304 %s.1 %s.2", raw, raw))
+			die("%s: not what it was: %s", row->name, sources[i]);
+	}
+	/* All but the instruction counter, which may be left out. */
+	must_run("for i in %s %s; do qemu-img snapshot -l $i | awk 'NR < 5 { NF = 7 } 1' | head -n 4 >%s.$(basename $i); done; cmp %s.$(basename %s) %s.image",
+		 sound, path, raw, raw, sound, raw);
+	free(raw);
+}
+
+/* QEMU 7.2 spoils such an image if it opens it to write to it. */
+static void expect_usable(const struct row *row, const char *path)
+{
+	if (row->bitmaps &&
+	    run("qemu-img info %s | grep -q granularity", path) == 0)
+		die("%s: there still are bitmaps", row->name);
+	if (run("qemu-io -c 'write -q -P 5 1M 64k' %s 2>/dev/null && qemu-img check -q %s 2>/dev/null",
+		path, path))
+		die("%s: QEMU cannot use it", row->name);
+}
+
+static void test_row(const struct row *row, const char *sound,
+		     const char *path)
+{
+	struct qcow_check result;
+	struct image image;
+
+	image.bytes = read_file(sound, &image.size);
+	row->poke(&image);
+	write_file(path, image.bytes, image.size);
+	if (check_ours(path, QCOW_REPAIR_NONE, 0, &result) != STATUS_CORRUPT)
+		die("%s: found sound", row->name);
+	if (!row->slow && check_theirs(path, "") == STATUS_SOUND)
+		die("%s: sound for qemu-img", row->name);
+	if (check_ours(path, QCOW_REPAIR_LEAKS, 0, &result) != STATUS_CORRUPT)
+		die("%s: mended without being asked", row->name);
+	expect_unchanged(row, path, &image);
+	if (check_ours(path, QCOW_REPAIR_ALL, 0, &result))
+		die("%s: not mended", row->name);
+	if (check_theirs(path, "") != STATUS_SOUND)
+		die("%s: qemu-img finds errors after the repair", row->name);
+	if (!row->slow) {
+		expect_same(row, sound, path);
+		expect_usable(row, path);
+	}
+	cases++;
+	free(image.bytes);
+}
+
+/* What is left of them. */
+static void expect_many(const char *path)
+{
+	size_t size;
+	uint8_t *bytes = read_file(path, &size);
+	uint32_t count = load_be32(bytes + HEADER_NB_SNAPSHOTS);
+
+	if (count != MANY && (count < 1000 || count >= 1100))
+		die("%u snapshots are left", count);
+	free(bytes);
+}
+
+int main(void)
+{
+	char *sound = scratch_path("sound"), *path = scratch_path("image");
+	char *bitmaps = scratch_path("sound.bitmaps");
+
+	make_sound(sound);
+	for (unsigned int i = 0; i < ARRAY_SIZE(rows); i++) {
+		test_row(&rows[i], rows[i].bitmaps ? bitmaps : sound, path);
+		if (rows[i].cut)
+			expect_many(path);
+	}
+	printf("%u lists mended or given up\n", cases);
+	free(bitmaps);
+	free(sound);
+	free(path);
+	return 0;
+}

@@ -1,0 +1,575 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Death and power loss at every instant.
+ *
+ * A recording disk takes down every write, sync and hole, and the journal
+ * after each of them, while random operations run.  Then every step of the
+ * record is made an end:
+ *
+ *   death	what was written is there, and so is the journal.  It is
+ *		replayed; every acknowledged operation must be readable (P1),
+ *		the one in flight all or none of each sector; it is issued
+ *		again, every other time; after a clean close the image has no
+ *		corruption and no leak (P3).
+ *   power	of every sector written since the last sync, any version may
+ *		be there; no journal.  No corruption, leaks at worst (P3), and
+ *		everything flushed is readable (P2).
+ *
+ * Some runs go on from a death instead of a fresh image, with a journal that
+ * was replayed.  Samples are shown to qemu-img check.
+ *
+ * usage: crash [SEED]
+ */
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "tests/lib/disk.h"
+#include "tests/lib/helpers.h"
+#include "tests/lib/judge.h"
+#include "tests/lib/operations.h"
+
+#define SECTOR		512u
+#define OPERATIONS	60
+#define LIVES		3
+#define JOURNAL_SIZE	(8u << 10)
+#define STAMPED		1000000u	/* the number of no operation */
+
+struct geometry {
+	const char *options;	/* of qemu-img create */
+	uint32_t cluster;
+	const char *size;
+	enum base {
+		EMPTY,
+		NEARLY_FULL,	/* the refcount table has to move */
+		DEVICE,		/* on a block device */
+		COMPRESSED,
+		SNAPSHOT,
+		OVERLAY,
+	} base;			/* what the image is to begin with */
+};
+
+static const struct geometry geometries[] = {
+	{ "cluster_size=512", 512, "96K", EMPTY },
+	{ "cluster_size=512,refcount_bits=64", 512, "200K", EMPTY },
+	{ "cluster_size=512,refcount_bits=64", 512, "5200K",
+	  NEARLY_FULL },
+	{ "cluster_size=512,refcount_bits=1", 512, "65024", EMPTY },
+	{ "cluster_size=1024,compat=0.10", 1024, "100K", EMPTY },
+	{ "cluster_size=4096", 4096, "300K", EMPTY },
+	{ "cluster_size=4096,refcount_bits=64", 4096, "3000384", EMPTY },
+	{ "cluster_size=4096,preallocation=metadata", 4096, "256K", EMPTY },
+	{ "cluster_size=65536", 65536, "1M", EMPTY },
+	{ "cluster_size=65536,compat=0.10,preallocation=full", 65536, "640K",
+	  EMPTY },
+	{ "cluster_size=16384,extended_l2=on", 16384, "500K", EMPTY },
+	{ "cluster_size=16384,extended_l2=on", 16384, "300K", OVERLAY },
+	{ "cluster_size=16384,extended_l2=on", 16384, "300K", SNAPSHOT },
+	{ "cluster_size=4096", 4096, "200K", COMPRESSED },
+	{ "cluster_size=1024,compat=0.10", 1024, "90K", COMPRESSED },
+	{ "cluster_size=512", 512, "70K", SNAPSHOT },
+	{ "cluster_size=4096", 4096, "200K", SNAPSHOT },
+	{ "cluster_size=4096", 4096, "190K", OVERLAY },
+	{ "cluster_size=512,compat=0.10", 512, "70K", OVERLAY },
+	{ "cluster_size=512", 512, "70K", DEVICE },
+	{ "cluster_size=32768,extended_l2=on", 32768, "600K", DEVICE },
+};
+
+static struct {
+	const struct geometry *geometry;
+	uint64_t size;			/* of the virtual disk */
+	struct operation operations[OPERATIONS];
+	uint32_t *before;		/* stamps when the life began */
+	uint32_t *after;		/* after the first known operations */
+	unsigned int known;
+	bool fresh;			/* it began with an empty journal */
+	char *journal;			/* path */
+	uint64_t deaths, powers, checks;
+} test;
+
+/* The one journal in the scratch directory. */
+static const char *journal_path(void)
+{
+	glob_t found;
+
+	if (test.journal)
+		return test.journal;
+	test.journal = scratch_path("journals/*.journal");
+	if (glob(test.journal, 0, NULL, &found) || found.gl_pathc != 1)
+		die("there is no journal, or more than one");
+	free(test.journal);
+	test.journal = strdup(found.gl_pathv[0]);
+	globfree(&found);
+	return test.journal;
+}
+
+static void must(int ret, const char *what)
+{
+	if (ret)
+		die("%s: %s: %s", test.geometry->options, what,
+		    strerror(-ret));
+}
+
+static struct qcow_image *open_disk(struct disk *disk, bool force)
+{
+	struct qcow_error error = { "" };
+	struct qcow_image *image;
+	char *journals = scratch_path("journals");
+	char *path = scratch_path("image");
+	struct qcow_options options = {
+		.journal_dir = journals,
+		.journal_size = JOURNAL_SIZE,
+		.inline_checkpoint = true,
+		.force = force,
+		.test = &disk->hooks,
+	};
+
+	if (qcow_open(path, &options, &image, &error))
+		die("%s: open: %s", test.geometry->options, error.text);
+	free(journals);
+	free(path);
+	return image;
+}
+
+/* ---- what sectors may hold ---- */
+
+/* Version 2 cannot discard what covers something else. */
+static bool is_void(const struct operation *operation)
+{
+	return operation->kind == OPERATION_DISCARD &&
+	       test.geometry->base == OVERLAY &&
+	       strstr(test.geometry->options, "compat=0.10");
+}
+
+static bool changes(unsigned int n, uint64_t sector, uint32_t *stamp)
+{
+	if (is_void(&test.operations[n]))
+		return false;
+	return operation_changes(&test.operations[n], sector, test.size,
+				 test.geometry->cluster, stamp);
+}
+
+/* After the first n operations.  Steps go forwards, so the answer for the
+   last n asked for is kept and carried on from there. */
+static const uint32_t *stamps_after(unsigned int n)
+{
+	uint64_t sectors = test.size / SECTOR;
+	uint32_t stamp;
+
+	if (n < test.known) {
+		memcpy(test.after, test.before, sectors * sizeof(uint32_t));
+		test.known = 0;
+	}
+	for (; test.known < n; test.known++)
+		for (uint64_t s = 0; s < sectors; s++)
+			if (changes(test.known, s, &stamp))
+				test.after[s] = stamp;
+	return test.after;
+}
+
+/* Does one of the operations from low to high leave this stamp? */
+static bool may_become(unsigned int low, unsigned int high, uint64_t sector,
+		       uint32_t held)
+{
+	uint32_t stamp;
+
+	for (unsigned int n = low; n < high; n++)
+		if (changes(n, sector, &stamp) && stamp == held)
+			return true;
+	return false;
+}
+
+static void check_stamps(const uint32_t *stamps, unsigned int low,
+			 unsigned int high, const char *where)
+{
+	const uint32_t *after = stamps_after(low);
+
+	for (uint64_t s = 0; s < test.size / SECTOR; s++)
+		if (stamps[s] != after[s] &&
+		    !may_become(low, high, s, stamps[s]))
+			die("%s: %s: sector %lu holds operation %u, may hold that after %u to %u operations (%u)",
+			    test.geometry->options, where, s, stamps[s], low,
+			    high, after[s]);
+}
+
+static void read_stamps(struct qcow_image *image, uint32_t *stamps,
+			const char *where)
+{
+	uint8_t *bytes = aligned_alloc(4096, round_up(test.size, 4096));
+
+	must(qcow_read(image, bytes, 0, test.size), "read");
+	for (uint64_t s = 0; s < test.size / SECTOR; s++)
+		stamps[s] = stamp_of(bytes + s * SECTOR, s, where);
+	free(bytes);
+}
+
+static uint32_t *new_stamps(void)
+{
+	return calloc(test.size / SECTOR, sizeof(uint32_t));
+}
+
+/* ---- judgement ---- */
+
+static void read_raw_stamps(const struct disk *disk, uint32_t *stamps,
+			    const char *where)
+{
+	for (uint64_t s = 0; s < test.size / SECTOR; s++) {
+		uint8_t bytes[SECTOR];
+
+		judge_read(disk->bytes, disk->size, s, bytes);
+		stamps[s] = stamp_of(bytes, s, where);
+	}
+}
+
+/* What the judge cannot read: through the engine, without a journal. */
+static void read_layered_stamps(const struct disk *disk, uint32_t *stamps,
+				const char *where)
+{
+	struct qcow_image *image;
+	struct disk copy;
+
+	disk_copy(&copy, disk);
+	unlink(journal_path());
+	image = open_disk(&copy, true);
+	read_stamps(image, stamps, where);
+	must(qcow_close(image), "close");
+	disk_free(&copy);
+}
+
+static void check_image(const struct disk *disk, bool leaks_allowed,
+			unsigned int high, unsigned int low, const char *where)
+{
+	uint32_t *stamps = new_stamps();
+	struct verdict verdict;
+
+	judge(disk->bytes, disk->size, &verdict);
+	if (verdict.corruptions || (verdict.leaks && !leaks_allowed))
+		die("%s: %s: %u corruptions, %u leaks: %s",
+		    test.geometry->options, where, verdict.corruptions,
+		    verdict.leaks, verdict.first);
+	if (test.geometry->base >= COMPRESSED)
+		read_layered_stamps(disk, stamps, where);
+	else
+		read_raw_stamps(disk, stamps, where);
+	if (low <= high)
+		check_stamps(stamps, low, high, where);
+	free(stamps);
+}
+
+/* The oracle that is not ours. */
+static void check_qemu(const struct disk *disk, bool leaks_allowed)
+{
+	char *path = scratch_path("sample");
+	int status;
+
+	disk_save(disk, path);
+	status = run("qemu-img check -q %s >/dev/null 2>&1", path);
+	if (status && !(leaks_allowed && status == 3))
+		die("%s: qemu-img check: status %d, see %s",
+		    test.geometry->options, status, path);
+	test.checks++;
+	free(path);
+}
+
+static void judge_death(const struct disk *state, const struct step *step,
+			bool sample)
+{
+	uint32_t *stamps = new_stamps();
+	unsigned int low = step->acked;
+	struct qcow_image *image;
+	struct disk disk;
+
+	disk_copy(&disk, state);
+	write_file(journal_path(), step->journal,
+		   JOURNAL_SIZE);
+	image = open_disk(&disk, false);
+	read_stamps(image, stamps, "death");
+	check_stamps(stamps, step->acked, step->begun, "death");
+	if (step->begun > step->acked && test.deaths % 2) {
+		must(operation_do(&test.operations[step->acked], image, true,
+				  &disk.hooks), "reissue");
+		low = step->begun;
+	}
+	must(qcow_close(image), "close");
+	check_image(&disk, false, step->begun, low, "death, close");
+	/* Nothing of us is left that the next open would ask about. */
+	must(qcow_close(open_disk(&disk, false)), "second close");
+	if (sample)
+		check_qemu(&disk, false);
+	test.deaths++;
+	free(stamps);
+	disk_free(&disk);
+}
+
+/* The last flush that was acknowledged; above high if there was none. */
+static unsigned int flushed(const struct step *step)
+{
+	for (unsigned int n = step->acked; n--;)
+		if (test.operations[n].kind == OPERATION_FLUSH)
+			return n;
+	return test.fresh ? 0 : OPERATIONS + 1;
+}
+
+static void check_power(struct disk *disk, const struct step *step,
+			bool sample)
+{
+	unsigned int low = flushed(step);
+
+	check_image(disk, true, step->begun, low, "power loss");
+	if (sample)
+		check_qemu(disk, true);
+	test.powers++;
+}
+
+/* How an unsynced sector fares. */
+enum fate {
+	ALL_LOST,
+	LAST_WRITES_LOST,	/* some writes, whole */
+	TORN,			/* some sectors of some writes */
+	NR_FATES,
+};
+
+static bool survives(enum fate fate, struct random *random, uint64_t coin)
+{
+	switch (fate) {
+	case ALL_LOST:
+		return false;
+	case LAST_WRITES_LOST:
+		return coin & 1;
+	default:
+		return random_below(random, 2);
+	}
+}
+
+static void apply_sectors(struct disk *disk, const struct step *step,
+			  enum fate fate, struct random *random)
+{
+	uint64_t coin = random_next(random);
+
+	for (size_t at = 0; at < step->length; at += SECTOR) {
+		struct step part = *step;
+
+		part.offset += at;
+		part.length = min_u64(SECTOR, step->length - at);
+		part.bytes = step->bytes ? step->bytes + at : NULL;
+		if (survives(fate, random, coin))
+			disk_apply(disk, &part);
+	}
+}
+
+/* synced: the disk at the last sync, which is step first. */
+static void judge_power(const struct disk *synced, const struct step *steps,
+			unsigned int first, unsigned int last,
+			struct random *random, bool sample)
+{
+	for (enum fate fate = 0; fate < NR_FATES; fate++) {
+		struct disk disk;
+
+		disk_copy(&disk, synced);
+		for (unsigned int n = first; n <= last; n++)
+			apply_sectors(&disk, &steps[n], fate, random);
+		check_power(&disk, &steps[last], sample);
+		disk_free(&disk);
+	}
+}
+
+/* Sanitizers look for other things than every step; TEST_STRIDE is how many
+   to go at once. */
+static unsigned int stride(void)
+{
+	const char *text = getenv("TEST_STRIDE");
+	int n = text ? atoi(text) : 1;
+
+	return n > 0 ? n : 1;
+}
+
+static void judge_steps(const struct disk *base, const struct disk *record,
+			struct random *random)
+{
+	struct disk now, synced;
+	unsigned int first = 0;
+
+	disk_copy(&now, base);
+	disk_copy(&synced, base);
+	for (unsigned int n = 0; n < record->nr_steps; n++) {
+		const struct step *step = &record->steps[n];
+
+		disk_apply(&now, step);
+		if (n % stride() == 0) {
+			judge_death(&now, step,
+				    random_below(random, 100) == 0);
+			judge_power(&synced, record->steps, first, n, random,
+				    random_below(random, 300) == 0);
+		}
+		if (step->kind != STEP_SYNC)
+			continue;
+		disk_free(&synced);
+		disk_copy(&synced, &now);
+		first = n + 1;
+	}
+	disk_free(&now);
+	disk_free(&synced);
+}
+
+/* ---- lives ---- */
+
+/* Random operations on the disk, recorded; the life ends without a close
+   unless it is the last thing recorded. */
+static void live(struct disk *disk, struct random *random)
+{
+	struct qcow_image *image = open_disk(disk, false);
+
+	disk_record(disk, journal_path());
+	for (unsigned int n = 0; n < OPERATIONS; n++) {
+		struct operation *operation = &test.operations[n];
+
+		operation_draw(operation, n + 1, random, test.size,
+			       test.geometry->cluster, false);
+		disk->begun = n + 1;
+		must(operation_do(operation, image, random_below(random, 2),
+				  &disk->hooks), "operation");
+		disk->acked = n + 1;
+	}
+	must(qcow_close(image), "close");
+}
+
+/* Leaves disk and journal as a death at a random step left them. */
+static void die_somewhere(struct disk *disk, struct disk *record,
+			  struct random *random)
+{
+	unsigned int last = random_below(random, record->nr_steps);
+	const struct step *step = &record->steps[last];
+
+	for (unsigned int n = 0; n <= last; n++)
+		disk_apply(disk, &record->steps[n]);
+	write_file(journal_path(), step->journal, JOURNAL_SIZE);
+}
+
+/* What a disk holds that was left so: the next life begins with that.  A
+   copy is looked at; the disk itself stays unrecovered. */
+static void settle(const struct disk *disk)
+{
+	struct qcow_image *image;
+	struct disk copy;
+	uint8_t *journal;
+	size_t size;
+
+	disk_copy(&copy, disk);
+	journal = read_file(journal_path(), &size);
+	image = open_disk(&copy, false);
+	read_stamps(image, test.before, "settling");
+	must(qcow_close(image), "close");
+	write_file(journal_path(), journal, size);
+	free(journal);
+	disk_free(&copy);
+}
+
+/* Where the header says that the refcount table is. */
+static uint64_t table_of(const struct disk *disk)
+{
+	return load_be64(disk->bytes + HEADER_REFCOUNT_TABLE_OFFSET);
+}
+
+/* A raw file whose sectors carry a stamp of before all operations. */
+static void make_stamped(const char *path, uint64_t size)
+{
+	uint64_t *words = malloc(size);
+
+	for (uint64_t i = 0; i < size / 8; i++)
+		words[i] = (uint64_t)STAMPED << 32 | (i * 8 / SECTOR + 1);
+	write_file(path, words, size);
+	free(words);
+}
+
+static void create_image(const char *path)
+{
+	const struct geometry *geometry = test.geometry;
+	char *raw = scratch_path("raw");
+
+	must_run("rm -f %s", path);
+	must_run("qemu-img create -q -f raw %s %s", raw, geometry->size);
+	free(read_file(raw, &test.size));
+	if (geometry->base >= COMPRESSED)
+		make_stamped(raw, test.size);
+	if (geometry->base == COMPRESSED || geometry->base == SNAPSHOT)
+		must_run("qemu-img convert -f raw %s -O qcow2 -o %s %s %s",
+			 geometry->base == COMPRESSED ? "-c" : "",
+			 geometry->options, raw, path);
+	else if (geometry->base == OVERLAY)
+		must_run("qemu-img create -q -f qcow2 -o %s -b %s -F raw %s",
+			 geometry->options, raw, path);
+	else
+		must_run("qemu-img create -q -f qcow2 -o %s %s %s",
+			 geometry->options, path, geometry->size);
+	if (geometry->base == SNAPSHOT)
+		must_run("qemu-img snapshot -c one %s", path);
+	if (geometry->base == NEARLY_FULL)
+		must_run("qemu-io -c 'write -q -P 0 0 1960K' %s", path);
+	free(raw);
+}
+
+static void make_base(struct disk *base)
+{
+	char *path = scratch_path("image");
+
+	create_image(path);
+	disk_load(base, path);
+	free(path);
+	if (test.geometry->base == DEVICE)
+		disk_make_device(base, 1u << 20);
+	test.before = new_stamps();
+	test.after = new_stamps();
+	if (test.geometry->base < COMPRESSED)
+		return;
+	for (uint64_t s = 0; s < test.size / SECTOR; s++)
+		test.before[s] = STAMPED;
+}
+
+static void test_geometry(const struct geometry *geometry, uint64_t seed)
+{
+	struct random random = { .state = seed };
+	struct disk base;
+	bool moved = false;
+
+	test.geometry = geometry;
+	make_base(&base);
+	test.fresh = true;
+	for (unsigned int n = 0; n < LIVES; n++) {
+		struct disk record;
+
+		test.known = OPERATIONS + 1;
+		disk_copy(&record, &base);
+		live(&record, &random);
+		moved |= table_of(&record) != table_of(&base);
+		judge_steps(&base, &record, &random);
+		die_somewhere(&base, &record, &random);
+		settle(&base);
+		test.fresh = false;
+		disk_free(&record);
+	}
+	if (geometry->base == NEARLY_FULL && !moved)
+		die("%s: the refcount table did not move", geometry->options);
+	free(test.before);
+	free(test.after);
+	free(test.journal);
+	test.journal = NULL;
+	disk_free(&base);
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 0) : 1;
+	char *journals = scratch_path("journals");
+
+	must_run("mkdir %s", journals);
+	for (unsigned int n = 0; n < effort(); n++)
+		for (unsigned int g = 0; g < ARRAY_SIZE(geometries); g++) {
+			test_geometry(&geometries[g], seed + n);
+			must_run("rm -f %s/*", journals);
+		}
+	printf("%lu deaths, %lu power losses, %lu qemu-img checks\n",
+	       test.deaths, test.powers, test.checks);
+	free(journals);
+	return 0;
+}

@@ -1,0 +1,432 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Legacy images as qemu-img makes them, read whole through the reader
+ * process and compared with what went in.  Then the death of each process
+ * behind an image: reader, hanging reader, server.
+ *
+ * usage: legacy [SEED]
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <libqcow.h>
+#include <linux/landlock.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "tests/engine/legacy-images.h"
+#include "qcow/image.h"
+
+static struct legacy_images images;
+
+/* The library's, in a reader: whatever the image makes of it, it gets at no
+   other file. */
+int __real_libqcow_file_open(libqcow_file_t *file, const char *path, int flags,
+			     libqcow_error_t **error);
+int __wrap_libqcow_file_open(libqcow_file_t *file, const char *path, int flags,
+			     libqcow_error_t **error);
+
+static bool has_landlock(void)
+{
+	return syscall(SYS_landlock_create_ruleset, NULL, 0,
+		       LANDLOCK_CREATE_RULESET_VERSION) > 0;
+}
+
+static bool gets_at_others(void)
+{
+	return open(images.key_path, O_RDONLY) >= 0 ||
+	       open(images.raw_path, O_WRONLY) >= 0 || open("/", O_RDONLY) >= 0;
+}
+
+int __wrap_libqcow_file_open(libqcow_file_t *file, const char *path, int flags,
+			     libqcow_error_t **error)
+{
+	if (has_landlock() && gets_at_others())
+		return -1;
+	return __real_libqcow_file_open(file, path, flags, error);
+}
+
+static void read_all(struct legacy *legacy, const char *what)
+{
+	uint8_t *bytes = malloc(LEGACY_SIZE);
+	int ret = legacy_read(legacy, bytes, 0, LEGACY_SIZE);
+
+	if (legacy_size(legacy) != LEGACY_SIZE)
+		die("%s: size %lu", what, legacy_size(legacy));
+	if (ret || memcmp(bytes, images.raw, LEGACY_SIZE))
+		die("%s: %s", what, ret ? strerror(-ret) : "wrong data");
+	if (!legacy_read(legacy, bytes, LEGACY_SIZE - 512, 1024))
+		die("%s: read past its end", what);
+	free(bytes);
+}
+
+static void test_read(const char *options, const char *key)
+{
+	for (int cache = 0; cache < 2; cache++) {
+		struct legacy *legacy;
+		struct file file;
+
+		images_make(&images, options);
+		legacy = images_open(&images, options, key, cache, &file);
+		read_all(legacy, options);
+		legacy_close(legacy);
+		file_close(&file);
+	}
+}
+
+static void test_formats(void)
+{
+	test_read("-f raw -O qcow", NULL);
+	test_read("-f raw -O qcow", images.key_path);
+	test_read("-f raw -c -O qcow", NULL);
+	test_read(SECRET " -f raw -O qcow -o " AES, images.key_path);
+	test_read(SECRET " -f raw -O qcow2 -o compat=0.10," AES,
+		  images.key_path);
+	test_read(SECRET " -f raw -O qcow2 -o compat=0.10,cluster_size=512,"
+		  AES, images.key_path);
+}
+
+static void *read_all_thread(void *legacy)
+{
+	read_all(legacy, "thread");
+	return NULL;
+}
+
+static void test_threads(void)
+{
+	pthread_t threads[4];
+	struct legacy *legacy;
+	struct file file;
+
+	images_make(&images, "-f raw -c -O qcow");
+	legacy = images_open(&images, "threads", NULL, QCOW_CACHE_NONE, &file);
+	for (unsigned int i = 0; i < ARRAY_SIZE(threads); i++)
+		if (pthread_create(&threads[i], NULL, read_all_thread, legacy))
+			die("cannot start a thread");
+	for (unsigned int i = 0; i < ARRAY_SIZE(threads); i++)
+		pthread_join(threads[i], NULL);
+	legacy_close(legacy);
+	file_close(&file);
+}
+
+/* A write into a compressed cluster moves it to a place of its own. */
+static void test_overwritten(void)
+{
+	const size_t at = 2 * 65536 + 1024;
+	uint8_t before[512];
+	struct legacy *legacy;
+	struct file file;
+
+	images_make(&images, "-f raw -c -O qcow");
+	must_run("qemu-io -f qcow -c 'write -q -P 7 %zu 512' %s", at,
+		 images.image_path);
+	memcpy(before, images.raw + at, sizeof(before));
+	memset(images.raw + at, 7, sizeof(before));
+	legacy = images_open(&images, "overwritten", NULL, QCOW_CACHE_NONE,
+			     &file);
+	read_all(legacy, "overwritten");
+	memcpy(images.raw + at, before, sizeof(before));
+	legacy_close(legacy);
+	file_close(&file);
+}
+
+/* Does the sector hold one byte over and over? */
+static void expect(struct legacy *legacy, uint64_t offset, uint8_t byte)
+{
+	uint8_t sector[512];
+	int ret = legacy_read(legacy, sector, offset, sizeof(sector));
+
+	for (unsigned int i = 0; i < sizeof(sector) && !ret; i++)
+		if (sector[i] != byte)
+			ret = -EINVAL;
+	if (ret)
+		die("sparse: sector at %lu: %s", offset, strerror(-ret));
+}
+
+/* A large disk with little in it. */
+static void test_sparse(void)
+{
+	struct legacy *legacy;
+	struct file file;
+
+	must_run("rm %s; qemu-img create -q -f qcow %s 40G", images.image_path,
+		 images.image_path);
+	must_run("qemu-io -f qcow -c 'write -q -P 1 39G 64k' -c 'write -q -P 2 5G 512' %s",
+		 images.image_path);
+	legacy = images_open(&images, "sparse", NULL, QCOW_CACHE_NONE, &file);
+	expect(legacy, 39ull << 30, 1);
+	expect(legacy, (39ull << 30) + 65536 - 512, 1);
+	expect(legacy, (39ull << 30) + 65536, 0);
+	expect(legacy, 5ull << 30, 2);
+	expect(legacy, (5ull << 30) + 512, 0);
+	expect(legacy, (40ull << 30) - 512, 0);
+	legacy_close(legacy);
+	file_close(&file);
+}
+
+/* A wrong key cannot be known, but must not do more than that. */
+static void test_wrong_key(void)
+{
+	uint8_t bytes[512];
+	struct legacy *legacy;
+	struct file file;
+
+	images_make(&images, SECRET " -f raw -O qcow -o " AES);
+	images_write_key(&images, "wrong");
+	legacy = images_open(&images, "wrong key", images.key_path,
+			     QCOW_CACHE_NONE, &file);
+	if (legacy_read(legacy, bytes, 65536, 512) ||
+	    !memcmp(bytes, images.raw + 65536, 512))
+		die("wrong key: not noise");
+	legacy_close(legacy);
+	file_close(&file);
+	images_write_key(&images, LEGACY_KEY "\n");
+}
+
+/* An open of the whole image; with a text, it is refused in these words. */
+static void open_whole(const char *path, bool read_only, const char *key_file,
+		       const char *text)
+{
+	const struct qcow_options options = {
+		.read_only = read_only,
+		.journal_dir = scratch(),
+		.key_file = key_file,
+	};
+	struct qcow_error error = { "" };
+	uint8_t *bytes = malloc(LEGACY_SIZE);
+	struct qcow_image *image;
+	int ret = qcow_open(path, &options, &image, &error);
+
+	if (!ret && (qcow_read(image, bytes, 0, LEGACY_SIZE) ||
+		     memcmp(bytes, images.raw, LEGACY_SIZE)))
+		die("%s: wrong data", path);
+	if (!ret != !text || (text && !strstr(error.text, text)))
+		die("%s: %s", path, ret ? error.text : "opened");
+	if (!ret && qcow_close(image))
+		die("%s: close", path);
+	free(bytes);
+}
+
+/* The key is for whichever layer needs it, and refused if none does. */
+static void test_keys(const char *format, const char *options)
+{
+	char *overlay = scratch_path("overlay");
+	const char *image = images.image_path;
+
+	images_make(&images, options);
+	open_whole(image, true, images.key_path, NULL);
+	open_whole(image, true, NULL, "--key-file");
+	must_run("rm -f %s; qemu-img create -q -u -f qcow2 -b %s -F %s %s %u",
+		 overlay, image, format, overlay, LEGACY_SIZE);
+	open_whole(overlay, false, images.key_path, NULL);
+	open_whole(overlay, false, NULL, "--key-file");
+	free(overlay);
+}
+
+static void test_no_key_needed(const char *options)
+{
+	images_make(&images, options);
+	open_whole(images.image_path, true, NULL, NULL);
+	open_whole(images.image_path, true, images.key_path,
+		   "leave out --key-file");
+}
+
+/* ---- deaths ---- */
+
+/* The only child of a process, or 0. */
+static pid_t child_of(pid_t parent)
+{
+	char path[64];
+	FILE *file;
+	int pid = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", parent,
+		 parent);
+	file = fopen(path, "r");
+	if (!file || fscanf(file, "%d", &pid) != 1)
+		pid = 0;
+	if (file)
+		fclose(file);
+	return pid;
+}
+
+/* The thread that reads, once it is about to. */
+static _Atomic pid_t reading;
+
+static void *read_a_sector(void *legacy)
+{
+	uint8_t sector[512];
+
+	reading = gettid();
+	return (void *)(intptr_t)legacy_read(legacy, sector, 65536, 512);
+}
+
+/* Only a request that is under way has to fail. */
+static void wait_for_request(void)
+{
+	while (!reading || run("grep -q '^State:.S' /proc/%d/task/%d/status",
+			       getpid(), reading))
+		usleep(20 * 1000);
+	usleep(100 * 1000);
+}
+
+/* Until the keeper has another reader than that one. */
+static void wait_for_successor(pid_t keeper, pid_t reader)
+{
+	pid_t next;
+
+	do {
+		usleep(20 * 1000);
+		next = child_of(keeper);
+	} while (!next || next == reader);
+}
+
+/* A read while the reader is stopped; meanwhile it is killed, or not. */
+static void test_reader_death(struct legacy *legacy, bool killed)
+{
+	pid_t reader = child_of(child_of(getpid()));
+	pthread_t thread;
+	void *ret;
+
+	if (!reader)
+		die("there is no reader");
+	kill(reader, SIGSTOP);
+	reading = 0;
+	pthread_create(&thread, NULL, read_a_sector, legacy);
+	wait_for_request();
+	if (killed)
+		kill(reader, SIGKILL);
+	pthread_join(thread, &ret);
+	if ((intptr_t)ret != -EIO)
+		die("a read whose reader %s: %ld",
+		    killed ? "was killed" : "hung", (long)(intptr_t)ret);
+	read_all(legacy, killed ? "after a death" : "after a hang");
+}
+
+/* Has the process come to hold so many descriptors?  It may be busy still
+   closing those that it was born with. */
+static bool holds(pid_t pid, unsigned int count)
+{
+	for (unsigned int n = 0; n < 1500; n++) {
+		if (!run("test $(ls /proc/%d/fd | wc -l) = %u", pid, count))
+			return true;
+		usleep(20 * 1000);
+	}
+	return false;
+}
+
+/* What the two have open: sockets and the image; the keeper, its reader. */
+static void test_descriptors(void)
+{
+	pid_t keeper = child_of(getpid());
+
+	if (!holds(keeper, 4))
+		die("the keeper's descriptors");
+	if (!holds(child_of(keeper), 2))
+		die("the reader's descriptors");
+	if (run("grep -q '^NoNewPrivs:.1' /proc/%d/status", child_of(keeper)) ||
+	    run("grep -q '^CapPrm:.0*$' /proc/%d/status", child_of(keeper)))
+		die("the reader is not in its jail");
+}
+
+/* Nobody starts another reader; with that, who has the image must end. */
+static void test_keeper_death(struct legacy *legacy)
+{
+	pid_t keeper = child_of(getpid());
+	uint8_t sector[512];
+	siginfo_t info;
+
+	kill(keeper, SIGKILL);
+	waitid(P_PID, keeper, &info, WEXITED | WNOWAIT);
+	for (unsigned int n = 0; n < 2; n++) {
+		int ret = legacy_read(legacy, sector, 65536, 512);
+
+		if (ret != -EOWNERDEAD)
+			die("a read without a keeper: %d", ret);
+	}
+}
+
+static void test_deaths(void)
+{
+	struct legacy *legacy;
+	struct file file;
+	pid_t keeper, reader;
+
+	images_make(&images, "-f raw -c -O qcow");
+	legacy = images_open(&images, "deaths", NULL, QCOW_CACHE_NONE, &file);
+	test_descriptors();
+	test_reader_death(legacy, true);
+	test_reader_death(legacy, true);
+	/* one that dies with nothing to do is not missed */
+	keeper = child_of(getpid());
+	reader = child_of(keeper);
+	kill(reader, SIGKILL);
+	wait_for_successor(keeper, reader);
+	read_all(legacy, "after a quiet death");
+	test_reader_death(legacy, false);
+	test_keeper_death(legacy);
+	legacy_close(legacy);
+	if (child_of(getpid()))
+		die("a keeper outlives its image");
+	file_close(&file);
+}
+
+static bool is_gone(pid_t pid)
+{
+	for (int n = 0; n < 600; n++) {
+		/* nobody may have come for a zombie */
+		if (run("grep -q '^State:.[^Z]' /proc/%d/status 2>/dev/null",
+			pid))
+			return true;
+		usleep(50 * 1000);
+	}
+	return false;
+}
+
+/* Its processes do not outlive a server that is killed. */
+static void test_server_death(void)
+{
+	pid_t server = fork(), keeper = 0, reader = 0;
+
+	if (!server) {
+		struct file file;
+
+		images_open(&images, "server", NULL, QCOW_CACHE_NONE, &file);
+		for (;;)
+			pause();
+	}
+	for (int n = 0; n < 600 && !reader; n++) {
+		usleep(50 * 1000);
+		keeper = child_of(server);
+		reader = keeper ? child_of(keeper) : 0;
+	}
+	usleep(300 * 1000);
+	kill(server, SIGKILL);
+	waitpid(server, NULL, 0);
+	if (!reader || !is_gone(keeper) || !is_gone(reader))
+		die("processes outlive their server");
+}
+
+int main(int argc, char **argv)
+{
+	struct random random = {
+		.state = argc > 1 ? strtoull(argv[1], NULL, 0) : 1,
+	};
+
+	images_create(&images, &random);
+	test_formats();
+	test_threads();
+	test_overwritten();
+	test_sparse();
+	test_wrong_key();
+	test_keys("qcow", SECRET " -f raw -O qcow -o " AES);
+	test_keys("qcow2", SECRET " -f raw -O qcow2 -o compat=0.10," AES);
+	test_no_key_needed("-f raw -O qcow");
+	test_no_key_needed("-f raw -O qcow2");
+	test_deaths();
+	test_server_death();
+	return 0;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Few combinations of the values of many axes in which everything meets. */
+#ifndef PAIRS_H
+#define PAIRS_H
+
+#include <stdbool.h>
+#include "tests/lib/helpers.h"
+
+#define PAIRS_AXES	16	/* at most */
+
+struct axes {
+	unsigned int count;
+	const unsigned int *sizes;	/* how many values each has */
+	/* May these values come together?  Only axes whose bit is set in
+	   known have one. */
+	bool (*legal)(const unsigned int *values, unsigned int known);
+	/* A value that costs more than others: taken only if it gains. */
+	unsigned int dear_axis, dear_value;
+};
+
+struct combination {
+	unsigned int values[PAIRS_AXES];
+};
+
+/*
+ * Chooses legal combinations in which any values of any `ways` axes come
+ * together, if they can: pairs for 2, the whole product for as many as there
+ * are axes.  The choice depends on the random numbers only.  Returns how many
+ * there are; the caller frees them.
+ */
+unsigned int pairs_make(const struct axes *axes, unsigned int ways,
+			struct random *random, struct combination **chosen);
+
+#endif /* PAIRS_H */

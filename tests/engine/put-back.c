@@ -1,0 +1,482 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A journal belongs to one point of one life of one image (R12).  A process
+ * writes to an image and is killed; before the next one opens the image,
+ * something happens to the file:
+ *
+ *	nothing, another mode, another name and back	the journal is replayed
+ *	another program writes to it			refused
+ *	an older copy is put back, in four ways		refused
+ *	the journal is taken away			refused, if it mattered
+ *	the journal is cut short or damaged		refused
+ *	the file is deleted, a new one has its inode	the new one is served
+ *
+ * That holds for images with a mark, for those that have no room for it, with
+ * writes in flight at the death and with none, and if the clock was set.  Where
+ * nothing can tell, as on a block device, only an unbroken lock helps.
+ * Whatever was refused can be forced, and is a sound image afterwards.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "tests/lib/model.h"
+#include "qcow/image.h"
+
+#define PIECE	65536u
+#define NS	1000000000ull
+#define LEASE_MS 300u
+
+enum shape {
+	VERSION_2,
+	VERSION_3,
+	NO_ROOM,
+	DATA_FILE,
+	NR_SHAPES,
+};
+
+static const char *const shapes[NR_SHAPES] = {
+	[VERSION_2] = "-o compat=0.10 image 1M",
+	[VERSION_3] = "image 1M",
+	[NO_ROOM] = "-b base -F raw image",
+	[DATA_FILE] = "-o data_file=data,data_file_raw=on image 1M",
+};
+
+/* What a life has done when it is killed. */
+enum ending {
+	AT_REST,	/* unflushed writes, none in flight */
+	IN_FLIGHT,	/* one has begun and not ended */
+	UNWRITTEN,	/* nothing */
+};
+
+static const struct happening {
+	const char *what;
+	const char *command;
+	bool refused;
+} happenings[] = {
+	{ "nothing", "true", false },
+	{ "another mode", "chmod 600 image", false },
+	{ "moved away and back", "mv image away; mv away image", false },
+	{ "another writer",
+	  "qemu-io -f qcow2 -c 'write -q -P 9 512k 64k' image", true },
+	{ "cp", "cp copy image", true },
+	{ "cp -p", "cp -p copy image", true },
+	{ "older contents, newest times",
+	  "touch -r image times; cat copy >image; touch -r times image",
+	  true },
+};
+
+static void in_scratch(const char *command)
+{
+	must_run("cd %s; %s", scratch(), command);
+}
+
+static void make(enum shape shape)
+{
+	must_run("cd %s; rm -f image copy data times *.journal *.life; qemu-img create -q -f qcow2 %s",
+		 scratch(), shapes[shape]);
+	in_scratch("qemu-io -f qcow2 -c 'write -q -P 0x77 0 256k' image");
+}
+
+static struct qcow_options plain_options(void)
+{
+	return (struct qcow_options){
+		.journal_dir = scratch(),
+		.references = &model_references,
+		.inline_checkpoint = true,
+	};
+}
+
+static struct qcow_image *try_open(const struct qcow_options *options,
+				   struct qcow_error *error)
+{
+	char *path = scratch_path("image");
+	struct qcow_image *image = NULL;
+
+	error->text[0] = '\0';
+	if (qcow_open(path, options, &image, error))
+		image = NULL;
+	free(path);
+	return image;
+}
+
+static void write_piece(struct qcow_image *image, uint64_t offset, int byte)
+{
+	static uint8_t bytes[PIECE] __attribute__((aligned(4096)));
+
+	memset(bytes, byte, sizeof(bytes));
+	if (qcow_write(image, bytes, offset, sizeof(bytes)))
+		die("a write failed");
+}
+
+/* The life whose death is tested.  The copy is of a moment in it. */
+static void live(enum ending ending)
+{
+	const struct qcow_options options = plain_options();
+	struct qcow_error error;
+	struct qcow_image *image = try_open(&options, &error);
+	struct qcow_io io;
+
+	if (!image)
+		die("the first open: %s", error.text);
+	if (ending == UNWRITTEN)
+		return;
+	write_piece(image, 0, 1);
+	if (qcow_flush(image))
+		die("a flush failed");
+	in_scratch("cp -p image copy");
+	/* The file system's clock ticks between the copy and what follows. */
+	usleep(20000);
+	if (qcow_discard(image, 0, PIECE) || qcow_flush(image))
+		die("a discard failed");
+	write_piece(image, 2 * PIECE, 2);
+	write_piece(image, 6 * PIECE, 3);
+	if (ending == IN_FLIGHT &&
+	    qcow_map_write(image, &io, 2 * PIECE, PIECE))
+		die("a write cannot be mapped");
+}
+
+static void live_and_die(enum shape shape, enum ending ending)
+{
+	pid_t child;
+	int status;
+
+	make(shape);
+	child = fork();
+	if (!child) {
+		live(ending);
+		kill(getpid(), SIGKILL);
+	}
+	waitpid(child, &status, 0);
+	if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
+		die("the life failed");
+}
+
+static void expect_byte(struct qcow_image *image, uint64_t offset, int byte)
+{
+	uint8_t bytes[QCOW_SECTOR] __attribute__((aligned(4096)));
+
+	if (qcow_read(image, bytes, offset, sizeof(bytes)) || *bytes != byte)
+		die("at %llu: %#x where %#x was written",
+		    (unsigned long long)offset, *bytes, byte);
+}
+
+static void expect_replayed_by(const struct qcow_options *options,
+			       const char *what)
+{
+	struct qcow_error error;
+	struct qcow_image *image = try_open(options, &error);
+
+	if (!image)
+		die("%s: refused: %s", what, error.text);
+	expect_byte(image, 2 * PIECE, 2);
+	expect_byte(image, 6 * PIECE, 3);
+	model_close(image);
+	in_scratch("qemu-img check -q image");
+}
+
+static void expect_replayed(const char *what)
+{
+	const struct qcow_options options = plain_options();
+
+	expect_replayed_by(&options, what);
+}
+
+static void expect_refused(const char *what, const char *word)
+{
+	struct qcow_options options = plain_options();
+	struct qcow_error error;
+	struct qcow_image *image = try_open(&options, &error);
+
+	if (image)
+		die("%s: nobody noticed", what);
+	if (!strstr(error.text, "--force") || !strstr(error.text, word))
+		die("%s: refused with '%s', without '%s'", what, error.text,
+		    word);
+	options.force = true;
+	image = try_open(&options, &error);
+	if (!image)
+		die("%s: cannot be forced: %s", what, error.text);
+	model_close(image);
+	in_scratch("qemu-img check -q image");
+	/* Once is enough. */
+	options.force = false;
+	image = try_open(&options, &error);
+	if (!image)
+		die("%s: after it was forced: %s", what, error.text);
+	model_close(image);
+}
+
+/* Does the image say itself that the copy is older? */
+static bool has_mark(enum shape shape)
+{
+	return shape == VERSION_3 || shape == DATA_FILE;
+}
+
+static void test_happening(enum shape shape, enum ending ending,
+			   const struct happening *happening)
+{
+	char what[160];
+
+	snprintf(what, sizeof(what), "%s, %s, %s", shapes[shape],
+		 ending == AT_REST ? "at rest" : "in flight",
+		 happening->what);
+	/* Times that lie are found out by the mark alone. */
+	if (strstr(happening->command, "touch") && !has_mark(shape))
+		return;
+	live_and_die(shape, ending);
+	/* Within the lease nobody can tell, unless the mark does. */
+	if (ending == IN_FLIGHT)
+		usleep((LEASE_MS + 50) * 1000);
+	in_scratch(happening->command);
+	if (happening->refused)
+		expect_refused(what, "an");
+	else
+		expect_replayed(what);
+}
+
+/* A write that was queued when its process died stamps the file later. */
+static void test_ghost(enum shape shape)
+{
+	struct qcow_options options = plain_options();
+	const char *stamp = "touch image; test ! -e data || touch data";
+
+	live_and_die(shape, IN_FLIGHT);
+	usleep((LEASE_MS + 50) * 1000);
+	in_scratch(stamp);
+	if (has_mark(shape))
+		expect_replayed("a late stamp, with a mark");
+	else
+		expect_refused("a late stamp, without a mark", "another");
+
+	/* Whoever started us has kept everybody away. */
+	options.unbroken = true;
+	live_and_die(shape, IN_FLIGHT);
+	usleep((LEASE_MS + 50) * 1000);
+	in_scratch(stamp);
+	expect_replayed_by(&options, "a late stamp, unbroken");
+}
+
+/* ---- the journal is gone ---- */
+
+static void test_gone(enum shape shape)
+{
+	live_and_die(shape, AT_REST);
+	in_scratch("rm *.journal");
+	expect_refused(shapes[shape], "is gone");
+
+	live_and_die(shape, UNWRITTEN);
+	in_scratch("rm *.journal");
+	{
+		const struct qcow_options options = plain_options();
+		struct qcow_error error;
+		struct qcow_image *image = try_open(&options, &error);
+
+		if (!image)
+			die("%s: nothing was written, but refused: %s",
+			    shapes[shape], error.text);
+		model_close(image);
+	}
+}
+
+/* ---- the journal is damaged ---- */
+
+static void test_damaged(enum shape shape)
+{
+	static const char *const damages[][2] = {
+		{ "truncate -s 0 *.journal", "too short" },
+		{ "truncate -s 4096 *.journal", "too short" },
+		{ "truncate -s -4096 *.journal", "damaged" },
+		{ "for f in *.journal; do dd if=/dev/zero of=$f bs=8 count=1 conv=notrunc status=none; done",
+		  "damaged" },
+	};
+
+	for (size_t i = 0; i < sizeof(damages) / sizeof(*damages); i++) {
+		live_and_die(shape, AT_REST);
+		in_scratch(damages[i][0]);
+		expect_refused(damages[i][0], damages[i][1]);
+	}
+}
+
+/* ---- another file ---- */
+
+/* The journal gets the name that it would have if the new image had got the
+   old one's inode; a tmpfs never gives one out again. */
+static void rename_journals(const struct qcow_identity *old, const char *to)
+{
+	struct qcow_identity now;
+	char *path = scratch_path(to);
+
+	if (qcow_identify_path(path, &now))
+		die("%s: cannot be identified", to);
+	if (!now.birth)
+		die("this file system knows of no births");
+	must_run("cd %s; for f in *-%llu-%llu.*; do mv $f $(echo $f | sed s/-%llu-/-%llu-/); done",
+		 scratch(), (unsigned long long)old->inode,
+		 (unsigned long long)old->birth,
+		 (unsigned long long)old->inode,
+		 (unsigned long long)now.inode);
+	free(path);
+}
+
+static bool told_left;
+
+static void note_left(void *opaque, const char *line)
+{
+	(void)opaque;
+	told_left |= strstr(line, "deleted image") != NULL;
+}
+
+static void test_new_file(enum shape shape)
+{
+	struct qcow_options options = plain_options();
+	struct qcow_identity old;
+	struct qcow_error error;
+	struct qcow_image *image;
+	char *path = scratch_path("image");
+
+	live_and_die(shape, AT_REST);
+	if (qcow_identify_path(path, &old))
+		die("%s: cannot be identified", path);
+	in_scratch("rm image; qemu-img create -q -f qcow2 image 1M");
+	rename_journals(&old, "image");
+	options.notice = note_left;
+	told_left = false;
+	image = try_open(&options, &error);
+	if (!image)
+		die("a new image: refused: %s", error.text);
+	if (!told_left)
+		die("nothing is said of the deleted image's journal");
+	expect_byte(image, 6 * PIECE, 0);
+	write_piece(image, 0, 5);
+	model_close(image);
+	in_scratch("qemu-img check -q image; ls *.journal >journals; test $(wc -l <journals) = 1");
+	if (qcow_identify_path(path, &options.identity))
+		die("%s: cannot be identified", path);
+	options.identity.birth = old.birth;
+	if (qcow_forget_journal(&options.identity, scratch()))
+		die("what is left cannot be removed");
+	in_scratch("! ls *.journal *.life 2>/dev/null");
+	free(path);
+}
+
+/* tar and others make a new file. */
+static void test_new_copy(void)
+{
+	live_and_die(VERSION_3, AT_REST);
+	in_scratch("tar -cf tar copy; rm image; tar -xf tar; mv copy image");
+	expect_refused("a copy as a new file", "copy");
+}
+
+/* ---- the clock ---- */
+
+static void set_clock_back(void)
+{
+	char *pattern = scratch_path("*.journal");
+	glob_t found;
+	int fd;
+	struct journal_header *journal;
+
+	if (glob(pattern, 0, NULL, &found) || found.gl_pathc != 1)
+		die("there is no journal, or more than one");
+	fd = open(found.gl_pathv[0], O_RDWR);
+	journal = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (journal == MAP_FAILED)
+		die("the journal cannot be mapped");
+	/* The owner lived with a clock that was an hour ahead. */
+	journal->lease.offset += 3600 * NS;
+	munmap(journal, 4096);
+	close(fd);
+	globfree(&found);
+	free(pattern);
+}
+
+static void test_clock(enum shape shape)
+{
+	live_and_die(shape, AT_REST);
+	set_clock_back();
+	expect_replayed("the clock was set, at rest");
+
+	live_and_die(shape, AT_REST);
+	set_clock_back();
+	in_scratch(happenings[3].command);
+	expect_refused("the clock was set, another writer", "another");
+
+	live_and_die(shape, IN_FLIGHT);
+	set_clock_back();
+	if (has_mark(shape))
+		expect_replayed("the clock was set, with a mark");
+	else
+		expect_refused("the clock was set, in flight", "nothing tells");
+}
+
+/* ---- a write that takes longer than the lease ---- */
+
+static void live_slowly(void)
+{
+	struct qcow_options options = plain_options();
+	struct qcow_error error;
+	struct qcow_image *image;
+	struct qcow_io io;
+	uint8_t bytes[QCOW_SECTOR] = { 2 };
+	int fd;
+
+	options.inline_checkpoint = false;
+	options.cache = QCOW_CACHE_WRITEBACK;
+	image = try_open(&options, &error);
+	if (!image)
+		die("the first open: %s", error.text);
+	write_piece(image, 2 * PIECE, 2);
+	write_piece(image, 6 * PIECE, 3);
+	if (qcow_map_write(image, &io, 2 * PIECE, PIECE))
+		die("a write cannot be mapped");
+	qcow_fds(image, &fd, 1);
+	usleep(3 * LEASE_MS * 1000);
+	if (pwrite(fd, bytes, sizeof(bytes), io.extents[0].offset) < 0)
+		die("a write failed");
+}
+
+static void test_slow(enum shape shape)
+{
+	pid_t child;
+	int status;
+
+	make(shape);
+	child = fork();
+	if (!child) {
+		live_slowly();
+		kill(getpid(), SIGKILL);
+	}
+	waitpid(child, &status, 0);
+	expect_replayed("a write that takes long");
+}
+
+int main(void)
+{
+	unsigned int count = 0;
+
+	in_scratch("head -c 1M /dev/urandom >base");
+	for (enum shape s = 0; s < NR_SHAPES; s++) {
+		for (enum ending e = AT_REST; e <= IN_FLIGHT; e++)
+			for (unsigned int h = 0;
+			     h < sizeof(happenings) / sizeof(*happenings); h++)
+				test_happening(s, e, &happenings[h]), count++;
+		test_ghost(s);
+		test_gone(s);
+		test_damaged(s);
+		if (s != DATA_FILE)
+			test_new_file(s);
+		test_clock(s);
+	}
+	test_slow(VERSION_2);
+	test_new_copy();
+	printf("%u happenings\n", count);
+	return 0;
+}

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * R16: whoever may link has reserved what linking takes, so that it neither
+ * fails nor waits.
+ *
+ * A mapped write, when it is finished, takes no more of journal and dirty set
+ * than it had reserved; and whatever is done, neither holds more than it may.
+ * Both are as small here as the engine can do with, so that they are full
+ * again and again.
+ *
+ * usage: room [SEED]
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "tests/lib/helpers.h"
+#include "tests/lib/operations.h"
+#include "qcow/image.h"
+
+#define OPERATIONS	600
+#define MAX_DIRTY	3100u	/* one group can be 3072 */
+#define JOURNAL_SIZE	(8u << 10)
+
+static const struct geometry {
+	const char *options;
+	uint32_t cluster;
+	bool overlay;
+} geometries[] = {
+	{ "cluster_size=512", 512, false },
+	{ "cluster_size=512", 512, true },
+	{ "cluster_size=16384,extended_l2=on", 16384, false },
+	{ "cluster_size=16384,extended_l2=on", 16384, true },
+};
+
+static struct {
+	const struct geometry *geometry;
+	struct qcow_image *image;
+	struct random random;
+	unsigned long links;
+} test;
+
+static void open_image(const char *path)
+{
+	struct qcow_error error = { "" };
+	struct qcow_options options = {
+		.cache = QCOW_CACHE_WRITEBACK,
+		.journal_dir = scratch(),
+		.journal_size = JOURNAL_SIZE,
+		.inline_checkpoint = true,
+	};
+
+	if (qcow_open(path, &options, &test.image, &error))
+		die("%s: %s", test.geometry->options, error.text);
+	test.image->max_dirty = MAX_DIRTY;
+}
+
+static void make_image(const char *path, uint64_t size)
+{
+	char *base = scratch_path("base");
+
+	must_run("rm -f %s; head -c %lu /dev/urandom >%s", path, size, base);
+	must_run("qemu-img create -q -f qcow2 -o %s %s %s %s %lu",
+		 test.geometry->options,
+		 test.geometry->overlay ? "-F raw -b" : "",
+		 test.geometry->overlay ? base : "", path, size);
+	/* The bytes of a mapped write are of no interest here and stay
+	   unwritten; but the file must reach to where they would be. */
+	must_run("truncate -s %lu %s", 2 * size + (1u << 20), path);
+	free(base);
+}
+
+static void judge(const char *what)
+{
+	const struct qcow_image *image = test.image;
+
+	if (image->active.used + image->frozen.used > image->max_dirty)
+		die("%s: %s: %u assignments in dirty sets for %u",
+		    test.geometry->options, what,
+		    image->active.used + image->frozen.used,
+		    image->max_dirty);
+	if (journal_used(&image->journal) > image->journal.words)
+		die("%s: %s: the journal holds more than it can",
+		    test.geometry->options, what);
+	if (image->journal.reserved || image->reserved_dirty)
+		die("%s: %s: room stays reserved", test.geometry->options,
+		    what);
+}
+
+static void finish(struct qcow_io *io)
+{
+	const struct qcow_image *image = test.image;
+	uint64_t words = image->journal.end + image->journal.reserved;
+	uint32_t assignments = image->active.used + image->reserved_dirty;
+
+	if (qcow_finish(test.image, io, 0))
+		die("%s: finish", test.geometry->options);
+	if (image->journal.end > words)
+		die("%s: a link takes %lu words more than were reserved",
+		    test.geometry->options, image->journal.end - words);
+	if (image->active.used > assignments)
+		die("%s: a link makes %u assignments more than were reserved",
+		    test.geometry->options, image->active.used - assignments);
+	test.links++;
+}
+
+static bool link_mapped(const struct operation *o)
+{
+	struct qcow_io io;
+	int ret;
+
+	if (o->kind != OPERATION_WRITE)
+		return false;
+	ret = qcow_map_write(test.image, &io, o->offset, o->length);
+	if (ret && ret != -EAGAIN)
+		die("%s: map: %s", test.geometry->options, strerror(-ret));
+	if (!ret)
+		finish(&io);
+	return !ret;
+}
+
+static void do_operation(const struct operation *o)
+{
+	int ret = 0;
+
+	if (!link_mapped(o))
+		ret = operation_do(o, test.image, false, NULL);
+	if (ret)
+		die("%s: operation %u: %s", test.geometry->options, o->number,
+		    strerror(-ret));
+	judge("an operation");
+}
+
+static void test_random(void)
+{
+	char *path = scratch_path("image");
+	uint64_t size = test.geometry->cluster * 200;
+
+	make_image(path, size);
+	open_image(path);
+	for (unsigned int n = 1; n <= OPERATIONS * effort(); n++) {
+		struct operation o;
+
+		operation_draw(&o, n, &test.random, size,
+			       test.geometry->cluster, false);
+		do_operation(&o);
+	}
+	if (qcow_close(test.image))
+		die("%s: close", test.geometry->options);
+	must_run("qemu-img check -q %s", path);
+	free(path);
+}
+
+static void write_clusters(uint64_t first, uint64_t count)
+{
+	for (uint64_t g = first; g < first + count; g++) {
+		struct operation o = {
+			.kind = OPERATION_WRITE,
+			.offset = g * test.geometry->cluster,
+			.length = 512,
+			.number = 1,
+		};
+
+		do_operation(&o);
+	}
+}
+
+/* The largest discard that one group can hold, when the dirty set has room
+   for half of it. */
+static void test_discard(void)
+{
+	struct operation o = {
+		.kind = OPERATION_DISCARD,
+		.length = test.geometry->cluster * 1024,
+	};
+	char *path = scratch_path("image");
+
+	make_image(path, test.geometry->cluster * 1800);
+	open_image(path);
+	write_clusters(0, 1024);
+	if (qcow_flush(test.image))
+		die("%s: flush", test.geometry->options);
+	write_clusters(1024, 600);
+	do_operation(&o);
+	if (qcow_close(test.image))
+		die("%s: close", test.geometry->options);
+	must_run("qemu-img check -q %s", path);
+	free(path);
+}
+
+int main(int argc, char **argv)
+{
+	test.random.state = argc > 1 ? strtoull(argv[1], NULL, 0) : 1;
+	for (unsigned int g = 0; g < ARRAY_SIZE(geometries); g++) {
+		test.geometry = &geometries[g];
+		test_random();
+		test_discard();
+	}
+	printf("%lu links took what they had reserved\n", test.links);
+	return 0;
+}

@@ -1,0 +1,403 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * `ublk-qcow2 libvirt convert` on libvirt's own test driver, which keeps its
+ * domains in this process: what it defines, that libvirt's schema allows it,
+ * that --back leaves the definition byte for byte as it was, and what is
+ * refused.
+ *
+ * usage: libvirt-convert
+ */
+#include <libvirt/virterror.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/lib/helpers.h"
+#include "tests/hook/domains.h"
+#include "plugin/common/state.h"
+
+static void must(const char *domain, const char *disk, bool back, bool dry_run)
+{
+	const struct libvirt_options options = {
+		.uri = URI,
+		.subjects = { domain, disk },
+		.back = back,
+		.dry_run = dry_run,
+	};
+
+	if (run_captured(command_convert, &options) || *err)
+		die("convert %s: %s", domain, err);
+}
+
+static void refused(const char *domain, const char *disk, bool back,
+		    const char *reason)
+{
+	const struct libvirt_options options = {
+		.uri = URI,
+		.subjects = { domain, disk },
+		.back = back,
+	};
+
+	refused_with(command_convert, &options, reason);
+}
+
+static void validate(virDomainPtr domain)
+{
+	char *xml = definition(domain);
+	virDomainPtr again = virDomainDefineXMLFlags(
+		connection, xml, VIR_DOMAIN_DEFINE_VALIDATE);
+
+	if (!again)
+		die("not valid: %s\n%s", virGetLastErrorMessage(), xml);
+	virDomainFree(again);
+	free(xml);
+}
+
+static void test_round_trip(const char *file)
+{
+	virDomainPtr domain = define(load(file));
+	const char *name = virDomainGetName(domain);
+	char *before = definition(domain);
+
+	must(name, NULL, false, true);
+	is(domain, before);
+	if (!strstr(out, "\n+      <source dev=\"/dev/ublk-qcow2/") ||
+	    !strstr(out, "would be"))
+		die("the difference of %s is %s", file, out);
+	must(name, NULL, false, false);
+	says(domain, "<source dev='/dev/ublk-qcow2/");
+	validate(domain);
+	refused(name, NULL, false, "already");
+	must(name, NULL, true, true);
+	says(domain, "<source dev='/dev/ublk-qcow2/");
+	/* An entry that was there is not part of the way back. */
+	if (!strcmp(file, "odd")) {
+		must(name, "sda", true, false);
+		must(name, "sdb", true, false);
+	} else {
+		must(name, NULL, true, false);
+		refused(name, NULL, true, "no disk");
+	}
+	is(domain, before);
+	free(before);
+	undefine(domain);
+}
+
+/* One by one, in another order, by target and by path. */
+static void test_single_disks(void)
+{
+	virDomainPtr domain = define(load("bare"));
+	char *before = definition(domain);
+	char *path = scratch_path("bare.qcow2");
+
+	must("bare", "hdb", false, false);
+	says(domain, "/dev/ublk-qcow2/bare-hdb");
+	if (!strstr(out, "hda stays as it is"))
+		die("does not tell of hda: %s", out);
+	refused("bare", "hdb", false, "already");
+	must("bare", path, false, false);
+	says(domain, "/dev/ublk-qcow2/bare-hda");
+	must("bare", "/dev/ublk-qcow2/bare-hdb", true, false);
+	refused("bare", "hdb", true, "no disk of ublk-qcow2");
+	must("bare", path, true, false);
+	is(domain, before);
+	refused("bare", "hdc", false, "no disk 'hdc'");
+	undefine(domain);
+	free(before);
+	free(path);
+}
+
+/* By uuid, too; and no other domain. */
+static void test_names(void)
+{
+	virDomainPtr domain = define(load("bare"));
+
+	must("8f51ec33-6d33-4c7c-8f0c-6b5a2e7d3e03", NULL, false, false);
+	must("bare", NULL, true, false);
+	refused("bar", NULL, false, "no such domain");
+	undefine(domain);
+}
+
+/* Different domains, the same letters in a link's name. */
+static void test_same_links(void)
+{
+	virDomainPtr a = define(replaced(load("bare"), ">bare<", ">a b<"));
+	virDomainPtr b;
+	char *xml = replaced(load("bare"), ">bare<", ">a_b<");
+
+	xml = replaced(xml, "3e03", "3e05");
+	xml = replaced(xml, "bare.qcow2", "web1.qcow2");
+	b = define(replaced(xml, "bare2.qcow2", "base.qcow2"));
+	must("a b", "hda", false, false);
+	says(a, "<source dev='/dev/ublk-qcow2/a_b-hda'/>");
+	must("a_b", "hda", false, false);
+	says(b, "<source dev='/dev/ublk-qcow2/a_b-hda-2'/>");
+	undefine(a);
+	undefine(b);
+}
+
+/* What would be taken for an option is no good name for a disk. */
+static void test_dash(void)
+{
+	virDomainPtr domain = define(replaced(load("bare"), ">bare<", ">-n<"));
+
+	must("-n", "hda", false, false);
+	says(domain, "<source dev='/dev/ublk-qcow2/_n-hda'/>");
+	undefine(domain);
+}
+
+static void test_states(void)
+{
+	static const char snapshot[] = "<domainsnapshot/>";
+	static const char checkpoint[] = "<domaincheckpoint/>";
+	virDomainSnapshotPtr made;
+	virDomainCheckpointPtr point;
+	virDomainPtr domain = define(load("bare"));
+
+	virDomainCreate(domain);
+	refused("bare", NULL, false, "is running");
+	if (virDomainManagedSave(domain, 0))
+		die("managedsave: %s", virGetLastErrorMessage());
+	refused("bare", NULL, false, "saved state");
+	virDomainManagedSaveRemove(domain, 0);
+
+	made = virDomainSnapshotCreateXML(domain, snapshot, 0);
+	if (!made)
+		die("snapshot: %s", virGetLastErrorMessage());
+	refused("bare", NULL, false, "snapshots");
+	virDomainSnapshotDelete(made, 0);
+	virDomainSnapshotFree(made);
+
+	virDomainCreate(domain);
+	point = virDomainCheckpointCreateXML(domain, checkpoint, 0);
+	virDomainDestroy(domain);
+	if (!point)
+		die("checkpoint: %s", virGetLastErrorMessage());
+	refused("bare", NULL, false, "checkpoints");
+	virDomainCheckpointDelete(point, 0);
+	virDomainCheckpointFree(point);
+
+	must("bare", NULL, false, false);
+	virDomainCreate(domain);
+	refused("bare", NULL, true, "is running");
+	virDomainDestroy(domain);
+	undefine(domain);
+}
+
+/* What we advise can be pasted into a shell. */
+static void test_quotes(void)
+{
+	virDomainPtr domain =
+		define(replaced(load("bare"), ">bare<", ">it's $(ls)<"));
+
+	virDomainCreate(domain);
+	refused("it's $(ls)", NULL, false, "virsh shutdown 'it'\\''s $(ls)'");
+	virDomainDestroy(domain);
+	undefine(domain);
+}
+
+static void test_transient(void)
+{
+	char *xml = load("bare");
+	virDomainPtr domain = virDomainCreateXML(connection, xml, 0);
+
+	if (!domain)
+		die("create: %s", virGetLastErrorMessage());
+	refused("bare", NULL, false, "transient");
+	virDomainDestroy(domain);
+	virDomainFree(domain);
+	free(xml);
+}
+
+/* The same file under another name. */
+static void test_shared(void)
+{
+	virDomainPtr domain = define(load("bare"));
+	char *xml = replaced(load("bare"), ">bare<", ">other<");
+	virDomainPtr other;
+
+	must_run("cd %s && ln bare2.qcow2 linked.qcow2", scratch());
+	xml = replaced(xml, "3e03", "3e05");
+	xml = replaced(xml, "/bare.qcow2", "/web1.qcow2");
+	other = define(replaced(xml, "bare2.qcow2", "linked.qcow2"));
+	refused("bare", NULL, false, "domain other uses");
+	must("bare", "hda", false, false);
+	undefine(other);
+	must("bare", "hdb", false, false);
+	undefine(domain);
+}
+
+static void bad_image(const char *reason)
+{
+	virDomainPtr domain = define(load("bare"));
+	char *before = definition(domain);
+
+	refused("bare", NULL, false, reason);
+	is(domain, before);
+	must("bare", "hda", false, false);
+	undefine(domain);
+	free(before);
+}
+
+static void test_bad_images(void)
+{
+	must_run("cd %s && mv bare2.qcow2 good.qcow2", scratch());
+	bad_image("No such file");
+	must_run("cd %s && head -c 1M /dev/zero >bare2.qcow2", scratch());
+	bad_image("bare2.qcow2: ");
+	must_run("cd %s && cp good.qcow2 bare2.qcow2 && printf '\\002' | "
+		 "dd of=bare2.qcow2 bs=1 seek=35 conv=notrunc status=none",
+		 scratch());
+	bad_image("LUKS encryption");
+	must_run("cd %s && mkdir own && ln -sf own/bare2.qcow2 .", scratch());
+	image("-b ../base.qcow2 -F qcow2 own/bare2.qcow2 1M");
+	bad_image("outside the image's directory");
+	must_run("cd %s && rm bare2.qcow2 && cp good.qcow2 bare2.qcow2 && "
+		 "printf '\\002' | dd of=bare2.qcow2 bs=1 seek=79 "
+		 "conv=notrunc status=none",
+		 scratch());
+	bad_image("marked as corrupt");
+	must_run("cd %s && mv good.qcow2 bare2.qcow2", scratch());
+}
+
+/* Somebody has the image open. */
+static void test_in_use(void)
+{
+	virDomainPtr domain = define(load("bare"));
+
+	must_run("cd %s && { qemu-nbd -t -f qcow2 -k $PWD/socket --fork "
+		 "--pid-file=pid bare2.qcow2; }",
+		 scratch());
+	refused("bare", NULL, false, "bare2.qcow2: ");
+	/* Its locks go with it.  A signal that comes before its loop begins it
+	   forgets. */
+	must_run("pid=$(cat %s/pid); "
+		 "while kill $pid 2>/dev/null; do sleep 0.05; done",
+		 scratch());
+	undefine(domain);
+}
+
+/* As `list` shows it. */
+static void test_served(void)
+{
+	virDomainPtr domain = define(load("bare"));
+	struct disk disk = { .id = 7, .name = "x", .state = DISK_LIVE };
+
+	snprintf(disk.image, sizeof(disk.image), "%s/bare2.qcow2", scratch());
+	if (state_open() || disk_stamp(&disk) || disk_save(&disk, NULL))
+		die("cannot write a record");
+	refused("bare", NULL, false, "served as /dev/ublkb7");
+	disk_forget(7);
+	/* A name that is taken. */
+	strcpy(disk.name, "bare-hda");
+	strcpy(disk.image, "/elsewhere");
+	disk_save(&disk, NULL);
+	must("bare", NULL, false, false);
+	says(domain, "<source dev='/dev/ublk-qcow2/bare-hda-2'/>");
+	disk_forget(7);
+	snprintf(disk.image, sizeof(disk.image), "%s/bare2.qcow2", scratch());
+	disk_save(&disk, NULL);
+	refused("bare", NULL, true, "served as /dev/ublkb7");
+	disk_forget(7);
+	undefine(domain);
+}
+
+/* An admin's file has the name. */
+static void test_configured(void)
+{
+	virDomainPtr domain = define(load("bare"));
+	char *path = scratch_path("disks.d");
+
+	must_run("cd %s && mkdir disks.d && "
+		 "echo image = /elsewhere >disks.d/bare-hda.conf",
+		 scratch());
+	setenv("UBLK_QCOW2_DISKS", path, 1);
+	must("bare", NULL, false, false);
+	says(domain, "<source dev='/dev/ublk-qcow2/bare-hda-2'/>");
+	says(domain, "<source dev='/dev/ublk-qcow2/bare-hdb'/>");
+	setenv("UBLK_QCOW2_DISKS", "/nowhere", 1);
+	undefine(domain);
+	free(path);
+}
+
+/* A disk that names its image by a pool and a volume in it. */
+static void test_volume(void)
+{
+	virStoragePoolPtr pool;
+	virStorageVolPtr volume;
+	virDomainPtr domain;
+	char xml[512], *file = scratch_path("bare.qcow2"), *before, *text;
+
+	snprintf(xml, sizeof(xml),
+		 "<source file='%s'/>", file);
+	text = replaced(load("bare"), xml,
+			"<source pool='images' volume='bare.qcow2'/>");
+	text = replaced(text, "type='file' device='disk'>\n"
+			      "      <driver name='qemu' type='qcow2'/>\n"
+			      "      <source pool",
+			"type='volume' device='disk'>\n"
+			"      <driver name='qemu' type='qcow2'/>\n"
+			"      <source pool");
+	domain = define(text);
+	before = definition(domain);
+	refused("bare", "hda", false, "volume is not known to libvirt");
+
+	snprintf(xml, sizeof(xml),
+		 "<pool type='dir'><name>images</name><target><path>%s</path>"
+		 "</target></pool>",
+		 scratch());
+	pool = virStoragePoolCreateXML(connection, xml, 0);
+	volume = pool ? virStorageVolCreateXML(
+				pool,
+				"<volume><name>bare.qcow2</name>"
+				"<capacity>67108864</capacity></volume>",
+				0)
+		      : NULL;
+	if (!volume)
+		die("no volume: %s", virGetLastErrorMessage());
+	must("bare", "hda", false, false);
+	says(domain, "file='");
+	says(domain, file);
+	validate(domain);
+	must("bare", "hda", true, false);
+	is(domain, before);
+	virStorageVolFree(volume);
+	virStoragePoolDestroy(pool);
+	virStoragePoolFree(pool);
+	undefine(domain);
+	free(before);
+	free(file);
+}
+
+int main(void)
+{
+	static const char *const files[] = { "plain", "odd", "bare",
+					     "empty-metadata" };
+	size_t i;
+
+	domains_begin();
+	image("web1.qcow2 64M");
+	image("base.qcow2 64M");
+	image("-b base.qcow2 -F qcow2 \"with 'quotes' & blanks.qcow2\" 64M");
+	image("read-only.qcow2 64M");
+	image("by-hand.qcow2 64M");
+	image("bare.qcow2 64M");
+	image("bare2.qcow2 64M");
+	for (i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		test_round_trip(files[i]);
+	test_single_disks();
+	test_names();
+	test_same_links();
+	test_dash();
+	test_states();
+	test_quotes();
+	test_transient();
+	test_shared();
+	test_bad_images();
+	test_in_use();
+	test_served();
+	test_configured();
+	test_volume();
+	domains_end();
+	return 0;
+}

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * `ublk-qcow2 libvirt attach` and `detach` on libvirt's own test driver, and
+ * with a program ublk-qcow2 that is none.  That driver cannot plug a disk into
+ * a domain that runs, so it is here that everything is undone; that it works
+ * is for libvirt-attach, a test of the driver.
+ *
+ * usage: libvirt-plug
+ */
+#include <dirent.h>
+#include <libvirt/virterror.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "tests/lib/helpers.h"
+#include "tests/hook/domains.h"
+
+static void set_up(void)
+{
+	const char *srcdir = getenv("srcdir");
+	char *fake = scratch_path("fake");
+	char *run = scratch_path("run");
+	char program[512];
+
+	snprintf(program, sizeof(program), "%s/hook/fake-ublk-qcow2", srcdir ?: ".");
+	must_run("mkdir %s && : >%s/calls && mkdir %s", fake, fake, run);
+	setenv("FAKE", fake, 1);
+	setenv("UBLK_QCOW2", program, 1);
+	free(fake);
+	free(run);
+}
+
+static void clean_up(void)
+{
+	run("xargs -r kill -9 <%s/fake/idle 2>/dev/null", scratch());
+}
+
+/* The calls of ublk-qcow2 since this was asked last. */
+static void called(const char *expected)
+{
+	char *path = scratch_path("fake/calls");
+	char *calls = replaced(take(path), "\n", ";");
+
+	if (strcmp(calls, expected) != 0)
+		die("calls are '%s' and not '%s'", calls, expected);
+	write_file(path, "", 0);
+	free(calls);
+	free(path);
+}
+
+/* No record of a domain or a disk is left. */
+static void nothing_left(void)
+{
+	must_run("cd %s/run && [ -z \"$(find . -type f ! -name lock)\" ]",
+		 scratch());
+}
+
+static struct libvirt_options with(const char *domain, const char *a,
+				   const char *b)
+{
+	return (struct libvirt_options){
+		.uri = URI,
+		.subjects = { domain, a, b },
+	};
+}
+
+static void must(libvirt_command *command,
+		 const struct libvirt_options *options)
+{
+	if (run_captured(command, options) || *err)
+		die("%s: %s", options->subjects[0], err);
+}
+
+static void test_definition(void)
+{
+	virDomainPtr domain = define(load("plain"));
+	char *before = definition(domain);
+	char *path = scratch_path("new.qcow2");
+	struct libvirt_options options = with("web1", path, "vdb");
+
+	refused_with(command_attach, &options, "is not running");
+	options.config = true;
+	options.read_only = true;
+	must(command_attach, &options);
+	says(domain, "<source dev='/dev/ublk-qcow2/web1-vdb'/>");
+	says(domain, "file=\"/dev/shm/");
+	says(domain, "readonly=\"yes\"");
+	if (!strstr(out, "web1: vdb is /dev/ublk-qcow2/web1-vdb, served from"))
+		die("it says %s", out);
+	refused_with(command_attach, &options, "has a disk vdb already");
+	options.subjects[2] = "vdc";
+	refused_with(command_attach, &options, "is its disk vdb already");
+
+	options = with("web1", "vdb", NULL);
+	refused_with(command_detach, &options, "is not running");
+	options.config = true;
+	must(command_detach, &options);
+	is(domain, before);
+	refused_with(command_detach, &options, "no disk 'vdb'");
+	options.subjects[1] = "vda";
+	refused_with(command_detach, &options, "no disk of ublk-qcow2");
+	called("");
+	nothing_left();
+	free(before);
+	free(path);
+	undefine(domain);
+}
+
+static void test_refused(void)
+{
+	virDomainPtr domain = define(load("plain"));
+	virDomainPtr other = define(load("bare"));
+	char *path = scratch_path("new.qcow2");
+	char *taken = scratch_path("bare.qcow2");
+	struct libvirt_options options = with("web1", path, "vd1");
+
+	virDomainCreate(domain);
+	refused_with(command_attach, &options, "is no target");
+	options.subjects[2] = "vda";
+	refused_with(command_attach, &options, "has a disk vda already");
+	options.subjects[2] = "vdb";
+	options.subjects[1] = "/nowhere";
+	refused_with(command_attach, &options, "No such file");
+	options.subjects[1] = "/dev/null";
+	refused_with(command_attach, &options, "/dev/null: ");
+	options.subjects[1] = taken;
+	refused_with(command_attach, &options, "domain bare uses");
+	options.subjects[0] = "nobody";
+	refused_with(command_attach, &options, "no such domain");
+	called("");
+	nothing_left();
+	virDomainDestroy(domain);
+	undefine(domain);
+	undefine(other);
+	free(path);
+	free(taken);
+}
+
+/* The driver refuses the disk after it was served. */
+static void test_undone(void)
+{
+	virDomainPtr domain = define(load("plain"));
+	char *path = scratch_path("new.qcow2"), *before, *after, *calls;
+	struct libvirt_options options = with("web1", path, "vdb");
+
+	virDomainCreate(domain);
+	before = virDomainGetXMLDesc(domain, 0);
+	options.config = true;
+	refused_with(command_attach, &options, "libvirt refuses the disk");
+	after = virDomainGetXMLDesc(domain, 0);
+	if (strcmp(before, after) != 0)
+		die("not undone: %s\n%s", before, after);
+	if (asprintf(&calls, "add %s --name web1-vdb;del 0;", path) < 0)
+		die("out of memory");
+	called(calls);
+	nothing_left();
+	says(domain, "vda");
+	virDomainDestroy(domain);
+	undefine(domain);
+	free(path);
+	free(before);
+	free(after);
+	free(calls);
+}
+
+static void test_not_served(void)
+{
+	virDomainPtr domain = define(load("plain"));
+	char *path = scratch_path("new.qcow2");
+	struct libvirt_options options = with("web1", path, "vdb");
+
+	virDomainCreate(domain);
+	must_run("cd %s/fake && printf '*\\nno driver\\n' >add.fails",
+		 scratch());
+	refused_with(command_attach, &options, "cannot serve");
+	must_run("rm %s/fake/add.fails", scratch());
+	nothing_left();
+	virDomainDestroy(domain);
+	undefine(domain);
+	free(path);
+}
+
+int main(void)
+{
+	domains_begin();
+	set_up();
+	atexit(clean_up);
+	image("new.qcow2 64M");
+	image("bare.qcow2 64M");
+	test_definition();
+	test_refused();
+	test_undone();
+	test_not_served();
+	domains_end();
+	return 0;
+}

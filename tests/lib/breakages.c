@@ -1,0 +1,481 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Each breakage finds its place from the header, as a reader would: the first
+ * L1 entry, the first two entries of its L2 table, the first refcount block.
+ */
+#include "tests/lib/breakages.h"
+#include "qcow/bits.h"
+#include "qcow/format.h"
+
+static uint64_t cluster_size(const uint8_t *bytes)
+{
+	return 1ull << load_be32(bytes + HEADER_CLUSTER_BITS);
+}
+
+static unsigned int version(const uint8_t *bytes)
+{
+	return load_be32(bytes + HEADER_VERSION);
+}
+
+static bool has_snapshots(const uint8_t *bytes)
+{
+	return load_be32(bytes + HEADER_NB_SNAPSHOTS);
+}
+
+static uint8_t *l1(uint8_t *bytes)
+{
+	return bytes + load_be64(bytes + HEADER_L1_OFFSET);
+}
+
+static uint8_t *l2(uint8_t *bytes)
+{
+	return bytes + (load_be64(l1(bytes)) & ENTRY_OFFSET);
+}
+
+static uint8_t *refcount_table(uint8_t *bytes)
+{
+	return bytes + load_be64(bytes + HEADER_REFCOUNT_TABLE_OFFSET);
+}
+
+static bool has_subclusters(const uint8_t *bytes)
+{
+	return version(bytes) >= 3 && load_be64(bytes + HEADER_INCOMPATIBLE) &
+					      INCOMPATIBLE_EXTENDED_L2;
+}
+
+/* The second word of an extended entry. */
+static uint8_t *bitmap(uint8_t *bytes)
+{
+	return l2(bytes) + 8;
+}
+
+static uint64_t data(uint8_t *bytes)
+{
+	return load_be64(l2(bytes)) & ENTRY_OFFSET;
+}
+
+static unsigned int count_bytes(const uint8_t *bytes)
+{
+	return version(bytes) < 3 ? 2 :
+	       1u << load_be32(bytes + HEADER_REFCOUNT_ORDER) >> 3;
+}
+
+/* The lowest byte of the count of the cluster at an offset, which is in the
+   first block. */
+static uint8_t *count(uint8_t *bytes, uint64_t offset)
+{
+	uint64_t cluster = offset / cluster_size(bytes);
+	unsigned int width = count_bytes(bytes);
+
+	return bytes + load_be64(refcount_table(bytes)) + cluster * width +
+	       width - 1;
+}
+
+static bool change(uint8_t *at, uint64_t clear, uint64_t set)
+{
+	uint64_t entry = load_be64(at);
+
+	store_be64(at, (entry & ~clear) | set);
+	return load_be64(at) != entry;
+}
+
+/* ---- counts ---- */
+
+static bool count_too_high(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	*count(bytes, data(bytes)) += 1;
+	return true;
+}
+
+static bool count_zero(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	*count(bytes, data(bytes)) = 0;
+	return true;
+}
+
+static bool count_too_low(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	if (!has_snapshots(bytes))
+		return false;
+	*count(bytes, data(bytes)) -= 1;
+	return true;
+}
+
+static bool header_not_counted(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	*count(bytes, 0) = 0;
+	return true;
+}
+
+static bool table_not_counted(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	*count(bytes, load_be64(l1(bytes)) & ENTRY_OFFSET) = 0;
+	return true;
+}
+
+static bool nothing_counted(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	memset(bytes + load_be64(refcount_table(bytes)), 0,
+	       cluster_size(bytes));
+	return true;
+}
+
+/* ---- COPIED ---- */
+
+static bool copied_flipped(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	store_be64(l2(bytes), load_be64(l2(bytes)) ^ ENTRY_COPIED);
+	return true;
+}
+
+static bool table_copied_flipped(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	store_be64(l1(bytes), load_be64(l1(bytes)) ^ ENTRY_COPIED);
+	return true;
+}
+
+/* ---- L2 entries ---- */
+
+static bool entry_dropped(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	store_be64(l2(bytes), 0);
+	if (has_subclusters(bytes))
+		store_be64(bitmap(bytes), 0);
+	return true;
+}
+
+static bool entry_unaligned(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	return cluster_size(bytes) > 512 && change(l2(bytes), 0, 512);
+}
+
+static bool entry_twice(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	if (has_subclusters(bytes))
+		memcpy(l2(bytes) + 16, l2(bytes), 16);
+	else
+		store_be64(l2(bytes) + 8, load_be64(l2(bytes)));
+	return true;
+}
+
+static bool entry_beyond_end(uint8_t *bytes, size_t size)
+{
+	store_be64(l2(bytes), ENTRY_COPIED | round_up(2 * size,
+						      cluster_size(bytes)));
+	return true;
+}
+
+static bool entry_far_away(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	return change(l2(bytes), 0, 0x00f0000000000000ull);
+}
+
+static bool entry_into_l1(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	store_be64(l2(bytes), load_be64(bytes + HEADER_L1_OFFSET) |
+			      ENTRY_COPIED);
+	return true;
+}
+
+static bool entry_into_block(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	store_be64(l2(bytes), load_be64(refcount_table(bytes)) | ENTRY_COPIED);
+	return true;
+}
+
+static bool entry_into_its_table(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	store_be64(l2(bytes), load_be64(l1(bytes)) | ENTRY_COPIED);
+	return true;
+}
+
+static bool entry_reserved_bits(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	return change(l2(bytes), 0, 1ull << 60);
+}
+
+static bool zero_unaligned(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	if (has_subclusters(bytes))
+		store_be64(bitmap(bytes), ALL_ZERO);
+	return version(bytes) >= 3 && cluster_size(bytes) > 512 &&
+	       change(l2(bytes), 0,
+		      has_subclusters(bytes) ? 512 : 512 | ENTRY_ZERO);
+}
+
+/* ---- snapshots ---- */
+
+/* The only entry gets so much extra data. */
+static bool set_extra(uint8_t *bytes, uint32_t extra)
+{
+	uint8_t *entry = bytes + load_be64(bytes + HEADER_SNAPSHOTS_OFFSET);
+	uint32_t had = load_be32(entry + 36);
+	uint32_t names = entry[13] + entry[15];
+
+	if (!has_snapshots(bytes) || cluster_size(bytes) < 4096)
+		return false;
+	memmove(entry + 40 + extra, entry + 40 + had, names);
+	store_be32(entry + 36, extra);
+	return true;
+}
+
+static bool snapshot_incomplete(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	return version(bytes) >= 3 && set_extra(bytes, 8);
+}
+
+static bool snapshot_too_long(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	return set_extra(bytes, 2000);
+}
+
+/* ---- subclusters ---- */
+
+static bool both_in_bitmap(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	return has_subclusters(bytes) &&
+	       change(bitmap(bytes), 0, SUBCLUSTER_ZERO(0));
+}
+
+static bool last_both_in_bitmap(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	return has_subclusters(bytes) &&
+	       change(bitmap(bytes), 0, SUBCLUSTER_ZERO(31));
+}
+
+static bool bitmap_without_cluster(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	return has_subclusters(bytes) && change(l2(bytes), -1ull, 0);
+}
+
+static bool last_without_cluster(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	if (!has_subclusters(bytes))
+		return false;
+	store_be64(l2(bytes) + 5 * 16 + 8, SUBCLUSTER_ALLOCATED(31));
+	return true;
+}
+
+static bool zero_flag_with_bitmap(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	return has_subclusters(bytes) && change(l2(bytes), 0, ENTRY_ZERO);
+}
+
+static bool compressed_with_bitmap(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	return has_subclusters(bytes) &&
+	       change(l2(bytes), ENTRY_COPIED, ENTRY_COMPRESSED);
+}
+
+/* ---- L1 entries ---- */
+
+static bool table_unaligned(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	return cluster_size(bytes) > 512 && change(l1(bytes), 0, 512);
+}
+
+static bool table_beyond_end(uint8_t *bytes, size_t size)
+{
+	store_be64(l1(bytes), ENTRY_COPIED | round_up(2 * size,
+						      cluster_size(bytes)));
+	return true;
+}
+
+static bool table_reserved_bits(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	return change(l1(bytes), 0, 1);
+}
+
+static bool table_twice(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	if (load_be32(bytes + HEADER_L1_SIZE) < 2)
+		return false;
+	store_be64(l1(bytes) + 8, load_be64(l1(bytes)));
+	return true;
+}
+
+/* ---- refcount blocks ---- */
+
+static bool block_unaligned(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	return cluster_size(bytes) > 512 &&
+	       change(refcount_table(bytes), 0, 512);
+}
+
+static bool block_beyond_end(uint8_t *bytes, size_t size)
+{
+	store_be64(refcount_table(bytes),
+		   round_up(4 * size, cluster_size(bytes)));
+	return true;
+}
+
+static bool block_far_away(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	return change(refcount_table(bytes), 0, 0x7ff0000000000000ull);
+}
+
+static bool block_reserved_bits(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	return change(refcount_table(bytes), 0, 1);
+}
+
+static bool block_missing(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	store_be64(refcount_table(bytes), 0);
+	return true;
+}
+
+static bool block_in_header(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	store_be64(refcount_table(bytes) + 8, cluster_size(bytes));
+	return true;
+}
+
+/* ---- the header ---- */
+
+static bool counts_beyond_end(uint8_t *bytes, size_t size)
+{
+	store_be64(bytes + HEADER_REFCOUNT_TABLE_OFFSET,
+		   round_up(size, cluster_size(bytes)));
+	return true;
+}
+
+static bool counts_far_away(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	store_be64(bytes + HEADER_REFCOUNT_TABLE_OFFSET, 1ull << 50);
+	return true;
+}
+
+static bool counts_in_header(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	store_be64(bytes + HEADER_REFCOUNT_TABLE_OFFSET, 0);
+	return true;
+}
+
+static bool counts_in_l1(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	store_be64(bytes + HEADER_REFCOUNT_TABLE_OFFSET,
+		   load_be64(bytes + HEADER_L1_OFFSET));
+	return true;
+}
+
+static bool no_refcount_table(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	store_be32(bytes + HEADER_REFCOUNT_TABLE_CLUSTERS, 0);
+	return true;
+}
+
+static bool marked_dirty(uint8_t *bytes, size_t size)
+{
+	return version(bytes) >= 3 && nothing_counted(bytes, size) &&
+	       change(bytes + HEADER_INCOMPATIBLE, 0, INCOMPATIBLE_DIRTY);
+}
+
+static bool marked_corrupt(uint8_t *bytes, size_t size)
+{
+	(void)size;
+	return version(bytes) >= 3 &&
+	       change(bytes + HEADER_INCOMPATIBLE, 0, INCOMPATIBLE_CORRUPT);
+}
+
+const struct breakage breakages[] = {
+	{ "count too high", count_too_high, CONTENT_SOUND, false },
+	{ "count zero", count_zero, CONTENT_SOUND, false },
+	{ "count too low", count_too_low, CONTENT_SOUND, false },
+	{ "header not counted", header_not_counted, CONTENT_SOUND, false },
+	{ "table not counted", table_not_counted, CONTENT_SOUND, false },
+	{ "nothing counted", nothing_counted, CONTENT_SOUND, false },
+	{ "COPIED flipped", copied_flipped, CONTENT_SOUND, false },
+	{ "table's COPIED flipped", table_copied_flipped,
+	  CONTENT_SOUND, false },
+	{ "entry dropped", entry_dropped, CONTENT_BROKEN, false },
+	{ "entry unaligned", entry_unaligned, CONTENT_BROKEN, false },
+	{ "entry twice", entry_twice, CONTENT_BROKEN, false },
+	{ "entry beyond the end", entry_beyond_end, CONTENT_BROKEN, false },
+	{ "entry far away", entry_far_away, CONTENT_BROKEN, false },
+	{ "entry into the L1 table", entry_into_l1, CONTENT_METADATA, false },
+	{ "entry into a refcount block", entry_into_block,
+	  CONTENT_METADATA, false },
+	{ "entry into its table", entry_into_its_table,
+	  CONTENT_METADATA, false },
+	{ "entry with reserved bits", entry_reserved_bits,
+	  CONTENT_SOUND, false },
+	{ "zero cluster unaligned", zero_unaligned, CONTENT_BROKEN, false },
+	{ "table unaligned", table_unaligned, CONTENT_BROKEN, false },
+	{ "table beyond the end", table_beyond_end, CONTENT_BROKEN, false },
+	{ "table with reserved bits", table_reserved_bits,
+	  CONTENT_SOUND, false },
+	{ "table twice", table_twice, CONTENT_BROKEN, false },
+	{ "block unaligned", block_unaligned, CONTENT_SOUND, false },
+	{ "block beyond the end", block_beyond_end, CONTENT_SOUND, false },
+	{ "block far away", block_far_away, CONTENT_SOUND, false },
+	{ "block with reserved bits", block_reserved_bits,
+	  CONTENT_SOUND, false },
+	{ "block missing", block_missing, CONTENT_SOUND, false },
+	{ "block in the refcount table", block_in_header,
+	  CONTENT_SOUND, false },
+	{ "refcount table beyond the end", counts_beyond_end, CONTENT_SOUND,
+	  false },
+	{ "refcount table far away", counts_far_away, CONTENT_SOUND, false },
+	{ "refcount table in the header", counts_in_header, CONTENT_SOUND,
+	  false },
+	{ "refcount table in the L1 table", counts_in_l1, CONTENT_SOUND,
+	  false },
+	/* qemu-img cannot read what it was. */
+	{ "no refcount table", no_refcount_table, CONTENT_BROKEN, false },
+	{ "dirty, nothing counted", marked_dirty, CONTENT_SOUND, false },
+	{ "marked corrupt", marked_corrupt, CONTENT_SOUND, false },
+	{ "snapshot entry incomplete", snapshot_incomplete,
+	  CONTENT_SOUND, false },
+	{ "snapshot entry too long", snapshot_too_long, CONTENT_BROKEN, false },
+	{ "subcluster allocated and zero", both_in_bitmap,
+	  CONTENT_BROKEN, false },
+	{ "last subcluster allocated and zero", last_both_in_bitmap,
+	  CONTENT_BROKEN, false },
+	{ "subclusters without a cluster", bitmap_without_cluster,
+	  CONTENT_BROKEN, false },
+	{ "last subcluster without a cluster", last_without_cluster,
+	  CONTENT_BROKEN, false },
+	{ "zero flag with subclusters", zero_flag_with_bitmap,
+	  CONTENT_SOUND, true },
+	{ "compressed cluster with subclusters", compressed_with_bitmap,
+	  CONTENT_BROKEN, false },
+};
+const unsigned int nr_breakages = ARRAY_SIZE(breakages);

@@ -1,0 +1,360 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+#
+# What the tests of the real driver share.  Each test is a program of its
+# own that sources this file, runs as root on a kernel with ublk, and ends
+# with status 0 if the behaviour it is named after was seen.
+#
+# tests/check sets the environment: the programs UBLK_QCOW2, UBLK_QCOW2_FAULTY
+# and LOAD, and SCRATCH, a directory on a disk with room.
+#
+# Only devices that a test added are ever removed: the machine may have
+# others.
+set -euo pipefail
+
+: "${UBLK_QCOW2:?}" "${LOAD:?}" "${SCRATCH:?}"
+
+NAME=$(basename "$0" .sh)
+PROGRAMS=${LOAD%/load/load}	# of the tests, built
+WORK=$(mktemp -d "$SCRATCH/$NAME.XXXXXX")
+ADDED=()		# device paths
+CLEANUPS=()		# commands
+RANDOM=${SEED:-$$}	# the moments of kills
+
+fail()
+{
+	echo "FAILED: $*"
+	exit 1
+}
+
+note()
+{
+	local ms=$(((${EPOCHREALTIME/./} - STARTED) / 1000))
+
+	printf '%4d.%03d  %s\n' $((ms / 1000)) $((ms % 1000)) "$*"
+}
+STARTED=${EPOCHREALTIME/./}
+
+# Runs a command when the test ends, however it ends; the last one first.
+cleanup()
+{
+	CLEANUPS=("$*" "${CLEANUPS[@]}")
+}
+
+clean_up()
+{
+	local status=$? dev command
+
+	trap - EXIT
+	set +e
+	[[ $status == 0 ]] || explain
+	[[ -z ${LOAD_PID:-} ]] || kill -9 "$LOAD_PID" 2>/dev/null
+	for dev in "${ADDED[@]}"; do
+		remove_anyhow "$dev"
+	done
+	for command in "${CLEANUPS[@]}"; do
+		eval "$command"
+	done
+	rm -rf "$WORK"
+	exit "$status"
+}
+trap clean_up EXIT
+trap 'exit 1' INT TERM
+
+# What helps to understand a failure.
+explain()
+{
+	echo "--- list"
+	timeout 10 "$UBLK_QCOW2" list
+	echo "--- kernel"
+	dmesg | tail -n 20
+}
+
+# A failed test may leave users of a device behind; the next test is not to
+# suffer for it.
+remove_anyhow()
+{
+	local dev=$1
+
+	[[ -b $dev ]] || return
+	timeout 60 "$UBLK_QCOW2" del --force "$dev" ||
+		echo "cannot remove $dev"
+}
+
+# --- images -----------------------------------------------------------------
+
+image()
+{
+	local path=$WORK/$1 size=$2
+	shift 2
+
+	qemu-img create -q -f qcow2 "$@" "$path" "$size"
+	echo "$path"
+}
+
+# The image is flawless: nothing corrupt and nothing leaked.
+check_image()
+{
+	local output
+
+	output=$(qemu-img check "$1" 2>&1) || true
+	grep -q '^No errors were found' <<<"$output" ||
+		fail "qemu-img check $1: $output"
+}
+
+# QEMU, too, must find in the image what the load program was told is there.
+check_with_qemu()
+{
+	local image=$1 ledger=$2
+
+	qemu-img convert -O raw "$image" "$WORK/converted"
+	"$LOAD" --verify-only --ledger "$ledger" "$WORK/converted" ||
+		fail "QEMU reads something else from $image"
+	rm "$WORK/converted"
+}
+
+# poke FILE OFFSET HEX: overwrites bytes.
+poke()
+{
+	local i bytes=
+
+	for ((i = 0; i < ${#3}; i += 2)); do
+		bytes+="\\x${3:i:2}"
+	done
+	printf '%b' "$bytes" |
+		dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+
+# open_in_qemu [OPTION...] IMAGE: until close_in_qemu.
+open_in_qemu()
+{
+	local end=$((SECONDS + 60))
+
+	rm -f "$WORK/nbd"
+	qemu-nbd -t -k "$WORK/nbd" "$@" &
+	QEMU=$!
+	cleanup "kill $QEMU 2>/dev/null"
+	# It listens before it opens the image, and answers after.
+	until timeout 10 qemu-img info "nbd+unix:///?socket=$WORK/nbd" \
+		>/dev/null 2>&1; do
+		kill -0 "$QEMU" 2>/dev/null || fail "qemu-nbd ended: $*"
+		((SECONDS <= end)) || fail "qemu-nbd does not come up: $*"
+		sleep 0.1
+	done
+}
+
+close_in_qemu()
+{
+	kill "$QEMU"
+	wait "$QEMU" || true
+}
+
+# --- devices ----------------------------------------------------------------
+
+# Serves an image; the device is $DEV then.
+add()
+{
+	DEV=$("$UBLK_QCOW2" add "$@") || fail "add $*"
+	ADDED+=("$DEV")
+	[[ -b $DEV ]] || fail "add printed '$DEV', which is no device"
+}
+
+del()
+{
+	local dev=${1:-$DEV}
+
+	"$UBLK_QCOW2" del "$dev" || fail "del $dev"
+	[[ ! -e $dev ]] || fail "$dev is still there"
+}
+
+# One value of `list --json`.  Asked so often that a JSON parser would take
+# more time than the disk; the test "list" does use one.
+listed()
+{
+	local key=$1 dev=${2:-$DEV} json
+
+	json=$("$UBLK_QCOW2" list --json "$dev") || return
+	[[ $json =~ \"$key\":\ *\"?([^\",}]*) ]] || return
+	printf '%s\n' "${BASH_REMATCH[1]%%[[:space:]]*}"
+}
+
+# listed_becomes KEY VALUE SECONDS [DEV]
+listed_becomes()
+{
+	local key=$1 value=$2 end=$((SECONDS + $3)) dev=${4:-$DEV}
+
+	until [[ $(listed "$key" "$dev") == "$value" ]]; do
+		((SECONDS <= end)) || fail "$dev: $key is" \
+			"$(listed "$key" "$dev") and not $value after $3 s"
+		sleep 0.05
+	done
+}
+
+wait_live()
+{
+	listed_becomes state live "${2:-60}" "${1:-$DEV}"
+}
+
+# kill_off PID...: and waits until they are dead.  Until then they look alive
+# to others, and hold what they held.
+kill_off()
+{
+	local pid end=$((SECONDS + 60))
+
+	kill -9 "$@"
+	for pid; do
+		while [[ $(ps -o stat= -p "$pid") == [^Z]* ]]; do
+			((SECONDS <= end)) || fail "process $pid does not die"
+			sleep 0.05
+		done
+	done
+}
+
+kill_server()
+{
+	kill -9 "$(listed server_pid "${1:-$DEV}")"
+}
+
+# Kills the server and waits until another one serves.
+kill_and_recover()
+{
+	local dev=${1:-$DEV} limit=${2:-60} before
+
+	before=$(listed recoveries "$dev")
+	kill_server "$dev"
+	listed_becomes recoveries $((before + 1)) "$limit" "$dev"
+	wait_live "$dev" "$limit"
+}
+
+# How many requests its users have under way, of a device that is there.
+under_way()
+{
+	local reads writes
+
+	read -r reads writes \
+		<"/sys/block/$(basename "$(readlink -f "${1:-$DEV}")")/inflight"
+	echo $((reads + writes))
+}
+
+# storm N [DEV]: kills the server N times at moments of chance.
+storm()
+{
+	local i
+
+	for ((i = 0; i < $1; i++)); do
+		sleep "0.$((RANDOM % 5))$((RANDOM % 10))"
+		kill_and_recover "${2:-$DEV}"
+	done
+}
+
+# --- load -------------------------------------------------------------------
+
+# Starts the load program on $DEV in the background, and returns when it is at
+# work: a signal before that would end it, and a kill of the server prove
+# nothing.
+start_load()
+{
+	local end=$((SECONDS + 60))
+
+	# What the last one said must not be taken for this one's.
+	rm -f "$WORK/load.out"
+	"$LOAD" --verify --touched-only --tell "$@" "$DEV" \
+		>"$WORK/load.out" 2>"$WORK/load.err" &
+	LOAD_PID=$!
+	until [[ -s $WORK/load.out ]]; do
+		kill -0 "$LOAD_PID" 2>/dev/null || [[ -s $WORK/load.out ]] ||
+			fail "the load ended: $(cat "$WORK/load.err")"
+		((SECONDS <= end)) || fail "the load does not begin"
+		sleep 0.05
+	done
+}
+
+# Ends it; everything acknowledged must be there.
+stop_load()
+{
+	local status=0
+
+	kill -TERM "$LOAD_PID" || fail "the load ended before: $(cat \
+		"$WORK/load.err")"
+	wait "$LOAD_PID" || status=$?
+	LOAD_PID=
+	cat "$WORK/load.err"
+	note "$(tail -n 1 "$WORK/load.out")"
+	[[ $status == 0 ]] || fail "the load ended with status $status"
+}
+
+# One value of the load's report.
+loaded()
+{
+	sed -n "s/.*\b$1=\([^ ]*\).*/\1/p" "$WORK/load.out" | tail -n 1
+}
+
+# load_meets ERROR: it must tolerate that.
+load_meets()
+{
+	local end=$((SECONDS + 60))
+
+	until [[ $(loaded error) == "$1" ]]; do
+		((SECONDS <= end)) || fail "the client saw: $(loaded error)"
+		sleep 0.05
+	done
+}
+
+# Waits until somebody has a request under way.
+busy()
+{
+	local end=$((SECONDS + 60))
+
+	until [[ $(under_way) -gt 0 ]]; do
+		((SECONDS <= end)) || fail "nobody uses $DEV"
+		sleep 0.05
+	done
+}
+
+# --- expectations -----------------------------------------------------------
+
+# refused PATTERN COMMAND...: fails with status 1 and exactly one line on
+# stderr, which matches.
+refused()
+{
+	local pattern=$1 status=0 lines
+	shift
+
+	"$@" >"$WORK/out" 2>"$WORK/err" || status=$?
+	lines=$(wc -l <"$WORK/err")
+	note "$* -> $status: $(cat "$WORK/err")"
+	[[ $status == 1 ]] || fail "status $status and not 1"
+	[[ $lines == 1 ]] || fail "$lines lines on stderr and not one"
+	[[ ! -s $WORK/out ]] || fail "says $(cat "$WORK/out") on stdout"
+	grep -qiE -- "$pattern" "$WORK/err" || fail "does not say '$pattern'"
+}
+
+# Our processes, but for the dead that nobody has come for yet.
+processes()
+{
+	pgrep -x -r D,I,R,S,T,t 'ublk-qcow2.*' | sort || true
+}
+
+# What add leaves behind, as a list of names.  Who has done all but end is
+# given the time for that.
+traces()
+{
+	local end=$((SECONDS + 10))
+
+	until [[ -z $(processes) ]] || ((SECONDS > end)); do
+		sleep 0.1
+	done
+	find /dev -maxdepth 1 -name 'ublk[bc]*' | sort
+	find /dev/ublk-qcow2 ! -type d 2>/dev/null | sort
+	find /run/ublk-qcow2 ! -type d ! -name '*lock*' 2>/dev/null | sort
+	processes
+}
+
+modules()
+{
+	local module
+
+	for module; do
+		modprobe "$module" || fail "no kernel module $module"
+	done
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Random operations on a disk, and what each of its sectors may hold then.
+ * A write stamps its own number into every sector, so a sector tells which
+ * operation it stems from; zero stands for zeros.
+ */
+#ifndef OPERATIONS_H
+#define OPERATIONS_H
+
+#include "tests/lib/helpers.h"
+#include "qcow/qcow.h"
+
+enum operation_kind {
+	OPERATION_WRITE,
+	OPERATION_DISCARD,
+	OPERATION_ZEROES_UNMAP,
+	OPERATION_ZEROES_KEEP,
+	OPERATION_FLUSH,
+};
+
+struct operation {
+	enum operation_kind kind;
+	uint64_t offset, length;	/* bytes */
+	uint32_t number;		/* from 1 */
+};
+
+/* Draws one for a disk of this size; not a flush if no_flush. */
+void operation_draw(struct operation *operation, uint32_t number,
+		    struct random *random, uint64_t size, uint32_t cluster,
+		    bool no_flush);
+/* Does it; mapped: writes go through the calls that never block if they can.
+   Returns what the engine says. */
+int operation_do(const struct operation *operation, struct qcow_image *image,
+		 bool mapped, const struct qcow_test_hooks *hooks);
+/* Does it change this sector, and to the stamp of which operation? */
+bool operation_changes(const struct operation *operation, uint64_t sector,
+		       uint64_t size, uint32_t cluster, uint32_t *stamp);
+/* Does to a copy of the disk what the operation does to the disk. */
+void operation_apply(const struct operation *operation, uint8_t *copy,
+		     uint64_t size, uint32_t cluster);
+
+/* The bytes that a write of this number leaves in a sector. */
+void operation_stamp(uint8_t bytes[512], uint32_t number, uint64_t sector);
+/* The stamp that a sector's bytes carry; dies if they are garbage. */
+uint32_t stamp_of(const uint8_t bytes[512], uint64_t sector,
+		  const char *where);
+
+#endif /* OPERATIONS_H */

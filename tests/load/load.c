@@ -1,0 +1,602 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * load: writes, reads, discards and zeroes a disk through io_uring and knows
+ * at any time what each block must hold.
+ *
+ * Every write carries, in every sector, the sector's number and how often it
+ * has been written (pattern.h).  The ledger (ledger.h) records what was
+ * acknowledged.  No two requests to one block are ever under way together,
+ * so its content is always known exactly; reads check it at once, and
+ * --verify checks the whole disk at the end.  Nothing is ever flushed unless
+ * --fsync-every asks for it: what was acknowledged has to be there.
+ *
+ * The longest gap is the longest time in which requests were under way and
+ * none ended: what a guest would call a stall.  SIGUSR1 prints and restarts
+ * it; SIGTERM ends the load (and then verifies).
+ *
+ * Discard and zeroing block the caller, so helper threads issue them and
+ * tell the ring through a pipe.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <liburing.h>
+#include <linux/fs.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tests/load/load.h"
+
+#define TRIES		64u	/* to find blocks without a request */
+#define VERIFY_BYTES	(128u << 10)
+#define VERIFY_DEPTH	16u
+
+static const char *const kind_names[] = {
+	"write", "read", "discard", "zeroes", "fsync"
+};
+
+static struct ledger ledger;
+static int disk;
+static bool is_device, verifying;
+static struct io_uring ring;
+static struct op *free_ops;
+static unsigned char *busy;		/* per block */
+static uint64_t position;		/* sequential */
+static unsigned int inflight;
+static uint64_t counts[KINDS + 1], errors, issued, blocks_checked;
+static int last_error;
+static double last_progress, longest_gap, gap_since_usr1;
+static volatile sig_atomic_t stop, report;
+static int helper_pipe;
+static struct op *helper_done;		/* where the ring reads it */
+
+static double now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+static uint64_t random_below(uint64_t limit)
+{
+	static uint64_t state;
+
+	if (!state)
+		state = options.geometry.seed * 0x9e3779b97f4a7c15ULL | 1;
+	state ^= state << 13;
+	state ^= state >> 7;
+	state ^= state << 17;
+	return state % limit;
+}
+
+static struct io_uring_sqe *get_sqe(void *data)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&ring);
+
+	if (!sqe)
+		die(0, "the ring is full");
+	io_uring_sqe_set_data(sqe, data);
+	return sqe;
+}
+
+/* io_uring_prep_*() clears the user data: set it afterwards. */
+static void listen_to_helpers(void)
+{
+	struct io_uring_sqe *sqe = get_sqe(NULL);
+
+	io_uring_prep_read(sqe, helper_pipe, &helper_done,
+			   sizeof(helper_done), 0);
+	io_uring_sqe_set_data(sqe, &helper_done);
+}
+
+/* --- which request comes next --------------------------------------------- */
+
+static enum kind random_kind(void)
+{
+	unsigned int sum = 0, i, pick;
+
+	for (i = 0; i < KINDS; i++)
+		sum += options.mix[i];
+	pick = (unsigned int)random_below(sum);
+	for (i = 0; pick >= options.mix[i]; i++)
+		pick -= options.mix[i];
+	return (enum kind)i;
+}
+
+static bool idle(uint64_t first, uint64_t count)
+{
+	uint64_t i;
+
+	for (i = first; i < first + count; i++)
+		if (busy[i])
+			return false;
+	return true;
+}
+
+/* Discards take whole units of the disk's discard granularity: only those
+   are sure to read as zero afterwards. */
+static uint64_t unit_of(enum kind kind)
+{
+	uint64_t align = options.discard_align;
+
+	if (kind != DISCARD || align <= options.geometry.block)
+		return 1;
+	return align / options.geometry.block;
+}
+
+static bool pick_blocks(struct op *op)
+{
+	uint64_t unit = unit_of(op->kind), units = ledger.blocks / unit;
+	uint64_t count = 1, first, tries;
+
+	if (options.max_blocks > 1)
+		count += random_below(options.max_blocks);
+	count = (count + unit - 1) / unit;
+	if (count > units)
+		count = units;
+	for (tries = 0; tries < TRIES; tries++) {
+		if (options.sequential) {
+			first = position + count > units ? 0 : position;
+			position = first + count;
+		} else {
+			first = random_below(units - count + 1);
+		}
+		op->first = first * unit;
+		op->count = (uint32_t)(count * unit);
+		if (idle(op->first, op->count))
+			return true;
+	}
+	return false;
+}
+
+static uint64_t run_length(const struct op *op)
+{
+	uint64_t last = op->first + op->count - 1;
+
+	return (op->count - 1) * (uint64_t)options.geometry.block +
+		ledger_length(&ledger, last);
+}
+
+/* --- issuing -------------------------------------------------------------- */
+
+static void mark(const struct op *op, bool on)
+{
+	memset(busy + op->first, on, op->count);
+}
+
+static void record_issue(struct op *op)
+{
+	uint64_t i, sector;
+	uint32_t generation;
+	char *p = op->buffer;
+
+	if (op->kind == READ)
+		return;
+	for (i = op->first; i < op->first + op->count; i++) {
+		generation = ledger_issue(&ledger, i, op->kind != WRITE);
+		if (op->kind != WRITE)
+			continue;
+		sector = ledger_offset(&ledger, i) / SECTOR;
+		pattern_fill(p, ledger_length(&ledger, i), sector, generation,
+			     options.geometry.seed);
+		p += options.geometry.block;
+	}
+}
+
+static void submit(struct op *op)
+{
+	struct io_uring_sqe *sqe;
+	uint64_t offset = ledger_offset(&ledger, op->first);
+
+	if (op->kind == DISCARD || op->kind == ZEROES) {
+		helpers_give(op);
+		return;
+	}
+	sqe = get_sqe(op);
+	if (op->kind == FSYNC)
+		io_uring_prep_fsync(sqe, disk, IORING_FSYNC_DATASYNC);
+	else if (op->kind == WRITE)
+		io_uring_prep_write(sqe, disk, op->buffer,
+				    (unsigned int)op->length, offset);
+	else
+		io_uring_prep_read(sqe, disk, op->buffer,
+				   (unsigned int)op->length, offset);
+	io_uring_sqe_set_data(sqe, op);
+}
+
+static bool fsync_due(void)
+{
+	static uint64_t last;
+
+	if (!options.fsync_every ||
+	    counts[WRITE] - last < options.fsync_every)
+		return false;
+	last = counts[WRITE];
+	return true;
+}
+
+static bool prepare(struct op *op)
+{
+	if (fsync_due()) {
+		op->kind = FSYNC;
+		op->first = op->count = 0;
+		return true;
+	}
+	op->kind = random_kind();
+	op->unmap = random_below(2);
+	if (!pick_blocks(op))
+		return false;
+	op->length = run_length(op);
+	mark(op, true);
+	record_issue(op);
+	return true;
+}
+
+static bool issue(void)
+{
+	struct op *op = free_ops;
+
+	if (!prepare(op))
+		return false;
+	free_ops = op->next;
+	if (!inflight++)
+		last_progress = now();
+	issued++;
+	submit(op);
+	return true;
+}
+
+/* --- completing ----------------------------------------------------------- */
+
+static void note_gap(double time)
+{
+	double gap = inflight && !verifying ? time - last_progress : 0;
+
+	if (gap > longest_gap)
+		longest_gap = gap;
+	if (gap > gap_since_usr1)
+		gap_since_usr1 = gap;
+}
+
+/* Whoever waits for something to happen sees that it did. */
+static void tell_first(int error)
+{
+	static bool told, told_error;
+
+	if (!options.tell || (error ? told_error : told))
+		return;
+	told = true;
+	if (error) {
+		told_error = true;
+		printf("error=%s\n", strerrorname_np(error));
+	} else {
+		printf("works\n");
+	}
+	fflush(stdout);
+}
+
+static void note_error(const struct op *op, int error)
+{
+	tell_first(error);
+	errors++;
+	last_error = error;
+	if (!options.tolerate && errors <= 20)
+		fprintf(stderr, "%s of %" PRIu64 " bytes at %" PRIu64 ": %s\n",
+			kind_names[op->kind], op->length,
+			ledger_offset(&ledger, op->first), strerror(error));
+}
+
+static void record_success(const struct op *op)
+{
+	uint64_t i;
+
+	tell_first(0);
+	counts[op->kind] += !verifying;
+	for (i = 0; i < op->count; i++) {
+		if (op->kind != READ) {
+			ledger_acknowledge(&ledger, op->first + i);
+			continue;
+		}
+		ledger_check(&ledger, op->first + i,
+			     op->buffer + i * options.geometry.block);
+		blocks_checked++;
+	}
+}
+
+static void complete(struct op *op, int result)
+{
+	bool moves = op->kind == READ || op->kind == WRITE;
+
+	note_gap(now());
+	last_progress = now();
+	inflight--;
+	if (result < 0)
+		note_error(op, -result);
+	else if (moves && (uint64_t)result != op->length)
+		note_error(op, EIO);
+	else
+		record_success(op);
+	mark(op, false);
+	op->next = free_ops;
+	free_ops = op;
+}
+
+static void complete_all(void)
+{
+	struct io_uring_cqe *cqe;
+	void *data;
+	int result;
+
+	while (io_uring_peek_cqe(&ring, &cqe) == 0) {
+		data = io_uring_cqe_get_data(cqe);
+		result = cqe->res;
+		io_uring_cqe_seen(&ring, cqe);
+		if (data != &helper_done) {
+			complete(data, result);
+			continue;
+		}
+		if (result != sizeof(helper_done))
+			die(result < 0 ? -result : 0, "pipe");
+		complete(helper_done, helper_done->result);
+		listen_to_helpers();
+	}
+}
+
+/* --- the load ------------------------------------------------------------- */
+
+static bool enough(double start)
+{
+	return stop || (options.seconds && now() - start > options.seconds) ||
+		(options.ops && issued >= options.ops);
+}
+
+static bool may_issue(double start)
+{
+	return free_ops && inflight < options.depth && !enough(start) &&
+		(!options.rate || (double)issued <
+		 (now() - start) * options.rate);
+}
+
+static void print_gap(void)
+{
+	report = 0;
+	note_gap(now());
+	printf("longest_gap_ms=%.0f\n", gap_since_usr1 * 1000);
+	fflush(stdout);
+	gap_since_usr1 = 0;
+}
+
+static void wait_for_some(void)
+{
+	struct __kernel_timespec timeout = {
+		.tv_nsec = options.rate ? 1000000 : 50000000
+	};
+	struct io_uring_cqe *cqe;
+	int ret;
+
+	ret = io_uring_submit_and_wait_timeout(&ring, &cqe, 1, &timeout, NULL);
+	if (ret < 0 && ret != -ETIME && ret != -EINTR && ret != -EAGAIN)
+		die(-ret, "io_uring");
+}
+
+static double run_load(void)
+{
+	double start = now();
+
+	while (inflight || !enough(start)) {
+		while (may_issue(start) && issue())
+			;
+		wait_for_some();
+		complete_all();
+		if (report)
+			print_gap();
+	}
+	return now() - start;
+}
+
+/* --- verification --------------------------------------------------------- */
+
+static bool wanted(uint64_t block)
+{
+	return !options.touched_only || ledger_touched(&ledger, block);
+}
+
+/* The next blocks to be verified that lie one after the other. */
+static bool pick_to_verify(struct op *op)
+{
+	uint64_t most = VERIFY_BYTES / options.geometry.block;
+
+	if (options.geometry.stride != options.geometry.block || !most)
+		most = 1;
+	while (position < ledger.blocks && !wanted(position))
+		position++;
+	op->first = position;
+	while (position < ledger.blocks && wanted(position) &&
+	       position - op->first < most)
+		position++;
+	op->count = (uint32_t)(position - op->first);
+	return op->count;
+}
+
+static bool issue_to_verify(void)
+{
+	struct op *op = free_ops;
+
+	if (!op || !pick_to_verify(op))
+		return false;
+	free_ops = op->next;
+	op->kind = READ;
+	op->length = run_length(op);
+	inflight++;
+	submit(op);
+	return true;
+}
+
+/* Returns how many blocks were read. */
+static uint64_t verify(void)
+{
+	uint64_t before = blocks_checked;
+
+	position = 0;
+	verifying = true;
+	while (issue_to_verify() || inflight) {
+		while (issue_to_verify())
+			;
+		wait_for_some();
+		complete_all();
+	}
+	return blocks_checked - before;
+}
+
+/* --- set-up --------------------------------------------------------------- */
+
+static uint64_t disk_size(void)
+{
+	struct stat st;
+	uint64_t size;
+
+	if (fstat(disk, &st) < 0)
+		die(errno, "%s", options.path);
+	is_device = S_ISBLK(st.st_mode);
+	if (!is_device)
+		return (uint64_t)st.st_size;
+	if (ioctl(disk, BLKGETSIZE64, &size) < 0)
+		die(errno, "%s", options.path);
+	return size;
+}
+
+static void check_geometry(uint64_t size)
+{
+	struct geometry *g = &options.geometry;
+
+	if (!g->stride)
+		g->stride = g->block;
+	if (g->offset >= size)
+		die(0, "offset beyond the end");
+	if (!g->size || g->size > size - g->offset)
+		g->size = size - g->offset;
+	g->size -= g->size % SECTOR;
+	if (!g->block || g->block % SECTOR || g->stride < g->block ||
+	    g->stride % SECTOR || g->offset % SECTOR)
+		die(0, "block, stride and offset are multiples of %u", SECTOR);
+	if (options.max_blocks > 1 && g->stride != g->block)
+		die(0, "--max-blocks and --stride exclude each other");
+	if (!options.discard_align)
+		options.discard_align = g->block;
+	if (options.mix[DISCARD] && (g->stride % options.discard_align &&
+				     options.discard_align % g->stride))
+		die(0, "discards do not fit the blocks");
+	if (options.mix[DISCARD] && g->offset % options.discard_align)
+		die(0, "--offset is not aligned to --discard-align");
+}
+
+static void make_ops(void)
+{
+	size_t length = (size_t)options.geometry.block * options.max_blocks;
+	unsigned int i, nr = options.depth;
+	struct op *op;
+
+	/* Verification has its own depth and size of requests. */
+	if (nr < VERIFY_DEPTH)
+		nr = VERIFY_DEPTH;
+	if (length < VERIFY_BYTES)
+		length = VERIFY_BYTES;
+	for (i = 0; i < nr; i++) {
+		op = calloc(1, sizeof(*op));
+		if (op)
+			op->buffer = aligned_alloc(4096, (length + 4095) &
+						   ~4095UL);
+		if (!op || !op->buffer)
+			die(ENOMEM, "buffers");
+		op->next = free_ops;
+		free_ops = op;
+	}
+}
+
+static void set_up(void)
+{
+	int ret, flags = options.verify_only ? O_RDONLY : O_RDWR;
+
+	disk = open(options.path, flags | O_DIRECT | O_CLOEXEC);
+	if (disk < 0)
+		die(errno, "%s", options.path);
+	if (options.verify_only && options.ledger) {
+		ret = ledger_geometry(options.ledger, &options.geometry);
+		if (ret)
+			die(-ret, "ledger %s", options.ledger);
+	}
+	check_geometry(disk_size());
+	ret = ledger_open(&ledger, &options.geometry, options.ledger);
+	if (ret)
+		die(-ret, "ledger %s", options.ledger ? options.ledger : "");
+	busy = calloc(ledger.blocks, 1);
+	if (!busy)
+		die(ENOMEM, "%" PRIu64 " blocks", ledger.blocks);
+	ret = io_uring_queue_init(options.depth * 2 + VERIFY_DEPTH, &ring, 0);
+	if (ret)
+		die(-ret, "io_uring_queue_init");
+	make_ops();
+	helper_pipe = helpers_start(disk, is_device, &ledger);
+	listen_to_helpers();
+}
+
+static void on_signal(int number)
+{
+	if (number == SIGUSR1)
+		report = 1;
+	else
+		stop = 1;
+}
+
+static void catch_signals(void)
+{
+	struct sigaction action = { .sa_handler = on_signal };
+
+	sigaction(SIGUSR1, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGINT, &action, NULL);
+}
+
+static void tell(double seconds, uint64_t checked)
+{
+	static const char *const plurals[] = {
+		"writes", "reads", "discards", "zeroes", "fsyncs"
+	};
+	uint64_t sum = 0;
+	unsigned int i;
+
+	for (i = 0; i <= KINDS; i++) {
+		printf("%s=%" PRIu64 " ", plurals[i], counts[i]);
+		sum += counts[i];
+	}
+	printf("iops=%.0f longest_gap_ms=%.0f errors=%" PRIu64,
+	       seconds > 0 ? (double)sum / seconds : 0, longest_gap * 1000,
+	       errors);
+	if (errors)
+		printf(" error=%s", strerrorname_np(last_error));
+	printf(" checked=%" PRIu64 " wrong=%" PRIu64 "\n", checked,
+	       ledger.wrong);
+}
+
+int main(int argc, char **argv)
+{
+	double seconds = 0;
+	uint64_t checked = 0;
+
+	parse_options(argc, argv);
+	set_up();
+	catch_signals();
+	if (!options.verify_only)
+		seconds = run_load();
+	if (options.verify || options.verify_only)
+		checked = verify();
+	tell(seconds, checked);
+	return ledger.wrong || (errors && !options.tolerate);
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The parts of the load program: load.c, load-options.c, load-helpers.c. */
+#ifndef LOAD_H
+#define LOAD_H
+
+#include "tests/load/ledger.h"
+
+enum kind { WRITE, READ, DISCARD, ZEROES, KINDS, FSYNC = KINDS };
+
+struct op {
+	enum kind kind;
+	uint64_t first;		/* block */
+	uint32_t count;		/* blocks */
+	uint64_t length;	/* bytes */
+	bool unmap;
+	char *buffer;
+	int result;		/* of a helper */
+	struct op *next;	/* free, or waiting for a helper */
+};
+
+/* load-options.c */
+
+struct options {
+	const char *path, *ledger;
+	struct geometry geometry;
+	unsigned int depth;
+	unsigned int max_blocks;	/* of one write or read */
+	unsigned int mix[KINDS];	/* weights */
+	uint64_t discard_align;
+	double seconds, rate;
+	uint64_t ops;
+	unsigned int fsync_every;
+	bool sequential, verify, verify_only, tolerate, touched_only,
+		tell;
+};
+extern struct options options;
+
+void parse_options(int argc, char **argv);
+void __attribute__((noreturn, format(printf, 2, 3)))
+die(int error, const char *format, ...);
+
+/* load-helpers.c */
+
+/* Starts the threads; every operation that ends is written, as its pointer,
+   to the pipe whose end for reading is returned. */
+int helpers_start(int disk, bool is_device, const struct ledger *ledger);
+void helpers_give(struct op *op);
+
+#endif /* LOAD_H */
