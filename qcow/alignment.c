@@ -20,8 +20,8 @@
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <unistd.h>
-#include "bits.h"
-#include "file.h"
+#include "qcow/bits.h"
+#include "qcow/file.h"
 
 #define PAGE	4096u
 

@@ -11,8 +11,8 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include "append.h"
-#include "checkpoint.h"
+#include "qcow/append.h"
+#include "qcow/checkpoint.h"
 
 /* Of another program's making the ring may say more than we ever would. */
 #define LARGEST_SET	(1u << 22)

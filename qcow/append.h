@@ -6,8 +6,8 @@
 #ifndef QCOW_APPEND_H
 #define QCOW_APPEND_H
 
-#include "image.h"
-#include "journal.h"
+#include "qcow/image.h"
+#include "qcow/journal.h"
 
 /* Two sets that hold so many assignments each, which is what both together
    may hold. */

@@ -15,10 +15,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include "error.h"
-#include "layers.h"
-#include "legacy.h"
-#include "map.h"
+#include "qcow/error.h"
+#include "qcow/layers.h"
+#include "qcow/legacy/legacy.h"
+#include "qcow/map.h"
 
 /* An image, its data file and what lies under it share one table of files. */
 #define MAX_DEPTH	(QCOW_FILES_MAX - 2)

@@ -19,9 +19,9 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include "cluster.h"
-#include "error.h"
-#include "info.h"
+#include "qcow/cluster.h"
+#include "qcow/error.h"
+#include "qcow/info.h"
 
 #define EXTENSION_BITMAPS_SIZE	24u
 #define MAX_DIRECTORY		(64u << 20)

@@ -18,7 +18,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include "image.h"
+#include "qcow/image.h"
 
 #define MIN_SLICES	64u
 

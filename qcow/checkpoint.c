@@ -24,9 +24,9 @@
 #include <errno.h>
 #include <signal.h>
 #include <time.h>
-#include "append.h"
-#include "checkpoint.h"
-#include "refcount.h"
+#include "qcow/append.h"
+#include "qcow/checkpoint.h"
+#include "qcow/refcount.h"
 
 /* The thread looks after an idle or failing image this often. */
 #define TICK_NS		1000000000ll

@@ -6,7 +6,7 @@
 #ifndef QCOW_CHECKPOINT_H
 #define QCOW_CHECKPOINT_H
 
-#include "image.h"
+#include "qcow/image.h"
 
 /* writeback.c: for the checkpoint; may block */
 

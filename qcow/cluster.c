@@ -14,10 +14,10 @@
  * cluster was shared.
  */
 #include <errno.h>
-#include "cluster.h"
-#include "compress.h"
-#include "layers.h"
-#include "map.h"
+#include "qcow/cluster.h"
+#include "qcow/compress.h"
+#include "qcow/layers.h"
+#include "qcow/map.h"
 
 bool cluster_is_top_table(const struct qcow_image *image, uint64_t offset)
 {

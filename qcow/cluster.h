@@ -3,7 +3,7 @@
 #ifndef QCOW_CLUSTER_H
 #define QCOW_CLUSTER_H
 
-#include "image.h"
+#include "qcow/image.h"
 
 enum cluster_kind {
 	CLUSTER_UNALLOCATED,	/* reads as what lies under the image */

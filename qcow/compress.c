@@ -21,10 +21,10 @@
 #define ZLIB_CONST
 #include <zlib.h>
 #include <zstd.h>
-#include "bits.h"
-#include "compress.h"
-#include "format.h"
-#include "qcow.h"
+#include "qcow/bits.h"
+#include "qcow/compress.h"
+#include "qcow/format.h"
+#include "qcow/qcow.h"
 
 #define DEFLATE_WINDOW	(-12)		/* raw; the format says so */
 

@@ -4,7 +4,7 @@
 #define QCOW_COMPRESS_H
 
 #include <stdint.h>
-#include "file.h"
+#include "qcow/file.h"
 
 /* As the header's compression_type has it. */
 enum compression {

@@ -15,12 +15,12 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include "append.h"
-#include "compress.h"
-#include "cow.h"
-#include "io.h"
-#include "map.h"
-#include "refcount.h"
+#include "qcow/append.h"
+#include "qcow/compress.h"
+#include "qcow/cow.h"
+#include "qcow/io.h"
+#include "qcow/map.h"
+#include "qcow/refcount.h"
 
 /* What the group of one copy can say: an entry of two words, the new count,
    old counts. */

@@ -3,8 +3,8 @@
 #ifndef QCOW_COW_H
 #define QCOW_COW_H
 
-#include "cluster.h"
-#include "journal.h"
+#include "qcow/cluster.h"
+#include "qcow/journal.h"
 
 /* A write into a guest cluster that needs its bytes around copied, or its
    host cluster replaced.  The range is entered; not under the lock. */

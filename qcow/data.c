@@ -14,8 +14,8 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include "error.h"
-#include "layers.h"
+#include "qcow/error.h"
+#include "qcow/layers.h"
 
 int data_find_name(const struct header *header, const struct header_area *area,
 		   char *name, size_t size, struct qcow_error *error)

@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include "dirty.h"
+#include "qcow/dirty.h"
 
 static void *map_zeroes(size_t length)
 {

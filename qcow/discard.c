@@ -15,13 +15,13 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include "append.h"
-#include "cow.h"
-#include "io.h"
-#include "layers.h"
-#include "map.h"
-#include "range.h"
-#include "space.h"
+#include "qcow/append.h"
+#include "qcow/cow.h"
+#include "qcow/io.h"
+#include "qcow/layers.h"
+#include "qcow/map.h"
+#include "qcow/range.h"
+#include "qcow/space.h"
 
 /* Clusters that one group may change. */
 #define MAX_CLUSTERS	1024u

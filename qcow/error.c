@@ -5,7 +5,7 @@
  */
 #include <stdarg.h>
 #include <stdio.h>
-#include "error.h"
+#include "qcow/error.h"
 
 int fail(struct qcow_error *error, int code, const char *format, ...)
 {

@@ -7,8 +7,8 @@
  * That table is input: its names may hold anything and need not end.
  */
 #include <stdio.h>
-#include "bits.h"
-#include "header.h"
+#include "qcow/bits.h"
+#include "qcow/header.h"
 
 static const struct {
 	enum qcow_feature_kind kind;

@@ -20,11 +20,11 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "bits.h"
-#include "error.h"
-#include "file.h"
-#include "format.h"
-#include "lease.h"
+#include "qcow/bits.h"
+#include "qcow/error.h"
+#include "qcow/file.h"
+#include "qcow/format.h"
+#include "qcow/lease.h"
 
 #define BUFFER_ALIGNMENT	4096
 #define ZERO_CHUNK		(64u << 10)

@@ -5,7 +5,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include "qcow.h"
+#include "qcow/qcow.h"
 
 /* file.c: the seam under the engine, full-length I/O or an error */
 

@@ -22,9 +22,9 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include "append.h"
-#include "cluster.h"
-#include "refcount.h"
+#include "qcow/append.h"
+#include "qcow/cluster.h"
+#include "qcow/refcount.h"
 
 /* Blocks are made for about this much of the file at once. */
 #define REACH_AHEAD	(4ull << 20)

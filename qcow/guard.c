@@ -7,7 +7,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include "image.h"
+#include "qcow/image.h"
 
 #define FIRST_CAPACITY	64u
 

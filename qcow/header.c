@@ -9,9 +9,9 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include "bits.h"
-#include "error.h"
-#include "header.h"
+#include "qcow/bits.h"
+#include "qcow/error.h"
+#include "qcow/header.h"
 
 #define FIRST_BYTES	4096u	/* hold every field, and can be read directly */
 

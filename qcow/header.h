@@ -3,8 +3,8 @@
 #ifndef QCOW_HEADER_H
 #define QCOW_HEADER_H
 
-#include "file.h"
-#include "format.h"
+#include "qcow/file.h"
+#include "qcow/format.h"
 
 /* header.c */
 

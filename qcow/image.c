@@ -12,9 +12,9 @@
  */
 #include <stdarg.h>
 #include <stdio.h>
-#include "checkpoint.h"
-#include "error.h"
-#include "layers.h"
+#include "qcow/checkpoint.h"
+#include "qcow/error.h"
+#include "qcow/layers.h"
 
 void image_notice(struct qcow_image *image, const char *format, ...)
 {

@@ -16,13 +16,13 @@
 #define QCOW_IMAGE_H
 
 #include <pthread.h>
-#include "bits.h"
-#include "cache.h"
-#include "dirty.h"
-#include "format.h"
-#include "header.h"
-#include "journal.h"
-#include "qcow.h"
+#include "qcow/bits.h"
+#include "qcow/cache.h"
+#include "qcow/dirty.h"
+#include "qcow/format.h"
+#include "qcow/header.h"
+#include "qcow/journal.h"
+#include "qcow/qcow.h"
 
 /* image.c */
 

@@ -10,10 +10,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include "error.h"
-#include "info.h"
-#include "layers.h"
-#include "legacy.h"
+#include "qcow/error.h"
+#include "qcow/info.h"
+#include "qcow/layers.h"
+#include "qcow/legacy/legacy.h"
 
 static int note_file(struct file *file, struct qcow_info *info)
 {

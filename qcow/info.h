@@ -3,7 +3,7 @@
 #ifndef QCOW_INFO_H
 #define QCOW_INFO_H
 
-#include "header.h"
+#include "qcow/header.h"
 
 /* Opens a file to read its header; area->bytes is to be freed. */
 int info_open(const char *path, struct file *file, struct header *header,

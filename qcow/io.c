@@ -11,16 +11,16 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include "checkpoint.h"
-#include "compress.h"
-#include "cow.h"
-#include "io.h"
-#include "legacy.h"
-#include "map.h"
-#include "range.h"
-#include "refcount.h"
-#include "space.h"
-#include "table.h"
+#include "qcow/checkpoint.h"
+#include "qcow/compress.h"
+#include "qcow/cow.h"
+#include "qcow/io.h"
+#include "qcow/legacy/legacy.h"
+#include "qcow/map.h"
+#include "qcow/range.h"
+#include "qcow/refcount.h"
+#include "qcow/space.h"
+#include "qcow/table.h"
 
 /* A request is moved in pieces of at most this many bytes. */
 #define PIECE	(512u << 10)

@@ -3,7 +3,7 @@
 #ifndef QCOW_IO_H
 #define QCOW_IO_H
 
-#include "image.h"
+#include "qcow/image.h"
 
 int io_check_range(const struct qcow_image *image, uint64_t offset,
 		   uint64_t length);

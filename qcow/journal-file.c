@@ -26,8 +26,8 @@
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <unistd.h>
-#include "error.h"
-#include "image.h"
+#include "qcow/error.h"
+#include "qcow/image.h"
 
 #define JOURNAL_MAGIC		0x326a716b6c6275ull	/* "ublkqj2" */
 #define JOURNAL_VERSION_MASK	0xff000000000000ull

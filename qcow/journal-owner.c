@@ -23,8 +23,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-#include "error.h"
-#include "image.h"
+#include "qcow/error.h"
+#include "qcow/image.h"
 
 #define JOURNAL_DEFAULT_SIZE	(2u << 20)
 #define GHOST_NS		30000000000	/* of a slow storage's queue */

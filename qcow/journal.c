@@ -28,9 +28,9 @@
  */
 #include <errno.h>
 #include <zlib.h>
-#include "append.h"
-#include "error.h"
-#include "refcount.h"
+#include "qcow/append.h"
+#include "qcow/error.h"
+#include "qcow/refcount.h"
 
 static void *ring_at(const struct journal *journal, uint64_t position)
 {

@@ -4,9 +4,9 @@
 #define QCOW_JOURNAL_H
 
 #include <stdatomic.h>
-#include "file.h"
-#include "header.h"
-#include "lease.h"
+#include "qcow/file.h"
+#include "qcow/header.h"
+#include "qcow/lease.h"
 
 #define GROUP_WORDS		128	/* the largest body of a group */
 #define GROUP_RUN		4095u	/* the longest run of one assignment */

@@ -11,8 +11,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
-#include "error.h"
-#include "image.h"
+#include "qcow/error.h"
+#include "qcow/image.h"
 
 static int try(const char *path, const struct qcow_options *options,
 	       enum qcow_look look, struct qcow_error *error)

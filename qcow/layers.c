@@ -9,8 +9,8 @@
  * qcow_fds().
  */
 #include <errno.h>
-#include "error.h"
-#include "layers.h"
+#include "qcow/error.h"
+#include "qcow/layers.h"
 
 int layers_check_file(const struct qcow_options *options, unsigned int index,
 		      const struct file *file, struct qcow_error *error)

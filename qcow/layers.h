@@ -4,7 +4,7 @@
 #ifndef QCOW_LAYERS_H
 #define QCOW_LAYERS_H
 
-#include "image.h"
+#include "qcow/image.h"
 
 /* reference.c */
 

@@ -35,7 +35,7 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <time.h>
-#include "lease.h"
+#include "qcow/lease.h"
 
 #define NS		1000000000ull
 #define LEASE_NS	300000000ull	/* how far ahead it promises */

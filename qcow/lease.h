@@ -5,7 +5,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include "file.h"
+#include "qcow/file.h"
 
 #define LEASE_FILES	2	/* the image, its data file */
 

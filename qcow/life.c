@@ -18,8 +18,8 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include "bits.h"
-#include "header.h"
+#include "qcow/bits.h"
+#include "qcow/header.h"
 
 /* An earlier life left an extension that ours can take the place of. */
 static bool has_place(const struct header *header)

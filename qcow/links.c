@@ -14,9 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include "error.h"
-#include "info.h"
-#include "layers.h"
+#include "qcow/error.h"
+#include "qcow/info.h"
+#include "qcow/layers.h"
 
 struct chain {
 	const char *top;		/* the path of the image, resolved */

@@ -5,8 +5,8 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include "cluster.h"
-#include "error.h"
+#include "qcow/cluster.h"
+#include "qcow/error.h"
 
 /* Reads a table of 64-bit entries, length in bytes, in host byte order. */
 static int read_table(struct qcow_image *image, uint64_t offset,

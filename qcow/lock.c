@@ -28,9 +28,9 @@
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
-#include "bits.h"
-#include "error.h"
-#include "file.h"
+#include "qcow/bits.h"
+#include "qcow/error.h"
+#include "qcow/file.h"
 
 #define PERMISSION_BASE		100
 #define UNSHARED_BASE		200

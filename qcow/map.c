@@ -21,11 +21,11 @@
  * was never used (R1).
  */
 #include <errno.h>
-#include "append.h"
-#include "cluster.h"
-#include "layers.h"
-#include "map.h"
-#include "refcount.h"
+#include "qcow/append.h"
+#include "qcow/cluster.h"
+#include "qcow/layers.h"
+#include "qcow/map.h"
+#include "qcow/refcount.h"
 
 /* ---- extents ---- */
 

@@ -3,7 +3,7 @@
 #ifndef QCOW_MAP_H
 #define QCOW_MAP_H
 
-#include "image.h"
+#include "qcow/image.h"
 
 /* Does what a look-up said it needs.  May block. */
 int map_provide(struct qcow_image *image, const struct need *need);

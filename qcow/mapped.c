@@ -4,9 +4,9 @@
  * entered if nothing is in its way, and left by qcow_finish().
  */
 #include <errno.h>
-#include "map.h"
-#include "range.h"
-#include "space.h"
+#include "qcow/map.h"
+#include "qcow/range.h"
+#include "qcow/space.h"
 
 static uint64_t last_cluster(const struct qcow_image *image, uint64_t offset,
 			     uint32_t length)

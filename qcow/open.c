@@ -20,12 +20,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <time.h>
-#include "append.h"
-#include "checkpoint.h"
-#include "compress.h"
-#include "error.h"
-#include "layers.h"
-#include "legacy.h"
+#include "qcow/append.h"
+#include "qcow/checkpoint.h"
+#include "qcow/compress.h"
+#include "qcow/error.h"
+#include "qcow/layers.h"
+#include "qcow/legacy/legacy.h"
 
 #define CACHE_DEFAULT_SIZE	(4u << 20)
 #define CACHE_UNDER_SIZE	(1u << 20)	/* of what lies under */

@@ -9,9 +9,9 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include "error.h"
-#include "info.h"
-#include "layers.h"
+#include "qcow/error.h"
+#include "qcow/info.h"
+#include "qcow/layers.h"
 
 struct walk {
 	const struct qcow_references *references;

@@ -10,8 +10,8 @@
  * waiter is overtaken by nobody, and a stream of shared I/O cannot starve
  * it.  The list is as long as the number of requests in flight.
  */
-#include "image.h"
-#include "range.h"
+#include "qcow/image.h"
+#include "qcow/range.h"
 
 static bool conflict(const struct qcow_range *a, uint64_t first, uint64_t last,
 		     bool exclusive)

@@ -16,9 +16,9 @@
  * those that it frees.
  */
 #include <errno.h>
-#include "cluster.h"
-#include "map.h"
-#include "refcount.h"
+#include "qcow/cluster.h"
+#include "qcow/map.h"
+#include "qcow/refcount.h"
 
 /* How many clusters one call looks at: it may be on a queue's thread. */
 #define SCAN_LIMIT	4096u

@@ -6,7 +6,7 @@
 #ifndef QCOW_REFCOUNT_H
 #define QCOW_REFCOUNT_H
 
-#include "image.h"
+#include "qcow/image.h"
 
 /* refcount.c */
 

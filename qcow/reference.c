@@ -18,8 +18,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include "error.h"
-#include "layers.h"
+#include "qcow/error.h"
+#include "qcow/layers.h"
 
 static const char *const kind_names[] = {
 	[REFERS_TO_BACKING] = "backing file",

@@ -10,9 +10,9 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include "error.h"
-#include "image.h"
-#include "info.h"
+#include "qcow/error.h"
+#include "qcow/image.h"
+#include "qcow/info.h"
 
 #define MAX_SNAPSHOTS		65536u
 #define MAX_TABLE_BYTES		(64u << 20)

@@ -12,8 +12,8 @@
  * attempt and the look at it is seen by a counter.
  */
 #include <errno.h>
-#include "checkpoint.h"
-#include "space.h"
+#include "qcow/checkpoint.h"
+#include "qcow/space.h"
 
 static bool is_anything_freed(const struct qcow_image *image)
 {

@@ -4,7 +4,7 @@
 #ifndef QCOW_SPACE_H
 #define QCOW_SPACE_H
 
-#include "image.h"
+#include "qcow/image.h"
 
 /* After -ENOSPC: is there a chance?  gains: image->gains at the attempt. */
 bool space_may_be_found(const struct qcow_image *image, uint64_t gains);

@@ -5,8 +5,8 @@
  * table that the image itself carries.
  */
 #include <errno.h>
-#include "error.h"
-#include "header.h"
+#include "qcow/error.h"
+#include "qcow/header.h"
 
 static void make_printable(char *text)
 {

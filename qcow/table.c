@@ -11,10 +11,10 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include "append.h"
-#include "cluster.h"
-#include "refcount.h"
-#include "table.h"
+#include "qcow/append.h"
+#include "qcow/cluster.h"
+#include "qcow/refcount.h"
+#include "qcow/table.h"
 
 /* What a new table costs: L1 entry, its count, the old one's count. */
 #define ROOM_WORDS		7

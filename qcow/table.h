@@ -3,7 +3,7 @@
 #ifndef QCOW_TABLE_H
 #define QCOW_TABLE_H
 
-#include "image.h"
+#include "qcow/image.h"
 
 /* Makes one, if there is none. */
 int table_create(struct qcow_image *image, uint64_t l1_index);

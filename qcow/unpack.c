@@ -12,8 +12,8 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include "compress.h"
-#include "image.h"
+#include "qcow/compress.h"
+#include "qcow/image.h"
 
 #define CACHE_SIZE	(1u << 20)
 #define MAX_STREAMS	4u

@@ -11,9 +11,9 @@
  * the whole checkpoint is complete.
  */
 #include <errno.h>
-#include "checkpoint.h"
-#include "cluster.h"
-#include "refcount.h"
+#include "qcow/checkpoint.h"
+#include "qcow/cluster.h"
+#include "qcow/refcount.h"
 
 /* The frozen assignments that fall into one slice. */
 struct batch {

@@ -4,7 +4,7 @@
 #define LEGACY_IMAGES_H
 
 #include "tests/lib/helpers.h"
-#include "qcow/legacy.h"
+#include "qcow/legacy/legacy.h"
 
 #define LEGACY_SIZE	((3u << 20) + 1536)
 #define LEGACY_KEY	"open sesame"

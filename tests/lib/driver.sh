@@ -15,6 +15,7 @@ set -euo pipefail
 : "${UBLK_QCOW2:?}" "${LOAD:?}" "${SCRATCH:?}"
 
 NAME=$(basename "$0" .sh)
+# shellcheck disable=SC2034  # libvirt.sh and tests use it
 PROGRAMS=${LOAD%/load/load}	# of the tests, built
 WORK=$(mktemp -d "$SCRATCH/$NAME.XXXXXX")
 ADDED=()		# device paths

@@ -8,7 +8,7 @@
  * becomes one that means nothing, and what it led to is free.  All that is
  * lost is the knowledge of what has changed since a backup.
  */
-#include "check.h"
+#include "qcow/check/check.h"
 
 #define MAX_BITMAPS		65535u
 #define MAX_DIRECTORY		(64u << 20)

@@ -19,11 +19,11 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include "bits.h"
-#include "error.h"
-#include "file.h"
-#include "format.h"
-#include "legacy.h"
+#include "qcow/bits.h"
+#include "qcow/error.h"
+#include "qcow/file.h"
+#include "qcow/format.h"
+#include "qcow/legacy/legacy.h"
 
 #define GATE_MIN_BITS		9
 #define GATE_MAX_BITS		16

@@ -32,7 +32,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include "check.h"
+#include "qcow/check/check.h"
 
 /* ---- the header's bits ---- */
 

@@ -21,9 +21,9 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-#include "error.h"
-#include "image.h"
-#include "legacy.h"
+#include "qcow/error.h"
+#include "qcow/image.h"
+#include "qcow/legacy/legacy.h"
 
 #define REPLY_LIMIT_MS		10000
 #define MAX_OLD_NEWS		1000u

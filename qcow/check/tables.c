@@ -18,7 +18,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
-#include "check.h"
+#include "qcow/check/check.h"
 
 #define PIECE_BYTES	(64u << 10)
 

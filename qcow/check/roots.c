@@ -17,7 +17,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include "check.h"
+#include "qcow/check/check.h"
 
 /* A run of bytes in the middle of a file that wants aligned I/O. */
 int check_read_bytes(struct check *check, void *bytes, uint64_t offset,

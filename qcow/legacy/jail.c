@@ -27,8 +27,8 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#include "bits.h"
-#include "legacy.h"
+#include "qcow/bits.h"
+#include "qcow/legacy/legacy.h"
 
 /* L1, 64 L2 tables, 128 clusters and what malloc() adds. */
 #define READER_MEMORY	(128ull << 20)

@@ -35,8 +35,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include "bits.h"
-#include "legacy.h"
+#include "qcow/bits.h"
+#include "qcow/legacy/legacy.h"
 
 /* Between a reader's death and the next reader. */
 #define RESTART_PAUSE_MS	100

@@ -23,7 +23,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include "check.h"
+#include "qcow/check/check.h"
 
 #define MAX_ENTRIES	(MAX_REFCOUNT_TABLE_BYTES / 8)
 #define BLOCK_RESERVED	0x1ffull

@@ -11,7 +11,7 @@
  * sees, too.  A flag too few costs a copy.  So flags are cleared before
  * counts are lowered, and set after that; between the two there is a sync.
  */
-#include "check.h"
+#include "qcow/check/check.h"
 
 /* Does an entry with COPIED lead to where nothing can be counted? */
 static bool is_uncounted(const struct check *check, uint64_t entry)

@@ -13,7 +13,7 @@
  * neighbours share those.  With an external data file, standard clusters are
  * not in this file and refer to nothing here.
  */
-#include "check.h"
+#include "qcow/check/check.h"
 
 #define L1_RESERVED	0x7f000000000001ffull
 #define BITMAP_RESERVED	0xff000000000001feull

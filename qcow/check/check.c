@@ -23,9 +23,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include "check.h"
-#include "image.h"
-#include "layers.h"
+#include "qcow/check/check.h"
+#include "qcow/image.h"
+#include "qcow/layers.h"
 
 #define DEFAULT_MEMORY	(64u << 20)
 #define MIN_MEMORY	4096u

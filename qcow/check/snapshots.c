@@ -23,7 +23,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include "check.h"
+#include "qcow/check/check.h"
 
 #define MAX_SNAPSHOTS		65536u
 #define MAX_TABLE_BYTES		(64u << 20)

@@ -12,9 +12,9 @@
 #ifndef QCOW_CHECK_H
 #define QCOW_CHECK_H
 
-#include "bits.h"
-#include "error.h"
-#include "header.h"
+#include "qcow/bits.h"
+#include "qcow/error.h"
+#include "qcow/header.h"
 
 /* check-counts.c: references to host clusters, for one window of the file */
 

@@ -15,7 +15,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include "check.h"
+#include "qcow/check/check.h"
 
 #define LEAF_CELLS	(1u << LEAF_BITS)
 #define FLAG_BITS	7

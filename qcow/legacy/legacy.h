@@ -11,7 +11,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include "file.h"
+#include "qcow/file.h"
 
 /* legacy.c */
 

@@ -17,7 +17,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
-#include "check.h"
+#include "qcow/check/check.h"
 
 /* ---- counts in a block, as they stand in the file ---- */
 
