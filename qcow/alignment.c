@@ -23,14 +23,14 @@
 #include "qcow/bits.h"
 #include "qcow/file.h"
 
-#define PAGE	4096u
+#define PAGE 4096u
 
 /* Older headers lack these. */
 #ifndef STATX_DIOALIGN
-#define STATX_DIOALIGN	0x2000u
+#define STATX_DIOALIGN 0x2000u
 #endif
-#define STATX_DIO_MEM_ALIGN	0x98	/* offset in struct statx */
-#define STATX_DIO_OFFSET_ALIGN	0x9c
+#define STATX_DIO_MEM_ALIGN    0x98 /* offset in struct statx */
+#define STATX_DIO_OFFSET_ALIGN 0x9c
 
 static uint32_t field(const struct statx *stx, size_t offset)
 {
@@ -147,10 +147,10 @@ uint32_t file_find_alignment(int fd)
 
 	if (fstat(fd, &st) < 0)
 		return 0;
-	if (S_ISBLK(st.st_mode) ? !ask_device(fd, &unit) :
-				  !ask_file_system(fd, &unit) &&
-				  !try_data(fd, &unit) &&
-				  !ask_disk_below(fd, &unit))
+	if (S_ISBLK(st.st_mode) ?
+		    !ask_device(fd, &unit) :
+		    !ask_file_system(fd, &unit) && !try_data(fd, &unit) &&
+			    !ask_disk_below(fd, &unit))
 		unit = PAGE;
 	return unit ? max_u64(unit, QCOW_SECTOR) : 0;
 }

@@ -15,7 +15,7 @@
 #include "qcow/checkpoint.h"
 
 /* Of another program's making the ring may say more than we ever would. */
-#define LARGEST_SET	(1u << 22)
+#define LARGEST_SET (1u << 22)
 
 int append_create_sets(struct qcow_image *image, uint32_t max_dirty)
 {
@@ -50,7 +50,7 @@ int append_enlarge_sets(struct qcow_image *image)
 }
 
 bool append_has_room(const struct qcow_image *image, uint64_t words,
-			 uint64_t assignments)
+		     uint64_t assignments)
 {
 	uint64_t used = image->active.used + image->reserved_dirty;
 
@@ -62,21 +62,21 @@ bool append_has_room(const struct qcow_image *image, uint64_t words,
 }
 
 void append_reserve_room(struct qcow_image *image, uint64_t words,
-			     uint64_t assignments)
+			 uint64_t assignments)
 {
 	image->journal.reserved += words;
 	image->reserved_dirty += assignments;
 }
 
 void append_release_room(struct qcow_image *image, uint64_t words,
-			     uint64_t assignments)
+			 uint64_t assignments)
 {
 	image->journal.reserved -= words;
 	image->reserved_dirty -= assignments;
 }
 
 int append_wait_room(struct qcow_image *image, uint64_t words,
-			 uint64_t assignments)
+		     uint64_t assignments)
 {
 	while (!append_has_room(image, words, assignments)) {
 		int ret = checkpoint_wait_room(image);
@@ -99,8 +99,8 @@ bool append_is_half_full(const struct qcow_image *image)
 static void publish_counts(struct qcow_image *image, const struct record *r)
 {
 	for (uint64_t i = 0; i < r->count; i++)
-		dirty_put(&image->active,
-			  dirty_key(KEY_REFCOUNT, r->index + i), r->value);
+		dirty_put(&image->active, dirty_key(KEY_REFCOUNT, r->index + i),
+			  r->value);
 }
 
 static void publish_entries(struct qcow_image *image, const struct record *r)

@@ -21,7 +21,7 @@
 #include "qcow/map.h"
 
 /* An image, its data file and what lies under it share one table of files. */
-#define MAX_DEPTH	(QCOW_FILES_MAX - 2)
+#define MAX_DEPTH (QCOW_FILES_MAX - 2)
 
 struct backing {
 	enum backing_kind {
@@ -29,12 +29,12 @@ struct backing {
 		BACKING_QCOW,
 		BACKING_LEGACY,
 	} kind;
-	struct file file;		/* of a raw or legacy one */
-	char *path;			/* likewise, resolved */
-	unsigned int file_index;	/* of a raw one */
-	struct qcow_image *image;	/* of a qcow2 image */
+	struct file file;	  /* of a raw or legacy one */
+	char *path;		  /* likewise, resolved */
+	unsigned int file_index;  /* of a raw one */
+	struct qcow_image *image; /* of a qcow2 image */
 	struct legacy *legacy;
-	uint64_t size;			/* bytes that can be read */
+	uint64_t size; /* bytes that can be read */
 };
 
 int backing_check_depth(unsigned int depth, struct qcow_error *error)
@@ -56,21 +56,21 @@ static unsigned int depth_of(const struct qcow_image *image)
 
 /* ---- opening ---- */
 
-int backing_check_loop(const struct qcow_image *image,
-		       const struct file *file, const char *path,
-		       struct qcow_error *error)
+int backing_check_loop(const struct qcow_image *image, const struct file *file,
+		       const char *path, struct qcow_error *error)
 {
 	for (; image; image = image->overlay)
 		if (file_is(file, &image->file.identity))
-			return fail(error, -ELOOP,
-				    "its backing chain is a loop: %s comes twice",
-				    path);
+			return fail(
+				error, -ELOOP,
+				"its backing chain is a loop: %s comes twice",
+				path);
 	return 0;
 }
 
 static int open_file(struct backing *backing, const struct qcow_image *image,
-		    const char *path, const struct qcow_options *options,
-		    struct qcow_error *error)
+		     const char *path, const struct qcow_options *options,
+		     struct qcow_error *error)
 {
 	int ret = file_open(&backing->file, path, options, error);
 
@@ -106,8 +106,7 @@ static int start_legacy(struct backing *backing, struct file *file,
 			const struct qcow_options *options,
 			struct qcow_error *error)
 {
-	int ret = legacy_open(file, options->key_file, &backing->legacy,
-			      error);
+	int ret = legacy_open(file, options->key_file, &backing->legacy, error);
 
 	backing->kind = BACKING_LEGACY;
 	if (!ret)
@@ -121,8 +120,8 @@ static int open_legacy(struct backing *backing, const struct qcow_image *image,
 {
 	int ret = open_file(backing, image, path, options, error);
 
-	return ret ? ret : start_legacy(backing, &backing->file, options,
-					error);
+	return ret ? ret :
+		     start_legacy(backing, &backing->file, options, error);
 }
 
 static int open_qcow(struct backing *backing, struct qcow_image *image,
@@ -151,10 +150,12 @@ int backing_check_format(const char *format, const char *path,
 	    !strcmp(format, "qcow2"))
 		return 0;
 	if (!*format)
-		return fail(error, -EINVAL,
-			    "its header names a backing file without its format; name it with 'qemu-img rebase -u -F FORMAT -b %s'",
-			    path);
-	return fail(error, -ENOTSUP, "its backing file's format \"%s\" is not supported",
+		return fail(
+			error, -EINVAL,
+			"its header names a backing file without its format; name it with 'qemu-img rebase -u -F FORMAT -b %s'",
+			path);
+	return fail(error, -ENOTSUP,
+		    "its backing file's format \"%s\" is not supported",
 		    format);
 }
 
@@ -188,8 +189,7 @@ static int explain(struct qcow_error *error, int ret, const char *path,
 {
 	if (!strncmp(why->text, "backing file ", strlen("backing file ")))
 		return fail(error, ret, "%s", why->text);
-	return fail(error, ret, "backing file %.200s: %.240s", path,
-		    why->text);
+	return fail(error, ret, "backing file %.200s: %.240s", path, why->text);
 }
 
 static int open_named(struct qcow_image *image, const char *path,

@@ -23,23 +23,24 @@
 #include "qcow/error.h"
 #include "qcow/info.h"
 
-#define EXTENSION_BITMAPS_SIZE	24u
-#define MAX_DIRECTORY		(64u << 20)
-#define MAX_GUARDED_DIRECTORY	(1u << 20)	/* some 20,000 bitmaps; of more
-						   an open takes no heed */
-#define MAX_BITMAP_BYTES	(512u << 20)
-#define ENTRY_SIZE		24u
-#define FLAG_IN_USE		1u
-#define FLAG_AUTO		2u
-#define MAX_GRANULARITY_BITS	63
+#define EXTENSION_BITMAPS_SIZE 24u
+#define MAX_DIRECTORY	       (64u << 20)
+#define MAX_GUARDED_DIRECTORY \
+	(1u << 20) /* some 20,000 bitmaps; of more \
+		      an open takes no heed */
+#define MAX_BITMAP_BYTES     (512u << 20)
+#define ENTRY_SIZE	     24u
+#define FLAG_IN_USE	     1u
+#define FLAG_AUTO	     2u
+#define MAX_GRANULARITY_BITS 63
 
 /* Of an entry: byte offsets. */
 enum {
 	ENTRY_TABLE = 0,
-	ENTRY_TABLE_SIZE = 8,		/* entries */
+	ENTRY_TABLE_SIZE = 8, /* entries */
 	ENTRY_FLAGS = 12,
-	ENTRY_GRANULARITY = 17,		/* one byte: log2 */
-	ENTRY_NAME_SIZE = 18,		/* two */
+	ENTRY_GRANULARITY = 17, /* one byte: log2 */
+	ENTRY_NAME_SIZE = 18,	/* two */
 	ENTRY_EXTRA_SIZE = 20,
 };
 
@@ -166,8 +167,8 @@ static int guard_table(struct qcow_image *image, const uint8_t *entry)
 	uint64_t end = image->high_water << image->cluster_bits;
 
 	if (!offset || !is_aligned(offset, cluster_size(image)) ||
-	    entries << image->cluster_bits > MAX_BITMAP_BYTES ||
-	    offset > end || entries * 8 > end - offset)
+	    entries << image->cluster_bits > MAX_BITMAP_BYTES || offset > end ||
+	    entries * 8 > end - offset)
 		return 0;
 	return guard_add(image, offset, entries * 8);
 }

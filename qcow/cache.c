@@ -20,7 +20,7 @@
 #include <sys/mman.h>
 #include "qcow/image.h"
 
-#define MIN_SLICES	64u
+#define MIN_SLICES 64u
 
 int cache_create(struct cache *cache, size_t bytes, uint32_t slice_size)
 {

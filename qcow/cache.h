@@ -10,8 +10,8 @@
 struct qcow_image;
 
 enum slice_type {
-	SLICE_L2,		/* entries, 64 bits each */
-	SLICE_REFCOUNT,		/* counts, 1 << refcount_order bits each */
+	SLICE_L2,	/* entries, 64 bits each */
+	SLICE_REFCOUNT, /* counts, 1 << refcount_order bits each */
 };
 
 /* A piece of a table as the file has it, in host byte order. */
@@ -22,18 +22,18 @@ struct slice {
 		SLICE_LOADING,
 		SLICE_VALID,
 	} state;
-	bool used;		/* since the clock's hand last passed */
-	uint32_t pins;		/* must stay: the checkpoint changes it */
-	uint64_t offset;	/* in the file */
-	int32_t next;		/* in its hash chain, -1: last */
+	bool used;	 /* since the clock's hand last passed */
+	uint32_t pins;	 /* must stay: the checkpoint changes it */
+	uint64_t offset; /* in the file */
+	int32_t next;	 /* in its hash chain, -1: last */
 	void *data;
 };
 
 struct cache {
 	struct slice *slices;
 	int32_t *buckets;
-	uint32_t count;			/* a power of two */
-	uint32_t slice_size;		/* bytes */
+	uint32_t count;	     /* a power of two */
+	uint32_t slice_size; /* bytes */
 	uint32_t hand;
 	void *arena;
 	uint64_t hits, misses;

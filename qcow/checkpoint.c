@@ -29,7 +29,7 @@
 #include "qcow/refcount.h"
 
 /* The thread looks after an idle or failing image this often. */
-#define TICK_NS		1000000000ll
+#define TICK_NS 1000000000ll
 
 bool checkpoint_is_dirty(const struct qcow_image *image)
 {
@@ -242,9 +242,10 @@ static void tell_outcome(struct qcow_image *image, int ret, int *last)
 		return;
 	image_io_begin(image);
 	if (ret)
-		image_notice(image,
-			     "writing its tables fails (%s); flushes fail until it succeeds, and nothing acknowledged is dropped",
-			     strerror(-ret));
+		image_notice(
+			image,
+			"writing its tables fails (%s); flushes fail until it succeeds, and nothing acknowledged is dropped",
+			strerror(-ret));
 	else
 		image_notice(image, "its tables can be written again");
 	image_io_end(image);

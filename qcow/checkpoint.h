@@ -11,9 +11,9 @@
 /* writeback.c: for the checkpoint; may block */
 
 enum phase {
-	RAISE,			/* refcounts that go up (R5) */
-	LINK,			/* L2 entries (R6) */
-	LOWER,			/* refcounts that go down (R7) */
+	RAISE, /* refcounts that go up (R5) */
+	LINK,  /* L2 entries (R6) */
+	LOWER, /* refcounts that go down (R7) */
 };
 
 int writeback_slices(struct qcow_image *image, const struct assignment *from,

@@ -24,7 +24,8 @@ bool cluster_is_top_table(const struct qcow_image *image, uint64_t offset)
 	const uint64_t size = cluster_size(image);
 
 	return offset < size ||
-	       overlaps(offset, size, image->l1_offset, image->l1_size * 8ull) ||
+	       overlaps(offset, size, image->l1_offset,
+			image->l1_size * 8ull) ||
 	       overlaps(offset, size, image->header.refcount_table_offset,
 			image->refcount_table_size * 8ull);
 }
@@ -63,8 +64,7 @@ bool cluster_is_table(const struct qcow_image *image, uint64_t offset)
 		else
 			high = middle;
 	}
-	return cluster_is_top_table(image, offset) ||
-	       is_guarded(image, offset);
+	return cluster_is_top_table(image, offset) || is_guarded(image, offset);
 }
 
 /* Behind all that the file has and will have, as far as reservations go. */
@@ -243,7 +243,7 @@ bool cluster_shows_under(const struct qcow_image *image, uint64_t guest)
 }
 
 int cluster_look_up_wait(struct qcow_image *image, uint64_t guest,
-		     struct cluster *c)
+			 struct cluster *c)
 {
 	struct need need;
 	int ret;

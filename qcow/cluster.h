@@ -8,22 +8,22 @@
 enum cluster_kind {
 	CLUSTER_UNALLOCATED,	/* reads as what lies under the image */
 	CLUSTER_ZERO,		/* reads as zero, no host cluster */
-	CLUSTER_ZERO_ALLOCATED,	/* reads as zero, keeps a host cluster */
+	CLUSTER_ZERO_ALLOCATED, /* reads as zero, keeps a host cluster */
 	CLUSTER_DATA,
 	CLUSTER_COMPRESSED,
 };
 
 struct cluster {
 	enum cluster_kind kind;
-	bool has_table;		/* its L2 table exists */
-	bool own_table;		/* and its count is one */
-	bool copied;		/* the host cluster's count is one */
-	bool has_host;		/* a host cluster is allocated */
-	bool beyond;		/* the end of the file: zeros, not to be
-				   written to */
+	bool has_table; /* its L2 table exists */
+	bool own_table; /* and its count is one */
+	bool copied;	/* the host cluster's count is one */
+	bool has_host;	/* a host cluster is allocated */
+	bool beyond;	/* the end of the file: zeros, not to be
+			   written to */
 	uint64_t entry;
-	uint64_t bitmap;	/* of an extended one */
-	uint64_t host;		/* its offset */
+	uint64_t bitmap; /* of an extended one */
+	uint64_t host;	 /* its offset */
 };
 
 /* Does this cluster belong to the header, the L1 or the refcount table? */
@@ -40,6 +40,6 @@ int cluster_look_up(struct qcow_image *image, uint64_t guest, unsigned int sub,
 bool cluster_shows_under(const struct qcow_image *image, uint64_t guest);
 /* cluster_look_up(), providing what it needs; may block. */
 int cluster_look_up_wait(struct qcow_image *image, uint64_t guest,
-		     struct cluster *cluster);
+			 struct cluster *cluster);
 
 #endif /* QCOW_CLUSTER_H */

@@ -26,15 +26,15 @@
 #include "qcow/format.h"
 #include "qcow/qcow.h"
 
-#define DEFLATE_WINDOW	(-12)		/* raw; the format says so */
+#define DEFLATE_WINDOW (-12) /* raw; the format says so */
 
 void compress_locate(uint64_t entry, uint32_t cluster_bits,
 		     struct compressed *where)
 {
 	uint32_t shift = 70 - cluster_bits;
 	uint64_t offset = entry & ((1ull << shift) - 1);
-	uint64_t sectors = ((entry & ~(ENTRY_COPIED | ENTRY_COMPRESSED)) >>
-			    shift) + 1;
+	uint64_t sectors =
+		((entry & ~(ENTRY_COPIED | ENTRY_COMPRESSED)) >> shift) + 1;
 	uint64_t end = round_down(offset, QCOW_SECTOR) + sectors * QCOW_SECTOR;
 
 	where->offset = offset;

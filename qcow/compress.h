@@ -14,10 +14,10 @@ enum compression {
 
 /* Where an L2 entry says that a compressed cluster lies. */
 struct compressed {
-	uint64_t offset;	/* of its first byte in the file */
-	uint32_t length;	/* bytes, at most; the last may be garbage */
-	uint64_t first;		/* host clusters that the bytes touch: each */
-	uint64_t count;		/*  counts a reference for this entry */
+	uint64_t offset; /* of its first byte in the file */
+	uint32_t length; /* bytes, at most; the last may be garbage */
+	uint64_t first;	 /* host clusters that the bytes touch: each */
+	uint64_t count;	 /*  counts a reference for this entry */
 };
 
 /* compress.c */
@@ -63,7 +63,6 @@ int unpacker_read(struct unpacker *unpacker, struct file *file, uint64_t entry,
 
 /* Host clusters from first on were freed, or will be written to: nothing of
    them is remembered.  Does not block on I/O. */
-void unpacker_forget(struct unpacker *unpacker, uint64_t first,
-		     uint64_t count);
+void unpacker_forget(struct unpacker *unpacker, uint64_t first, uint64_t count);
 
 #endif /* QCOW_COMPRESS_H */

@@ -24,9 +24,9 @@
 
 /* What the group of one copy can say: an entry of two words, the new count,
    old counts. */
-#define MAX_OLD			4
-#define ROOM_WORDS		(1 + 2 * (3 + MAX_OLD))
-#define ROOM_ASSIGNMENTS	(3 + MAX_OLD)
+#define MAX_OLD		 4
+#define ROOM_WORDS	 (1 + 2 * (3 + MAX_OLD))
+#define ROOM_ASSIGNMENTS (3 + MAX_OLD)
 
 /* The host clusters that a guest cluster refers to now. */
 static void old_clusters(const struct qcow_image *image,
@@ -61,7 +61,7 @@ int cow_add_released(struct qcow_image *image, const struct cluster *c,
 		if (i >= image->max_clusters || (!n && c->beyond))
 			continue;
 		if (!n)
-			return -EUCLEAN;	/* used, but counted as free */
+			return -EUCLEAN; /* used, but counted as free */
 		group_assign(group, RECORD_REFCOUNT, i, n - 1);
 	}
 	if (c->kind == CLUSTER_COMPRESSED)
@@ -71,15 +71,15 @@ int cow_add_released(struct qcow_image *image, const struct cluster *c,
 
 /* One copy: which bytes, and where they go. */
 struct copy {
-	uint64_t guest;		/* cluster */
-	uint64_t start;		/* of the bytes, in the disk */
-	uint32_t length;	/* of a cluster, or of whole subclusters */
-	bool whole;		/* what the cluster referred to is released */
-	bool uncounted;		/* ... but that was beyond the end of the file
-				   and free, and may be the new one */
-	bool fresh;		/* goes to a host cluster reserved for it */
-	uint64_t host;		/* offset of the host cluster */
-	uint64_t bitmap;	/* of an extended entry, afterwards */
+	uint64_t guest;	 /* cluster */
+	uint64_t start;	 /* of the bytes, in the disk */
+	uint32_t length; /* of a cluster, or of whole subclusters */
+	bool whole;	 /* what the cluster referred to is released */
+	bool uncounted;	 /* ... but that was beyond the end of the file
+			    and free, and may be the new one */
+	bool fresh;	 /* goes to a host cluster reserved for it */
+	uint64_t host;	 /* offset of the host cluster */
+	uint64_t bitmap; /* of an extended entry, afterwards */
 	struct qcow_reservation reservation;
 };
 
@@ -129,8 +129,7 @@ static int append_copy(struct qcow_image *image, const struct copy *copy,
 
 	if (ret)
 		return ret;
-	group_assign(&group, RECORD_L2, copy->guest,
-		     copy->host | ENTRY_COPIED);
+	group_assign(&group, RECORD_L2, copy->guest, copy->host | ENTRY_COPIED);
 	if (image->extended)
 		group_assign(&group, RECORD_L2_BITMAP, copy->guest,
 			     copy->bitmap);
@@ -206,8 +205,7 @@ static int compose(struct qcow_image *image, const struct copy *copy,
 	int ret = 0;
 
 	if (length < copy->length)
-		ret = io_read_entered(image, bytes, copy->start,
-				      copy->length);
+		ret = io_read_entered(image, bytes, copy->start, copy->length);
 	memcpy(bytes + (offset - copy->start), buffer, length);
 	return ret;
 }

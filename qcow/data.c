@@ -44,8 +44,9 @@ static int check_headless(struct file *file, struct qcow_error *error)
 	if (ret)
 		fail(error, ret, "%s", strerror(-ret));
 	else if (load_be32(bytes) == QCOW_MAGIC)
-		ret = fail(error, -EACCES,
-			   "is a qcow2 image itself and no data file; writing to it would destroy it");
+		ret = fail(
+			error, -EACCES,
+			"is a qcow2 image itself and no data file; writing to it would destroy it");
 	free(bytes);
 	return ret;
 }

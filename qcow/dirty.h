@@ -7,10 +7,10 @@
 #include <stdint.h>
 
 enum key_kind {
-	KEY_L1 = 1,		/* index: L1 index; value: entry */
-	KEY_L2,			/* index: word of the L2 tables, of which an
-				   extended entry has two; value: the word */
-	KEY_REFCOUNT,		/* index: host cluster; value: count */
+	KEY_L1 = 1,   /* index: L1 index; value: entry */
+	KEY_L2,	      /* index: word of the L2 tables, of which an
+			 extended entry has two; value: the word */
+	KEY_REFCOUNT, /* index: host cluster; value: count */
 };
 
 /* Sorts by kind, then by index. */
@@ -35,12 +35,12 @@ struct assignment {
 };
 
 struct dirty_set {
-	struct assignment *list;	/* in order of arrival */
-	uint32_t *index;		/* place in the list plus one; 0: none */
-	uint32_t mask;			/* slots of index, less one */
+	struct assignment *list; /* in order of arrival */
+	uint32_t *index;	 /* place in the list plus one; 0: none */
+	uint32_t mask;		 /* slots of index, less one */
 	uint32_t used;
 	uint32_t max_used;
-	bool frees;			/* a count of zero is among them */
+	bool frees; /* a count of zero is among them */
 };
 
 int dirty_create(struct dirty_set *set, uint32_t max_used);

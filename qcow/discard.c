@@ -24,14 +24,14 @@
 #include "qcow/space.h"
 
 /* Clusters that one group may change. */
-#define MAX_CLUSTERS	1024u
+#define MAX_CLUSTERS 1024u
 /* Guest clusters that are looked at while a range is held. */
-#define MAX_LOOKED_AT	8192u
+#define MAX_LOOKED_AT 8192u
 
 /* A group under construction: runs grow while neighbours fit. */
 struct unlink {
 	struct group group;
-	struct record entry;		/* the runs not in the group yet */
+	struct record entry; /* the runs not in the group yet */
 	struct record bitmap;
 	struct record count;
 	unsigned int clusters;
@@ -71,8 +71,8 @@ static bool is_full(const struct unlink *unlink)
 /* What is done to each cluster of a range. */
 enum how {
 	DISCARD,
-	ZERO,			/* and give the space back */
-	ZERO_KEEP,		/* and keep the space */
+	ZERO,	   /* and give the space back */
+	ZERO_KEEP, /* and keep the space */
 };
 
 /* The second word of an extended entry, afterwards. */
@@ -129,7 +129,7 @@ static void put_entry(const struct qcow_image *image, uint64_t guest,
 static uint64_t new_entry(const struct qcow_image *image, uint64_t guest)
 {
 	if (image->extended)
-		return 0;	/* the bitmap says the rest */
+		return 0; /* the bitmap says the rest */
 	return cluster_shows_under(image, guest) ? ENTRY_ZERO : 0;
 }
 
@@ -228,12 +228,11 @@ static int unlink_range(struct qcow_image *image, uint64_t guest, uint64_t end,
 	while (guest < end) {
 		struct need need = { .kind = NEED_RETRY };
 		int ret = append_wait_room(image, GROUP_WORDS + 1,
-					       3 * MAX_CLUSTERS);
+					   3 * MAX_CLUSTERS);
 
 		if (ret)
 			return ret;
-		append_release_room(image, GROUP_WORDS + 1,
-					3 * MAX_CLUSTERS);
+		append_release_room(image, GROUP_WORDS + 1, 3 * MAX_CLUSTERS);
 		ret = unlink_some(image, &guest, end, how, &need);
 		if (ret == -EAGAIN)
 			ret = map_provide(image, &need);
@@ -409,8 +408,7 @@ int qcow_write_zeroes(struct qcow_image *image, uint64_t offset,
 	if (ret)
 		return ret;
 	whole_clusters(image, offset, length, &first, &end);
-	if (first == end ||
-	    (image->version < 3 && (!unmap || image->backing)))
+	if (first == end || (image->version < 3 && (!unmap || image->backing)))
 		return io_explain(image, zero_bytes(image, offset, length));
 	head_end = first << image->cluster_bits;
 	tail = min_u64(end << image->cluster_bits, stop);

@@ -43,8 +43,7 @@ static bool find_in_table(const uint8_t *table, uint32_t length,
 {
 	for (; length >= FEATURE_NAME_SIZE; length -= FEATURE_NAME_SIZE) {
 		if (table[0] == feature->kind && table[1] == feature->bit) {
-			memcpy(feature->name, table + 2,
-			       FEATURE_NAME_SIZE - 2);
+			memcpy(feature->name, table + 2, FEATURE_NAME_SIZE - 2);
 			feature->name[FEATURE_NAME_SIZE - 2] = 0;
 			return true;
 		}

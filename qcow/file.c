@@ -26,8 +26,8 @@
 #include "qcow/format.h"
 #include "qcow/lease.h"
 
-#define BUFFER_ALIGNMENT	4096
-#define ZERO_CHUNK		(64u << 10)
+#define BUFFER_ALIGNMENT 4096
+#define ZERO_CHUNK	 (64u << 10)
 
 static int full_read(int fd, void *buffer, uint64_t offset, size_t length)
 {
@@ -129,8 +129,9 @@ static int open_buffered(struct file *file, const char *path, int flags)
 static void tell_buffered(const struct qcow_options *options)
 {
 	if (options->notice)
-		options->notice(options->opaque,
-				"the file system has no direct I/O for an image with such clusters; the page cache is used instead");
+		options->notice(
+			options->opaque,
+			"the file system has no direct I/O for an image with such clusters; the page cache is used instead");
 }
 
 static int open_either(struct file *file, const char *path,
@@ -200,8 +201,9 @@ int file_check(const struct file *file, const struct qcow_identity *identity,
 {
 	if ((!identity->device && !identity->inode) || file_is(file, identity))
 		return 0;
-	return fail(error, -ESTALE,
-		    "another file has taken its name; put back the file that was there");
+	return fail(
+		error, -ESTALE,
+		"another file has taken its name; put back the file that was there");
 }
 
 static const char *name_kind(mode_t mode)
@@ -260,8 +262,8 @@ static bool is_read_only_device(const struct file *file)
 {
 	int read_only = 0;
 
-	return file->block_device &&
-	       !ioctl(file->fd, BLKROGET, &read_only) && read_only;
+	return file->block_device && !ioctl(file->fd, BLKROGET, &read_only) &&
+	       read_only;
 }
 
 /* What to do about a file that cannot be opened for writing. */
@@ -438,7 +440,9 @@ int file_punch(struct file *file, uint64_t offset, uint64_t length)
 		return test_ops(file)->punch(file->test->disk, offset, length);
 	lease_begin(file->lease);
 	ret = fallocate(file->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-			offset, length) < 0 ? -errno : 0;
+			offset, length) < 0 ?
+		      -errno :
+		      0;
 	lease_end(file->lease);
 	return ret;
 }

@@ -20,32 +20,32 @@ struct qcow_file_ops {
 };
 
 enum qcow_event {
-	QCOW_EVENT_GROUP_COPIED,	/* body in the journal, not sealed */
+	QCOW_EVENT_GROUP_COPIED, /* body in the journal, not sealed */
 	QCOW_EVENT_GROUP_SEALED,
 	QCOW_EVENT_GROUPS_DROPPED,
 };
 
 struct qcow_test_hooks {
-	const struct qcow_file_ops *ops;	/* NULL: the real file */
+	const struct qcow_file_ops *ops; /* NULL: the real file */
 	void *disk;
 	void (*event)(void *opaque, enum qcow_event event);
 	void *opaque;
-	bool no_fence;		/* what happens without R14's fence byte? */
-	bool block_device;	/* the disk is like one */
-	const struct qcow_test_hooks *data;	/* under an external data file */
+	bool no_fence;	   /* what happens without R14's fence byte? */
+	bool block_device; /* the disk is like one */
+	const struct qcow_test_hooks *data; /* under an external data file */
 };
 
 struct file {
 	int fd;
-	uint32_t alignment;	/* of offset, length and memory */
+	uint32_t alignment; /* of offset, length and memory */
 	bool direct;
-	bool block_device;	/* has a fixed size, never reads as zero */
-	int claim;		/* descriptor with its claim; 0: none */
+	bool block_device; /* has a fixed size, never reads as zero */
+	int claim;	   /* descriptor with its claim; 0: none */
 	struct qcow_identity identity;
 	const struct qcow_test_hooks *test;
-	struct lease *lease;	/* of its image, who counts what is written */
-	pthread_mutex_t sync_lock;	/* of a buffered file's syncs */
-	_Atomic bool *sync_lost;	/* of its image: one of them failed */
+	struct lease *lease; /* of its image, who counts what is written */
+	pthread_mutex_t sync_lock; /* of a buffered file's syncs */
+	_Atomic bool *sync_lost;   /* of its image: one of them failed */
 };
 
 int file_open(struct file *file, const char *path,

@@ -26,16 +26,16 @@
 
 #include <stdint.h>
 
-#define QCOW_MAGIC		0x514649fbu	/* "QFI\xfb" */
+#define QCOW_MAGIC 0x514649fbu /* "QFI\xfb" */
 
 /* Limits, the same as QEMU's. */
-#define MIN_CLUSTER_BITS	9
-#define MAX_CLUSTER_BITS	21
+#define MIN_CLUSTER_BITS	  9
+#define MAX_CLUSTER_BITS	  21
 #define MIN_EXTENDED_CLUSTER_BITS 14
-#define MAX_REFCOUNT_ORDER	6
-#define MAX_L1_BYTES		(32u << 20)
-#define MAX_REFCOUNT_TABLE_BYTES (8u << 20)
-#define MAX_BACKING_NAME	1023
+#define MAX_REFCOUNT_ORDER	  6
+#define MAX_L1_BYTES		  (32u << 20)
+#define MAX_REFCOUNT_TABLE_BYTES  (8u << 20)
+#define MAX_BACKING_NAME	  1023
 
 /* Header: byte offsets of its fields. */
 enum {
@@ -46,7 +46,7 @@ enum {
 	HEADER_CLUSTER_BITS = 20,
 	HEADER_SIZE = 24,
 	HEADER_CRYPT_METHOD = 32,
-	HEADER_L1_SIZE = 36,		/* entries */
+	HEADER_L1_SIZE = 36, /* entries */
 	HEADER_L1_OFFSET = 40,
 	HEADER_REFCOUNT_TABLE_OFFSET = 48,
 	HEADER_REFCOUNT_TABLE_CLUSTERS = 56,
@@ -59,52 +59,52 @@ enum {
 	HEADER_REFCOUNT_ORDER = 96,
 	HEADER_LENGTH = 100,
 	HEADER_V3_LENGTH = 104,
-	HEADER_COMPRESSION_TYPE = 104,	/* one byte, if the header has it */
+	HEADER_COMPRESSION_TYPE = 104, /* one byte, if the header has it */
 };
 
 /* Header extensions: type, length (32 bits each), data padded to 8. */
-#define EXTENSION_END		0x00000000u
+#define EXTENSION_END		 0x00000000u
 #define EXTENSION_BACKING_FORMAT 0xe2792acau
-#define EXTENSION_FEATURE_NAMES	0x6803f857u
-#define EXTENSION_BITMAPS	0x23852875u
-#define EXTENSION_ENCRYPTION	0x0537be77u
-#define EXTENSION_DATA_FILE	0x44415441u
-#define EXTENSION_VOID		0x766f6964u	/* ours: means nothing */
-#define EXTENSION_LIFE		0x75626c6bu	/* ours: "ublk", see header.c */
+#define EXTENSION_FEATURE_NAMES	 0x6803f857u
+#define EXTENSION_BITMAPS	 0x23852875u
+#define EXTENSION_ENCRYPTION	 0x0537be77u
+#define EXTENSION_DATA_FILE	 0x44415441u
+#define EXTENSION_VOID		 0x766f6964u /* ours: means nothing */
+#define EXTENSION_LIFE		 0x75626c6bu /* ours: "ublk", see header.c */
 
 /* A feature name table entry: type, bit, 46 bytes of name. */
-#define FEATURE_NAME_SIZE	48
+#define FEATURE_NAME_SIZE 48
 
 /* crypt_method */
-#define CRYPT_AES		1u
-#define CRYPT_LUKS		2u
+#define CRYPT_AES  1u
+#define CRYPT_LUKS 2u
 
 /* incompatible_features */
-#define INCOMPATIBLE_DIRTY	(1ull << 0)	/* refcounts may be behind */
-#define INCOMPATIBLE_CORRUPT	(1ull << 1)	/* do not write */
-#define INCOMPATIBLE_DATA_FILE	(1ull << 2)	/* clusters live elsewhere */
-#define INCOMPATIBLE_COMPRESSION (1ull << 3)	/* not deflate */
-#define INCOMPATIBLE_EXTENDED_L2 (1ull << 4)	/* subclusters */
+#define INCOMPATIBLE_DIRTY	 (1ull << 0) /* refcounts may be behind */
+#define INCOMPATIBLE_CORRUPT	 (1ull << 1) /* do not write */
+#define INCOMPATIBLE_DATA_FILE	 (1ull << 2) /* clusters live elsewhere */
+#define INCOMPATIBLE_COMPRESSION (1ull << 3) /* not deflate */
+#define INCOMPATIBLE_EXTENDED_L2 (1ull << 4) /* subclusters */
 
 /* compatible_features */
 #define COMPATIBLE_LAZY_REFCOUNTS (1ull << 0)
 
 /* autoclear_features: a writer clears those that it does not know */
-#define AUTOCLEAR_BITMAPS	(1ull << 0)
-#define AUTOCLEAR_RAW_DATA	(1ull << 1)
-#define AUTOCLEAR_LIFE		(1ull << 63)	/* ours: a journal may exist */
+#define AUTOCLEAR_BITMAPS  (1ull << 0)
+#define AUTOCLEAR_RAW_DATA (1ull << 1)
+#define AUTOCLEAR_LIFE	   (1ull << 63) /* ours: a journal may exist */
 
 /* L1 and L2 entries */
-#define ENTRY_COPIED		(1ull << 63)
-#define ENTRY_COMPRESSED	(1ull << 62)	/* L2 only */
-#define ENTRY_OFFSET		0x00fffffffffffe00ull
-#define ENTRY_ZERO		(1ull << 0)	/* L2 of version 3 only */
+#define ENTRY_COPIED	 (1ull << 63)
+#define ENTRY_COMPRESSED (1ull << 62) /* L2 only */
+#define ENTRY_OFFSET	 0x00fffffffffffe00ull
+#define ENTRY_ZERO	 (1ull << 0) /* L2 of version 3 only */
 
 /* The second word of an extended L2 entry: a bit for each subcluster that is
    allocated, and one for each that reads as zero; never both. */
 #define SUBCLUSTER_BITS		5
 #define ALL_SUBCLUSTERS		0xffffffffull
-#define SUBCLUSTER_ALLOCATED(i)	(1ull << (i))
+#define SUBCLUSTER_ALLOCATED(i) (1ull << (i))
 #define SUBCLUSTER_ZERO(i)	(1ull << (32 + (i)))
 #define ALL_ZERO		(ALL_SUBCLUSTERS << 32)
 

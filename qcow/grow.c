@@ -27,12 +27,11 @@
 #include "qcow/refcount.h"
 
 /* Blocks are made for about this much of the file at once. */
-#define REACH_AHEAD	(4ull << 20)
-#define MAX_BLOCKS	64u
+#define REACH_AHEAD (4ull << 20)
+#define MAX_BLOCKS  64u
 
 /* A refcount block that counts one for its first clusters. */
-static int write_block(struct qcow_image *image, uint64_t offset,
-		       uint64_t ones)
+static int write_block(struct qcow_image *image, uint64_t offset, uint64_t ones)
 {
 	uint64_t size = cluster_size(image);
 	void *block = file_buffer(size);
@@ -79,8 +78,7 @@ static int write_entries(struct qcow_image *image, uint64_t index,
 }
 
 /* How many blocks to make from this index on. */
-static unsigned int blocks_ahead(const struct qcow_image *image,
-				 uint64_t index)
+static unsigned int blocks_ahead(const struct qcow_image *image, uint64_t index)
 {
 	uint64_t reach = block_offset(image, 1);
 	uint64_t wanted = min_u64(MAX_BLOCKS, max_u64(1, REACH_AHEAD / reach));
@@ -120,8 +118,7 @@ static int add_blocks(struct qcow_image *image, uint64_t index)
 	/* A block is missing that counted this table: the image is broken,
 	   and the new block would overwrite it.  Place 0 has the header. */
 	for (unsigned int i = 0; i < count; i++)
-		if (cluster_is_table(image,
-				     block_offset(image, index + i)))
+		if (cluster_is_table(image, block_offset(image, index + i)))
 			return -EUCLEAN;
 	image_io_begin(image);
 	ret = write_blocks(image, index, count);
@@ -142,11 +139,11 @@ static int add_blocks(struct qcow_image *image, uint64_t index)
 /* ---- a larger table ---- */
 
 struct move {
-	uint64_t first;			/* cluster of the new table */
+	uint64_t first; /* cluster of the new table */
 	uint64_t table_clusters;
-	uint64_t blocks;		/* behind the table, for this area */
+	uint64_t blocks; /* behind the table, for this area */
 	uint64_t *table;
-	uint32_t table_size;		/* entries */
+	uint32_t table_size; /* entries */
 };
 
 static int plan_move(const struct qcow_image *image, struct move *move)
@@ -157,8 +154,7 @@ static int plan_move(const struct qcow_image *image, struct move *move)
 
 	*move = (struct move){
 		.first = old_size << image->block_bits,
-		.table_clusters =
-			2 * (old_size * 8 >> image->cluster_bits),
+		.table_clusters = 2 * (old_size * 8 >> image->cluster_bits),
 		.blocks = 1,
 	};
 	while (move->blocks * reach < move->table_clusters + move->blocks)
@@ -190,8 +186,9 @@ static int write_new_blocks(struct qcow_image *image, const struct move *move)
 	for (uint64_t i = 0; i < move->blocks && !ret; i++) {
 		uint64_t ones = min_u64(reach, used - min_u64(used, i * reach));
 
-		ret = write_block(image, move->table[image->refcount_table_size
-						     + i], ones);
+		ret = write_block(image,
+				  move->table[image->refcount_table_size + i],
+				  ones);
 	}
 	return ret;
 }

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include "qcow/image.h"
 
-#define FIRST_CAPACITY	64u
+#define FIRST_CAPACITY 64u
 
 int guard_add(struct qcow_image *image, uint64_t offset, uint64_t length)
 {

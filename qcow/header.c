@@ -13,7 +13,7 @@
 #include "qcow/error.h"
 #include "qcow/header.h"
 
-#define FIRST_BYTES	4096u	/* hold every field, and can be read directly */
+#define FIRST_BYTES 4096u /* hold every field, and can be read directly */
 
 static uint32_t cluster_bytes(const struct header *header)
 {
@@ -31,10 +31,10 @@ static void parse_fields(struct header *h, const uint8_t *p)
 		.crypt_method = load_be32(p + HEADER_CRYPT_METHOD),
 		.l1_size = load_be32(p + HEADER_L1_SIZE),
 		.l1_offset = load_be64(p + HEADER_L1_OFFSET),
-		.refcount_table_offset =
-			load_be64(p + HEADER_REFCOUNT_TABLE_OFFSET),
-		.refcount_table_clusters =
-			load_be32(p + HEADER_REFCOUNT_TABLE_CLUSTERS),
+		.refcount_table_offset = load_be64(
+			p + HEADER_REFCOUNT_TABLE_OFFSET),
+		.refcount_table_clusters = load_be32(
+			p + HEADER_REFCOUNT_TABLE_CLUSTERS),
 		.nb_snapshots = load_be32(p + HEADER_NB_SNAPSHOTS),
 		.snapshots_offset = load_be64(p + HEADER_SNAPSHOTS_OFFSET),
 		.refcount_order = 4,
@@ -67,9 +67,10 @@ static int check_basics(const struct header *h, struct qcow_error *error)
 	if (h->version == 3 &&
 	    (h->length < HEADER_V3_LENGTH || !is_aligned(h->length, 8) ||
 	     h->length > cluster_bytes(h)))
-		return fail(error, -EINVAL,
-			    "header: header_length is %u, must be a multiple of 8 from %d to the cluster size",
-			    h->length, HEADER_V3_LENGTH);
+		return fail(
+			error, -EINVAL,
+			"header: header_length is %u, must be a multiple of 8 from %d to the cluster size",
+			h->length, HEADER_V3_LENGTH);
 	if (h->refcount_order > MAX_REFCOUNT_ORDER)
 		return fail(error, -EINVAL,
 			    "header: refcount_order is %u, must be at most %d",
@@ -106,10 +107,11 @@ static int check_table(const struct header *h, const char *what,
 	if (length && offset < cluster_bytes(h))
 		return fail(error, -EINVAL, "%s overlaps the header", what);
 	if (offset > file_end || length > file_end - offset)
-		return fail(error, -EINVAL,
-			    "%s: offset %#llx, length %llu lies outside the file; the image is truncated or corrupt",
-			    what, (unsigned long long)offset,
-			    (unsigned long long)length);
+		return fail(
+			error, -EINVAL,
+			"%s: offset %#llx, length %llu lies outside the file; the image is truncated or corrupt",
+			what, (unsigned long long)offset,
+			(unsigned long long)length);
 	return 0;
 }
 
@@ -126,9 +128,10 @@ static int check_l1_size(const struct header *h, struct qcow_error *error)
 		return fail(error, -EINVAL, "L1 table: %u entries are too many",
 			    h->l1_size);
 	if (h->l1_size < needed)
-		return fail(error, -EINVAL,
-			    "L1 table is too small: %u entries, the size needs %llu",
-			    h->l1_size, (unsigned long long)needed);
+		return fail(
+			error, -EINVAL,
+			"L1 table is too small: %u entries, the size needs %llu",
+			h->l1_size, (unsigned long long)needed);
 	return 0;
 }
 
@@ -138,8 +141,9 @@ int header_judge_l1(struct file *file, const struct header *h,
 	uint64_t size;
 	int ret = find_size(file, &size, error);
 
-	return ret ? ret : check_table(h, "L1 table", h->l1_offset,
-				       h->l1_size * 8ull, size, error);
+	return ret ? ret :
+		     check_table(h, "L1 table", h->l1_offset, h->l1_size * 8ull,
+				 size, error);
 }
 
 static uint64_t refcount_table_bytes(const struct header *h)
@@ -157,12 +161,12 @@ int header_judge_refcount_table(struct file *file, const struct header *h,
 		return ret;
 	if (!length)
 		return fail(error, -EINVAL, "refcount table: has no clusters");
-	ret = check_table(h, "refcount table", h->refcount_table_offset,
-			  length, size, error);
+	ret = check_table(h, "refcount table", h->refcount_table_offset, length,
+			  size, error);
 	if (ret)
 		return ret;
-	if (overlaps(h->l1_offset, round_up(h->l1_size * 8ull,
-					    cluster_bytes(h)),
+	if (overlaps(h->l1_offset,
+		     round_up(h->l1_size * 8ull, cluster_bytes(h)),
 		     h->refcount_table_offset, length))
 		return fail(error, -EINVAL,
 			    "L1 table and refcount table overlap");
@@ -191,8 +195,9 @@ static int check_fields(const struct header *h, struct qcow_error *error)
 	if (h->backing_size > MAX_BACKING_NAME ||
 	    h->backing_offset > cluster_bytes(h) ||
 	    h->backing_size > cluster_bytes(h) - h->backing_offset)
-		return fail(error, -EINVAL,
-			    "header: the backing file's name lies outside the first cluster");
+		return fail(
+			error, -EINVAL,
+			"header: the backing file's name lies outside the first cluster");
 	return 0;
 }
 
@@ -227,9 +232,10 @@ static int parse_extensions(struct header *h, const uint8_t *bytes,
 		if (type == EXTENSION_END)
 			break;
 		if (length > limit - at - EXTENSION_HEAD)
-			return fail(error, -EINVAL,
-				    "header extension %#x at %u is longer than the header",
-				    type, at);
+			return fail(
+				error, -EINVAL,
+				"header extension %#x at %u is longer than the header",
+				type, at);
 		note_extension(h, type, at, length,
 			       bytes + at + EXTENSION_HEAD);
 		at += EXTENSION_HEAD + round_up(length, 8);
@@ -297,8 +303,9 @@ static int read_fields(struct file *file, struct header *h,
 	if (ret)
 		return ret;
 	if (load_be32(bytes + HEADER_MAGIC) != QCOW_MAGIC)
-		ret = fail(error, -EINVAL,
-			   "not a qcow2 image (no magic number at its beginning)");
+		ret = fail(
+			error, -EINVAL,
+			"not a qcow2 image (no magic number at its beginning)");
 	else
 		parse_fields(h, bytes);
 	free(bytes);
@@ -349,9 +356,10 @@ int header_read_unplaced(struct file *file, struct header *header,
 	if (ret)
 		return ret;
 	if (size < HEADER_V2_LENGTH)
-		return fail(error, -EINVAL,
-			    "not a qcow2 image: %llu bytes are too short for a header",
-			    (unsigned long long)size);
+		return fail(
+			error, -EINVAL,
+			"not a qcow2 image: %llu bytes are too short for a header",
+			(unsigned long long)size);
 	ret = read_fields(file, header, error);
 	if (ret)
 		return ret;

@@ -11,9 +11,9 @@
 struct header {
 	unsigned int version;
 	uint32_t cluster_bits;
-	uint64_t size;			/* of the virtual disk, bytes */
+	uint64_t size; /* of the virtual disk, bytes */
 	uint32_t crypt_method;
-	uint32_t l1_size;		/* entries */
+	uint32_t l1_size; /* entries */
 	uint64_t l1_offset;
 	uint64_t refcount_table_offset;
 	uint32_t refcount_table_clusters;
@@ -21,24 +21,24 @@ struct header {
 	uint64_t snapshots_offset;
 	uint64_t incompatible, compatible, autoclear;
 	uint32_t refcount_order;
-	uint32_t length;		/* bytes, without extensions */
+	uint32_t length; /* bytes, without extensions */
 	uint8_t compression_type;
 	uint64_t backing_offset;
 	uint32_t backing_size;
-	uint32_t extensions_end;	/* offset of the end mark */
-	uint32_t life_offset;		/* of our extension, 0: none */
-	uint32_t life_size;		/* of its data, bytes */
-	struct life_mark {		/* what it says */
-		uint64_t nonce;		/* of the life */
+	uint32_t extensions_end; /* offset of the end mark */
+	uint32_t life_offset;	 /* of our extension, 0: none */
+	uint32_t life_size;	 /* of its data, bytes */
+	struct life_mark {	 /* what it says */
+		uint64_t nonce;	 /* of the life */
 		uint8_t boot_id[16];
-		uint64_t generation;	/* of the tables in that life */
+		uint64_t generation; /* of the tables in that life */
 	} mark;
 };
 
 /* The clusters from byte 0 that hold the header and its extensions. */
 struct header_area {
-	uint8_t *bytes;			/* as they stand in the file */
-	uint32_t length;		/* a multiple of the alignment */
+	uint8_t *bytes;	 /* as they stand in the file */
+	uint32_t length; /* a multiple of the alignment */
 };
 
 /* Reads and judges it.  On failure, too, the caller frees area->bytes. */
@@ -60,9 +60,8 @@ bool header_next_extension(const struct header *header,
 			   const struct header_area *area, uint32_t *at,
 			   uint32_t *type, uint32_t *length,
 			   const uint8_t **data);
-int support_check(const struct header *header,
-			 const struct header_area *area, bool read_only,
-			 struct qcow_error *error);
+int support_check(const struct header *header, const struct header_area *area,
+		  bool read_only, struct qcow_error *error);
 /* Of that, what is about the type of compression. */
 int support_check_compression(const struct header *header,
 			      struct qcow_error *error);
@@ -89,9 +88,9 @@ void header_backing_format(const struct header *header,
 
 /* life.c: what is written to the header */
 
-#define EXTENSION_HEAD	8u		/* type, length */
-#define LIFE_SIZE	32u		/* nonce, boot id, generation */
-#define LIFE_SIZE_MIN	24u		/* without a generation */
+#define EXTENSION_HEAD 8u  /* type, length */
+#define LIFE_SIZE      32u /* nonce, boot id, generation */
+#define LIFE_SIZE_MIN  24u /* without a generation */
 
 /* Can the image carry our whole mark (R12)? */
 bool header_has_room(const struct header *header);

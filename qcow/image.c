@@ -144,8 +144,9 @@ void image_set_corrupt(struct qcow_image *image)
 		image_release_header(image);
 	}
 	if (first)
-		image_notice(image,
-			     "its tables contradict themselves; it is marked as corrupt and takes no more writes: repair it with 'ublk-qcow2 check -r all'");
+		image_notice(
+			image,
+			"its tables contradict themselves; it is marked as corrupt and takes no more writes: repair it with 'ublk-qcow2 check -r all'");
 }
 
 /* ---- questions ---- */

@@ -32,124 +32,124 @@
  */
 struct qcow_image {
 	struct file file;
-	char *path;			/* resolved */
-	unsigned int file_index;	/* in qcow_fds() */
-	bool external;			/* has a data file */
-	bool raw_data;			/* and that alone is the disk, too */
-	struct file data_file;		/* behind file in qcow_fds() */
-	char *data_path;		/* resolved */
-	struct file *data;		/* where the guest's bytes are */
-	uint32_t alignment;		/* that of its file or, if greater, of
-					   what lies under it */
-	struct backing *backing;	/* NULL: none */
-	struct unpacker *unpacker;	/* of compressed clusters */
+	char *path;			  /* resolved */
+	unsigned int file_index;	  /* in qcow_fds() */
+	bool external;			  /* has a data file */
+	bool raw_data;			  /* and that alone is the disk, too */
+	struct file data_file;		  /* behind file in qcow_fds() */
+	char *data_path;		  /* resolved */
+	struct file *data;		  /* where the guest's bytes are */
+	uint32_t alignment;		  /* that of its file or, if greater, of
+					     what lies under it */
+	struct backing *backing;	  /* NULL: none */
+	struct unpacker *unpacker;	  /* of compressed clusters */
 	const struct qcow_image *overlay; /* what it lies under; NULL: none */
 	bool read_only;
 	unsigned int version;
 	uint32_t cluster_bits;
-	bool extended;			/* L2 entries have subclusters */
-	uint32_t part_bits;		/* log2 bytes of what is allocated at
-					   once: a cluster or subcluster */
-	uint32_t l2_bits;		/* log2 of entries per L2 table */
+	bool extended;	    /* L2 entries have subclusters */
+	uint32_t part_bits; /* log2 bytes of what is allocated at
+			       once: a cluster or subcluster */
+	uint32_t l2_bits;   /* log2 of entries per L2 table */
 	uint32_t refcount_order;
-	uint32_t block_bits;		/* log2 of counts per refcount block */
-	uint64_t size;			/* bytes, a multiple of QCOW_SECTOR */
-	uint64_t clusters;		/* of the guest */
+	uint32_t block_bits; /* log2 of counts per refcount block */
+	uint64_t size;	     /* bytes, a multiple of QCOW_SECTOR */
+	uint64_t clusters;   /* of the guest */
 	uint32_t l1_size;
 	uint64_t l1_offset;
 	bool inline_checkpoint;
 	void (*notice)(void *opaque, const char *line);
 	void *opaque;
 
-	pthread_mutex_t lock;		/* protects all from here on */
-	pthread_cond_t changed;		/* what a blocking call waits for */
-	unsigned int waiters;		/* on changed */
+	pthread_mutex_t lock;	/* protects all from here on */
+	pthread_cond_t changed; /* what a blocking call waits for */
+	unsigned int waiters;	/* on changed */
 
 	struct header header;
-	struct header_area header_area;	/* of him who has header_busy */
+	struct header_area header_area; /* of him who has header_busy */
 	bool header_busy;		/* somebody writes the header */
 	bool marked;			/* our mark is in the image (R12) */
 	bool given_up;			/* and one whose journal was given up */
 
-	uint64_t *l1;			/* as the file has it */
-	uint64_t *refcount_table;	/* likewise */
-	uint32_t refcount_table_size;	/* entries */
-	uint64_t *tables;		/* where L2 tables and refcount blocks
-					   were at the open, in order; none of
-					   them is freed in a life */
+	uint64_t *l1;		      /* as the file has it */
+	uint64_t *refcount_table;     /* likewise */
+	uint32_t refcount_table_size; /* entries */
+	uint64_t *tables;	      /* where L2 tables and refcount blocks
+					 were at the open, in order; none of
+					 them is freed in a life */
 	uint64_t nr_tables;
 	struct guarded {
-		uint64_t first, end;	/* bytes */
-	} *guarded;			/* where internal snapshots and bitmaps
-					   have their tables, in order */
+		uint64_t first, end; /* bytes */
+	} * guarded;		     /* where internal snapshots and bitmaps
+					have their tables, in order */
 	uint32_t nr_guarded;
-	bool bitmaps_misplaced;		/* there can be no directory there */
-	bool growing;			/* somebody grows the refcounts */
-	bool table_busy;		/* somebody makes an L2 table */
-	bool window_busy;		/* somebody writes less than a unit */
-	bool table_moved;		/* the header does not say so yet */
+	bool bitmaps_misplaced; /* there can be no directory there */
+	bool growing;		/* somebody grows the refcounts */
+	bool table_busy;	/* somebody makes an L2 table */
+	bool window_busy;	/* somebody writes less than a unit */
+	bool table_moved;	/* the header does not say so yet */
 	struct cache cache;
 
-	struct qcow_range ranges;	/* list head, in order of arrival */
+	struct qcow_range ranges; /* list head, in order of arrival */
 	struct qcow_reservation reservations; /* list head: host clusters that
 					   writes in flight will use; never in
 					   a refcount, so death forgets them
 					   (R1) */
-	uint64_t high_water;		/* host clusters from here on were
-					   never used: they read as zero */
-	uint64_t cursor;		/* no free cluster is known below */
-	bool swept;			/* ... after the search at the open */
-	uint64_t gains;			/* how often there was more space */
-	uint64_t max_clusters;		/* of the host file; a device may grow */
+	uint64_t high_water;		      /* host clusters from here on were
+						 never used: they read as zero */
+	uint64_t cursor;       /* no free cluster is known below */
+	bool swept;	       /* ... after the search at the open */
+	uint64_t gains;	       /* how often there was more space */
+	uint64_t max_clusters; /* of the host file; a device may grow */
 
 	struct journal journal;
-	struct lease lease;		/* has its own lock */
+	struct lease lease; /* has its own lock */
 	struct dirty_set active;
 	struct dirty_set frozen;
-	bool freezing;			/* frozen holds something */
-	uint32_t max_dirty;		/* assignments in both; either can hold
-					   as many */
-	uint32_t reserved_dirty;	/* promised to links (R16) */
+	bool freezing;		 /* frozen holds something */
+	uint32_t max_dirty;	 /* assignments in both; either can hold
+				    as many */
+	uint32_t reserved_dirty; /* promised to links (R16) */
 
 	/* checkpoint.c */
 	pthread_t thread;
 	bool has_thread;
 	bool stopping;
 	pthread_cond_t work;
-	bool checkpoint_busy;		/* somebody is making one */
-	uint64_t freezes;		/* checkpoints that froze so far */
-	uint64_t checkpoints;		/* ... and that are complete */
-	uint64_t wanted;		/* run until this many are complete */
-	uint64_t failures;		/* attempts that failed */
+	bool checkpoint_busy; /* somebody is making one */
+	uint64_t freezes;     /* checkpoints that froze so far */
+	uint64_t checkpoints; /* ... and that are complete */
+	uint64_t wanted;      /* run until this many are complete */
+	uint64_t failures;    /* attempts that failed */
 	int last_error;
-	uint64_t frozen_end;		/* S: the journal's end at the freeze */
-	struct assignment *sorted;	/* the frozen set, sorted; only the
-					   checkpoint uses it */
-	void *bounce;			/* one slice; likewise */
-	_Atomic bool sync_lost;		/* a buffered sync failed (R17); set by
-					   file_sync(), with or without lock */
-	bool corrupt;			/* met what cannot be; writes fail */
-	bool told_corrupt;		/* that a read has met such */
-	bool told_under;		/* that something under it is so */
+	uint64_t frozen_end;	   /* S: the journal's end at the freeze */
+	struct assignment *sorted; /* the frozen set, sorted; only the
+				      checkpoint uses it */
+	void *bounce;		   /* one slice; likewise */
+	_Atomic bool sync_lost;	   /* a buffered sync failed (R17); set by
+				      file_sync(), with or without lock */
+	bool corrupt;		   /* met what cannot be; writes fail */
+	bool told_corrupt;	   /* that a read has met such */
+	bool told_under;	   /* that something under it is so */
 	bool punch_unsupported;
-	uint64_t groups;		/* appended, statistics */
+	uint64_t groups; /* appended, statistics */
 };
 
 /* Why a map call could not answer at once, and what would help. */
 struct need {
 	enum need_kind {
-		NEED_RETRY,		/* nothing: call again */
-		NEED_SLICE,		/* load slice (type, offset) */
-		NEED_TABLE,		/* an L2 table for L1 index */
-		NEED_OWN_TABLE,		/* that is ours alone, likewise */
-		NEED_COPY,		/* guest cluster index elsewhere */
-		NEED_BLOCK,		/* a refcount block for table index */
-		NEED_ROOM,		/* a checkpoint */
-		NEED_MARK,		/* our mark in the image */
+		NEED_RETRY,	/* nothing: call again */
+		NEED_SLICE,	/* load slice (type, offset) */
+		NEED_TABLE,	/* an L2 table for L1 index */
+		NEED_OWN_TABLE, /* that is ours alone, likewise */
+		NEED_COPY,	/* guest cluster index elsewhere */
+		NEED_BLOCK,	/* a refcount block for table index */
+		NEED_ROOM,	/* a checkpoint */
+		NEED_MARK,	/* our mark in the image */
 	} kind;
 	enum slice_type type;
-	uint64_t index;			/* or offset */
-	struct qcow_image *image;	/* which of a chain needs it */
+	uint64_t index;		  /* or offset */
+	struct qcow_image *image; /* which of a chain needs it */
 };
 
 void image_notice(struct qcow_image *image, const char *format, ...)
@@ -165,8 +165,8 @@ void image_keep_generation(struct qcow_image *image);
 /* Under the lock: the right to write the header. */
 void image_take_header(struct qcow_image *image);
 void image_release_header(struct qcow_image *image);
-/* Not under the lock: a write has met an inconsistency.  Marks the image as corrupt
-   and lets no further write into it. */
+/* Not under the lock: a write has met an inconsistency.  Marks the image as
+   corrupt and lets no further write into it. */
 void image_set_corrupt(struct qcow_image *image);
 /* qcow_fds() from an index on; returns how many in all. */
 unsigned int image_fds(const struct qcow_image *image, int *fds,
@@ -206,9 +206,8 @@ static inline struct qcow_image *image_lock(struct qcow_image *image)
 }
 
 #define LOCKED(image) \
-	struct qcow_image *locked_image \
-		__attribute__((cleanup(image_unlock), unused)) = \
-			image_lock(image)
+	struct qcow_image *locked_image __attribute__(( \
+		cleanup(image_unlock), unused)) = image_lock(image)
 
 /* open.c */
 

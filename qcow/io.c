@@ -23,7 +23,7 @@
 #include "qcow/table.h"
 
 /* A request is moved in pieces of at most this many bytes. */
-#define PIECE	(512u << 10)
+#define PIECE (512u << 10)
 
 /* Slices are all that an image under another ever needs. */
 static int load_under(struct qcow_image *image, const struct need *need)
@@ -59,7 +59,7 @@ int map_provide(struct qcow_image *image, const struct need *need)
 	case NEED_OWN_TABLE:
 		return table_own(image, need->index);
 	case NEED_COPY:
-		break;			/* cow_write() does that */
+		break; /* cow_write() does that */
 	case NEED_BLOCK:
 		return grow_refcounts(image, need->index);
 	case NEED_ROOM:
@@ -126,11 +126,13 @@ static void tell_once(struct qcow_image *image, bool *flag, const char *line)
 static int explain_read(struct qcow_image *image, int ret)
 {
 	if (ret == -EUCLEAN)
-		tell_once(image, &image->told_corrupt,
-			  "its tables contradict themselves; reads of what they describe so fail: check it with 'ublk-qcow2 check'");
+		tell_once(
+			image, &image->told_corrupt,
+			"its tables contradict themselves; reads of what they describe so fail: check it with 'ublk-qcow2 check'");
 	else if (ret == -EBADMSG)
-		tell_once(image, &image->told_under,
-			  "the tables of an image under it contradict themselves; reads of what they describe fail");
+		tell_once(
+			image, &image->told_under,
+			"the tables of an image under it contradict themselves; reads of what they describe fail");
 	else
 		return ret;
 	return -EIO;
@@ -155,8 +157,8 @@ static int read_extent(const struct qcow_extent *extent, uint8_t *buffer)
 		memset(buffer, 0, extent->length);
 		return 0;
 	case QCOW_EXTENT_DATA:
-		return file_read_loosely(extent->source, buffer,
-					 extent->offset, extent->length);
+		return file_read_loosely(extent->source, buffer, extent->offset,
+					 extent->length);
 	case QCOW_EXTENT_PACKED:
 		return unpacker_read(packed->unpacker, &packed->file,
 				     extent->offset, buffer, extent->skip,
@@ -181,8 +183,7 @@ static int read_extents(const struct qcow_io *io, uint8_t *buffer)
 }
 
 /* The bytes, and the zeros that must lie around them. */
-static int write_extent(const struct qcow_extent *extent,
-			const uint8_t *buffer)
+static int write_extent(const struct qcow_extent *extent, const uint8_t *buffer)
 {
 	struct file *file = extent->source;
 	int ret = 0;
@@ -224,8 +225,7 @@ int io_read_entered(struct qcow_image *image, void *buffer, uint64_t offset,
 
 		{
 			LOCKED(image);
-			ret = map_entered(image, &io, offset, length,
-					  map_read);
+			ret = map_entered(image, &io, offset, length, map_read);
 		}
 		if (!ret)
 			ret = read_extents(&io, to);
@@ -339,7 +339,7 @@ static bool is_direct_fit(const struct qcow_image *image, const void *buffer,
 struct window {
 	uint64_t offset;
 	size_t length;
-	size_t skip;		/* from its beginning to the range */
+	size_t skip; /* from its beginning to the range */
 	uint8_t *bytes;
 };
 

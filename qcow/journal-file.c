@@ -29,12 +29,12 @@
 #include "qcow/error.h"
 #include "qcow/image.h"
 
-#define JOURNAL_MAGIC		0x326a716b6c6275ull	/* "ublkqj2" */
-#define JOURNAL_VERSION_MASK	0xff000000000000ull
-#define NOTE_MAGIC		0x326e716b6c6275ull	/* "ublkqn2" */
-#define NOTE_SIZE		4096u
-#define JOURNAL_HEADER_SIZE	4096u
-#define JOURNAL_MIN_SIZE	(2 * JOURNAL_HEADER_SIZE)
+#define JOURNAL_MAGIC	     0x326a716b6c6275ull /* "ublkqj2" */
+#define JOURNAL_VERSION_MASK 0xff000000000000ull
+#define NOTE_MAGIC	     0x326e716b6c6275ull /* "ublkqn2" */
+#define NOTE_SIZE	     4096u
+#define JOURNAL_HEADER_SIZE  4096u
+#define JOURNAL_MIN_SIZE     (2 * JOURNAL_HEADER_SIZE)
 
 _Static_assert(sizeof(struct journal_header) <= JOURNAL_HEADER_SIZE,
 	       "the journal's header is one page");
@@ -136,17 +136,19 @@ static int check_header(struct journal *journal, struct qcow_error *error)
 	if (magic != JOURNAL_MAGIC &&
 	    (magic | JOURNAL_VERSION_MASK) ==
 		    (JOURNAL_MAGIC | JOURNAL_VERSION_MASK))
-		return fail(error, -EINVAL,
-			    "its journal %s was written by another version of this program; serve and remove the disk with that version, or give the journal up with --force",
-			    journal->path);
+		return fail(
+			error, -EINVAL,
+			"its journal %s was written by another version of this program; serve and remove the disk with that version, or give the journal up with --force",
+			journal->path);
 	if (magic != JOURNAL_MAGIC || journal->header->words != journal->words)
-		return fail(error, -EINVAL, "its journal %s is damaged; acknowledged writes may be lost, --force gives them up",
-			    journal->path);
+		return fail(
+			error, -EINVAL,
+			"its journal %s is damaged; acknowledged writes may be lost, --force gives them up",
+			journal->path);
 	return 0;
 }
 
-static int map_opened(struct journal *journal, int fd,
-		      struct qcow_error *error)
+static int map_opened(struct journal *journal, int fd, struct qcow_error *error)
 {
 	struct stat st;
 	int ret = check_tmpfs(fd, error);
@@ -156,8 +158,10 @@ static int map_opened(struct journal *journal, int fd,
 	if (fstat(fd, &st) < 0)
 		return fail(error, -errno, "journal: %s", strerror(errno));
 	if (st.st_size < JOURNAL_MIN_SIZE)
-		return fail(error, -EINVAL, "its journal %s is too short; acknowledged writes may be lost, --force gives them up",
-			    journal->path);
+		return fail(
+			error, -EINVAL,
+			"its journal %s is too short; acknowledged writes may be lost, --force gives them up",
+			journal->path);
 	ret = map_ring(journal, fd, st.st_size);
 	if (ret)
 		return fail(error, ret, "journal %s: %s", journal->path,
@@ -234,7 +238,8 @@ static int set_aside(const char *directory, uint64_t size, int *fd,
 		return ret;
 	ret = -posix_fallocate(*fd, 0, size);
 	if (ret)
-		fail(error, ret, "journal: cannot set %llu bytes aside in %s: %s",
+		fail(error, ret,
+		     "journal: cannot set %llu bytes aside in %s: %s",
 		     (unsigned long long)size, directory, strerror(-ret));
 	return ret;
 }
@@ -332,8 +337,8 @@ int journal_create(struct journal *journal,
 	journal_unmap(journal);
 	/* An old note goes first: it must not outlive its journal. */
 	if (unlink(journal->note_path) < 0 && errno != ENOENT)
-		return fail(error, -errno, "journal %s: %s",
-			    journal->note_path, strerror(errno));
+		return fail(error, -errno, "journal %s: %s", journal->note_path,
+			    strerror(errno));
 	ret = create_ring(journal, identity, directory, bytes, error);
 	journal->created = !ret;
 	return ret ? ret : create_note(journal, directory, error);
@@ -378,8 +383,9 @@ void journal_close(struct journal *journal, bool remove)
 
 static int unlink_named(char *path)
 {
-	int ret = !path ? -ENOMEM :
-		  unlink(path) < 0 && errno != ENOENT ? -errno : 0;
+	int ret = !path				      ? -ENOMEM :
+		  unlink(path) < 0 && errno != ENOENT ? -errno :
+							0;
 
 	free(path);
 	return ret;
@@ -423,8 +429,9 @@ void journal_tell_left(struct qcow_image *image, const char *directory)
 		 minor(id->device), (unsigned long long)id->inode);
 	while ((entry = readdir(dir)))
 		if (is_left(entry->d_name, prefix, own))
-			image_notice(image,
-				     "%s/%.255s is left of a deleted image that had the same inode; 'ublk-qcow2 del --force' of its disk removes it",
-				     directory, entry->d_name);
+			image_notice(
+				image,
+				"%s/%.255s is left of a deleted image that had the same inode; 'ublk-qcow2 del --force' of its disk removes it",
+				directory, entry->d_name);
 	closedir(dir);
 }

@@ -26,8 +26,8 @@
 #include "qcow/error.h"
 #include "qcow/image.h"
 
-#define JOURNAL_DEFAULT_SIZE	(2u << 20)
-#define GHOST_NS		30000000000	/* of a slow storage's queue */
+#define JOURNAL_DEFAULT_SIZE (2u << 20)
+#define GHOST_NS	     30000000000 /* of a slow storage's queue */
 
 static bool same_boot(const struct journal *journal, const uint8_t boot_id[16])
 {
@@ -116,14 +116,14 @@ static const char *objection(const struct qcow_image *image, bool unbroken)
 
 /* Replaces a journal that is of no use by a new one. */
 static int start_over(struct qcow_image *image,
-		      const struct qcow_options *options,
-		      const char *directory, struct qcow_error *error)
+		      const struct qcow_options *options, const char *directory,
+		      struct qcow_error *error)
 {
 	uint64_t size = options->journal_size ? options->journal_size :
 						JOURNAL_DEFAULT_SIZE;
 
-	return journal_create(&image->journal, &image->file.identity,
-			      directory, size, error);
+	return journal_create(&image->journal, &image->file.identity, directory,
+			      size, error);
 }
 
 /* The bit and the nonce say that the mark in the image is this life's. */
@@ -152,8 +152,7 @@ static void go_on(struct qcow_image *image, const char *directory)
 		atomic_store(&header->making, image->header.mark.generation);
 	}
 	journal_renew_note(journal, directory);
-	journal_set_state(journal,
-			  image->marked ? LIFE_WRITTEN : LIFE_OPENED);
+	journal_set_state(journal, image->marked ? LIFE_WRITTEN : LIFE_OPENED);
 }
 
 static int give_up(struct qcow_image *image, const struct qcow_options *options,
@@ -164,17 +163,18 @@ static int give_up(struct qcow_image *image, const struct qcow_options *options,
 		journal_unmap(&image->journal);
 		return 0;
 	}
-	image_notice(image,
-		     "its journal %s is given up (%s); acknowledged writes may be lost",
-		     image->journal.path, why);
+	image_notice(
+		image,
+		"its journal %s is given up (%s); acknowledged writes may be lost",
+		image->journal.path, why);
 	image->given_up = image->header.autoclear & AUTOCLEAR_LIFE;
 	return start_over(image, options, directory, error);
 }
 
 /* There is a journal: go on with it, or find out why not. */
 static int take_over(struct qcow_image *image,
-		     const struct qcow_options *options,
-		     const char *directory, struct qcow_error *error)
+		     const struct qcow_options *options, const char *directory,
+		     struct qcow_error *error)
 {
 	struct journal *journal = &image->journal;
 	const char *why;
@@ -194,9 +194,10 @@ static int take_over(struct qcow_image *image,
 	}
 	if (options->force)
 		return give_up(image, options, directory, why, error);
-	return fail(error, -ESTALE,
-		    "its journal %s does not fit it: %s; acknowledged writes may be lost, --force gives them up",
-		    journal->path, why);
+	return fail(
+		error, -ESTALE,
+		"its journal %s does not fit it: %s; acknowledged writes may be lost, --force gives them up",
+		journal->path, why);
 }
 
 /* There is none: was there one in this boot? */
@@ -218,15 +219,17 @@ static int start_first(struct qcow_image *image,
 {
 	journal_map_note(&image->journal);
 	if (is_gone(image) && !options->force)
-		return fail(error, -ESTALE,
-			    "its journal %s is gone though its server died in this boot, or it is a copy made while it was served; writes since the last flush may be lost, --force gives them up",
-			    image->journal.path);
+		return fail(
+			error, -ESTALE,
+			"its journal %s is gone though its server died in this boot, or it is a copy made while it was served; writes since the last flush may be lost, --force gives them up",
+			image->journal.path);
 	/* What was forced need not be forced again. */
 	image->given_up = is_gone(image) &&
 			  image->header.autoclear & AUTOCLEAR_LIFE;
 	if (image->header.autoclear & AUTOCLEAR_LIFE)
-		image_notice(image,
-			     "was not closed cleanly; what was not flushed then is lost");
+		image_notice(
+			image,
+			"was not closed cleanly; what was not flushed then is lost");
 	if (image->read_only) {
 		journal_unmap(&image->journal);
 		return 0;

@@ -113,9 +113,9 @@ void journal_append(struct journal *journal, const struct group *group)
 	tell(journal, QCOW_EVENT_GROUP_COPIED);
 	/* R3: the seal is the last store; until it is made, the group does
 	   not exist. */
-	atomic_store_explicit((_Atomic uint64_t *)ring_at(journal,
-							  journal->end),
-			      seal, memory_order_release);
+	atomic_store_explicit(
+		(_Atomic uint64_t *)ring_at(journal, journal->end), seal,
+		memory_order_release);
 	journal->end = body + group->words;
 	tell(journal, QCOW_EVENT_GROUP_SEALED);
 }
@@ -130,7 +130,7 @@ void journal_drop(struct journal *journal, uint64_t position)
 
 /* The group at a position; false where the sealed prefix ends. */
 bool journal_read_group(const struct journal *journal, uint64_t position,
-		       struct group *group)
+			struct group *group)
 {
 	uint64_t seal = *(uint64_t *)ring_at(journal, position);
 
@@ -206,14 +206,16 @@ int journal_replay(struct qcow_image *image, struct qcow_error *error)
 		if (ret == -ENOMEM)
 			return fail(error, ret, "out of memory");
 		if (ret == -E2BIG)
-			return fail(error, ret,
-				    "its journal %s speaks of more clusters than any program of ours; recover the disk with the program that wrote it",
-				    journal->path);
+			return fail(
+				error, ret,
+				"its journal %s speaks of more clusters than any program of ours; recover the disk with the program that wrote it",
+				journal->path);
 		if (ret)
-			return fail(error, ret,
-				    "its journal %s does not fit it: a group at %llu speaks of clusters that it does not have",
-				    journal->path,
-				    (unsigned long long)journal->end);
+			return fail(
+				error, ret,
+				"its journal %s does not fit it: a group at %llu speaks of clusters that it does not have",
+				journal->path,
+				(unsigned long long)journal->end);
 		journal->end += 1 + group.words;
 	}
 	return 0;

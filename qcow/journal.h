@@ -8,8 +8,8 @@
 #include "qcow/header.h"
 #include "qcow/lease.h"
 
-#define GROUP_WORDS		128	/* the largest body of a group */
-#define GROUP_RUN		4095u	/* the longest run of one assignment */
+#define GROUP_WORDS 128	  /* the largest body of a group */
+#define GROUP_RUN   4095u /* the longest run of one assignment */
 
 /* The assignments of one change (R3), as they go into the journal. */
 struct group {
@@ -19,12 +19,12 @@ struct group {
 
 /* What a journal's assignment says; each covers a run of count indices. */
 enum record_kind {
-	RECORD_L1 = 1,		/* L1[index] = value */
-	RECORD_L2,		/* L2[index + i] = value */
-	RECORD_L2_DATA,		/* L2[index + i] = value + i * cluster size */
-	RECORD_L2_BITMAP,	/* its second word, if extended = value */
-	RECORD_REFCOUNT,	/* refcount[index + i] = value */
-	RECORD_REFCOUNT_TABLE,	/* header: offset = value, index clusters */
+	RECORD_L1 = 1,	       /* L1[index] = value */
+	RECORD_L2,	       /* L2[index + i] = value */
+	RECORD_L2_DATA,	       /* L2[index + i] = value + i * cluster size */
+	RECORD_L2_BITMAP,      /* its second word, if extended = value */
+	RECORD_REFCOUNT,       /* refcount[index + i] = value */
+	RECORD_REFCOUNT_TABLE, /* header: offset = value, index clusters */
 };
 
 struct record {
@@ -36,24 +36,24 @@ struct record {
 
 /* How far a life has come. */
 enum life_state {
-	LIFE_OPENED,			/* nothing was written yet */
-	LIFE_WRITTEN,			/* or is about to be, since its mark is
-					   in the image */
-	LIFE_CLOSING,			/* all is in the image, and durable; the
-					   mark is about to go */
+	LIFE_OPENED,  /* nothing was written yet */
+	LIFE_WRITTEN, /* or is about to be, since its mark is
+			 in the image */
+	LIFE_CLOSING, /* all is in the image, and durable; the
+			 mark is about to go */
 };
 
 /* The journal's first page. */
 struct journal_header {
 	uint64_t magic;
-	uint64_t words;			/* of the ring */
-	struct qcow_identity identity;	/* of the image */
-	uint64_t nonce;			/* of the life */
+	uint64_t words;		       /* of the ring */
+	struct qcow_identity identity; /* of the image */
+	uint64_t nonce;		       /* of the life */
 	uint8_t boot_id[16];
-	_Atomic uint64_t start;		/* position of the oldest group */
-	_Atomic uint64_t generation;	/* durable in the image */
-	_Atomic uint64_t making;	/* being written to it, or the same */
-	_Atomic uint32_t state;		/* enum life_state */
+	_Atomic uint64_t start;	     /* position of the oldest group */
+	_Atomic uint64_t generation; /* durable in the image */
+	_Atomic uint64_t making;     /* being written to it, or the same */
+	_Atomic uint32_t state;	     /* enum life_state */
 	struct lease_record lease;
 };
 
@@ -62,21 +62,21 @@ struct journal_header {
 struct journal_note {
 	uint64_t magic;
 	uint8_t boot_id[16];
-	_Atomic uint32_t state;		/* enum life_state */
+	_Atomic uint32_t state; /* enum life_state */
 };
 
 struct journal {
-	struct journal_header *header;	/* mapped, shared */
-	uint64_t *ring;			/* mapped, shared */
-	uint64_t words;			/* capacity of the ring */
-	uint64_t end;			/* position after the last group */
-	uint64_t reserved;		/* words promised to links (R16) */
-	size_t mapped;			/* bytes */
-	struct journal_note *note;	/* mapped, shared; NULL: no room */
+	struct journal_header *header; /* mapped, shared */
+	uint64_t *ring;		       /* mapped, shared */
+	uint64_t words;		       /* capacity of the ring */
+	uint64_t end;		       /* position after the last group */
+	uint64_t reserved;	       /* words promised to links (R16) */
+	size_t mapped;		       /* bytes */
+	struct journal_note *note;     /* mapped, shared; NULL: no room */
 	char *path;
 	char *note_path;
-	uint8_t boot_id[16];		/* of this boot */
-	bool created;			/* by this open */
+	uint8_t boot_id[16]; /* of this boot */
+	bool created;	     /* by this open */
 	const struct qcow_test_hooks *test;
 };
 

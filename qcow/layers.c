@@ -18,8 +18,9 @@ int layers_check_file(const struct qcow_options *options, unsigned int index,
 	if (!options->layers)
 		return 0;
 	if (index > options->nr_layers)
-		return fail(error, -ESTALE,
-			    "it was no part of the disk before; take back what was done to the image meanwhile");
+		return fail(
+			error, -ESTALE,
+			"it was no part of the disk before; take back what was done to the image meanwhile");
 	return file_check(file, &options->layers[index - 1].identity, error);
 }
 
@@ -35,9 +36,10 @@ static int check_count(const struct qcow_image *image,
 			    count + 1, QCOW_FILES_MAX);
 	if (!options->layers || count == options->nr_layers)
 		return 0;
-	return fail(error, -ESTALE,
-		    "it consisted of %u more files and consists of %u more now; take back what was done to it meanwhile",
-		    options->nr_layers, count);
+	return fail(
+		error, -ESTALE,
+		"it consisted of %u more files and consists of %u more now; take back what was done to it meanwhile",
+		options->nr_layers, count);
 }
 
 /* Who gives a key believes that the image is encrypted. */
@@ -47,8 +49,9 @@ static int check_key(const struct qcow_image *image,
 {
 	if (!options->key_file || backing_is_encrypted(image->backing))
 		return 0;
-	return fail(error, -EINVAL,
-		    "a key file is given, but neither the image nor what lies under it is encrypted with AES; leave out --key-file");
+	return fail(
+		error, -EINVAL,
+		"a key file is given, but neither the image nor what lies under it is encrypted with AES; leave out --key-file");
 }
 
 int layers_check_all(const struct qcow_image *image,

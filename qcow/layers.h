@@ -10,8 +10,8 @@
 
 enum reference_kind {
 	REFERS_TO_BACKING,
-	REFERS_TO_DATA,		/* of the image on top: it is written */
-	REFERS_TO_DATA_UNDER,	/* of one that lies under another: only read */
+	REFERS_TO_DATA,	      /* of the image on top: it is written */
+	REFERS_TO_DATA_UNDER, /* of one that lies under another: only read */
 };
 
 /* What a name in a header means beside the file at path, not resolved; the
@@ -19,10 +19,9 @@ enum reference_kind {
 char *reference_beside(const char *path, const char *name);
 /* The path of a file that an image names, if it may be opened (P6); the
    caller frees it. */
-int reference_resolve(const struct qcow_image *image,
-		      enum reference_kind kind, const char *name,
-		      const struct qcow_options *options, char **path,
-		      struct qcow_error *error);
+int reference_resolve(const struct qcow_image *image, enum reference_kind kind,
+		      const char *name, const struct qcow_options *options,
+		      char **path, struct qcow_error *error);
 /* The same for the image at path from, that lies under top or is it. */
 int reference_resolve_from(const char *top, const char *from,
 			   enum reference_kind kind, const char *name,
@@ -81,9 +80,8 @@ int backing_open_legacy(struct qcow_image *image,
 			const struct qcow_options *options,
 			struct qcow_error *error);
 /* Is the file one of those that image and its overlays are? */
-int backing_check_loop(const struct qcow_image *image,
-		       const struct file *file, const char *path,
-		       struct qcow_error *error);
+int backing_check_loop(const struct qcow_image *image, const struct file *file,
+		       const char *path, struct qcow_error *error);
 void backing_close(struct backing *backing);
 /* Is there, at the bottom, a legacy image that needed a key? */
 bool backing_is_encrypted(const struct backing *backing);

@@ -37,25 +37,25 @@
 #include <time.h>
 #include "qcow/lease.h"
 
-#define NS		1000000000ull
-#define LEASE_NS	300000000ull	/* how far ahead it promises */
-#define RENEW_NS	100000000ull	/* how often, at the most */
-#define TICK_NS		50000000ull	/* the thread's */
-#define STEP_NS		100000000ull	/* of a clock that was set */
-#define SKEW_NS		10000000ull
+#define NS	 1000000000ull
+#define LEASE_NS 300000000ull /* how far ahead it promises */
+#define RENEW_NS 100000000ull /* how often, at the most */
+#define TICK_NS	 50000000ull  /* the thread's */
+#define STEP_NS	 100000000ull /* of a clock that was set */
+#define SKEW_NS	 10000000ull
 
 #ifndef CIFS_SUPER_MAGIC
-#define CIFS_SUPER_MAGIC	0xff534d42u
+#define CIFS_SUPER_MAGIC 0xff534d42u
 #endif
 #ifndef SMB2_SUPER_MAGIC
-#define SMB2_SUPER_MAGIC	0xfe534d42u
+#define SMB2_SUPER_MAGIC 0xfe534d42u
 #endif
 #ifndef FUSE_SUPER_MAGIC
-#define FUSE_SUPER_MAGIC	0x65735546u
+#define FUSE_SUPER_MAGIC 0x65735546u
 #endif
-#define LUSTRE_SUPER_MAGIC	0x0bd00bd0u
-#define GPFS_SUPER_MAGIC	0x47504653u
-#define GFS2_SUPER_MAGIC	0x01161970u
+#define LUSTRE_SUPER_MAGIC 0x0bd00bd0u
+#define GPFS_SUPER_MAGIC   0x47504653u
+#define GFS2_SUPER_MAGIC   0x01161970u
 
 /* Where another host's clock may have stamped the file. */
 static const uint32_t elsewhere[] = {
@@ -132,8 +132,9 @@ static enum lease_verdict judge_bounds(const struct lease_record *record,
 	if (now->modified < known->modified)
 		return LEASE_BROKEN;
 	return slack == LEASE_NO_END ||
-	       (int64_t)now->modified - slack <= until ? LEASE_KEPT :
-							 LEASE_BROKEN;
+			       (int64_t)now->modified - slack <= until ?
+		       LEASE_KEPT :
+		       LEASE_BROKEN;
 }
 
 static enum lease_verdict judge_file(const struct lease_record *record,
@@ -148,7 +149,8 @@ static enum lease_verdict judge_file(const struct lease_record *record,
 	if (atomic_load(&record->rest) != atomic_load(&record->begun))
 		return judge_bounds(record, known, &now, slack);
 	return now.size == known->size && now.modified == known->modified ?
-		       LEASE_KEPT : LEASE_BROKEN;
+		       LEASE_KEPT :
+		       LEASE_BROKEN;
 }
 
 enum lease_verdict lease_judge(const struct lease_record *record,
@@ -162,7 +164,7 @@ enum lease_verdict lease_judge(const struct lease_record *record,
 	if (a == LEASE_BROKEN || b == LEASE_BROKEN)
 		return LEASE_BROKEN;
 	return a == LEASE_UNKNOWN || b == LEASE_UNKNOWN ? LEASE_UNKNOWN :
-							   LEASE_KEPT;
+							  LEASE_KEPT;
 }
 
 /* ---- the owner's record ---- */

@@ -7,46 +7,46 @@
 #include <stdatomic.h>
 #include "qcow/file.h"
 
-#define LEASE_FILES	2	/* the image, its data file */
+#define LEASE_FILES 2 /* the image, its data file */
 
 /* One file, as fstat() tells. */
 struct lease_times {
-	uint64_t size;			/* bytes */
-	uint64_t modified;		/* CLOCK_REALTIME, ns */
+	uint64_t size;	   /* bytes */
+	uint64_t modified; /* CLOCK_REALTIME, ns */
 };
 
 /* In the journal's header, so it outlives the process.  The owner's threads
    change it; a successor reads it once the owner's fence is free. */
 struct lease_record {
-	_Atomic uint64_t begun;		/* writes so far */
-	_Atomic uint64_t rest;		/* begun, when the times were taken with
-					   no write in flight; else 0 */
+	_Atomic uint64_t begun; /* writes so far */
+	_Atomic uint64_t rest;	/* begun, when the times were taken with
+				   no write in flight; else 0 */
 	struct lease_times times[LEASE_FILES];
-	_Atomic uint64_t until;		/* CLOCK_BOOTTIME, ns: the owner lived
-					   until shortly before that */
-	_Atomic int64_t offset;		/* CLOCK_REALTIME - CLOCK_BOOTTIME */
+	_Atomic uint64_t until; /* CLOCK_BOOTTIME, ns: the owner lived
+				   until shortly before that */
+	_Atomic int64_t offset; /* CLOCK_REALTIME - CLOCK_BOOTTIME */
 };
 
 struct lease {
-	struct lease_record *record;	/* NULL: nobody needs to know */
+	struct lease_record *record; /* NULL: nobody needs to know */
 	const struct file *files[LEASE_FILES];
-	_Atomic uint64_t ended;		/* writes so far */
-	atomic_flag taking;		/* somebody takes the times */
-	_Atomic uint64_t due;		/* CLOCK_MONOTONIC_COARSE: renew it */
-	_Atomic int64_t skew;		/* CLOCK_REALTIME - CLOCK_MONOTONIC */
+	_Atomic uint64_t ended; /* writes so far */
+	atomic_flag taking;	/* somebody takes the times */
+	_Atomic uint64_t due;	/* CLOCK_MONOTONIC_COARSE: renew it */
+	_Atomic int64_t skew;	/* CLOCK_REALTIME - CLOCK_MONOTONIC */
 
 	pthread_t thread;
 	bool has_thread;
-	pthread_mutex_t lock;		/* protects stopping */
+	pthread_mutex_t lock; /* protects stopping */
 	pthread_cond_t work;
 	bool stopping;
-	_Atomic bool asleep;		/* the thread waits for a first write */
+	_Atomic bool asleep; /* the thread waits for a first write */
 };
 
 enum lease_verdict {
-	LEASE_KEPT,	/* nobody wrote since the owner's last write */
-	LEASE_BROKEN,	/* somebody did, or older contents were put back */
-	LEASE_UNKNOWN,	/* the medium or the clock gives no way to tell */
+	LEASE_KEPT,    /* nobody wrote since the owner's last write */
+	LEASE_BROKEN,  /* somebody did, or older contents were put back */
+	LEASE_UNKNOWN, /* the medium or the clock gives no way to tell */
 };
 
 /* Before anything else; a lease of zeros holds nothing. */
@@ -57,7 +57,7 @@ bool lease_can_tell(const struct file *file);
    over.  data may be NULL.  slack, ns: how long after the lease a write that
    was in flight at the owner's death may have begun in the kernel, or
    LEASE_NO_END. */
-#define LEASE_NO_END	INT64_MAX
+#define LEASE_NO_END INT64_MAX
 enum lease_verdict lease_judge(const struct lease_record *record,
 			       const struct file *image,
 			       const struct file *data, int64_t slack);

@@ -95,8 +95,7 @@ static void remove_extension(struct header *header, struct header_area *area)
 /* Where our extension goes. */
 static uint32_t place_of(const struct header *header)
 {
-	return has_place(header) ? header->life_offset :
-				   header->extensions_end;
+	return has_place(header) ? header->life_offset : header->extensions_end;
 }
 
 /* The kept bytes with the mark in them; free() frees them. */
@@ -236,10 +235,10 @@ int header_void_extensions(struct file *file, const struct header *header,
 	const uint8_t *data;
 
 	/* Their places stay: what lies behind cannot be moved at once. */
-	while (header_next_extension(header, area, &at, &found, &length,
-				     &data))
+	while (header_next_extension(header, area, &at, &found, &length, &data))
 		if (found == type)
 			store_be32(area->bytes + (data - area->bytes) -
-					   EXTENSION_HEAD, EXTENSION_VOID);
+					   EXTENSION_HEAD,
+				   EXTENSION_VOID);
 	return write_area(file, area->bytes, area);
 }

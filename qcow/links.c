@@ -19,9 +19,9 @@
 #include "qcow/layers.h"
 
 struct chain {
-	const char *top;		/* the path of the image, resolved */
+	const char *top; /* the path of the image, resolved */
 	const struct qcow_references *references;
-	struct qcow_info *info;		/* of the image at hand */
+	struct qcow_info *info; /* of the image at hand */
 };
 
 static bool are_two_files(const char *a, const char *b)
@@ -50,9 +50,10 @@ static int judge(const char *path, const char *resolved, const char *what,
 	if (!theirs || !ours)
 		ret = fail(error, -ENOMEM, "out of memory");
 	else if (are_two_files(theirs, ours))
-		ret = fail(error, -EINVAL,
-			   "its %s %.200s is one file beside the symbolic link %.300s and another beside the image, %.300s: name the image by the path where its files are",
-			   what, name, path, resolved);
+		ret = fail(
+			error, -EINVAL,
+			"its %s %.200s is one file beside the symbolic link %.300s and another beside the image, %.300s: name the image by the path where its files are",
+			what, name, path, resolved);
 	free(theirs);
 	free(ours);
 	return ret;
@@ -81,8 +82,8 @@ static char *next_of(const struct chain *chain, const char *path,
 }
 
 /* *next is what to go on with, or NULL. */
-static int judge_image(const struct chain *chain, const char *path,
-		       char **next, struct qcow_error *error)
+static int judge_image(const struct chain *chain, const char *path, char **next,
+		       struct qcow_error *error)
 {
 	struct qcow_info *info = chain->info;
 	char *resolved = reference_path(path);

@@ -12,8 +12,8 @@
 static int read_table(struct qcow_image *image, uint64_t offset,
 		      uint64_t length, uint64_t **table)
 {
-	uint64_t *entries = file_buffer(round_up(length,
-						 image->file.alignment));
+	uint64_t *entries = file_buffer(
+		round_up(length, image->file.alignment));
 	int ret;
 
 	if (!entries)
@@ -41,16 +41,16 @@ int load_l1(struct qcow_image *image, struct qcow_error *error)
 }
 
 /* Where the journal says, if it says anything; else where the header does. */
-int load_refcount_table(struct qcow_image *image,
-			       struct qcow_error *error)
+int load_refcount_table(struct qcow_image *image, struct qcow_error *error)
 {
 	uint64_t length = (uint64_t)image->header.refcount_table_clusters
 			  << image->cluster_bits;
 	int ret;
 
 	if (length > MAX_REFCOUNT_TABLE_BYTES)
-		return fail(error, -EINVAL,
-			    "its journal names a refcount table that is too large");
+		return fail(
+			error, -EINVAL,
+			"its journal names a refcount table that is too large");
 	ret = read_table(image, image->header.refcount_table_offset, length,
 			 &image->refcount_table);
 	if (ret)
@@ -108,9 +108,10 @@ static int check_overlaps(struct qcow_image *image, struct qcow_error *error)
 	qsort(offsets, count, sizeof(*offsets), compare_offsets);
 	for (uint64_t i = 1; i < count && !ret; i++)
 		if (offsets[i] == offsets[i - 1])
-			ret = fail(error, -EINVAL,
-				   "two tables overlap at offset %#llx; the image is corrupt",
-				   (unsigned long long)offsets[i]);
+			ret = fail(
+				error, -EINVAL,
+				"two tables overlap at offset %#llx; the image is corrupt",
+				(unsigned long long)offsets[i]);
 	image->tables = offsets;
 	image->nr_tables = count;
 	return ret;

@@ -32,13 +32,13 @@
 #include "qcow/error.h"
 #include "qcow/file.h"
 
-#define PERMISSION_BASE		100
-#define UNSHARED_BASE		200
-#define FENCE_BYTE		400
+#define PERMISSION_BASE 100
+#define UNSHARED_BASE	200
+#define FENCE_BYTE	400
 
 /* How long a tester waits for a fence that may never fall. */
-#define FENCE_PATIENCE_MS	60000
-#define FENCE_POLL_MS		5
+#define FENCE_PATIENCE_MS 60000
+#define FENCE_POLL_MS	  5
 
 enum permission {
 	CONSISTENT_READ = 0,
@@ -106,8 +106,8 @@ static int take(int fd, off_t base, const int *permissions, unsigned int count)
 }
 
 /* Does somebody else hold one of these bytes? */
-static int test(int fd, off_t base, const int *permissions,
-		unsigned int count, struct qcow_error *error)
+static int test(int fd, off_t base, const int *permissions, unsigned int count,
+		struct qcow_error *error)
 {
 	const char *shared = base == PERMISSION_BASE ? "shared " : "";
 
@@ -116,10 +116,11 @@ static int test(int fd, off_t base, const int *permissions,
 				    base + permissions[i]);
 
 		if (ret == -EAGAIN)
-			return fail(error, -EBUSY,
-				    "in use by another process (QEMU, qemu-img or a ublk-qcow2 server): cannot get the %s\"%s\" lock, byte %d; stop that process first",
-				    shared, permission_name(permissions[i]),
-				    (int)base + permissions[i]);
+			return fail(
+				error, -EBUSY,
+				"in use by another process (QEMU, qemu-img or a ublk-qcow2 server): cannot get the %s\"%s\" lock, byte %d; stop that process first",
+				shared, permission_name(permissions[i]),
+				(int)base + permissions[i]);
 		if (ret)
 			return fail(error, ret, "testing its locks: %s",
 				    strerror(-ret));
@@ -144,8 +145,7 @@ static int lock_qemu(int fd, bool read_only, bool test_others,
 	ret = test(fd, UNSHARED_BASE, used, nr_used, error);
 	if (ret)
 		return ret;
-	return test(fd, PERMISSION_BASE, unshared, ARRAY_SIZE(unshared),
-		    error);
+	return test(fd, PERMISSION_BASE, unshared, ARRAY_SIZE(unshared), error);
 }
 
 struct qcow_lock {
@@ -158,9 +158,10 @@ static int fence_now(struct file *file, struct qcow_error *error)
 	int ret = take_fence(file, F_OFD_SETLK);
 
 	if (ret == -EAGAIN)
-		return fail(error, -EINPROGRESS,
-			    "fenced by another ublk-qcow2 server, byte %d: it is alive, or the last I/O of its disk does not end",
-			    FENCE_BYTE);
+		return fail(
+			error, -EINPROGRESS,
+			"fenced by another ublk-qcow2 server, byte %d: it is alive, or the last I/O of its disk does not end",
+			FENCE_BYTE);
 	if (ret)
 		return fail(error, ret, "locking it: %s", strerror(-ret));
 	return 0;
@@ -180,8 +181,7 @@ static int fence_patiently(struct file *file, struct qcow_error *error)
 	const int64_t end = now_ms() + FENCE_PATIENCE_MS;
 	int ret;
 
-	while ((ret = fence_now(file, error)) == -EINPROGRESS &&
-	       now_ms() < end)
+	while ((ret = fence_now(file, error)) == -EINPROGRESS && now_ms() < end)
 		usleep(FENCE_POLL_MS * 1000);
 	return ret == -EINPROGRESS ? -EBUSY : ret;
 }
@@ -197,8 +197,9 @@ static int claim(struct file *file, struct qcow_error *error)
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", file->fd);
 	fd = open(self, O_RDONLY | O_EXCL | O_CLOEXEC);
 	if (fd < 0 && errno == EBUSY)
-		return fail(error, -EBUSY,
-			    "in use: the device is claimed by a mount, a volume on it, or another server; end that first");
+		return fail(
+			error, -EBUSY,
+			"in use: the device is claimed by a mount, a volume on it, or another server; end that first");
 	if (fd < 0)
 		return fail(error, -errno, "claiming the device: %s",
 			    strerror(errno));

@@ -31,13 +31,13 @@
 
 /* One guest cluster's or subcluster's part of a request. */
 struct part {
-	uint64_t guest;		/* cluster */
-	unsigned int sub;	/* its subcluster, if it has such */
-	uint64_t offset;	/* of the part, in the disk */
-	uint32_t in_cluster;	/* likewise, in the cluster */
-	uint32_t before;	/* bytes of the (sub)cluster in front of it */
+	uint64_t guest;	     /* cluster */
+	unsigned int sub;    /* its subcluster, if it has such */
+	uint64_t offset;     /* of the part, in the disk */
+	uint32_t in_cluster; /* likewise, in the cluster */
+	uint32_t before;     /* bytes of the (sub)cluster in front of it */
 	uint32_t length;
-	uint32_t after;		/* bytes of the (sub)cluster behind it */
+	uint32_t after; /* bytes of the (sub)cluster behind it */
 };
 
 static struct part part_at(const struct qcow_image *image, uint64_t offset,
@@ -71,11 +71,10 @@ static bool is_continued(const struct qcow_extent *last,
 		return false;
 	if (extent->kind == QCOW_EXTENT_ZERO)
 		return true;
-	return extent->kind == QCOW_EXTENT_DATA &&
-	       last->file == extent->file &&
+	return extent->kind == QCOW_EXTENT_DATA && last->file == extent->file &&
 	       last->fresh == extent->fresh &&
-	       (last->reservation.count > 0) == reserves &&
-	       !last->zero_after && !extent->zero_before &&
+	       (last->reservation.count > 0) == reserves && !last->zero_after &&
+	       !extent->zero_before &&
 	       last->offset + last->length == extent->offset;
 }
 
@@ -280,8 +279,7 @@ static int write_fresh(struct qcow_image *image, struct qcow_io *io,
 		zero_around(&extent, part);
 	ret = map_add_extent(io, &extent, true);
 	if (!ret)
-		refcount_reserve(image, &last_extent(io)->reservation,
-				 cluster);
+		refcount_reserve(image, &last_extent(io)->reservation, cluster);
 	return ret;
 }
 
@@ -388,7 +386,7 @@ static void release(struct qcow_image *image, struct qcow_io *io, bool used)
 		refcount_release(image, &io->extents[i].reservation, used);
 	if (io->room_words)
 		append_release_room(image, io->room_words,
-					io->room_assignments);
+				    io->room_assignments);
 	io->room_words = 0;
 }
 
@@ -423,8 +421,7 @@ static void link_fresh(struct qcow_image *image, const struct qcow_io *io)
 
 	for (unsigned int i = 0; i < io->nr_extents; i++) {
 		const struct qcow_extent *extent = &io->extents[i];
-		uint64_t host = round_down(extent->offset,
-					   cluster_size(image));
+		uint64_t host = round_down(extent->offset, cluster_size(image));
 		struct record l2 = {
 			.kind = RECORD_L2_DATA,
 			.index = offset >> image->cluster_bits,
@@ -464,4 +461,3 @@ void map_end(struct qcow_image *image, struct qcow_io *io, bool link)
 	if (linked)
 		link_fresh(image, io);
 }
-

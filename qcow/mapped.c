@@ -36,8 +36,8 @@ static bool can_map(const struct qcow_image *image, uint64_t offset,
 	return is_aligned(offset | length, image->alignment);
 }
 
-int qcow_map_read(struct qcow_image *image, struct qcow_io *io,
-		  uint64_t offset, uint32_t length)
+int qcow_map_read(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
+		  uint32_t length)
 {
 	uint64_t first = offset >> image->cluster_bits;
 	uint64_t last = last_cluster(image, offset, length);
@@ -48,8 +48,8 @@ int qcow_map_read(struct qcow_image *image, struct qcow_io *io,
 	LOCKED(image);
 	if (range_conflicts(image, first, last, false))
 		return -EBUSY;
-	if (map_read(image, io, offset, length, &need) ||
-	    io->length < length || !is_plain(image, io))
+	if (map_read(image, io, offset, length, &need) || io->length < length ||
+	    !is_plain(image, io))
 		return -EAGAIN;
 	range_enter(image, &io->range, first, last, false);
 	return 0;

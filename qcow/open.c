@@ -27,11 +27,11 @@
 #include "qcow/layers.h"
 #include "qcow/legacy/legacy.h"
 
-#define CACHE_DEFAULT_SIZE	(4u << 20)
-#define CACHE_UNDER_SIZE	(1u << 20)	/* of what lies under */
-#define MAX_SLICE_SIZE		4096u
-#define MAX_DIRTY		131072u
-#define MAX_HOST_OFFSET		(1ull << 56)	/* the format's */
+#define CACHE_DEFAULT_SIZE (4u << 20)
+#define CACHE_UNDER_SIZE   (1u << 20) /* of what lies under */
+#define MAX_SLICE_SIZE	   4096u
+#define MAX_DIRTY	   131072u
+#define MAX_HOST_OFFSET	   (1ull << 56) /* the format's */
 
 /* ---- open ---- */
 
@@ -112,7 +112,7 @@ static void set_geometry(struct qcow_image *image)
 static int create_memory(struct qcow_image *image,
 			 const struct qcow_options *options)
 {
-	size_t bytes = image->overlay ? CACHE_UNDER_SIZE :
+	size_t bytes = image->overlay	   ? CACHE_UNDER_SIZE :
 		       options->cache_size ? options->cache_size :
 					     CACHE_DEFAULT_SIZE;
 	uint32_t slice = min_u64(cluster_size(image), MAX_SLICE_SIZE);
@@ -135,8 +135,7 @@ static int find_end(struct qcow_image *image, struct qcow_error *error)
 	int ret = file_size(&image->file, &size);
 
 	if (ret)
-		return fail(error, ret, "finding its size: %s",
-			    strerror(-ret));
+		return fail(error, ret, "finding its size: %s", strerror(-ret));
 	/* R1: a cluster that the file's end cuts was used, too. */
 	image->high_water = (size + cluster_size(image) - 1) >>
 			    image->cluster_bits;
@@ -177,15 +176,14 @@ static int read_header(struct qcow_image *image,
 		       const struct qcow_options *options,
 		       struct qcow_error *error)
 {
-	int ret = header_read(&image->file, &image->header,
-			      &image->header_area, error);
+	int ret = header_read(&image->file, &image->header, &image->header_area,
+			      error);
 
 	if (ret)
 		return ret;
-	ret = support_check(&image->header, &image->header_area,
-				   image->read_only &&
-					   options->look != QCOW_LOOK_WRITER,
-				   error);
+	ret = support_check(
+		&image->header, &image->header_area,
+		image->read_only && options->look != QCOW_LOOK_WRITER, error);
 	if (ret || image->read_only ||
 	    !(image->header.incompatible & INCOMPATIBLE_DIRTY))
 		return ret;
@@ -217,8 +215,9 @@ static int open_shell(struct qcow_image *image,
 	int ret;
 
 	if (!image->read_only || options->look == QCOW_LOOK_WRITER)
-		return fail(error, -EROFS,
-			    "legacy images (QCOW version 1, AES) are served with --read-only; convert it, or put an overlay on it, to write");
+		return fail(
+			error, -EROFS,
+			"legacy images (QCOW version 1, AES) are served with --read-only; convert it, or put an overlay on it, to write");
 	ret = backing_open_legacy(image, options, error);
 	if (!ret)
 		ret = layers_check_all(image, options, error);

@@ -17,11 +17,11 @@ struct walk {
 	const struct qcow_references *references;
 	void (*visit)(void *opaque, const struct qcow_part *part);
 	void *opaque;
-	const char *top;		/* the image's path, resolved */
+	const char *top; /* the image's path, resolved */
 	struct qcow_identity seen[QCOW_FILES_MAX];
 	unsigned int nr_seen;
-	unsigned int depth;		/* of the image at hand */
-	struct qcow_error why;		/* of a refusal */
+	unsigned int depth;    /* of the image at hand */
+	struct qcow_error why; /* of a refusal */
 };
 
 static void refuse(struct walk *walk, struct qcow_part part)
@@ -54,9 +54,10 @@ static int open_part(struct walk *walk, const char *path, struct file *file)
 		ret = fail(&walk->why, -ELOOP,
 			   "its backing chain is a loop: %s comes twice", path);
 	else if (walk->nr_seen == QCOW_FILES_MAX)
-		ret = fail(&walk->why, -ELOOP,
-			   "it consists of more than %d files, which are the most",
-			   QCOW_FILES_MAX);
+		ret = fail(
+			&walk->why, -ELOOP,
+			"it consists of more than %d files, which are the most",
+			QCOW_FILES_MAX);
 	if (ret)
 		file_close(file);
 	else
@@ -110,12 +111,10 @@ static int walk_data_file(struct walk *walk, const char *from,
 	if (!info->has_data_file)
 		return 0;
 	if (info->data_file[0])
-		ret = reference_resolve_from(walk->top, from,
-					     walk->depth ? REFERS_TO_DATA_UNDER
-							 : REFERS_TO_DATA,
-					     info->data_file,
-					     walk->references, &path,
-					     &walk->why);
+		ret = reference_resolve_from(
+			walk->top, from,
+			walk->depth ? REFERS_TO_DATA_UNDER : REFERS_TO_DATA,
+			info->data_file, walk->references, &path, &walk->why);
 	else
 		ret = fail(&walk->why, -EINVAL,
 			   "its header does not name its external data file");
@@ -140,10 +139,9 @@ static int resolve_backing(struct walk *walk, const char *from,
 	int ret = backing_check_depth(walk->depth++, &walk->why);
 
 	if (!ret)
-		ret = reference_resolve_from(walk->top, from,
-					     REFERS_TO_BACKING, info->backing,
-					     walk->references, path,
-					     &walk->why);
+		ret = reference_resolve_from(walk->top, from, REFERS_TO_BACKING,
+					     info->backing, walk->references,
+					     path, &walk->why);
 	if (!ret)
 		ret = backing_check_format(info->backing_format, *path,
 					   &walk->why);

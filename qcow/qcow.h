@@ -24,10 +24,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define QCOW_SECTOR		512u
-#define QCOW_IO_EXTENTS		16
-#define QCOW_FILES_MAX		64	/* an image and what lies under it */
-#define QCOW_JOURNAL_DIR	"/run/ublk-qcow2"
+#define QCOW_SECTOR	 512u
+#define QCOW_IO_EXTENTS	 16
+#define QCOW_FILES_MAX	 64 /* an image and what lies under it */
+#define QCOW_JOURNAL_DIR "/run/ublk-qcow2"
 
 struct qcow_image;
 
@@ -37,32 +37,32 @@ struct qcow_error {
 };
 
 enum qcow_cache {
-	QCOW_CACHE_NONE,	/* O_DIRECT; buffered, with a notice, where
-				   the file system has none */
-	QCOW_CACHE_WRITEBACK,	/* the host's page cache */
+	QCOW_CACHE_NONE,      /* O_DIRECT; buffered, with a notice, where
+				 the file system has none */
+	QCOW_CACHE_WRITEBACK, /* the host's page cache */
 };
 
 enum qcow_locking {
-	QCOW_LOCK_TEST,		/* take QEMU's lock bytes and test that nobody
-				   else uses the image */
-	QCOW_LOCK_JOIN,		/* take them beside a holder of our own that
-				   has tested already (the supervisor) */
+	QCOW_LOCK_TEST, /* take QEMU's lock bytes and test that nobody
+			   else uses the image */
+	QCOW_LOCK_JOIN, /* take them beside a holder of our own that
+			   has tested already (the supervisor) */
 };
 
 /* Which file an image is, whatever its name.  An inode that is used again
    has another birth. */
 struct qcow_identity {
-	uint64_t device, inode;		/* both 0: any */
-	uint64_t birth;			/* CLOCK_REALTIME, ns; 0: not known */
+	uint64_t device, inode; /* both 0: any */
+	uint64_t birth;		/* CLOCK_REALTIME, ns; 0: not known */
 };
 
 /* A file that belongs to an image besides its own: what lies under it, or a
    data file. */
 struct qcow_layer {
-	const char *path;		/* resolved */
+	const char *path; /* resolved */
 	struct qcow_identity identity;
-	bool written;			/* with the image; the others are only
-					   read */
+	bool written; /* with the image; the others are only
+			 read */
 };
 
 /*
@@ -77,8 +77,8 @@ struct qcow_references {
 	const char *const *directories;
 	const char *const *data_directories;
 	const char *data_file;
-	bool not_beside;	/* nothing in the image's own directory */
-	bool none;		/* nothing at all */
+	bool not_beside; /* nothing in the image's own directory */
+	bool none;	 /* nothing at all */
 };
 
 struct qcow_options {
@@ -202,37 +202,37 @@ enum qcow_feature_kind {
 	QCOW_AUTOCLEAR,
 };
 
-#define QCOW_FEATURES_MAX	(3 * 64)
+#define QCOW_FEATURES_MAX (3 * 64)
 
 struct qcow_feature {
 	enum qcow_feature_kind kind;
 	unsigned int bit;
-	bool known;			/* to us; else it is the image that
-					   gives it a name */
-	char name[47];			/* empty: nobody knows */
+	bool known;    /* to us; else it is the image that
+			  gives it a name */
+	char name[47]; /* empty: nobody knows */
 };
 
 /* What the header says.  Texts are the image's and may hold anything. */
 struct qcow_info {
-	unsigned int version;		/* 1: QCOW, with little of this */
-	uint64_t size;			/* virtual, bytes */
-	uint64_t file_size;		/* bytes */
-	uint64_t disk_usage;		/* bytes that the file takes */
-	uint32_t cluster_size;		/* bytes */
+	unsigned int version;  /* 1: QCOW, with little of this */
+	uint64_t size;	       /* virtual, bytes */
+	uint64_t file_size;    /* bytes */
+	uint64_t disk_usage;   /* bytes that the file takes */
+	uint32_t cluster_size; /* bytes */
 	unsigned int refcount_bits;
 	uint64_t incompatible;
 	uint64_t compatible;
 	uint64_t autoclear;
-	unsigned int compression_type;	/* 0: deflate, 1: zstd */
+	unsigned int compression_type; /* 0: deflate, 1: zstd */
 	unsigned int snapshots;
 	unsigned int bitmaps;
-	unsigned int crypt_method;	/* 0: none, 1: AES, 2: LUKS */
+	unsigned int crypt_method; /* 0: none, 1: AES, 2: LUKS */
 	bool has_data_file;
 	char data_file[1024];
 	bool has_backing;
 	char backing[1024];
 	char backing_format[64];
-	bool has_journal;		/* it may know more than the image */
+	bool has_journal; /* it may know more than the image */
 	unsigned int nr_features;
 	struct qcow_feature features[QCOW_FEATURES_MAX]; /* that are set */
 };
@@ -243,11 +243,11 @@ int qcow_read_info(const char *path, struct qcow_info *info,
 
 struct qcow_snapshot {
 	const char *id, *name;
-	uint32_t date;			/* seconds since 1970 */
-	uint32_t date_ns;		/* and nanoseconds */
-	uint64_t vm_clock;		/* ns */
-	uint64_t vm_state_size;		/* bytes */
-	uint64_t size;			/* of the disk then, bytes */
+	uint32_t date;		/* seconds since 1970 */
+	uint32_t date_ns;	/* and nanoseconds */
+	uint64_t vm_clock;	/* ns */
+	uint64_t vm_state_size; /* bytes */
+	uint64_t size;		/* of the disk then, bytes */
 };
 
 /* Visits the internal snapshots in the order of the image.  -EUCLEAN: the
@@ -259,9 +259,9 @@ int qcow_list_snapshots(const char *path,
 
 struct qcow_bitmap {
 	const char *name;
-	uint64_t granularity;		/* bytes */
-	bool in_use;			/* not closed by its last user */
-	bool automatic;			/* its tracking begins by itself */
+	uint64_t granularity; /* bytes */
+	bool in_use;	      /* not closed by its last user */
+	bool automatic;	      /* its tracking begins by itself */
 };
 
 /* The same for persistent bitmaps. */
@@ -274,16 +274,16 @@ int qcow_list_bitmaps(const char *path,
 struct qcow_part {
 	enum qcow_role {
 		QCOW_ROLE_IMAGE,
-		QCOW_ROLE_DATA_FILE,	/* of the part before */
+		QCOW_ROLE_DATA_FILE, /* of the part before */
 		QCOW_ROLE_BACKING,
 	} role;
-	const char *path;		/* resolved; if that failed, the name */
-	const char *format;		/* as it was named, or has turned out:
-					   "qcow2", "qcow", "raw" */
-	const struct qcow_info *info;	/* NULL: it has no header, or none was
-					   read */
-	uint64_t size;			/* virtual, bytes; 0 if refused */
-	const char *refused;		/* why it would be; NULL: it is not */
+	const char *path;	      /* resolved; if that failed, the name */
+	const char *format;	      /* as it was named, or has turned out:
+					 "qcow2", "qcow", "raw" */
+	const struct qcow_info *info; /* NULL: it has no header, or none was
+					 read */
+	uint64_t size;		      /* virtual, bytes; 0 if refused */
+	const char *refused;	      /* why it would be; NULL: it is not */
 };
 
 /* Visits all of them from the top down, as far as an open would come: what
@@ -311,10 +311,10 @@ struct qcow_judgement {
 		QCOW_READ_ONLY,
 		QCOW_READ_WRITE,
 	} verdict;
-	struct qcow_error why;		/* unless it is QCOW_READ_WRITE */
-	bool needs_key;			/* qcow_options.key_file */
-	bool is_written;		/* by somebody else, at the moment: it
-					   was not looked at more closely */
+	struct qcow_error why; /* unless it is QCOW_READ_WRITE */
+	bool needs_key;	       /* qcow_options.key_file */
+	bool is_written;       /* by somebody else, at the moment: it
+				  was not looked at more closely */
 };
 
 /* Only references and journal_dir of the options have a say. */
@@ -344,28 +344,28 @@ int qcow_flush(struct qcow_image *image);
 /* map.c: calls that never block, never allocate memory, never do I/O */
 
 enum qcow_extent_kind {
-	QCOW_EXTENT_ZERO,	/* reads as zero; only in mapped reads */
-	QCOW_EXTENT_DATA,	/* stored bytes */
+	QCOW_EXTENT_ZERO, /* reads as zero; only in mapped reads */
+	QCOW_EXTENT_DATA, /* stored bytes */
 	/* private to the engine: only its blocking calls can read these */
-	QCOW_EXTENT_PACKED,	/* part of a compressed cluster */
-	QCOW_EXTENT_LEGACY,	/* of a legacy image */
+	QCOW_EXTENT_PACKED, /* part of a compressed cluster */
+	QCOW_EXTENT_LEGACY, /* of a legacy image */
 };
 
 struct qcow_extent {
 	enum qcow_extent_kind kind;
-	unsigned int file;	/* index into qcow_fds() */
-	uint32_t length;	/* bytes of the request */
-	uint64_t offset;	/* of these bytes in the file */
-	uint32_t zero_before;	/* bytes just before offset, and just after */
-	uint32_t zero_after;	/*  the end, that must be written as zero */
+	unsigned int file;    /* index into qcow_fds() */
+	uint32_t length;      /* bytes of the request */
+	uint64_t offset;      /* of these bytes in the file */
+	uint32_t zero_before; /* bytes just before offset, and just after */
+	uint32_t zero_after;  /*  the end, that must be written as zero */
 	/* private to the engine */
-	void *source;		/* whose bytes these are */
-	uint32_t skip;		/* bytes of a packed cluster before them */
-	bool fresh;		/* becomes part of the disk by qcow_finish() */
+	void *source;  /* whose bytes these are */
+	uint32_t skip; /* bytes of a packed cluster before them */
+	bool fresh;    /* becomes part of the disk by qcow_finish() */
 	struct qcow_reservation {
 		struct qcow_reservation *prev, *next;
-		uint64_t first, count;		/* host clusters */
-	} reservation;		/* of fresh clusters (R1); count 0: none */
+		uint64_t first, count; /* host clusters */
+	} reservation; /* of fresh clusters (R1); count 0: none */
 };
 
 /*
@@ -380,16 +380,16 @@ struct qcow_io {
 	/* private to the engine */
 	struct qcow_range {
 		struct qcow_range *prev, *next;
-		uint64_t first, last;		/* guest clusters */
+		uint64_t first, last; /* guest clusters */
 		bool exclusive;
 	} range;
 	uint64_t offset;
 	uint32_t length;
-	uint64_t bitmap;	/* of an extended L2 entry, when linked */
-	bool zeroes;		/* fresh clusters need zeros around */
-	bool writes;		/* the lease knows of it (R12) */
-	uint64_t gains;		/* of space, when it was mapped (R16) */
-	uint32_t room_words;	/* reserved in the journal (R16), and */
+	uint64_t bitmap;	   /* of an extended L2 entry, when linked */
+	bool zeroes;		   /* fresh clusters need zeros around */
+	bool writes;		   /* the lease knows of it (R12) */
+	uint64_t gains;		   /* of space, when it was mapped (R16) */
+	uint32_t room_words;	   /* reserved in the journal (R16), and */
 	uint32_t room_assignments; /* in the dirty set */
 };
 
@@ -405,8 +405,8 @@ struct qcow_io {
  *
  * After an error there is nothing to finish.  Other errors are final.
  */
-int qcow_map_read(struct qcow_image *image, struct qcow_io *io,
-		  uint64_t offset, uint32_t length);
+int qcow_map_read(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
+		  uint32_t length);
 int qcow_map_write(struct qcow_image *image, struct qcow_io *io,
 		   uint64_t offset, uint32_t length);
 
@@ -432,7 +432,7 @@ int qcow_forget_journal(const struct qcow_identity *identity,
 struct qcow_stats {
 	uint64_t cache_hits, cache_misses;
 	uint64_t checkpoints, groups;
-	uint64_t journal_used, journal_size;	/* bytes */
+	uint64_t journal_used, journal_size; /* bytes */
 };
 void qcow_get_stats(struct qcow_image *image, struct qcow_stats *stats);
 
@@ -460,14 +460,14 @@ void qcow_lock_identify(const struct qcow_lock *lock,
 
 enum qcow_repair {
 	QCOW_REPAIR_NONE,
-	QCOW_REPAIR_LEAKS,	/* counts that are too high */
+	QCOW_REPAIR_LEAKS, /* counts that are too high */
 	QCOW_REPAIR_ALL,
 };
 
 struct qcow_check_options {
 	enum qcow_repair repair;
-	const char *journal_dir;	/* NULL stands for QCOW_JOURNAL_DIR */
-	size_t memory;			/* bytes; 0 stands for the default */
+	const char *journal_dir; /* NULL stands for QCOW_JOURNAL_DIR */
+	size_t memory;		 /* bytes; 0 stands for the default */
 
 	/* Each may be NULL.  A line, without newline, about a finding; how
 	   much is done of a step of the check, which may have several. */
@@ -482,8 +482,8 @@ struct qcow_check_options {
 struct qcow_check {
 	uint64_t corruptions, corruptions_fixed;
 	uint64_t leaks, leaks_fixed;
-	uint64_t check_errors;		/* something could not be read */
-	uint64_t image_end_offset;	/* bytes */
+	uint64_t check_errors;	   /* something could not be read */
+	uint64_t image_end_offset; /* bytes */
 	uint64_t total_clusters;
 	uint64_t allocated_clusters;
 	uint64_t fragmented_clusters;

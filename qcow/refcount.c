@@ -21,7 +21,7 @@
 #include "qcow/refcount.h"
 
 /* How many clusters one call looks at: it may be on a queue's thread. */
-#define SCAN_LIMIT	4096u
+#define SCAN_LIMIT 4096u
 
 uint64_t refcount_max(const struct qcow_image *image)
 {
@@ -45,7 +45,8 @@ uint64_t refcount_in_slice(const struct qcow_image *image, const void *data,
 	}
 	/* Several in a byte, the first in its lowest bits. */
 	return ((const uint8_t *)data)[index >> (3 - order)] >>
-		       ((index << order) & 7) & refcount_max(image);
+		       ((index << order) & 7) &
+	       refcount_max(image);
 }
 
 void refcount_put_in_slice(const struct qcow_image *image, void *data,
@@ -149,7 +150,7 @@ static int is_free(struct qcow_image *image, uint64_t cluster, bool *free,
 
 	*free = false;
 	if (dirty_count(image, cluster, &count))
-		return 0;	/* R9: even if the count is zero */
+		return 0; /* R9: even if the count is zero */
 	ret = file_count(image, cluster, &count, need);
 	if (ret)
 		return ret;
@@ -271,8 +272,7 @@ int refcount_get_wait(struct qcow_image *image, uint64_t cluster,
 	return ret;
 }
 
-int refcount_reserve_wait(struct qcow_image *image,
-			  struct qcow_reservation *r)
+int refcount_reserve_wait(struct qcow_image *image, struct qcow_reservation *r)
 {
 	uint64_t cluster;
 	struct need need;

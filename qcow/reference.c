@@ -114,16 +114,19 @@ static int refuse(enum reference_kind kind, const char *path,
 		  struct qcow_error *error)
 {
 	if (references && references->none)
-		return fail(error, -EACCES,
-			    "it names the %s %.200s, and this disk may consist of its image alone",
-			    kind_names[kind], path);
+		return fail(
+			error, -EACCES,
+			"it names the %s %.200s, and this disk may consist of its image alone",
+			kind_names[kind], path);
 	if (kind == REFERS_TO_DATA)
-		return fail(error, -EACCES,
-			    "its data file %.200s would be written, so you have to allow that by its name: --data-file %.200s",
-			    path, path);
-	return fail(error, -EACCES,
-		    "its %s %.200s is outside the image's directory; name its directory in /etc/ublk-qcow2/directories to allow it",
-		    kind_names[kind], path);
+		return fail(
+			error, -EACCES,
+			"its data file %.200s would be written, so you have to allow that by its name: --data-file %.200s",
+			path, path);
+	return fail(
+		error, -EACCES,
+		"its %s %.200s is outside the image's directory; name its directory in /etc/ublk-qcow2/directories to allow it",
+		kind_names[kind], path);
 }
 
 /* Relative names are relative to the image that names them. */
@@ -189,17 +192,19 @@ int reference_resolve_from(const char *top, const char *from,
 
 	/* QEMU takes it for none; it may as well be one that got lost. */
 	if (!*name)
-		return fail(error, -EINVAL,
-			    "its header names a %s with an empty name; give it one with 'qemu-img rebase -u', or take it out with -b ''",
-			    kind_names[kind]);
+		return fail(
+			error, -EINVAL,
+			"its header names a %s with an empty name; give it one with 'qemu-img rebase -u', or take it out with -b ''",
+			kind_names[kind]);
 	/* QEMU's own word for a plain file.  A relative name behind it would
 	   be relative to wherever QEMU was started. */
 	if (!strncmp(name, "file:/", strlen("file:/")))
 		name += strlen("file:");
 	if (is_protocol(name))
-		return fail(error, -ENOTSUP,
-			    "its %s \"%.200s\" is named by a protocol; only files are opened: name the file with 'qemu-img rebase -u'",
-			    kind_names[kind], name);
+		return fail(
+			error, -ENOTSUP,
+			"its %s \"%.200s\" is named by a protocol; only files are opened: name the file with 'qemu-img rebase -u'",
+			kind_names[kind], name);
 	ret = find(from, kind, name, &found, &resolved, error);
 	if (ret)
 		return ret;
@@ -214,10 +219,9 @@ int reference_resolve_from(const char *top, const char *from,
 	return ret;
 }
 
-int reference_resolve(const struct qcow_image *image,
-		      enum reference_kind kind, const char *name,
-		      const struct qcow_options *options, char **path,
-		      struct qcow_error *error)
+int reference_resolve(const struct qcow_image *image, enum reference_kind kind,
+		      const char *name, const struct qcow_options *options,
+		      char **path, struct qcow_error *error)
 {
 	const struct qcow_image *top = image;
 

@@ -14,16 +14,16 @@
 #include "qcow/image.h"
 #include "qcow/info.h"
 
-#define MAX_SNAPSHOTS		65536u
-#define MAX_TABLE_BYTES		(64u << 20)
-#define HEAD_SIZE		40u
-#define EXTRA_KNOWN		16u	/* size of the VM's state, disk size */
+#define MAX_SNAPSHOTS	65536u
+#define MAX_TABLE_BYTES (64u << 20)
+#define HEAD_SIZE	40u
+#define EXTRA_KNOWN	16u /* size of the VM's state, disk size */
 
 /* Of an entry's head: byte offsets. */
 enum {
 	HEAD_L1_OFFSET = 0,
-	HEAD_L1_SIZE = 8,		/* entries */
-	HEAD_ID_SIZE = 12,		/* two bytes each */
+	HEAD_L1_SIZE = 8,  /* entries */
+	HEAD_ID_SIZE = 12, /* two bytes each */
 	HEAD_NAME_SIZE = 14,
 	HEAD_DATE = 16,
 	HEAD_DATE_NS = 20,
@@ -34,8 +34,8 @@ enum {
 
 struct table {
 	struct file *file;
-	uint64_t start, end;		/* end: the file's, or the limit's */
-	uint64_t at;			/* the next entry */
+	uint64_t start, end; /* end: the file's, or the limit's */
+	uint64_t at;	     /* the next entry */
 };
 
 static int read_next(struct table *table, void *bytes, uint64_t length)
@@ -103,8 +103,7 @@ static int visit_next(struct table *table, uint64_t size,
 	if (!ret)
 		ret = read_text(table, load_be16(head + HEAD_ID_SIZE), &id);
 	if (!ret)
-		ret = read_text(table, load_be16(head + HEAD_NAME_SIZE),
-				&name);
+		ret = read_text(table, load_be16(head + HEAD_NAME_SIZE), &name);
 	if (!ret) {
 		snapshot.id = id;
 		snapshot.name = name;
@@ -115,8 +114,7 @@ static int visit_next(struct table *table, uint64_t size,
 	return ret;
 }
 
-static int begin(struct table *table, struct file *file,
-		 const struct header *h)
+static int begin(struct table *table, struct file *file, const struct header *h)
 {
 	uint64_t size;
 	int ret = file_size(file, &size);

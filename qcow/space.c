@@ -17,8 +17,7 @@
 
 static bool is_anything_freed(const struct qcow_image *image)
 {
-	return image->active.frees ||
-	       (image->freezing && image->frozen.frees);
+	return image->active.frees || (image->freezing && image->frozen.frees);
 }
 
 bool space_may_be_found(const struct qcow_image *image, uint64_t gains)

@@ -38,18 +38,19 @@ static int refuse(struct qcow_error *error, const char *what)
 	return fail(error, -ENOTSUP, "%s not supported", what);
 }
 
-int support_check_compression(const struct header *h,
-			      struct qcow_error *error)
+int support_check_compression(const struct header *h, struct qcow_error *error)
 {
 	if (h->compression_type > 1)
-		return fail(error, -ENOTSUP,
-			    "its compression type %u is not supported (deflate and zstd are)",
-			    h->compression_type);
+		return fail(
+			error, -ENOTSUP,
+			"its compression type %u is not supported (deflate and zstd are)",
+			h->compression_type);
 	if (!(h->incompatible & INCOMPATIBLE_COMPRESSION) !=
 	    !h->compression_type)
-		return fail(error, -EINVAL,
-			    "header: compression type %u and its feature bit do not agree",
-			    h->compression_type);
+		return fail(
+			error, -EINVAL,
+			"header: compression type %u and its feature bit do not agree",
+			h->compression_type);
 	return 0;
 }
 
@@ -62,8 +63,9 @@ int support_check_raw_data(const struct header *h, struct qcow_error *error)
 	if (!(h->autoclear & AUTOCLEAR_RAW_DATA) ||
 	    h->incompatible & INCOMPATIBLE_DATA_FILE)
 		return 0;
-	return fail(error, -EINVAL,
-		    "header: a feature bit says that its data file is raw, but it has none");
+	return fail(
+		error, -EINVAL,
+		"header: a feature bit says that its data file is raw, but it has none");
 }
 
 static int check_incompatible(const struct header *h,
@@ -75,38 +77,38 @@ static int check_incompatible(const struct header *h,
 			 INCOMPATIBLE_EXTENDED_L2;
 
 	if (h->incompatible & ~known)
-		return refuse_unknown(h, area, h->incompatible & ~known,
-				      error);
+		return refuse_unknown(h, area, h->incompatible & ~known, error);
 	if (h->incompatible & INCOMPATIBLE_CORRUPT && !read_only)
-		return fail(error, -EUCLEAN,
-			    "marked as corrupt; repair it with 'ublk-qcow2 check -r all', or use --read-only");
+		return fail(
+			error, -EUCLEAN,
+			"marked as corrupt; repair it with 'ublk-qcow2 check -r all', or use --read-only");
 	if (h->incompatible & INCOMPATIBLE_DATA_FILE && h->nb_snapshots)
-		return refuse(error,
-			      "internal snapshots with a data file are");
+		return refuse(error, "internal snapshots with a data file are");
 	if (support_check_raw_data(h, error))
 		return -EINVAL;
 	if (h->incompatible & INCOMPATIBLE_EXTENDED_L2 &&
 	    h->cluster_bits < MIN_EXTENDED_CLUSTER_BITS)
-		return fail(error, -EINVAL,
-			    "header: extended L2 entries with clusters of less than 16 KiB");
+		return fail(
+			error, -EINVAL,
+			"header: extended L2 entries with clusters of less than 16 KiB");
 	return support_check_compression(h, error);
 }
 
-int support_check(const struct header *header,
-			 const struct header_area *area, bool read_only,
-			 struct qcow_error *error)
+int support_check(const struct header *header, const struct header_area *area,
+		  bool read_only, struct qcow_error *error)
 {
 	int ret = check_incompatible(header, area, read_only, error);
 
 	if (ret)
 		return ret;
 	if (header->crypt_method == CRYPT_AES)
-		return fail(error, -ENOTSUP,
-			    "AES encryption is supported in version 2 only; convert it with 'qemu-img convert'");
+		return fail(
+			error, -ENOTSUP,
+			"AES encryption is supported in version 2 only; convert it with 'qemu-img convert'");
 	if (header->crypt_method)
 		return refuse(error, header->crypt_method == CRYPT_LUKS ?
-			      "LUKS encryption is" :
-			      "this encryption method is");
+					     "LUKS encryption is" :
+					     "this encryption method is");
 	if (header->size < QCOW_SECTOR)
 		return fail(error, -EINVAL, "its virtual size is zero");
 	return 0;

@@ -17,8 +17,8 @@
 #include "qcow/table.h"
 
 /* What a new table costs: L1 entry, its count, the old one's count. */
-#define ROOM_WORDS		7
-#define ROOM_ASSIGNMENTS	3
+#define ROOM_WORDS	 7
+#define ROOM_ASSIGNMENTS 3
 
 /* {L1[index] = table, refcount[table] = 1, refcount[old] = n - 1} */
 static void append_table(struct qcow_image *image, uint64_t l1_index,
@@ -148,9 +148,9 @@ static int make_own(struct qcow_image *image, uint64_t l1_index)
 	int ret;
 
 	if (entry & ENTRY_COPIED)
-		return 0;	/* somebody was faster */
-	ret = refcount_get_wait(image, (entry & ENTRY_OFFSET) >>
-					       image->cluster_bits, &count);
+		return 0; /* somebody was faster */
+	ret = refcount_get_wait(
+		image, (entry & ENTRY_OFFSET) >> image->cluster_bits, &count);
 	if (ret)
 		return ret;
 	if (!count)

@@ -15,35 +15,35 @@
 #include "qcow/compress.h"
 #include "qcow/image.h"
 
-#define CACHE_SIZE	(1u << 20)
-#define MAX_STREAMS	4u
-#define MAX_SLOTS	64u
-#define MAX_ALIGNMENT	4096u
+#define CACHE_SIZE    (1u << 20)
+#define MAX_STREAMS   4u
+#define MAX_SLOTS     64u
+#define MAX_ALIGNMENT 4096u
 
 struct stream {
-	bool busy;		/* protected by the unpacker's lock */
+	bool busy;		 /* protected by the unpacker's lock */
 	struct decoder *decoder; /* these two: of him who made it busy */
 	uint8_t *input;
 };
 
 struct slot {
-	uint64_t entry;		/* whose cluster this is; 0: nobody's */
-	bool filling;		/* he who pinned it first is unpacking */
-	unsigned int pins;	/* readers; a pinned slot stays */
-	uint64_t used;		/* the unpacker's clock when last wanted */
-	uint8_t *bytes;		/* a cluster; of its filler, then constant
-				   while pinned */
+	uint64_t entry;	   /* whose cluster this is; 0: nobody's */
+	bool filling;	   /* he who pinned it first is unpacking */
+	unsigned int pins; /* readers; a pinned slot stays */
+	uint64_t used;	   /* the unpacker's clock when last wanted */
+	uint8_t *bytes;	   /* a cluster; of its filler, then constant
+			      while pinned */
 };
 
 struct unpacker {
-	uint32_t cluster_bits;	/* these four never change */
+	uint32_t cluster_bits; /* these four never change */
 	unsigned int nr_streams;
 	unsigned int nr_slots;
-	uint8_t *arena;		/* the slots' bytes */
+	uint8_t *arena; /* the slots' bytes */
 
 	pthread_mutex_t lock;	/* protects all from here on, but no bytes;
 				   never held during I/O or unpacking */
-	pthread_cond_t changed;	/* a slot or a stream became free */
+	pthread_cond_t changed; /* a slot or a stream became free */
 	uint64_t clock;
 	struct stream streams[MAX_STREAMS];
 	struct slot slots[MAX_SLOTS];
@@ -177,8 +177,7 @@ static int read_stream(struct unpacker *u, struct file *file, uint64_t entry,
 	if (where.offset >= size)
 		return -EIO;
 	bytes->length = min_u64(where.length, size - where.offset);
-	bytes->length = min_u64(bytes->length,
-				longest_stream(u->cluster_bits));
+	bytes->length = min_u64(bytes->length, longest_stream(u->cluster_bits));
 	begin = round_down(where.offset, unit);
 	end = round_up(where.offset + bytes->length, unit);
 	bytes->at = buffer + (where.offset - begin);

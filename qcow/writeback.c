@@ -20,7 +20,7 @@ struct batch {
 	const struct assignment *first;
 	uint32_t count;
 	enum slice_type type;
-	uint64_t offset;		/* of the slice */
+	uint64_t offset; /* of the slice */
 };
 
 static uint64_t get_value(const struct qcow_image *image, enum slice_type type,
@@ -44,11 +44,11 @@ static bool is_for_phase(enum phase phase, uint64_t old, uint64_t new)
 {
 	switch (phase) {
 	case RAISE:
-		return new > old;	/* R5 */
+		return new > old; /* R5 */
 	case LINK:
-		return new != old;	/* R6 */
+		return new != old; /* R6 */
 	case LOWER:
-		return new < old;	/* R7 */
+		return new < old; /* R7 */
 	}
 	return false;
 }
@@ -84,8 +84,9 @@ static bool apply(const struct qcow_image *image, const struct batch *batch,
 		uint64_t offset, index;
 
 		locate(image, a, &offset, &index);
-		if (!is_for_phase(phase, get_value(image, batch->type, data,
-						   index), a->value))
+		if (!is_for_phase(phase,
+				  get_value(image, batch->type, data, index),
+				  a->value))
 			continue;
 		put_value(image, batch->type, data, index, a->value);
 		changed = true;
@@ -122,7 +123,7 @@ static int write_batch(struct qcow_image *image, const struct batch *batch,
 	slice->pins--;
 	if (!ret)
 		apply(image, batch, phase, slice->data);
-	else	/* what the file says now is unknown */
+	else /* what the file says now is unknown */
 		cache_forget(&image->cache, batch->offset,
 			     image->cache.slice_size);
 	return ret;
@@ -151,7 +152,7 @@ static int next_batch(const struct qcow_image *image,
 }
 
 int writeback_slices(struct qcow_image *image, const struct assignment *a,
-			const struct assignment *end, enum phase phase)
+		     const struct assignment *end, enum phase phase)
 {
 	while (a != end) {
 		struct batch batch;
@@ -192,7 +193,7 @@ static int write_l1_slice(struct qcow_image *image, const struct assignment *a,
 }
 
 int writeback_l1(struct qcow_image *image, const struct assignment *a,
-		    const struct assignment *end)
+		 const struct assignment *end)
 {
 	int ret = 0;
 
@@ -202,9 +203,9 @@ int writeback_l1(struct qcow_image *image, const struct assignment *a,
 }
 
 /* R7: the clusters that were freed, from a on; returns the next one. */
-static const struct assignment *
-freed_run(const struct assignment *a, const struct assignment *end,
-	  uint64_t *first, uint64_t *count)
+static const struct assignment *freed_run(const struct assignment *a,
+					  const struct assignment *end,
+					  uint64_t *first, uint64_t *count)
 {
 	while (a != end && a->value)
 		a++;
@@ -221,7 +222,7 @@ freed_run(const struct assignment *a, const struct assignment *end,
 /* Gives the space of what was freed back to the file system.  Nothing
    depends on it, so a failure is not one of the checkpoint. */
 void writeback_punch(struct qcow_image *image, const struct assignment *a,
-			const struct assignment *end)
+		     const struct assignment *end)
 {
 	image_io_begin(image);
 	while (a != end && !image->punch_unsupported) {

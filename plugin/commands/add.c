@@ -178,8 +178,7 @@ static int fill_in(const struct options *options, struct disk *disk)
 		wrong = name_check(options->name);
 	if (wrong)
 		return complain("%s: %s", options->subject, wrong);
-	if (check_image(options->subject, disk->image) ||
-	    check_links(options))
+	if (check_image(options->subject, disk->image) || check_links(options))
 		return EXIT_FAILURE;
 	if (options->data_file &&
 	    check_data_file(options->subject, options->data_file,

@@ -20,12 +20,12 @@
 #include "plugin/commands/bar.h"
 #include "plugin/common/process.h"
 
-#define PATIENCE	500	/* ms */
-#define INTERVAL	100	/* ms */
-#define MAX_WIDTH	40	/* columns between the brackets */
+#define PATIENCE	500 /* ms */
+#define INTERVAL	100 /* ms */
+#define MAX_WIDTH	40  /* columns between the brackets */
 #define MIN_WIDTH	4
-#define REST		9	/* columns of brackets and percents */
-#define DEFAULT_COLUMNS 80	/* of a terminal that does not know */
+#define REST		9  /* columns of brackets and percents */
+#define DEFAULT_COLUMNS 80 /* of a terminal that does not know */
 
 static volatile sig_atomic_t is_shown;
 
@@ -33,7 +33,7 @@ static void leave_line(int number)
 {
 	if (is_shown && write(STDERR_FILENO, "\n", 1) < 0)
 		is_shown = false;
-	raise(number);		/* for good: SA_RESETHAND */
+	raise(number); /* for good: SA_RESETHAND */
 }
 
 static void catch_signals(void)

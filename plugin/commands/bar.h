@@ -10,8 +10,8 @@
 
 struct bar {
 	bool wanted;
-	int length;		/* of what is on the screen, in columns */
-	uint64_t next;		/* not drawn before this; ms */
+	int length;    /* of what is on the screen, in columns */
+	uint64_t next; /* not drawn before this; ms */
 };
 
 /* Makes one ready; unwanted ones, and those without a terminal, never show. */

@@ -48,10 +48,11 @@ int command_complain(const struct disk *disk, const char *format, ...)
 
 void command_unreadable(int id, int error, void *status)
 {
-	const char *why = error == -EPROTO ?
+	const char *why =
+		error == -EPROTO ?
 			"was written by another version of this program; use "
 			"that version for this disk" :
-			error == -EBADMSG ?
+		error == -EBADMSG ?
 			"is damaged; the disk is served all the same as long "
 			"as its processes live" :
 			strerror(-error);
@@ -160,10 +161,10 @@ int command_deaf(const struct disk *disk, int error)
 					"%d'",
 					pid, pid, disk->id);
 	if (error == -EXDEV)
-		return command_complain(disk,
-					"its supervisor is in another pid "
-					"namespace, of a container that shares "
-					STATE_DIR "; run this there");
+		return command_complain(
+			disk, "its supervisor is in another pid "
+			      "namespace, of a container that shares " STATE_DIR
+			      "; run this there");
 	if (error == -ENOENT || error == -ECONNREFUSED)
 		return command_complain(disk,
 					"its supervisor (process %d) lives but "

@@ -8,7 +8,7 @@
 #include "plugin/common/rpc.h"
 #include "plugin/common/state.h"
 
-#define COMMAND_PATIENCE	30000	/* ms, for another command to end */
+#define COMMAND_PATIENCE 30000 /* ms, for another command to end */
 
 /* Is this root, and is our directory there?  subject is what the complaint
    is about. */

@@ -80,16 +80,16 @@ static void print_names(const struct qcow_info *info)
 {
 	if (info->has_data_file) {
 		fputs("data file: ", stdout);
-		print_text(info->data_file[0] ? info->data_file
-					      : "(not named)");
+		print_text(info->data_file[0] ? info->data_file :
+						"(not named)");
 		puts(info_has(info, "raw-external-data") ? " (raw)" : "");
 	}
 	if (info->has_backing) {
 		fputs("backing file: ", stdout);
 		print_text(info->backing);
 		fputs(" (format ", stdout);
-		print_text(info->backing_format[0] ? info->backing_format
-						   : "not named");
+		print_text(info->backing_format[0] ? info->backing_format :
+						     "not named");
 		puts(")");
 	}
 }

@@ -28,8 +28,8 @@ const char *info_compression(const struct qcow_info *info)
 {
 	static const char *const names[] = { "deflate", "zstd" };
 
-	return info->compression_type < 2 ? names[info->compression_type]
-					  : "unknown";
+	return info->compression_type < 2 ? names[info->compression_type] :
+					    "unknown";
 }
 
 const char *info_encryption(const struct qcow_info *info)
@@ -107,6 +107,6 @@ int command_info(const struct options *options)
 	if (!ret)
 		tell(&report, options->json);
 	references_free(&report.references);
-	return ret ? complain("%s: %s", options->subject, error.text)
-		   : EXIT_SUCCESS;
+	return ret ? complain("%s: %s", options->subject, error.text) :
+		     EXIT_SUCCESS;
 }

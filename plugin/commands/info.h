@@ -8,7 +8,7 @@
 #include "qcow/qcow.h"
 
 struct report {
-	const char *image;		/* as it was called */
+	const char *image; /* as it was called */
 	struct qcow_info info;
 	struct qcow_judgement judgement;
 	struct qcow_references references;

@@ -7,17 +7,17 @@
 
 #include <stdbool.h>
 
-#define EXIT_USAGE	2
+#define EXIT_USAGE 2
 
 struct options {
-	const char *subject;	/* IMAGE, DEV or NAME; NULL: all disks */
-	long id;		/* -1: the lowest that is free */
-	const char *name;	/* NULL: after the image */
+	const char *subject; /* IMAGE, DEV or NAME; NULL: all disks */
+	long id;	     /* -1: the lowest that is free */
+	const char *name;    /* NULL: after the image */
 	long queues;
 	long depth;
-	const char *key_file;	/* NULL: none */
-	const char *data_file;	/* NULL: none */
-	const char *repair;	/* leaks, all; NULL: only look */
+	const char *key_file;  /* NULL: none */
+	const char *data_file; /* NULL: none */
+	const char *repair;    /* leaks, all; NULL: only look */
 	bool read_only;
 	bool writeback;
 	bool no_references;
@@ -28,7 +28,10 @@ struct options {
 };
 
 /* What holds where nothing is said. */
-#define OPTIONS_DEFAULT	{ .id = -1, .queues = 1, .depth = 128 }
+#define OPTIONS_DEFAULT \
+	{ \
+		.id = -1, .queues = 1, .depth = 128 \
+	}
 
 /* One file per command.  They return the exit status. */
 int command_add(const struct options *options);

@@ -33,8 +33,8 @@
 #include "plugin/supervisor/supervisor.h"
 #include "plugin/supervisor/teardown.h"
 
-#define PAUSE_MIN 1  /* s */
-#define PAUSE_MAX 30 /* s */
+#define PAUSE_MIN 1    /* s */
+#define PAUSE_MAX 30   /* s */
 #define PATIENCE  5000 /* ms; for a supervisor that is to answer, or end */
 
 #define LOOK_PATIENCE 2000 /* ms; for an image whose storage may hang */
@@ -211,8 +211,8 @@ static bool is_orphan(const char *name)
 		return ret != -ENOENT;
 	if (disk.state == DISK_ADDING || process_alive(&disk.supervisor))
 		return false;
-	return teardown_look(&disk, &presence) ||
-	       presence == DEVICE_SERVED || presence == DEVICE_WAITING;
+	return teardown_look(&disk, &presence) || presence == DEVICE_SERVED ||
+	       presence == DEVICE_WAITING;
 }
 
 /* Whether the signal to end came within the time. */
@@ -234,8 +234,7 @@ static bool try_later(const char *name, bool orphan, unsigned int pause)
 	const char *whose = orphan ? "its users wait; " : "";
 
 	log_line(LOG_ERR, "%strying again in %u s", whose, pause);
-	notify(NOTIFY_STATUS, "%s could not be taken over; trying again",
-	       name);
+	notify(NOTIFY_STATUS, "%s could not be taken over; trying again", name);
 	if (!is_told_to_end(pause))
 		return true;
 	if (orphan)

@@ -12,11 +12,11 @@
 #include "plugin/commands/options.h"
 #include "plugin/common/state.h"
 
-#define CONF_TEXT_MAX	1024
+#define CONF_TEXT_MAX 1024
 
 enum conf_place {
-	CONF_ADMIN,		/* the administrator's, for good */
-	CONF_RUNTIME,		/* of programs, until the next boot */
+	CONF_ADMIN,   /* the administrator's, for good */
+	CONF_RUNTIME, /* of programs, until the next boot */
 	NR_CONF_PLACES
 };
 
@@ -26,7 +26,7 @@ const char *conf_directory(enum conf_place place);
 /* The strings in options point into the rest of it: not to be copied. */
 struct conf {
 	struct options options;
-	char path[PATH_MAX];	/* of the file */
+	char path[PATH_MAX]; /* of the file */
 	char name[DISK_NAME_MAX + 1];
 	char image[PATH_MAX];
 	char key_file[PATH_MAX];

@@ -13,7 +13,7 @@
 struct json {
 	FILE *file;
 	int depth;
-	bool comma;	/* something stands before the next value */
+	bool comma; /* something stands before the next value */
 };
 
 /* bracket is '[' or '{'; closing the outermost one ends the line. */

@@ -13,7 +13,7 @@
 #include "qcow/qcow.h"
 
 struct layers {
-	bool known;		/* these are all */
+	bool known; /* these are all */
 	unsigned int count;
 	struct qcow_layer list[QCOW_FILES_MAX]; /* their paths are ours */
 };

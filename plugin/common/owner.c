@@ -42,8 +42,8 @@ int owner_uuid(const char *text, char uuid[OWNER_UUID_SIZE])
 	if (strlen(text) != UUID_LENGTH)
 		return -EINVAL;
 	for (i = 0; i < UUID_LENGTH; i++) {
-		if (form[i] == '-' ? text[i] != '-'
-				   : !isxdigit((unsigned char)text[i]))
+		if (form[i] == '-' ? text[i] != '-' :
+				     !isxdigit((unsigned char)text[i]))
 			return -EINVAL;
 		uuid[i] = tolower((unsigned char)text[i]);
 	}

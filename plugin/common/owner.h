@@ -10,23 +10,23 @@
 
 #include "plugin/common/state.h"
 
-#define OWNER_UUID_SIZE	37
+#define OWNER_UUID_SIZE 37
 
 /* One domain's use of one disk.  A record is written and removed under the
    disk's owner_lock(). */
 struct owner {
-	char uuid[OWNER_UUID_SIZE]; /* the domain's, in lower case */
-	char domain[256];	/* its name, maybe cut off */
+	char uuid[OWNER_UUID_SIZE];   /* the domain's, in lower case */
+	char domain[256];	      /* its name, maybe cut off */
 	char name[DISK_NAME_MAX + 1]; /* the disk's */
 	char image[PATH_MAX];
 	int id;
-	uint64_t nonce;		/* the disk's: another disk of the same name
-				   is not this one */
-	bool owned;		/* the disk is to go with its last user; else
-				   somebody has added it by hand */
-	bool shareable;		/* other domains may use it, too */
-	bool released;		/* the domain has ended, but the disk could
-				   not be removed */
+	uint64_t nonce; /* the disk's: another disk of the same name
+			   is not this one */
+	bool owned;	/* the disk is to go with its last user; else
+			   somebody has added it by hand */
+	bool shareable; /* other domains may use it, too */
+	bool released;	/* the domain has ended, but the disk could
+			   not be removed */
 };
 
 /* Copies a uuid in lower case; -EINVAL: it is none. */

@@ -230,8 +230,8 @@ bool process_wait(int pidfd, int milliseconds)
 	do {
 		found = poll(&end, 1, left);
 		if (milliseconds >= 0)
-			left = deadline > clock_ms() ? deadline - clock_ms()
-						     : 0;
+			left = deadline > clock_ms() ? deadline - clock_ms() :
+						       0;
 	} while (found < 0 && errno == EINTR);
 	return found > 0;
 }

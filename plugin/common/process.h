@@ -15,8 +15,8 @@
    start.  pid 0: none. */
 struct process {
 	pid_t pid;
-	uint64_t start;		/* in clock ticks since boot */
-	uint64_t space;		/* the pid namespace's inode; 0: ours */
+	uint64_t start; /* in clock ticks since boot */
+	uint64_t space; /* the pid namespace's inode; 0: ours */
 };
 
 /* Names the process that now has this id, even if it is a child that only
@@ -57,7 +57,7 @@ int process_lock_memory(void);
 uint64_t clock_ms(void);
 
 /* What a child does for us: returns its exit status, and may leave a text. */
-#define JOB_TEXT_MAX	512
+#define JOB_TEXT_MAX 512
 typedef int job_fn(const void *argument, char *text);
 
 /* A child that does one thing, then is gone.  pidfd is -1 when there is
@@ -69,8 +69,7 @@ struct job {
 };
 
 /* Starts the job; mortal: it is killed when we die. */
-int job_start(struct job *job, job_fn *work, const void *argument,
-	      bool mortal);
+int job_start(struct job *job, job_fn *work, const void *argument, bool mortal);
 
 /* Takes the result of a job whose pidfd has become readable: its exit
    status, or 255 if a signal ended it, and its text. */

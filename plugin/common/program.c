@@ -51,7 +51,10 @@ static bool is_in(const char *directory, const char *name, char path[PATH_MAX])
 int program_find(const char *name, char path[PATH_MAX])
 {
 	static const char *const directories[] = {
-		"/usr/bin", "/bin", "/usr/sbin", "/sbin",
+		"/usr/bin",
+		"/bin",
+		"/usr/sbin",
+		"/sbin",
 	};
 	const char *chosen = program_choice("UBLK_QCOW2_BIN");
 	size_t i;

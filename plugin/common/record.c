@@ -35,7 +35,7 @@
 #define HEAD_SIZE 64
 #define PAGE	  4096u
 #define LOOKS	  100
-#define FILE_MAX (16u << 20) /* of a file that is ours */
+#define FILE_MAX  (16u << 20) /* of a file that is ours */
 
 struct slot {
 	unsigned int version;
@@ -91,8 +91,8 @@ static int latest(const char *bytes, size_t size, struct slot *slot,
 	first = parse_slot(bytes, size / 2, &slots[0]);
 	second = parse_slot(bytes + size / 2, size / 2, &slots[1]);
 	if (first && second)
-		return first == -EPROTO || second == -EPROTO ? -EPROTO
-							     : -EBADMSG;
+		return first == -EPROTO || second == -EPROTO ? -EPROTO :
+							       -EBADMSG;
 	*which = first || (!second && slots[1].number > slots[0].number);
 	*slot = slots[*which];
 	return 0;

@@ -91,8 +91,7 @@ static int take_line(struct reader *reader, char *line)
 	    !strchr(BLANKS, line[length]))
 		return -EINVAL;
 	line += length + strspn(line + length, BLANKS);
-	return *line == '/' ? append(&reader->data_directories, line)
-			    : -EINVAL;
+	return *line == '/' ? append(&reader->data_directories, line) : -EINVAL;
 }
 
 static int take_file(struct reader *reader, FILE *file,
@@ -112,8 +111,7 @@ static int take_file(struct reader *reader, FILE *file,
 			     "data-files /DIRECTORY, own-directory no",
 			     file_name(), number, line);
 		else if (ret)
-			fail(error, ret, "%s: %s", file_name(),
-			     strerror(-ret));
+			fail(error, ret, "%s: %s", file_name(), strerror(-ret));
 	}
 	free(line);
 	return ret;

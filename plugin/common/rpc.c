@@ -25,13 +25,13 @@
 #define BACKLOG	      4
 #define CALL_PATIENCE 5 /* s */
 
-#define MAGIC	0x71326275u	/* "ub2q" */
-#define VERSION 2		/* 1 had no head */
+#define MAGIC	0x71326275u /* "ub2q" */
+#define VERSION 2	    /* 1 had no head */
 
 struct packet {
 	uint32_t magic;
 	uint16_t version;
-	uint16_t length;	/* of all of it, bytes */
+	uint16_t length; /* of all of it, bytes */
 	union {
 		struct appeal appeal;
 		struct outcome outcome;
@@ -52,8 +52,7 @@ static struct packet head_of(size_t length)
 }
 
 /* 0: a whole packet of our version; -EPROTO: something else. */
-static int check_packet(const struct packet *packet, ssize_t got,
-			size_t length)
+static int check_packet(const struct packet *packet, ssize_t got, size_t length)
 {
 	if (got != (ssize_t)length || packet->magic != MAGIC ||
 	    packet->version != VERSION || packet->length != length)

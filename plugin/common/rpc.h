@@ -15,7 +15,7 @@ struct appeal {
 	enum appeal_type {
 		APPEAL_RECOVER,
 		APPEAL_STOP,
-		APPEAL_HAND_OVER,	/* to the supervisor that asks */
+		APPEAL_HAND_OVER, /* to the supervisor that asks */
 	} type;
 	bool force;
 };
@@ -23,7 +23,7 @@ struct appeal {
 /* How it ended.  A failure has a text for the user: one line. */
 struct outcome {
 	bool failed;
-	bool stays;	/* the supervisor does not end with that */
+	bool stays; /* the supervisor does not end with that */
 	int id;
 	char text[1024];
 };

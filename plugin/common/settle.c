@@ -33,12 +33,13 @@
 
 #include "plugin/common/settle.h"
 
-#define DESCRIPTORS	4096
-#define STACK		(8ul << 20) /* of the main thread; grows on demand */
-#define THREAD_STACK	(1ul << 20)
-#define OOM_SCORE	"-900"
-#define GROUP		"/sys/fs/cgroup/ublk-qcow2"
-#define DEFAULT_PATH	"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#define DESCRIPTORS  4096
+#define STACK	     (8ul << 20) /* of the main thread; grows on demand */
+#define THREAD_STACK (1ul << 20)
+#define OOM_SCORE    "-900"
+#define GROUP	     "/sys/fs/cgroup/ublk-qcow2"
+#define DEFAULT_PATH \
+	"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 typedef void teller(const char *line);
 

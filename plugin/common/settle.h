@@ -15,7 +15,8 @@ int settle_command(void);
    nice, scheduling, processors, and what the kernel kills first when memory is
    short.  managed: a service manager has set what a unit can say, so that
    stays.  SIGHUP, SIGTERM and SIGINT are blocked from here on: whoever calls
-   listens to them later.  Calls tell with one line for each thing that cannot be had. */
+   listens to them later.  Calls tell with one line for each thing that cannot
+   be had. */
 void settle_process(bool managed, void (*tell)(const char *line));
 
 /* Has a service manager started us, to stay in the foreground? */

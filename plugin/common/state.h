@@ -17,29 +17,29 @@
 #include "plugin/common/process.h"
 #include "qcow/qcow.h"
 
-#define STATE_DIR	QCOW_JOURNAL_DIR
-#define DISK_ID_MAX	((1 << 20) - 1)		/* the driver's limit */
-#define DISK_NAME_MAX	64
+#define STATE_DIR     QCOW_JOURNAL_DIR
+#define DISK_ID_MAX   ((1 << 20) - 1) /* the driver's limit */
+#define DISK_NAME_MAX 64
 
 enum disk_state {
-	DISK_ADDING,		/* not usable yet; nobody relies on it */
+	DISK_ADDING, /* not usable yet; nobody relies on it */
 	DISK_LIVE,
-	DISK_RECOVERING,	/* its users wait for a new server */
-	DISK_FAILED,		/* its users wait for `recover` */
+	DISK_RECOVERING, /* its users wait for a new server */
+	DISK_FAILED,	 /* its users wait for `recover` */
 	DISK_STOPPING,
 };
 
 struct disk {
-	int id;			/* of /dev/ublkb<id> */
+	int id; /* of /dev/ublkb<id> */
 	enum disk_state state;
 	char name[DISK_NAME_MAX + 1];
-	char image[PATH_MAX];	/* absolute, no symbolic links; of a device the
-				   name that it was given */
+	char image[PATH_MAX]; /* absolute, no symbolic links; of a device the
+				 name that it was given */
 	struct qcow_identity identity; /* which file that is */
-	char key_file[PATH_MAX]; /* absolute; empty: none.  Never the key */
+	char key_file[PATH_MAX];  /* absolute; empty: none.  Never the key */
 	char data_file[PATH_MAX]; /* that the image may name; likewise */
-	bool no_references;	/* the image may name no file */
-	uint64_t size;		/* bytes */
+	bool no_references;	  /* the image may name no file */
+	uint64_t size;		  /* bytes */
 	unsigned int queues;
 	unsigned int depth;
 	bool read_only;
@@ -47,11 +47,11 @@ struct disk {
 	struct process server;
 	struct process supervisor;
 	unsigned int recoveries;
-	uint64_t since;		/* in this state; seconds since 1970 */
-	uint64_t nonce;		/* the driver keeps it with the device, so
-				   that we know the device for ours */
-	char boot[40];		/* the boot this record belongs to */
-	char reason[512];	/* why it failed */
+	uint64_t since;	  /* in this state; seconds since 1970 */
+	uint64_t nonce;	  /* the driver keeps it with the device, so
+			     that we know the device for ours */
+	char boot[40];	  /* the boot this record belongs to */
+	char reason[512]; /* why it failed */
 };
 
 /* NULL: it has none. */
@@ -132,7 +132,7 @@ void state_get_text(char *text, size_t size, const char *value);
 /* Locks a disk, or with id STATE_LOCK_ALL the choice of ids, names and
    images.  Waits that long, then -EBUSY.  Closing *lock, in every process
    that inherited it, unlocks. */
-#define STATE_LOCK_ALL	(DISK_ID_MAX + 1)
+#define STATE_LOCK_ALL (DISK_ID_MAX + 1)
 int state_lock(int id, int milliseconds, int *lock);
 
 #endif /* STATE_H */

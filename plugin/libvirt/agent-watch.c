@@ -212,8 +212,8 @@ static void look_later(struct watched *watched, int ret)
 
 static void look(struct agent *agent, struct watched *watched)
 {
-	virDomainPtr domain =
-		virDomainLookupByUUIDString(agent->connection, watched->uuid);
+	virDomainPtr domain = virDomainLookupByUUIDString(agent->connection,
+							  watched->uuid);
 	int ret;
 
 	if (is_gone(domain)) {

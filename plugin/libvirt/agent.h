@@ -11,18 +11,18 @@
 #include "plugin/libvirt/guest.h"
 #include "plugin/common/process.h"
 
-#define AGENT_NEVER	UINT64_MAX
+#define AGENT_NEVER UINT64_MAX
 
 /* A domain that runs. */
 struct watched {
 	struct watched *next;
 	char uuid[OWNER_UUID_SIZE];
-	struct guest guest;	/* as it was at the last look */
+	struct guest guest; /* as it was at the last look */
 	struct decide_history history;
-	struct verdict told;	/* what the log has of it */
-	uint64_t due;		/* ms; the next look */
-	bool resuming;		/* by us; the event is still to come */
-	bool failed;		/* the last look did */
+	struct verdict told; /* what the log has of it */
+	uint64_t due;	     /* ms; the next look */
+	bool resuming;	     /* by us; the event is still to come */
+	bool failed;	     /* the last look did */
 };
 
 /* A disk for which something is being done, or was, in vain. */
@@ -31,22 +31,22 @@ struct errand {
 	struct agent *agent;
 	char name[DISK_NAME_MAX + 1];
 	struct process orphaned_by; /* the supervisor that died */
-	struct job job;		/* pidfd -1: none at the moment */
-	int handle;		/* of the event loop */
-	bool release;		/* not a recovery, but the end of a use */
-	unsigned int failures;	/* in a row */
-	uint64_t due;		/* ms; not again before */
+	struct job job;		    /* pidfd -1: none at the moment */
+	int handle;		    /* of the event loop */
+	bool release;		    /* not a recovery, but the end of a use */
+	unsigned int failures;	    /* in a row */
+	uint64_t due;		    /* ms; not again before */
 };
 
 struct agent {
 	const char *uri;
 	virConnectPtr connection; /* NULL: none */
-	int callbacks[4];	/* of events; -1: none */
-	bool lost;		/* the connection is dead */
+	int callbacks[4];	  /* of events; -1: none */
+	bool lost;		  /* the connection is dead */
 	bool ending;
-	unsigned int failures;	/* to connect, in a row */
-	uint64_t due;		/* ms; the next attempt to connect */
-	uint64_t patrol;	/* ms; the next look at all supervisors */
+	unsigned int failures; /* to connect, in a row */
+	uint64_t due;	       /* ms; the next attempt to connect */
+	uint64_t patrol;       /* ms; the next look at all supervisors */
 	struct watched *domains;
 	struct errand *errands;
 };

@@ -116,8 +116,8 @@ static int record(const struct plug *plug)
 			serve_stop(&disk, STOP_PATIENCE, why);
 	}
 	return ret ? complain("%s: cannot note that it owns %s: %s", plug->name,
-			      plug->disk_name, strerror(-ret))
-		   : 0;
+			      plug->disk_name, strerror(-ret)) :
+		     0;
 }
 
 static int serve(const struct plug *plug, const struct candidate *candidate)

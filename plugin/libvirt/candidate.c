@@ -33,8 +33,7 @@ int candidate_is_free(const struct candidate *candidate,
 				candidate->domain, candidate->target, user,
 				candidate->image);
 	known = !qcow_identify_path(candidate->image, &identity);
-	if (!disk_of_image(candidate->image, known ? &identity : NULL,
-			   &served))
+	if (!disk_of_image(candidate->image, known ? &identity : NULL, &served))
 		return complain("%s: disk %s: %s is served as /dev/ublkb%d at "
 				"the moment; remove that first (ublk-qcow2 del "
 				"%d)",

@@ -9,8 +9,8 @@
 #include "plugin/common/state.h"
 
 struct candidate {
-	const char *domain;	/* its name */
-	const char *target;	/* vda */
+	const char *domain; /* its name */
+	const char *target; /* vda */
 	const char *image;
 	bool read_only;
 };

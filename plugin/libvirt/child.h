@@ -17,7 +17,7 @@ typedef int child_fn(const void *argument);
 int child_run(child_fn *work, const void *argument, int milliseconds,
 	      void *said, size_t size, size_t *length);
 
-#define CHILD_LINE_MAX	1024
+#define CHILD_LINE_MAX 1024
 
 /* Runs a program, argv[0] found by PATH, as child_run() does.  line is the
    last line that it says, without control characters and without the name

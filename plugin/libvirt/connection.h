@@ -7,7 +7,7 @@
 
 #include <libvirt/libvirt.h>
 
-#define CONNECTION_URI	"qemu:///system"
+#define CONNECTION_URI "qemu:///system"
 
 /* Connects to a libvirt; NULL: not possible, see connection_error(). */
 virConnectPtr connection_try(const char *uri);

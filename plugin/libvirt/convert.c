@@ -84,8 +84,8 @@ static bool xml_mentions(const xmlNode *node, const char *path)
 static bool text_mentions(char *text, const char *path)
 {
 	xmlDoc *document = text ? xml_read(text, strlen(text)) : NULL;
-	const bool found =
-		!document || xml_mentions(xmlDocGetRootElement(document), path);
+	const bool found = !document ||
+			   xml_mentions(xmlDocGetRootElement(document), path);
 
 	xmlFreeDoc(document);
 	free(text);
@@ -186,10 +186,10 @@ static int prepare_disks(struct conversion *conversion)
 static char *path_of_volume(virConnectPtr connection, const char *pool_name,
 			    const char *name)
 {
-	virStoragePoolPtr pool =
-		virStoragePoolLookupByName(connection, pool_name);
-	virStorageVolPtr volume =
-		pool ? virStorageVolLookupByName(pool, name) : NULL;
+	virStoragePoolPtr pool = virStoragePoolLookupByName(connection,
+							    pool_name);
+	virStorageVolPtr volume = pool ? virStorageVolLookupByName(pool, name) :
+					 NULL;
 	char *path = volume ? virStorageVolGetPath(volume) : NULL;
 
 	if (volume)
@@ -246,8 +246,8 @@ static int read_definition(struct conversion *conversion)
 	if (ret)
 		return complain("%s: cannot read the other domains: %s",
 				conversion->name,
-				ret == -EIO ? connection_error()
-					    : strerror(-ret));
+				ret == -EIO ? connection_error() :
+					      strerror(-ret));
 	return 0;
 }
 
@@ -347,8 +347,8 @@ int command_convert(const struct libvirt_options *options)
 	conversion.connection = connection_open(options->uri);
 	if (!conversion.connection)
 		return EXIT_FAILURE;
-	conversion.domain =
-		connection_domain(conversion.connection, options->subjects[0]);
+	conversion.domain = connection_domain(conversion.connection,
+					      options->subjects[0]);
 	if (conversion.domain) {
 		conversion.name = virDomainGetName(conversion.domain);
 		text_quote(conversion.word, sizeof(conversion.word),

@@ -19,37 +19,38 @@ enum trouble {
 struct decide_disk {
 	enum trouble trouble;
 	bool ours;
-	bool served;		/* the disk exists */
-	bool live;		/* it has a server and a supervisor */
-	bool orphan;		/* it has no supervisor: nobody recovers it */
-	bool room;		/* there is space for its image to grow */
+	bool served; /* the disk exists */
+	bool live;   /* it has a server and a supervisor */
+	bool orphan; /* it has no supervisor: nobody recovers it */
+	bool room;   /* there is space for its image to grow */
 };
 
 /* How often we have resumed the domain already. */
 struct decide_history {
 	unsigned int tries;
-	uint64_t resumed;	/* the last time, in ms */
+	uint64_t resumed; /* the last time, in ms */
 };
 
 enum decision {
-	DECIDE_NOTHING,		/* it runs, or its pause is not our affair */
-	DECIDE_RECOVER,		/* recover the orphans, then look again */
-	DECIDE_WAIT,		/* look again */
+	DECIDE_NOTHING, /* it runs, or its pause is not our affair */
+	DECIDE_RECOVER, /* recover the orphans, then look again */
+	DECIDE_WAIT,	/* look again */
 	DECIDE_RESUME,
-	DECIDE_GIVE_UP,		/* somebody else has to do something */
+	DECIDE_GIVE_UP, /* somebody else has to do something */
 };
 
 struct verdict {
 	enum decision decision;
-	unsigned int delay;	/* ms, until the next look */
-	const char *reason;	/* said of the disk, or NULL */
-	size_t disk;		/* which */
+	unsigned int delay; /* ms, until the next look */
+	const char *reason; /* said of the disk, or NULL */
+	size_t disk;	    /* which */
 };
 
-#define DECIDE_TRIES_MAX	30
-#define DECIDE_DELAY_MAX	60000	/* ms, between two tries */
-#define DECIDE_CALM		300000	/* ms, after which a try counts no
-					   more; longer than any delay */
+#define DECIDE_TRIES_MAX 30
+#define DECIDE_DELAY_MAX 60000 /* ms, between two tries */
+#define DECIDE_CALM \
+	300000 /* ms, after which a try counts no \
+		  more; longer than any delay */
 
 /* Judges a domain with these disks, paused by an I/O error or not, at a
    time in ms. */

@@ -318,9 +318,9 @@ static int read_layer(const xmlNode *layer, const xmlNode *node,
 		ret = keep(xml_attribute(xml_child(node, "target"), "dev"),
 			   &disk->target);
 	if (!ret)
-		ret = keep(xml_attribute(disk->inner
-						 ? xml_child(layer, "format")
-						 : driver,
+		ret = keep(xml_attribute(disk->inner ?
+						 xml_child(layer, "format") :
+						 driver,
 					 "type"),
 			   &disk->format);
 	if (!ret)

@@ -11,25 +11,25 @@
 
 /* The namespace of our element in <metadata>.  What we write has this one;
    what we read has any whose name ends with DOMAIN_NAMESPACE_END. */
-#define DOMAIN_NAMESPACE	"https://ublk-qcow2/1.0"
-#define DOMAIN_NAMESPACE_END	"/ublk-qcow2/1.0"
-#define DOMAIN_PREFIX		"ublk"
+#define DOMAIN_NAMESPACE     "https://ublk-qcow2/1.0"
+#define DOMAIN_NAMESPACE_END "/ublk-qcow2/1.0"
+#define DOMAIN_PREFIX	     "ublk"
 
-#define DOMAIN_LINKS		"/dev/ublk-qcow2/"
-#define DOMAIN_DEVICES		"/dev/ublkb"
+#define DOMAIN_LINKS   "/dev/ublk-qcow2/"
+#define DOMAIN_DEVICES "/dev/ublkb"
 
-#define DOMAIN_REASON_MAX	1024
-#define DOMAIN_DISKS_MAX	1024	/* of ours; entries */
+#define DOMAIN_REASON_MAX 1024
+#define DOMAIN_DISKS_MAX  1024 /* of ours; entries */
 
 /* <ublk:disk .../>: which image is to be served as which device. */
 struct domain_entry {
-	char *dev;		/* a link's path or /dev/ublkbN */
-	char *file;		/* the image; absolute */
-	char *key_file;		/* NULL: none */
-	char *data_file;	/* NULL: none */
-	long id;		/* -1: any */
-	long queues;		/* -1: the default */
-	long depth;		/* -1: the default */
+	char *dev;	 /* a link's path or /dev/ublkbN */
+	char *file;	 /* the image; absolute */
+	char *key_file;	 /* NULL: none */
+	char *data_file; /* NULL: none */
+	long id;	 /* -1: any */
+	long queues;	 /* -1: the default */
+	long depth;	 /* -1: the default */
 	bool read_only;
 	bool writeback;
 	bool no_references;
@@ -38,12 +38,12 @@ struct domain_entry {
 /* <disk>, or a <backingStore> or <mirror> in one, if its source is a file or
    a device. */
 struct domain_disk {
-	char *source;		/* the path */
-	char *target;		/* vda */
-	char *format;		/* driver/@type; NULL: not said */
-	char *cache;		/* driver/@cache; NULL: not said */
-	bool block;		/* type='block' */
-	bool inner;		/* not the <disk> itself */
+	char *source; /* the path */
+	char *target; /* vda */
+	char *format; /* driver/@type; NULL: not said */
+	char *cache;  /* driver/@cache; NULL: not said */
+	bool block;   /* type='block' */
+	bool inner;   /* not the <disk> itself */
 	bool shareable;
 };
 
@@ -52,7 +52,7 @@ struct domain {
 	char *uuid;
 	struct domain_disk *disks;
 	size_t nr_disks;
-	size_t nr_ours;		/* of them */
+	size_t nr_ours; /* of them */
 	struct domain_entry *entries;
 	size_t nr_entries;
 };

@@ -194,8 +194,8 @@ static int look_for_room(const void *image)
 		return EXIT_SUCCESS;
 	if (statvfs(image, &fs))
 		return EXIT_FAILURE;
-	return (uint64_t)fs.f_bfree * fs.f_frsize >= ROOM ? EXIT_SUCCESS
-							  : EXIT_FAILURE;
+	return (uint64_t)fs.f_bfree * fs.f_frsize >= ROOM ? EXIT_SUCCESS :
+							    EXIT_FAILURE;
 }
 
 static bool has_room(const char *image)

@@ -11,9 +11,9 @@
 #include "plugin/common/owner.h"
 
 struct guest_disk {
-	char *target;		/* vda */
-	char *alias;		/* virtio-disk0; NULL: none */
-	char *source;		/* NULL: no path, but say a network's disk */
+	char *target; /* vda */
+	char *alias;  /* virtio-disk0; NULL: none */
+	char *source; /* NULL: no path, but say a network's disk */
 	bool ours;
 	char name[DISK_NAME_MAX + 1]; /* of a disk of ours; "" */
 };

@@ -9,18 +9,18 @@
 #include "plugin/libvirt/release.h"
 #include "plugin/common/owner.h"
 
-#define HOOK_RECOVER_PATIENCE	60000	/* ms, for one disk */
-#define HOOK_STOP_PATIENCE	10000	/* ms, for one disk */
-#define HOOK_LOCK_PATIENCE	90000	/* ms, for another hook's work */
-#define HOOK_TOTAL_PATIENCE	120000	/* ms, where no disk is needed */
+#define HOOK_RECOVER_PATIENCE 60000  /* ms, for one disk */
+#define HOOK_STOP_PATIENCE    10000  /* ms, for one disk */
+#define HOOK_LOCK_PATIENCE    90000  /* ms, for another hook's work */
+#define HOOK_TOTAL_PATIENCE   120000 /* ms, where no disk is needed */
 
 struct call {
-	const char *name;	/* the domain, as libvirt calls it */
-	struct domain domain;	/* as far as it could be read */
+	const char *name;	    /* the domain, as libvirt calls it */
+	struct domain domain;	    /* as far as it could be read */
 	char uuid[OWNER_UUID_SIZE]; /* "": unknown */
-	int wrong;		/* 0, or -errno: the XML is, and why */
+	int wrong;		    /* 0, or -errno: the XML is, and why */
 	char why[DOMAIN_REASON_MAX];
-	uint64_t deadline;	/* by clock_ms() */
+	uint64_t deadline; /* by clock_ms() */
 };
 
 /* What is done at each operation; each returns the exit status. */

@@ -114,8 +114,10 @@ static int compare(const void *argument)
 	struct stat st_a, st_b;
 
 	return !stat(pair->a, &st_a) && !stat(pair->b, &st_b) &&
-	       st_a.st_dev == st_b.st_dev && st_a.st_ino == st_b.st_ino ?
-		       EXIT_SUCCESS : EXIT_FAILURE;
+			       st_a.st_dev == st_b.st_dev &&
+			       st_a.st_ino == st_b.st_ino ?
+		       EXIT_SUCCESS :
+		       EXIT_FAILURE;
 }
 
 /* One of them is another domain's, whose storage may hang: a child looks.

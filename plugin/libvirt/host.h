@@ -11,9 +11,9 @@
 
 struct host {
 	struct host_path {
-		char *domain;	/* its name */
+		char *domain; /* its name */
 		char *path;
-	} *paths;
+	} * paths;
 	size_t nr_paths;
 };
 

@@ -11,7 +11,7 @@
 #include "plugin/common/state.h"
 
 struct image {
-	char path[PATH_MAX];	/* absolute, no symbolic links */
+	char path[PATH_MAX]; /* absolute, no symbolic links */
 	struct qcow_identity identity;
 	/* Where another host may have it open without our seeing a lock: "an
 	   NFS file system", "a block device"; or "". */

@@ -38,8 +38,8 @@ int plug_begin(struct plug *plug, const struct libvirt_options *options)
 	plug->connection = connection_open(options->uri);
 	if (!plug->connection)
 		return EXIT_FAILURE;
-	plug->domain =
-		connection_domain(plug->connection, options->subjects[0]);
+	plug->domain = connection_domain(plug->connection,
+					 options->subjects[0]);
 	if (!plug->domain)
 		return EXIT_FAILURE;
 	plug->name = virDomainGetName(plug->domain);
@@ -61,8 +61,9 @@ void plug_end(struct plug *plug)
 int plug_read(const struct plug *plug, bool live, enum rewrite_way way,
 	      struct rewrite *rewrite)
 {
-	const unsigned int flags =
-		live ? 0 : VIR_DOMAIN_XML_INACTIVE | VIR_DOMAIN_XML_SECURE;
+	const unsigned int flags = live ? 0 :
+					  VIR_DOMAIN_XML_INACTIVE |
+						   VIR_DOMAIN_XML_SECURE;
 	char why[DOMAIN_REASON_MAX] = "out of memory";
 	char *xml = virDomainGetXMLDesc(plug->domain, flags);
 	int ret;

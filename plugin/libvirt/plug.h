@@ -15,14 +15,14 @@ struct plug {
 	const struct libvirt_options *options;
 	virConnectPtr connection;
 	virDomainPtr domain;
-	const char *name;	/* the domain's */
+	const char *name; /* the domain's */
 	char uuid[OWNER_UUID_SIZE];
-	bool live;		/* the domain runs */
-	bool config;		/* its definition is to change */
+	bool live;   /* the domain runs */
+	bool config; /* its definition is to change */
 	char disk_name[DISK_NAME_MAX + 1];
-	char *definition;	/* the new one; NULL: as it is */
-	char *device;		/* the disk of the domain that runs */
-	char *list;		/* its new list of entries; NULL: none */
+	char *definition; /* the new one; NULL: as it is */
+	char *device;	  /* the disk of the domain that runs */
+	char *list;	  /* its new list of entries; NULL: none */
 	char *old_list;
 };
 

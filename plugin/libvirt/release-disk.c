@@ -86,8 +86,8 @@ int release_disk(const char *uuid, const char *name, int lock_patience,
 	if (ret)
 		return domain_wrong(why, "cannot lock its record: %s",
 				    ret == -EBUSY ? "another hook is working "
-						    "on it"
-						  : strerror(-ret));
+						    "on it" :
+						    strerror(-ret));
 	ret = release_locked(uuid, name, milliseconds, why);
 	close(lock);
 	return ret;

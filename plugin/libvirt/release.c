@@ -30,9 +30,9 @@ static int release_one(const struct owner *owner, void *opaque)
 	if (release_disk(call->uuid, owner->name,
 			 hook_patience(call, HOOK_LOCK_PATIENCE),
 			 hook_patience(call, HOOK_STOP_PATIENCE), why))
-		release->status =
-			hook_say(call, "disk %s of %s: cannot be removed: %s",
-				 owner->name, owner->image, why);
+		release->status = hook_say(
+			call, "disk %s of %s: cannot be removed: %s",
+			owner->name, owner->image, why);
 	else if (*why)
 		hook_say(call, "%s of %s: %s", owner->name, owner->image, why);
 	return 0;

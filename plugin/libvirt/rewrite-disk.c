@@ -127,8 +127,8 @@ static xmlNode *add_list(const struct rewrite *rewrite)
 	xmlNode *list;
 
 	if (!metadata)
-		metadata =
-			add_metadata(xmlDocGetRootElement(rewrite->document));
+		metadata = add_metadata(
+			xmlDocGetRootElement(rewrite->document));
 	if (!metadata)
 		return NULL;
 	list = add_child(metadata, false, "disks");
@@ -302,9 +302,9 @@ static xmlNode *restore_source(const struct rewrite_disk *disk,
 			       const xmlNode *before)
 {
 	xmlDoc *document = disk->node->doc;
-	xmlNode *source =
-		before ? rewrite_plain_copy(before, document)
-		       : xmlNewDocNode(document, NULL, text_of("source"), NULL);
+	xmlNode *source = before ? rewrite_plain_copy(before, document) :
+				   xmlNewDocNode(document, NULL,
+						 text_of("source"), NULL);
 
 	if (!source)
 		return NULL;
@@ -353,8 +353,8 @@ static int go_back(const struct rewrite_disk *disk)
 
 	if (!driver)
 		driver = xmlNewChild(disk->node, NULL, text_of("driver"), NULL);
-	ret = driver ? restore_driver(driver, xml_child(before, "driver"))
-		     : -ENOMEM;
+	ret = driver ? restore_driver(driver, xml_child(before, "driver")) :
+		       -ENOMEM;
 	if (ret)
 		return ret;
 	source = restore_source(disk, xml_child(before, "source"));
@@ -363,8 +363,8 @@ static int go_back(const struct rewrite_disk *disk)
 	ret = restore_backing(source, xml_child(before, "backingStore"));
 	if (!ret)
 		ret = set(disk->node, "type",
-			  was_volume(xml_child(before, "source")) ? "volume"
-								  : "file");
+			  was_volume(xml_child(before, "source")) ? "volume" :
+								    "file");
 	if (!ret)
 		rewrite_remove_entry(disk->entry);
 	return ret;
@@ -379,8 +379,8 @@ int rewrite_do(struct rewrite *rewrite)
 	     disk < rewrite->disks + rewrite->nr_disks && !ret; disk++) {
 		if (!disk->chosen)
 			continue;
-		ret = rewrite->way == REWRITE_FORTH ? go_forth(rewrite, disk)
-						    : go_back(disk);
+		ret = rewrite->way == REWRITE_FORTH ? go_forth(rewrite, disk) :
+						      go_back(disk);
 	}
 	return ret;
 }

@@ -83,8 +83,8 @@ int rewrite_read(const char *xml, enum rewrite_way way, struct rewrite *rewrite,
 	devices = xml_child(root, "devices");
 	if (!devices)
 		return 0;
-	rewrite->disks =
-		calloc(xmlChildElementCount(devices), sizeof(*rewrite->disks));
+	rewrite->disks = calloc(xmlChildElementCount(devices),
+				sizeof(*rewrite->disks));
 	if (!rewrite->disks)
 		return -ENOMEM;
 	for (node = devices->children; node; node = node->next) {
@@ -206,8 +206,8 @@ static int judge(const struct rewrite *rewrite, struct rewrite_disk *disk)
 
 	if (!disk->target)
 		return unfit(disk, "it has no target");
-	ret = rewrite->way == REWRITE_FORTH ? judge_forth(disk)
-					    : judge_back(disk);
+	ret = rewrite->way == REWRITE_FORTH ? judge_forth(disk) :
+					      judge_back(disk);
 	for (i = 0; i < rewrite->nr_disks && !ret; i++)
 		if (&rewrite->disks[i] != disk && rewrite->disks[i].file &&
 		    !strcmp(rewrite->disks[i].file, disk->file))
@@ -248,8 +248,8 @@ static int tell_all(const struct rewrite *rewrite, char why[DOMAIN_REASON_MAX])
 	size_t i, length;
 
 	domain_wrong(why, "it has no disk to %s",
-		     rewrite->way == REWRITE_FORTH ? "convert"
-						   : "convert back");
+		     rewrite->way == REWRITE_FORTH ? "convert" :
+						     "convert back");
 	for (i = 0; i < rewrite->nr_disks; i++) {
 		length = strlen(why);
 		snprintf(why + length, DOMAIN_REASON_MAX - length, "%s %s: %s",

@@ -14,35 +14,35 @@
 #include "plugin/common/state.h"
 
 enum rewrite_way {
-	REWRITE_FORTH,		/* from a file to a disk of ours */
+	REWRITE_FORTH, /* from a file to a disk of ours */
 	REWRITE_BACK,
 };
 
 struct rewrite_disk {
 	xmlNode *node;
-	xmlNode *entry;		/* ours in <metadata>; NULL: none */
-	char *target;		/* vda */
-	char *source;		/* the path; NULL: none */
-	char *file;		/* the image; NULL: none that we know */
-	char *pool, *volume;	/* by which libvirt knows it; NULL: it is no
-				   volume of a pool */
+	xmlNode *entry;	     /* ours in <metadata>; NULL: none */
+	char *target;	     /* vda */
+	char *source;	     /* the path; NULL: none */
+	char *file;	     /* the image; NULL: none that we know */
+	char *pool, *volume; /* by which libvirt knows it; NULL: it is no
+				volume of a pool */
 	bool chosen;
-	char reason[160];	/* why it is not */
+	char reason[160];	      /* why it is not */
 	char name[DISK_NAME_MAX + 1]; /* what it will be called */
 };
 
 struct rewrite {
 	enum rewrite_way way;
 	xmlDoc *document;
-	char *domain;		/* its name */
+	char *domain; /* its name */
 	struct rewrite_disk *disks;
 	size_t nr_disks;
 };
 
 /* Reads the XML.  -EINVAL: it is not that of a domain, why says more;
    -ENOMEM.  rewrite_free() frees it, also after an error. */
-int rewrite_read(const char *xml, enum rewrite_way way,
-		 struct rewrite *rewrite, char why[DOMAIN_REASON_MAX]);
+int rewrite_read(const char *xml, enum rewrite_way way, struct rewrite *rewrite,
+		 char why[DOMAIN_REASON_MAX]);
 
 /* Says which file a disk's volume is; NULL: out of memory.  Without it such a
    disk does not fit. */

@@ -264,8 +264,8 @@ int unit_start(const struct domain_entry *entry, const char *name,
 int unit_revive(const struct disk *disk, int milliseconds,
 		char why[DOMAIN_REASON_MAX])
 {
-	const struct timespec interval = { .tv_nsec =
-						   REVIVE_INTERVAL * 1000000 };
+	const struct timespec interval = { .tv_nsec = REVIVE_INTERVAL *
+						      1000000 };
 	const uint64_t deadline = clock_ms() + serve_patience(milliseconds);
 	char line[CHILD_LINE_MAX];
 	struct disk now;

@@ -13,11 +13,11 @@ struct wish {
 	const struct call *call;
 	const struct domain_disk *disk;
 	const struct domain_entry *entry; /* NULL: none */
-	bool incoming;		/* by live migration */
+	bool incoming;			  /* by live migration */
 	char name[DISK_NAME_MAX + 1]; /* the disk's, known when it is locked */
-	struct image image;	/* the entry's, or that of the disk served */
-	bool recorded;		/* we wrote the record, which was not there */
-	bool unexplained;	/* nothing says which image that is */
+	struct image image; /* the entry's, or that of the disk served */
+	bool recorded;	    /* we wrote the record, which was not there */
+	bool unexplained;   /* nothing says which image that is */
 };
 
 /* Has the disk served, and recorded that this domain uses it; 0, or -errno

@@ -48,10 +48,10 @@ xmlDoc *xml_read(const char *text, size_t length)
 		note_complaint(length ? "it is too long" : "it is empty", 0);
 		return NULL;
 	}
-	document =
-		xmlReadMemory(text, length, NULL, NULL,
-			      XML_PARSE_NONET | XML_PARSE_NOERROR |
-				      XML_PARSE_NOWARNING | XML_PARSE_NOBLANKS);
+	document = xmlReadMemory(text, length, NULL, NULL,
+				 XML_PARSE_NONET | XML_PARSE_NOERROR |
+					 XML_PARSE_NOWARNING |
+					 XML_PARSE_NOBLANKS);
 	if (!document) {
 		note_error(xmlGetLastError());
 		return NULL;

@@ -208,8 +208,8 @@ int device_open(const struct ublksrv_ctrl_dev_info *info, struct device *device)
 	device->queues = info->nr_hw_queues;
 	device->depth = info->queue_depth;
 	device->max_io = info->max_io_buf_bytes;
-	device->map_length =
-		round_up_to_page(device->depth * sizeof(**device->descs));
+	device->map_length = round_up_to_page(device->depth *
+					      sizeof(**device->descs));
 	device->descs = calloc(device->queues, sizeof(*device->descs));
 	if (!device->descs)
 		return -ENOMEM;

@@ -47,12 +47,12 @@ int device_start_recovery(struct control *control, int id, uint64_t nonce);
 
 struct device {
 	int id;
-	int fd;			/* /dev/ublkcN */
+	int fd; /* /dev/ublkcN */
 	unsigned int queues;
 	unsigned int depth;
-	uint32_t max_io;	/* bytes */
-	size_t map_length;	/* of each queue's descriptors */
-	const struct ublksrv_io_desc **descs;	/* [queue][tag] */
+	uint32_t max_io;		      /* bytes */
+	size_t map_length;		      /* of each queue's descriptors */
+	const struct ublksrv_io_desc **descs; /* [queue][tag] */
 };
 
 /* Opens /dev/ublkcN, patient for a while with a node that appears late or is

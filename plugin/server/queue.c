@@ -315,9 +315,9 @@ static int register_files(struct queue *queue)
 static int create_buffers(struct queue *queue, uint32_t size)
 {
 	queue->buffers_length = (size_t)size * queue->tags;
-	queue->buffers =
-		mmap(NULL, queue->buffers_length, PROT_READ | PROT_WRITE,
-		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	queue->buffers = mmap(
+		NULL, queue->buffers_length, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (queue->buffers == MAP_FAILED)
 		return -errno;
 	return 0;

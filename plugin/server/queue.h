@@ -29,9 +29,8 @@ int queue_run(struct queue *queue);
 
 /* For requests, on the I/O thread: start one transfer between memory and a
    file of the image; inflight_transferred() tells how it went. */
-void queue_read(struct request *request, unsigned int extent,
-		unsigned int file, void *buffer, uint32_t length,
-		uint64_t offset);
+void queue_read(struct request *request, unsigned int extent, unsigned int file,
+		void *buffer, uint32_t length, uint64_t offset);
 void queue_write(struct request *request, unsigned int extent,
 		 unsigned int file, const void *buffer, uint32_t length,
 		 uint64_t offset);

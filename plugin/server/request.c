@@ -120,8 +120,8 @@ int requests_reap(struct requests *all)
 
 void request_moved(struct request *request)
 {
-	int result =
-		qcow_finish(request->all->image, &request->io, request->result);
+	int result = qcow_finish(request->all->image, &request->io,
+				 request->result);
 
 	/* The engine may find space, which can take a while. */
 	if (result == -EAGAIN) {

@@ -21,25 +21,25 @@ struct requests {
 	struct queue *queue;
 	struct qcow_image *image;
 	struct workers *workers;
-	uint64_t size;			/* of the disk, bytes */
-	uint32_t max_io;		/* bytes */
-	uint32_t alignment;		/* of I/O on the image's files */
+	uint64_t size;	    /* of the disk, bytes */
+	uint32_t max_io;    /* bytes */
+	uint32_t alignment; /* of I/O on the image's files */
 	unsigned int cluster_bits;
 	bool read_only;
-	void *zeros;			/* a cluster of them */
+	void *zeros; /* a cluster of them */
 
 	/* I/O thread */
-	unsigned int under_way;		/* mapped or with a worker */
-	bool retry;			/* something ended: parked ones may go */
-	struct request *parked;		/* -EBUSY, the oldest first */
+	unsigned int under_way; /* mapped or with a worker */
+	bool retry;		/* something ended: parked ones may go */
+	struct request *parked; /* -EBUSY, the oldest first */
 	struct request **parked_end;
 };
 
 /* One extent of a mapped request on its way. */
 struct transfer {
-	uint32_t position;		/* in the request's buffer */
-	uint32_t done;			/* bytes, added zeros included */
-	struct iovec vector[3];		/* zeros, data, zeros */
+	uint32_t position;	/* in the request's buffer */
+	uint32_t done;		/* bytes, added zeros included */
+	struct iovec vector[3]; /* zeros, data, zeros */
 };
 
 /*
@@ -51,17 +51,17 @@ struct request {
 	/* set once, by the queue */
 	struct requests *all;
 	const struct ublksrv_io_desc *desc;
-	void *buffer;			/* max_io bytes */
+	void *buffer; /* max_io bytes */
 	uint16_t queue_id;
 	uint16_t tag;
 
-	struct request *next;		/* parked */
+	struct request *next; /* parked */
 	struct job job;
-	uint8_t op;			/* UBLK_IO_OP_ */
-	uint64_t offset;		/* bytes */
-	uint64_t length;		/* bytes */
-	unsigned int left;		/* transfers under way */
-	int result;			/* 0 or the first -errno */
+	uint8_t op;	   /* UBLK_IO_OP_ */
+	uint64_t offset;   /* bytes */
+	uint64_t length;   /* bytes */
+	unsigned int left; /* transfers under way */
+	int result;	   /* 0 or the first -errno */
 	struct qcow_io io;
 	struct transfer transfers[QCOW_IO_EXTENTS];
 };

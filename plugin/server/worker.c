@@ -30,14 +30,14 @@ struct job_list {
 };
 
 struct workers {
-	void (*run)(struct job *job);	/* constant */
-	int fd;				/* constant */
-	unsigned int count;		/* constant once all threads run */
+	void (*run)(struct job *job); /* constant */
+	int fd;			      /* constant */
+	unsigned int count;	      /* constant once all threads run */
 	pthread_mutex_t lock;
-	pthread_cond_t work;		/* waiting is not empty, or ending */
-	struct job_list waiting;	/* lock */
-	struct job_list finished;	/* lock */
-	bool ending;			/* lock */
+	pthread_cond_t work;	  /* waiting is not empty, or ending */
+	struct job_list waiting;  /* lock */
+	struct job_list finished; /* lock */
+	bool ending;		  /* lock */
 	pthread_t threads[];
 };
 

@@ -8,7 +8,7 @@
 
 /* A piece of work, embedded in whatever it is about. */
 struct job {
-	struct job *next;	/* private to the workers */
+	struct job *next; /* private to the workers */
 };
 
 struct workers;

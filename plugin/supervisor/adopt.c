@@ -24,12 +24,13 @@
 #include "plugin/supervisor/teardown.h"
 #include "plugin/supervisor/watch.h"
 
-#define BUSY_PATIENCE 1000  /* ms; a child forked by the dead supervisor in its
-			       last moment has its locks until it closes them */
-#define PAUSE_MIN     20    /* ms */
-#define PAUSE_MAX     500   /* ms */
-#define SLOW_FIRST    10000 /* ms */
-#define SLOW_AGAIN    60000 /* ms */
+#define BUSY_PATIENCE \
+	1000		 /* ms; a child forked by the dead supervisor in its \
+			    last moment has its locks until it closes them */
+#define PAUSE_MIN  20	 /* ms */
+#define PAUSE_MAX  500	 /* ms */
+#define SLOW_FIRST 10000 /* ms */
+#define SLOW_AGAIN 60000 /* ms */
 
 static void resume(struct supervisor *sv)
 {

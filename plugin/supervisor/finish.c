@@ -41,9 +41,9 @@ static int close_job(const void *argument, char *text)
 	/* P4: whoever has not got to lock it yet does so as a stranger. */
 	return teardown_close_image(&sv->disk, &sv->layers,
 				    sv->image_lock != NULL, sv->unbroken,
-				    sv->stop_forced, text)
-		       ? 1
-		       : 0;
+				    sv->stop_forced, text) ?
+		       1 :
+		       0;
 }
 
 static void go_back(struct supervisor *sv)
@@ -73,8 +73,8 @@ static void start_stop_job(struct supervisor *sv)
 		go_back(sv);
 		return;
 	}
-	sv->deadline =
-		clock_ms() + (sv->stop_forced ? FORCED_PATIENCE : PATIENCE);
+	sv->deadline = clock_ms() +
+		       (sv->stop_forced ? FORCED_PATIENCE : PATIENCE);
 }
 
 void finish_start(struct supervisor *sv)

@@ -115,8 +115,8 @@ int hold_try(struct supervisor *sv, enum locking locking)
 /* Of all files together; a dead owner's last I/O may never end. */
 int hold_files(struct supervisor *sv, enum locking locking)
 {
-	const struct timespec interval = { .tv_nsec =
-						   FENCE_INTERVAL * 1000000 };
+	const struct timespec interval = { .tv_nsec = FENCE_INTERVAL *
+						      1000000 };
 	const uint64_t end = clock_ms() + FENCE_PATIENCE;
 	int ret;
 

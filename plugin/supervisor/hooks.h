@@ -10,9 +10,9 @@
 #include "plugin/common/state.h"
 
 enum hook_event {
-	HOOK_CRASHED,		/* the server died; a new one is starting */
-	HOOK_RECOVERED,		/* the new one serves */
-	HOOK_GAVE_UP,		/* the disk waits for `recover` */
+	HOOK_CRASHED,	/* the server died; a new one is starting */
+	HOOK_RECOVERED, /* the new one serves */
+	HOOK_GAVE_UP,	/* the disk waits for `recover` */
 };
 
 #define HOOKS_PENDING_MAX 8

@@ -36,9 +36,9 @@ static int look(const void *argument, char *text)
 	const struct supervisor *sv = argument;
 
 	return use_find(sv->disk.id, sv->phase == PHASE_LIVE, text,
-			JOB_TEXT_MAX)
-		       ? USED
-		       : UNUSED;
+			JOB_TEXT_MAX) ?
+		       USED :
+		       UNUSED;
 }
 
 /* While a server is about to take over, the users that wait for it are not

@@ -35,8 +35,8 @@ serve(const struct supervisor *sv, bool recover, int channel)
 {
 	const struct server_config config = {
 		.image = sv->disk.image,
-		.cache = sv->disk.writeback ? QCOW_CACHE_WRITEBACK
-					    : QCOW_CACHE_NONE,
+		.cache = sv->disk.writeback ? QCOW_CACHE_WRITEBACK :
+					      QCOW_CACHE_NONE,
 		.read_only = sv->disk.read_only,
 		.force = sv->force_open,
 		.unbroken = sv->unbroken,

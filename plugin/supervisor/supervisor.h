@@ -14,13 +14,13 @@
 /* What a new supervisor is for. */
 struct task {
 	struct disk disk;
-	bool take_over;		/* of a disk that has a record; else a new
-				   one: disk.id is -1 or what the user wants */
-	bool force;		/* a new disk: open the image although
-				   acknowledged writes may be lost */
-	bool foreground;	/* speaks on stdout and stderr */
-	int lock;		/* of the disk, inherited; a new one: -1 */
-	int caller;		/* who waits for the outcome, or -1 */
+	bool take_over;	 /* of a disk that has a record; else a new
+			    one: disk.id is -1 or what the user wants */
+	bool force;	 /* a new disk: open the image although
+			    acknowledged writes may be lost */
+	bool foreground; /* speaks on stdout and stderr */
+	int lock;	 /* of the disk, inherited; a new one: -1 */
+	int caller;	 /* who waits for the outcome, or -1 */
 };
 
 /* Supervises the disk until it ends; returns the exit status. */

@@ -26,14 +26,14 @@
 #include "plugin/supervisor/teardown.h"
 #include "plugin/supervisor/use.h"
 
-#define USE_PATIENCE   1000  /* ms; udev looks at every new disk */
-#define USE_INTERVAL   100   /* ms */
-#define GONE_PATIENCE  500   /* ms; somebody may keep it open */
-#define GONE_INTERVAL  10    /* ms */
-#define STOP_PATIENCE  20000 /* ms */
-#define CLOSE_PATIENCE 30000 /* ms */
-#define KILL_PATIENCE  10000 /* ms */
-#define LEFTOVER_PATIENCE 5000 /* ms */
+#define USE_PATIENCE	  1000	/* ms; udev looks at every new disk */
+#define USE_INTERVAL	  100	/* ms */
+#define GONE_PATIENCE	  500	/* ms; somebody may keep it open */
+#define GONE_INTERVAL	  10	/* ms */
+#define STOP_PATIENCE	  20000 /* ms */
+#define CLOSE_PATIENCE	  30000 /* ms */
+#define KILL_PATIENCE	  10000 /* ms */
+#define LEFTOVER_PATIENCE 5000	/* ms */
 
 static void sleep_ms(int milliseconds)
 {
@@ -225,8 +225,8 @@ static int open_image(const struct disk *disk, const struct layers *layers,
 {
 	struct qcow_references references;
 	struct qcow_options options = {
-		.cache = disk->writeback ? QCOW_CACHE_WRITEBACK
-					 : QCOW_CACHE_NONE,
+		.cache = disk->writeback ? QCOW_CACHE_WRITEBACK :
+					   QCOW_CACHE_NONE,
 		.locking = locked ? QCOW_LOCK_JOIN : QCOW_LOCK_TEST,
 		.unbroken = unbroken,
 		.identity = disk->identity,

@@ -16,10 +16,10 @@
 
 /* What the driver has under a disk's id. */
 enum device_presence {
-	DEVICE_ABSENT,		/* nothing, or a device that is not ours */
-	DEVICE_ENDED,		/* not started yet, or stopped */
-	DEVICE_SERVED,		/* by a server, which may be just dead */
-	DEVICE_WAITING,		/* quiesced, for a server to come */
+	DEVICE_ABSENT,	/* nothing, or a device that is not ours */
+	DEVICE_ENDED,	/* not started yet, or stopped */
+	DEVICE_SERVED,	/* by a server, which may be just dead */
+	DEVICE_WAITING, /* quiesced, for a server to come */
 };
 int teardown_look(const struct disk *disk, enum device_presence *presence);
 
@@ -27,8 +27,7 @@ int teardown_look(const struct disk *disk, enum device_presence *presence);
    server closes the image and ends.  Without force refuses while it is in
    use.  Waits for requests under way, so a stuck server has to be killed
    first. */
-int teardown_stop(const struct disk *disk, bool force,
-		  char text[JOB_TEXT_MAX]);
+int teardown_stop(const struct disk *disk, bool force, char text[JOB_TEXT_MAX]);
 
 /* The same for one who must not wait for ever: a driver before 7.0 can lock
    itself up when a server dies while START_DEV reads the disk. */

@@ -78,8 +78,8 @@ static void note_devices(struct target *target, const char *pattern)
 			continue;
 		if (target->nr_devices <= PARTITIONS_MAX &&
 		    fscanf(file, "%u:%u", &major, &minor) == 2)
-			target->devices[target->nr_devices++] =
-				makedev(major, minor);
+			target->devices[target->nr_devices++] = makedev(major,
+									minor);
 		fclose(file);
 	}
 	globfree(&found);
@@ -110,7 +110,8 @@ static bool looped(const struct target *target)
 			is_device(target,
 				  makedev(info.lo_rdevice >> 8 & 0xfff,
 					  (info.lo_rdevice & 0xff) |
-					  (info.lo_rdevice >> 12 & 0xfff00)));
+						  (info.lo_rdevice >> 12 &
+						   0xfff00)));
 		close(fd);
 		if (found)
 			snprintf(target->who, target->size,
@@ -233,8 +234,8 @@ static bool descriptor_refers(const struct target *target, int dir,
 	return is_node(target, path) ||
 	       (!statx(dir, name, AT_STATX_DONT_SYNC, STATX_TYPE, &stx) &&
 		S_ISBLK(stx.stx_mode) &&
-		is_device(target, makedev(stx.stx_rdev_major,
-					  stx.stx_rdev_minor)));
+		is_device(target,
+			  makedev(stx.stx_rdev_major, stx.stx_rdev_minor)));
 }
 
 /* As its link in /proc has the mode: w for those who may write. */

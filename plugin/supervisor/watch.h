@@ -15,26 +15,26 @@
 #include "plugin/common/state.h"
 
 enum phase {
-	PHASE_ADDING,		/* the first server opens and starts */
+	PHASE_ADDING, /* the first server opens and starts */
 	PHASE_LIVE,
-	PHASE_LOCKING,		/* until the files can be locked */
-	PHASE_RECOVERING,	/* another server opens and takes over */
-	PHASE_WAITING,		/* until it is time to start another one */
-	PHASE_FAILED,		/* gave up; the device waits, quiesced */
-	PHASE_STOPPING,		/* the device, and then the server */
-	PHASE_CLOSING,		/* the image, in a dead server's stead */
+	PHASE_LOCKING,	  /* until the files can be locked */
+	PHASE_RECOVERING, /* another server opens and takes over */
+	PHASE_WAITING,	  /* until it is time to start another one */
+	PHASE_FAILED,	  /* gave up; the device waits, quiesced */
+	PHASE_STOPPING,	  /* the device, and then the server */
+	PHASE_CLOSING,	  /* the image, in a dead server's stead */
 	NR_PHASES
 };
 
 enum event {
-	EVENT_OPENED,		/* the server has opened the image */
-	EVENT_LIVE,		/* the server serves */
-	EVENT_DIED,		/* the server is gone */
+	EVENT_OPENED, /* the server has opened the image */
+	EVENT_LIVE,   /* the server serves */
+	EVENT_DIED,   /* the server is gone */
 	EVENT_TIMER,
-	EVENT_RECOVER,		/* a command wants it live */
-	EVENT_STOP,		/* a command or a signal wants it gone */
-	EVENT_HAND_OVER,	/* another supervisor wants the disk */
-	EVENT_JOB,		/* our child has done its work */
+	EVENT_RECOVER,	 /* a command wants it live */
+	EVENT_STOP,	 /* a command or a signal wants it gone */
+	EVENT_HAND_OVER, /* another supervisor wants the disk */
+	EVENT_JOB,	 /* our child has done its work */
 	EVENT_CALLER_LEFT,
 	NR_EVENTS
 };
@@ -43,52 +43,52 @@ enum event {
 
 /* Deaths, to tell an accident from a server that cannot live. */
 struct tally {
-	unsigned int short_lives;	/* in a row */
-	unsigned int stillborn;		/* in a row, never live */
-	unsigned int lasting;		/* of these, the last in a row that
-					   said: for a cause that lasts */
-	uint64_t when[TALLY_DEATHS];	/* the last of those, as a ring */
+	unsigned int short_lives;    /* in a row */
+	unsigned int stillborn;	     /* in a row, never live */
+	unsigned int lasting;	     /* of these, the last in a row that
+					said: for a cause that lasts */
+	uint64_t when[TALLY_DEATHS]; /* the last of those, as a ring */
 	uint64_t live_since;
 };
 
 /* The signal to end, which waits until nobody uses the disk. */
 struct leave {
-	struct job job;		/* looks who uses it */
-	uint64_t next;		/* when to look, 0: there was no signal */
-	char used_by[JOB_TEXT_MAX];	/* who was told of last */
-	bool told;		/* there was one, taken back or not */
+	struct job job;		    /* looks who uses it */
+	uint64_t next;		    /* when to look, 0: there was no signal */
+	char used_by[JOB_TEXT_MAX]; /* who was told of last */
+	bool told;		    /* there was one, taken back or not */
 };
 
 /* A single thread has it all to itself. */
 struct supervisor {
 	struct disk disk;
 	enum phase phase;
-	enum phase before;	/* STOPPING: where a refusal leads back to */
+	enum phase before; /* STOPPING: where a refusal leads back to */
 	bool ended;
 	bool foreground;
 
 	/* The server of the moment; -1 when there is none. */
-	int server;		/* pidfd */
+	int server; /* pidfd */
 	int channel;
-	bool adopted;		/* not our child: its exit status is unknown */
-	bool orderly;		/* the last one closed the image (status 0) */
-	bool signalled;		/* the last one was killed */
-	struct server_message opened;	/* its size is 0 before that */
-	char death[512];	/* how the last one died, and why */
-	enum server_cause cause;	/* if it said why */
+	bool adopted;	/* not our child: its exit status is unknown */
+	bool orderly;	/* the last one closed the image (status 0) */
+	bool signalled; /* the last one was killed */
+	struct server_message opened; /* its size is 0 before that */
+	char death[512];	      /* how the last one died, and why */
+	enum server_cause cause;      /* if it said why */
 
 	struct qcow_lock *image_lock;
-	struct layers layers;	/* of the disk; when known, locked, too */
+	struct layers layers; /* of the disk; when known, locked, too */
 	struct qcow_lock *layer_locks[QCOW_FILES_MAX];
-	bool unbroken;		/* our locks are older than the last death */
+	bool unbroken; /* our locks are older than the last death */
 	bool force_open;
-	bool id_chosen;		/* by the user: there is no other */
+	bool id_chosen; /* by the user: there is no other */
 
-	bool stop_forced;	/* what was asked for */
-	bool job_forced;	/* what the job is about */
+	bool stop_forced; /* what was asked for */
+	bool job_forced;  /* what the job is about */
 	bool device_stopped;
 
-	int lock;		/* of the disk; while it is being set up */
+	int lock; /* of the disk; while it is being set up */
 	int signals;
 	int listener;
 	int caller;
@@ -97,9 +97,9 @@ struct supervisor {
 	struct leave leave;
 	struct tally tally;
 	uint64_t died_at;
-	uint64_t deadline;	/* of EVENT_TIMER, 0: none */
-	uint64_t slow;		/* LOCKING: when to tell that it is */
-	bool failed;		/* the exit status */
+	uint64_t deadline; /* of EVENT_TIMER, 0: none */
+	uint64_t slow;	   /* LOCKING: when to tell that it is */
+	bool failed;	   /* the exit status */
 };
 
 /* supervisor.c: does what the phase prescribes for the event. */
@@ -113,8 +113,8 @@ int supervisor_enter(struct supervisor *sv, enum phase phase);
 void supervisor_recover(struct supervisor *sv);
 
 enum locking {
-	LOCK_JOIN,		/* beside a living server */
-	LOCK_TEST,		/* as a stranger */
+	LOCK_JOIN, /* beside a living server */
+	LOCK_TEST, /* as a stranger */
 };
 
 /* hold.c: our locks on the files of the disk. */

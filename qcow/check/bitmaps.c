@@ -10,23 +10,23 @@
  */
 #include "qcow/check/check.h"
 
-#define MAX_BITMAPS		65535u
-#define MAX_DIRECTORY		(64u << 20)
-#define MAX_BITMAP_ENTRIES	0x8000000u
-#define MAX_BITMAP_BYTES	(512u << 20)
-#define MAX_NAME		1023u
-#define MIN_GRANULARITY_BITS	9
-#define MAX_GRANULARITY_BITS	31
-#define DIRTY_TRACKING		1	/* the only type */
-#define FLAG_IN_USE		1u
-#define FLAGS_RESERVED		0xfffffffcu
+#define MAX_BITMAPS	     65535u
+#define MAX_DIRECTORY	     (64u << 20)
+#define MAX_BITMAP_ENTRIES   0x8000000u
+#define MAX_BITMAP_BYTES     (512u << 20)
+#define MAX_NAME	     1023u
+#define MIN_GRANULARITY_BITS 9
+#define MAX_GRANULARITY_BITS 31
+#define DIRTY_TRACKING	     1 /* the only type */
+#define FLAG_IN_USE	     1u
+#define FLAGS_RESERVED	     0xfffffffcu
 
-#define BITMAP_HEAD		24u
-#define BITMAPS_EXTENSION	24u
+#define BITMAP_HEAD	  24u
+#define BITMAPS_EXTENSION 24u
 
 /* An entry of the directory, without its name. */
 struct entry {
-	uint64_t table;			/* offset */
+	uint64_t table; /* offset */
 	uint32_t table_entries;
 	uint32_t flags;
 	unsigned int type, granularity_bits;
@@ -100,8 +100,8 @@ static int read_entry(struct check *check, uint32_t number, uint64_t *offset)
 	if (ret)
 		return ret;
 	e = decode(head);
-	*offset = round_up(*offset + BITMAP_HEAD + e.name_length +
-			   e.extra_length, 8);
+	*offset = round_up(
+		*offset + BITMAP_HEAD + e.name_length + e.extra_length, 8);
 	why = judge(check, &e);
 	if (why) {
 		drop(check, "bitmap", number, why);
@@ -141,7 +141,8 @@ int check_find_bitmaps(struct check *check, const uint8_t *extension,
 	uint64_t size, start;
 
 	if (length != BITMAPS_EXTENSION) {
-		drop(check, "bitmap directory", 0, "its extension is malformed");
+		drop(check, "bitmap directory", 0,
+		     "its extension is malformed");
 		return 0;
 	}
 	count = load_be32(extension);

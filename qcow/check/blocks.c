@@ -25,13 +25,13 @@
 #include <stdlib.h>
 #include "qcow/check/check.h"
 
-#define MAX_ENTRIES	(MAX_REFCOUNT_TABLE_BYTES / 8)
-#define BLOCK_RESERVED	0x1ffull
+#define MAX_ENTRIES    (MAX_REFCOUNT_TABLE_BYTES / 8)
+#define BLOCK_RESERVED 0x1ffull
 
 /* check->block_states */
 enum {
-	BLOCK_NEEDED = 1,	/* there is none, and there are references */
-	BLOCK_SHARED = 2,	/* something else is there, too */
+	BLOCK_NEEDED = 1, /* there is none, and there are references */
+	BLOCK_SHARED = 2, /* something else is there, too */
 };
 
 /* ---- what there is ---- */
@@ -130,8 +130,7 @@ int check_count_blocks(struct check *check)
 
 	for (uint32_t i = 0; i < clusters && !ret; i++) {
 		check->highest = max_u64(check->highest, cluster + i);
-		ret = counts_add(&check->counts, cluster + i, 1,
-				 REFERENCE_OWN);
+		ret = counts_add(&check->counts, cluster + i, 1, REFERENCE_OWN);
 	}
 	for (uint32_t i = 0; i < check->refcount_table_size && !ret; i++)
 		if (check->refcount_table[i])
@@ -156,8 +155,8 @@ void check_find_shared_blocks(struct check *check)
 			continue;
 		check->block_states[i] = BLOCK_SHARED;
 		check->miscounted = true;
-		check_corrupt(check, "ERROR refcount block %u refcount=%llu",
-			      i, (unsigned long long)references);
+		check_corrupt(check, "ERROR refcount block %u refcount=%llu", i,
+			      (unsigned long long)references);
 	}
 }
 
@@ -198,10 +197,10 @@ void check_take_space(struct check *check, uint64_t first, uint64_t clusters)
 /* ---- the plan ---- */
 
 struct plan {
-	uint64_t first;			/* cluster of the new area */
-	uint64_t table_clusters;	/* 0: the old table does */
+	uint64_t first;		 /* cluster of the new area */
+	uint64_t table_clusters; /* 0: the old table does */
 	uint64_t blocks;
-	uint32_t size;			/* entries of the table */
+	uint32_t size; /* entries of the table */
 };
 
 static uint32_t entries_needed(const struct check *check)
@@ -264,8 +263,8 @@ static int make_plan(struct check *check, struct plan *plan)
 	end = plan->first + plan->table_clusters + plan->blocks;
 	if ((end - 1) >> check->block_bits >= MAX_ENTRIES)
 		return -EFBIG;
-	if (check->file->block_device && end > check->file_size >>
-					       check->header.cluster_bits)
+	if (check->file->block_device &&
+	    end > check->file_size >> check->header.cluster_bits)
 		return -ENOSPC;
 	return 0;
 }
@@ -274,16 +273,15 @@ static int make_plan(struct check *check, struct plan *plan)
 
 /* An old block's counts are not given up lightly: its clusters may be used
    by what the walk could not find. */
-static int write_new_block(struct check *check, uint32_t index,
-			   uint64_t offset)
+static int write_new_block(struct check *check, uint32_t index, uint64_t offset)
 {
 	uint64_t size = check_cluster_size(check);
 	int ret;
 
 	if (check->block_states[index] != BLOCK_SHARED)
 		return file_write_zeroes(check->file, offset, size);
-	ret = file_read(check->file, check->block,
-			check->refcount_table[index], size);
+	ret = file_read(check->file, check->block, check->refcount_table[index],
+			size);
 	return ret ? ret : file_write(check->file, check->block, offset, size);
 }
 
@@ -308,8 +306,7 @@ static int write_new_blocks(struct check *check, const struct plan *plan,
 }
 
 /* From now on, memory has the new structures and the file the old ones. */
-static void adopt(struct check *check, const struct plan *plan,
-		  uint64_t *table)
+static void adopt(struct check *check, const struct plan *plan, uint64_t *table)
 {
 	struct header *h = &check->header;
 

@@ -27,10 +27,10 @@
 #include "qcow/image.h"
 #include "qcow/layers.h"
 
-#define DEFAULT_MEMORY	(64u << 20)
-#define MIN_MEMORY	4096u
-#define MAX_LINES	10000u
-#define MAX_ROUNDS	4
+#define DEFAULT_MEMORY (64u << 20)
+#define MIN_MEMORY     4096u
+#define MAX_LINES      10000u
+#define MAX_ROUNDS     4
 
 /* ---- telling ---- */
 
@@ -41,8 +41,9 @@ static void say(struct check *check, const char *format, va_list args)
 	if (!check->options->line || check->lines > MAX_LINES)
 		return;
 	if (check->lines++ == MAX_LINES) {
-		check->options->line(check->options->opaque,
-				     "further findings are counted, but not told");
+		check->options->line(
+			check->options->opaque,
+			"further findings are counted, but not told");
 		return;
 	}
 	vsnprintf(line, sizeof(line), format, args);
@@ -151,8 +152,8 @@ int check_round(struct check *check)
 		ret = check_find_roots(check);
 	if (!ret)
 		ret = check_each_window(check, look_at_window);
-	check->result.image_end_offset =
-		(check->highest_used + 1) << check->header.cluster_bits;
+	check->result.image_end_offset = (check->highest_used + 1)
+					 << check->header.cluster_bits;
 	check_progress(check, check->clusters, check->clusters);
 	return ret;
 }
@@ -201,14 +202,14 @@ static int repair_rounds(struct check *check)
 			return ret;
 		better = is_better(&check->result, &before);
 	}
-	check->result.corruptions_fixed =
-		fewer(first.corruptions, check->result.corruptions);
+	check->result.corruptions_fixed = fewer(first.corruptions,
+						check->result.corruptions);
 	check->result.leaks_fixed = fewer(first.leaks, check->result.leaks);
 	/* Leaks are no harm: they do not keep an image from being written. */
 	if (check->result.corruptions || check->result.check_errors)
 		return 0;
-	return check_clear_bits(check, INCOMPATIBLE_DIRTY |
-				INCOMPATIBLE_CORRUPT, 0);
+	return check_clear_bits(check,
+				INCOMPATIBLE_DIRTY | INCOMPATIBLE_CORRUPT, 0);
 }
 
 /* With counts like these QEMU's repair of leaks gives up; ours does what is
@@ -218,8 +219,9 @@ static void judge_counts(struct check *check)
 	if (check->options->repair != QCOW_REPAIR_LEAKS || !check->miscounted)
 		return;
 	check->result.check_errors++;
-	check_say(check,
-		  "ERROR the refcount structures have to be rebuilt: 'check -r all' does that");
+	check_say(
+		check,
+		"ERROR the refcount structures have to be rebuilt: 'check -r all' does that");
 }
 
 static int run(struct check *check)
@@ -293,8 +295,9 @@ static int judge_features(const struct check *check, struct qcow_error *error)
 			    "uses unknown incompatible features (mask %#llx)",
 			    (unsigned long long)(h->incompatible & ~known));
 	if (h->incompatible & INCOMPATIBLE_EXTENDED_L2 && h->cluster_bits < 14)
-		return fail(error, -EINVAL,
-			    "extended L2 entries need clusters of 16 KiB at least");
+		return fail(
+			error, -EINVAL,
+			"extended L2 entries need clusters of 16 KiB at least");
 	/* It cannot be told what its entries mean. */
 	if (h->crypt_method > CRYPT_LUKS)
 		return fail(error, -EINVAL, "unknown encryption method %u",
@@ -308,8 +311,9 @@ static int judge_features(const struct check *check, struct qcow_error *error)
 static int explain(int ret, struct qcow_error *error)
 {
 	if (ret == -ENOSPC)
-		return fail(error, ret,
-			    "its repair needs space for new tables behind its last cluster, and there is none");
+		return fail(
+			error, ret,
+			"its repair needs space for new tables behind its last cluster, and there is none");
 	return ret ? fail(error, ret, "checking it: %s", strerror(-ret)) : 0;
 }
 
@@ -354,10 +358,12 @@ static int judge_journal(struct check *check, struct qcow_error *error)
 				check->options->journal_dir))
 		return 0;
 	if (check->options->repair != QCOW_REPAIR_NONE)
-		return fail(error, -EBUSY,
-			    "acknowledged writes are still in its journal and not in its tables; 'ublk-qcow2 add' and 'del' bring them in, then repair it");
-	check_say(check,
-		  "WARNING acknowledged writes are still in its journal and not in its tables; what is told here is about the tables; 'ublk-qcow2 recover' or 'add' bring them in");
+		return fail(
+			error, -EBUSY,
+			"acknowledged writes are still in its journal and not in its tables; 'ublk-qcow2 add' and 'del' bring them in, then repair it");
+	check_say(
+		check,
+		"WARNING acknowledged writes are still in its journal and not in its tables; what is told here is about the tables; 'ublk-qcow2 recover' or 'add' bring them in");
 	return 0;
 }
 
@@ -413,13 +419,15 @@ int check_rebuild(struct file *file, const struct qcow_options *engine,
 	if (!ret)
 		ret = check_image(&check, error);
 	if (!ret && (check.result.corruptions || check.result.check_errors))
-		ret = fail(error, -EUCLEAN,
-			   "its refcounts were left behind and cannot be rebuilt: %llu corruptions, %llu errors; see 'ublk-qcow2 check'",
-			   (unsigned long long)check.result.corruptions,
-			   (unsigned long long)check.result.check_errors);
+		ret = fail(
+			error, -EUCLEAN,
+			"its refcounts were left behind and cannot be rebuilt: %llu corruptions, %llu errors; see 'ublk-qcow2 check'",
+			(unsigned long long)check.result.corruptions,
+			(unsigned long long)check.result.check_errors);
 	if (!ret && engine->notice)
-		engine->notice(engine->opaque,
-			       "was not closed cleanly by its last user; its refcounts have been rebuilt");
+		engine->notice(
+			engine->opaque,
+			"was not closed cleanly by its last user; its refcounts have been rebuilt");
 	release(&check);
 	return ret;
 }

@@ -20,28 +20,28 @@
 
 /* What refers to a cluster, and what its count is. */
 enum {
-	REFERENCE_COPIED = 1,	/* an entry of the active layer with COPIED */
-	REFERENCE_PLAIN = 2,	/* one without */
-	REFERENCE_OWN = 4,	/* metadata that cannot be shared */
-	REFERENCE_TABLE = 8,	/* an L1 entry: it is an L2 table */
-	REFERENCE_DATA = 16,	/* an L2 entry */
-	REFERENCE_BLOCK = 32,	/* a refcount block, which can be replaced */
-	COUNT_ONE = 64,		/* the count is, or will be, one */
+	REFERENCE_COPIED = 1, /* an entry of the active layer with COPIED */
+	REFERENCE_PLAIN = 2,  /* one without */
+	REFERENCE_OWN = 4,    /* metadata that cannot be shared */
+	REFERENCE_TABLE = 8,  /* an L1 entry: it is an L2 table */
+	REFERENCE_DATA = 16,  /* an L2 entry */
+	REFERENCE_BLOCK = 32, /* a refcount block, which can be replaced */
+	COUNT_ONE = 64,	      /* the count is, or will be, one */
 };
 
 struct leaf {
-	uint64_t index;		/* first cluster >> LEAF_BITS */
+	uint64_t index; /* first cluster >> LEAF_BITS */
 	bool wide;
-	void *cells;		/* uint16_t, or uint64_t if wide */
+	void *cells; /* uint16_t, or uint64_t if wide */
 };
 
-#define LEAF_BITS	14
+#define LEAF_BITS 14
 
 struct counts {
-	struct leaf *leaves;	/* sorted */
+	struct leaf *leaves; /* sorted */
 	uint32_t used, capacity;
 	size_t bytes, budget;
-	uint64_t first, limit;	/* the window, in clusters */
+	uint64_t first, limit; /* the window, in clusters */
 };
 
 /* Empties it; the window begins at first and goes on for as long as the
@@ -59,15 +59,15 @@ void counts_set_one(struct counts *counts, uint64_t cluster);
 /* check-roots.c: where the walk begins */
 
 enum root_kind {
-	ROOT_ACTIVE,		/* the L1 table of the disk itself */
-	ROOT_SNAPSHOT,		/* that of an internal snapshot */
+	ROOT_ACTIVE,   /* the L1 table of the disk itself */
+	ROOT_SNAPSHOT, /* that of an internal snapshot */
 	ROOT_BITMAP,
 };
 
 struct root {
 	enum root_kind kind;
-	uint32_t number;	/* of the snapshot or bitmap, from 0 */
-	uint32_t entries;	/* 64 bits each */
+	uint32_t number;  /* of the snapshot or bitmap, from 0 */
+	uint32_t entries; /* 64 bits each */
 	uint64_t offset;
 };
 
@@ -76,17 +76,17 @@ struct area {
 	uint64_t offset, length;
 };
 
-#define MAX_AREAS	5
+#define MAX_AREAS 5
 
 /* The table of snapshots. */
 struct snapshots {
-	uint32_t kept;		/* entries that it may have */
-	uint64_t end;		/* where they end in the file */
-	struct area *area;	/* of the table */
-	bool lost;		/* where it ends is unknown */
-	bool stretched;		/* too much of something is in it */
-	bool suspect;		/* an entry does not look like one */
-	bool mendable;		/* and has to be written anew, here: */
+	uint32_t kept;	   /* entries that it may have */
+	uint64_t end;	   /* where they end in the file */
+	struct area *area; /* of the table */
+	bool lost;	   /* where it ends is unknown */
+	bool stretched;	   /* too much of something is in it */
+	bool suspect;	   /* an entry does not look like one */
+	bool mendable;	   /* and has to be written anew, here: */
 	uint64_t new_offset, new_length;
 };
 
@@ -94,14 +94,14 @@ struct snapshots {
 
 struct table {
 	uint64_t offset;
-	uint64_t references;	/* by all L1 tables */
-	uint64_t active;	/* of these, by the active one */
+	uint64_t references; /* by all L1 tables */
+	uint64_t active;     /* of these, by the active one */
 };
 
 struct tables {
-	struct table *list;	/* sorted when complete */
+	struct table *list; /* sorted when complete */
 	uint32_t used, capacity;
-	uint64_t first, limit;	/* the part of the file they are in, bytes */
+	uint64_t first, limit; /* the part of the file they are in, bytes */
 };
 
 /* check.c */
@@ -110,18 +110,18 @@ struct tables {
 struct run {
 	uint64_t first, length;
 	uint64_t count, references;
-	bool shared;		/* metadata with something else */
+	bool shared; /* metadata with something else */
 };
 
 /* What becomes of counts that differ from the references. */
 enum outcome {
 	COUNTS_STAY,
-	COUNTS_RAISED,		/* if they are too low */
-	COUNTS_LOWERED,		/* if they are too high */
+	COUNTS_RAISED,	/* if they are too low */
+	COUNTS_LOWERED, /* if they are too high */
 };
 
 enum copied_task {
-	COPIED_TELL,		/* flags that are wrong */
+	COPIED_TELL, /* flags that are wrong */
 	COPIED_CLEAR,
 	COPIED_SET,
 };
@@ -131,17 +131,17 @@ struct check {
 	const struct qcow_check_options *options;
 	struct header header;
 	struct header_area header_area;
-	bool keep_mark;			/* R12's bit is the caller's matter */
-	uint64_t file_size;		/* bytes */
-	uint64_t clusters;		/* of the file, rounded up */
-	uint32_t entry_size;		/* of L2 entries, bytes */
-	uint32_t block_bits;		/* log2 of counts per block */
+	bool keep_mark;	     /* R12's bit is the caller's matter */
+	uint64_t file_size;  /* bytes */
+	uint64_t clusters;   /* of the file, rounded up */
+	uint32_t entry_size; /* of L2 entries, bytes */
+	uint32_t block_bits; /* log2 of counts per block */
 
 	uint64_t *refcount_table;
-	uint32_t refcount_table_size;	/* entries */
-	uint8_t *block_states;		/* for every entry that the largest
-					   table could have; see
-					   check-blocks.c */
+	uint32_t refcount_table_size; /* entries */
+	uint8_t *block_states;	      /* for every entry that the largest
+					 table could have; see
+					 check-blocks.c */
 
 	struct root *roots;
 	uint32_t nr_roots, max_roots;
@@ -152,30 +152,30 @@ struct check {
 
 	struct counts counts;
 	struct tables tables;
-	uint8_t *table;			/* an L2 table, one cluster */
-	uint8_t *block;			/* a refcount block, one cluster */
+	uint8_t *table; /* an L2 table, one cluster */
+	uint8_t *block; /* a refcount block, one cluster */
 
-	bool reporting;			/* this round tells its findings */
-	bool quiet;			/* ... but these were told before */
-	bool incomplete;		/* there may be references that the
-					   walk did not find */
-	bool tangled;			/* tables overlap each other: writing
-					   one would destroy another */
-	bool hopeless;			/* and not because of a block */
-	bool mixed;			/* a table lies where data are, too */
-	bool malformed;			/* entries that cannot be */
-	bool miscounted;		/* blocks that are none, or clusters in
-					   use whose count is zero */
-	bool relink;			/* the table in memory is newer */
-	bool mendable;			/* entries that can be mended */
-	bool copied_wrong;		/* flags of this window */
-	bool copied_nowhere;		/* one leads to where nothing is */
+	bool reporting;	     /* this round tells its findings */
+	bool quiet;	     /* ... but these were told before */
+	bool incomplete;     /* there may be references that the
+				walk did not find */
+	bool tangled;	     /* tables overlap each other: writing
+				one would destroy another */
+	bool hopeless;	     /* and not because of a block */
+	bool mixed;	     /* a table lies where data are, too */
+	bool malformed;	     /* entries that cannot be */
+	bool miscounted;     /* blocks that are none, or clusters in
+				use whose count is zero */
+	bool relink;	     /* the table in memory is newer */
+	bool mendable;	     /* entries that can be mended */
+	bool copied_wrong;   /* flags of this window */
+	bool copied_nowhere; /* one leads to where nothing is */
 	enum copied_task copied_task;
 	struct run run;
-	uint64_t copied_findings;	/* corruptions that are mere flags */
-	uint64_t highest;		/* cluster that is referred to */
-	uint64_t highest_used;		/* ... or has a count */
-	uint64_t lines;			/* told so far */
+	uint64_t copied_findings; /* corruptions that are mere flags */
+	uint64_t highest;	  /* cluster that is referred to */
+	uint64_t highest_used;	  /* ... or has a count */
+	uint64_t lines;		  /* told so far */
 	struct qcow_check result;
 };
 
@@ -247,8 +247,8 @@ int check_find_bitmaps(struct check *check, const uint8_t *extension,
    of which has this index. */
 typedef int root_function(struct check *check, const struct root *root,
 			  uint32_t index, uint8_t *entries, uint32_t count);
-int check_each_root(struct check *check, enum root_kind from,
-		    enum root_kind to, root_function *function);
+int check_each_root(struct check *check, enum root_kind from, enum root_kind to,
+		    root_function *function);
 /* Called once for every L2 table, with its bytes in check->table. */
 typedef int table_function(struct check *check, const struct table *table);
 int check_each_table(struct check *check, table_function *function);
@@ -256,7 +256,7 @@ int check_write_table(struct check *check, const struct table *table);
 
 /* check-walk.c */
 
-#define L2_RESERVED	0x3f000000000001feull
+#define L2_RESERVED 0x3f000000000001feull
 
 /* Does a run of bytes lie in the file, but for a part of a cluster? */
 bool check_is_inside(const struct check *check, uint64_t offset,
@@ -272,7 +272,7 @@ int check_count(struct check *check, uint64_t first);
 enum entry_kind {
 	ENTRY_IS_UNALLOCATED,
 	ENTRY_IS_ZERO,
-	ENTRY_IS_DATA,		/* or zero with a host cluster */
+	ENTRY_IS_DATA, /* or zero with a host cluster */
 	ENTRY_IS_COMPRESSED,
 };
 

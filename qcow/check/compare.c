@@ -81,8 +81,8 @@ static void tell_run(struct check *check)
 	check->run.length = 0;
 }
 
-static void note_mismatch(struct check *check, uint64_t cluster,
-			  uint64_t count, uint64_t references, bool shared)
+static void note_mismatch(struct check *check, uint64_t cluster, uint64_t count,
+			  uint64_t references, bool shared)
 {
 	struct run *run = &check->run;
 
@@ -169,9 +169,10 @@ static void compare_cluster(struct check *check, uint64_t cluster,
 	if (count != references)
 		note_mismatch(check, cluster, count, references, shared);
 	else if (shared && flags & REFERENCE_OWN && flags & REFERENCE_TABLE)
-		check_corrupt(check,
-			      "ERROR cluster %llu: an L2 table lies in other metadata",
-			      (unsigned long long)cluster);
+		check_corrupt(
+			check,
+			"ERROR cluster %llu: an L2 table lies in other metadata",
+			(unsigned long long)cluster);
 }
 
 /* ---- blocks and leaves ---- */
@@ -194,9 +195,10 @@ static int load_block(struct check *check, uint64_t index)
 			    check_cluster_size(check));
 
 	if (ret)
-		check_failed(check,
-			     "cannot read the refcount block at offset %#llx: %s",
-			     (unsigned long long)offset, strerror(-ret));
+		check_failed(
+			check,
+			"cannot read the refcount block at offset %#llx: %s",
+			(unsigned long long)offset, strerror(-ret));
 	return ret;
 }
 

@@ -86,9 +86,10 @@ static bool do_nowhere(struct check *check, uint32_t index, uint8_t *at)
 {
 	if (check->copied_task == COPIED_TELL) {
 		check->copied_findings++;
-		check_corrupt(check,
-			      "ERROR COPIED flag of L1 entry %u: there is no L2 table",
-			      index);
+		check_corrupt(
+			check,
+			"ERROR COPIED flag of L1 entry %u: there is no L2 table",
+			index);
 	}
 	if (check->copied_task != COPIED_CLEAR)
 		return false;

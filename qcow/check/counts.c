@@ -17,16 +17,15 @@
 #include <stdlib.h>
 #include "qcow/check/check.h"
 
-#define LEAF_CELLS	(1u << LEAF_BITS)
-#define FLAG_BITS	7
-#define FLAGS		((1u << FLAG_BITS) - 1)
-#define NARROW_MAX	(UINT16_MAX >> FLAG_BITS)
-#define WIDE_MAX	(UINT64_MAX >> FLAG_BITS)
+#define LEAF_CELLS (1u << LEAF_BITS)
+#define FLAG_BITS  7
+#define FLAGS	   ((1u << FLAG_BITS) - 1)
+#define NARROW_MAX (UINT16_MAX >> FLAG_BITS)
+#define WIDE_MAX   (UINT64_MAX >> FLAG_BITS)
 
 static size_t leaf_bytes(const struct leaf *leaf)
 {
-	return LEAF_CELLS *
-	       (leaf->wide ? sizeof(uint64_t) : sizeof(uint16_t));
+	return LEAF_CELLS * (leaf->wide ? sizeof(uint64_t) : sizeof(uint16_t));
 }
 
 static uint64_t cell_get(const struct leaf *leaf, uint64_t cluster)
@@ -181,8 +180,9 @@ int counts_add(struct counts *counts, uint64_t cluster, uint64_t references,
 		return ret ? ret :
 			     counts_add(counts, cluster, references, flags);
 	}
-	cell_set(leaf, cluster, min_u64(sum, WIDE_MAX / 2) << FLAG_BITS |
-				(cell & FLAGS) | flags);
+	cell_set(leaf, cluster,
+		 min_u64(sum, WIDE_MAX / 2) << FLAG_BITS | (cell & FLAGS) |
+			 flags);
 	return 0;
 }
 

@@ -49,8 +49,8 @@ int check_clear_bits(struct check *check, uint64_t incompatible,
 	struct header_area *area = &check->header_area;
 	int ret;
 
-	if (h->version < 3 || !((h->incompatible & incompatible) ||
-				(h->autoclear & autoclear)))
+	if (h->version < 3 ||
+	    !((h->incompatible & incompatible) || (h->autoclear & autoclear)))
 		return 0;
 	h->incompatible &= ~incompatible;
 	h->autoclear &= ~autoclear;
@@ -77,8 +77,9 @@ static int give_bitmaps_up(struct check *check)
 {
 	int ret;
 
-	check_say(check,
-		  "the persistent bitmaps cannot be read: all of them are given up");
+	check_say(
+		check,
+		"the persistent bitmaps cannot be read: all of them are given up");
 	/* First the bit: the extension may be there without it. */
 	ret = check_clear_bits(check, 0, AUTOCLEAR_BITMAPS);
 	if (ret)
@@ -165,8 +166,7 @@ static bool has_lost_entries(const struct check *check)
 	for (uint64_t at = 0; at < check_cluster_size(check);
 	     at += check->entry_size)
 		if (is_lost(check, load_be64(check->table + at),
-			    subclusters ? load_be64(check->table + at + 8) :
-					  0))
+			    subclusters ? load_be64(check->table + at + 8) : 0))
 			return true;
 	return false;
 }
@@ -223,8 +223,7 @@ static int raise_all(struct check *check)
 
 static int lower_window(struct check *check)
 {
-	enum outcome outcome = check->incomplete ? COUNTS_STAY :
-						   COUNTS_LOWERED;
+	enum outcome outcome = check->incomplete ? COUNTS_STAY : COUNTS_LOWERED;
 	int ret = check_compare(check, outcome);
 
 	if (!ret)
@@ -242,8 +241,9 @@ int check_repair(struct check *check)
 	int ret;
 
 	if (check->hopeless || (check->mixed && check->malformed)) {
-		check_say(check,
-			  "a table lies where another one or data are: nothing is repaired");
+		check_say(
+			check,
+			"a table lies where another one or data are: nothing is repaired");
 		return 0;
 	}
 	ret = begin(check);

@@ -138,8 +138,8 @@ static int find_in_extensions(struct check *check)
 	const uint8_t *data;
 	int ret = 0;
 
-	while (!ret && header_next_extension(h, &check->header_area, &at,
-					     &type, &length, &data)) {
+	while (!ret && header_next_extension(h, &check->header_area, &at, &type,
+					     &length, &data)) {
 		/* Without its bit the extension is of the past. */
 		if (type == EXTENSION_BITMAPS && !bitmaps &&
 		    h->autoclear & AUTOCLEAR_BITMAPS) {

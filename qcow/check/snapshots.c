@@ -25,26 +25,26 @@
 #include <stdlib.h>
 #include "qcow/check/check.h"
 
-#define MAX_SNAPSHOTS		65536u
-#define MAX_TABLE_BYTES		(64u << 20)
+#define MAX_SNAPSHOTS	65536u
+#define MAX_TABLE_BYTES (64u << 20)
 
 /* An entry's first bytes; then extra data, id and name; padded to 8. */
-#define HEAD			40u
-#define HEAD_L1_OFFSET		0
-#define HEAD_L1_SIZE		8
-#define HEAD_ID_LENGTH		12	/* 16 bits, like the name's */
-#define HEAD_NAME_LENGTH	14
-#define HEAD_VM_STATE_SIZE	32
-#define HEAD_EXTRA_LENGTH	36
-#define EXTRA_VM_STATE_SIZE	0
-#define EXTRA_DISK_SIZE		8
-#define EXTRA_MIN		16u
-#define EXTRA_MAX		1024u
+#define HEAD		    40u
+#define HEAD_L1_OFFSET	    0
+#define HEAD_L1_SIZE	    8
+#define HEAD_ID_LENGTH	    12 /* 16 bits, like the name's */
+#define HEAD_NAME_LENGTH    14
+#define HEAD_VM_STATE_SIZE  32
+#define HEAD_EXTRA_LENGTH   36
+#define EXTRA_VM_STATE_SIZE 0
+#define EXTRA_DISK_SIZE	    8
+#define EXTRA_MIN	    16u
+#define EXTRA_MAX	    1024u
 
 struct entry {
 	uint8_t head[HEAD];
-	uint64_t offset;		/* of the entry */
-	uint32_t extra, names;		/* bytes */
+	uint64_t offset;       /* of the entry */
+	uint32_t extra, names; /* bytes */
 	uint64_t end;
 };
 
@@ -54,7 +54,8 @@ static int read_entry(struct check *check, uint64_t offset, struct entry *e)
 
 	e->offset = offset;
 	e->extra = load_be32(e->head + HEAD_EXTRA_LENGTH);
-	e->names = (e->head[HEAD_ID_LENGTH] << 8 | e->head[HEAD_ID_LENGTH + 1]) +
+	e->names = (e->head[HEAD_ID_LENGTH] << 8 |
+		    e->head[HEAD_ID_LENGTH + 1]) +
 		   (e->head[HEAD_NAME_LENGTH] << 8 |
 		    e->head[HEAD_NAME_LENGTH + 1]);
 	e->end = offset + HEAD + e->extra + e->names;
@@ -211,7 +212,7 @@ int check_find_snapshots(struct check *check)
 struct stream {
 	struct check *check;
 	uint8_t *buffer;
-	uint64_t offset;		/* of the buffer, in the file */
+	uint64_t offset; /* of the buffer, in the file */
 	uint32_t used, size;
 };
 
@@ -335,8 +336,8 @@ int check_make_snapshots(struct check *check)
 	free(stream.buffer);
 	if (ret)
 		return ret;
-	check_take_space(check, first, div_round_up(s->new_length,
-						    1ull << bits));
+	check_take_space(check, first,
+			 div_round_up(s->new_length, 1ull << bits));
 	check_add_area(check, s->new_offset, s->new_length);
 	return 0;
 }

@@ -20,11 +20,10 @@
 #include <unistd.h>
 #include "qcow/check/check.h"
 
-#define PIECE_BYTES	(64u << 10)
+#define PIECE_BYTES (64u << 10)
 
 /* Nothing but zeros, because the file has nothing there? */
-static bool is_hole(const struct check *check, uint64_t offset,
-		    uint64_t length)
+static bool is_hole(const struct check *check, uint64_t offset, uint64_t length)
 {
 	off_t data;
 
@@ -69,8 +68,8 @@ static int walk_root(struct check *check, const struct root *root,
 	return 0;
 }
 
-int check_each_root(struct check *check, enum root_kind from,
-		    enum root_kind to, root_function *function)
+int check_each_root(struct check *check, enum root_kind from, enum root_kind to,
+		    root_function *function)
 {
 	uint8_t *piece = file_buffer(PIECE_BYTES);
 	int ret = piece ? 0 : -ENOMEM;
@@ -160,8 +159,7 @@ static int collect(struct check *check, uint64_t first)
 	check->tables.used = 0;
 	check->tables.first = first;
 	check->tables.limit = UINT64_MAX;
-	ret = check_each_root(check, ROOT_ACTIVE, ROOT_SNAPSHOT,
-			      collect_piece);
+	ret = check_each_root(check, ROOT_ACTIVE, ROOT_SNAPSHOT, collect_piece);
 	merge(&check->tables);
 	return ret;
 }
@@ -180,8 +178,7 @@ static int read_table(struct check *check, const struct table *table,
 	if (ret) {
 		check_failed(check,
 			     "cannot read the L2 table at offset %#llx: %s",
-			     (unsigned long long)table->offset,
-			     strerror(-ret));
+			     (unsigned long long)table->offset, strerror(-ret));
 		return 0;
 	}
 	return function(check, table);
@@ -192,8 +189,10 @@ static void tell_progress(struct check *check, uint32_t nr)
 	uint64_t first = min_u64(check->counts.first, check->clusters);
 	uint64_t limit = min_u64(check->counts.limit, check->clusters);
 
-	check_progress(check, first + (limit - first) * (double)nr /
-				      check->tables.used, check->clusters);
+	check_progress(check,
+		       first + (limit - first) * (double)nr /
+				       check->tables.used,
+		       check->clusters);
 }
 
 static int walk_tables(struct check *check, table_function *function)

@@ -16,8 +16,8 @@
 #include "qcow/check/check.h"
 
 #define L1_RESERVED	0x7f000000000001ffull
-#define BITMAP_RESERVED	0xff000000000001feull
-#define BITMAP_ALL_ONES	1ull
+#define BITMAP_RESERVED 0xff000000000001feull
+#define BITMAP_ALL_ONES 1ull
 
 /* The last cluster may be cut by the end of the file, and a compressed
    cluster's last sectors may lie behind it. */
@@ -91,11 +91,11 @@ static int count_entry_run(struct check *check, const struct table *table,
 		return count_run(check, offset, length, table->references,
 				 flags);
 	lost_reference(check);
-	check_corrupt(check,
-		      "ERROR L2 entry %#llx (table at %#llx): cluster at offset %#llx lies beyond the end of the file",
-		      (unsigned long long)entry,
-		      (unsigned long long)table->offset,
-		      (unsigned long long)offset);
+	check_corrupt(
+		check,
+		"ERROR L2 entry %#llx (table at %#llx): cluster at offset %#llx lies beyond the end of the file",
+		(unsigned long long)entry, (unsigned long long)table->offset,
+		(unsigned long long)offset);
 	return 0;
 }
 
@@ -110,18 +110,21 @@ static int count_compressed(struct check *check, const struct table *table,
 
 	if (entry & ENTRY_COPIED) {
 		check->mendable = true;
-		check_corrupt(check,
-			      "ERROR L2 entry %#llx: a compressed cluster must not have COPIED set",
-			      (unsigned long long)entry);
+		check_corrupt(
+			check,
+			"ERROR L2 entry %#llx: a compressed cluster must not have COPIED set",
+			(unsigned long long)entry);
 	}
 	if (bitmap)
-		check_corrupt(check,
-			      "ERROR L2 entry %#llx: a compressed cluster with a subcluster bitmap",
-			      (unsigned long long)entry);
+		check_corrupt(
+			check,
+			"ERROR L2 entry %#llx: a compressed cluster with a subcluster bitmap",
+			(unsigned long long)entry);
 	if (check_has_data_file(check)) {
-		check_corrupt(check,
-			      "ERROR L2 entry %#llx: a compressed cluster in an image with a data file",
-			      (unsigned long long)entry);
+		check_corrupt(
+			check,
+			"ERROR L2 entry %#llx: a compressed cluster in an image with a data file",
+			(unsigned long long)entry);
 		return 0;
 	}
 	return count_entry_run(check, table, entry, offset, length,
@@ -146,10 +149,11 @@ static void judge_alignment(struct check *check, uint64_t entry,
 		lost_reference(check);
 	else
 		check->mendable = true;
-	check_corrupt(check,
-		      "ERROR offset=%llx: %s cluster is not properly aligned; L2 entry corrupted",
-		      (unsigned long long)(entry & ENTRY_OFFSET),
-		      holds_data ? "Data" : "Preallocated");
+	check_corrupt(
+		check,
+		"ERROR offset=%llx: %s cluster is not properly aligned; L2 entry corrupted",
+		(unsigned long long)(entry & ENTRY_OFFSET),
+		holds_data ? "Data" : "Preallocated");
 }
 
 static bool is_there(const struct check *check, uint64_t offset)
@@ -164,9 +168,10 @@ static int count_data(struct check *check, const struct table *table,
 
 	if (bitmap >> 32 & bitmap) {
 		check->mendable = true;
-		check_corrupt(check,
-			      "ERROR offset=%llx: allocated cluster with corrupted subcluster allocation bitmap",
-			      (unsigned long long)(entry & ENTRY_OFFSET));
+		check_corrupt(
+			check,
+			"ERROR offset=%llx: allocated cluster with corrupted subcluster allocation bitmap",
+			(unsigned long long)(entry & ENTRY_OFFSET));
 	}
 	judge_alignment(check, entry, bitmap);
 	if (check_has_data_file(check))
@@ -185,8 +190,9 @@ static void judge_unallocated(struct check *check, uint64_t bitmap)
 	if (!(bitmap & ALL_SUBCLUSTERS))
 		return;
 	check->mendable = true;
-	check_corrupt(check,
-		      "ERROR unallocated cluster has a non-zero subcluster allocation map");
+	check_corrupt(
+		check,
+		"ERROR unallocated cluster has a non-zero subcluster allocation map");
 }
 
 /* With subclusters, their bitmap alone says what is zero. */
@@ -197,9 +203,10 @@ static void judge_zero_flag(struct check *check, enum entry_kind kind,
 	    !(entry & ENTRY_ZERO))
 		return;
 	check->mendable = true;
-	check_corrupt(check,
-		      "ERROR L2 entry %#llx: the flag of a zero cluster beside a subcluster bitmap",
-		      (unsigned long long)entry);
+	check_corrupt(
+		check,
+		"ERROR L2 entry %#llx: the flag of a zero cluster beside a subcluster bitmap",
+		(unsigned long long)entry);
 }
 
 static int count_entry(struct check *check, const struct table *table,
@@ -258,7 +265,8 @@ static int count_table(struct check *check, const struct table *table)
 	     at += check->entry_size) {
 		uint64_t entry = load_be64(check->table + at);
 		uint64_t bitmap = subclusters ?
-				  load_be64(check->table + at + 8) : 0;
+					  load_be64(check->table + at + 8) :
+					  0;
 		int ret;
 
 		if (!entry && !bitmap)
@@ -297,9 +305,10 @@ static int count_l1_entry(struct check *check, const struct root *root,
 		what = "lies beyond the end of the file";
 	if (what) {
 		lost_reference(check);
-		check_corrupt(check,
-			      "ERROR L1 entry %u: the L2 table at offset %#llx %s; L1 entry corrupted",
-			      index, (unsigned long long)offset, what);
+		check_corrupt(
+			check,
+			"ERROR L1 entry %u: the L2 table at offset %#llx %s; L1 entry corrupted",
+			index, (unsigned long long)offset, what);
 	}
 	check->copied_nowhere |= entry & ENTRY_COPIED &&
 				 !is_there(check, offset);

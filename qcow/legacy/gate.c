@@ -25,23 +25,23 @@
 #include "qcow/format.h"
 #include "qcow/legacy/legacy.h"
 
-#define GATE_MIN_BITS		9
-#define GATE_MAX_BITS		16
-#define MAX_TABLE_BYTES		(1ull << 30)	/* of 64 GiB at least */
+#define GATE_MIN_BITS	9
+#define GATE_MAX_BITS	16
+#define MAX_TABLE_BYTES (1ull << 30) /* of 64 GiB at least */
 
 /* Version 1's header, where it differs from format.h's. */
 enum {
 	V1_SIZE = 24,
-	V1_CLUSTER_BITS = 32,		/* one byte */
-	V1_L2_BITS = 33,		/* one byte */
+	V1_CLUSTER_BITS = 32, /* one byte */
+	V1_L2_BITS = 33,      /* one byte */
 	V1_CRYPT_METHOD = 36,
 	V1_L1_OFFSET = 40,
 	V1_LENGTH = 48,
 };
 
-#define V1_COMPRESSED		(1ull << 63)
+#define V1_COMPRESSED (1ull << 63)
 
-#define CONVERT		"; convert it with 'qemu-img convert'"
+#define CONVERT "; convert it with 'qemu-img convert'"
 
 /* A piece of the file, wherever it lies and whatever the alignment. */
 struct piece {
@@ -101,9 +101,10 @@ static int check_v1(const struct gate *gate, struct qcow_error *error)
 {
 	if (gate->version != 1 || gate->l2_bits + 3 == gate->cluster_bits)
 		return 0;
-	return fail(error, -ENOTSUP,
-		    "its L2 tables are not as large as its clusters (l2_bits %u, cluster_bits %u), which is not supported"
-		    CONVERT, gate->l2_bits, gate->cluster_bits);
+	return fail(
+		error, -ENOTSUP,
+		"its L2 tables are not as large as its clusters (l2_bits %u, cluster_bits %u), which is not supported" CONVERT,
+		gate->l2_bits, gate->cluster_bits);
 }
 
 static int parse_v2(const uint8_t *p, struct gate *gate,
@@ -117,19 +118,21 @@ static int parse_v2(const uint8_t *p, struct gate *gate,
 	gate->l1_size = load_be32(p + HEADER_L1_SIZE);
 	gate->encrypted = load_be32(p + HEADER_CRYPT_METHOD) == 1;
 	if (!gate->encrypted)
-		return fail(error, -ENOTSUP,
-			    "qcow2 version 2 without AES encryption is not a legacy image");
+		return fail(
+			error, -ENOTSUP,
+			"qcow2 version 2 without AES encryption is not a legacy image");
 	if (gate->cluster_bits < GATE_MIN_BITS ||
 	    gate->cluster_bits > GATE_MAX_BITS)
-		return fail(error, -ENOTSUP,
-			    "AES encryption with cluster_bits %u is not supported (%d to %d are)"
-			    CONVERT, gate->cluster_bits, GATE_MIN_BITS,
-			    GATE_MAX_BITS);
+		return fail(
+			error, -ENOTSUP,
+			"AES encryption with cluster_bits %u is not supported (%d to %d are)" CONVERT,
+			gate->cluster_bits, GATE_MIN_BITS, GATE_MAX_BITS);
 	needed = div_round_up(gate->size, 1ull << (2 * gate->cluster_bits - 3));
 	if (gate->l1_size < needed)
-		return fail(error, -EINVAL,
-			    "L1 table is too small: %u entries, the size needs %llu",
-			    gate->l1_size, (unsigned long long)needed);
+		return fail(
+			error, -EINVAL,
+			"L1 table is too small: %u entries, the size needs %llu",
+			gate->l1_size, (unsigned long long)needed);
 	return 0;
 }
 
@@ -138,9 +141,9 @@ static int check_fields(const struct gate *gate, struct qcow_error *error)
 	uint64_t l1_length = gate->l1_size * 8ull;
 
 	if (gate->backing_offset)
-		return fail(error, -ENOTSUP,
-			    "legacy images with a backing file are not supported"
-			    CONVERT);
+		return fail(
+			error, -ENOTSUP,
+			"legacy images with a backing file are not supported" CONVERT);
 	if (gate->size < QCOW_SECTOR)
 		return fail(error, -EINVAL, "its virtual size is zero");
 	if (gate->size > INT64_MAX)
@@ -152,10 +155,11 @@ static int check_fields(const struct gate *gate, struct qcow_error *error)
 		return fail(error, -EINVAL, "L1 table overlaps the header");
 	if (gate->l1_offset > gate->file_size ||
 	    l1_length > gate->file_size - gate->l1_offset)
-		return fail(error, -EINVAL,
-			    "L1 table: offset %#llx, length %llu lies outside the file; the image is truncated or corrupt",
-			    (unsigned long long)gate->l1_offset,
-			    (unsigned long long)l1_length);
+		return fail(
+			error, -EINVAL,
+			"L1 table: offset %#llx, length %llu lies outside the file; the image is truncated or corrupt",
+			(unsigned long long)gate->l1_offset,
+			(unsigned long long)l1_length);
 	return 0;
 }
 
@@ -165,8 +169,9 @@ static int parse(const uint8_t *p, struct gate *gate, struct qcow_error *error)
 	gate->backing_offset = load_be64(p + HEADER_BACKING_OFFSET);
 	gate->backing_size = load_be32(p + HEADER_BACKING_SIZE);
 	if (load_be32(p + HEADER_MAGIC) != QCOW_MAGIC)
-		return fail(error, -EINVAL,
-			    "not a QCOW image (no magic number at its beginning)");
+		return fail(
+			error, -EINVAL,
+			"not a QCOW image (no magic number at its beginning)");
 	if (gate->version == 1)
 		return parse_v1(p, gate, error);
 	if (gate->version == 2)
@@ -205,7 +210,7 @@ static int check_header(struct file *file, struct gate *gate,
 /* Where an L2 entry's bytes are, and how many. */
 struct target {
 	bool compressed;
-	bool malformed;			/* bits that nobody defined */
+	bool malformed; /* bits that nobody defined */
 	uint64_t offset;
 	uint64_t length;
 };
@@ -281,10 +286,10 @@ static int check_table(struct file *file, const struct gate *gate,
 
 	if (!is_aligned(offset, size) || !offset || offset > gate->file_size ||
 	    size > gate->file_size - offset)
-		return fail(error, -EINVAL,
-			    "L2 table of index %llu (entry %#llx) is malformed or lies outside the file; the image is truncated or corrupt",
-			    (unsigned long long)index,
-			    (unsigned long long)entry);
+		return fail(
+			error, -EINVAL,
+			"L2 table of index %llu (entry %#llx) is malformed or lies outside the file; the image is truncated or corrupt",
+			(unsigned long long)index, (unsigned long long)entry);
 	ret = read_piece(file, offset, size, &piece);
 	if (ret)
 		return fail(error, ret, "reading an L2 table: %s",
@@ -301,9 +306,10 @@ static int refuse_tables(const struct gate *gate, struct qcow_error *error)
 	if (gate->file_size < MAX_TABLE_BYTES)
 		return fail(error, -EINVAL,
 			    "L2 tables overlap; the image is corrupt");
-	return fail(error, -ENOTSUP,
-		    "its L2 tables take more than %llu MiB, which is not supported"
-		    CONVERT, MAX_TABLE_BYTES >> 20);
+	return fail(
+		error, -ENOTSUP,
+		"its L2 tables take more than %llu MiB, which is not supported" CONVERT,
+		MAX_TABLE_BYTES >> 20);
 }
 
 static int check_tables(struct file *file, const struct gate *gate,

@@ -39,10 +39,10 @@
 #include "qcow/legacy/legacy.h"
 
 /* Between a reader's death and the next reader. */
-#define RESTART_PAUSE_MS	100
+#define RESTART_PAUSE_MS 100
 
 /* At most three descriptors were kept, so the library's is among these. */
-#define READER_FILES		4
+#define READER_FILES 4
 
 /* ---- the reader ---- */
 
@@ -79,14 +79,13 @@ static int serve_one(const struct helper_job *job, libqcow_file_t *file,
 
 	if (request->length > job->window_size)
 		return -EINVAL;
-	n = libqcow_file_read_buffer_at_offset(file, job->window,
-					       request->length,
-					       request->offset, NULL);
+	n = libqcow_file_read_buffer_at_offset(
+		file, job->window, request->length, request->offset, NULL);
 	return n == (ssize_t)request->length ? 0 : -EIO;
 }
 
-static void __attribute__((noreturn)) serve(const struct helper_job *job,
-					    libqcow_file_t *file)
+static void __attribute__((noreturn))
+serve(const struct helper_job *job, libqcow_file_t *file)
 {
 	struct helper_request request;
 
@@ -103,8 +102,8 @@ static void __attribute__((noreturn)) serve(const struct helper_job *job,
 	_exit(0);
 }
 
-static void __attribute__((noreturn)) run_reader(const struct helper_job *job,
-						 pid_t keeper)
+static void __attribute__((noreturn))
+run_reader(const struct helper_job *job, pid_t keeper)
 {
 	libqcow_file_t *file;
 

@@ -31,7 +31,7 @@
 #include "qcow/legacy/legacy.h"
 
 /* L1, 64 L2 tables, 128 clusters and what malloc() adds. */
-#define READER_MEMORY	(128ull << 20)
+#define READER_MEMORY (128ull << 20)
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define HAS_SANITIZER 1
@@ -76,18 +76,16 @@ static int limit_memory(void)
 
 #define LOAD(field) \
 	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
-#define RETURN(action)	BPF_STMT(BPF_RET | BPF_K, action)
+#define RETURN(action) BPF_STMT(BPF_RET | BPF_K, action)
 /* if (A == value) return action; */
 #define ON(value, action) \
 	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, 1), RETURN(action)
-#define ALLOW(call)	ON(__NR_##call, SECCOMP_RET_ALLOW)
+#define ALLOW(call) ON(__NR_##call, SECCOMP_RET_ALLOW)
 /* if (A == call) return the third argument has PROT_EXEC ? kill : allow; */
 #define ALLOW_DATA(call) \
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_##call, 0, 4), \
-	LOAD(args[2]), \
-	BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, PROT_EXEC, 0, 1), \
-	RETURN(SECCOMP_RET_KILL_PROCESS), \
-	RETURN(SECCOMP_RET_ALLOW)
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_##call, 0, 4), LOAD(args[2]), \
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, PROT_EXEC, 0, 1), \
+		RETURN(SECCOMP_RET_KILL_PROCESS), RETURN(SECCOMP_RET_ALLOW)
 
 static int filter_calls(void)
 {
@@ -120,7 +118,7 @@ static int filter_calls(void)
 	if (!FILTER_ARCH)
 		return 0;
 	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
-		return errno == EINVAL ? 0 : -errno;	/* not in this kernel */
+		return errno == EINVAL ? 0 : -errno; /* not in this kernel */
 	return 0;
 }
 

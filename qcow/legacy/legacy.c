@@ -25,22 +25,22 @@
 #include "qcow/image.h"
 #include "qcow/legacy/legacy.h"
 
-#define REPLY_LIMIT_MS		10000
-#define MAX_OLD_NEWS		1000u
-#define DEATH_LIMIT_MS		1000	/* from the wish to the news */
+#define REPLY_LIMIT_MS 10000
+#define MAX_OLD_NEWS   1000u
+#define DEATH_LIMIT_MS 1000 /* from the wish to the news */
 
 struct legacy {
-	uint64_t size;			/* these never change */
+	uint64_t size; /* these never change */
 	bool encrypted;
 	uint32_t window_size;
 	pid_t keeper;
 	int control;
 	int data;
 
-	pthread_mutex_t lock;		/* protects all from here on; held
-					   while the reader works */
-	uint64_t sequence;		/* of the last request */
-	uint8_t *window;		/* the reader writes it, too */
+	pthread_mutex_t lock; /* protects all from here on; held
+				 while the reader works */
+	uint64_t sequence;    /* of the last request */
+	uint8_t *window;      /* the reader writes it, too */
 };
 
 int legacy_probe(struct file *file, bool *is_legacy)
@@ -86,7 +86,7 @@ static int receive(struct legacy *legacy, int64_t until,
 		return -ETIMEDOUT;
 	if (recv(legacy->data, reply, sizeof(*reply), MSG_DONTWAIT) !=
 	    sizeof(*reply))
-		return -EPIPE;		/* nobody is left, or it babbles */
+		return -EPIPE; /* nobody is left, or it babbles */
 	return 0;
 }
 
@@ -128,8 +128,8 @@ static void drain(struct legacy *legacy)
 	struct helper_reply reply;
 
 	for (unsigned int n = 0; n < MAX_OLD_NEWS; n++)
-		if (recv(legacy->data, &reply, sizeof(reply),
-			 MSG_DONTWAIT) <= 0)
+		if (recv(legacy->data, &reply, sizeof(reply), MSG_DONTWAIT) <=
+		    0)
 			return;
 }
 
@@ -236,13 +236,15 @@ static int read_key(const char *path, uint8_t key[LEGACY_KEY_SIZE],
 	if (n && bytes[n - 1] == '\n')
 		n--;
 	if (n < 1)
-		return fail(error, -EINVAL,
-			    "key file %s: is empty; write the key into it, 1 to %d bytes",
-			    path, LEGACY_KEY_SIZE);
+		return fail(
+			error, -EINVAL,
+			"key file %s: is empty; write the key into it, 1 to %d bytes",
+			path, LEGACY_KEY_SIZE);
 	if (n > LEGACY_KEY_SIZE)
-		return fail(error, -EINVAL,
-			    "key file %s: holds more than %d bytes; QEMU takes no more than so many of a longer key, so leave only these in it",
-			    path, LEGACY_KEY_SIZE);
+		return fail(
+			error, -EINVAL,
+			"key file %s: holds more than %d bytes; QEMU takes no more than so many of a longer key, so leave only these in it",
+			path, LEGACY_KEY_SIZE);
 	memset(key, 0, LEGACY_KEY_SIZE);
 	memcpy(key, bytes, n);
 	explicit_bzero(bytes, sizeof(bytes));
@@ -256,8 +258,9 @@ static int choose_key(const struct gate *gate, const char *key_file,
 	if (!gate->encrypted)
 		return 0;
 	if (!key_file)
-		return fail(error, -ENOKEY,
-			    "encrypted with AES; name a file that holds its key with --key-file");
+		return fail(
+			error, -ENOKEY,
+			"encrypted with AES; name a file that holds its key with --key-file");
 	return read_key(key_file, job->key, error);
 }
 
@@ -335,13 +338,15 @@ static int start(struct legacy *legacy, struct helper_job *job,
 	close_descriptor(job->control);
 	close_descriptor(job->data);
 	if (ret)
-		return fail(error, ret,
-			    "cannot start the process that reads legacy images: %s",
-			    strerror(-ret));
+		return fail(
+			error, ret,
+			"cannot start the process that reads legacy images: %s",
+			strerror(-ret));
 	ret = legacy_read(legacy, sector, 0, sizeof(sector));
 	if (ret)
-		return fail(error, ret,
-			    "the process that reads legacy images cannot read it");
+		return fail(
+			error, ret,
+			"the process that reads legacy images cannot read it");
 	return 0;
 }
 
@@ -360,8 +365,8 @@ static struct legacy *new_legacy(const struct gate *gate)
 	return legacy;
 }
 
-int legacy_open(struct file *file, const char *key_file,
-		struct legacy **result, struct qcow_error *error)
+int legacy_open(struct file *file, const char *key_file, struct legacy **result,
+		struct qcow_error *error)
 {
 	struct helper_job job = { .image = -1, .control = -1, .data = -1 };
 	struct legacy *legacy;

@@ -28,8 +28,8 @@ int legacy_probe(struct file *file, bool *is_legacy);
  * Forks, once: call it before anything is mapped that must not outlive this
  * process (a device's queues) or must not be written by others (a journal).
  */
-int legacy_open(struct file *file, const char *key_file,
-		struct legacy **legacy, struct qcow_error *error);
+int legacy_open(struct file *file, const char *key_file, struct legacy **legacy,
+		struct qcow_error *error);
 
 /* Size of the virtual disk in bytes, a multiple of QCOW_SECTOR. */
 uint64_t legacy_size(const struct legacy *legacy);
@@ -51,15 +51,15 @@ void legacy_close(struct legacy *legacy);
 /* What our own look at the header found. */
 struct gate {
 	uint32_t version;
-	uint64_t size;			/* of the virtual disk, bytes */
+	uint64_t size; /* of the virtual disk, bytes */
 	uint32_t cluster_bits;
-	uint32_t l2_bits;		/* of version 1 */
-	uint64_t backing_offset;	/* 0: none */
+	uint32_t l2_bits;	 /* of version 1 */
+	uint64_t backing_offset; /* 0: none */
 	uint32_t backing_size;
 	bool encrypted;
 	uint64_t l1_offset;
-	uint32_t l1_size;		/* entries */
-	uint64_t file_size;		/* bytes */
+	uint32_t l1_size;   /* entries */
+	uint64_t file_size; /* bytes */
 };
 
 /* Takes what the header says, whether or not libqcow can read that. */
@@ -70,31 +70,31 @@ int gate_check(struct file *file, struct gate *gate, struct qcow_error *error);
 
 /* legacy-helper.c */
 
-#define LEGACY_KEY_SIZE		16
+#define LEGACY_KEY_SIZE 16
 
 /* What the reading process needs; inherited by fork. */
 struct helper_job {
-	int image;			/* descriptor to open it through */
+	int image; /* descriptor to open it through */
 	bool encrypted;
-	uint8_t key[LEGACY_KEY_SIZE];	/* padded with zeros */
-	uint64_t size;			/* of the virtual disk */
-	uint8_t *window;		/* shared: what was read, */
-	uint32_t window_size;		/*  one cluster */
-	int control;			/* to the server: a message asks for
-					   the reader's death */
-	int data;			/* to the server: requests, replies */
+	uint8_t key[LEGACY_KEY_SIZE]; /* padded with zeros */
+	uint64_t size;		      /* of the virtual disk */
+	uint8_t *window;	      /* shared: what was read, */
+	uint32_t window_size;	      /*  one cluster */
+	int control;		      /* to the server: a message asks for
+					 the reader's death */
+	int data;		      /* to the server: requests, replies */
 };
 
 /* Messages on the data socket. */
 struct helper_request {
-	uint64_t sequence;		/* not 0 */
+	uint64_t sequence; /* not 0 */
 	uint64_t offset;
-	uint32_t length;		/* at most window_size */
+	uint32_t length; /* at most window_size */
 };
 
 struct helper_reply {
-	uint64_t sequence;		/* 0: the reader has died */
-	int32_t result;			/* 0 or -errno */
+	uint64_t sequence; /* 0: the reader has died */
+	int32_t result;	   /* 0 or -errno */
 };
 
 /* In a child of the server, and never returns: keeps one reader alive. */

@@ -24,11 +24,11 @@
 #include "tests/lib/helpers.h"
 #include "qcow/image.h"
 
-#define ROUNDS	9
+#define ROUNDS 9
 
 static const struct {
 	const char *what;
-	const char *options;	/* of qemu-img create */
+	const char *options; /* of qemu-img create */
 } images[] = {
 	{ "holes, 64K clusters", "cluster_size=64k" },
 	{ "holes, 4K clusters", "cluster_size=4k" },
@@ -41,7 +41,7 @@ static const struct {
 /* What one open took. */
 struct sample {
 	double ms;
-	unsigned long before, peak;	/* resident, KiB */
+	unsigned long before, peak; /* resident, KiB */
 };
 
 /* ---- the process that opens ---- */
@@ -86,7 +86,7 @@ static int open_once(const char *image_path, const char *journals)
 
 /* ---- who starts it ---- */
 
-static char path[512];			/* of the image */
+static char path[512]; /* of the image */
 
 static void remove_image(void)
 {
@@ -102,8 +102,10 @@ static void measure(struct sample *sample)
 		     scratch()) < 0)
 		abort();
 	pipe = popen(command, "r");
-	if (!pipe || fscanf(pipe, "%lf %lu %lu", &sample->ms, &sample->before,
-			    &sample->peak) != 3 || pclose(pipe))
+	if (!pipe ||
+	    fscanf(pipe, "%lf %lu %lu", &sample->ms, &sample->before,
+		   &sample->peak) != 3 ||
+	    pclose(pipe))
 		die("%s: no answer from the process that opens it", path);
 	free(command);
 }
@@ -149,8 +151,8 @@ static void bench(unsigned int n)
 {
 	struct sample cold, warm;
 
-	must_run("qemu-img create -q -f qcow2 -o %s %s 1T",
-		 images[n].options, path);
+	must_run("qemu-img create -q -f qcow2 -o %s %s 1T", images[n].options,
+		 path);
 	cold = median(true);
 	warm = median(false);
 	remove_image();

@@ -7,27 +7,31 @@
 #include "tests/engine/axes.h"
 #include "qcow/bits.h"
 
-#define MAX_WORDS	13
+#define MAX_WORDS 13
 
 static const struct {
 	const char *name;
-	int width;			/* in the table */
+	int width; /* in the table */
 	const char *words[MAX_WORDS];
 } axes[NR_AXES] = {
 	[AXIS_VERSION] = { "compat", 6, { "0.10", "1.1" } },
-	[AXIS_CLUSTER] = { "cluster", 7,
-			   { "512", "1K", "2K", "4K", "8K", "16K", "32K",
-			     "64K", "128K", "256K", "512K", "1M", "2M" } },
-	[AXIS_REFCOUNT] = { "bits", 4,
+	[AXIS_CLUSTER] = { "cluster",
+			   7,
+			   { "512", "1K", "2K", "4K", "8K", "16K", "32K", "64K",
+			     "128K", "256K", "512K", "1M", "2M" } },
+	[AXIS_REFCOUNT] = { "bits",
+			    4,
 			    { "1", "2", "4", "8", "16", "32", "64" } },
-	[AXIS_PREALLOCATION] = { "prealloc", 8,
+	[AXIS_PREALLOCATION] = { "prealloc",
+				 8,
 				 { "off", "metadata", "falloc", "full" } },
 	[AXIS_TYPE] = { "type", 4, { "zlib", "zstd" } },
 	[AXIS_PACKED] = { "packed", 6, { "-", "packed" } },
 	[AXIS_SUBCLUSTERS] = { "ext-l2", 6, { "-", "ext-l2" } },
 	[AXIS_LAZY] = { "lazy", 5, { "-", "lazy", "dirty" } },
 	[AXIS_DATA_FILE] = { "data", 5, { "-", "file", "raw" } },
-	[AXIS_BACKING] = { "backing", 9,
+	[AXIS_BACKING] = { "backing",
+			   9,
 			   { "-", "raw", "raw-short", "raw-long", "qcow2",
 			     "cluster", "short", "long", "depth-2", "depth-4",
 			     "qcow1" } },
@@ -40,16 +44,16 @@ static const unsigned int sizes[NR_AXES] = {
 	2, 13, 7, 4, 2, 2, 2, 3, 3, 11, 3, 2, 5,
 };
 
-#define IS(value)	(1u << (value))
-#define NOT(value)	(~IS(value))
-#define BELOW(value)	(IS(value) - 1)
+#define IS(value)    (1u << (value))
+#define NOT(value)   (~IS(value))
+#define BELOW(value) (IS(value) - 1)
 
 /* Values that must not come together, all of them, and why. */
 static const struct rule {
 	const char *why;
 	struct {
 		enum axis axis;
-		unsigned int values;	/* 0: the rule has no such part */
+		unsigned int values; /* 0: the rule has no such part */
 	} parts[3];
 } rules[] = {
 	{ "version 2 counts in 16 bits",
@@ -58,8 +62,7 @@ static const struct rule {
 	{ "version 2 has no feature bits",
 	  { { AXIS_VERSION, IS(VERSION_2) }, { AXIS_TYPE, IS(TYPE_ZSTD) } } },
 	{ "likewise",
-	  { { AXIS_VERSION, IS(VERSION_2) },
-	    { AXIS_SUBCLUSTERS, IS(YES) } } },
+	  { { AXIS_VERSION, IS(VERSION_2) }, { AXIS_SUBCLUSTERS, IS(YES) } } },
 	{ "likewise",
 	  { { AXIS_VERSION, IS(VERSION_2) }, { AXIS_LAZY, NOT(LAZY_OFF) } } },
 	{ "likewise",
@@ -93,8 +96,8 @@ static const struct rule {
 	    { AXIS_CLUSTER, IS(CLUSTER_512) } } },
 	{ "nothing is shorter",
 	  { { AXIS_SIZE, IS(SIZE_SECTOR) },
-	    { AXIS_BACKING, IS(BACKING_SHAPE_RAW_SHORT) |
-			    IS(BACKING_SHAPE_SHORT) } } },
+	    { AXIS_BACKING,
+	      IS(BACKING_SHAPE_RAW_SHORT) | IS(BACKING_SHAPE_SHORT) } } },
 	/* What follows can be made, but takes too long. */
 	{ "tables for all of it",
 	  { { AXIS_SIZE, IS(SIZE_HUGE) },
@@ -109,9 +112,8 @@ static const struct rule {
 	{ "likewise",
 	  { { AXIS_SIZE, IS(SIZE_HUGE) },
 	    { AXIS_CLUSTER, BELOW(CLUSTER_32K) },
-	    { AXIS_BACKING, IS(BACKING_SHAPE_RAW) |
-			    IS(BACKING_SHAPE_RAW_LONG) |
-			    IS(BACKING_SHAPE_DEPTH_4) } } },
+	    { AXIS_BACKING, IS(BACKING_SHAPE_RAW) | IS(BACKING_SHAPE_RAW_LONG) |
+				    IS(BACKING_SHAPE_DEPTH_4) } } },
 };
 
 static bool forbids(const struct rule *rule, const unsigned int *values,
@@ -182,6 +184,5 @@ void axes_print_names(FILE *out)
 void axes_print(FILE *out, const struct combination *combination)
 {
 	for (enum axis a = 0; a < NR_AXES; a++)
-		fprintf(out, "%-*s ", axes[a].width,
-			axis_word(combination, a));
+		fprintf(out, "%-*s ", axes[a].width, axis_word(combination, a));
 }

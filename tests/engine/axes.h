@@ -12,8 +12,8 @@ enum axis {
 	AXIS_CLUSTER,
 	AXIS_REFCOUNT,
 	AXIS_PREALLOCATION,
-	AXIS_TYPE,		/* of compression */
-	AXIS_PACKED,		/* has compressed clusters */
+	AXIS_TYPE,   /* of compression */
+	AXIS_PACKED, /* has compressed clusters */
 	AXIS_SUBCLUSTERS,
 	AXIS_LAZY,
 	AXIS_DATA_FILE,
@@ -27,10 +27,17 @@ enum axis {
 /* For axes of two values; others have their own words. */
 enum { NO, YES };
 enum { VERSION_2, VERSION_3 };
-enum { CLUSTER_512, CLUSTER_1K, CLUSTER_2K, CLUSTER_4K, CLUSTER_8K,
-       CLUSTER_16K, CLUSTER_32K };	/* and so on, up to 2M */
+enum {
+	CLUSTER_512,
+	CLUSTER_1K,
+	CLUSTER_2K,
+	CLUSTER_4K,
+	CLUSTER_8K,
+	CLUSTER_16K,
+	CLUSTER_32K
+}; /* and so on, up to 2M */
 enum { REFCOUNT_1, REFCOUNT_2, REFCOUNT_4, REFCOUNT_8, REFCOUNT_16 };
-enum { PREALLOCATION_OFF };	/* metadata, falloc, full */
+enum { PREALLOCATION_OFF }; /* metadata, falloc, full */
 enum { TYPE_ZLIB, TYPE_ZSTD };
 enum { LAZY_OFF, LAZY_ON, LAZY_DIRTY };
 enum { DATA_FILE_NONE, DATA_FILE_PLAIN, DATA_FILE_RAW };

@@ -16,9 +16,9 @@
 #include "tests/lib/helpers.h"
 #include "qcow/qcow.h"
 
-#define MAX_FAILURES	6
+#define MAX_FAILURES 6
 
-static unsigned int failures;		/* still to come */
+static unsigned int failures; /* still to come */
 
 int __real_open(const char *path, int flags, ...);
 int __real_open64(const char *path, int flags, ...);

@@ -12,9 +12,15 @@
 #include "tests/lib/helpers.h"
 #include "qcow/image.h"
 
-#define ENTRY(value)	{ L2, 8, value }
+#define ENTRY(value) \
+	{ \
+		L2, 8, value \
+	}
 /* The count of the cluster at END, which is in the block. */
-#define COUNTED(n)	{ BLOCK + END / CLUSTER * 2, 2, n }
+#define COUNTED(n) \
+	{ \
+		BLOCK + END / CLUSTER * 2, 2, n \
+	}
 
 static const struct row {
 	const char *name;
@@ -22,13 +28,13 @@ static const struct row {
 	struct poke pokes[MAX_POKES];
 } rows[] = {
 	{ "just beyond", PLAIN, { ENTRY(END | COPIED) } },
-	{ "just beyond, counted", PLAIN,
-	  { ENTRY(END | COPIED), COUNTED(1) } },
+	{ "just beyond, counted", PLAIN, { ENTRY(END | COPIED), COUNTED(1) } },
 	{ "just beyond, shared", PLAIN, { ENTRY(END), COUNTED(2) } },
 	{ "far beyond", PLAIN, { ENTRY(1ull << 55 | COPIED) } },
 	{ "version 2", OLD, { ENTRY(END | COPIED) } },
 	{ "zero flag", PLAIN, { ENTRY(END | COPIED | 1) } },
-	{ "zero flag, counted", PLAIN,
+	{ "zero flag, counted",
+	  PLAIN,
 	  { ENTRY(END | COPIED | 1), COUNTED(1) } },
 };
 
@@ -76,8 +82,8 @@ static void test_under(const struct row *row, const char *path)
 }
 
 /* QEMU sees the same, and no corruption; a leak was poked in. */
-static void expect_sound(const struct row *row, const char *path,
-			 uint32_t from, uint32_t to)
+static void expect_sound(const struct row *row, const char *path, uint32_t from,
+			 uint32_t to)
 {
 	int status = run("qemu-img check -q %s >/dev/null 2>&1", path);
 	struct qcow_image *image;
@@ -125,7 +131,8 @@ static void test_change(const struct row *row, const char *path,
 static void test_device(void)
 {
 	static const struct row row = {
-		"beyond a device", PLAIN,
+		"beyond a device",
+		PLAIN,
 		{ ENTRY((END + 0x10000) | COPIED),
 		  { BLOCK + (END + 0x10000) / CLUSTER * 2, 2, 1 } },
 	};

@@ -13,9 +13,9 @@
 
 struct packed_row {
 	const char *name;
-	uint64_t set, clear;	/* bits of the entry */
+	uint64_t set, clear; /* bits of the entry */
 	uint64_t add;
-	bool garbage;		/* instead: the stream's first bytes */
+	bool garbage; /* instead: the stream's first bytes */
 };
 
 /* With clusters of 4 KiB: offset in bits 0 to 57, sectors from 58. */
@@ -38,7 +38,8 @@ static void break_stream(const struct packed_row *row, const char *path)
 		die("%s: not compressed", row->name);
 	if (row->garbage)
 		memset(b.bytes + (entry & 0x3ffffffffffffffull), 0xff, 8);
-	broken_store(b.bytes + l2, 8, ((entry & ~row->clear) | row->set) + row->add);
+	broken_store(b.bytes + l2, 8,
+		     ((entry & ~row->clear) | row->set) + row->add);
 	write_file(path, b.bytes, b.size);
 	free(b.bytes);
 }
@@ -106,9 +107,9 @@ static void test_packed_in_tables(void)
 
 static const struct sub_row {
 	const char *name;
-	uint64_t set, clear;	/* bits of the first entry */
-	uint64_t bitmap;	/* bits set in its second word */
-	bool qemu_content;	/* qemu-img check finds nothing */
+	uint64_t set, clear; /* bits of the first entry */
+	uint64_t bitmap;     /* bits set in its second word */
+	bool qemu_content;   /* qemu-img check finds nothing */
 } sub_rows[] = {
 	{ "first subcluster allocated and zero", .bitmap = 1ull << 32 },
 	{ "last subcluster allocated and zero", .bitmap = 1ull << 63 },

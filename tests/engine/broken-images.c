@@ -74,8 +74,9 @@ static char *create(const char *name, const char *options)
 
 	must_run("qemu-img create -q -f qcow2 -o cluster_size=%u%s %s %u",
 		 CLUSTER, options, path, DISK_SIZE);
-	must_run("qemu-io -f qcow2 -c 'write -q -P 0x11 0 4096' -c 'write -q -P 0x22 4096 8192' %s",
-		 path);
+	must_run(
+		"qemu-io -f qcow2 -c 'write -q -P 0x11 0 4096' -c 'write -q -P 0x22 4096 8192' %s",
+		path);
 	return path;
 }
 
@@ -98,21 +99,23 @@ void broken_make_bases(void)
 	must_run("qemu-img snapshot -c one %s", bases[SNAPSHOT]);
 	check_snapshots(bases[SNAPSHOT]);
 	bases[BITMAP] = create("bitmap", "");
-	must_run("qemu-img bitmap --add %s one; qemu-io -f qcow2 -c 'write -q -P 0x11 0 4096' %s; truncate -s %%%u %s",
-		 bases[BITMAP], bases[BITMAP], CLUSTER, bases[BITMAP]);
+	must_run(
+		"qemu-img bitmap --add %s one; qemu-io -f qcow2 -c 'write -q -P 0x11 0 4096' %s; truncate -s %%%u %s",
+		bases[BITMAP], bases[BITMAP], CLUSTER, bases[BITMAP]);
 	check_bitmaps(bases[BITMAP]);
 	bases[EXTENDED] = scratch_path("extended");
-	must_run("qemu-img create -q -f qcow2 -o extended_l2=on,cluster_size=%u %s 1M",
-		 EXTENDED_CLUSTER, bases[EXTENDED]);
-	must_run("qemu-io -f qcow2 -c 'write -q -P 0x11 0 %u' -c 'write -q -P 0x22 %u %u' %s",
-		 EXTENDED_CLUSTER, EXTENDED_CLUSTER, EXTENDED_CLUSTER,
-		 bases[EXTENDED]);
+	must_run(
+		"qemu-img create -q -f qcow2 -o extended_l2=on,cluster_size=%u %s 1M",
+		EXTENDED_CLUSTER, bases[EXTENDED]);
+	must_run(
+		"qemu-io -f qcow2 -c 'write -q -P 0x11 0 %u' -c 'write -q -P 0x22 %u %u' %s",
+		EXTENDED_CLUSTER, EXTENDED_CLUSTER, EXTENDED_CLUSTER,
+		bases[EXTENDED]);
 	free(base);
 }
 
 /* A copy of the base with the bytes changed, at the path. */
-void make_broken(const char *path, enum base base,
-		 const struct poke *pokes)
+void make_broken(const char *path, enum base base, const struct poke *pokes)
 {
 	size_t size;
 	uint8_t *bytes = read_file(bases[base], &size);
@@ -120,7 +123,8 @@ void make_broken(const char *path, enum base base,
 	for (unsigned int i = 0; i < MAX_POKES && pokes[i].width; i++) {
 		if (pokes[i].at + pokes[i].width > size)
 			die("poke at %#lx", pokes[i].at);
-		broken_store(bytes + pokes[i].at, pokes[i].width, pokes[i].value);
+		broken_store(bytes + pokes[i].at, pokes[i].width,
+			     pokes[i].value);
 	}
 	write_file(path, bytes, size);
 	free(bytes);
@@ -128,8 +132,8 @@ void make_broken(const char *path, enum base base,
 
 /* ---- opening ---- */
 
-int open_broken(const char *path, bool read_only,
-		struct qcow_image **image, struct qcow_error *error)
+int open_broken(const char *path, bool read_only, struct qcow_image **image,
+		struct qcow_error *error)
 {
 	const struct qcow_options options = {
 		.read_only = read_only,

@@ -2,8 +2,9 @@
 /*
  * What is met when the image is in use: the guest gets an error, never bytes
  * of something else, and qemu-img check agrees.  By a read nothing changes;
- * by a write the image is marked as corrupt, and nothing else of it changes.  What the tables of snapshots and bitmaps
- * say does not matter, but they are not written over.
+ * by a write the image is marked as corrupt, and nothing else of it changes.
+ * What the tables of snapshots and bitmaps say does not matter, but they are
+ * not written over.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -11,7 +12,12 @@
 #include "tests/engine/broken.h"
 #include "tests/lib/helpers.h"
 
-#define ENTRY(value)	{ { L2, 8, value } }
+#define ENTRY(value) \
+	{ \
+		{ \
+			L2, 8, value \
+		} \
+	}
 
 static const struct later laters[] = {
 	{ "data unaligned", PLAIN, .pokes = ENTRY((DATA + 512) | COPIED) },
@@ -44,15 +50,14 @@ static const struct later laters[] = {
 	{ "zero cluster in the header", PLAIN,
 	  .pokes = ENTRY(512 | COPIED | 1) },
 	{ "refcount 0, not COPIED", PLAIN,
-	  .pokes = { { L2, 8, DATA }, { BLOCK + 10, 2, 0 } },
-	  .readable = true, .reused = true },
+	  .pokes = { { L2, 8, DATA }, { BLOCK + 10, 2, 0 } }, .readable = true,
+	  .reused = true },
 	{ "L2 table of refcount 0, not COPIED", PLAIN,
 	  .pokes = { { L1, 8, L2 }, { L2, 8, DATA }, { BLOCK + 8, 2, 0 } },
 	  .readable = true },
 };
 
-struct qcow_image *must_open(const char *name, const char *path,
-			     bool read_only)
+struct qcow_image *must_open(const char *name, const char *path, bool read_only)
 {
 	struct qcow_image *image;
 	struct qcow_error error;
@@ -62,8 +67,8 @@ struct qcow_image *must_open(const char *name, const char *path,
 	return image;
 }
 
-void expect_bytes(const char *name, struct qcow_image *image,
-		  uint64_t offset, int byte)
+void expect_bytes(const char *name, struct qcow_image *image, uint64_t offset,
+		  int byte)
 {
 	uint8_t bytes[CLUSTER];
 
@@ -91,13 +96,13 @@ void expect_read(const struct later *row, struct qcow_image *image)
 }
 
 /* Only the corrupt bit may differ, and version 2 has none. */
-void expect_marked(const char *name, const char *path,
-		   struct bytes_of before)
+void expect_marked(const char *name, const char *path, struct bytes_of before)
 {
 	uint8_t *bits = before.bytes + HEADER_INCOMPATIBLE;
 
 	if (broken_load(before.bytes + HEADER_VERSION, 4) >= 3)
-		broken_store(bits, 8, broken_load(bits, 8) | INCOMPATIBLE_CORRUPT);
+		broken_store(bits, 8,
+			     broken_load(bits, 8) | INCOMPATIBLE_CORRUPT);
 	expect_unchanged(name, path, before);
 	expect_no_journal(name);
 }
@@ -240,8 +245,8 @@ static void allocate_some(const char *name, struct qcow_image *image)
 static void test_uncounted_tables(void)
 {
 	static const struct poke pokes[MAX_POKES] = {
-		{ BLOCK, 8, 0 },		/* header, tables, block */
-		{ BLOCK + 8, 2, 0 },		/* L2 table */
+		{ BLOCK, 8, 0 },     /* header, tables, block */
+		{ BLOCK + 8, 2, 0 }, /* L2 table */
 	};
 	const char *name = "tables of refcount 0";
 	char *path = scratch_path("image");
@@ -254,8 +259,9 @@ static void test_uncounted_tables(void)
 	expect_bytes(name, image, CLUSTER, 0x22);
 	if (qcow_close(image))
 		die("%s: close", name);
-	must_run("qemu-img check -q -r all %s >/dev/null 2>&1; qemu-img check -q %s",
-		 path, path);
+	must_run(
+		"qemu-img check -q -r all %s >/dev/null 2>&1; qemu-img check -q %s",
+		path, path);
 	free(path);
 }
 
@@ -278,8 +284,9 @@ static void test_uncounted_snapshots(void)
 	must_run("qemu-img convert -l one -O raw %s %s", path, raw);
 	must_run("qemu-img compare -q -f qcow2 -F raw %s %s", bases[PLAIN],
 		 raw);
-	must_run("qemu-img check -q -r all %s >/dev/null 2>&1; qemu-img check -q %s",
-		 path, path);
+	must_run(
+		"qemu-img check -q -r all %s >/dev/null 2>&1; qemu-img check -q %s",
+		path, path);
 	free(path);
 	free(raw);
 }
@@ -300,8 +307,9 @@ static void test_uncounted_bitmaps(void)
 	allocate_some(name, image);
 	if (qcow_close(image))
 		die("%s: close", name);
-	must_run("qemu-img check -q -r all %s >/dev/null 2>&1; qemu-img check -q %s",
-		 path, path);
+	must_run(
+		"qemu-img check -q -r all %s >/dev/null 2>&1; qemu-img check -q %s",
+		path, path);
 	must_run("qemu-img bitmap --remove %s one && qemu-img check -q %s",
 		 path, path);
 	free(path);

@@ -14,7 +14,7 @@
 /* ---- backing files ---- */
 
 struct backing_row {
-	const char *backing;		/* a name, as the header has it */
+	const char *backing; /* a name, as the header has it */
 	const char *format;
 	const char *says;
 };
@@ -33,7 +33,7 @@ static const struct backing_row backing_rows[] = {
 	{ "fat:rw:directory", "raw", "is named by a protocol" },
 	{ "json:{\"driver\":\"file\",\"filename\":\"base.raw\"}", "raw",
 	  "is named by a protocol" },
-	{ "base.raw", "", "without its format" },	/* CVE-2008-2004 */
+	{ "base.raw", "", "without its format" }, /* CVE-2008-2004 */
 	{ "base.raw", "vmdk", "format \"vmdk\" is not supported" },
 	{ "base.raw", "host_device", "is not supported" },
 	{ "base.raw", "qcow2", "not a qcow2 image" },
@@ -93,8 +93,9 @@ static void make_surroundings(void)
 {
 	char *second = scratch_path("second");
 
-	must_run("cd %s && mkdir directory && ln -s /etc/passwd link && mkfifo pipe",
-		 scratch());
+	must_run(
+		"cd %s && mkdir directory && ln -s /etc/passwd link && mkfifo pipe",
+		scratch());
 	make_socket();
 	make_overlay(second, "image", "qcow2");
 	for (unsigned int i = 0; i < 70; i++) {
@@ -136,7 +137,7 @@ static void test_backing(const struct backing_row *row)
 /* ---- data files ---- */
 
 static const struct data_row {
-	const char *data;		/* a name, as the header has it */
+	const char *data; /* a name, as the header has it */
 	const char *says;
 } data_rows[] = {
 	/* CVE-2024-32498 */
@@ -213,8 +214,9 @@ static void test_links(void)
 	expect_link("real/top", NULL);
 
 	/* Further down. */
-	must_run("cd %s && mv real/top real/middle && ln -sf ../real/middle linked/middle",
-		 scratch());
+	must_run(
+		"cd %s && mv real/top real/middle && ln -sf ../real/middle linked/middle",
+		scratch());
 	make_overlay(top, "middle", "qcow2");
 	expect_link("linked/top", "its backing file base is one file beside");
 	must_run("cd %s && rm linked/base", scratch());

@@ -11,22 +11,22 @@
 #include "qcow/qcow.h"
 
 /* Where qemu-img puts what, with clusters of this size. */
-#define CLUSTER		4096u
-#define TABLE		0x1000ull	/* of refcounts */
-#define BLOCK		0x2000ull
-#define L1		0x3000ull
-#define L2		0x4000ull
-#define DATA		0x5000ull	/* of the first guest cluster */
-#define END		0x8000ull
-#define SNAPSHOT_L1	0x8000ull	/* of base SNAPSHOT */
-#define SNAPSHOTS	0x9000ull	/* their table, likewise */
-#define BITMAP_TABLE	0xb000ull	/* of base BITMAP */
-#define BITMAPS		0xc000ull	/* their directory, likewise */
-#define BITMAP_FLAGS	12u		/* of an entry: byte offset */
-#define DISK_SIZE	(4u << 20)	/* two L2 tables; one is there */
-#define EXTENDED_CLUSTER 16384u		/* of images with subclusters */
+#define CLUSTER		 4096u
+#define TABLE		 0x1000ull /* of refcounts */
+#define BLOCK		 0x2000ull
+#define L1		 0x3000ull
+#define L2		 0x4000ull
+#define DATA		 0x5000ull /* of the first guest cluster */
+#define END		 0x8000ull
+#define SNAPSHOT_L1	 0x8000ull  /* of base SNAPSHOT */
+#define SNAPSHOTS	 0x9000ull  /* their table, likewise */
+#define BITMAP_TABLE	 0xb000ull  /* of base BITMAP */
+#define BITMAPS		 0xc000ull  /* their directory, likewise */
+#define BITMAP_FLAGS	 12u	    /* of an entry: byte offset */
+#define DISK_SIZE	 (4u << 20) /* two L2 tables; one is there */
+#define EXTENDED_CLUSTER 16384u	    /* of images with subclusters */
 
-#define COPIED		ENTRY_COPIED
+#define COPIED ENTRY_COPIED
 
 /* A big endian number somewhere; width 0 ends a list. */
 struct poke {
@@ -35,21 +35,24 @@ struct poke {
 	uint64_t value;
 };
 
-#define MAX_POKES	5
+#define MAX_POKES 5
 
 enum base {
-	PLAIN,			/* version 3 */
-	OLD,			/* version 2 */
+	PLAIN, /* version 3 */
+	OLD,   /* version 2 */
 	OVERLAY,
-	PACKED,			/* compressed clusters */
+	PACKED, /* compressed clusters */
 	SNAPSHOT,
 	BITMAP,
-	EXTENDED,		/* L2 entries, and clusters four times as large */
+	EXTENDED, /* L2 entries, and clusters four times as large */
 	BASES,
 };
 
 /* A field of the header, poked. */
-#define H(field, width, value)	{ HEADER_##field, width, value }
+#define H(field, width, value) \
+	{ \
+		HEADER_##field, width, value \
+	}
 
 struct bytes_of {
 	uint8_t *bytes;
@@ -58,8 +61,8 @@ struct bytes_of {
 
 /* broken-images.c */
 
-extern char *bases[BASES];		/* paths */
-extern unsigned int checks;		/* made so far */
+extern char *bases[BASES];  /* paths */
+extern unsigned int checks; /* made so far */
 
 void broken_make_bases(void);
 /* Big endian numbers of any width, in bytes. */
@@ -91,18 +94,18 @@ void expect_no_journal(const char *name);
 struct later {
 	const char *name;
 	enum base base;
-	struct poke pokes[MAX_POKES];	/* break the first guest cluster */
-	bool readable;			/* it can still be read */
-	bool reused;			/* its cluster counts as free: a copy
-					   may have been made right there */
-	bool qemu_content;		/* qemu-img check finds nothing */
+	struct poke pokes[MAX_POKES]; /* break the first guest cluster */
+	bool readable;		      /* it can still be read */
+	bool reused;		      /* its cluster counts as free: a copy
+					 may have been made right there */
+	bool qemu_content;	      /* qemu-img check finds nothing */
 };
 
 /* How it is come upon. */
 enum approach {
 	READ,
 	READ_ONLY,
-	WRITE,			/* less than the cluster */
+	WRITE, /* less than the cluster */
 	WRITE_ALL,
 	DISCARD,
 	APPROACHES,
@@ -123,10 +126,10 @@ void approach(const struct later *row, struct qcow_image *image,
 void expect_qemu_agrees(const char *name, const char *path);
 
 /* The classes. */
-void broken_refused(void);	/* at the open, by the header and top tables */
-void broken_names(void);	/* of backing and data files */
-void broken_later(void);	/* entries of L2 tables, counts */
-void broken_clusters(void);	/* compressed ones, subclusters */
-void broken_beyond(void);	/* the end of the file */
+void broken_refused(void);  /* at the open, by the header and top tables */
+void broken_names(void);    /* of backing and data files */
+void broken_later(void);    /* entries of L2 tables, counts */
+void broken_clusters(void); /* compressed ones, subclusters */
+void broken_beyond(void);   /* the end of the file */
 
 #endif /* BROKEN_H */

@@ -230,16 +230,19 @@ static void cut_off(void)
 	image.size = 65536;
 }
 
-#define PLAIN	"qemu-img create -q -f qcow2 i 64M; qemu-io -f qcow2 -c 'write -q -P 1 0 64k' -c 'write -q -P 2 64k 64k' -c 'write -q -P 4 1M 64k' i"
-#define PACKED	"qemu-img create -q -f qcow2 i 64M; qemu-io -f qcow2 -c 'write -q -c -P 7 0 64k' -c 'write -q -c -P 8 64k 64k' i"
-#define EXTENDED "qemu-img create -q -f qcow2 -o extended_l2=on i 64M; qemu-io -f qcow2 -c 'write -q -P 1 0 6k' i"
+#define PLAIN \
+	"qemu-img create -q -f qcow2 i 64M; qemu-io -f qcow2 -c 'write -q -P 1 0 64k' -c 'write -q -P 2 64k 64k' -c 'write -q -P 4 1M 64k' i"
+#define PACKED \
+	"qemu-img create -q -f qcow2 i 64M; qemu-io -f qcow2 -c 'write -q -c -P 7 0 64k' -c 'write -q -c -P 8 64k 64k' i"
+#define EXTENDED \
+	"qemu-img create -q -f qcow2 -o extended_l2=on i 64M; qemu-io -f qcow2 -c 'write -q -P 1 0 6k' i"
 #define SNAPSHOT PLAIN "; qemu-img snapshot -c s i"
 
 static const struct row {
 	const char *what, *make;
 	void (*damage)(void);
-	const char *why;	/* ours differs; NULL: it does not */
-	bool sound;		/* after our repair, where ours differs */
+	const char *why; /* ours differs; NULL: it does not */
+	bool sound;	 /* after our repair, where ours differs */
 } rows[] = {
 	{ "sound", PLAIN, nothing, NULL, false },
 	{ "a count of 0", PLAIN, count_zero, NULL, false },
@@ -371,16 +374,15 @@ static void test(const struct row *row, const char *program)
 	after_us = theirs("");
 	if (!row->why && !same(we, they))
 		die("%s: %d, %lu corruptions, %lu leaks; qemu-img: %d, %lu, %lu",
-		    row->what, we.status, we.corruptions, we.leaks,
-		    they.status, they.corruptions, they.leaks);
+		    row->what, we.status, we.corruptions, we.leaks, they.status,
+		    they.corruptions, they.leaks);
 	/* Leaks that may be lost data we do not give back. */
 	if (!row->why && after_us.status != after_them.status)
 		die("%s: after our repair qemu-img finds %d, %lu, %lu; after its own %d, %lu, %lu",
 		    row->what, after_us.status, after_us.corruptions,
 		    after_us.leaks, after_them.status, after_them.corruptions,
 		    after_them.leaks);
-	if (row->why && same(we, they) &&
-	    after_us.status == after_them.status)
+	if (row->why && same(we, they) && after_us.status == after_them.status)
 		die("%s: the same as qemu-img, though: %s", row->what,
 		    row->why);
 	if (row->why && row->sound && after_us.status)

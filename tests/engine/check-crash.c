@@ -20,10 +20,10 @@
 #include "tests/lib/helpers.h"
 #include "tests/lib/judge.h"
 
-#define SECTOR	512u
+#define SECTOR 512u
 
 static const struct geometry {
-	const char *options;	/* of qemu-img create */
+	const char *options; /* of qemu-img create */
 	const char *size;
 	bool snapshot;
 	enum medium {
@@ -45,12 +45,12 @@ static const struct geometry {
 
 static struct {
 	const char *what;
-	char *path;		/* for the locks; the disk has the bytes */
+	char *path; /* for the locks; the disk has the bytes */
 	enum content content;
 	uint64_t sectors;
-	uint8_t *seen;		/* by the guest, before the repair */
+	uint8_t *seen; /* by the guest, before the repair */
 	unsigned int corruptions, corruptions_after;
-	bool full;		/* the image cannot grow */
+	bool full; /* the image cannot grow */
 	struct random random;
 	unsigned long deaths, powers, nospace;
 } test;
@@ -95,8 +95,8 @@ static void look(const struct disk *disk, uint8_t *seen)
 /* What could not be read may become anything. */
 static bool is_same(const uint8_t *before, const uint8_t *after)
 {
-	for (uint64_t s = 0; s < test.sectors; s++, before += SECTOR,
-		      after += SECTOR)
+	for (uint64_t s = 0; s < test.sectors;
+	     s++, before += SECTOR, after += SECTOR)
 		if (memcmp(before, after, SECTOR) &&
 		    memcmp(before, unreadable, SECTOR))
 			return false;
@@ -233,8 +233,9 @@ static void test_geometry(const struct geometry *geometry)
 	test.path = scratch_path("image");
 	must_run("qemu-img create -q -f qcow2 -o %s %s %s", geometry->options,
 		 test.path, geometry->size);
-	must_run("qemu-io -c 'write -q -P 7 0 20k' -c 'write -q -P 8 40k 8k' %s",
-		 test.path);
+	must_run(
+		"qemu-io -c 'write -q -P 7 0 20k' -c 'write -q -P 8 40k 8k' %s",
+		test.path);
 	if (geometry->snapshot)
 		must_run("qemu-img snapshot -c a %s", test.path);
 	disk_load(&sound, test.path);
@@ -252,7 +253,7 @@ int main(int argc, char **argv)
 	for (unsigned int n = 0; n < effort(); n++)
 		for (unsigned int g = 0; g < ARRAY_SIZE(geometries); g++)
 			test_geometry(&geometries[g]);
-	printf("%lu deaths, %lu power losses, %lu without space\n",
-	       test.deaths, test.powers, test.nospace);
+	printf("%lu deaths, %lu power losses, %lu without space\n", test.deaths,
+	       test.powers, test.nospace);
 	return test.nospace ? 0 : 1;
 }

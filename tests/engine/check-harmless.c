@@ -20,7 +20,7 @@
 #include "qcow/format.h"
 #include "tests/lib/qemu-check.h"
 
-#define CLUSTER		4096u
+#define CLUSTER 4096u
 
 static unsigned int cases;
 
@@ -145,15 +145,15 @@ static uint64_t bitmap_table(const uint8_t *bytes)
 
 enum mode {
 	BOTH,
-	LEAKS_ONLY,	/* -r all gives bitmaps up that cannot be read */
+	LEAKS_ONLY, /* -r all gives bitmaps up that cannot be read */
 };
 
 static const struct row {
 	const char *name;
 	enum recipe recipe;
 	place *place;
-	unsigned int field, width;	/* bytes, from there */
-	uint64_t clear, set;		/* bits */
+	unsigned int field, width; /* bytes, from there */
+	uint64_t clear, set;	   /* bits */
 	enum mode mode;
 } rows[] = {
 	{ "data unaligned", PLAIN, l2, 0, 8, 0, 512, BOTH },
@@ -164,42 +164,41 @@ static const struct row {
 	{ "L2 table unaligned", PLAIN, l1, 0, 8, 0, 512, BOTH },
 	{ "L2 table beyond the file", PLAIN, l1, 8, 8, 0, 1ull << 45, BOTH },
 	{ "subclusters unaligned", SUBCLUSTERS, l2, 0, 8, 0, 4096, BOTH },
-	{ "subclusters beyond the file", SUBCLUSTERS, l2, 16, 8, 0,
-	  1ull << 50, BOTH },
+	{ "subclusters beyond the file", SUBCLUSTERS, l2, 16, 8, 0, 1ull << 50,
+	  BOTH },
 	{ "L1 table beyond the file", SNAPSHOT, header, HEADER_L1_OFFSET, 8, 0,
 	  1ull << 40, BOTH },
 	{ "L1 table in the header", PLAIN, header, HEADER_L1_OFFSET, 8, -1ull,
 	  0, BOTH },
-	{ "a snapshot's data unaligned", SNAPSHOT, snapshot_l2, 32, 8, 0,
-	  512, BOTH },
+	{ "a snapshot's data unaligned", SNAPSHOT, snapshot_l2, 32, 8, 0, 512,
+	  BOTH },
 	{ "a snapshot's L2 table unaligned", SNAPSHOT, snapshot_l1, 0, 8, 0,
 	  512, BOTH },
-	{ "a snapshot's L1 table unaligned", SNAPSHOT, snapshots, 0, 8, 0,
-	  512, BOTH },
-	{ "a snapshot's L1 table beyond the file", SNAPSHOT, snapshots, 0, 8,
-	  0, 1ull << 40, BOTH },
+	{ "a snapshot's L1 table unaligned", SNAPSHOT, snapshots, 0, 8, 0, 512,
+	  BOTH },
+	{ "a snapshot's L1 table beyond the file", SNAPSHOT, snapshots, 0, 8, 0,
+	  1ull << 40, BOTH },
 	{ "a snapshot's L1 table too large", SNAPSHOT, snapshots, 8, 4, 0,
 	  1u << 23, BOTH },
-	{ "a snapshot's name too long", SNAPSHOT, snapshots, 12, 4, 0,
-	  0xffff, BOTH },
+	{ "a snapshot's name too long", SNAPSHOT, snapshots, 12, 4, 0, 0xffff,
+	  BOTH },
 	{ "a snapshot's extra data of 2 GiB", SNAPSHOT, snapshots, 36, 4, 0,
 	  1u << 31, BOTH },
-	{ "snapshot table unaligned", SNAPSHOT, header,
-	  HEADER_SNAPSHOTS_OFFSET, 8, 0, 8, BOTH },
+	{ "snapshot table unaligned", SNAPSHOT, header, HEADER_SNAPSHOTS_OFFSET,
+	  8, 0, 8, BOTH },
 	{ "snapshot table beyond the file", SNAPSHOT, header,
 	  HEADER_SNAPSHOTS_OFFSET, 8, 0, 1ull << 40, BOTH },
 	{ "2^30 snapshots", SNAPSHOT, header, HEADER_NB_SNAPSHOTS, 4, 0,
 	  1u << 30, BOTH },
-	{ "encryption header unaligned", LUKS, encryption, 8, 8, 0, 512,
-	  BOTH },
+	{ "encryption header unaligned", LUKS, encryption, 8, 8, 0, 512, BOTH },
 	{ "encryption header beyond the file", LUKS, encryption, 8, 8, 0,
 	  1ull << 40, BOTH },
-	{ "encryption header too long", LUKS, encryption, 16, 8, 0,
-	  1ull << 30, BOTH },
+	{ "encryption header too long", LUKS, encryption, 16, 8, 0, 1ull << 30,
+	  BOTH },
 	{ "encryption extension too short", LUKS, encryption, 4, 4, 16, 8,
 	  BOTH },
-	{ "encryption extension of another type", LUKS, encryption, 0, 4, 0,
-	  8, BOTH },
+	{ "encryption extension of another type", LUKS, encryption, 0, 4, 0, 8,
+	  BOTH },
 	{ "bitmap directory beyond the file", BITMAP, bitmaps, 24, 8, 0,
 	  1ull << 40, LEAKS_ONLY },
 	{ "bitmap extension too short", BITMAP, bitmaps, 4, 4, 8, 0,
@@ -215,8 +214,7 @@ static const struct row {
 	  1ull << 40, LEAKS_ONLY },
 };
 
-static void poke(uint8_t *at, unsigned int width, uint64_t clear,
-		 uint64_t set)
+static void poke(uint8_t *at, unsigned int width, uint64_t clear, uint64_t set)
 {
 	if (width == 8)
 		store_be64(at, (load_be64(at) & ~clear) | set);
@@ -380,8 +378,9 @@ static void test_saturated(void)
 	size_t size;
 	uint8_t *bytes;
 
-	must_run("qemu-img create -q -f qcow2 -o cluster_size=512,refcount_bits=1 %s 64k && qemu-io -c 'write -q 0 4k' %s",
-		 path, path);
+	must_run(
+		"qemu-img create -q -f qcow2 -o cluster_size=512,refcount_bits=1 %s 64k && qemu-io -c 'write -q 0 4k' %s",
+		path, path);
 	bytes = read_file(path, &size);
 	for (unsigned int i = 8; i < 24; i++)
 		store_be64(bytes + l2(bytes) + i * 8,

@@ -117,7 +117,7 @@ static void test_sound(const char *recipe, size_t memory)
 /* ---- broken images ---- */
 
 struct geometry {
-	const char *options;	/* of qemu-img create */
+	const char *options; /* of qemu-img create */
 	const char *size;
 	bool snapshot;
 };
@@ -153,11 +153,13 @@ static void make_sound(const struct geometry *geometry, const char *path)
 {
 	must_run("qemu-img create -q -f qcow2 -o %s %s %s", geometry->options,
 		 path, geometry->size);
-	must_run("qemu-io -c 'write -q -P 7 0 20k' -c 'write -q -P 8 40k 20k' %s",
-		 path);
+	must_run(
+		"qemu-io -c 'write -q -P 7 0 20k' -c 'write -q -P 8 40k 20k' %s",
+		path);
 	if (geometry->snapshot)
-		must_run("qemu-img snapshot -c a %s; qemu-io -c 'write -q -P 9 50k 10k' %s",
-			 path, path);
+		must_run(
+			"qemu-img snapshot -c a %s; qemu-io -c 'write -q -P 9 50k 10k' %s",
+			path, path);
 }
 
 static void same_content(const char *what, enum content content,
@@ -239,8 +241,7 @@ static void test_breakage(const struct geometry *geometry,
 	if (breakage->poke(bytes, size)) {
 		write_file(broken, bytes, size);
 		for (unsigned int m = 0; m < 3; m++)
-			test_mode(geometry, breakage, &modes[m], sound,
-				  broken);
+			test_mode(geometry, breakage, &modes[m], sound, broken);
 	}
 	free(bytes);
 	free(broken);

@@ -15,16 +15,16 @@
 #include "qcow/format.h"
 #include "tests/lib/qemu-check.h"
 
-#define CLUSTER		65536u
-#define MANY		65536u		/* the limit */
+#define CLUSTER 65536u
+#define MANY	65536u /* the limit */
 
 /* The head of a snapshot's entry, and of a bitmap's. */
-#define HEAD		40u
-#define ID_LENGTH	12
-#define NAME_LENGTH	14
-#define EXTRA_LENGTH	36
-#define NEW_EXTRA	16u
-#define BITMAP_HEAD	24u
+#define HEAD	     40u
+#define ID_LENGTH    12
+#define NAME_LENGTH  14
+#define EXTRA_LENGTH 36
+#define NEW_EXTRA    16u
+#define BITMAP_HEAD  24u
 
 static unsigned int cases;
 
@@ -74,7 +74,8 @@ static void rewrite(struct image *image, uint32_t extra_of_first,
 
 		from = round_up(from + HEAD + load_be32(e + EXTRA_LENGTH) +
 					load_be16(e + ID_LENGTH) +
-					load_be16(e + NAME_LENGTH), 8);
+					load_be16(e + NAME_LENGTH),
+				8);
 		to = round_up(put_entry(table, to, e, extra[i]), 8);
 	}
 	free(old);
@@ -142,12 +143,13 @@ static void put_many(struct image *image, uint32_t count, uint32_t name)
 			at = put_entry(image->bytes, at, image->bytes + old,
 				       24);
 			old = round_up(old + HEAD + 24 +
-				       load_be16(e + ID_LENGTH) +
-				       load_be16(e + NAME_LENGTH), 8);
+					       load_be16(e + ID_LENGTH) +
+					       load_be16(e + NAME_LENGTH),
+				       8);
 			continue;
 		}
-		at += HEAD + NEW_EXTRA + sprintf((char *)e + HEAD + NEW_EXTRA,
-						 "%u", i + 1) + name;
+		at += HEAD + NEW_EXTRA +
+		      sprintf((char *)e + HEAD + NEW_EXTRA, "%u", i + 1) + name;
 		e[ID_LENGTH + 1] = at - name - HEAD - NEW_EXTRA -
 				   (e - image->bytes);
 		e[NAME_LENGTH] = name >> 8;
@@ -299,8 +301,8 @@ static const struct row {
 	const char *name;
 	void (*poke)(struct image *image);
 	bool bitmaps;
-	bool cut;		/* some snapshots are dropped */
-	bool slow;		/* qemu-img needs seconds to open it */
+	bool cut;  /* some snapshots are dropped */
+	bool slow; /* qemu-img needs seconds to open it */
 } rows[] = {
 	{ "no extra data", no_extra, .cut = false },
 	{ "too little extra data", short_extra, .cut = false },
@@ -314,7 +316,8 @@ static const struct row {
 	{ "directory unaligned", directory_unaligned, .bitmaps = true },
 	{ "directory too long", directory_too_long, .bitmaps = true },
 	{ "extension too long", extension_too_long, .bitmaps = true },
-	{ "reserved bits in the extension", reserved_in_extension, .bitmaps = true },
+	{ "reserved bits in the extension", reserved_in_extension,
+	  .bitmaps = true },
 	{ "one bitmap too few", one_bitmap_too_few, .bitmaps = true },
 	{ "one bitmap too many", one_bitmap_too_many, .bitmaps = true },
 	{ "no bitmap", no_bitmap, .bitmaps = true },
@@ -334,14 +337,18 @@ static const struct row {
 
 static void make_sound(const char *path)
 {
-	must_run("qemu-img create -q -f qcow2 %s 4M && qemu-io -c 'write -q -P 7 0 200k' %s",
-		 path, path);
-	must_run("qemu-img snapshot -c one %s && qemu-io -c 'write -q -P 8 0 9k' %s",
-		 path, path);
-	must_run("qemu-img snapshot -c two %s && qemu-io -c 'write -q -P 9 0 1k' %s",
-		 path, path);
-	must_run("cp %s %s.bitmaps && qemu-img bitmap --add -g 512 %s.bitmaps a && qemu-img bitmap --add %s.bitmaps b",
-		 path, path, path, path);
+	must_run(
+		"qemu-img create -q -f qcow2 %s 4M && qemu-io -c 'write -q -P 7 0 200k' %s",
+		path, path);
+	must_run(
+		"qemu-img snapshot -c one %s && qemu-io -c 'write -q -P 8 0 9k' %s",
+		path, path);
+	must_run(
+		"qemu-img snapshot -c two %s && qemu-io -c 'write -q -P 9 0 1k' %s",
+		path, path);
+	must_run(
+		"cp %s %s.bitmaps && qemu-img bitmap --add -g 512 %s.bitmaps a && qemu-img bitmap --add %s.bitmaps b",
+		path, path, path, path);
 }
 
 static void expect_unchanged(const struct row *row, const char *path,
@@ -364,14 +371,15 @@ static void expect_same(const struct row *row, const char *sound,
 	for (unsigned int i = 0; i < ARRAY_SIZE(sources); i++) {
 		must_run("qemu-img convert %s -O raw %s %s.1", sources[i],
 			 sound, raw);
-		must_run("qemu-img convert %s -O raw %s %s.2", sources[i],
-			 path, raw);
+		must_run("qemu-img convert %s -O raw %s %s.2", sources[i], path,
+			 raw);
 		if (run("cmp -n 4194304 %s.1 %s.2", raw, raw))
 			die("%s: not what it was: %s", row->name, sources[i]);
 	}
 	/* All but the instruction counter, which may be left out. */
-	must_run("for i in %s %s; do qemu-img snapshot -l $i | awk 'NR < 5 { NF = 7 } 1' | head -n 4 >%s.$(basename $i); done; cmp %s.$(basename %s) %s.image",
-		 sound, path, raw, raw, sound, raw);
+	must_run(
+		"for i in %s %s; do qemu-img snapshot -l $i | awk 'NR < 5 { NF = 7 } 1' | head -n 4 >%s.$(basename $i); done; cmp %s.$(basename %s) %s.image",
+		sound, path, raw, raw, sound, raw);
 	free(raw);
 }
 
@@ -386,8 +394,7 @@ static void expect_usable(const struct row *row, const char *path)
 		die("%s: QEMU cannot use it", row->name);
 }
 
-static void test_row(const struct row *row, const char *sound,
-		     const char *path)
+static void test_row(const struct row *row, const char *sound, const char *path)
 {
 	struct qcow_check result;
 	struct image image;

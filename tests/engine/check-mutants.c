@@ -20,9 +20,9 @@
 #include "qcow/format.h"
 #include "qcow/qcow.h"
 
-#define MUTANTS		150	/* of each image */
-#define PATIENCE	120	/* seconds, with sanitizers and others' load */
-#define MAX_RESIDENT	(400u << 10)	/* KiB, sanitizers' own included */
+#define MUTANTS	     150 /* of each image */
+#define PATIENCE     120 /* seconds, with sanitizers and others' load */
+#define MAX_RESIDENT (400u << 10) /* KiB, sanitizers' own included */
 
 static const char *const recipes[] = {
 	"qemu-img create -q -f qcow2 -o cluster_size=512 $i 1M;"
@@ -93,7 +93,7 @@ static int check(const char *path, enum qcow_repair repair,
 	const struct qcow_check_options options = {
 		.repair = repair,
 		.journal_dir = scratch(),
-		.memory = draw(2),	/* as little as possible, or enough */
+		.memory = draw(2), /* as little as possible, or enough */
 	};
 	struct qcow_error error;
 	int ret;
@@ -128,8 +128,8 @@ static void test_mutant(const char *path)
 	/* It may refuse features that a check does not care for. */
 	asked += status != 1;
 	if (status > 1)
-		die("sound, but %d for qemu-img; the image was: %s.bad",
-		    status, path);
+		die("sound, but %d for qemu-img; the image was: %s.bad", status,
+		    path);
 }
 
 static void test_image(const char *recipe)

@@ -146,8 +146,9 @@ static void test_header(unsigned int field, uint64_t bits, const char *says)
 	size_t size, size_after;
 	uint8_t *bytes, *after;
 
-	must_run("qemu-img create -q -f qcow2 %s 1M; qemu-io -c 'write -q 0 1M' %s",
-		 path, path);
+	must_run(
+		"qemu-img create -q -f qcow2 %s 1M; qemu-io -c 'write -q 0 1M' %s",
+		path, path);
 	bytes = read_file(path, &size);
 	store_be64(bytes + field, load_be64(bytes + field) | bits);
 	write_file(path, bytes, size);

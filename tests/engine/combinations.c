@@ -109,8 +109,9 @@ static void remove_bitmaps(const struct recipe *recipe)
 	if (run("test $(qemu-img info --output=json %s | grep -c in-use) = 2",
 		recipe->path))
 		die("%s: the bitmaps are not in use", recipe->what);
-	must_run("qemu-img bitmap --remove %s one && qemu-img bitmap --remove %s two",
-		 recipe->path, recipe->path);
+	must_run(
+		"qemu-img bitmap --remove %s one && qemu-img bitmap --remove %s two",
+		recipe->path, recipe->path);
 	check(recipe, "without bitmaps");
 }
 
@@ -198,8 +199,8 @@ static unsigned int number_from(const char *name, unsigned int fallback)
 /* Which of the images to test. */
 struct choice {
 	uint64_t seed;
-	unsigned int only;		/* this one; 0: all */
-	unsigned int next;		/* number */
+	unsigned int only; /* this one; 0: all */
+	unsigned int next; /* number */
 };
 
 /* Or one of every `stride`. */
@@ -214,8 +215,7 @@ static void test_cover(const struct axes *axes, unsigned int ways,
 		unsigned int number = choice->next++;
 		struct recipe recipe;
 
-		if (choice->only ? number != choice->only :
-				   number % stride)
+		if (choice->only ? number != choice->only : number % stride)
 			continue;
 		printf("%5u  ", number);
 		recipe_make(&recipe, &chosen[n], number, choice->seed);

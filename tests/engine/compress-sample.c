@@ -5,7 +5,7 @@
 #include "qcow/bits.h"
 #include "qcow/format.h"
 
-#define BLOCK	4096u
+#define BLOCK 4096u
 
 /* Blocks that compress well, badly, not at all, and some zeros. */
 static void fill_raw(uint8_t *raw, size_t size, struct random *random)
@@ -13,7 +13,7 @@ static void fill_raw(uint8_t *raw, size_t size, struct random *random)
 	for (size_t at = 0; at < size; at += BLOCK) {
 		/* one kind for a while */
 		unsigned int kind = (at / (16 * BLOCK) + at / BLOCK % 3) % 4;
-		unsigned int mask = (unsigned int []){ 0, 1, 15, 255 }[kind];
+		unsigned int mask = (unsigned int[]){ 0, 1, 15, 255 }[kind];
 
 		for (size_t i = at; i < min_u64(size, at + BLOCK); i++)
 			raw[i] = random_next(random) & mask;
@@ -42,8 +42,7 @@ static void find_entries(struct sample *sample, const uint8_t *file)
 		uint64_t index = i & ((1ull << l2_bits) - 1);
 
 		if (l2)
-			note_entry(sample, load_be64(file + l2 + index * 8),
-				   i);
+			note_entry(sample, load_be64(file + l2 + index * 8), i);
 	}
 	if (!sample->count)
 		die("%s: no compressed cluster", sample->what);
@@ -55,7 +54,8 @@ void sample_make(struct sample *sample, const char *compat,
 	char *raw = scratch_path("raw");
 	char *back = scratch_path("back");
 	const char *type = sample->type == COMPRESSION_ZSTD ?
-				   ",compression_type=zstd" : "";
+				   ",compression_type=zstd" :
+				   "";
 	uint8_t *file;
 
 	sample->path = scratch_path("image");

@@ -6,7 +6,7 @@
 #include "tests/lib/helpers.h"
 #include "qcow/compress.h"
 
-#define MAX_ENTRIES	2048u
+#define MAX_ENTRIES 2048u
 
 /* A compressed image, and what is in it. */
 struct sample {
@@ -14,12 +14,12 @@ struct sample {
 	char *path;
 	uint32_t cluster_bits;
 	enum compression type;
-	uint8_t *raw;			/* every byte of the disk */
+	uint8_t *raw; /* every byte of the disk */
 	size_t size;
 	unsigned int count;
 	struct {
 		uint64_t entry;
-		uint64_t guest;		/* bytes */
+		uint64_t guest; /* bytes */
 	} found[MAX_ENTRIES];
 };
 

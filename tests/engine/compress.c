@@ -18,8 +18,8 @@
 #include "qcow/file.h"
 #include "qcow/format.h"
 
-#define THREADS		8
-#define THREAD_BYTES	(24u << 20)
+#define THREADS	     8
+#define THREAD_BYTES (24u << 20)
 
 /* The image's bytes in memory, to be broken there. */
 struct memory {
@@ -27,12 +27,12 @@ struct memory {
 	size_t size;
 };
 
-static int memory_read(void *disk, void *buffer, uint64_t offset,
-		       size_t length)
+static int memory_read(void *disk, void *buffer, uint64_t offset, size_t length)
 {
 	struct memory *memory = disk;
 	size_t n = offset < memory->size ?
-			   min_u64(length, memory->size - offset) : 0;
+			   min_u64(length, memory->size - offset) :
+			   0;
 
 	memcpy(buffer, memory->bytes + min_u64(offset, memory->size), n);
 	memset((char *)buffer + n, 0, length - n);
@@ -91,12 +91,11 @@ static void test_all(const struct sample *sample, enum qcow_cache cache)
 
 	open_sample(sample, cache, &file);
 	for (unsigned int i = 0; i < sample->count; i++) {
-		int ret = unpacker_read(unpacker, &file,
-					sample->found[i].entry, bytes, 0,
-					size);
+		int ret = unpacker_read(unpacker, &file, sample->found[i].entry,
+					bytes, 0, size);
 
-		if (ret || !is_right(sample, bytes, sample->found[i].guest,
-				     size))
+		if (ret ||
+		    !is_right(sample, bytes, sample->found[i].guest, size))
 			die("%s: cluster at %lu: %s", sample->what,
 			    sample->found[i].guest,
 			    ret ? strerror(-ret) : "wrong");
@@ -125,8 +124,8 @@ static void break_something(struct memory *memory,
 	if (random_below(random, 2))
 		length = min_u64(length, 20);
 	while (flips--)
-		stream[random_below(random, length)] ^=
-			1 << random_below(random, 8);
+		stream[random_below(random, length)] ^= 1 << random_below(
+								random, 8);
 }
 
 static void read_broken(const struct sample *sample, struct unpacker *unpacker,
@@ -224,8 +223,7 @@ static void read_some(struct crowd *crowd, struct random *random,
 	at = sample->found[i].guest + skip;
 	ret = unpacker_read(crowd->unpacker, crowd->file,
 			    sample->found[i].entry, bytes, skip, length);
-	if (ret || (at < sample->size &&
-		    !is_right(sample, bytes, at, length)))
+	if (ret || (at < sample->size && !is_right(sample, bytes, at, length)))
 		die("%s: thread: cluster at %lu: %s", sample->what, at,
 		    ret ? strerror(-ret) : "wrong");
 	if (!random_below(random, 16))
@@ -254,7 +252,10 @@ static void test_threads(const struct sample *sample)
 	open_sample(sample, QCOW_CACHE_WRITEBACK, &file);
 	for (unsigned int i = 0; i < THREADS; i++) {
 		crowds[i] = (struct crowd){
-			sample, unpacker, &file, i,
+			sample,
+			unpacker,
+			&file,
+			i,
 			(THREAD_BYTES >> sample->cluster_bits) * effort(),
 		};
 		if (pthread_create(&threads[i], NULL, run_reader, &crowds[i]))

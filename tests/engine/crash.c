@@ -30,31 +30,30 @@
 #include "tests/lib/judge.h"
 #include "tests/lib/operations.h"
 
-#define SECTOR		512u
-#define OPERATIONS	60
-#define LIVES		3
-#define JOURNAL_SIZE	(8u << 10)
-#define STAMPED		1000000u	/* the number of no operation */
+#define SECTOR	     512u
+#define OPERATIONS   60
+#define LIVES	     3
+#define JOURNAL_SIZE (8u << 10)
+#define STAMPED	     1000000u /* the number of no operation */
 
 struct geometry {
-	const char *options;	/* of qemu-img create */
+	const char *options; /* of qemu-img create */
 	uint32_t cluster;
 	const char *size;
 	enum base {
 		EMPTY,
-		NEARLY_FULL,	/* the refcount table has to move */
-		DEVICE,		/* on a block device */
+		NEARLY_FULL, /* the refcount table has to move */
+		DEVICE,	     /* on a block device */
 		COMPRESSED,
 		SNAPSHOT,
 		OVERLAY,
-	} base;			/* what the image is to begin with */
+	} base; /* what the image is to begin with */
 };
 
 static const struct geometry geometries[] = {
 	{ "cluster_size=512", 512, "96K", EMPTY },
 	{ "cluster_size=512,refcount_bits=64", 512, "200K", EMPTY },
-	{ "cluster_size=512,refcount_bits=64", 512, "5200K",
-	  NEARLY_FULL },
+	{ "cluster_size=512,refcount_bits=64", 512, "5200K", NEARLY_FULL },
 	{ "cluster_size=512,refcount_bits=1", 512, "65024", EMPTY },
 	{ "cluster_size=1024,compat=0.10", 1024, "100K", EMPTY },
 	{ "cluster_size=4096", 4096, "300K", EMPTY },
@@ -78,13 +77,13 @@ static const struct geometry geometries[] = {
 
 static struct {
 	const struct geometry *geometry;
-	uint64_t size;			/* of the virtual disk */
+	uint64_t size; /* of the virtual disk */
 	struct operation operations[OPERATIONS];
-	uint32_t *before;		/* stamps when the life began */
-	uint32_t *after;		/* after the first known operations */
+	uint32_t *before; /* stamps when the life began */
+	uint32_t *after;  /* after the first known operations */
 	unsigned int known;
-	bool fresh;			/* it began with an empty journal */
-	char *journal;			/* path */
+	bool fresh;    /* it began with an empty journal */
+	char *journal; /* path */
 	uint64_t deaths, powers, checks;
 } test;
 
@@ -107,8 +106,7 @@ static const char *journal_path(void)
 static void must(int ret, const char *what)
 {
 	if (ret)
-		die("%s: %s: %s", test.geometry->options, what,
-		    strerror(-ret));
+		die("%s: %s: %s", test.geometry->options, what, strerror(-ret));
 }
 
 static struct qcow_image *open_disk(struct disk *disk, bool force)
@@ -281,14 +279,14 @@ static void judge_death(const struct disk *state, const struct step *step,
 	struct disk disk;
 
 	disk_copy(&disk, state);
-	write_file(journal_path(), step->journal,
-		   JOURNAL_SIZE);
+	write_file(journal_path(), step->journal, JOURNAL_SIZE);
 	image = open_disk(&disk, false);
 	read_stamps(image, stamps, "death");
 	check_stamps(stamps, step->acked, step->begun, "death");
 	if (step->begun > step->acked && test.deaths % 2) {
 		must(operation_do(&test.operations[step->acked], image, true,
-				  &disk.hooks), "reissue");
+				  &disk.hooks),
+		     "reissue");
 		low = step->begun;
 	}
 	must(qcow_close(image), "close");
@@ -311,8 +309,7 @@ static unsigned int flushed(const struct step *step)
 	return test.fresh ? 0 : OPERATIONS + 1;
 }
 
-static void check_power(struct disk *disk, const struct step *step,
-			bool sample)
+static void check_power(struct disk *disk, const struct step *step, bool sample)
 {
 	unsigned int low = flushed(step);
 
@@ -325,8 +322,8 @@ static void check_power(struct disk *disk, const struct step *step,
 /* How an unsynced sector fares. */
 enum fate {
 	ALL_LOST,
-	LAST_WRITES_LOST,	/* some writes, whole */
-	TORN,			/* some sectors of some writes */
+	LAST_WRITES_LOST, /* some writes, whole */
+	TORN,		  /* some sectors of some writes */
 	NR_FATES,
 };
 
@@ -397,8 +394,7 @@ static void judge_steps(const struct disk *base, const struct disk *record,
 
 		disk_apply(&now, step);
 		if (n % stride() == 0) {
-			judge_death(&now, step,
-				    random_below(random, 100) == 0);
+			judge_death(&now, step, random_below(random, 100) == 0);
 			judge_power(&synced, record->steps, first, n, random,
 				    random_below(random, 300) == 0);
 		}
@@ -428,7 +424,8 @@ static void live(struct disk *disk, struct random *random)
 			       test.geometry->cluster, false);
 		disk->begun = n + 1;
 		must(operation_do(operation, image, random_below(random, 2),
-				  &disk->hooks), "operation");
+				  &disk->hooks),
+		     "operation");
 		disk->acked = n + 1;
 	}
 	must(qcow_close(image), "close");

@@ -27,36 +27,36 @@
 #include "qcow/format.h"
 #include "qcow/image.h"
 
-#define DEATHS		10u
-#define CLUSTER		512u
-#define SIZE		(96u << 20)
+#define DEATHS	10u
+#define CLUSTER 512u
+#define SIZE	(96u << 20)
 /* What one request changes, and what its first sector tells of it. */
-#define PIECE		(64u << 10)
-#define PIECES		(SIZE / PIECE)
-#define SECTOR		512u
-#define SMALL_RING	(16u << 10)
-#define REFUSALS	3u	/* in a row; then it is enough */
-#define PATIENCE_MS	300u
+#define PIECE	    (64u << 10)
+#define PIECES	    (SIZE / PIECE)
+#define SECTOR	    512u
+#define SMALL_RING  (16u << 10)
+#define REFUSALS    3u /* in a row; then it is enough */
+#define PATIENCE_MS 300u
 
 enum state {
 	UNTOUCHED,
 	DISCARDED,
 	WRITTEN,
-	EITHER,			/* the request never ended */
+	EITHER, /* the request never ended */
 };
 
 /* Shared by the test and its children. */
 static struct shared {
 	_Atomic unsigned long acknowledged;
-	_Atomic unsigned long beats;	/* something was done */
+	_Atomic unsigned long beats; /* something was done */
 	atomic_bool healthy;
 	uint8_t states[PIECES];
-	unsigned int next;	/* piece */
-	unsigned long dirty;	/* at the last replay */
-} *shared;
+	unsigned int next;   /* piece */
+	unsigned long dirty; /* at the last replay */
+} * shared;
 
 static struct {
-	bool stalls;		/* syncs do, or they fail */
+	bool stalls; /* syncs do, or they fail */
 	size_t ring;
 	int fd;
 	struct qcow_test_hooks hooks;
@@ -64,8 +64,7 @@ static struct {
 
 /* ---- the disk ---- */
 
-static int disk_read(void *opaque, void *buffer, uint64_t offset,
-		     size_t length)
+static int disk_read(void *opaque, void *buffer, uint64_t offset, size_t length)
 {
 	ssize_t n = pread(test.fd, buffer, length, offset);
 
@@ -81,7 +80,8 @@ static int disk_write(void *opaque, const void *buffer, uint64_t offset,
 {
 	(void)opaque;
 	return pwrite(test.fd, buffer, length, offset) == (ssize_t)length ?
-		       0 : -EIO;
+		       0 :
+		       -EIO;
 }
 
 static int disk_sync(void *opaque)
@@ -98,7 +98,9 @@ static int disk_punch(void *opaque, uint64_t offset, uint64_t length)
 {
 	(void)opaque;
 	return fallocate(test.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-			 offset, length) < 0 ? -errno : 0;
+			 offset, length) < 0 ?
+		       -errno :
+		       0;
 }
 
 static uint64_t disk_size(void *opaque)
@@ -154,9 +156,9 @@ static void check_all(struct qcow_image *image)
 		shared->beats++;
 		if (ret)
 			die("read of piece %u: %s", i, strerror(-ret));
-		if (state == EITHER ||
-		    byte == (state == UNTOUCHED ? 255 :
-			     state == DISCARDED ? 0 : stamp(i)))
+		if (state == EITHER || byte == (state == UNTOUCHED ? 255 :
+						state == DISCARDED ? 0 :
+								     stamp(i)))
 			continue;
 		die("piece %u, in state %u, holds %u", i, state, byte);
 	}
@@ -262,8 +264,9 @@ static void make_image(void)
 	struct qcow_image *image;
 
 	memset(shared, 0, sizeof(*shared));
-	must_run("rm -f %s; qemu-img create -q -f qcow2 -o cluster_size=%u,preallocation=metadata %s %u",
-		 path, CLUSTER, path, SIZE);
+	must_run(
+		"rm -f %s; qemu-img create -q -f qcow2 -o cluster_size=%u,preallocation=metadata %s %u",
+		path, CLUSTER, path, SIZE);
 	shared->healthy = true;
 	memset(bytes, 255, sizeof(bytes));
 	image = open_disk();

@@ -30,24 +30,24 @@
 #include "tests/lib/operations.h"
 #include "qcow/image.h"
 
-#define SECTOR		512u
-#define DEATHS		3
-#define OPERATIONS	24	/* of a life */
-#define EVENTS		40	/* of the journal, in a life; about */
-#define UNIT		(256u << 10)
+#define SECTOR	   512u
+#define DEATHS	   3
+#define OPERATIONS 24 /* of a life */
+#define EVENTS	   40 /* of the journal, in a life; about */
+#define UNIT	   (256u << 10)
 
 /* An image in use, and what it is compared with. */
 struct life {
 	struct dying_writers *lives;
 	struct qcow_image *image;
-	const struct operation *under_way;	/* NULL: none */
+	const struct operation *under_way; /* NULL: none */
 	uint32_t cluster;
 	uint64_t size;
 };
 
 static struct progress {
 	unsigned int begun, acknowledged;
-} *progress;			/* shared with the child */
+} * progress; /* shared with the child */
 
 static unsigned int events_left;
 
@@ -64,7 +64,7 @@ static int read_mapped(struct qcow_image *image, uint8_t *bytes,
 	if (ret)
 		return ret;
 	qcow_fds(image, fds, QCOW_FILES_MAX);
-	memset(bytes, 0, length);	/* what is past a file's end */
+	memset(bytes, 0, length); /* what is past a file's end */
 	for (unsigned int i = 0; i < io.nr_extents && !ret; i++) {
 		const struct qcow_extent *e = &io.extents[i];
 
@@ -169,10 +169,10 @@ struct story {
 	struct dying_writers *lives;
 	struct qcow_options options;
 	uint32_t cluster;
-	bool discards;		/* change what the disk holds */
-	struct operation operations[OPERATIONS];	/* of the next life */
-	struct operation under_way;	/* at the last death, */
-	bool torn;			/*  if it was within one */
+	bool discards; /* change what the disk holds */
+	struct operation operations[OPERATIONS]; /* of the next life */
+	struct operation under_way;		 /* at the last death, */
+	bool torn;				 /*  if it was within one */
 };
 
 static void begin_and_settle(struct life *life, struct story *story)
@@ -209,7 +209,7 @@ static void keep(struct story *story, unsigned int first, unsigned int end)
 		if (story->operations[n].kind != OPERATION_DISCARD ||
 		    story->discards)
 			operation_apply(&story->operations[n], contents->bytes,
-				       contents->size, story->cluster);
+					contents->size, story->cluster);
 }
 
 /* In the parent, and clean; opened again in the middle. */
@@ -248,8 +248,8 @@ static void draw_operations(struct story *story)
 {
 	unsigned int n = 0;
 
-	if (story->torn && (story->lives->reissue ||
-			    random_below(&story->lives->random, 2)))
+	if (story->torn &&
+	    (story->lives->reissue || random_below(&story->lives->random, 2)))
 		story->operations[n++] = story->under_way;
 	while (n < OPERATIONS)
 		draw_operation(story, &story->operations[n++]);
@@ -328,8 +328,7 @@ void dying_run(struct dying_writers *lives)
 	struct qcow_info info;
 
 	if (!progress)
-		progress = mmap(NULL, sizeof(*progress),
-				PROT_READ | PROT_WRITE,
+		progress = mmap(NULL, sizeof(*progress), PROT_READ | PROT_WRITE,
 				MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (qcow_read_info(lives->path, &info, &error))
 		die("%s: %s", lives->what, error.text);

@@ -8,12 +8,12 @@
 #include "qcow/qcow.h"
 
 struct dying_writers {
-	const char *path;	/* of the image */
-	const char *what;	/* for messages */
+	const char *path; /* of the image */
+	const char *what; /* for messages */
 	struct contents *contents;
 	struct random random;
-	bool reissue;		/* always, what was under way at a death */
-	unsigned int deaths, torn;	/* of them, within an operation */
+	bool reissue;		   /* always, what was under way at a death */
+	unsigned int deaths, torn; /* of them, within an operation */
 	unsigned int operations;
 };
 

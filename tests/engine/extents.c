@@ -11,8 +11,8 @@
 #include "tests/lib/model.h"
 #include "tests/lib/helpers.h"
 
-#define CLUSTER		65536u
-#define SUB		(CLUSTER / 32)
+#define CLUSTER 65536u
+#define SUB	(CLUSTER / 32)
 
 static unsigned int extents;
 
@@ -30,8 +30,7 @@ static void expect_write(struct qcow_image *image, uint64_t offset,
 		die("a write of %u bytes at %lu is in %u pieces", length,
 		    offset, io.nr_extents);
 	if (extent->zero_before || extent->zero_after)
-		die("zeros are written around %u bytes at %lu", length,
-		    offset);
+		die("zeros are written around %u bytes at %lu", length, offset);
 	qcow_finish(image, &io, -1);
 	extents++;
 }
@@ -53,8 +52,9 @@ static struct qcow_image *open_new(const char *options)
 	char *path = scratch_path("image");
 	struct qcow_image *image;
 
-	must_run("rm -f %s; qemu-img create -q -f qcow2 -o cluster_size=%u%s %s 16M",
-		 path, CLUSTER, options, path);
+	must_run(
+		"rm -f %s; qemu-img create -q -f qcow2 -o cluster_size=%u%s %s 16M",
+		path, CLUSTER, options, path);
 	image = model_open(path, QCOW_CACHE_WRITEBACK);
 	free(path);
 	return image;

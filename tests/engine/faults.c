@@ -19,9 +19,9 @@
 #include "tests/lib/operations.h"
 #include "qcow/image.h"
 
-#define SECTOR		512u
-#define OPERATIONS	40
-#define MAX_SECTORS	4096
+#define SECTOR	    512u
+#define OPERATIONS  40
+#define MAX_SECTORS 4096
 
 static const struct geometry {
 	const char *options;
@@ -131,8 +131,8 @@ static bool run_with_fault(const struct disk *base, uint64_t seed, int at,
 
 		operation_draw(&operation, n, &random, test.size,
 			       test.geometry->cluster, false);
-		ret = operation_do(&operation, image,
-				   random_below(&random, 2), &disk.hooks);
+		ret = operation_do(&operation, image, random_below(&random, 2),
+				   &disk.hooks);
 		if (ret && (ret != error || disk.countdown <= at))
 			die("%s: operation %u: %s", test.geometry->options, n,
 			    strerror(-ret));

@@ -18,28 +18,25 @@
 #include "tests/lib/judge.h"
 #include "qcow/image.h"
 
-#define CLUSTER		4096u
-#define SIZE		(8u << 20)	/* of the disks */
-#define FAR		(6u << 20)	/* nothing was ever written there */
-#define FAR_TOO		(4u << 20)
-#define ROOM		(1u << 20)	/* of the device */
-#define SECTOR		512u
+#define CLUSTER 4096u
+#define SIZE	(8u << 20) /* of the disks */
+#define FAR	(6u << 20) /* nothing was ever written there */
+#define FAR_TOO (4u << 20)
+#define ROOM	(1u << 20) /* of the device */
+#define SECTOR	512u
 
 static const struct shape {
 	const char *what;
 	const char *make;
 	const char *options;
-	bool judged;		/* the judge knows all that is in it */
+	bool judged; /* the judge knows all that is in it */
 } shapes[] = {
-	{ "plain", "truncate -s 8M base",
-	  "image 8M", true },
-	{ "version 2", "truncate -s 8M base",
-	  "-o compat=0.10 image 8M", true },
-	{ "overlay", "head -c 8M /dev/urandom >base",
-	  "-b base -F raw image 8M", true },
+	{ "plain", "truncate -s 8M base", "image 8M", true },
+	{ "version 2", "truncate -s 8M base", "-o compat=0.10 image 8M", true },
+	{ "overlay", "head -c 8M /dev/urandom >base", "-b base -F raw image 8M",
+	  true },
 	{ "subclusters", "head -c 8M /dev/urandom >base",
-	  "-o extended_l2=on,cluster_size=16k -b base -F raw image 8M",
-	  false },
+	  "-o extended_l2=on,cluster_size=16k -b base -F raw image 8M", false },
 };
 
 static struct {
@@ -113,8 +110,7 @@ static void close_image(void)
 		judge(test.disk.bytes, test.disk.size, &verdict);
 		if (verdict.corruptions || verdict.leaks)
 			die("%s: %u corruptions, %u leaks: %s", name(),
-			    verdict.corruptions, verdict.leaks,
-			    verdict.first);
+			    verdict.corruptions, verdict.leaks, verdict.first);
 	}
 	disk_free(&test.disk);
 }

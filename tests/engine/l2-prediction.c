@@ -46,7 +46,7 @@ static bool is_shared(const struct entry *e)
 }
 
 static void predict_write(struct prediction *f, uint64_t guest,
-			   unsigned int first, unsigned int last)
+			  unsigned int first, unsigned int last)
 {
 	struct entry *e = &f->entries[guest];
 
@@ -91,7 +91,7 @@ static bool may_have_data(const struct prediction *f, uint64_t guest)
 
 /* What an operation does to one of the clusters in its range. */
 static void predict_cluster(struct prediction *f, const struct operation *o,
-			     uint64_t guest)
+			    uint64_t guest)
 {
 	uint64_t start = guest * f->cluster, stop = o->offset + o->length;
 	uint64_t first = max_u64(start, o->offset);
@@ -107,7 +107,7 @@ static void predict_cluster(struct prediction *f, const struct operation *o,
 	else if (o->kind == OPERATION_WRITE ||
 		 (zeroes && may_have_data(f, guest)))
 		predict_write(f, guest, (first - start) / sub,
-			       (end - 1 - start) / sub);
+			      (end - 1 - start) / sub);
 }
 
 void predict(struct prediction *f, const struct operation *o)

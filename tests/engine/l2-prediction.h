@@ -12,18 +12,18 @@
 /* A guest cluster's L2 entry, as it is or has to be. */
 struct entry {
 	bool has_host, own, packed;
-	bool moved;			/* the host cluster is another */
-	uint64_t host;			/* offset */
+	bool moved;    /* the host cluster is another */
+	uint64_t host; /* offset */
 	uint64_t bitmap;
 };
 
 struct prediction {
-	uint64_t size;			/* of the disk, bytes */
-	uint32_t cluster;		/* bytes */
-	uint64_t base_size;		/* of what lies under it; 0: nothing */
+	uint64_t size;	    /* of the disk, bytes */
+	uint32_t cluster;   /* bytes */
+	uint64_t base_size; /* of what lies under it; 0: nothing */
 	bool data_file;
-	struct entry *entries;		/* one for each guest cluster */
-	uint8_t *bytes;			/* what the guest sees */
+	struct entry *entries; /* one for each guest cluster */
+	uint8_t *bytes;	       /* what the guest sees */
 };
 
 /* Reads the first entries of the image's first L2 table. */

@@ -20,7 +20,7 @@
 #include "tests/lib/helpers.h"
 #include "qcow/image.h"
 
-#define OPERATIONS	120
+#define OPERATIONS 120
 
 static struct random random_numbers;
 static unsigned int images;
@@ -68,8 +68,8 @@ static void run_beside(const char *path, const char *what)
 	uint64_t size;
 	uint8_t *model = contents(path, &size);
 
-	model_run(path, draw(2) ? QCOW_CACHE_NONE : QCOW_CACHE_WRITEBACK,
-		   model, OPERATIONS, &random_numbers, what);
+	model_run(path, draw(2) ? QCOW_CACHE_NONE : QCOW_CACHE_WRITEBACK, model,
+		  OPERATIONS, &random_numbers, what);
 	images++;
 }
 
@@ -90,8 +90,8 @@ static const char *draw_options(bool compressible)
 						   "");
 		return text;
 	}
-	snprintf(text, 128, "compat=%s,cluster_size=%s%s",
-		 v2 ? "0.10" : "1.1", clusters[draw(7)],
+	snprintf(text, 128, "compat=%s,cluster_size=%s%s", v2 ? "0.10" : "1.1",
+		 clusters[draw(7)],
 		 !v2 && compressible && draw(2) ? ",compression_type=zstd" :
 						  "");
 	return text;
@@ -118,8 +118,8 @@ static void make_image(const char *path, uint64_t size, bool compressed)
 static void scribble(const char *path, uint64_t size)
 {
 	for (unsigned int n = 0; n < 6; n++) {
-		uint64_t offset = 512 * random_below(&random_numbers,
-						     size / 512);
+		uint64_t offset = 512 *
+				  random_below(&random_numbers, size / 512);
 		uint64_t length = min_u64(size - offset, 512u << draw(8));
 
 		must_run("qemu-io -f qcow2 -c 'write -q %s %lu %lu' %s",
@@ -168,9 +168,10 @@ static void put_overlay(const char *path, const char *format,
 
 	if (size)
 		snprintf(text, sizeof(text), "%lu", size);
-	must_run("mv %s %s.%u && qemu-img create -q -f qcow2 -o %s -b %s.%u -F %s %s %s",
-		 path, path, depth, draw_options(false), path, depth, format,
-		 path, text);
+	must_run(
+		"mv %s %s.%u && qemu-img create -q -f qcow2 -o %s -b %s.%u -F %s %s %s",
+		path, path, depth, draw_options(false), path, depth, format,
+		path, text);
 }
 
 static void test_chain(void)
@@ -202,8 +203,9 @@ static void test_dirty(void)
 {
 	char *path = scratch_path("image");
 
-	must_run("rm -f %s; qemu-img create -q -f qcow2 -o lazy_refcounts=on,cluster_size=%u %s 8M",
-		 path, 4096u << draw(5), path);
+	must_run(
+		"rm -f %s; qemu-img create -q -f qcow2 -o lazy_refcounts=on,cluster_size=%u %s 8M",
+		path, 4096u << draw(5), path);
 	run("qemu-io -f qcow2 -c 'write -q -P 0x77 %u %u' -c abort %s >/dev/null 2>&1",
 	    512 * draw(8000), 512 * (1 + draw(4000)), path);
 	if (run("qemu-img check -q %s >/dev/null 2>&1", path) == 0)
@@ -221,16 +223,17 @@ static void test_data_file(void)
 	char *base = scratch_path("base");
 
 	make_raw(base, draw_size());
-	must_run("rm -f %s %s.data; qemu-img create -q -f qcow2 -o cluster_size=%u,data_file=%s.data%s%s%s %s 2M",
-		 path, path, 512u << draw(8), path,
-		 raw ? ",data_file_raw=on" : "",
-		 under ? ",backing_fmt=raw,backing_file=" : "",
-		 under ? base : "", path);
+	must_run(
+		"rm -f %s %s.data; qemu-img create -q -f qcow2 -o cluster_size=%u,data_file=%s.data%s%s%s %s 2M",
+		path, path, 512u << draw(8), path,
+		raw ? ",data_file_raw=on" : "",
+		under ? ",backing_fmt=raw,backing_file=" : "",
+		under ? base : "", path);
 	scribble(path, 2u << 20);
 	run_beside(path, raw ? "raw data file" : "data file");
 	if (raw)
-		must_run("qemu-img compare -q -f qcow2 -F raw %s %s.data",
-			 path, path);
+		must_run("qemu-img compare -q -f qcow2 -F raw %s %s.data", path,
+			 path);
 	free(base);
 	free(path);
 }
@@ -258,8 +261,9 @@ static void test_data_file_space(const char *options, bool raw)
 	struct qcow_image *image;
 	uint64_t before;
 
-	must_run("rm -f %s %s; qemu-img create -q -f qcow2 -o data_file=%s%s %s 2M; qemu-io -c 'write -q 0 2M' %s",
-		 path, data, data, options, path, path);
+	must_run(
+		"rm -f %s %s; qemu-img create -q -f qcow2 -o data_file=%s%s %s 2M; qemu-io -c 'write -q 0 2M' %s",
+		path, data, data, options, path, path);
 	before = space_of(data);
 	if (qcow_open(path, &open, &image, NULL) ||
 	    qcow_write_zeroes(image, 0, 512u << 10, false))
@@ -273,8 +277,9 @@ static void test_data_file_space(const char *options, bool raw)
 		die("space: %lu bytes of %lu are left", space_of(data), before);
 	if (qcow_close(image))
 		die("space: close");
-	must_run("qemu-io -c 'read -q -P 0 0 1536k' -c 'read -q -P 0xcd 1536k 512k' %s | (! grep .)",
-		 path);
+	must_run(
+		"qemu-io -c 'read -q -P 0 0 1536k' -c 'read -q -P 0xcd 1536k 512k' %s | (! grep .)",
+		path);
 	must_run("qemu-img check -q %s", path);
 	free(data);
 	free(path);
@@ -306,8 +311,8 @@ static void test_legacy(void)
 	    memcmp(bytes, model, size))
 		die("legacy: reads something else");
 	model_close(image);
-	must_run("rm -f %s; qemu-img create -q -f qcow2 -b %s -F qcow %s",
-		 path, base, path);
+	must_run("rm -f %s; qemu-img create -q -f qcow2 -b %s -F qcow %s", path,
+		 base, path);
 	run_beside(path, "legacy base");
 	must_run("qemu-img compare -q -f raw -F qcow %s %s", raw, base);
 	free(model);
@@ -323,14 +328,16 @@ static void test_bitmaps(void)
 	char *path = scratch_path("image");
 
 	must_run("rm -f %s; qemu-img create -q -f qcow2 %s 4M", path, path);
-	must_run("qemu-img bitmap --add %s one && qemu-img bitmap --add -g 4096 %s two",
-		 path, path);
+	must_run(
+		"qemu-img bitmap --add %s one && qemu-img bitmap --add -g 4096 %s two",
+		path, path);
 	scribble(path, 4u << 20);
 	run_beside(path, "bitmaps");
 	must_run("test $(qemu-img info --output=json %s | grep -c in-use) = 2",
 		 path);
-	must_run("qemu-img bitmap --remove %s one && qemu-img bitmap --remove %s two",
-		 path, path);
+	must_run(
+		"qemu-img bitmap --remove %s one && qemu-img bitmap --remove %s two",
+		path, path);
 	must_run("qemu-img check -q %s", path);
 	free(path);
 }
@@ -343,8 +350,9 @@ static void test_mixed_subclusters(void)
 	struct qcow_image *image;
 
 	make_raw(base, 65536);
-	must_run("rm -f %s; qemu-img create -q -f qcow2 -o extended_l2=on -b %s -F raw %s",
-		 path, base, path);
+	must_run(
+		"rm -f %s; qemu-img create -q -f qcow2 -o extended_l2=on -b %s -F raw %s",
+		path, base, path);
 	must_run("qemu-io -f qcow2 -c 'write -q -z 4k 4k' %s", path);
 	memset(bytes, 0x33, 12288);
 	image = model_open(path, QCOW_CACHE_WRITEBACK);
@@ -412,8 +420,7 @@ static void expect_layer(const struct qcow_layer *layer, const char *path,
 }
 
 /* The same bytes in another file, for as long as the image is refused. */
-static void replace(const char *path, const struct known *known,
-		    unsigned int i)
+static void replace(const char *path, const struct known *known, unsigned int i)
 {
 	const char *layer = known->layers[i].path;
 
@@ -473,8 +480,9 @@ static void test_known_layers(void)
 	struct known known;
 
 	make_raw(base, 65536);
-	must_run("rm -f %s %s %s; qemu-img create -q -f qcow2 -b %s -F raw %s && qemu-img create -q -f qcow2 -o data_file=%s -b %s -F qcow2 %s",
-		 middle, path, data, base, middle, data, middle, path);
+	must_run(
+		"rm -f %s %s %s; qemu-img create -q -f qcow2 -b %s -F raw %s && qemu-img create -q -f qcow2 -o data_file=%s -b %s -F qcow2 %s",
+		middle, path, data, base, middle, data, middle, path);
 	learn(path, &known);
 	if (known.count != 3)
 		die("layers: %u of them", known.count);
@@ -504,8 +512,9 @@ static void test_known_layers(void)
 /* Each with a data file of its own. */
 static void make_tower(unsigned int images_in_it)
 {
-	must_run("cd %s && rm -f tower.* && for i in $(seq %u); do qemu-img create -q -f qcow2 -o cluster_size=512,data_file=$PWD/tower.data.$i $b tower.$i 64k || exit 1; b=\"-b tower.$i -F qcow2\"; done",
-		 scratch(), images_in_it);
+	must_run(
+		"cd %s && rm -f tower.* && for i in $(seq %u); do qemu-img create -q -f qcow2 -o cluster_size=512,data_file=$PWD/tower.data.$i $b tower.$i 64k || exit 1; b=\"-b tower.$i -F qcow2\"; done",
+		scratch(), images_in_it);
 }
 
 /* A table of files has an end. */

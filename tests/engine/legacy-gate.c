@@ -13,7 +13,7 @@
 #include "qcow/bits.h"
 #include "qcow/file.h"
 
-#define MUTANTS		60
+#define MUTANTS 60
 
 static struct legacy_images images;
 
@@ -148,8 +148,8 @@ static void mutate(uint8_t *image, size_t size, struct random *random)
 	size_t end = random_below(random, 2) ? size : 16384;
 
 	for (unsigned int n = 1 + random_below(random, 20); n; n--)
-		image[random_below(random, end)] ^=
-			1 << random_below(random, 8);
+		image[random_below(random, end)] ^= 1
+						    << random_below(random, 8);
 }
 
 static void test_mutants(const char *options, struct random *random)
@@ -181,9 +181,9 @@ static void test_many_tables(void)
 	store(bytes, 4, 0x514649fb);
 	store(bytes + 4, 4, 1);
 	store(bytes + 24, 8, tables * cluster / 8 * cluster);
-	bytes[32] = 16;				/* cluster_bits */
-	bytes[33] = 13;				/* l2_bits */
-	store(bytes + 40, 8, cluster);		/* the L1 table */
+	bytes[32] = 16;		       /* cluster_bits */
+	bytes[33] = 13;		       /* l2_bits */
+	store(bytes + 40, 8, cluster); /* the L1 table */
 	for (uint64_t i = 0; i < tables; i++)
 		store(bytes + cluster + i * 8, 8, 1u << 20);
 	write_file(images.image_path, bytes, cluster + tables * 8);

@@ -41,8 +41,8 @@ void images_make(const struct legacy_images *images, const char *options)
 		die("qemu-img convert %s: status %d", options, status);
 }
 
-void images_open_file(const struct legacy_images *images,
-		      enum qcow_cache cache, struct file *file)
+void images_open_file(const struct legacy_images *images, enum qcow_cache cache,
+		      struct file *file)
 {
 	struct qcow_options options = { .read_only = true, .cache = cache };
 	struct qcow_error error;
@@ -51,9 +51,9 @@ void images_open_file(const struct legacy_images *images,
 		die("%s: %s", images->image_path, error.text);
 }
 
-struct legacy *images_open(const struct legacy_images *images,
-			   const char *what, const char *key_file,
-			   enum qcow_cache cache, struct file *file)
+struct legacy *images_open(const struct legacy_images *images, const char *what,
+			   const char *key_file, enum qcow_cache cache,
+			   struct file *file)
 {
 	struct qcow_error error = { "" };
 	struct legacy *legacy;

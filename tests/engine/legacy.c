@@ -85,8 +85,9 @@ static void test_formats(void)
 	test_read(SECRET " -f raw -O qcow -o " AES, images.key_path);
 	test_read(SECRET " -f raw -O qcow2 -o compat=0.10," AES,
 		  images.key_path);
-	test_read(SECRET " -f raw -O qcow2 -o compat=0.10,cluster_size=512,"
-		  AES, images.key_path);
+	test_read(SECRET
+		  " -f raw -O qcow2 -o compat=0.10,cluster_size=512," AES,
+		  images.key_path);
 }
 
 static void *read_all_thread(void *legacy)
@@ -154,8 +155,9 @@ static void test_sparse(void)
 
 	must_run("rm %s; qemu-img create -q -f qcow %s 40G", images.image_path,
 		 images.image_path);
-	must_run("qemu-io -f qcow -c 'write -q -P 1 39G 64k' -c 'write -q -P 2 5G 512' %s",
-		 images.image_path);
+	must_run(
+		"qemu-io -f qcow -c 'write -q -P 1 39G 64k' -c 'write -q -P 2 5G 512' %s",
+		images.image_path);
 	legacy = images_open(&images, "sparse", NULL, QCOW_CACHE_NONE, &file);
 	expect(legacy, 39ull << 30, 1);
 	expect(legacy, (39ull << 30) + 65536 - 512, 1);

@@ -26,22 +26,24 @@
 #include "tests/lib/judge.h"
 #include "qcow/image.h"
 
-#define WRITES		96u
-#define PIECE		4096u
-#define CLUSTER		65536u	/* of all but the growing one */
-#define FLUSH_EVERY	24u
+#define WRITES	    96u
+#define PIECE	    4096u
+#define CLUSTER	    65536u /* of all but the growing one */
+#define FLUSH_EVERY 24u
 
 static const struct shape {
 	const char *what;
 	const char *make;
 	bool data_file;
-	bool judged;		/* the judge knows all that is in it */
+	bool judged; /* the judge knows all that is in it */
 } shapes[] = {
-	{ "growing", "qemu-img create -q -f qcow2 -o cluster_size=512,refcount_bits=64 image 400K",
+	{ "growing",
+	  "qemu-img create -q -f qcow2 -o cluster_size=512,refcount_bits=64 image 400K",
 	  false, true },
 	{ "version 2", "qemu-img create -q -f qcow2 -o compat=0.10 image 1M",
 	  false, true },
-	{ "bitmap", "qemu-img create -q -f qcow2 image 1M; qemu-img bitmap --add image b",
+	{ "bitmap",
+	  "qemu-img create -q -f qcow2 image 1M; qemu-img bitmap --add image b",
 	  false, false },
 	{ "data file", "qemu-img create -q -f qcow2 -o data_file=data image 1M",
 	  true, false },
@@ -137,8 +139,7 @@ static void check_reopened(struct disk *disk)
 	image = open_it(false);
 	must_flush(image, disk);
 	if (qcow_close(image))
-		die("%s: the close after opening anew fails",
-		    test.shape->what);
+		die("%s: the close after opening anew fails", test.shape->what);
 	if (!test.shape->judged)
 		return;
 	judge(test.image.bytes, test.image.size, &verdict);
@@ -324,8 +325,9 @@ int main(void)
 	for (unsigned int s = 0; s < ARRAY_SIZE(shapes); s++) {
 		for (int at = 0; fail_one(&shapes[s], false, at); at++)
 			failed++;
-		for (int at = 0; shapes[s].data_file &&
-				 fail_one(&shapes[s], true, at); at++)
+		for (int at = 0;
+		     shapes[s].data_file && fail_one(&shapes[s], true, at);
+		     at++)
 			failed++;
 	}
 	test_beside();

@@ -16,8 +16,8 @@
 #include "tests/lib/helpers.h"
 #include "qcow/image.h"
 
-#define OPERATIONS	150
-#define BIG		(64ull << 40)
+#define OPERATIONS 150
+#define BIG	   (64ull << 40)
 
 static const char *const versions[] = { "0.10", "1.1" };
 static const unsigned int cluster_sizes[] = {
@@ -25,7 +25,10 @@ static const unsigned int cluster_sizes[] = {
 };
 static const unsigned int refcount_bits[] = { 1, 2, 4, 8, 16, 32, 64 };
 static const char *const preallocations[] = {
-	"off", "metadata", "falloc", "full",
+	"off",
+	"metadata",
+	"falloc",
+	"full",
 };
 
 /* Opened and closed: not a byte changes. */
@@ -52,13 +55,12 @@ static uint64_t draw_size(struct random *random, unsigned int cluster)
 	return min_u64(size, 24u << 20);
 }
 
-static void test_one(const char *options, uint64_t size,
-		     struct random *random)
+static void test_one(const char *options, uint64_t size, struct random *random)
 {
 	char *path = scratch_path("image");
 	/* Direct where the file system can. */
-	enum qcow_cache cache = random_below(random, 4) ?
-					QCOW_CACHE_NONE : QCOW_CACHE_WRITEBACK;
+	enum qcow_cache cache = random_below(random, 4) ? QCOW_CACHE_NONE :
+							  QCOW_CACHE_WRITEBACK;
 
 	must_run("rm -f %s; qemu-img create -q -f qcow2 -o %s %s %lu", path,
 		 options, path, size);
@@ -75,14 +77,16 @@ static unsigned int test_matrix(struct random *random)
 		for (unsigned int c = 0; c < ARRAY_SIZE(cluster_sizes); c++)
 			for (unsigned int p = 0; p < 4; p++) {
 				char options[160];
-				unsigned int bits = v ?
-					refcount_bits[random_below(random, 7)] :
-					16;
+				unsigned int bits =
+					v ? refcount_bits[random_below(random,
+								       7)] :
+					    16;
 
-				snprintf(options, sizeof(options),
-					 "compat=%s,cluster_size=%u,refcount_bits=%u,preallocation=%s",
-					 versions[v], cluster_sizes[c], bits,
-					 preallocations[p]);
+				snprintf(
+					options, sizeof(options),
+					"compat=%s,cluster_size=%u,refcount_bits=%u,preallocation=%s",
+					versions[v], cluster_sizes[c], bits,
+					preallocations[p]);
 				test_one(options,
 					 draw_size(random, cluster_sizes[c]),
 					 random);
@@ -118,9 +122,10 @@ static void test_big(void)
 		die("discarding most of 64 TiB");
 	model_close(image);
 	must_run("qemu-img check -q %s", path);
-	must_run("qemu-io -f qcow2 -r -c 'read -q -P 0x5a 0 4k' -c 'read -q -P 0x5a %llu 4k' -c 'read -q -P 0 %llu 4k' %s >/dev/null",
-		 (unsigned long long)BIG - 4096,
-		 (unsigned long long)BIG / 16, path);
+	must_run(
+		"qemu-io -f qcow2 -r -c 'read -q -P 0x5a 0 4k' -c 'read -q -P 0x5a %llu 4k' -c 'read -q -P 0 %llu 4k' %s >/dev/null",
+		(unsigned long long)BIG - 4096, (unsigned long long)BIG / 16,
+		path);
 	free(bytes);
 	free(path);
 }

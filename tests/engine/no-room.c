@@ -20,8 +20,8 @@
 #include "tests/lib/operations.h"
 #include "qcow/image.h"
 
-#define CLUSTER		65536u		/* or more, in each image */
-#define SIZE		(4u * CLUSTER)
+#define CLUSTER 65536u /* or more, in each image */
+#define SIZE	(4u * CLUSTER)
 
 static const char *const shapes[] = {
 	"-o compat=0.10 %s 256K",
@@ -36,13 +36,13 @@ static void make(const char *shape, const char *path)
 	char command[160];
 
 	snprintf(command, sizeof(command), shape, path);
-	must_run("cd %s; rm -f %s *.journal *.life; qemu-img create -q -f qcow2 %s",
-		 scratch(), path, command);
+	must_run(
+		"cd %s; rm -f %s *.journal *.life; qemu-img create -q -f qcow2 %s",
+		scratch(), path, command);
 	must_run("qemu-io -f qcow2 -c 'write -q -P 0x77 0 %u' %s", SIZE, path);
 }
 
-static struct qcow_image *open_alone(const char *path,
-				     struct qcow_error *error)
+static struct qcow_image *open_alone(const char *path, struct qcow_error *error)
 {
 	const struct qcow_options options = {
 		.journal_dir = scratch(),

@@ -14,11 +14,11 @@
 #include <string.h>
 #include "tests/engine/pairs.h"
 
-#define TRIES	12
+#define TRIES 12
 
 struct subset {
-	unsigned int axes;	/* a bit for each */
-	size_t first;		/* number of its first tuple */
+	unsigned int axes; /* a bit for each */
+	size_t first;	   /* number of its first tuple */
 };
 
 struct cover {
@@ -26,7 +26,7 @@ struct cover {
 	struct random *random;
 	struct subset *subsets;
 	unsigned int nr_subsets;
-	bool *wanted;		/* tuples */
+	bool *wanted; /* tuples */
 	size_t nr_tuples, next;
 };
 

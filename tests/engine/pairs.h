@@ -6,11 +6,11 @@
 #include <stdbool.h>
 #include "tests/lib/helpers.h"
 
-#define PAIRS_AXES	16	/* at most */
+#define PAIRS_AXES 16 /* at most */
 
 struct axes {
 	unsigned int count;
-	const unsigned int *sizes;	/* how many values each has */
+	const unsigned int *sizes; /* how many values each has */
 	/* May these values come together?  Only axes whose bit is set in
 	   known have one. */
 	bool (*legal)(const unsigned int *values, unsigned int known);

@@ -30,8 +30,8 @@
 #include "tests/lib/model.h"
 #include "qcow/image.h"
 
-#define PIECE	65536u
-#define NS	1000000000ull
+#define PIECE	 65536u
+#define NS	 1000000000ull
 #define LEASE_MS 300u
 
 enum shape {
@@ -51,9 +51,9 @@ static const char *const shapes[NR_SHAPES] = {
 
 /* What a life has done when it is killed. */
 enum ending {
-	AT_REST,	/* unflushed writes, none in flight */
-	IN_FLIGHT,	/* one has begun and not ended */
-	UNWRITTEN,	/* nothing */
+	AT_REST,   /* unflushed writes, none in flight */
+	IN_FLIGHT, /* one has begun and not ended */
+	UNWRITTEN, /* nothing */
 };
 
 static const struct happening {
@@ -69,8 +69,7 @@ static const struct happening {
 	{ "cp", "cp copy image", true },
 	{ "cp -p", "cp -p copy image", true },
 	{ "older contents, newest times",
-	  "touch -r image times; cat copy >image; touch -r times image",
-	  true },
+	  "touch -r image times; cat copy >image; touch -r times image", true },
 };
 
 static void in_scratch(const char *command)
@@ -80,8 +79,9 @@ static void in_scratch(const char *command)
 
 static void make(enum shape shape)
 {
-	must_run("cd %s; rm -f image copy data times *.journal *.life; qemu-img create -q -f qcow2 %s",
-		 scratch(), shapes[shape]);
+	must_run(
+		"cd %s; rm -f image copy data times *.journal *.life; qemu-img create -q -f qcow2 %s",
+		scratch(), shapes[shape]);
 	in_scratch("qemu-io -f qcow2 -c 'write -q -P 0x77 0 256k' image");
 }
 
@@ -138,8 +138,7 @@ static void live(enum ending ending)
 		die("a discard failed");
 	write_piece(image, 2 * PIECE, 2);
 	write_piece(image, 6 * PIECE, 3);
-	if (ending == IN_FLIGHT &&
-	    qcow_map_write(image, &io, 2 * PIECE, PIECE))
+	if (ending == IN_FLIGHT && qcow_map_write(image, &io, 2 * PIECE, PIECE))
 		die("a write cannot be mapped");
 }
 
@@ -226,8 +225,7 @@ static void test_happening(enum shape shape, enum ending ending,
 	char what[160];
 
 	snprintf(what, sizeof(what), "%s, %s, %s", shapes[shape],
-		 ending == AT_REST ? "at rest" : "in flight",
-		 happening->what);
+		 ending == AT_REST ? "at rest" : "in flight", happening->what);
 	/* Times that lie are found out by the mark alone. */
 	if (strstr(happening->command, "touch") && !has_mark(shape))
 		return;
@@ -318,11 +316,11 @@ static void rename_journals(const struct qcow_identity *old, const char *to)
 		die("%s: cannot be identified", to);
 	if (!now.birth)
 		die("this file system knows of no births");
-	must_run("cd %s; for f in *-%llu-%llu.*; do mv $f $(echo $f | sed s/-%llu-/-%llu-/); done",
-		 scratch(), (unsigned long long)old->inode,
-		 (unsigned long long)old->birth,
-		 (unsigned long long)old->inode,
-		 (unsigned long long)now.inode);
+	must_run(
+		"cd %s; for f in *-%llu-%llu.*; do mv $f $(echo $f | sed s/-%llu-/-%llu-/); done",
+		scratch(), (unsigned long long)old->inode,
+		(unsigned long long)old->birth, (unsigned long long)old->inode,
+		(unsigned long long)now.inode);
 	free(path);
 }
 
@@ -357,7 +355,8 @@ static void test_new_file(enum shape shape)
 	expect_byte(image, 6 * PIECE, 0);
 	write_piece(image, 0, 5);
 	model_close(image);
-	in_scratch("qemu-img check -q image; ls *.journal >journals; test $(wc -l <journals) = 1");
+	in_scratch(
+		"qemu-img check -q image; ls *.journal >journals; test $(wc -l <journals) = 1");
 	if (qcow_identify_path(path, &options.identity))
 		die("%s: cannot be identified", path);
 	options.identity.birth = old.birth;

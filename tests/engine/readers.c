@@ -26,8 +26,8 @@
 #include "qcow/bits.h"
 #include "qcow/format.h"
 
-#define PATIENCE_S	120
-#define SMALL		(64u << 20)	/* what can be read whole */
+#define PATIENCE_S 120
+#define SMALL	   (64u << 20) /* what can be read whole */
 
 const char *const reader_names[NR_READERS] = { "7zz", "libqcow" };
 
@@ -36,7 +36,7 @@ const char *const reader_names[NR_READERS] = { "7zz", "libqcow" };
 /* Of the active tables. */
 struct look {
 	uint32_t cluster_bits;
-	bool cut;		/* an entry names bytes past the file's end */
+	bool cut; /* an entry names bytes past the file's end */
 	bool zero_flag;
 };
 
@@ -105,8 +105,7 @@ static bool read_with_7zz(const struct recipe *recipe,
 	if (recipe->size > SMALL || recipe->nr_layers ||
 	    !look_at(recipe->path, &look))
 		return false;
-	if (run("7zz x -tqcow -so %s >%s/7zz", recipe->path,
-		recipe->directory))
+	if (run("7zz x -tqcow -so %s >%s/7zz", recipe->path, recipe->directory))
 		die("%s: 7zz (package 7zip) fails", recipe->what);
 	if (run("cmp %s/7zz %s", recipe->directory, contents->path))
 		die("%s: 7zz reads something else", recipe->what);
@@ -115,8 +114,8 @@ static bool read_with_7zz(const struct recipe *recipe,
 
 /* ---- libqcow ---- */
 
-static libqcow_file_t *open_file(const struct recipe *recipe,
-				 const char *path, libqcow_file_t *under)
+static libqcow_file_t *open_file(const struct recipe *recipe, const char *path,
+				 libqcow_file_t *under)
 {
 	libqcow_file_t *file = NULL;
 
@@ -205,7 +204,8 @@ static bool read_with_libqcow(const struct recipe *recipe,
 	if (status)
 		die("%s: libqcow %s", recipe->what,
 		    WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM ?
-			    "hangs" : "fails");
+			    "hangs" :
+			    "fails");
 	return true;
 }
 

@@ -7,8 +7,8 @@
 #include "tests/engine/recipe.h"
 
 enum reader {
-	READER_7ZZ,		/* the archiver */
-	READER_LIBQCOW,		/* the library, with layers of qcow2 */
+	READER_7ZZ,	/* the archiver */
+	READER_LIBQCOW, /* the library, with layers of qcow2 */
 	NR_READERS,
 };
 

@@ -12,11 +12,11 @@
 #include "tests/engine/scribble.h"
 #include "qcow/bits.h"
 
-#define SECTOR		512u
-#define HUGE_SIZE	(1ull << 40)
-#define USUAL_SIZE	(2ull << 20)
-#define PACKED_MAX	12		/* compressed clusters at once */
-#define BASE_MAX	(3ull << 20)	/* of formats that are not sparse */
+#define SECTOR	   512u
+#define HUGE_SIZE  (1ull << 40)
+#define USUAL_SIZE (2ull << 20)
+#define PACKED_MAX 12		/* compressed clusters at once */
+#define BASE_MAX   (3ull << 20) /* of formats that are not sparse */
 
 unsigned int recipe_value(const struct recipe *recipe, enum axis axis)
 {
@@ -44,8 +44,7 @@ static struct layer *add_layer(struct recipe *recipe, const char *format,
 
 static void make_raw(struct recipe *recipe, struct layer *layer)
 {
-	must_run("qemu-img create -q -f raw %s %lu", layer->path,
-		 layer->size);
+	must_run("qemu-img create -q -f raw %s %lu", layer->path, layer->size);
 	scribble_plain(layer->path, "raw", layer->size, &recipe->random);
 	scribble_plain(layer->path, "raw", layer->size, &recipe->random);
 }
@@ -85,8 +84,10 @@ static void make_qcow2(struct recipe *recipe, struct layer *layer,
 	bool subclusters = layer->cluster >= 16384 && draw(recipe, 4) == 0;
 
 	must_run("qemu-img create -q -f qcow2 -o cluster_size=%u%s %s%s %s %lu",
-		 layer->cluster, subclusters ? ",extended_l2=on" :
-				 draw(recipe, 3) ? "" : ",compat=0.10",
+		 layer->cluster,
+		 subclusters	 ? ",extended_l2=on" :
+		 draw(recipe, 3) ? "" :
+				   ",compat=0.10",
 		 under ? "-F qcow2 -b " : "", under ? under->path : "",
 		 layer->path, layer->size);
 	scribble(layer->path, layer->size, layer->cluster,
@@ -219,8 +220,9 @@ static void create(const struct recipe *recipe)
 		 recipe->path, recipe->size);
 	free(options);
 	if (recipe_value(recipe, AXIS_BITMAPS))
-		must_run("qemu-img bitmap --add %s one && qemu-img bitmap --add --disable -g 4096 %s two",
-			 recipe->path, recipe->path);
+		must_run(
+			"qemu-img bitmap --add %s one && qemu-img bitmap --add --disable -g 4096 %s two",
+			recipe->path, recipe->path);
 }
 
 /* How many compressed clusters may share one, lest a snapshot's count does
@@ -266,8 +268,9 @@ static void make_image(struct recipe *recipe)
 		scribble_on_top(recipe);
 	}
 	if (recipe_value(recipe, AXIS_PACKED))
-		must_run("qemu-img check --output=json %s | grep -q compressed-clusters",
-			 recipe->path);
+		must_run(
+			"qemu-img check --output=json %s | grep -q compressed-clusters",
+			recipe->path);
 	if (recipe_value(recipe, AXIS_LAZY) == LAZY_DIRTY)
 		make_dirty(recipe);
 }

@@ -5,28 +5,28 @@
 
 #include "tests/engine/axes.h"
 
-#define LAYERS_MAX	4
+#define LAYERS_MAX 4
 
 /* A file under the image. */
 struct layer {
 	char path[80];
-	const char *format;	/* raw, qcow, qcow2 */
-	uint64_t size;		/* of the disk, bytes */
-	uint32_t cluster;	/* bytes, of a qcow2 one */
+	const char *format; /* raw, qcow, qcow2 */
+	uint64_t size;	    /* of the disk, bytes */
+	uint32_t cluster;   /* bytes, of a qcow2 one */
 };
 
 struct recipe {
 	struct combination combination;
 	struct random random;
-	char what[200];		/* for messages */
-	char directory[48];	/* of its own */
+	char what[200];	    /* for messages */
+	char directory[48]; /* of its own */
 	char path[64];
 	char data_path[64];	/* the data file, if it has one */
 	uint64_t size;		/* of the disk, bytes */
 	uint32_t cluster;	/* bytes */
-	unsigned int snapshots;	/* named 1 and up */
+	unsigned int snapshots; /* named 1 and up */
 	unsigned int nr_layers;
-	struct layer layers[LAYERS_MAX];	/* the next one first */
+	struct layer layers[LAYERS_MAX]; /* the next one first */
 };
 
 /* Makes the image; number names it, and decides all that is random. */

@@ -13,18 +13,18 @@
 
 enum word {
 	NOTHING_SAID,
-	DIRECTORY,		/* ... of what it names */
+	DIRECTORY, /* ... of what it names */
 	DATA_DIRECTORY,
-	DATA_FILE,		/* this very file */
+	DATA_FILE, /* this very file */
 	OTHER_DATA_FILE,
 	NOT_BESIDE,
 	NO_REFERENCES,
 };
 
 static const struct row {
-	const char *options;	/* of qemu-img create */
+	const char *options; /* of qemu-img create */
 	enum word word;
-	const char *refused;	/* NULL: it is opened */
+	const char *refused; /* NULL: it is opened */
 } rows[] = {
 	{ "-b base -F raw", NOTHING_SAID, NULL },
 	{ "-b base -F file", NOTHING_SAID, NULL },
@@ -72,8 +72,9 @@ static const struct qcow_references *say(enum word word)
 	references = (struct qcow_references){
 		.directories = word == DIRECTORY ? elsewhere : NULL,
 		.data_directories = word == DATA_DIRECTORY ? elsewhere : NULL,
-		.data_file = word == DATA_FILE ? data :
-			     word == OTHER_DATA_FILE ? other : NULL,
+		.data_file = word == DATA_FILE	     ? data :
+			     word == OTHER_DATA_FILE ? other :
+						       NULL,
 		.not_beside = word == NOT_BESIDE,
 		.none = word == NO_REFERENCES,
 	};
@@ -84,11 +85,13 @@ static void make(const struct row *row)
 {
 	/* qemu-img opens data files to make them, and backing files to look
 	   at their size, where it runs. */
-	must_run("cd %s; rm -rf pool elsewhere; mkdir -p pool/sub elsewhere; cd pool; for f in base sub/base ../elsewhere/base; do truncate -s 1M $f; done; ln -s ../elsewhere/base link; qemu-img create -q -f qcow2 ../elsewhere/victim 1M; cp ../elsewhere/victim .; qemu-img create -q -u -f qcow2 %s image 1M",
-		 scratch(), row->options);
+	must_run(
+		"cd %s; rm -rf pool elsewhere; mkdir -p pool/sub elsewhere; cd pool; for f in base sub/base ../elsewhere/base; do truncate -s 1M $f; done; ln -s ../elsewhere/base link; qemu-img create -q -f qcow2 ../elsewhere/victim 1M; cp ../elsewhere/victim .; qemu-img create -q -u -f qcow2 %s image 1M",
+		scratch(), row->options);
 	/* Its owner was there first. */
-	must_run("cd %s/pool; qemu-img create -q -f qcow2 victim 1M; qemu-img create -q -f qcow2 ../elsewhere/victim 1M",
-		 scratch());
+	must_run(
+		"cd %s/pool; qemu-img create -q -f qcow2 victim 1M; qemu-img create -q -f qcow2 ../elsewhere/victim 1M",
+		scratch());
 }
 
 static void test_open(const struct row *row)

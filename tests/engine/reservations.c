@@ -18,9 +18,9 @@
 #include "tests/lib/operations.h"
 #include "qcow/image.h"
 
-#define OPERATIONS	600
-#define MAX_DIRTY	3100u	/* one group can be 3072 */
-#define JOURNAL_SIZE	(8u << 10)
+#define OPERATIONS   600
+#define MAX_DIRTY    3100u /* one group can be 3072 */
+#define JOURNAL_SIZE (8u << 10)
 
 static const struct geometry {
 	const char *options;
@@ -77,8 +77,7 @@ static void judge(const char *what)
 	if (image->active.used + image->frozen.used > image->max_dirty)
 		die("%s: %s: %u assignments in dirty sets for %u",
 		    test.geometry->options, what,
-		    image->active.used + image->frozen.used,
-		    image->max_dirty);
+		    image->active.used + image->frozen.used, image->max_dirty);
 	if (journal_used(&image->journal) > image->journal.words)
 		die("%s: %s: the journal holds more than it can",
 		    test.geometry->options, what);

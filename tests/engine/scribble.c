@@ -11,7 +11,7 @@
 
 #define SECTOR		512u
 #define PATTERN		(96u << 10)
-#define PACKED_COMMANDS	4
+#define PACKED_COMMANDS 4
 #define PLAIN_COMMANDS	6
 
 const char *scribble_pattern(void)
@@ -88,8 +88,8 @@ static void add_plain(FILE *out, uint64_t size, struct random *random)
 		fprintf(out, " -c 'write -q -z %s %lu %lu'",
 			kind == 2 ? "-u" : "", offset, length);
 	else
-		fprintf(out, " -c 'write -q -s %s %lu %lu'",
-			scribble_pattern(), offset, length);
+		fprintf(out, " -c 'write -q -s %s %lu %lu'", scribble_pattern(),
+			offset, length);
 }
 
 void scribble_plain(const char *path, const char *format, uint64_t size,

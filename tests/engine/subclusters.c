@@ -28,10 +28,10 @@
 #include "tests/lib/judge.h"
 #include "qcow/image.h"
 
-#define CLUSTER		65536u
-#define SECTORS		(CLUSTER / 512)
-#define SUB		(CLUSTER / 32)
-#define RANDOM		150		/* changes of the second life */
+#define CLUSTER 65536u
+#define SECTORS (CLUSTER / 512)
+#define SUB	(CLUSTER / 32)
+#define RANDOM	150 /* changes of the second life */
 
 /* ---- what there is ---- */
 
@@ -42,18 +42,20 @@ static const struct variant {
 	{ .name = "alone" },
 	{ .name = "overlay", .backing = true },
 	{ .name = "snapshot", .snapshot = true },
-	{ .name = "overlay with a snapshot", .backing = true,
+	{ .name = "overlay with a snapshot",
+	  .backing = true,
 	  .snapshot = true },
 	{ .name = "data file", .data_file = true },
-	{ .name = "overlay with a data file", .backing = true,
+	{ .name = "overlay with a data file",
+	  .backing = true,
 	  .data_file = true },
 	{ .name = "raw data file", .data_file = true, .raw = true },
 };
 
 /* What qemu-io does to subclusters. */
-#define DATA	"write -q -P 0x61"
-#define ZERO	"write -q -z"
-#define PACKED	"write -q -c -P 0x62"
+#define DATA   "write -q -P 0x61"
+#define ZERO   "write -q -z"
+#define PACKED "write -q -c -P 0x62"
 
 static const struct state {
 	const char *name;
@@ -61,7 +63,7 @@ static const struct state {
 		const char *verb;
 		unsigned int first, count;
 	} make[2];
-	bool shared;		/* with a snapshot, of an image that has one */
+	bool shared; /* with a snapshot, of an image that has one */
 } states[] = {
 	{ .name = "nothing" },
 	{ "all", .make = { { DATA, 0, 32 } } },
@@ -75,10 +77,10 @@ static const struct state {
 	{ "data and zero", .make = { { DATA, 2, 6 }, { ZERO, 5, 8 } } },
 	{ "compressed", .make = { { PACKED, 0, 32 } } },
 	{ "shared", .make = { { DATA, 0, 16 } }, .shared = true },
-	{ "shared data and zero",
-	  .make = { { DATA, 2, 6 }, { ZERO, 5, 8 } }, .shared = true },
-	{ "shared zero over data",
-	  .make = { { DATA, 0, 32 }, { ZERO, 0, 32 } }, .shared = true },
+	{ "shared data and zero", .make = { { DATA, 2, 6 }, { ZERO, 5, 8 } },
+	  .shared = true },
+	{ "shared zero over data", .make = { { DATA, 0, 32 }, { ZERO, 0, 32 } },
+	  .shared = true },
 	{ "shared, compressed", .make = { { PACKED, 0, 32 } }, .shared = true },
 };
 
@@ -103,11 +105,11 @@ static const struct change {
 	{ OPERATION_ZEROES_KEEP, 15, 3 },
 };
 
-#define CHANGES		ARRAY_SIZE(changes)
+#define CHANGES ARRAY_SIZE(changes)
 /* Each state meets each change twice: blocking and mapped. */
-#define CLUSTERS	(ARRAY_SIZE(states) * CHANGES * 2)
-#define SIZE		(CLUSTERS * (uint64_t)CLUSTER - 30 * 512)
-#define BASE_SIZE	(SIZE * 3 / 4 / 512 * 512)
+#define CLUSTERS  (ARRAY_SIZE(states) * CHANGES * 2)
+#define SIZE	  (CLUSTERS * (uint64_t)CLUSTER - 30 * 512)
+#define BASE_SIZE (SIZE * 3 / 4 / 512 * 512)
 
 static const struct state *state_of(uint64_t guest)
 {
@@ -174,19 +176,19 @@ static void make_image(void)
 	char *base = scratch_path("base");
 
 	make_base(base);
-	must_run("rm -f %s %s.data; qemu-img create -q -f qcow2 -o extended_l2=on,cluster_size=%u%s%s%s%s%s %s %lu",
-		 test.path, test.path, CLUSTER,
-		 v->backing ? ",backing_fmt=raw,backing_file=" : "",
-		 v->backing ? base : "",
-		 v->data_file ? ",data_file=" : "",
-		 v->data_file ? test.path : "",
-		 v->data_file ? v->raw ? ".data,data_file_raw=on" : ".data" :
-				"",
-		 test.path, SIZE);
+	must_run(
+		"rm -f %s %s.data; qemu-img create -q -f qcow2 -o extended_l2=on,cluster_size=%u%s%s%s%s%s %s %lu",
+		test.path, test.path, CLUSTER,
+		v->backing ? ",backing_fmt=raw,backing_file=" : "",
+		v->backing ? base : "", v->data_file ? ",data_file=" : "",
+		v->data_file ? test.path : "",
+		v->data_file ? v->raw ? ".data,data_file_raw=on" : ".data" : "",
+		test.path, SIZE);
 	make_states(true);
 	if (v->snapshot)
-		must_run("qemu-img snapshot -c one %s && qemu-img convert -l one -O raw %s %s.one",
-			 test.path, test.path, test.path);
+		must_run(
+			"qemu-img snapshot -c one %s && qemu-img convert -l one -O raw %s %s.one",
+			test.path, test.path, test.path);
 	make_states(false);
 	free(base);
 }
@@ -255,10 +257,11 @@ static void compare_content(struct qcow_image *image, const char *when)
 	if (qcow_read(image, bytes, 0, SIZE))
 		die("%s, %s: read", test.variant->name, when);
 	for (uint64_t s = 0; s < SIZE / 512; s++)
-		if (memcmp(bytes + s * 512, test.predicted.bytes + s * 512, 512))
+		if (memcmp(bytes + s * 512, test.predicted.bytes + s * 512,
+			   512))
 			die("%s, %s: sector %lu of cluster %lu (%s) differs",
-			    test.variant->name, when, s % SECTORS,
-			    s / SECTORS, state_of(s / SECTORS)->name);
+			    test.variant->name, when, s % SECTORS, s / SECTORS,
+			    state_of(s / SECTORS)->name);
 	free(bytes);
 }
 
@@ -313,8 +316,7 @@ static void discard_fragments(struct qcow_image *image)
 
 static void live_and_die(void)
 {
-	struct qcow_image *image = model_open(test.path,
-					       QCOW_CACHE_WRITEBACK);
+	struct qcow_image *image = model_open(test.path, QCOW_CACHE_WRITEBACK);
 
 	for (uint64_t g = 0; g < CLUSTERS; g++) {
 		struct operation o = change_of(g);
@@ -329,8 +331,7 @@ static void live_and_die(void)
 
 static void die_of_fragments(void)
 {
-	struct qcow_image *image = model_open(test.path,
-					       QCOW_CACHE_WRITEBACK);
+	struct qcow_image *image = model_open(test.path, QCOW_CACHE_WRITEBACK);
 
 	discard_fragments(image);
 	_exit(0);
@@ -362,8 +363,7 @@ static void first_life(void)
 
 static void second_life(void)
 {
-	struct qcow_image *image = model_open(test.path,
-					       QCOW_CACHE_WRITEBACK);
+	struct qcow_image *image = model_open(test.path, QCOW_CACHE_WRITEBACK);
 
 	compare_content(image, "replayed");
 	for (unsigned int n = 0; n < RANDOM * effort(); n++) {
@@ -392,12 +392,12 @@ static void judge_with_qemu(void)
 	if (run("qemu-img compare -q -f qcow2 -F raw %s %s", test.path, raw))
 		die("%s: qemu-img compare finds a difference", what);
 	if (test.variant->raw &&
-	    run("qemu-img compare -q -f raw -F raw %s.data %s", test.path,
-		raw))
+	    run("qemu-img compare -q -f raw -F raw %s.data %s", test.path, raw))
 		die("%s: the data file alone is another disk", what);
 	if (test.variant->snapshot)
-		must_run("qemu-img convert -l one -O raw %s %s && cmp %s %s.one",
-			 test.path, raw, raw, test.path);
+		must_run(
+			"qemu-img convert -l one -O raw %s %s && cmp %s %s.one",
+			test.path, raw, raw, test.path);
 	free(raw);
 }
 

@@ -12,11 +12,11 @@
 #include "tests/lib/helpers.h"
 #include "qcow/bits.h"
 
-#define SECTOR		512u
+#define SECTOR 512u
 
 static const struct geometry {
 	const char *options;
-	uint64_t covered;	/* bytes of the disk, by one table */
+	uint64_t covered; /* bytes of the disk, by one table */
 } geometries[] = {
 	{ "cluster_size=512", 512 / 8 * 512 },
 	{ "cluster_size=16k", 16384 / 8 * 16384 },
@@ -32,8 +32,9 @@ static void make_image(const struct geometry *geometry, const char *path)
 
 	must_run("rm -f %s; qemu-img create -q -f qcow2 -o %s %s %lu", path,
 		 geometry->options, path, 2 * covered);
-	must_run("qemu-io -c 'write -q -P 4 0 512' -c 'write -q -P 5 %lu 512' -c 'write -q -P 6 %lu 512' %s",
-		 covered - SECTOR, 2 * covered - SECTOR, path);
+	must_run(
+		"qemu-io -c 'write -q -P 4 0 512' -c 'write -q -P 5 %lu 512' -c 'write -q -P 6 %lu 512' %s",
+		covered - SECTOR, 2 * covered - SECTOR, path);
 	must_run("qemu-img snapshot -c one %s", path);
 }
 
@@ -52,8 +53,9 @@ static void test_geometry(const struct geometry *geometry)
 		die("%s: cannot write", geometry->options);
 	model_close(image);
 	must_run("qemu-img check -q %s", path);
-	must_run("qemu-io -r -c 'read -q -P 4 0 512' -c 'read -q -P 7 512 512' -c 'read -q -P 5 %lu 512' -c 'read -q -P 7 %lu 512' -c 'read -q -P 6 %lu 512' %s",
-		 covered - SECTOR, covered, 2 * covered - SECTOR, path);
+	must_run(
+		"qemu-io -r -c 'read -q -P 4 0 512' -c 'read -q -P 7 512 512' -c 'read -q -P 5 %lu 512' -c 'read -q -P 7 %lu 512' -c 'read -q -P 6 %lu 512' %s",
+		covered - SECTOR, covered, 2 * covered - SECTOR, path);
 	free(bytes);
 	free(path);
 }

@@ -27,14 +27,14 @@
 #include "tests/lib/operations.h"
 #include "qcow/image.h"
 
-#define THREADS		4u
-#define BLOCK		4096u
-#define SIZE		(16u << 20)
-#define BLOCKS		(SIZE / BLOCK)
-#define SHARED_BLOCKS	(BLOCKS / 2)
-#define OWN_BLOCKS	((BLOCKS - SHARED_BLOCKS) / THREADS)
-#define CLUSTER		65536u
-#define PER_CLUSTER	(CLUSTER / BLOCK)
+#define THREADS	      4u
+#define BLOCK	      4096u
+#define SIZE	      (16u << 20)
+#define BLOCKS	      (SIZE / BLOCK)
+#define SHARED_BLOCKS (BLOCKS / 2)
+#define OWN_BLOCKS    ((BLOCKS - SHARED_BLOCKS) / THREADS)
+#define CLUSTER	      65536u
+#define PER_CLUSTER   (CLUSTER / BLOCK)
 
 /* Generations; the block holds its generation, 0 reads as zero. */
 struct block {
@@ -47,7 +47,7 @@ static struct shared {
 	struct block blocks[BLOCKS];
 	_Atomic uint64_t operations;
 	_Atomic bool failed;
-} *shared;
+} * shared;
 
 struct worker {
 	struct qcow_image *image;
@@ -91,13 +91,13 @@ static int put(struct qcow_image *image, const uint8_t *bytes, uint64_t offset)
 		return qcow_write(image, bytes, offset, BLOCK);
 	qcow_fds(image, &fd, 1);
 	e = &io.extents[0];
-	if (e->zero_before && pwrite(fd, zeroes, e->zero_before,
-				     e->offset - e->zero_before) < 0)
+	if (e->zero_before &&
+	    pwrite(fd, zeroes, e->zero_before, e->offset - e->zero_before) < 0)
 		ret = -EIO;
 	if (pwrite(fd, bytes, BLOCK, e->offset) != BLOCK)
 		ret = -EIO;
-	if (e->zero_after && pwrite(fd, zeroes, e->zero_after,
-				    e->offset + BLOCK) < 0)
+	if (e->zero_after &&
+	    pwrite(fd, zeroes, e->zero_after, e->offset + BLOCK) < 0)
 		ret = -EIO;
 	return qcow_finish(image, &io, ret);
 }
@@ -177,7 +177,8 @@ static uint32_t draw_block(struct worker *worker, bool *own)
 		return SHARED_BLOCKS + worker->index * OWN_BLOCKS +
 		       random_below(&worker->random, OWN_BLOCKS);
 	return random_below(&worker->random, SHARED_BLOCKS / THREADS) *
-		       THREADS + worker->index;
+		       THREADS +
+	       worker->index;
 }
 
 static void *work(void *argument)
@@ -209,7 +210,7 @@ static struct qcow_image *open_image(const char *path)
 	struct qcow_options options = {
 		.journal_dir = scratch(),
 		.journal_size = 64u << 10,
-		.cache_size = 1,	/* as small as it gets */
+		.cache_size = 1, /* as small as it gets */
 	};
 
 	if (qcow_open(path, &options, &image, &error)) {
@@ -287,7 +288,8 @@ static void live(const char *path, struct random *random, bool until_done)
 
 int main(int argc, char **argv)
 {
-	unsigned int kills = argc > 1 ? strtoul(argv[1], NULL, 0) : 20 * effort();
+	unsigned int kills = argc > 1 ? strtoul(argv[1], NULL, 0) :
+					20 * effort();
 	struct random random = {
 		.state = argc > 2 ? strtoull(argv[2], NULL, 0) : 1,
 	};

@@ -23,8 +23,7 @@ static int check(struct memory *memory, enum qcow_repair repair,
 
 static bool is_sound(const struct qcow_check *result)
 {
-	return !result->corruptions && !result->leaks &&
-	       !result->check_errors;
+	return !result->corruptions && !result->leaks && !result->check_errors;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)

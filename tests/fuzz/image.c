@@ -8,8 +8,7 @@
 #include "memory.h"
 #include "tests/lib/helpers.h"
 
-static void look(const struct memory *memory, const uint8_t *bytes,
-		 size_t size)
+static void look(const struct memory *memory, const uint8_t *bytes, size_t size)
 {
 	struct qcow_error error;
 	struct qcow_info info;

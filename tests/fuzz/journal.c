@@ -17,14 +17,14 @@
 #include "tests/lib/helpers.h"
 #include "qcow/image.h"
 
-#define JOURNAL_SIZE	(16u << 10)
-#define HEADER_SIZE	4096u
-#define WORDS		((JOURNAL_SIZE - HEADER_SIZE) / 8)
+#define JOURNAL_SIZE (16u << 10)
+#define HEADER_SIZE  4096u
+#define WORDS	     ((JOURNAL_SIZE - HEADER_SIZE) / 8)
 /* In its header: the position, and what seals it. */
-#define START		offsetof(struct journal_header, start)
-#define NONCE		offsetof(struct journal_header, nonce)
-#define AS_IT_IS	1u	/* bits of the first byte */
-#define SUBCLUSTERS	2u
+#define START	    offsetof(struct journal_header, start)
+#define NONCE	    offsetof(struct journal_header, nonce)
+#define AS_IT_IS    1u /* bits of the first byte */
+#define SUBCLUSTERS 2u
 
 /* Commands of the shell; $i is the image. */
 static const char *const recipes[2] = {
@@ -121,8 +121,7 @@ static uint64_t seal(const uint8_t *journal, uint64_t position,
 	memcpy(&head[1], journal + NONCE, 8);
 	sum = crc32(0, (const Bytef *)head, sizeof(head));
 	sum = crc32(sum, (const Bytef *)body, words * 8);
-	return (uint64_t)sum << 32 | (position / WORDS & 0xffff) << 16 |
-	       words;
+	return (uint64_t)sum << 32 | (position / WORDS & 0xffff) << 16 | words;
 }
 
 static uint64_t put_group(uint8_t *journal, uint64_t position,

@@ -13,16 +13,16 @@
 #include "tests/lib/helpers.h"
 #include "qcow/image.h"
 
-#define READ_MOST	(1u << 20)	/* bytes, of a huge disk */
-#define OPERATIONS	12
-#define LONGEST		(40u << 10)
+#define READ_MOST  (1u << 20) /* bytes, of a huge disk */
+#define OPERATIONS 12
+#define LONGEST	   (40u << 10)
 
-static int memory_read(void *disk, void *buffer, uint64_t offset,
-		       size_t length)
+static int memory_read(void *disk, void *buffer, uint64_t offset, size_t length)
 {
 	const struct memory *memory = disk;
 	size_t n = offset < memory->size ?
-			   min_u64(length, memory->size - offset) : 0;
+			   min_u64(length, memory->size - offset) :
+			   0;
 
 	if (n)
 		memcpy(buffer, memory->bytes + offset, n);
@@ -125,8 +125,7 @@ struct memory *memory_load(const uint8_t *bytes, size_t size)
 	return memory;
 }
 
-struct qcow_options memory_options(const struct memory *memory,
-				   bool read_only)
+struct qcow_options memory_options(const struct memory *memory, bool read_only)
 {
 	return (struct qcow_options){
 		.read_only = read_only,
@@ -185,9 +184,8 @@ static void change(struct qcow_image *image, struct random *random)
 	uint64_t near = random_below(random, 8) ? min_u64(size, 128u << 10) :
 						  size;
 	uint64_t offset = 512 * random_below(random, near / 512);
-	uint64_t length = min_u64(size - offset,
-				  512 * (1 + random_below(random,
-							  LONGEST / 512)));
+	uint64_t length = min_u64(
+		size - offset, 512 * (1 + random_below(random, LONGEST / 512)));
 
 	memset(buffer, 'w', length);
 	switch (random_below(random, 8)) {

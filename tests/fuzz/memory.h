@@ -14,13 +14,13 @@
 #include "qcow/format.h"
 #include "qcow/journal.h"
 
-#define MEMORY_CAPACITY	(16u << 20)
+#define MEMORY_CAPACITY (16u << 20)
 
 struct memory {
-	uint8_t *bytes;			/* MEMORY_CAPACITY of them */
+	uint8_t *bytes; /* MEMORY_CAPACITY of them */
 	size_t size;
-	char path[256];			/* whose place it takes */
-	char directory[256];		/* of that, and of the journal */
+	char path[256];	     /* whose place it takes */
+	char directory[256]; /* of that, and of the journal */
 	char journal[512];
 	struct qcow_test_hooks hooks;
 };
@@ -29,8 +29,7 @@ struct memory {
 struct memory *memory_load(const uint8_t *bytes, size_t size);
 
 /* Options of an open of it. */
-struct qcow_options memory_options(const struct memory *memory,
-				   bool read_only);
+struct qcow_options memory_options(const struct memory *memory, bool read_only);
 
 /* Opens the image, does a bit of everything to it, closes it.  The numbers
    that an operation needs depend on the seed. */

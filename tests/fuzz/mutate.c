@@ -59,8 +59,7 @@ static void change_64(struct image *image, uint64_t offset)
 {
 	if (holds(image, offset, 8))
 		store_be64(image->bytes + offset,
-			   draw_entry(image,
-				      load_be64(image->bytes + offset)));
+			   draw_entry(image, load_be64(image->bytes + offset)));
 }
 
 static void change_32(struct image *image, uint64_t offset)
@@ -89,15 +88,17 @@ static void change_32(struct image *image, uint64_t offset)
 static void change_header(struct image *image)
 {
 	static const uint8_t words[] = {
-		HEADER_VERSION, HEADER_BACKING_SIZE, HEADER_CLUSTER_BITS,
-		HEADER_CRYPT_METHOD, HEADER_L1_SIZE,
-		HEADER_REFCOUNT_TABLE_CLUSTERS, HEADER_NB_SNAPSHOTS,
-		HEADER_REFCOUNT_ORDER, HEADER_LENGTH, HEADER_COMPRESSION_TYPE,
+		HEADER_VERSION,	     HEADER_BACKING_SIZE,
+		HEADER_CLUSTER_BITS, HEADER_CRYPT_METHOD,
+		HEADER_L1_SIZE,	     HEADER_REFCOUNT_TABLE_CLUSTERS,
+		HEADER_NB_SNAPSHOTS, HEADER_REFCOUNT_ORDER,
+		HEADER_LENGTH,	     HEADER_COMPRESSION_TYPE,
 	};
 	static const uint8_t longs[] = {
-		HEADER_BACKING_OFFSET, HEADER_SIZE, HEADER_L1_OFFSET,
-		HEADER_REFCOUNT_TABLE_OFFSET, HEADER_SNAPSHOTS_OFFSET,
-		HEADER_INCOMPATIBLE, HEADER_COMPATIBLE, HEADER_AUTOCLEAR,
+		HEADER_BACKING_OFFSET,	 HEADER_SIZE,
+		HEADER_L1_OFFSET,	 HEADER_REFCOUNT_TABLE_OFFSET,
+		HEADER_SNAPSHOTS_OFFSET, HEADER_INCOMPATIBLE,
+		HEADER_COMPATIBLE,	 HEADER_AUTOCLEAR,
 	};
 
 	if (draw(image, 2))
@@ -127,7 +128,8 @@ static uint64_t draw_second(struct image *image, unsigned int field)
 static void change_something(struct image *image)
 {
 	static const uint8_t tables[] = {
-		HEADER_L1_OFFSET, HEADER_REFCOUNT_TABLE_OFFSET,
+		HEADER_L1_OFFSET,
+		HEADER_REFCOUNT_TABLE_OFFSET,
 		HEADER_SNAPSHOTS_OFFSET,
 	};
 	unsigned int field = tables[draw(image, ARRAY_SIZE(tables))];
@@ -137,8 +139,8 @@ static void change_something(struct image *image)
 		change_header(image);
 		break;
 	case 1:
-		change_64(image, draw_place(image,
-					    load_be64(image->bytes + field)));
+		change_64(image,
+			  draw_place(image, load_be64(image->bytes + field)));
 		break;
 	case 2:
 		change_32(image, HEADER_V3_LENGTH + 4 * draw(image, 32));

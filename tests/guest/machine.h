@@ -11,21 +11,21 @@
 
 #define SLOTS 32 /* of the only PCI bus */
 
-#define DEFINE_PORT(type, letter)                                              \
-	static inline void out##letter(uint16_t port, type value)              \
-	{                                                                      \
-		__asm__ volatile("out" #letter " %0, %1" ::"a"(value),         \
-				 "Nd"(port)                                    \
-				 : "memory");                                  \
-	}                                                                      \
-	static inline type in##letter(uint16_t port)                           \
-	{                                                                      \
-		type value;                                                    \
-		__asm__ volatile("in" #letter " %1, %0"                        \
-				 : "=a"(value)                                 \
-				 : "Nd"(port)                                  \
-				 : "memory");                                  \
-		return value;                                                  \
+#define DEFINE_PORT(type, letter) \
+	static inline void out##letter(uint16_t port, type value) \
+	{ \
+		__asm__ volatile("out" #letter " %0, %1" ::"a"(value), \
+				 "Nd"(port) \
+				 : "memory"); \
+	} \
+	static inline type in##letter(uint16_t port) \
+	{ \
+		type value; \
+		__asm__ volatile("in" #letter " %1, %0" \
+				 : "=a"(value) \
+				 : "Nd"(port) \
+				 : "memory"); \
+		return value; \
 	}
 DEFINE_PORT(uint8_t, b)
 DEFINE_PORT(uint16_t, w)

@@ -135,8 +135,8 @@ void virtio_prepare(struct virtio *virtio, int i, enum operation operation,
 		.length = 1,
 		.flags = DEVICE_WRITES,
 	};
-	available(virtio)->ring[virtio->submitted++ & (virtio->size - 1)] =
-		3 * i;
+	available(virtio)->ring[virtio->submitted++ & (virtio->size - 1)] = 3 *
+									    i;
 }
 
 void virtio_submit(struct virtio *virtio)

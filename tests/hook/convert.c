@@ -187,8 +187,8 @@ static void test_states(void)
 /* What we advise can be pasted into a shell. */
 static void test_quotes(void)
 {
-	virDomainPtr domain =
-		define(replaced(load("bare"), ">bare<", ">it's $(ls)<"));
+	virDomainPtr domain = define(
+		replaced(load("bare"), ">bare<", ">it's $(ls)<"));
 
 	virDomainCreate(domain);
 	refused("it's $(ls)", NULL, false, "virsh shutdown 'it'\\''s $(ls)'");
@@ -328,13 +328,13 @@ static void test_volume(void)
 	virDomainPtr domain;
 	char xml[512], *file = scratch_path("bare.qcow2"), *before, *text;
 
-	snprintf(xml, sizeof(xml),
-		 "<source file='%s'/>", file);
+	snprintf(xml, sizeof(xml), "<source file='%s'/>", file);
 	text = replaced(load("bare"), xml,
 			"<source pool='images' volume='bare.qcow2'/>");
-	text = replaced(text, "type='file' device='disk'>\n"
-			      "      <driver name='qemu' type='qcow2'/>\n"
-			      "      <source pool",
+	text = replaced(text,
+			"type='file' device='disk'>\n"
+			"      <driver name='qemu' type='qcow2'/>\n"
+			"      <source pool",
 			"type='volume' device='disk'>\n"
 			"      <driver name='qemu' type='qcow2'/>\n"
 			"      <source pool");
@@ -351,8 +351,8 @@ static void test_volume(void)
 				pool,
 				"<volume><name>bare.qcow2</name>"
 				"<capacity>67108864</capacity></volume>",
-				0)
-		      : NULL;
+				0) :
+			NULL;
 	if (!volume)
 		die("no volume: %s", virGetLastErrorMessage());
 	must("bare", "hda", false, false);

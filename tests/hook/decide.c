@@ -55,8 +55,8 @@ static void test_all_states(void)
 		for (b = 0; b < NR_STATES; b++) {
 			const struct decide_disk disks[] = { state(a),
 							     state(b) };
-			struct verdict verdict =
-				decide(true, disks, 2, &fresh, NOW);
+			struct verdict verdict = decide(true, disks, 2, &fresh,
+							NOW);
 
 			if ((verdict.decision == DECIDE_RESUME) !=
 			    suspects_are_well(disks))

@@ -10,8 +10,8 @@
 
 #include "plugin/libvirt/commands.h"
 
-#define URI	"test:///default"
-#define FLAGS	(VIR_DOMAIN_XML_INACTIVE | VIR_DOMAIN_XML_SECURE)
+#define URI   "test:///default"
+#define FLAGS (VIR_DOMAIN_XML_INACTIVE | VIR_DOMAIN_XML_SECURE)
 
 extern virConnectPtr connection;
 

@@ -24,7 +24,8 @@ static void set_up(void)
 	char *run = scratch_path("run");
 	char program[512];
 
-	snprintf(program, sizeof(program), "%s/hook/fake-ublk-qcow2", srcdir ?: ".");
+	snprintf(program, sizeof(program), "%s/hook/fake-ublk-qcow2",
+		 srcdir ?: ".");
 	must_run("mkdir %s && : >%s/calls && mkdir %s", fake, fake, run);
 	setenv("FAKE", fake, 1);
 	setenv("UBLK_QCOW2", program, 1);

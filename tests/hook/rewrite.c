@@ -291,8 +291,8 @@ static void test_by_hand(void)
 	free(back);
 }
 
-#define DISK(attributes, inside)                                               \
-	"<domain><name>d</name><devices><disk " attributes ">" inside          \
+#define DISK(attributes, inside) \
+	"<domain><name>d</name><devices><disk " attributes ">" inside \
 	"<target dev='vda'/></disk></devices></domain>"
 #define QCOW2 "<driver name='qemu' type='qcow2'/><source file='/i'/>"
 

@@ -56,8 +56,9 @@ static uint64_t data(uint8_t *bytes)
 
 static unsigned int count_bytes(const uint8_t *bytes)
 {
-	return version(bytes) < 3 ? 2 :
-	       1u << load_be32(bytes + HEADER_REFCOUNT_ORDER) >> 3;
+	return version(bytes) < 3 ?
+		       2 :
+		       1u << load_be32(bytes + HEADER_REFCOUNT_ORDER) >> 3;
 }
 
 /* The lowest byte of the count of the cluster at an offset, which is in the
@@ -171,8 +172,8 @@ static bool entry_twice(uint8_t *bytes, size_t size)
 
 static bool entry_beyond_end(uint8_t *bytes, size_t size)
 {
-	store_be64(l2(bytes), ENTRY_COPIED | round_up(2 * size,
-						      cluster_size(bytes)));
+	store_be64(l2(bytes),
+		   ENTRY_COPIED | round_up(2 * size, cluster_size(bytes)));
 	return true;
 }
 
@@ -185,8 +186,8 @@ static bool entry_far_away(uint8_t *bytes, size_t size)
 static bool entry_into_l1(uint8_t *bytes, size_t size)
 {
 	(void)size;
-	store_be64(l2(bytes), load_be64(bytes + HEADER_L1_OFFSET) |
-			      ENTRY_COPIED);
+	store_be64(l2(bytes),
+		   load_be64(bytes + HEADER_L1_OFFSET) | ENTRY_COPIED);
 	return true;
 }
 
@@ -302,8 +303,8 @@ static bool table_unaligned(uint8_t *bytes, size_t size)
 
 static bool table_beyond_end(uint8_t *bytes, size_t size)
 {
-	store_be64(l1(bytes), ENTRY_COPIED | round_up(2 * size,
-						      cluster_size(bytes)));
+	store_be64(l1(bytes),
+		   ENTRY_COPIED | round_up(2 * size, cluster_size(bytes)));
 	return true;
 }
 
@@ -423,34 +424,34 @@ const struct breakage breakages[] = {
 	{ "table not counted", table_not_counted, CONTENT_SOUND, false },
 	{ "nothing counted", nothing_counted, CONTENT_SOUND, false },
 	{ "COPIED flipped", copied_flipped, CONTENT_SOUND, false },
-	{ "table's COPIED flipped", table_copied_flipped,
-	  CONTENT_SOUND, false },
+	{ "table's COPIED flipped", table_copied_flipped, CONTENT_SOUND,
+	  false },
 	{ "entry dropped", entry_dropped, CONTENT_BROKEN, false },
 	{ "entry unaligned", entry_unaligned, CONTENT_BROKEN, false },
 	{ "entry twice", entry_twice, CONTENT_BROKEN, false },
 	{ "entry beyond the end", entry_beyond_end, CONTENT_BROKEN, false },
 	{ "entry far away", entry_far_away, CONTENT_BROKEN, false },
 	{ "entry into the L1 table", entry_into_l1, CONTENT_METADATA, false },
-	{ "entry into a refcount block", entry_into_block,
-	  CONTENT_METADATA, false },
-	{ "entry into its table", entry_into_its_table,
-	  CONTENT_METADATA, false },
-	{ "entry with reserved bits", entry_reserved_bits,
-	  CONTENT_SOUND, false },
+	{ "entry into a refcount block", entry_into_block, CONTENT_METADATA,
+	  false },
+	{ "entry into its table", entry_into_its_table, CONTENT_METADATA,
+	  false },
+	{ "entry with reserved bits", entry_reserved_bits, CONTENT_SOUND,
+	  false },
 	{ "zero cluster unaligned", zero_unaligned, CONTENT_BROKEN, false },
 	{ "table unaligned", table_unaligned, CONTENT_BROKEN, false },
 	{ "table beyond the end", table_beyond_end, CONTENT_BROKEN, false },
-	{ "table with reserved bits", table_reserved_bits,
-	  CONTENT_SOUND, false },
+	{ "table with reserved bits", table_reserved_bits, CONTENT_SOUND,
+	  false },
 	{ "table twice", table_twice, CONTENT_BROKEN, false },
 	{ "block unaligned", block_unaligned, CONTENT_SOUND, false },
 	{ "block beyond the end", block_beyond_end, CONTENT_SOUND, false },
 	{ "block far away", block_far_away, CONTENT_SOUND, false },
-	{ "block with reserved bits", block_reserved_bits,
-	  CONTENT_SOUND, false },
+	{ "block with reserved bits", block_reserved_bits, CONTENT_SOUND,
+	  false },
 	{ "block missing", block_missing, CONTENT_SOUND, false },
-	{ "block in the refcount table", block_in_header,
-	  CONTENT_SOUND, false },
+	{ "block in the refcount table", block_in_header, CONTENT_SOUND,
+	  false },
 	{ "refcount table beyond the end", counts_beyond_end, CONTENT_SOUND,
 	  false },
 	{ "refcount table far away", counts_far_away, CONTENT_SOUND, false },
@@ -462,19 +463,19 @@ const struct breakage breakages[] = {
 	{ "no refcount table", no_refcount_table, CONTENT_BROKEN, false },
 	{ "dirty, nothing counted", marked_dirty, CONTENT_SOUND, false },
 	{ "marked corrupt", marked_corrupt, CONTENT_SOUND, false },
-	{ "snapshot entry incomplete", snapshot_incomplete,
-	  CONTENT_SOUND, false },
+	{ "snapshot entry incomplete", snapshot_incomplete, CONTENT_SOUND,
+	  false },
 	{ "snapshot entry too long", snapshot_too_long, CONTENT_BROKEN, false },
-	{ "subcluster allocated and zero", both_in_bitmap,
-	  CONTENT_BROKEN, false },
+	{ "subcluster allocated and zero", both_in_bitmap, CONTENT_BROKEN,
+	  false },
 	{ "last subcluster allocated and zero", last_both_in_bitmap,
 	  CONTENT_BROKEN, false },
 	{ "subclusters without a cluster", bitmap_without_cluster,
 	  CONTENT_BROKEN, false },
 	{ "last subcluster without a cluster", last_without_cluster,
 	  CONTENT_BROKEN, false },
-	{ "zero flag with subclusters", zero_flag_with_bitmap,
-	  CONTENT_SOUND, true },
+	{ "zero flag with subclusters", zero_flag_with_bitmap, CONTENT_SOUND,
+	  true },
 	{ "compressed cluster with subclusters", compressed_with_bitmap,
 	  CONTENT_BROKEN, false },
 };

@@ -13,10 +13,10 @@
 
 /* What the guest sees of a repaired image. */
 enum content {
-	CONTENT_SOUND,		/* what it saw before */
-	CONTENT_BROKEN,		/* what it saw of the broken image, if that
-				   could be read */
-	CONTENT_METADATA,	/* parts of tables, which have changed */
+	CONTENT_SOUND,	  /* what it saw before */
+	CONTENT_BROKEN,	  /* what it saw of the broken image, if that
+			     could be read */
+	CONTENT_METADATA, /* parts of tables, which have changed */
 };
 
 struct breakage {
@@ -24,7 +24,7 @@ struct breakage {
 	/* false: it cannot be done to this image */
 	bool (*poke)(uint8_t *bytes, size_t size);
 	enum content content;
-	bool ours;		/* qemu-img check finds nothing */
+	bool ours; /* qemu-img check finds nothing */
 };
 
 extern const struct breakage breakages[];

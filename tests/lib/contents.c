@@ -12,11 +12,11 @@
 #include "tests/lib/contents.h"
 #include "qcow/bits.h"
 
-#define SECTOR		512u
-#define UNIT_MAX	(2u << 20)
-#define SMALL		(64ull << 20)	/* a disk that is read whole */
-#define WINDOW		(8u << 20)
-#define PLACES		2048		/* read of a hole that is larger */
+#define SECTOR	 512u
+#define UNIT_MAX (2u << 20)
+#define SMALL	 (64ull << 20) /* a disk that is read whole */
+#define WINDOW	 (8u << 20)
+#define PLACES	 2048 /* read of a hole that is larger */
 
 void contents_open(struct contents *contents, const char *path)
 {
@@ -85,15 +85,15 @@ static void compare_piece(const struct contents *contents,
 		if (!memcmp(bytes->read + at, bytes->wanted + at, SECTOR))
 			continue;
 		if (!subject->excuses ||
-		    !subject->excuses(subject->reader, sector, bytes->read + at))
+		    !subject->excuses(subject->reader, sector,
+				      bytes->read + at))
 			die("%s: sector %lu differs", subject->what, sector);
 	}
 }
 
 static void compare_all(const struct contents *contents,
-			const struct subject *subject,
-			const struct pair *bytes, uint64_t offset,
-			uint64_t end)
+			const struct subject *subject, const struct pair *bytes,
+			uint64_t offset, uint64_t end)
 {
 	while (offset < end) {
 		uint64_t next = round_down(offset, subject->unit) +

@@ -10,8 +10,8 @@
 struct contents {
 	char *path;
 	int fd;
-	uint64_t size;		/* bytes, whole sectors */
-	uint8_t *bytes;		/* shared with children */
+	uint64_t size;	/* bytes, whole sectors */
+	uint8_t *bytes; /* shared with children */
 };
 
 /* Maps a raw file; what is written to the bytes is in the file. */
@@ -20,21 +20,20 @@ void contents_close(struct contents *contents);
 
 /* A part of a disk where it is worth looking: all of a small one. */
 struct window {
-	uint64_t offset, length;	/* bytes; the offset is a multiple of
-					   2 MiB */
+	uint64_t offset, length; /* bytes; the offset is a multiple of
+				    2 MiB */
 };
 void window_draw(struct window *window, struct random *random, uint64_t size);
 
 /* Who reads what is compared. */
 struct subject {
 	/* Never more than `unit` bytes, and not across a multiple of it. */
-	void (*read)(void *reader, void *bytes, uint64_t offset,
-		     size_t length);
+	void (*read)(void *reader, void *bytes, uint64_t offset, size_t length);
 	/* May this sector hold something else?  NULL: no. */
 	bool (*excuses)(void *reader, uint64_t sector, const uint8_t *bytes);
 	void *reader;
-	size_t unit;		/* bytes, a power of two, at most 2 MiB */
-	const char *what;	/* for the message */
+	size_t unit;	  /* bytes, a power of two, at most 2 MiB */
+	const char *what; /* for the message */
 };
 
 /* Dies of a difference.  Of large holes only places are read, */

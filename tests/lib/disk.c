@@ -13,8 +13,8 @@
 #include "tests/lib/helpers.h"
 
 /* How much a test may make its disk grow. */
-#define GROWTH		(6u << 20)
-#define MAX_STEPS	(1u << 16)
+#define GROWTH	  (6u << 20)
+#define MAX_STEPS (1u << 16)
 
 static uint8_t *copy_journal(const struct disk *disk)
 {
@@ -66,11 +66,10 @@ static struct disk *lock(struct disk *disk)
 
 /* For the rest of the enclosing block. */
 #define LOCKED_DISK(which) \
-	struct disk *locked_disk __attribute__((cleanup(unlock), unused)) = \
-		lock(which)
+	struct disk *locked_disk \
+		__attribute__((cleanup(unlock), unused)) = lock(which)
 
-static int disk_read(void *opaque, void *buffer, uint64_t offset,
-		     size_t length)
+static int disk_read(void *opaque, void *buffer, uint64_t offset, size_t length)
 {
 	struct disk *disk = opaque;
 

@@ -19,16 +19,16 @@ enum step_kind {
 	STEP_WRITE,
 	STEP_SYNC,
 	STEP_PUNCH,
-	STEP_JOURNAL,		/* something happened to the journal */
+	STEP_JOURNAL, /* something happened to the journal */
 };
 
 struct step {
 	enum step_kind kind;
 	uint64_t offset;
 	size_t length;
-	uint8_t *bytes;		/* of a write */
-	uint8_t *journal;	/* the journal's file, after the step */
-	unsigned int begun;	/* operations begun and acknowledged so far */
+	uint8_t *bytes;	    /* of a write */
+	uint8_t *journal;   /* the journal's file, after the step */
+	unsigned int begun; /* operations begun and acknowledged so far */
 	unsigned int acked;
 };
 
@@ -41,15 +41,15 @@ struct disk {
 	size_t journal_size;
 	unsigned int begun, acked;
 	bool recording;
-	int fail_at;		/* this I/O fails; -1: none */
-	int fail_with;		/* -errno */
+	int fail_at;   /* this I/O fails; -1: none */
+	int fail_with; /* -errno */
 	int countdown;
-	_Atomic int fail_sync;	/* and so does this sync, with EIO; -1: none */
+	_Atomic int fail_sync; /* and so does this sync, with EIO; -1: none */
 	_Atomic int syncs;
-	void (*on_sync)(struct disk *disk);	/* NULL: nothing to do */
-	size_t limit;		/* no write makes it larger; 0: none */
+	void (*on_sync)(struct disk *disk); /* NULL: nothing to do */
+	size_t limit; /* no write makes it larger; 0: none */
 	struct qcow_test_hooks hooks;
-	pthread_mutex_t lock;	/* of the image's threads */
+	pthread_mutex_t lock; /* of the image's threads */
 };
 
 /* A disk with the contents of a file. */

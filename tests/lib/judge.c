@@ -16,11 +16,11 @@ struct image {
 	const uint8_t *bytes;
 	size_t size;
 	uint32_t cluster_bits, order, l1_size;
-	uint32_t extended;		/* L2 entries have two words */
+	uint32_t extended; /* L2 entries have two words */
 	uint64_t l1, table, table_clusters;
 	uint32_t snapshots;
 	uint64_t snapshot_table;
-	uint64_t clusters;		/* of the file */
+	uint64_t clusters; /* of the file */
 	uint32_t *references;
 	struct verdict *verdict;
 };
@@ -49,8 +49,8 @@ static void found(struct image *i, bool leak, const char *format, ...)
 
 	if (!i->verdict->leaks && !i->verdict->corruptions) {
 		va_start(args, format);
-		vsnprintf(i->verdict->first, sizeof(i->verdict->first),
-			  format, args);
+		vsnprintf(i->verdict->first, sizeof(i->verdict->first), format,
+			  args);
 		va_end(args);
 	}
 	if (leak)
@@ -71,8 +71,7 @@ static void open_image(struct image *i, const uint8_t *bytes, size_t size)
 	i->snapshot_table = be64(i, 64);
 	i->order = be32(i, 4) >= 3 ? be32(i, 96) : 4;
 	i->extended = be32(i, 4) >= 3 && be64(i, 72) & 16;
-	i->clusters = (size + (1ull << i->cluster_bits) - 1) >>
-		      i->cluster_bits;
+	i->clusters = (size + (1ull << i->cluster_bits) - 1) >> i->cluster_bits;
 }
 
 static void refer(struct image *i, uint64_t offset, const char *what)
@@ -82,8 +81,7 @@ static void refer(struct image *i, uint64_t offset, const char *what)
 	if (offset & ((1ull << i->cluster_bits) - 1))
 		found(i, false, "%s at %#lx is not aligned", what, offset);
 	else if (cluster >= i->clusters)
-		found(i, false, "%s at %#lx is outside the file", what,
-		      offset);
+		found(i, false, "%s at %#lx is outside the file", what, offset);
 	else
 		i->references[cluster]++;
 }
@@ -139,8 +137,8 @@ static void refer_packed(struct image *i, uint64_t entry)
 {
 	uint32_t shift = 62 - (i->cluster_bits - 8);
 	uint64_t offset = entry & ((1ull << shift) - 1);
-	uint64_t sectors = (entry >> shift & ((1u << (i->cluster_bits - 8)) -
-					      1)) + 1;
+	uint64_t sectors =
+		(entry >> shift & ((1u << (i->cluster_bits - 8)) - 1)) + 1;
 	uint64_t end = (offset & ~511ull) + sectors * 512;
 	uint64_t first = offset >> i->cluster_bits << i->cluster_bits;
 
@@ -256,8 +254,8 @@ void judge(const uint8_t *bytes, size_t size, struct verdict *verdict)
 
 		if (count != i->references[c])
 			found(i, count > i->references[c],
-			      "cluster %lu: count %lu, references %u", c,
-			      count, i->references[c]);
+			      "cluster %lu: count %lu, references %u", c, count,
+			      i->references[c]);
 	}
 	walk_l1(i, i->l1, i->l1_size, true);
 	free(i->references);

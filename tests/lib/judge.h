@@ -11,9 +11,9 @@
 #include <stdint.h>
 
 struct verdict {
-	unsigned int corruptions;	/* counted less than referenced, ... */
-	unsigned int leaks;		/* counted more than referenced */
-	char first[160];		/* the first of them, in words */
+	unsigned int corruptions; /* counted less than referenced, ... */
+	unsigned int leaks;	  /* counted more than referenced */
+	char first[160];	  /* the first of them, in words */
 };
 
 /* Judges the refcounts and entries of an image in memory. */

@@ -73,8 +73,7 @@ bool model_discards(const char *path)
 }
 
 void model_run(const char *path, enum qcow_cache cache, uint8_t *model,
-		unsigned int operations, struct random *random,
-		const char *what)
+	       unsigned int operations, struct random *random, const char *what)
 {
 	struct qcow_image *image = model_open(path, cache);
 	uint32_t cluster = qcow_cluster_size(image);

@@ -21,7 +21,7 @@ bool model_discards(const char *path);
 /* model is what the image holds; it is freed.  Afterwards qemu-img check
    finds no error and qemu-img compare no difference. */
 void model_run(const char *path, enum qcow_cache cache, uint8_t *model,
-		unsigned int operations, struct random *random,
-		const char *what);
+	       unsigned int operations, struct random *random,
+	       const char *what);
 
 #endif /* MODEL_H */

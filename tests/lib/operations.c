@@ -6,7 +6,7 @@
 #include "tests/lib/operations.h"
 #include "qcow/image.h"
 
-#define SECTOR	512u
+#define SECTOR 512u
 
 void operation_stamp(uint8_t bytes[SECTOR], uint32_t number, uint64_t sector)
 {
@@ -42,8 +42,8 @@ static uint64_t draw_length(struct random *random, uint32_t cluster)
 	case 2:
 		return cluster * (1 + random_below(random, 3));
 	default:
-		return SECTOR * (1 + random_below(random,
-						  3 * cluster / SECTOR));
+		return SECTOR *
+		       (1 + random_below(random, 3 * cluster / SECTOR));
 	}
 }
 
@@ -52,8 +52,9 @@ void operation_draw(struct operation *operation, uint32_t number,
 		    bool no_flush)
 {
 	static const enum operation_kind kinds[] = {
-		OPERATION_WRITE, OPERATION_WRITE, OPERATION_WRITE,
-		OPERATION_WRITE, OPERATION_DISCARD, OPERATION_ZEROES_UNMAP,
+		OPERATION_WRITE,       OPERATION_WRITE,
+		OPERATION_WRITE,       OPERATION_WRITE,
+		OPERATION_DISCARD,     OPERATION_ZEROES_UNMAP,
 		OPERATION_ZEROES_KEEP, OPERATION_FLUSH,
 	};
 	unsigned int n = ARRAY_SIZE(kinds) - no_flush;
@@ -69,8 +70,7 @@ void operation_draw(struct operation *operation, uint32_t number,
 
 static void *make_bytes(const struct operation *operation)
 {
-	uint8_t *bytes = aligned_alloc(4096, round_up(operation->length,
-						      4096));
+	uint8_t *bytes = aligned_alloc(4096, round_up(operation->length, 4096));
 
 	for (uint64_t at = 0; at < operation->length; at += SECTOR)
 		operation_stamp(bytes + at, operation->number,
@@ -100,8 +100,8 @@ static int move(struct qcow_image *image, struct qcow_io *io,
 		int fd = fds[e->file];
 
 		if (e->zero_before)
-			ret = put(fd, hooks, zeroes,
-				  e->offset - e->zero_before, e->zero_before);
+			ret = put(fd, hooks, zeroes, e->offset - e->zero_before,
+				  e->zero_before);
 		if (!ret)
 			ret = put(fd, hooks, bytes, e->offset, e->length);
 		if (!ret && e->zero_after)
@@ -126,9 +126,8 @@ static int write_mapped(const struct operation *operation,
 	return qcow_finish(image, &io, move(image, &io, bytes, hooks));
 }
 
-static int do_write(const struct operation *operation,
-		    struct qcow_image *image, bool mapped,
-		    const struct qcow_test_hooks *hooks)
+static int do_write(const struct operation *operation, struct qcow_image *image,
+		    bool mapped, const struct qcow_test_hooks *hooks)
 {
 	void *bytes = make_bytes(operation);
 	int ret = -EAGAIN;
@@ -181,8 +180,7 @@ bool operation_changes(const struct operation *operation, uint64_t sector,
 		return false;
 	if (operation->kind == OPERATION_DISCARD)
 		shrink_to_clusters(&start, &end, size, cluster);
-	*stamp_out = operation->kind == OPERATION_WRITE ? operation->number :
-							  0;
+	*stamp_out = operation->kind == OPERATION_WRITE ? operation->number : 0;
 	return sector * SECTOR >= start && sector * SECTOR < end;
 }
 

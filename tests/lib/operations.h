@@ -20,8 +20,8 @@ enum operation_kind {
 
 struct operation {
 	enum operation_kind kind;
-	uint64_t offset, length;	/* bytes */
-	uint32_t number;		/* from 1 */
+	uint64_t offset, length; /* bytes */
+	uint32_t number;	 /* from 1 */
 };
 
 /* Draws one for a disk of this size; not a flush if no_flush. */
@@ -42,7 +42,6 @@ void operation_apply(const struct operation *operation, uint8_t *copy,
 /* The bytes that a write of this number leaves in a sector. */
 void operation_stamp(uint8_t bytes[512], uint32_t number, uint64_t sector);
 /* The stamp that a sector's bytes carry; dies if they are garbage. */
-uint32_t stamp_of(const uint8_t bytes[512], uint64_t sector,
-		  const char *where);
+uint32_t stamp_of(const uint8_t bytes[512], uint64_t sector, const char *where);
 
 #endif /* OPERATIONS_H */

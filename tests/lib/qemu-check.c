@@ -55,9 +55,10 @@ static bool is_luks(const char *path)
 
 char *qemu_name(const char *path)
 {
-	const char *format = is_luks(path) ?
-		"--object secret,id=key,data=secret --image-opts driver=qcow2,encrypt.key-secret=key,file.filename=%s" :
-		"%s";
+	const char *format =
+		is_luks(path) ?
+			"--object secret,id=key,data=secret --image-opts driver=qcow2,encrypt.key-secret=key,file.filename=%s" :
+			"%s";
 	char *name = NULL;
 
 	if (asprintf(&name, format, path) < 0)

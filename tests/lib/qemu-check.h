@@ -5,18 +5,18 @@
 
 #include "qcow/qcow.h"
 
-#define STATUS_SOUND	0
-#define STATUS_FAILED	1
-#define STATUS_CORRUPT	2
-#define STATUS_LEAKS	3
+#define STATUS_SOUND   0
+#define STATUS_FAILED  1
+#define STATUS_CORRUPT 2
+#define STATUS_LEAKS   3
 
 /* Commands of the shell that make an image with LUKS, of so many bytes, and
    write to it; $i is its name.  On a busy machine QEMU may find no measure
    for its key, so it gets several tries. */
 #define MAKE_LUKS(options, size, write) \
 	"for n in 1 2 3 4 5 6 7 8 9; do " \
-	"qemu-img create -q -f qcow2 --object secret,id=key,data=secret -o " \
-	options ",encrypt.format=luks,encrypt.key-secret=key,encrypt.iter-time=10 " \
+	"qemu-img create -q -f qcow2 --object secret,id=key,data=secret -o " options \
+	",encrypt.format=luks,encrypt.key-secret=key,encrypt.iter-time=10 " \
 	"$i " size " 2>/dev/null && break; sleep 0.2; done;" \
 	"qemu-io --object secret,id=key,data=secret --image-opts " \
 	"driver=qcow2,encrypt.key-secret=key,file.filename=$i -c '" write "'"

@@ -30,7 +30,8 @@ static int zero_range(const struct op *op, uint64_t range[2])
 		return ioctl(disk, BLKZEROOUT, range) ? -errno : 0;
 	mode |= op->unmap ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE;
 	return fallocate(disk, mode, (off_t)range[0], (off_t)range[1]) ?
-		-errno : 0;
+		       -errno :
+		       0;
 }
 
 static int blocking_call(const struct op *op)
@@ -42,7 +43,9 @@ static int blocking_call(const struct op *op)
 	if (is_device)
 		return ioctl(disk, BLKDISCARD, range) ? -errno : 0;
 	return fallocate(disk, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE,
-			 (off_t)range[0], (off_t)range[1]) ? -errno : 0;
+			 (off_t)range[0], (off_t)range[1]) ?
+		       -errno :
+		       0;
 }
 
 static void *helper(void *unused)

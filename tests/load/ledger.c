@@ -11,7 +11,7 @@
 
 #include "tests/load/ledger.h"
 
-#define COMPLAINTS	20u	/* told in full; the others are counted */
+#define COMPLAINTS 20u /* told in full; the others are counted */
 
 struct entry {
 	struct content issued, acknowledged;
@@ -65,9 +65,10 @@ int ledger_open(struct ledger *ledger, const struct geometry *geometry,
 	ledger->geometry = *geometry;
 	ledger->wrong = 0;
 	ledger->blocks = (geometry->size + geometry->stride - 1) /
-		geometry->stride;
-	ret = map_file(path, sizeof(*file) + ledger->blocks *
-		       sizeof(struct entry), &file);
+			 geometry->stride;
+	ret = map_file(path,
+		       sizeof(*file) + ledger->blocks * sizeof(struct entry),
+		       &file);
 	if (ret)
 		return ret;
 	if (!file->blocks) {
@@ -87,11 +88,10 @@ uint64_t ledger_offset(const struct ledger *ledger, uint64_t block)
 
 uint32_t ledger_length(const struct ledger *ledger, uint64_t block)
 {
-	uint64_t left = ledger->geometry.size -
-		block * ledger->geometry.stride;
+	uint64_t left = ledger->geometry.size - block * ledger->geometry.stride;
 
 	return left < ledger->geometry.block ? (uint32_t)left :
-		ledger->geometry.block;
+					       ledger->geometry.block;
 }
 
 uint32_t ledger_issue(struct ledger *ledger, uint64_t block, bool zero)
@@ -135,25 +135,25 @@ static bool acceptable(const struct ledger *ledger, const struct entry *entry,
 			return true;
 	}
 	content.zero = 1;
-	return entry->issued.maybe_zero && content.generation !=
-		entry->acknowledged.generation &&
-		pattern_matches(data, sector, content, seed);
+	return entry->issued.maybe_zero &&
+	       content.generation != entry->acknowledged.generation &&
+	       pattern_matches(data, sector, content, seed);
 }
 
 static void complain(const struct ledger *ledger, uint64_t block,
 		     const void *data, uint64_t sector)
 {
-	const struct content *content =
-		&ledger->entries[block].acknowledged;
+	const struct content *content = &ledger->entries[block].acknowledged;
 	char text[120];
 
 	if (ledger->wrong > COMPLAINTS)
 		return;
 	pattern_describe(data, sector, ledger->geometry.seed, text,
 			 sizeof(text));
-	fprintf(stderr, "sector %" PRIu64 " holds %s; acknowledged: "
-		"generation %" PRIu32 "%s, issued: %" PRIu32 "\n", sector,
-		text, (uint32_t)content->generation,
+	fprintf(stderr,
+		"sector %" PRIu64 " holds %s; acknowledged: "
+		"generation %" PRIu32 "%s, issued: %" PRIu32 "\n",
+		sector, text, (uint32_t)content->generation,
 		content->zero ? " (zeroes)" : "",
 		(uint32_t)ledger->entries[block].issued.generation);
 }

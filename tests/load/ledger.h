@@ -17,19 +17,19 @@
 
 /* Where the blocks lie: block i at offset + i * stride. */
 struct geometry {
-	uint64_t offset;	/* bytes */
-	uint64_t size;		/* bytes from offset to the end */
-	uint64_t stride;	/* bytes, at least block */
-	uint32_t block;		/* bytes, a multiple of SECTOR */
+	uint64_t offset; /* bytes */
+	uint64_t size;	 /* bytes from offset to the end */
+	uint64_t stride; /* bytes, at least block */
+	uint32_t block;	 /* bytes, a multiple of SECTOR */
 	uint32_t seed;
-	uint32_t zero;		/* an untouched block reads as zeroes */
+	uint32_t zero; /* an untouched block reads as zeroes */
 	uint32_t pad;
 };
 
 struct ledger {
 	struct geometry geometry;
 	uint64_t blocks;
-	uint64_t wrong;		/* sectors that were not what they must be */
+	uint64_t wrong; /* sectors that were not what they must be */
 	struct entry *entries;
 };
 

@@ -33,28 +33,27 @@
 
 #include "tests/load/load.h"
 
-#define TRIES		64u	/* to find blocks without a request */
-#define VERIFY_BYTES	(128u << 10)
-#define VERIFY_DEPTH	16u
+#define TRIES	     64u /* to find blocks without a request */
+#define VERIFY_BYTES (128u << 10)
+#define VERIFY_DEPTH 16u
 
-static const char *const kind_names[] = {
-	"write", "read", "discard", "zeroes", "fsync"
-};
+static const char *const kind_names[] = { "write", "read", "discard", "zeroes",
+					  "fsync" };
 
 static struct ledger ledger;
 static int disk;
 static bool is_device, verifying;
 static struct io_uring ring;
 static struct op *free_ops;
-static unsigned char *busy;		/* per block */
-static uint64_t position;		/* sequential */
+static unsigned char *busy; /* per block */
+static uint64_t position;   /* sequential */
 static unsigned int inflight;
 static uint64_t counts[KINDS + 1], errors, issued, blocks_checked;
 static int last_error;
 static double last_progress, longest_gap, gap_since_usr1;
 static volatile sig_atomic_t stop, report;
 static int helper_pipe;
-static struct op *helper_done;		/* where the ring reads it */
+static struct op *helper_done; /* where the ring reads it */
 
 static double now(void)
 {
@@ -91,8 +90,8 @@ static void listen_to_helpers(void)
 {
 	struct io_uring_sqe *sqe = get_sqe(NULL);
 
-	io_uring_prep_read(sqe, helper_pipe, &helper_done,
-			   sizeof(helper_done), 0);
+	io_uring_prep_read(sqe, helper_pipe, &helper_done, sizeof(helper_done),
+			   0);
 	io_uring_sqe_set_data(sqe, &helper_done);
 }
 
@@ -161,7 +160,7 @@ static uint64_t run_length(const struct op *op)
 	uint64_t last = op->first + op->count - 1;
 
 	return (op->count - 1) * (uint64_t)options.geometry.block +
-		ledger_length(&ledger, last);
+	       ledger_length(&ledger, last);
 }
 
 /* --- issuing -------------------------------------------------------------- */
@@ -215,8 +214,7 @@ static bool fsync_due(void)
 {
 	static uint64_t last;
 
-	if (!options.fsync_every ||
-	    counts[WRITE] - last < options.fsync_every)
+	if (!options.fsync_every || counts[WRITE] - last < options.fsync_every)
 		return false;
 	last = counts[WRITE];
 	return true;
@@ -354,14 +352,14 @@ static void complete_all(void)
 static bool enough(double start)
 {
 	return stop || (options.seconds && now() - start > options.seconds) ||
-		(options.ops && issued >= options.ops);
+	       (options.ops && issued >= options.ops);
 }
 
 static bool may_issue(double start)
 {
 	return free_ops && inflight < options.depth && !enough(start) &&
-		(!options.rate || (double)issued <
-		 (now() - start) * options.rate);
+	       (!options.rate ||
+		(double)issued < (now() - start) * options.rate);
 }
 
 static void print_gap(void)
@@ -375,9 +373,9 @@ static void print_gap(void)
 
 static void wait_for_some(void)
 {
-	struct __kernel_timespec timeout = {
-		.tv_nsec = options.rate ? 1000000 : 50000000
-	};
+	struct __kernel_timespec timeout = { .tv_nsec = options.rate ?
+								1000000 :
+								50000000 };
 	struct io_uring_cqe *cqe;
 	int ret;
 
@@ -511,8 +509,8 @@ static void make_ops(void)
 	for (i = 0; i < nr; i++) {
 		op = calloc(1, sizeof(*op));
 		if (op)
-			op->buffer = aligned_alloc(4096, (length + 4095) &
-						   ~4095UL);
+			op->buffer = aligned_alloc(4096,
+						   (length + 4095) & ~4095UL);
 		if (!op || !op->buffer)
 			die(ENOMEM, "buffers");
 		op->next = free_ops;
@@ -566,9 +564,8 @@ static void catch_signals(void)
 
 static void tell(double seconds, uint64_t checked)
 {
-	static const char *const plurals[] = {
-		"writes", "reads", "discards", "zeroes", "fsyncs"
-	};
+	static const char *const plurals[] = { "writes", "reads", "discards",
+					       "zeroes", "fsyncs" };
 	uint64_t sum = 0;
 	unsigned int i;
 

@@ -9,13 +9,13 @@ enum kind { WRITE, READ, DISCARD, ZEROES, KINDS, FSYNC = KINDS };
 
 struct op {
 	enum kind kind;
-	uint64_t first;		/* block */
-	uint32_t count;		/* blocks */
-	uint64_t length;	/* bytes */
+	uint64_t first;	 /* block */
+	uint32_t count;	 /* blocks */
+	uint64_t length; /* bytes */
 	bool unmap;
 	char *buffer;
-	int result;		/* of a helper */
-	struct op *next;	/* free, or waiting for a helper */
+	int result;	 /* of a helper */
+	struct op *next; /* free, or waiting for a helper */
 };
 
 /* load-options.c */
@@ -24,14 +24,13 @@ struct options {
 	const char *path, *ledger;
 	struct geometry geometry;
 	unsigned int depth;
-	unsigned int max_blocks;	/* of one write or read */
-	unsigned int mix[KINDS];	/* weights */
+	unsigned int max_blocks; /* of one write or read */
+	unsigned int mix[KINDS]; /* weights */
 	uint64_t discard_align;
 	double seconds, rate;
 	uint64_t ops;
 	unsigned int fsync_every;
-	bool sequential, verify, verify_only, tolerate, touched_only,
-		tell;
+	bool sequential, verify, verify_only, tolerate, touched_only, tell;
 };
 extern struct options options;
 

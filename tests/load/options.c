@@ -10,7 +10,9 @@
 #include "tests/load/load.h"
 
 struct options options = {
-	.depth = 8, .max_blocks = 1, .mix = { 100 },
+	.depth = 8,
+	.max_blocks = 1,
+	.mix = { 100 },
 	.geometry = { .block = 4096, .seed = 1, .zero = 1 },
 };
 
@@ -71,8 +73,8 @@ static void parse_mix(const char *text)
 	unsigned int *mix = options.mix;
 
 	mix[READ] = mix[DISCARD] = mix[ZEROES] = 0;
-	if (sscanf(text, "%u,%u,%u,%u", &mix[WRITE], &mix[READ],
-		   &mix[DISCARD], &mix[ZEROES]) < 1 ||
+	if (sscanf(text, "%u,%u,%u,%u", &mix[WRITE], &mix[READ], &mix[DISCARD],
+		   &mix[ZEROES]) < 1 ||
 	    !(mix[WRITE] + mix[READ] + mix[DISCARD] + mix[ZEROES]))
 		die(0, "not a mix: %s", text);
 }
@@ -82,34 +84,77 @@ static void parse_number(int c, const char *text)
 	uint64_t n = parse_size(text);
 
 	switch (c) {
-	case 'b': options.geometry.block = (uint32_t)n; break;
-	case 's': options.geometry.stride = n; break;
-	case 'o': options.geometry.offset = n; break;
-	case 'z': options.geometry.size = n; break;
-	case 'x': options.geometry.seed = (uint32_t)n; break;
-	case 'n': options.max_blocks = (unsigned int)n; break;
-	case 'd': options.depth = (unsigned int)n; break;
-	case 'a': options.discard_align = n; break;
-	case 'f': options.fsync_every = (unsigned int)n; break;
-	case 'i': options.ops = n; break;
-	default: die(0, "%s", usage_text);
+	case 'b':
+		options.geometry.block = (uint32_t)n;
+		break;
+	case 's':
+		options.geometry.stride = n;
+		break;
+	case 'o':
+		options.geometry.offset = n;
+		break;
+	case 'z':
+		options.geometry.size = n;
+		break;
+	case 'x':
+		options.geometry.seed = (uint32_t)n;
+		break;
+	case 'n':
+		options.max_blocks = (unsigned int)n;
+		break;
+	case 'd':
+		options.depth = (unsigned int)n;
+		break;
+	case 'a':
+		options.discard_align = n;
+		break;
+	case 'f':
+		options.fsync_every = (unsigned int)n;
+		break;
+	case 'i':
+		options.ops = n;
+		break;
+	default:
+		die(0, "%s", usage_text);
 	}
 }
 
 static void parse_option(int c)
 {
 	switch (c) {
-	case 'm': parse_mix(optarg); break;
-	case 't': options.seconds = strtod(optarg, NULL); break;
-	case 'r': options.rate = strtod(optarg, NULL); break;
-	case 'l': options.ledger = optarg; break;
-	case 'S': options.sequential = true; break;
-	case 'U': options.geometry.zero = 0; break;
-	case 'V': options.verify = true; break;
-	case 'T': options.touched_only = true; break;
-	case 'O': options.verify_only = true; break;
-	case 'E': options.tolerate = true; break;
-	case 'W': options.tell = true; break;
+	case 'm':
+		parse_mix(optarg);
+		break;
+	case 't':
+		options.seconds = strtod(optarg, NULL);
+		break;
+	case 'r':
+		options.rate = strtod(optarg, NULL);
+		break;
+	case 'l':
+		options.ledger = optarg;
+		break;
+	case 'S':
+		options.sequential = true;
+		break;
+	case 'U':
+		options.geometry.zero = 0;
+		break;
+	case 'V':
+		options.verify = true;
+		break;
+	case 'T':
+		options.touched_only = true;
+		break;
+	case 'O':
+		options.verify_only = true;
+		break;
+	case 'E':
+		options.tolerate = true;
+		break;
+	case 'W':
+		options.tell = true;
+		break;
 	default:
 		if (!optarg)
 			die(0, "%s", usage_text);
@@ -120,17 +165,27 @@ static void parse_option(int c)
 void parse_options(int argc, char **argv)
 {
 	static const struct option names[] = {
-		{ "block", 1, NULL, 'b' }, { "stride", 1, NULL, 's' },
-		{ "offset", 1, NULL, 'o' }, { "size", 1, NULL, 'z' },
-		{ "max-blocks", 1, NULL, 'n' }, { "depth", 1, NULL, 'd' },
-		{ "mix", 1, NULL, 'm' }, { "discard-align", 1, NULL, 'a' },
-		{ "sequential", 0, NULL, 'S' }, { "seed", 1, NULL, 'x' },
-		{ "seconds", 1, NULL, 't' }, { "ops", 1, NULL, 'i' },
-		{ "rate", 1, NULL, 'r' }, { "fsync-every", 1, NULL, 'f' },
-		{ "ledger", 1, NULL, 'l' }, { "unknown", 0, NULL, 'U' },
-		{ "verify", 0, NULL, 'V' }, { "touched-only", 0, NULL, 'T' },
+		{ "block", 1, NULL, 'b' },
+		{ "stride", 1, NULL, 's' },
+		{ "offset", 1, NULL, 'o' },
+		{ "size", 1, NULL, 'z' },
+		{ "max-blocks", 1, NULL, 'n' },
+		{ "depth", 1, NULL, 'd' },
+		{ "mix", 1, NULL, 'm' },
+		{ "discard-align", 1, NULL, 'a' },
+		{ "sequential", 0, NULL, 'S' },
+		{ "seed", 1, NULL, 'x' },
+		{ "seconds", 1, NULL, 't' },
+		{ "ops", 1, NULL, 'i' },
+		{ "rate", 1, NULL, 'r' },
+		{ "fsync-every", 1, NULL, 'f' },
+		{ "ledger", 1, NULL, 'l' },
+		{ "unknown", 0, NULL, 'U' },
+		{ "verify", 0, NULL, 'V' },
+		{ "touched-only", 0, NULL, 'T' },
 		{ "verify-only", 0, NULL, 'O' },
-		{ "tolerate-errors", 0, NULL, 'E' }, { "tell", 0, NULL, 'W' },
+		{ "tolerate-errors", 0, NULL, 'E' },
+		{ "tell", 0, NULL, 'W' },
 		{ NULL, 0, NULL, 0 }
 	};
 	int c;

@@ -6,14 +6,14 @@
 
 #include "tests/load/pattern.h"
 
-#define MAGIC	0x6b6c62752d646c6fULL
-#define WORDS	(SECTOR / sizeof(uint64_t))
+#define MAGIC 0x6b6c62752d646c6fULL
+#define WORDS (SECTOR / sizeof(uint64_t))
 
 static void make_sector(uint64_t *words, uint64_t sector, uint32_t generation,
 			uint32_t seed)
 {
 	uint64_t x = sector * 0x9e3779b97f4a7c15ULL + generation +
-		((uint64_t)seed << 32);
+		     ((uint64_t)seed << 32);
 	unsigned int i;
 
 	words[0] = MAGIC;
@@ -64,15 +64,17 @@ void pattern_describe(const void *data, uint64_t sector, uint32_t seed,
 		return;
 	}
 	if (words[0] != MAGIC) {
-		snprintf(text, size, "something never written here, %016" PRIx64
-			 " ...", words[0]);
+		snprintf(text, size,
+			 "something never written here, %016" PRIx64 " ...",
+			 words[0]);
 		return;
 	}
 	make_sector(whole, words[1], (uint32_t)words[2], words[2] >> 32);
 	intact = memcmp(words, whole, SECTOR) ? ", damaged" : "";
 	if (words[1] != sector)
-		snprintf(text, size, "sector %" PRIu64 ", generation %" PRIu32
-			 "%s", words[1], (uint32_t)words[2], intact);
+		snprintf(text, size,
+			 "sector %" PRIu64 ", generation %" PRIu32 "%s",
+			 words[1], (uint32_t)words[2], intact);
 	else if (words[2] >> 32 != seed)
 		snprintf(text, size, "generation %" PRIu32 " of another run%s",
 			 (uint32_t)words[2], intact);

@@ -18,9 +18,9 @@
  * anything was written there, whatever it held at the start.
  */
 struct content {
-	uint32_t generation : 30;	/* 0: nothing was written yet */
-	uint32_t zero : 1;		/* that generation was zeroes */
-	uint32_t maybe_zero : 1;	/* or one of the failed ones before */
+	uint32_t generation : 30; /* 0: nothing was written yet */
+	uint32_t zero : 1;	  /* that generation was zeroes */
+	uint32_t maybe_zero : 1;  /* or one of the failed ones before */
 };
 
 void pattern_fill(void *buffer, size_t length, uint64_t sector,
