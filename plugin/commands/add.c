@@ -38,30 +38,31 @@
 
 #define ALL_PATIENCE 10000 /* ms; for each of all images */
 
-static const char *check_range(const struct options *options)
+static const char *check_range(const struct disk_request *request)
 {
 	static char text[160];
 	const long processors = sysconf(_SC_NPROCESSORS_CONF);
-	const unsigned long long buffers = (unsigned long long)options->queues *
+	const struct disk_options *options = &request->options;
+	const unsigned long long buffers = 1ull * options->queues *
 					   options->depth * DEVICE_MAX_IO;
 	struct sysinfo memory;
 
-	if (options->id > DISK_ID_MAX)
+	if (request->id > DISK_ID_MAX)
 		snprintf(text, sizeof(text), "id %ld is out of range: 0 to %d",
-			 options->id, DISK_ID_MAX);
+			 request->id, DISK_ID_MAX);
 	else if (options->queues < 1 || options->queues > processors)
 		snprintf(text, sizeof(text),
-			 "QUEUES %ld is out of range: 1 to %ld, the number of "
+			 "QUEUES %u is out of range: 1 to %ld, the number of "
 			 "processors",
 			 options->queues, processors);
-	else if (options->depth < 1 || options->depth > UBLK_MAX_QUEUE_DEPTH)
+	else if (options->depth < 1 || options->depth > DISK_DEPTH_MAX)
 		snprintf(text, sizeof(text),
-			 "DEPTH %ld is out of range: 1 to %d", options->depth,
-			 UBLK_MAX_QUEUE_DEPTH);
+			 "DEPTH %u is out of range: 1 to %d", options->depth,
+			 DISK_DEPTH_MAX);
 	else if (!sysinfo(&memory) &&
 		 buffers > memory.totalram * memory.mem_unit / 2)
 		snprintf(text, sizeof(text),
-			 "%ld queues of depth %ld may need %llu MiB of "
+			 "%u queues of depth %u may need %llu MiB of "
 			 "buffers, more than half of this machine's memory; "
 			 "choose less",
 			 options->queues, options->depth, buffers >> 20);
@@ -82,13 +83,12 @@ static void default_name(const char *image, char name[DISK_NAME_MAX + 1])
 	name_make(base, length, name);
 }
 
-static int check_links(const struct options *options)
+static int check_links(const struct disk_request *request)
 {
-	const char *path = options->subject;
+	const char *path = request->image;
 	struct qcow_references references;
 	struct qcow_error why;
-	int ret = references_read(options->data_file, options->no_references,
-				  &references, &why);
+	int ret = references_read(&request->options, &references, &why);
 
 	/* What is wrong with these the supervisor says better. */
 	if (!ret && qcow_check_links(path, &references, &why))
@@ -169,34 +169,31 @@ static int check_key(const char *image, const char *path,
 	return 0;
 }
 
-static int fill_in(const struct options *options, struct disk *disk)
+static int fill_in(const struct disk_request *request, struct disk *disk)
 {
 	const char *wrong;
 
-	wrong = check_range(options);
-	if (!wrong && options->name)
-		wrong = name_check(options->name);
+	wrong = check_range(request);
+	if (!wrong && request->name)
+		wrong = name_check(request->name);
 	if (wrong)
-		return complain("%s: %s", options->subject, wrong);
-	if (check_image(options->subject, disk->image) || check_links(options))
+		return complain("%s: %s", request->image, wrong);
+	if (check_image(request->image, disk->image) || check_links(request))
 		return EXIT_FAILURE;
-	if (options->data_file &&
-	    check_data_file(options->subject, options->data_file,
-			    disk->data_file))
+	disk->options = request->options;
+	if (*request->options.data_file &&
+	    check_data_file(request->image, request->options.data_file,
+			    disk->options.data_file))
 		return EXIT_FAILURE;
-	if (options->key_file &&
-	    check_key(options->subject, options->key_file, disk->key_file))
+	if (*request->options.key_file &&
+	    check_key(request->image, request->options.key_file,
+		      disk->options.key_file))
 		return EXIT_FAILURE;
-	if (options->name)
-		strcpy(disk->name, options->name);
+	if (request->name)
+		strcpy(disk->name, request->name);
 	else
 		default_name(disk->image, disk->name);
-	disk->id = options->id;
-	disk->queues = options->queues;
-	disk->depth = options->depth;
-	disk->read_only = options->read_only;
-	disk->writeback = options->writeback;
-	disk->no_references = options->no_references;
+	disk->id = request->id;
 	return 0;
 }
 
@@ -222,9 +219,9 @@ static int check_driver(const char *image)
 	return complain("%s: " UBLK_CONTROL_PATH ": %s", image, strerror(-ret));
 }
 
-int add_judge(const struct options *options, struct disk *disk)
+int add_judge(const struct disk_request *request, struct disk *disk)
 {
-	int ret = fill_in(options, disk);
+	int ret = fill_in(request, disk);
 
 	return ret ? ret : check_driver(disk->image);
 }
@@ -272,19 +269,20 @@ static int launch(const struct task *task)
 	return EXIT_SUCCESS;
 }
 
-static int add_image(const struct options *options)
+static int add_image(const struct disk_request *request, bool force,
+		     bool foreground)
 {
 	struct task task = {
-		.force = options->force,
-		.foreground = options->foreground,
+		.force = force,
+		.foreground = foreground,
 		.lock = -1,
 		.caller = -1,
 	};
 
-	if (add_judge(options, &task.disk))
+	if (add_judge(request, &task.disk))
 		return EXIT_FAILURE;
 	teardown_leftovers();
-	return options->foreground ? supervisor_run(&task) : launch(&task);
+	return foreground ? supervisor_run(&task) : launch(&task);
 }
 
 static bool is_there(const struct conf *conf)
@@ -319,7 +317,8 @@ static int add_configured(const void *argument, char *message)
 	(void)message;
 	if (conf_find(name, &conf, text))
 		return complain("%s", text);
-	status = is_there(&conf) ? EXIT_SUCCESS : add_image(&conf.options);
+	status = is_there(&conf) ? EXIT_SUCCESS :
+				   add_image(&conf.request, false, false);
 	fflush(stdout);
 	return status;
 }
@@ -376,7 +375,16 @@ static int add_all(void)
 
 int command_add(const struct options *options)
 {
+	const struct disk_request request = {
+		.image = options->subject,
+		.name = options->name,
+		.id = options->id,
+		.options = options->disk,
+	};
+
 	if (command_begin(options->all ? "add" : options->subject))
 		return EXIT_FAILURE;
-	return options->all ? add_all() : add_image(options);
+	return options->all ?
+		       add_all() :
+		       add_image(&request, options->force, options->foreground);
 }

@@ -5,11 +5,11 @@
 #ifndef ADD_H
 #define ADD_H
 
-#include "plugin/commands/options.h"
+#include "plugin/common/disk-options.h"
 #include "plugin/common/state.h"
 
 /* Judges the image, its options and the host, and fills in the disk, whose
    id is -1 if none was chosen.  Complains and returns 1, or 0. */
-int add_judge(const struct options *options, struct disk *disk);
+int add_judge(const struct disk_request *request, struct disk *disk);
 
 #endif /* ADD_H */

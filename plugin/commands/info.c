@@ -99,8 +99,7 @@ int command_info(const struct options *options)
 {
 	struct report report = { .image = options->subject };
 	struct qcow_error error;
-	int ret = references_read(options->data_file, options->no_references,
-				  &report.references, &error);
+	int ret = references_read(&options->disk, &report.references, &error);
 
 	if (!ret)
 		ret = qcow_read_info(options->subject, &report.info, &error);

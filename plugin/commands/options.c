@@ -157,6 +157,21 @@ static bool get_number(const char *text, long *number)
 	return end != text && !*end && !errno;
 }
 
+static bool get_count(const char *text, unsigned int *count)
+{
+	long number;
+
+	if (!get_number(text, &number) || number < 0 || number > UINT_MAX)
+		return false;
+	*count = number;
+	return true;
+}
+
+static bool get_path(const char *text, char path[PATH_MAX])
+{
+	return *text && snprintf(path, PATH_MAX, "%s", text) < PATH_MAX;
+}
+
 static bool get_cache(const char *text, bool *writeback)
 {
 	*writeback = !strcmp(text, "writeback");
@@ -170,28 +185,26 @@ static bool take_option(struct options *options, int letter)
 	case 'n':
 		return get_number(optarg, &options->id) && options->id >= 0;
 	case 'q':
-		return get_number(optarg, &options->queues);
+		return get_count(optarg, &options->disk.queues);
 	case 'd':
-		return get_number(optarg, &options->depth);
+		return get_count(optarg, &options->disk.depth);
 	case 'c':
-		return get_cache(optarg, &options->writeback);
+		return get_cache(optarg, &options->disk.writeback);
 	case 'N':
 		options->name = optarg;
 		return true;
 	case 'k':
-		options->key_file = optarg;
-		return true;
+		return get_path(optarg, options->disk.key_file);
 	case 'D':
-		options->data_file = optarg;
-		return true;
+		return get_path(optarg, options->disk.data_file);
 	case 'x':
-		options->no_references = true;
+		options->disk.no_references = true;
 		return true;
 	case 'r':
 		options->repair = optarg;
 		return !strcmp(optarg, "leaks") || !strcmp(optarg, "all");
 	case 'R':
-		options->read_only = true;
+		options->disk.read_only = true;
 		return true;
 	case 'F':
 		options->foreground = true;
@@ -254,7 +267,10 @@ static int run_program(char **argv)
 
 static int run_command(const struct command *command, int argc, char **argv)
 {
-	struct options options = OPTIONS_DEFAULT;
+	struct options options = {
+		.id = -1,
+		.disk = DISK_OPTIONS_DEFAULT,
+	};
 	int letter, ret, others = 0;
 
 	if (!command->run)

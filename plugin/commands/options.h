@@ -6,32 +6,21 @@
 #define OPTIONS_H
 
 #include <stdbool.h>
+#include "plugin/common/disk-options.h"
 
 #define EXIT_USAGE 2
 
 struct options {
 	const char *subject; /* IMAGE, DEV or NAME; NULL: all disks */
-	long id;	     /* -1: the lowest that is free */
 	const char *name;    /* NULL: after the image */
-	long queues;
-	long depth;
-	const char *key_file;  /* NULL: none */
-	const char *data_file; /* NULL: none */
-	const char *repair;    /* leaks, all; NULL: only look */
-	bool read_only;
-	bool writeback;
-	bool no_references;
+	long id;	     /* -1: the lowest that is free */
+	struct disk_options disk;
+	const char *repair; /* leaks, all; NULL: only look */
 	bool foreground;
 	bool force;
 	bool all;
 	bool json;
 };
-
-/* What holds where nothing is said. */
-#define OPTIONS_DEFAULT \
-	{ \
-		.id = -1, .queues = 1, .depth = 128 \
-	}
 
 /* One file per command.  They return the exit status. */
 int command_add(const struct options *options);

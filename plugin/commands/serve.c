@@ -29,6 +29,7 @@
 #include "plugin/common/conf.h"
 #include "plugin/common/log.h"
 #include "plugin/common/name.h"
+#include "plugin/commands/options.h"
 #include "plugin/supervisor/notify.h"
 #include "plugin/supervisor/supervisor.h"
 #include "plugin/supervisor/teardown.h"
@@ -49,7 +50,7 @@ static int serve_new(const char *name)
 
 	if (conf_find(name, &conf, text))
 		return complain("%s", text);
-	if (add_judge(&conf.options, &task.disk))
+	if (add_judge(&conf.request, &task.disk))
 		return EXIT_FAILURE;
 	return supervisor_run(&task);
 }

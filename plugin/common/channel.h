@@ -1,13 +1,46 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The server's end of its channel to the supervisor.  The messages are those
- * of server.h.
+ * The channel between a server and its supervisor: a SOCK_SEQPACKET socket,
+ * one struct per packet.  server.h has the order of the messages.
  */
 #ifndef CHANNEL_H
 #define CHANNEL_H
 
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
-#include "plugin/server/server.h"
+#include "qcow/qcow.h"
+
+enum server_message_type {
+	SERVER_LAYER,
+	SERVER_OPENED,
+	SERVER_LIVE,
+	SERVER_FAILED,
+	SERVER_NOTICE,
+	SUPERVISOR_ADDED,
+};
+
+/* What a failure is like for the next server. */
+enum server_cause {
+	CAUSE_PASSING, /* it may fare better */
+	CAUSE_LASTING, /* only if somebody mends something */
+};
+
+struct server_message {
+	enum server_message_type type;
+	enum server_cause cause;       /* SERVER_FAILED */
+	int dev_id;		       /* SUPERVISOR_ADDED */
+	uint64_t size;		       /* SERVER_OPENED: bytes */
+	uint32_t cluster_size;	       /* SERVER_OPENED: bytes */
+	uint32_t alignment;	       /* SERVER_OPENED: qcow_alignment() */
+	bool read_only;		       /* SERVER_OPENED, SERVER_LAYER */
+	struct qcow_identity identity; /* SERVER_OPENED, SERVER_LAYER */
+	unsigned int layers;	       /* SERVER_OPENED: how many came */
+	char text[PATH_MAX];	       /* SERVER_FAILED, SERVER_NOTICE;
+					  SERVER_LAYER: the path.  The packet
+					  ends with it */
+};
 
 /* The bytes of a message that are sent. */
 size_t channel_length(const struct server_message *message);

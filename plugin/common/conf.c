@@ -28,7 +28,6 @@
 
 #include "plugin/common/conf.h"
 #include "plugin/common/name.h"
-#include "plugin/server/ublk_abi.h"
 
 #define SUFFIX	      ".conf"
 #define FILE_SIZE_MAX (64 * 1024)
@@ -47,8 +46,9 @@ const char *conf_directory(enum conf_place place)
 
 enum kind {
 	PATH,	/* absolute; char[PATH_MAX] in struct conf */
-	NUMBER, /* long in struct options */
-	FLAG,	/* bool in struct options: yes or no */
+	NUMBER, /* long in struct conf */
+	COUNT,	/* unsigned int in struct conf */
+	FLAG,	/* bool in struct conf: yes or no */
 	CACHE,	/* the same: writeback or none */
 };
 
@@ -73,22 +73,22 @@ static const struct key {
 	long min, max;		/* of a number; max 0: the processors */
 } keys[NR_KEYS] = {
 	[IMAGE] = { "image", PATH, offsetof(struct conf, image), 0, 0 },
-	[ID] = { "id", NUMBER, offsetof(struct conf, options.id),
+	[ID] = { "id", NUMBER, offsetof(struct conf, request.id),
 		 0, DISK_ID_MAX },
-	[QUEUES] = { "queues", NUMBER, offsetof(struct conf, options.queues),
+	[QUEUES] = { "queues", COUNT, offsetof(struct conf, request.options.queues),
 		     1, 0 },
-	[DEPTH] = { "depth", NUMBER, offsetof(struct conf, options.depth),
-		    1, UBLK_MAX_QUEUE_DEPTH },
+	[DEPTH] = { "depth", COUNT, offsetof(struct conf, request.options.depth),
+		    1, DISK_DEPTH_MAX },
 	[READ_ONLY] = { "read-only", FLAG,
-			offsetof(struct conf, options.read_only), 0, 0 },
+			offsetof(struct conf, request.options.read_only), 0, 0 },
 	[CACHE_MODE] = { "cache", CACHE,
-			 offsetof(struct conf, options.writeback), 0, 0 },
-	[KEY_FILE] = { "key-file", PATH, offsetof(struct conf, key_file),
-		       0, 0 },
-	[DATA_FILE] = { "data-file", PATH, offsetof(struct conf, data_file),
-			0, 0 },
+			 offsetof(struct conf, request.options.writeback), 0, 0 },
+	[KEY_FILE] = { "key-file", PATH,
+		       offsetof(struct conf, request.options.key_file), 0, 0 },
+	[DATA_FILE] = { "data-file", PATH,
+			offsetof(struct conf, request.options.data_file), 0, 0 },
 	[NO_REFERENCES] = { "no-references", FLAG,
-			    offsetof(struct conf, options.no_references),
+			    offsetof(struct conf, request.options.no_references),
 			    0, 0 },
 };
 /* clang-format on */
@@ -161,6 +161,17 @@ static bool take_number(const struct key *key, const char *value, long *number)
 	return !errno && *number >= key->min && *number <= largest(key);
 }
 
+static bool take_count(const struct key *key, const char *value,
+		       unsigned int *count)
+{
+	long number;
+
+	if (!take_number(key, value, &number))
+		return false;
+	*count = number;
+	return true;
+}
+
 static bool take_choice(const char *value, const char *yes, const char *no,
 			bool *choice)
 {
@@ -178,6 +189,8 @@ static bool take_value(const struct key *key, const char *value,
 		return take_path(value, member);
 	case NUMBER:
 		return take_number(key, value, member);
+	case COUNT:
+		return take_count(key, value, member);
 	case FLAG:
 		return take_choice(value, "yes", "no", member);
 	default:
@@ -260,10 +273,6 @@ static int take_lines(struct reader *reader, char *lines)
 			return ret;
 	}
 	reader->line = 0;
-	if (reader->seen[KEY_FILE])
-		reader->conf->options.key_file = reader->conf->key_file;
-	if (reader->seen[DATA_FILE])
-		reader->conf->options.data_file = reader->conf->data_file;
 	if (!reader->seen[IMAGE])
 		return reject(reader, "image: is missing; allowed: the "
 				      "absolute path of an image");
@@ -311,12 +320,15 @@ static int read_lines(struct reader *reader, int fd)
 
 static void begin(struct conf *conf, const char *name)
 {
-	const struct options defaults = OPTIONS_DEFAULT;
+	const struct disk_options defaults = DISK_OPTIONS_DEFAULT;
 
 	memset(conf, 0, sizeof(*conf));
-	conf->options = defaults;
-	conf->options.subject = conf->image;
-	conf->options.name = conf->name;
+	conf->request = (struct disk_request){
+		.image = conf->image,
+		.name = conf->name,
+		.id = -1,
+		.options = defaults,
+	};
 	strcpy(conf->name, name);
 }
 

@@ -9,7 +9,7 @@
 #ifndef CONF_H
 #define CONF_H
 
-#include "plugin/commands/options.h"
+#include "plugin/common/disk-options.h"
 #include "plugin/common/state.h"
 
 #define CONF_TEXT_MAX 1024
@@ -23,14 +23,12 @@ enum conf_place {
 /* The directory, without a / at its end. */
 const char *conf_directory(enum conf_place place);
 
-/* The strings in options point into the rest of it: not to be copied. */
+/* The strings in request point into the rest of it: not to be copied. */
 struct conf {
-	struct options options;
+	struct disk_request request;
 	char path[PATH_MAX]; /* of the file */
 	char name[DISK_NAME_MAX + 1];
 	char image[PATH_MAX];
-	char key_file[PATH_MAX];
-	char data_file[PATH_MAX];
 };
 
 /* Reads the file that configures disk NAME.  -ENOENT: there is none;

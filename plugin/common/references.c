@@ -117,7 +117,7 @@ static int take_file(struct reader *reader, FILE *file,
 	return ret;
 }
 
-int references_read(const char *data_file, bool none,
+int references_read(const struct disk_options *options,
 		    struct qcow_references *references,
 		    struct qcow_error *error)
 {
@@ -139,9 +139,9 @@ int references_read(const char *data_file, bool none,
 	*references = (struct qcow_references){
 		.directories = reader.directories.entries,
 		.data_directories = reader.data_directories.entries,
-		.data_file = data_file,
+		.data_file = disk_data_file(options),
 		.not_beside = reader.not_beside,
-		.none = none,
+		.none = options->no_references,
 	};
 	return ret;
 }

@@ -4,14 +4,14 @@
 #ifndef REFERENCES_H
 #define REFERENCES_H
 
-#include <stdbool.h>
+#include "plugin/common/disk-options.h"
 #include "qcow/qcow.h"
 
 /* Reads /etc/ublk-qcow2/directories; without that file nothing is said of all
-   disks.  data_file (or NULL) and none are what was said of this one.
+   disks; options say what was said of this one, and stay the caller's.
    references_free() frees the lists, also after an error.  -EINVAL: a line of
    the file cannot be understood; or another -errno; *error has one line. */
-int references_read(const char *data_file, bool none,
+int references_read(const struct disk_options *options,
 		    struct qcow_references *references,
 		    struct qcow_error *error);
 void references_free(struct qcow_references *references);

@@ -60,14 +60,14 @@ static const struct field {
 	FIELD("image_device", LONG, identity.device),
 	FIELD("image_inode", LONG, identity.inode),
 	FIELD("image_birth", LONG, identity.birth),
-	FIELD("key_file", TEXT, key_file),
-	FIELD("data_file", TEXT, data_file),
-	FIELD("no_references", FLAG, no_references),
+	FIELD("key_file", TEXT, options.key_file),
+	FIELD("data_file", TEXT, options.data_file),
+	FIELD("no_references", FLAG, options.no_references),
 	FIELD("size", LONG, size),
-	FIELD("queues", NUMBER, queues),
-	FIELD("depth", NUMBER, depth),
-	FIELD("read_only", FLAG, read_only),
-	FIELD("writeback", FLAG, writeback),
+	FIELD("queues", NUMBER, options.queues),
+	FIELD("depth", NUMBER, options.depth),
+	FIELD("read_only", FLAG, options.read_only),
+	FIELD("writeback", FLAG, options.writeback),
 	FIELD("server_pid", NUMBER, server.pid),
 	FIELD("server_start", LONG, server.start),
 	FIELD("server_space", LONG, server.space),
@@ -97,16 +97,6 @@ static const char *const state_names[] = {
 const char *disk_state_name(enum disk_state state)
 {
 	return state_names[state];
-}
-
-const char *disk_key_file(const struct disk *disk)
-{
-	return *disk->key_file ? disk->key_file : NULL;
-}
-
-const char *disk_data_file(const struct disk *disk)
-{
-	return *disk->data_file ? disk->data_file : NULL;
 }
 
 const char *state_dir(void)

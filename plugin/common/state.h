@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "plugin/common/disk-options.h"
 #include "plugin/common/layers.h"
 #include "plugin/common/process.h"
 #include "qcow/qcow.h"
@@ -36,14 +37,8 @@ struct disk {
 	char image[PATH_MAX]; /* absolute, no symbolic links; of a device the
 				 name that it was given */
 	struct qcow_identity identity; /* which file that is */
-	char key_file[PATH_MAX];  /* absolute; empty: none.  Never the key */
-	char data_file[PATH_MAX]; /* that the image may name; likewise */
-	bool no_references;	  /* the image may name no file */
-	uint64_t size;		  /* bytes */
-	unsigned int queues;
-	unsigned int depth;
-	bool read_only;
-	bool writeback;
+	struct disk_options options;   /* paths in it are absolute */
+	uint64_t size;		       /* bytes */
 	struct process server;
 	struct process supervisor;
 	unsigned int recoveries;
@@ -53,10 +48,6 @@ struct disk {
 	char boot[40];	  /* the boot this record belongs to */
 	char reason[512]; /* why it failed */
 };
-
-/* NULL: it has none. */
-const char *disk_key_file(const struct disk *disk);
-const char *disk_data_file(const struct disk *disk);
 
 /* Names as `list` and the records have them. */
 const char *disk_state_name(enum disk_state state);

@@ -122,16 +122,17 @@ static int record(const struct plug *plug)
 
 static int serve(const struct plug *plug, const struct candidate *candidate)
 {
-	const struct domain_entry entry = {
+	struct domain_entry entry = {
 		.file = (char *)candidate->image,
 		.id = -1,
-		.queues = -1,
-		.depth = -1,
-		.read_only = candidate->read_only,
+		.options = DISK_OPTIONS_DEFAULT,
 	};
 	char why[DOMAIN_REASON_MAX];
 	int lock;
-	int ret = owner_lock(plug->disk_name, LOCK_PATIENCE, &lock);
+	int ret;
+
+	entry.options.read_only = candidate->read_only;
+	ret = owner_lock(plug->disk_name, LOCK_PATIENCE, &lock);
 
 	if (ret)
 		return complain("%s: cannot lock the record of %s: %s",

@@ -64,6 +64,7 @@ static int judge_mark(const char *path, struct qcow_error *error)
 static int try_image(const struct candidate *candidate,
 		     struct qcow_error *error)
 {
+	static const struct disk_options none;
 	struct qcow_references references;
 	struct qcow_options options = {
 		.read_only = true,
@@ -72,7 +73,7 @@ static int try_image(const struct candidate *candidate,
 		.notice = ignore_notice,
 	};
 	struct qcow_image *image;
-	int ret = references_read(NULL, false, &references, error);
+	int ret = references_read(&none, &references, error);
 
 	options.references = &references;
 	if (!ret && !candidate->read_only)

@@ -87,6 +87,27 @@ static int take_number(const char *name, const char *value, long *number,
 	return 0;
 }
 
+static int take_count(const char *name, const char *value, unsigned int *count,
+		      char why[DOMAIN_REASON_MAX])
+{
+	long number;
+	int ret = take_number(name, value, &number, why);
+
+	if (!ret && number > UINT_MAX)
+		return domain_wrong(why, "%s='%s' is too large", name, value);
+	*count = number;
+	return ret;
+}
+
+static int take_path(const char *name, const char *value, char path[PATH_MAX],
+		     char why[DOMAIN_REASON_MAX])
+{
+	if (*value == '/' && snprintf(path, PATH_MAX, "%s", value) < PATH_MAX)
+		return 0;
+	return domain_wrong(why, "%s='%s' must be an absolute path", name,
+			    value);
+}
+
 /* One of two words; yes is the second. */
 static int take_choice(const char *name, const char *value,
 		       const char *const words[2], bool *yes,
@@ -149,23 +170,24 @@ static int take_attribute(struct domain_entry *entry, const char *name,
 	if (!strcmp(name, "file"))
 		return take_text(value, &entry->file);
 	if (!strcmp(name, "keyfile"))
-		return take_text(value, &entry->key_file);
+		return take_path(name, value, entry->options.key_file, why);
 	if (!strcmp(name, "datafile"))
-		return take_text(value, &entry->data_file);
+		return take_path(name, value, entry->options.data_file, why);
 	if (!strcmp(name, "references"))
 		return take_choice(name, value, references,
-				   &entry->no_references, why);
+				   &entry->options.no_references, why);
 	if (!strcmp(name, "id"))
 		return take_number(name, value, &entry->id, why);
 	if (!strcmp(name, "queues"))
-		return take_number(name, value, &entry->queues, why);
+		return take_count(name, value, &entry->options.queues, why);
 	if (!strcmp(name, "depth"))
-		return take_number(name, value, &entry->depth, why);
+		return take_count(name, value, &entry->options.depth, why);
 	if (!strcmp(name, "readonly"))
-		return take_choice(name, value, answers, &entry->read_only,
-				   why);
+		return take_choice(name, value, answers,
+				   &entry->options.read_only, why);
 	if (!strcmp(name, "cache"))
-		return take_choice(name, value, caches, &entry->writeback, why);
+		return take_choice(name, value, caches,
+				   &entry->options.writeback, why);
 	return take_fixed(name, value, why);
 }
 
@@ -186,14 +208,6 @@ static int check_entry(struct domain_entry *entry, char why[DOMAIN_REASON_MAX])
 			"file must be the absolute path of the image of "
 			"%s",
 			entry->dev);
-	if (entry->key_file && *entry->key_file != '/')
-		return domain_wrong(why,
-				    "keyfile='%s' must be an absolute path",
-				    entry->key_file);
-	if (entry->data_file && *entry->data_file != '/')
-		return domain_wrong(why,
-				    "datafile='%s' must be an absolute path",
-				    entry->data_file);
 	if (!device_number(entry->dev, &number))
 		return 0;
 	if (entry->id >= 0 && entry->id != number)
@@ -209,7 +223,10 @@ static int read_entry(const xmlNode *node, struct domain_entry *entry,
 	const xmlAttr *attr;
 	int ret = 0;
 
-	*entry = (struct domain_entry){ .id = -1, .queues = -1, .depth = -1 };
+	*entry = (struct domain_entry){
+		.id = -1,
+		.options = DISK_OPTIONS_DEFAULT,
+	};
 	for (attr = node->properties; attr && !ret; attr = attr->next) {
 		const char *name = (const char *)attr->name;
 		char *value = xml_attribute(node, name);
@@ -438,8 +455,6 @@ void domain_free(struct domain *domain)
 	for (i = 0; i < domain->nr_entries; i++) {
 		free(domain->entries[i].dev);
 		free(domain->entries[i].file);
-		free(domain->entries[i].key_file);
-		free(domain->entries[i].data_file);
 	}
 	free(domain->disks);
 	free(domain->entries);

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include "plugin/common/disk-options.h"
 
 /* The namespace of our element in <metadata>.  What we write has this one;
    what we read has any whose name ends with DOMAIN_NAMESPACE_END. */
@@ -23,16 +24,10 @@
 
 /* <ublk:disk .../>: which image is to be served as which device. */
 struct domain_entry {
-	char *dev;	 /* a link's path or /dev/ublkbN */
-	char *file;	 /* the image; absolute */
-	char *key_file;	 /* NULL: none */
-	char *data_file; /* NULL: none */
-	long id;	 /* -1: any */
-	long queues;	 /* -1: the default */
-	long depth;	 /* -1: the default */
-	bool read_only;
-	bool writeback;
-	bool no_references;
+	char *dev;  /* a link's path or /dev/ublkbN */
+	char *file; /* the image; absolute */
+	long id;    /* -1: any */
+	struct disk_options options;
 };
 
 /* <disk>, or a <backingStore> or <mirror> in one, if its source is a file or

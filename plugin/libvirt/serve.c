@@ -90,8 +90,6 @@ static void put_number(struct arguments *arguments, long number)
 static void put_option(struct arguments *arguments, const char *option,
 		       long number)
 {
-	if (number < 0)
-		return;
 	put(arguments, option);
 	put_number(arguments, number);
 }
@@ -156,27 +154,32 @@ static int run(struct arguments *arguments, int milliseconds,
 static void put_entry(struct arguments *arguments,
 		      const struct domain_entry *entry, const char *name)
 {
+	static const struct disk_options defaults = DISK_OPTIONS_DEFAULT;
+
 	put(arguments, entry->file);
 	put(arguments, "--name");
 	put(arguments, name);
-	put_option(arguments, "-n", entry->id);
-	put_option(arguments, "-q", entry->queues);
-	put_option(arguments, "-d", entry->depth);
-	if (entry->read_only)
+	if (entry->id >= 0)
+		put_option(arguments, "-n", entry->id);
+	if (entry->options.queues != defaults.queues)
+		put_option(arguments, "-q", entry->options.queues);
+	if (entry->options.depth != defaults.depth)
+		put_option(arguments, "-d", entry->options.depth);
+	if (entry->options.read_only)
 		put(arguments, "--read-only");
-	if (entry->writeback) {
+	if (entry->options.writeback) {
 		put(arguments, "--cache");
 		put(arguments, "writeback");
 	}
-	if (entry->key_file) {
+	if (*entry->options.key_file) {
 		put(arguments, "--key-file");
-		put(arguments, entry->key_file);
+		put(arguments, entry->options.key_file);
 	}
-	if (entry->data_file) {
+	if (*entry->options.data_file) {
 		put(arguments, "--data-file");
-		put(arguments, entry->data_file);
+		put(arguments, entry->options.data_file);
 	}
-	if (entry->no_references)
+	if (entry->options.no_references)
 		put(arguments, "--no-references");
 }
 
@@ -219,14 +222,8 @@ static int add_configured(const char *name, char why[DOMAIN_REASON_MAX])
 		return ret;
 	entry = (struct domain_entry){
 		.file = conf.image,
-		.key_file = *conf.key_file ? conf.key_file : NULL,
-		.data_file = *conf.data_file ? conf.data_file : NULL,
-		.id = conf.options.id,
-		.queues = conf.options.queues,
-		.depth = conf.options.depth,
-		.read_only = conf.options.read_only,
-		.writeback = conf.options.writeback,
-		.no_references = conf.options.no_references,
+		.id = conf.request.id,
+		.options = conf.request.options,
 	};
 	return add(&entry, name, why);
 }

@@ -90,29 +90,31 @@ bool unit_is_configured(const char *name)
 /* A value is a line without blanks at its ends. */
 static bool fits(const char *path)
 {
-	return !path ||
+	return !*path ||
 	       (!strchr(path, '\n') && !strchr(BLANKS, path[strlen(path) - 1]));
 }
 
 static void put_entry(FILE *file, const struct domain_entry *entry)
 {
+	static const struct disk_options defaults = DISK_OPTIONS_DEFAULT;
+
 	fprintf(file, MARK ": gone when the disk is.\nimage = %s\n",
 		entry->file);
 	if (entry->id >= 0)
 		fprintf(file, "id = %ld\n", entry->id);
-	if (entry->queues >= 0)
-		fprintf(file, "queues = %ld\n", entry->queues);
-	if (entry->depth >= 0)
-		fprintf(file, "depth = %ld\n", entry->depth);
-	if (entry->read_only)
+	if (entry->options.queues != defaults.queues)
+		fprintf(file, "queues = %u\n", entry->options.queues);
+	if (entry->options.depth != defaults.depth)
+		fprintf(file, "depth = %u\n", entry->options.depth);
+	if (entry->options.read_only)
 		fprintf(file, "read-only = yes\n");
-	if (entry->writeback)
+	if (entry->options.writeback)
 		fprintf(file, "cache = writeback\n");
-	if (entry->key_file)
-		fprintf(file, "key-file = %s\n", entry->key_file);
-	if (entry->data_file)
-		fprintf(file, "data-file = %s\n", entry->data_file);
-	if (entry->no_references)
+	if (*entry->options.key_file)
+		fprintf(file, "key-file = %s\n", entry->options.key_file);
+	if (*entry->options.data_file)
+		fprintf(file, "data-file = %s\n", entry->options.data_file);
+	if (entry->options.no_references)
 		fprintf(file, "no-references = yes\n");
 }
 
@@ -146,8 +148,8 @@ static int configure(const struct domain_entry *entry, const char *name,
 	char path[PATH_MAX], new[PATH_MAX];
 	int ret = 0;
 
-	if (!fits(entry->file) || !fits(entry->key_file) ||
-	    !fits(entry->data_file))
+	if (!fits(entry->file) || !fits(entry->options.key_file) ||
+	    !fits(entry->options.data_file))
 		return domain_wrong(why, "a path with a line break, or with a "
 					 "blank at its end, cannot be that of "
 					 "a disk with a unit; rename the file");

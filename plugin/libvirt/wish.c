@@ -127,11 +127,11 @@ static int check_disk(const struct wish *wish, const struct disk *disk,
 		return domain_wrong(why,
 				    "is served as another device, /dev/ublkb%d",
 				    disk->id);
-	if (entry->read_only != disk->read_only)
+	if (entry->options.read_only != disk->options.read_only)
 		return domain_wrong(
 			why, "is served %s, but its entry says readonly='%s'",
-			disk->read_only ? "read-only" : "for writing",
-			entry->read_only ? "yes" : "no");
+			disk->options.read_only ? "read-only" : "for writing",
+			entry->options.read_only ? "yes" : "no");
 	return 0;
 }
 

@@ -145,23 +145,23 @@ static int open_image(struct server *server)
 	const struct server_config *config = server->config;
 	struct qcow_references references;
 	struct qcow_options options = {
-		.read_only = config->read_only,
-		.cache = config->cache,
+		.read_only = config->options->read_only,
+		.cache = config->options->writeback ? QCOW_CACHE_WRITEBACK :
+						      QCOW_CACHE_NONE,
 		.locking = QCOW_LOCK_JOIN, /* R14: the supervisor has tested */
 		.holder_lives = supervisor_lives,
 		.unbroken = config->unbroken,
 		.identity = config->identity,
 		.layers = config->layers,
 		.nr_layers = config->nr_layers,
-		.key_file = config->key_file,
+		.key_file = disk_key_file(config->options),
 		.references = &references,
 		.force = config->force,
 		.notice = engine_notice,
 		.opaque = server,
 	};
 	struct qcow_error error;
-	int ret = references_read(config->data_file, config->no_references,
-				  &references, &error);
+	int ret = references_read(config->options, &references, &error);
 
 	if (ret < 0)
 		return channel_fail(server->channel, cause_of(ret), "%s: %s",

@@ -154,8 +154,9 @@ static int make_device(struct supervisor *sv, struct control *control)
 
 	control_get_features(control, &features);
 	do {
-		device_add_info(sv->disk.id, sv->disk.queues, sv->disk.depth,
-				features, sv->disk.nonce, &info);
+		device_add_info(sv->disk.id, sv->disk.options.queues,
+				sv->disk.options.depth, features,
+				sv->disk.nonce, &info);
 		ret = control_add(control, &info);
 	} while (ret == -EEXIST && !(ret = claim_next_id(sv)));
 	return ret ? ret : device_check_info(&info);

@@ -54,7 +54,8 @@ static int lock_image(struct supervisor *sv, bool test,
 		      struct qcow_error *error)
 {
 	int ret = qcow_lock(sv->disk.image, &sv->disk.identity,
-			    sv->disk.read_only, test, &sv->image_lock, error);
+			    sv->disk.options.read_only, test, &sv->image_lock,
+			    error);
 
 	/* A new disk: from now on it is this file. */
 	if (!ret)
@@ -147,8 +148,7 @@ static int check_layers(struct supervisor *sv, struct qcow_error *error)
 {
 	struct qcow_references references;
 	unsigned int i;
-	int ret = references_read(disk_data_file(&sv->disk),
-				  sv->disk.no_references, &references, error);
+	int ret = references_read(&sv->disk.options, &references, error);
 
 	for (i = 0; !ret && i < sv->layers.count; i++)
 		ret = qcow_check_layer(sv->disk.image, &sv->layers.list[i],

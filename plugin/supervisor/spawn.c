@@ -35,19 +35,12 @@ serve(const struct supervisor *sv, bool recover, int channel)
 {
 	const struct server_config config = {
 		.image = sv->disk.image,
-		.cache = sv->disk.writeback ? QCOW_CACHE_WRITEBACK :
-					      QCOW_CACHE_NONE,
-		.read_only = sv->disk.read_only,
+		.options = &sv->disk.options,
 		.force = sv->force_open,
 		.unbroken = sv->unbroken,
 		.identity = sv->disk.identity,
 		.layers = sv->layers.known ? sv->layers.list : NULL,
 		.nr_layers = sv->layers.count,
-		.key_file = disk_key_file(&sv->disk),
-		.data_file = disk_data_file(&sv->disk),
-		.no_references = sv->disk.no_references,
-		.queues = sv->disk.queues,
-		.depth = sv->disk.depth,
 		.recover = recover,
 		.dev_id = sv->disk.id,
 		.nonce = sv->disk.nonce,

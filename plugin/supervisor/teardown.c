@@ -225,19 +225,18 @@ static int open_image(const struct disk *disk, const struct layers *layers,
 {
 	struct qcow_references references;
 	struct qcow_options options = {
-		.cache = disk->writeback ? QCOW_CACHE_WRITEBACK :
-					   QCOW_CACHE_NONE,
+		.cache = disk->options.writeback ? QCOW_CACHE_WRITEBACK :
+						   QCOW_CACHE_NONE,
 		.locking = locked ? QCOW_LOCK_JOIN : QCOW_LOCK_TEST,
 		.unbroken = unbroken,
 		.identity = disk->identity,
 		.layers = layers->known ? layers->list : NULL,
 		.nr_layers = layers->count,
-		.key_file = disk_key_file(disk),
+		.key_file = disk_key_file(&disk->options),
 		.references = &references,
 		.notice = tell_notice,
 	};
-	int ret = references_read(disk_data_file(disk), disk->no_references,
-				  &references, error);
+	int ret = references_read(&disk->options, &references, error);
 
 	if (!ret)
 		ret = qcow_open(disk->image, &options, image, error);
@@ -279,7 +278,7 @@ int teardown_close_image(const struct disk *disk, const struct layers *layers,
 	int ret;
 
 	/* Nothing was ever written to it, nor is there a journal. */
-	if (disk->read_only)
+	if (disk->options.read_only)
 		return 0;
 	ret = open_image(disk, layers, locked, unbroken, &image, &error);
 	if (ret && give_up && image_is_gone(disk))

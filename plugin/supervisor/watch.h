@@ -10,6 +10,7 @@
 
 #include "plugin/supervisor/hooks.h"
 #include "plugin/common/process.h"
+#include "plugin/common/channel.h"
 #include "plugin/common/rpc.h"
 #include "plugin/server/server.h"
 #include "plugin/common/state.h"

@@ -77,14 +77,13 @@ static void minimal(void)
 
 	put_text(CONF_ADMIN, "web", "image=/srv/web.qcow2");
 	must_find("web", &conf);
-	if (strcmp(conf.options.subject, "/srv/web.qcow2") ||
-	    strcmp(conf.options.name, "web"))
-		die("image %s, name %s", conf.options.subject,
-		    conf.options.name);
-	if (conf.options.id != -1 || conf.options.queues != 1 ||
-	    conf.options.depth != 128 || conf.options.read_only ||
-	    conf.options.writeback || conf.options.force ||
-	    conf.options.key_file)
+	if (strcmp(conf.request.image, "/srv/web.qcow2") ||
+	    strcmp(conf.request.name, "web"))
+		die("image %s, name %s", conf.request.image, conf.request.name);
+	if (conf.request.id != -1 || conf.request.options.queues != 1 ||
+	    conf.request.options.depth != 128 ||
+	    conf.request.options.read_only || conf.request.options.writeback ||
+	    *conf.request.options.key_file)
 		die("not the defaults of add");
 }
 
@@ -107,17 +106,19 @@ static void complete(void)
 	must_find("all.of_it-2", &conf);
 	if (strcmp(conf.image, "/srv/with = and # and blanks.qcow2"))
 		die("image '%s'", conf.image);
-	if (conf.options.id != 1048575 || conf.options.queues != 1 ||
-	    conf.options.depth != 4096 || !conf.options.read_only ||
-	    !conf.options.writeback ||
-	    strcmp(conf.options.key_file, "/etc/keys/all") ||
-	    strcmp(conf.options.data_file, "/srv/data") ||
-	    !conf.options.no_references)
+	if (conf.request.id != 1048575 || conf.request.options.queues != 1 ||
+	    conf.request.options.depth != 4096 ||
+	    !conf.request.options.read_only ||
+	    !conf.request.options.writeback ||
+	    strcmp(conf.request.options.key_file, "/etc/keys/all") ||
+	    strcmp(conf.request.options.data_file, "/srv/data") ||
+	    !conf.request.options.no_references)
 		die("something was not taken");
 
 	put_text(CONF_ADMIN, "no", "read-only=no\ncache=none\nid=0\nimage=/i");
 	must_find("no", &conf);
-	if (conf.options.id || conf.options.read_only || conf.options.writeback)
+	if (conf.request.id || conf.request.options.read_only ||
+	    conf.request.options.writeback)
 		die("no, none and 0 are not that");
 }
 

@@ -214,7 +214,7 @@ managed ""
 case_of "the admin has configured it, and there is no systemd"
 UBLK_QCOW2_SYSTEMD=$WORK/none accepted web1 prepare
 managed ""
-called "add web.qcow2 --name web -q 1 -d 128"
+called "add web.qcow2 --name web"
 UBLK_QCOW2_SYSTEMD=$WORK/none accepted web1 release
 served ""
 domain web1 "$UUID1" "" "$(disk vda $link/web)" >"$WORK/web1.xml"
