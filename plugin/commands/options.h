@@ -8,8 +8,6 @@
 #include <stdbool.h>
 #include "plugin/common/disk-options.h"
 
-#define EXIT_USAGE 2
-
 struct options {
 	const char *subject; /* IMAGE, DEV or NAME; NULL: all disks */
 	const char *name;    /* NULL: after the image */

@@ -7,8 +7,6 @@
 
 #include <stdbool.h>
 
-#define EXIT_USAGE 2
-
 struct libvirt_options {
 	const char *uri;	 /* NULL: the default */
 	const char *subjects[3]; /* NULL where not given */

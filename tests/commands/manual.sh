@@ -24,7 +24,7 @@ commands_in()
 	sed -nE "s/^ *ublk-qcow2 (libvirt )?([a-z]+).*/\1\2/p" | sort -u
 }
 
-# As words of that text, but for values such as a uri's.
+# As words of such a text, but for values such as a uri's.
 options_in()
 {
 	{ grep -oE '(^|[[ |(])-(-[a-z][a-z-]*|[a-z]\b)' || true; } |
@@ -36,6 +36,13 @@ options_of()
 {
 	# shellcheck disable=SC2086  # one or two words
 	"$PROGRAM" $1 --help | options_in
+}
+
+# Those in its usage, which ends with an empty line: one form of each.
+usage_of()
+{
+	# shellcheck disable=SC2086  # one or two words
+	"$PROGRAM" $1 --help | sed '/^$/,$d' | options_in
 }
 
 # --- what a page says -------------------------------------------------------
@@ -109,7 +116,8 @@ while read -r command; do
 	options=$(options_of "$command")
 	same "options of $command" "$options" \
 		"$(part ublk-qcow2.8 ".Ss $command" | flags_in)"
-	same "synopsis of $command" "$options" "$(synopsis_of "$command")"
+	same "synopsis of $command" "$(usage_of "$command")" \
+		"$(synopsis_of "$command")"
 done <<<"$commands"
 
 # Every key of disks.d, as the parser has them.
