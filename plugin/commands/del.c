@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * `del`: removes a disk.
+ * `del`: removes disks.
  *
  * Its supervisor does that, for only it knows what its server is about.  If
  * there is none the command does it all itself.  With --force a supervisor
  * that does not answer is killed first, which leaves the same situation.
+ *
+ * Of several disks each is on its own: the command goes on behind one that
+ * cannot be removed, and fails at its end.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -92,17 +95,64 @@ static int remove_disk(struct disk *disk, bool force)
 	return EXIT_SUCCESS;
 }
 
-int command_del(const struct options *options)
+static int remove_named(const char *dev, bool force)
 {
 	struct disk disk;
 	int lock, ret;
 
-	if (command_begin(options->subject))
+	if (command_find(dev, &disk, &lock))
 		return EXIT_FAILURE;
-	teardown_leftovers();
-	if (command_find(options->subject, &disk, &lock))
-		return EXIT_FAILURE;
-	ret = remove_disk(&disk, options->force);
+	ret = remove_disk(&disk, force);
 	close(lock);
 	return ret;
+}
+
+static int remove_found(const struct disk *found, void *opaque)
+{
+	struct disk disk = *found;
+	int *status = opaque;
+	int lock, ret;
+
+	/* The `add` that makes it has told nobody of it yet. */
+	if (disk.state == DISK_ADDING && process_alive(&disk.supervisor))
+		return 0;
+	ret = command_lock(&disk, &lock);
+	if (ret == -ENOENT)
+		return 0;
+	if (ret) {
+		*status = command_complain(found,
+					   "another command is working on it");
+		return 0;
+	}
+	if (remove_disk(&disk, false))
+		*status = EXIT_FAILURE;
+	close(lock);
+	return 0;
+}
+
+static int remove_all(void)
+{
+	int status = EXIT_SUCCESS;
+	int ret = disk_each(remove_found, &status);
+
+	if (ret)
+		status = complain(STATE_DIR ": %s", strerror(-ret));
+	disk_each_unreadable(command_unreadable, &status);
+	return status;
+}
+
+int command_del(const struct options *options)
+{
+	int status = EXIT_SUCCESS;
+	size_t i;
+
+	if (command_begin(options->all ? "del" : options->subject))
+		return EXIT_FAILURE;
+	teardown_leftovers();
+	if (options->all)
+		return remove_all();
+	for (i = 0; i < options->nr_subjects; i++)
+		if (remove_named(options->subjects[i], options->force))
+			status = EXIT_FAILURE;
+	return status;
 }

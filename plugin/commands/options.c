@@ -92,6 +92,10 @@ static const struct command_option del_options[] = {
 	{ .name = "force",
 	  .offset = FIELD(force),
 	  .help = "even then: its users get errors" },
+	{ .name = "all",
+	  .role = OPTION_ALONE,
+	  .offset = FIELD(all),
+	  .help = "every disk that nobody uses" },
 };
 
 static const struct command_option recover_options[] = {
@@ -133,9 +137,10 @@ static const struct command commands[] = {
 		  .help = "Serves the qcow2 image as /dev/ublkb<ID>, prints "
 			  "that name and returns; /dev/ublk-qcow2/NAME is a "
 			  "stable link to it." },
-	[DEL] = { "del", "DEV", OPTIONS(del_options),
-		  .help = "Closes the image and removes the device; not while "
-			  "it is in use." },
+	[DEL] = { "del", "DEV...", OPTIONS(del_options),
+		  .help = "Closes the image of each of these disks and removes "
+			  "the device; not while it is in use.  A disk that "
+			  "stays does not keep the others." },
 	[RECOVER] = { "recover", "DEV", OPTIONS(recover_options),
 		      .help = "Brings back what is missing of a disk: its "
 			      "server, its supervisor.  Does nothing to a disk "
@@ -206,5 +211,7 @@ int options_run(int argc, char **argv)
 	if (line.command == LIBVIRT)
 		return run_libvirt(argv + 1);
 	options.subject = line.arguments[0];
+	options.subjects = (const char *const *)line.arguments;
+	options.nr_subjects = line.nr_arguments;
 	return runs[line.command](&options);
 }

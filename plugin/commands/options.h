@@ -6,12 +6,16 @@
 #define OPTIONS_H
 
 #include <stdbool.h>
+#include <stddef.h>
+
 #include "plugin/common/disk-options.h"
 
 struct options {
-	const char *subject; /* IMAGE, DEV or NAME; NULL: all disks */
-	const char *name;    /* NULL: after the image */
-	long id;	     /* -1: the lowest that is free */
+	const char *subject;	     /* IMAGE, DEV or NAME; NULL: all disks */
+	const char *const *subjects; /* where several may be named */
+	size_t nr_subjects;
+	const char *name; /* NULL: after the image */
+	long id;	  /* -1: the lowest that is free */
 	struct disk_options disk;
 	const char *repair; /* leaks, all; NULL: only look */
 	bool foreground;

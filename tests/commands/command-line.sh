@@ -72,6 +72,9 @@ wrong "NAME is missing;$see serve --help'" serve
 wrong "DEV is missing;$see del --help'" del
 wrong "'b' is one argument too many;$see add --help'" add a b
 wrong "'b' is one argument too many;$see list --help'" list a b
+wrong "'x' and --all exclude each other;$see del --help'" del x --all
+wrong "--all excludes every other option;$see del --help'" del --all --force
+judged 'only root|no such disk' del a b c d
 wrong "-n needs a value;$see add --help'" add IMG -n
 wrong "--name needs a value;$see add --help'" add IMG --name
 wrong "'x' and --all exclude each other;$see add --help'" add --all x
