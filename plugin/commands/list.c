@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * `list`: what disks there are.
+ * `list`: the disks that there are.
  *
- * Reads the records and asks nobody, so it works whatever hangs.  A record
- * is what a supervisor wrote last; where that process or the server is dead
- * the state follows from who lives.
+ * It reads the records and what the kernel shows to everybody, and asks nobody,
+ * so it works whatever hangs, and without root's rights.  A record is what a
+ * supervisor wrote last; where that process or the server is dead the state
+ * follows from who lives.
+ *
+ * People get a table, and below it one line for each disk that needs them.
+ * Programs get JSON, whose keys stay; new ones may come.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -13,12 +17,35 @@
 #include <time.h>
 
 #include "plugin/commands/command.h"
+#include "plugin/commands/options.h"
 #include "plugin/common/json.h"
 #include "plugin/common/link.h"
 #include "plugin/common/log.h"
-#include "plugin/commands/options.h"
 #include "plugin/common/owner.h"
+#include "plugin/common/table.h"
 #include "plugin/common/text.h"
+#include "plugin/supervisor/use.h"
+
+/* All that is told of one disk, in words. */
+struct listing {
+	const struct disk *disk;
+	const char *state;
+	char device[32];
+	char link[PATH_MAX];
+	char domains[512]; /* of libvirt's; "": none */
+	char used_by[600]; /* "": nobody that everybody can see */
+	char advice[700];  /* "": it is as it should be */
+};
+
+/* Where the listings go. */
+struct output {
+	struct json *json; /* NULL: into the table */
+	struct table *table;
+	FILE *advice; /* what comes below the table */
+	int error;
+};
+
+/* ---- what is so ---- */
 
 static const char *state_of(const struct disk *disk)
 {
@@ -36,6 +63,69 @@ static const char *state_of(const struct disk *disk)
 	}
 }
 
+/* Nobody has been told of it. */
+static bool is_unborn(const struct disk *disk)
+{
+	return disk->state == DISK_ADDING &&
+	       (process_alive(&disk->supervisor) ||
+		!process_alive(&disk->server));
+}
+
+/* The domains of libvirt's that use the disk, mostly one or none. */
+static int note_domain(const struct owner *owner, void *opaque)
+{
+	struct listing *listing = opaque;
+	char *names = listing->domains;
+	const size_t length = strlen(names);
+
+	if (owner_is_using(owner, listing->disk))
+		snprintf(names + length, sizeof(listing->domains) - length,
+			 "%s%s", length ? ", " : "", owner->domain);
+	return 0;
+}
+
+static void find_users(struct listing *listing)
+{
+	owner_each(note_domain, listing);
+	if (*listing->domains)
+		snprintf(listing->used_by, sizeof(listing->used_by),
+			 "domain %s", listing->domains);
+	else
+		use_find_visible(listing->disk->id, listing->used_by,
+				 sizeof(listing->used_by));
+}
+
+static void advise(struct listing *listing)
+{
+	const struct disk *disk = listing->disk;
+	const size_t size = sizeof(listing->advice);
+
+	if (!process_is_ours(&disk->supervisor))
+		snprintf(listing->advice, size,
+			 "its processes are in another pid namespace");
+	else if (!process_alive(&disk->supervisor))
+		snprintf(listing->advice, size,
+			 "it has no supervisor; run 'ublk-qcow2 recover %d'",
+			 disk->id);
+	else
+		snprintf(listing->advice, size, "%s", disk->reason);
+}
+
+static void look(const struct disk *disk, struct listing *listing)
+{
+	*listing = (struct listing){
+		.disk = disk,
+		.state = state_of(disk),
+	};
+	link_path(disk, listing->link);
+	snprintf(listing->device, sizeof(listing->device), "/dev/ublkb%d",
+		 disk->id);
+	find_users(listing);
+	advise(listing);
+}
+
+/* ---- for programs ---- */
+
 static void put_process(struct json *json, const char *key,
 			const struct process *process)
 {
@@ -45,147 +135,144 @@ static void put_process(struct json *json, const char *key,
 		json_null(json, key);
 }
 
-/* Nobody has been told of it. */
-static bool is_unborn(const struct disk *disk)
+/* What there is not is null. */
+static void put_text(struct json *json, const char *key, const char *text)
 {
-	return disk->state == DISK_ADDING &&
-	       (process_alive(&disk->supervisor) ||
-		!process_alive(&disk->server));
-}
-
-struct users {
-	const struct disk *disk;
-	char names[512];
-};
-
-static int note_user(const struct owner *owner, void *opaque)
-{
-	struct users *users = opaque;
-	size_t length = strlen(users->names);
-
-	if (owner_is_using(owner, users->disk))
-		snprintf(users->names + length, sizeof(users->names) - length,
-			 "%s%s", length ? ", " : "", owner->domain);
-	return 0;
-}
-
-/* The domains of libvirt's that use the disk, mostly one or none. */
-static void put_domain(struct json *json, const struct disk *disk)
-{
-	struct users users = { .disk = disk };
-
-	owner_each(note_user, &users);
-	if (*users.names)
-		json_text(json, "domain", users.names);
+	if (*text)
+		json_text(json, key, text);
 	else
-		json_null(json, "domain");
+		json_null(json, key);
 }
 
-static int put_disk(const struct disk *disk, void *opaque)
+static void put_json(struct json *json, const struct listing *listing)
 {
-	char link[PATH_MAX], device[32], since[32];
+	const struct disk *disk = listing->disk;
 	const time_t seconds = disk->since;
-	struct json *json = opaque;
+	char since[32];
 	struct tm tm;
 
-	if (is_unborn(disk))
-		return 0;
-	link_path(disk, link);
-	snprintf(device, sizeof(device), "/dev/ublkb%d", disk->id);
 	strftime(since, sizeof(since), "%FT%TZ", gmtime_r(&seconds, &tm));
 	json_begin(json, NULL, '{');
 	json_number(json, "id", disk->id);
-	json_text(json, "device", device);
-	json_text(json, "link", link);
+	json_text(json, "device", listing->device);
+	json_text(json, "link", listing->link);
 	json_text(json, "name", disk->name);
 	json_text(json, "image", disk->image);
 	json_number(json, "size", disk->size);
-	json_text(json, "state", state_of(disk));
+	json_flag(json, "read_only", disk->options.read_only);
+	json_text(json, "state", listing->state);
+	put_text(json, "reason", disk->reason);
 	put_process(json, "server_pid", &disk->server);
 	put_process(json, "supervisor_pid", &disk->supervisor);
 	json_number(json, "recoveries", disk->recoveries);
 	json_text(json, "since", since);
-	put_domain(json, disk);
+	put_text(json, "domain", listing->domains);
+	put_text(json, "used_by", listing->used_by);
 	json_end(json, '}');
-	return 0;
 }
 
-static void print_size(uint64_t bytes)
-{
-	static const char units[] = "BKMGTPE";
-	const char *unit = units;
-	double size = bytes;
+/* ---- for people ---- */
 
-	while (size >= 1024 && unit[1]) {
-		size /= 1024;
-		unit++;
-	}
-	printf("%.4g%c", size, *unit);
+static const struct table_column columns[] = {
+	{ "DEVICE", false },	{ "NAME", false },  { "STATE", false },
+	{ "SIZE", true },	{ "R/O", false },   { "USED-BY", false },
+	{ "RECOVERIES", true }, { "SINCE", false }, { "IMAGE", false },
+};
+
+#define NR_COLUMNS (sizeof(columns) / sizeof(columns[0]))
+
+static int put_line(struct output *output, const struct listing *listing)
+{
+	const struct disk *disk = listing->disk;
+	const time_t seconds = disk->since;
+	char size[TEXT_SIZE_MAX], recoveries[16], since[32];
+	struct tm tm;
+
+	text_size(disk->size, size);
+	snprintf(recoveries, sizeof(recoveries), "%u", disk->recoveries);
+	strftime(since, sizeof(since), "%F %T", localtime_r(&seconds, &tm));
+	if (*listing->advice)
+		fprintf(output->advice, "%s: %s\n", listing->device,
+			listing->advice);
+	return table_add(output->table,
+			 (const char *[NR_COLUMNS]){
+				 listing->device, disk->name, listing->state,
+				 size, disk->options.read_only ? "yes" : "no",
+				 listing->used_by, recoveries, since,
+				 disk->image });
 }
 
-static int print_disk(const struct disk *disk, void *opaque)
-{
-	char image[PATH_MAX];
+/* ---- all of them ---- */
 
-	(void)opaque;
+static int put_disk(const struct disk *disk, void *opaque)
+{
+	struct output *output = opaque;
+	struct listing listing;
+
 	if (is_unborn(disk))
 		return 0;
-	printf("/dev/ublkb%d  %-10s  ", disk->id, state_of(disk));
-	print_size(disk->size);
-	strcpy(image, disk->image);
-	text_tame(image);
-	printf("  recoveries %u  %s  %s", disk->recoveries, disk->name, image);
-	if (!process_is_ours(&disk->supervisor))
-		printf("  (its processes are in another pid namespace)");
-	else if (!process_alive(&disk->supervisor))
-		printf("  (no supervisor: run 'ublk-qcow2 recover %d')",
-		       disk->id);
-	else if (disk->reason[0])
-		printf("  (%s)", disk->reason);
-	putchar('\n');
-	return 0;
+	look(disk, &listing);
+	if (output->json)
+		put_json(output->json, &listing);
+	else
+		output->error = put_line(output, &listing);
+	return output->error;
 }
 
-static int print_all(const struct options *options)
+/* One disk, or with NULL all. */
+static int put_disks(const struct disk *disk, struct output *output)
 {
-	struct json json = { .file = stdout };
-	int status = EXIT_SUCCESS;
-
-	if (options->json) {
-		json_begin(&json, NULL, '[');
-		disk_each(put_disk, &json);
-		json_end(&json, ']');
-	} else {
-		disk_each(print_disk, NULL);
-	}
-	disk_each_unreadable(command_unreadable, &status);
-	return status;
+	return disk ? put_disk(disk, output) : disk_each(put_disk, output);
 }
 
-static int print_one(const struct options *options)
+static int print_json(const struct disk *disk)
 {
 	struct json json = { .file = stdout };
-	struct disk disk;
+	struct output output = { .json = &json };
+	int ret;
 
-	if (disk_find(options->subject, &disk))
-		return complain("%s: no such disk; see 'ublk-qcow2 list'",
-				options->subject);
-	if (!options->json)
-		return print_disk(&disk, NULL);
 	json_begin(&json, NULL, '[');
-	put_disk(&disk, &json);
+	ret = put_disks(disk, &output);
 	json_end(&json, ']');
-	return 0;
+	return ret;
+}
+
+static int print_table(const struct disk *disk)
+{
+	struct output output = { 0 };
+	char *advice = NULL;
+	size_t length;
+	int ret = table_new(columns, NR_COLUMNS, &output.table);
+
+	if (ret)
+		return ret;
+	output.advice = open_memstream(&advice, &length);
+	ret = output.advice ? put_disks(disk, &output) : -ENOMEM;
+	if (output.advice && fclose(output.advice))
+		ret = -ENOMEM;
+	if (!ret)
+		ret = table_print(output.table);
+	if (!ret)
+		fputs(advice, stdout);
+	free(advice);
+	table_free(output.table);
+	return ret;
 }
 
 int command_list(const struct options *options)
 {
-	int ret;
+	const struct disk *one;
+	struct disk disk;
+	int status = EXIT_SUCCESS, ret;
 
-	if (options->subject)
-		return print_one(options);
-	ret = print_all(options);
-	if (ret < 0)
-		return complain(STATE_DIR ": %s", strerror(-ret));
-	return EXIT_SUCCESS;
+	if (options->subject && disk_find(options->subject, &disk))
+		return complain("%s: no such disk; see 'ublk-qcow2 list'",
+				options->subject);
+	one = options->subject ? &disk : NULL;
+	ret = options->json ? print_json(one) : print_table(one);
+	if (ret)
+		status = complain(STATE_DIR ": %s", strerror(-ret));
+	if (!one)
+		disk_each_unreadable(command_unreadable, &status);
+	return status;
 }

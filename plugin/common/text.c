@@ -107,3 +107,16 @@ void text_quote(char *word, size_t size, const char *text)
 	}
 	strcpy(word, "'");
 }
+
+void text_size(uint64_t bytes, char text[TEXT_SIZE_MAX])
+{
+	static const char units[] = "BKMGTPE";
+	const char *unit = units;
+	double size = bytes;
+
+	while (size >= 1024 && unit[1]) {
+		size /= 1024;
+		unit++;
+	}
+	snprintf(text, TEXT_SIZE_MAX, "%.4g%c", size, *unit);
+}

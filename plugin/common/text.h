@@ -7,6 +7,7 @@
 
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* The length of the UTF-8 sequence that begins here; 0: it is none. */
 int text_sequence(const unsigned char *text);
@@ -24,5 +25,9 @@ void text_format(char *text, size_t size, const char *format, va_list args)
 /* The text as one word for a shell, in quotes; what does not fit is left out,
    and the last quote is there. */
 void text_quote(char *word, size_t size, const char *text);
+
+/* A number of bytes as people write it: 64G. */
+#define TEXT_SIZE_MAX 16
+void text_size(uint64_t bytes, char text[TEXT_SIZE_MAX]);
 
 #endif /* TEXT_H */

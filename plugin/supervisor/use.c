@@ -321,22 +321,39 @@ static bool claimed(const struct target *target)
 	return true;
 }
 
+/* False: there is no such device. */
+static bool aim(struct target *target, int id)
+{
+	struct stat st;
+
+	snprintf(target->node, sizeof(target->node), "/dev/ublkb%d", id);
+	if (stat(target->node, &st) || !S_ISBLK(st.st_mode))
+		return false;
+	target->devices[target->nr_devices++] = st.st_rdev;
+	return true;
+}
+
 bool use_find(int id, bool exclusive, char *who, size_t size)
 {
 	struct target target = { .who = who, .size = size };
 	char pattern[64];
-	struct stat st;
 
-	snprintf(target.node, sizeof(target.node), "/dev/ublkb%d", id);
-	if (stat(target.node, &st) || !S_ISBLK(st.st_mode))
+	if (!aim(&target, id))
 		return false;
-	target.devices[target.nr_devices++] = st.st_rdev;
 	snprintf(pattern, sizeof(pattern), "/sys/block/ublkb%d/ublkb%dp*/dev",
 		 id, id);
 	note_devices(&target, pattern);
 	return stacked_upon(&target) || looped(&target) || exported(&target) ||
 	       mounted(&target) || swapped_to(&target) || opened(&target) ||
 	       (exclusive && claimed(&target));
+}
+
+bool use_find_visible(int id, char *who, size_t size)
+{
+	struct target target = { .who = who, .size = size };
+
+	return aim(&target, id) && (stacked_upon(&target) || mounted(&target) ||
+				    swapped_to(&target));
 }
 
 bool use_find_writer(dev_t device, pid_t except, pid_t except_too, char *who,

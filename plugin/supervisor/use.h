@@ -14,6 +14,11 @@
    for one whose server is gone. */
 bool use_find(int id, bool exclusive, char *who, size_t size);
 
+/* Whether the kernel shows to everybody, at once, that a device or a mount
+   stands on /dev/ublkb<id>, or that it is swap.  Who has it open is not looked
+   for. */
+bool use_find_visible(int id, char *who, size_t size);
+
 /* Whether a process other than these two (0: none) has the block device open
    for writing, through whatever node. */
 bool use_find_writer(dev_t device, pid_t except, pid_t except_too, char *who,

@@ -7,7 +7,9 @@
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
 
-keys='["device","id","image","link","name","recoveries","server_pid","since","size","state","supervisor_pid"]'
+keys='["device","domain","id","image","link","name","read_only","reason",
+	"recoveries","server_pid","since","size","state","supervisor_pid",
+	"used_by"]'
 one=$(image one.qcow2 64M)
 two=$(image two.qcow2 100M)
 add "$one"
@@ -35,6 +37,17 @@ cmp "$WORK/root" "$WORK/nobody" || fail "$(diff "$WORK/root" "$WORK/nobody")"
 ! setpriv --reuid 65534 --regid 65534 --clear-groups \
 	cat /run/ublk-qcow2/*.journal >/dev/null 2>&1 ||
 	fail "the journals are for everybody to read"
+
+# Who uses it is told, as far as everybody can see that.
+mkfs.ext4 -q "$dev1"
+mkdir "$WORK/mnt"
+mount "$dev1" "$WORK/mnt"
+cleanup "umount '$WORK/mnt' 2>/dev/null"
+[[ $("$UBLK_QCOW2" list --json "$dev1" | jq -r '.[0].used_by') == \
+	"the mount at $WORK/mnt" ]] || fail "no user"
+umount "$WORK/mnt"
+[[ $("$UBLK_QCOW2" list --json "$dev1" | jq '.[0].used_by') == null ]] ||
+	fail "a user"
 
 for name in second /dev/ublk-qcow2/second "$(listed id "$dev2")" "$dev2"; do
 	[[ $(listed image "$name") == "$two" ]] || fail "DEV as $name"

@@ -17,7 +17,7 @@ works()
 	cp "$WORK/blank" "$image"
 	add "$image"
 	dd if=/dev/urandom of="$DEV" bs=4k count=1 oflag=direct status=none
-	[[ $("$UBLK_QCOW2" list | wc -l) == 1 ]] ||
+	[[ $("$UBLK_QCOW2" list | wc -l) == 2 ]] ||
 		fail "$image: $("$UBLK_QCOW2" list)"
 	! "$UBLK_QCOW2" list | LC_ALL=C grep -q $'[\x01-\x09\x0b-\x1f]' ||
 		fail "$image: control characters in the list"

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Tables by libsmartcols, which the tools of util-linux print theirs with.
+ *
+ * A pipe gets the same table as a terminal.  text_tame() has made the texts
+ * harmless, so the library is not to encode them once more: names that are not
+ * ASCII stay readable in every locale.
+ */
+#include <errno.h>
+#include <libsmartcols.h>
+#include <locale.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plugin/common/table.h"
+#include "plugin/common/text.h"
+
+struct table {
+	struct libscols_table *lines;
+	size_t nr_columns;
+	bool filled;
+};
+
+int table_new(const struct table_column *columns, size_t nr,
+	      struct table **made)
+{
+	struct table *table = calloc(1, sizeof(*table));
+	size_t i;
+
+	if (table)
+		table->lines = scols_new_table();
+	if (!table || !table->lines) {
+		free(table);
+		return -ENOMEM;
+	}
+	table->nr_columns = nr;
+	scols_table_enable_noencoding(table->lines, 1);
+	for (i = 0; i < nr; i++)
+		if (!scols_table_new_column(table->lines, columns[i].heading, 0,
+					    columns[i].right ? SCOLS_FL_RIGHT :
+							       0)) {
+			table_free(table);
+			return -ENOMEM;
+		}
+	*made = table;
+	return 0;
+}
+
+void table_free(struct table *table)
+{
+	if (!table)
+		return;
+	scols_unref_table(table->lines);
+	free(table);
+}
+
+static int set_text(struct libscols_line *line, size_t column, const char *text)
+{
+	char *tamed = strdup(*text ? text : "-");
+
+	if (!tamed)
+		return -ENOMEM;
+	text_tame(tamed);
+	/* The line owns it from here on. */
+	return scols_line_refer_data(line, column, tamed);
+}
+
+int table_add(struct table *table, const char *const *texts)
+{
+	struct libscols_line *line = scols_table_new_line(table->lines, NULL);
+	size_t i;
+	int ret = line ? 0 : -ENOMEM;
+
+	for (i = 0; i < table->nr_columns && !ret; i++)
+		ret = set_text(line, i, texts[i]);
+	table->filled = true;
+	return ret;
+}
+
+int table_print(struct table *table)
+{
+	if (!table->filled)
+		return 0;
+	/* How wide a character is. */
+	setlocale(LC_CTYPE, "");
+	return scols_print_table(table->lines);
+}

@@ -1,0 +1,121 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# `list` shows the records as a table for people and as JSON for programs,
+# also to one who is not root; below the table it says what needs a hand.
+set -euo pipefail
+
+PROGRAM=$PWD/../plugin/ublk-qcow2
+WORK=$(mktemp -d)
+SLEEPER=
+trap '[[ -z $SLEEPER ]] || kill "$SLEEPER"; rm -rf "$WORK"' EXIT
+chmod a+x "$WORK"
+export UBLK_QCOW2_RUN=$WORK/run TZ=UTC LC_ALL=C.UTF-8
+mkdir "$UBLK_QCOW2_RUN"
+
+fail()
+{
+	echo "FAILED: $*"
+	exit 1
+}
+
+sleep 600 &
+SLEEPER=$!
+START=$(sed 's/.*) //' "/proc/$SLEEPER/stat" | cut -d ' ' -f 20)
+
+# record ID NAME SIZE READ-ONLY IMAGE [LINE]...: of a disk whose supervisor and
+# server live, unless a line says otherwise.
+record()
+{
+	local id=$1 name=$2 size=$3 read_only=$4 image=$5
+	shift 5
+
+	printf '%s\n' "id $id" "state live" "name $name" "image $image" \
+		"size $size" "read_only $read_only" \
+		"boot $(</proc/sys/kernel/random/boot_id)" \
+		"server_pid $SLEEPER" "server_start $START" \
+		"supervisor_pid $SLEEPER" "supervisor_start $START" \
+		"since 1764331391" "$@" >"$UBLK_QCOW2_RUN/$id.disk"
+}
+
+# is_table: what the program says is what stdin has, but for spaces at the end
+# of a line.
+is_table()
+{
+	local says expected
+
+	expected=$(cat)
+	says=$("$PROGRAM" list "$@" | sed 's/ *$//') || fail "list $*"
+	[[ $says == "$expected" ]] || fail "list $* says"$'\n'"$says"
+}
+
+is_table </dev/null
+[[ $("$PROGRAM" list --json | jq length) == 0 ]] || fail "not empty"
+
+record 5001 web $((64 << 30)) 0 /srv/vm/web.qcow2 "recoveries 12"
+record 5002 database-1 $((1536 << 20)) 1 $'/srv/\e[31mb\xc3\xa4r.qcow2'
+is_table <<'END'
+DEVICE         NAME       STATE SIZE R/O USED-BY RECOVERIES SINCE               IMAGE
+/dev/ublkb5001 web        live   64G no  -               12 2025-11-28 12:03:11 /srv/vm/web.qcow2
+/dev/ublkb5002 database-1 live  1.5G yes -                0 2025-11-28 12:03:11 /srv/?[31mbär.qcow2
+END
+is_table web <<'END'
+DEVICE         NAME STATE SIZE R/O USED-BY RECOVERIES SINCE               IMAGE
+/dev/ublkb5001 web  live   64G no  -               12 2025-11-28 12:03:11 /srv/vm/web.qcow2
+END
+
+# What needs a hand.
+record 5003 dead 1024 0 /dead "supervisor_pid 0"
+record 5004 bad 1024 0 /bad "state failed" "reason no room for it"
+is_table 5003 <<'END'
+DEVICE         NAME STATE SIZE R/O USED-BY RECOVERIES SINCE               IMAGE
+/dev/ublkb5003 dead live    1K no  -                0 2025-11-28 12:03:11 /dead
+/dev/ublkb5003: it has no supervisor; run 'ublk-qcow2 recover 5003'
+END
+is_table bad <<'END'
+DEVICE         NAME STATE  SIZE R/O USED-BY RECOVERIES SINCE               IMAGE
+/dev/ublkb5004 bad  failed   1K no  -                0 2025-11-28 12:03:11 /bad
+/dev/ublkb5004: no room for it
+END
+
+# For programs.
+"$PROGRAM" list --json | jq -e --argjson pid "$SLEEPER" '
+	length == 4 and .[1].read_only and (.[0].read_only | not) and
+	(.[0] | .size == 68719476736 and .recoveries == 12 and
+		.device == "/dev/ublkb5001" and .server_pid == $pid and
+		.link == "/dev/ublk-qcow2/web" and .reason == null and
+		.since == "2025-11-28T12:03:11Z" and .domain == null and
+		.used_by == null and .name == "web" and .state == "live") and
+	.[1].image == "/srv/\u001b[31mb\u00e4r.qcow2" and
+	.[2].supervisor_pid == null and .[3].reason == "no room for it"' \
+	>/dev/null || fail "JSON: $("$PROGRAM" list --json)"
+
+# A domain that uses it.
+mkdir "$UBLK_QCOW2_RUN/domains"
+printf '%s\n' 'domain web one' 'uuid 8f51ec33-6d33-4c7c-8f0c-6b5a2e7d3e03' \
+	'device /dev/ublkb5001' 'name web' 'image /srv/vm/web.qcow2' 'nonce 0' \
+	>"$UBLK_QCOW2_RUN/domains/8f51ec33-6d33-4c7c-8f0c-6b5a2e7d3e03.web"
+"$PROGRAM" list web | grep -q ' domain web one  *12 ' ||
+	fail "no domain: $("$PROGRAM" list web)"
+[[ $("$PROGRAM" list --json web | jq -r '.[0].domain') == "web one" ]] ||
+	fail "no domain in JSON"
+rm -r "$UBLK_QCOW2_RUN/domains"
+
+# A record that cannot be read makes it fail, and hides no other.
+echo 'ublk-qcow2 9' >"$UBLK_QCOW2_RUN/5005.disk"
+status=0
+"$PROGRAM" list >"$WORK/out" 2>"$WORK/err" || status=$?
+[[ $status == 1 && $(wc -l <"$WORK/err") == 1 ]] ||
+	fail "status $status: $(cat "$WORK/err")"
+grep -q '^/dev/ublkb5004 ' "$WORK/out" || fail "the others are hidden"
+rm "$UBLK_QCOW2_RUN/5005.disk"
+
+# Everybody.
+if [[ $(id -u) == 0 ]]; then
+	cp "$PROGRAM" "$WORK/program"
+	chmod -R a+rX "$WORK"
+	"$PROGRAM" list >"$WORK/root"
+	setpriv --reuid 65534 --regid 65534 --clear-groups "$WORK/program" \
+		list >"$WORK/nobody" || fail "list needs root"
+	cmp "$WORK/root" "$WORK/nobody" || fail "others get another list"
+fi
