@@ -14,6 +14,8 @@ struct libvirt_options {
 	bool back;
 	bool config;
 	bool read_only;
+	bool all;
+	bool json;
 };
 
 /* They return the exit status. */
@@ -21,5 +23,6 @@ int command_attach(const struct libvirt_options *options);
 int command_convert(const struct libvirt_options *options);
 int command_detach(const struct libvirt_options *options);
 int command_event(const struct libvirt_options *options);
+int command_list(const struct libvirt_options *options);
 
 #endif /* COMMANDS_H */

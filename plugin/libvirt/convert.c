@@ -6,6 +6,8 @@
  * All that would keep the domain from starting again, or its data from being
  * what they were, is judged before anything is changed, and refused with what
  * to do.  Then there is a single change, libvirt's: the new definition.
+ *
+ * With --all each domain is on its own, and gets one line.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -16,6 +18,7 @@
 #include "plugin/libvirt/candidate.h"
 #include "plugin/libvirt/commands.h"
 #include "plugin/libvirt/connection.h"
+#include "plugin/libvirt/convert.h"
 #include "plugin/libvirt/difference.h"
 #include "plugin/libvirt/host.h"
 #include "plugin/libvirt/rewrite.h"
@@ -25,125 +28,8 @@
 
 #define HOOK SYSCONFDIR "/libvirt/hooks/qemu.d/ublk-qcow2"
 
-#define WORD_SIZE 1024
-
-struct conversion {
-	const struct libvirt_options *options;
-	virConnectPtr connection;
-	virDomainPtr domain;
-	const char *name;
-	char word[WORD_SIZE]; /* the same, for a shell */
-	struct rewrite rewrite;
-	struct host host;
-	char *old; /* both as we would write them */
-	char *new;
-};
-
-/* --- the domain's state -------------------------------------------------- */
-
-static int judge_state(const struct conversion *conversion)
-{
-	virDomainPtr domain = conversion->domain;
-	const char *name = conversion->name;
-
-	if (virDomainIsPersistent(domain) != 1)
-		return complain("%s: is transient: it has no definition that "
-				"could be changed; change the XML that it is "
-				"created from",
-				name);
-	if (virDomainIsActive(domain) != 0)
-		return complain("%s: is running; shut it down first (virsh "
-				"shutdown %s)",
-				name, conversion->word);
-	if (virDomainHasManagedSaveImage(domain, 0) != 0)
-		return complain("%s: has a saved state, which knows its disks "
-				"as they are; start it and shut it down, or "
-				"virsh managedsave-remove %s",
-				name, conversion->word);
-	return 0;
-}
-
-/* Does any attribute have this value? */
-static bool xml_mentions(const xmlNode *node, const char *path)
-{
-	const xmlAttr *attr;
-	bool found = false;
-
-	for (; node && !found; node = node->next) {
-		if (node->type != XML_ELEMENT_NODE)
-			continue;
-		for (attr = node->properties; attr && !found; attr = attr->next)
-			found = xml_attribute_is(node, (const char *)attr->name,
-						 path);
-		found = found || xml_mentions(node->children, path);
-	}
-	return found;
-}
-
-/* Takes over the text.  What cannot be read is as good as a mention. */
-static bool text_mentions(char *text, const char *path)
-{
-	xmlDoc *document = text ? xml_read(text, strlen(text)) : NULL;
-	const bool found = !document ||
-			   xml_mentions(xmlDocGetRootElement(document), path);
-
-	xmlFreeDoc(document);
-	free(text);
-	return found;
-}
-
-static bool snapshots_mention(virDomainPtr domain, const char *path)
-{
-	virDomainSnapshotPtr *snapshots = NULL;
-	bool found = false;
-	int i, nr;
-
-	nr = virDomainListAllSnapshots(domain, &snapshots, 0);
-	for (i = 0; i < nr; i++) {
-		found = found || text_mentions(virDomainSnapshotGetXMLDesc(
-						       snapshots[i], 0),
-					       path);
-		virDomainSnapshotFree(snapshots[i]);
-	}
-	free(snapshots);
-	return found;
-}
-
-static bool checkpoints_mention(virDomainPtr domain, const char *path)
-{
-	virDomainCheckpointPtr *checkpoints = NULL;
-	bool found = false;
-	int i, nr;
-
-	nr = virDomainListAllCheckpoints(domain, &checkpoints, 0);
-	for (i = 0; i < nr; i++) {
-		found = found || text_mentions(virDomainCheckpointGetXMLDesc(
-						       checkpoints[i], 0),
-					       path);
-		virDomainCheckpointFree(checkpoints[i]);
-	}
-	free(checkpoints);
-	return found;
-}
-
-static int judge_snapshots(const struct conversion *conversion,
-			   const struct rewrite_disk *disk)
-{
-	const char *name = conversion->name;
-
-	if (snapshots_mention(conversion->domain, disk->source))
-		return complain("%s: libvirt's snapshots of it know disk %s as "
-				"it is; remove them first (virsh snapshot-list "
-				"%s, virsh snapshot-delete), or only what "
-				"libvirt notes of them, with --metadata",
-				name, disk->target, conversion->word);
-	if (checkpoints_mention(conversion->domain, disk->source))
-		return complain("%s: its checkpoints know disk %s as it is; "
-				"remove them first (virsh checkpoint-list %s, "
-				"virsh checkpoint-delete)",
-				name, disk->target, conversion->word);
-	return 0;
-}
+/* Beside 0 and EXIT_FAILURE: the domain has no disk to convert. */
+#define NOTHING_TO_DO (-1)
 
 /* --- the disks ----------------------------------------------------------- */
 
@@ -156,7 +42,7 @@ static int prepare_disk(struct conversion *conversion,
 		.image = disk->file,
 		.read_only = xml_child(disk->node, "readonly"),
 	};
-	int ret = judge_snapshots(conversion, disk);
+	int ret = convert_judge_snapshots(conversion, disk);
 
 	if (!ret)
 		ret = candidate_is_free(&candidate, &conversion->host);
@@ -240,6 +126,8 @@ static int read_definition(struct conversion *conversion)
 	if (!ret)
 		ret = rewrite_choose(&conversion->rewrite,
 				     conversion->options->subjects[1], why);
+	if (ret && conversion->options->all)
+		return NOTHING_TO_DO;
 	if (ret)
 		return complain("%s: %s", conversion->name, why);
 	ret = host_read(conversion->connection, &conversion->host);
@@ -306,25 +194,56 @@ static void tell(const struct conversion *conversion)
 		       conversion->name);
 }
 
+/* One line for one domain of many. */
+static void tell_briefly(const struct conversion *conversion)
+{
+	const struct rewrite *rewrite = &conversion->rewrite;
+	size_t i;
+
+	printf("%s:", conversion->name);
+	for (i = 0; i < rewrite->nr_disks; i++)
+		if (rewrite->disks[i].chosen)
+			printf(" %s", rewrite->disks[i].target ?: "?");
+	puts(conversion->options->dry_run ? " would be converted" :
+					    " converted");
+}
+
+/* A domain without such disks is passed over whatever its state is. */
+static int read_one_of_all(struct conversion *conversion)
+{
+	int ret = read_definition(conversion);
+
+	return ret ? ret : convert_judge_state(conversion);
+}
+
+static int read_one(struct conversion *conversion)
+{
+	int ret = convert_judge_state(conversion);
+
+	return ret ? ret : read_definition(conversion);
+}
+
 static int convert(struct conversion *conversion)
 {
-	int ret = judge_state(conversion);
+	const bool all = conversion->options->all;
+	int ret = all ? read_one_of_all(conversion) : read_one(conversion);
 
-	if (!ret)
-		ret = read_definition(conversion);
 	if (!ret)
 		ret = prepare_disks(conversion);
 	if (!ret)
 		ret = rewrite(conversion);
 	if (ret)
 		return ret;
-	if (difference_print(conversion->old, "before", conversion->new,
-			     "after"))
+	if (!all && difference_print(conversion->old, "before", conversion->new,
+				     "after"))
 		complain("%s: cannot print the difference", conversion->name);
 	ret = define(conversion);
 	if (ret)
 		return ret;
-	tell(conversion);
+	if (all)
+		tell_briefly(conversion);
+	else
+		tell(conversion);
 	return 0;
 }
 
@@ -334,27 +253,63 @@ static void clean_up(struct conversion *conversion)
 	host_free(&conversion->host);
 	free(conversion->old);
 	free(conversion->new);
-	if (conversion->domain)
-		virDomainFree(conversion->domain);
-	virConnectClose(conversion->connection);
+	virDomainFree(conversion->domain);
+}
+
+/* Frees the domain. */
+static int convert_domain(const struct libvirt_options *options,
+			  virConnectPtr connection, virDomainPtr domain)
+{
+	struct conversion conversion = {
+		.options = options,
+		.connection = connection,
+		.domain = domain,
+		.name = virDomainGetName(domain),
+	};
+	int ret;
+
+	text_quote(conversion.word, sizeof(conversion.word), conversion.name);
+	ret = convert(&conversion);
+	clean_up(&conversion);
+	return ret;
+}
+
+static int convert_all(const struct libvirt_options *options,
+		       virConnectPtr connection)
+{
+	virDomainPtr *domains;
+	int status = EXIT_SUCCESS;
+	int i, nr;
+
+	nr = virConnectListAllDomains(
+		connection, &domains,
+		VIR_CONNECT_LIST_DOMAINS_INACTIVE |
+			VIR_CONNECT_LIST_DOMAINS_PERSISTENT);
+	if (nr < 0)
+		return complain("cannot list the domains: %s",
+				connection_error());
+	for (i = 0; i < nr; i++)
+		if (convert_domain(options, connection, domains[i]) > 0)
+			status = EXIT_FAILURE;
+	free(domains);
+	return status;
 }
 
 int command_convert(const struct libvirt_options *options)
 {
-	struct conversion conversion = { .options = options };
+	virConnectPtr connection = connection_open(options->uri);
+	virDomainPtr domain;
 	int ret = EXIT_FAILURE;
 
-	conversion.connection = connection_open(options->uri);
-	if (!conversion.connection)
+	if (!connection)
 		return EXIT_FAILURE;
-	conversion.domain = connection_domain(conversion.connection,
-					      options->subjects[0]);
-	if (conversion.domain) {
-		conversion.name = virDomainGetName(conversion.domain);
-		text_quote(conversion.word, sizeof(conversion.word),
-			   conversion.name);
-		ret = convert(&conversion);
+	if (options->all) {
+		ret = convert_all(options, connection);
+	} else {
+		domain = connection_domain(connection, options->subjects[0]);
+		if (domain)
+			ret = convert_domain(options, connection, domain);
 	}
-	clean_up(&conversion);
+	virConnectClose(connection);
 	return ret;
 }

@@ -24,6 +24,11 @@ static const struct command_option convert_options[] = {
 	  .offset = FIELD(back),
 	  .help = "the reverse: QEMU opens the image itself again" },
 	{ .name = "dry-run", .offset = FIELD(dry_run), .help = "only print" },
+	{ .name = "all",
+	  .role = OPTION_INSTEAD,
+	  .offset = FIELD(all),
+	  .help = "every domain that is shut off and has such disks; one that "
+		  "cannot be converted does not keep the others" },
 	OPTION_CONNECT,
 };
 
@@ -44,12 +49,19 @@ static const struct command_option detach_options[] = {
 	OPTION_CONNECT,
 };
 
+static const struct command_option list_options[] = {
+	{ .name = "json",
+	  .offset = FIELD(json),
+	  .help = "for programs: the manual page has the keys" },
+	OPTION_CONNECT,
+};
+
 static const struct command_option event_options[] = { OPTION_CONNECT };
 
 #define OPTIONS(table) \
 	.options = table, .nr_options = sizeof(table) / sizeof((table)[0])
 
-enum { CONVERT, ATTACH, DETACH, EVENT };
+enum { CONVERT, ATTACH, DETACH, LIST, EVENT };
 
 static const struct command commands[] = {
 	[CONVERT] = { "convert", "DOMAIN [DISK]", OPTIONS(convert_options),
@@ -64,6 +76,9 @@ static const struct command commands[] = {
 	[DETACH] = { "detach", "DOMAIN DISK", OPTIONS(detach_options),
 		     .help = "Unplugs a disk, by its target or path, and "
 			     "removes it when the guest has let go of it." },
+	[LIST] = { "list", "", OPTIONS(list_options),
+		   .help = "Tells which domains have disks of ublk-qcow2, and "
+			   "as which devices they are served." },
 	[EVENT] = { "event", "EVENT DEV", OPTIONS(event_options),
 		    .help = "EVENT is crashed, recovered or gave-up.  Logs which domains are affected.  At "
 			    "'recovered', resumes those that an I/O error of "
@@ -72,9 +87,8 @@ static const struct command commands[] = {
 };
 
 static int (*const runs[])(const struct libvirt_options *options) = {
-	[CONVERT] = command_convert,
-	[ATTACH] = command_attach,
-	[DETACH] = command_detach,
+	[CONVERT] = command_convert, [ATTACH] = command_attach,
+	[DETACH] = command_detach,   [LIST] = command_list,
 	[EVENT] = command_event,
 };
 

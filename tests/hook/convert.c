@@ -3,7 +3,7 @@
  * `ublk-qcow2 libvirt convert` on libvirt's own test driver, which keeps its
  * domains in this process: what it defines, that libvirt's schema allows it,
  * that --back leaves the definition byte for byte as it was, and what is
- * refused.
+ * refused; and that `libvirt list` shows it.
  *
  * usage: libvirt-convert
  */
@@ -369,6 +369,94 @@ static void test_volume(void)
 	free(file);
 }
 
+static int convert_all(bool back, bool dry_run)
+{
+	const struct libvirt_options options = {
+		.uri = URI,
+		.all = true,
+		.back = back,
+		.dry_run = dry_run,
+	};
+
+	return run_captured(command_convert, &options);
+}
+
+/* All that are shut off, one line for each; one that fails does not keep the
+   others, and one without such disks is passed over. */
+static void test_all(void)
+{
+	virDomainPtr plain = define(load("plain"));
+	virDomainPtr bare = define(load("bare"));
+	char *before = definition(plain);
+	char *kept = definition(bare);
+
+	if (convert_all(false, true) || *err ||
+	    !strstr(out, "bare: hda hdb would be converted\n") ||
+	    strstr(out, "<source"))
+		die("a dry run says %s%s", out, err);
+	is(plain, before);
+	must_run("cd %s && mv bare2.qcow2 good.qcow2", scratch());
+	if (convert_all(false, false) != EXIT_FAILURE ||
+	    !strstr(err, "bare2.qcow2") || strchr(err, '\n')[1] ||
+	    strstr(out, "bare:") || !strstr(out, " converted\n"))
+		die("with a bad image it says %s%s", out, err);
+	says(plain, "<source dev='/dev/ublk-qcow2/");
+	is(bare, kept);
+	must_run("cd %s && mv good.qcow2 bare2.qcow2", scratch());
+	if (convert_all(false, false) || *err ||
+	    strcmp(out, "bare: hda hdb converted\n"))
+		die("the rest: %s%s", out, err);
+	if (convert_all(false, false) || *err || *out)
+		die("nothing to do: %s%s", out, err);
+	/* One that runs is not looked at. */
+	virDomainCreate(bare);
+	if (convert_all(true, false) || *err || strstr(out, "bare"))
+		die("one runs: %s%s", out, err);
+	virDomainDestroy(bare);
+	is(plain, before);
+	if (convert_all(true, false) || *err)
+		die("back: %s%s", out, err);
+	is(bare, kept);
+	free(before);
+	free(kept);
+	undefine(plain);
+	undefine(bare);
+}
+
+/* Which domains have disks of ours, and as what they are served. */
+static void test_list(void)
+{
+	const struct libvirt_options text = { .uri = URI };
+	const struct libvirt_options json = { .uri = URI, .json = true };
+	struct disk disk = { .id = 7, .name = "bare-hda", .state = DISK_LIVE };
+	virDomainPtr domain = define(load("bare"));
+
+	snprintf(disk.image, sizeof(disk.image), "%s/bare.qcow2", scratch());
+	if (run_captured(command_list, &text) || *out || *err)
+		die("list of none: %s%s", out, err);
+	must("bare", NULL, false, false);
+	if (state_open() || disk_stamp(&disk) || disk_save(&disk, NULL))
+		die("cannot write a record");
+	if (run_captured(command_list, &text) || *err ||
+	    strncmp(out, "DOMAIN STATE    TARGET DISK ", 28) ||
+	    !strstr(out, "bare   shut off hda    /dev/ublk-qcow2/bare-hda "
+			 "/dev/ublkb7 /") ||
+	    !strstr(out, "bare   shut off hdb    /dev/ublk-qcow2/bare-hdb "
+			 "-           /") ||
+	    !strstr(out, "/bare2.qcow2\n"))
+		die("list: %s%s", out, err);
+	virDomainCreate(domain);
+	if (run_captured(command_list, &json) || *err ||
+	    !strstr(out, "\"state\": \"running\"") ||
+	    !strstr(out, "\"device\": \"/dev/ublkb7\"") ||
+	    !strstr(out, "\"device\": null"))
+		die("list --json: %s%s", out, err);
+	virDomainDestroy(domain);
+	disk_forget(7);
+	must("bare", NULL, true, false);
+	undefine(domain);
+}
+
 int main(void)
 {
 	static const char *const files[] = { "plain", "odd", "bare",
@@ -398,6 +486,8 @@ int main(void)
 	test_served();
 	test_configured();
 	test_volume();
+	test_all();
+	test_list();
 	domains_end();
 	return 0;
 }
