@@ -208,9 +208,8 @@ static int check_driver(const char *image)
 	}
 	if (ret == -ENOENT || ret == -ENODEV || ret == -ENXIO)
 		return complain("%s: the ublk driver is not loaded; run "
-				"'modprobe ublk_drv' (Linux 6.7 or later; on "
-				"Debian 12 the 6.12 kernel of its security "
-				"suite)",
+				"'modprobe ublk_drv' (Linux 6.12 or later; on "
+				"Debian 12 that of its security suite)",
 				image);
 	if (ret == -EPERM)
 		return complain("%s: io_uring is disabled; run 'sysctl "

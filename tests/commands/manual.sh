@@ -1,12 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# The manual pages tell of every command and option that there is, and of no
-# other; what is configured in disks.d is in its page; mandoc finds no fault.
+# README and the manual pages say what the programs do: every command and option
+# that there is, and no other; the keys of disks.d and of --json; messages that
+# the sources have; pages that exist.  mandoc finds no fault.
 set -euo pipefail
 
-MAN=${srcdir:-$(dirname "$0")/..}/../plugin/man
-CONF=${srcdir:-$(dirname "$0")/..}/../plugin/common/conf.c
+TOP=$(cd "${srcdir:-$(dirname "$0")/..}/.." && pwd -P)
+MAN=$TOP/plugin/man
+CONF=$TOP/plugin/common/conf.c
 PROGRAM=$PWD/../plugin/ublk-qcow2
 STATUS=0
 
@@ -62,10 +64,19 @@ flags_in()
 	{ grep -oE '\bFl -?[a-z][a-z-]*' || true; } | sed 's/^Fl /-/' | sort -u
 }
 
-# Its commands in the synopsis: the first of each `.Nm`.
+# The page that a command is in.
+page_of()
+{
+	case $1 in
+	libvirt\ *) echo ublk-qcow2-libvirt.8 ;;
+	*) echo ublk-qcow2.8 ;;
+	esac
+}
+
+# A page's commands in the synopsis: the first of each `.Nm`.
 synopsis()
 {
-	part ublk-qcow2.8 '.Sh SYNOPSIS' | awk '
+	part "$1" '.Sh SYNOPSIS' | awk '
 		/^\.Nm/ { first = 1; next }
 		first && /^\.Cm/ { sub(/^\.Cm /, ""); print }
 		{ first = 0 }
@@ -75,7 +86,7 @@ synopsis()
 # The flags of one command there.
 synopsis_of()
 {
-	part ublk-qcow2.8 '.Sh SYNOPSIS' | awk -v command="$1" '
+	part "$(page_of "$1")" '.Sh SYNOPSIS' | awk -v command="$1" '
 		/^\.Nm/ { inside = 0; first = 1; next }
 		first { inside = ($0 == ".Cm " command); first = 0 }
 		inside { print }
@@ -92,30 +103,29 @@ same()
 			"[${3//$'\n'/ }]"
 }
 
-# Without libvirt its commands are in the page nevertheless.
-built()
+# same_commands PAGE COMMANDS: its synopsis and its sections.
+same_commands()
 {
-	if [[ -x ${PROGRAM}-libvirt ]]; then
-		cat
-	else
-		grep -v '^libvirt'
-	fi
+	same "synopsis of $1" "$2" "$(synopsis "$1")"
+	same "sections of $1" "$2" \
+		"$(sed -n 's/^\.Ss //p' "$MAN/$1" | sort)"
 }
 
-commands=$("$PROGRAM" --help | commands_in | grep -vx libvirt)
+# Without libvirt its commands are in the page nevertheless.
+commands=$("$PROGRAM" --help | commands_in)
+same_commands ublk-qcow2.8 "$commands"
+[[ $(wc -l <<<"$commands") -ge 8 ]] || complain "only: $commands"
+commands=$(grep -vx libvirt <<<"$commands")
 if [[ -x ${PROGRAM}-libvirt ]]; then
-	commands+=$'\n'$("$PROGRAM" libvirt --help | commands_in)
-	commands=$(sort -u <<<"$commands")
+	ours=$("$PROGRAM" libvirt --help | commands_in)
+	same_commands ublk-qcow2-libvirt.8 "$ours"
+	commands+=$'\n'$ours
 fi
-same "commands" "$commands" "$(synopsis | built)"
-same "sections" "$commands" \
-	"$(sed -n 's/^\.Ss //p' "$MAN/ublk-qcow2.8" | sort | built)"
-[[ $(wc -l <<<"$commands") -ge 7 ]] || complain "only: $commands"
 
 while read -r command; do
 	options=$(options_of "$command")
 	same "options of $command" "$options" \
-		"$(part ublk-qcow2.8 ".Ss $command" | flags_in)"
+		"$(part "$(page_of "$command")" ".Ss $command" | flags_in)"
 	same "synopsis of $command" "$(usage_of "$command")" \
 		"$(synopsis_of "$command")"
 done <<<"$commands"
@@ -125,6 +135,104 @@ keys=$(sed -nE 's/^\t\[[A-Z_]+\] = \{ "([a-z-]+)".*/\1/p' "$CONF" | sort)
 [[ $(wc -l <<<"$keys") -ge 7 ]] || complain "only the keys $keys"
 same "keys" "$keys" "$(part ublk-qcow2.conf.5 '.Ss disks.d' |
 	sed -n 's/^\.It Cm //p' | sort)"
+
+# --- the keys of --json -------------------------------------------------------
+
+# The keys that these sources print, sorted.
+json_keys()
+{
+	(cd "$TOP/plugin/commands" && tr -d '\n' <"$1" |
+		grep -oE '(json_[a-z]+|put_[a-z]+)\(&?json,[[:space:]]*"[a-z_-]+"' |
+		sed 's/.*"\(.*\)"/\1/' | sort -u)
+}
+
+# What a page has in bold behind `.It Fl -json` of a command: keys, and values.
+json_words()
+{
+	part ublk-qcow2.8 ".Ss $1" | sed -n '/^\.It Fl -json/,$p' |
+		grep -E '^\.(It )?Cm|^\.Pf \( Cm' |
+		sed -E 's/^\.(It |Pf \( )?Cm //' | tr ' ' '\n' |
+		grep -E '^[a-z][a-z0-9_-]+$' | sort -u
+}
+
+# Every key is in the page; what else is there is a value that some source has.
+for command in list info check; do
+	file=$command.c
+	[[ $command != info ]] || file=info-json.c
+	keys=$(json_keys "$file")
+	words=$(json_words "$command")
+	[[ $(wc -l <<<"$keys") -ge 10 ]] || complain "$command: only $keys"
+	for key in $(comm -23 <(echo "$keys") <(echo "$words")); do
+		complain "$command --json prints '$key'; the page lacks it"
+	done
+	for word in $(comm -13 <(echo "$keys") <(echo "$words")); do
+		[[ $word == null || $word == false ]] ||
+			grep -rqF "\"$word\"" "$TOP/plugin" "$TOP/qcow" \
+				--include='*.c' ||
+			complain "$command --json: the page has '$word'"
+	done
+done
+
+# --- the messages -------------------------------------------------------------
+
+# The sources, each on one line and without comments: texts in pieces are put
+# together, and a conversion becomes a *.
+texts()
+{
+	find "$TOP/plugin" "$TOP/qcow" -name '*.c' -exec cat {} + |
+		tr '\n\t' '  ' | sed -E -e 's,/\*([^*]|\*+[^*/])*\*+/,,g' \
+			-e 's/" *"//g' -e 's/%[-0-9.*]*(ll)?[a-z]/*/g'
+}
+TEXTS=$(mktemp)
+trap 'rm -f "$TEXTS"' EXIT
+texts >"$TEXTS"
+
+# said MESSAGE WHERE: the sources have it; N and ... stand for anything.
+said()
+{
+	local part=$1 pattern
+
+	pattern=$(sed -E 's/[].[*^$\/]/\\&/g; s/\\\.\\\.\\\./.*/g; s/\bN\b/\\*/g' \
+		<<<"$part")
+	grep -q -- "$pattern" "$TEXTS" ||
+		complain "$2 quotes '$1', which no program says"
+}
+
+# README's begin a line; libvirt's own are marked.
+# shellcheck disable=SC2016
+while read -r message; do
+	said "$message" README
+done < <(sed -n '/^Troubleshooting/,/^To change it/p' "$TOP/README" |
+	grep '^`' | grep -v "libvirt says" | sed 's/^`\([^`]*\)`.*/\1/')
+[[ $(sed -n '/^Troubleshooting/,$p' "$TOP/README" | grep -c '^`') -ge 10 ]] ||
+	complain "README quotes hardly any message"
+while read -r message; do
+	said "$message" ublk-qcow2.8
+done < <(part ublk-qcow2.8 '.Sh DIAGNOSTICS' | sed -n 's/^\.It //p')
+
+# --- other pages, and the look ------------------------------------------------
+
+for page in "$MAN"/*.[158]; do
+	while read -r name section; do
+		[[ $name == ublk-qcow2* ]] || continue
+		[[ -e $MAN/$name.$section ]] ||
+			complain "$page: there is no $name($section)"
+	done < <(sed -n 's/^\.Xr \([^ ]*\) \([0-9]\).*/\1 \2/p' "$page")
+	for other in "$MAN"/ublk-qcow2*; do
+		other=$(basename "$other")
+		[[ $other != "$(basename "$page")" ]] || continue
+		grep -q "^\.Xr ${other%.*} ${other##*.}" "$MAN/ublk-qcow2.8" ||
+			[[ $other == ublk-qcow2.8 ]] ||
+			complain "ublk-qcow2(8) does not name $other"
+	done
+	grep -q '^\.Xr ublk-qcow2 8' "$page" || [[ $page == */ublk-qcow2.8 ]] ||
+		complain "$page does not name ublk-qcow2(8)"
+	for format in mandoc "groff -mandoc -T ascii"; do
+		command -v "${format%% *}" >/dev/null || continue
+		! $format "$page" 2>/dev/null | grep -q '\bBSD\b' ||
+			complain "$page: $format calls the system BSD"
+	done
+done
 
 command -v mandoc >/dev/null || { echo "mandoc is missing"; exit 77; }
 for page in "$MAN"/*.[158]; do
