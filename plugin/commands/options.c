@@ -192,8 +192,8 @@ static int run_libvirt(char **argv)
 {
 	int ret = program_become("ublk-qcow2-libvirt", argv);
 
-	return complain("libvirt: cannot run ublk-qcow2-libvirt, which should "
-			"be beside this program: %s",
+	return complain("libvirt: cannot run ublk-qcow2-libvirt: %s; install "
+			"this program with its part for libvirt",
 			strerror(-ret));
 }
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The programs that we run.  Ours are looked for beside the one that runs, not
- * in PATH, so that what was built or installed together works together.  Those
- * of the system are looked for in its directories: what root runs is not for
- * the environment to choose.
+ * The programs that we run.  The environment does not choose what root runs,
+ * so PATH is never asked.
+ *
+ * A program of ours is looked for beside the one that runs, and then where it
+ * is installed: what was built together works together.  A program of the
+ * system is looked for in the system's directories.
  */
 #include <errno.h>
 #include <limits.h>
@@ -28,6 +30,10 @@ int program_become(const char *name, char **argv)
 	snprintf(path, sizeof(path), "%.*s/%s",
 		 (int)(strrchr(self, '/') - self), self, name);
 	argv[0] = (char *)name;
+	execv(path, argv);
+	if (errno != ENOENT)
+		return -errno;
+	snprintf(path, sizeof(path), PKGLIBEXECDIR "/%s", name);
 	execv(path, argv);
 	return -errno;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The programs that we run: our own, which lie beside the one that runs, and
- * those of the system.
+ * The programs that we run: our own, which lie beside the one that runs or in
+ * libexec, and those of the system.
  */
 #ifndef PROGRAM_H
 #define PROGRAM_H

@@ -7,8 +7,8 @@
  * it fails, and that is passed on.  Whether it has succeeded is seen from the
  * record of the disk.
  *
- * The program is the one beside us: that of another build would do, but a
- * PATH is not to decide what root runs.
+ * The program is the one beside us, or else the installed one: PATH does not
+ * decide what root runs.
  */
 #include <errno.h>
 #include <stdlib.h>
