@@ -123,18 +123,6 @@ void spawn_kill(struct supervisor *sv)
 		process_kill(sv->server);
 }
 
-const char *spawn_bare_text(const struct supervisor *sv, const char *text)
-{
-	char node[32];
-	size_t length = strlen(sv->disk.image);
-
-	if (!strncmp(text, sv->disk.image, length) &&
-	    !strncmp(text + length, ": ", 2))
-		return text + length + 2;
-	length = snprintf(node, sizeof(node), "/dev/ublkb%d: ", sv->disk.id);
-	return strncmp(text, node, length) ? text : text + length;
-}
-
 bool spawn_receive(struct supervisor *sv, struct server_message *message)
 {
 	ssize_t got;
@@ -165,8 +153,8 @@ void spawn_tell_added(struct supervisor *sv)
 void spawn_note_failure(struct supervisor *sv,
 			const struct server_message *message)
 {
-	snprintf(sv->death, sizeof(sv->death), "%s",
-		 spawn_bare_text(sv, message->text));
+	snprintf(sv->death, sizeof(sv->death), "%.*s",
+		 (int)sizeof(sv->death) - 1, message->text);
 	sv->cause = message->cause;
 }
 

@@ -127,7 +127,7 @@ static void hear_server(struct supervisor *sv)
 		spawn_note_failure(sv, &message);
 		break;
 	case SERVER_NOTICE:
-		log_line(LOG_NOTICE, "%s", spawn_bare_text(sv, message.text));
+		log_line(LOG_NOTICE, "%s", message.text);
 		break;
 	case SUPERVISOR_ADDED:
 		break;

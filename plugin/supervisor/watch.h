@@ -210,7 +210,4 @@ void spawn_note_failure(struct supervisor *sv,
 bool spawn_receive(struct supervisor *sv, struct server_message *message);
 void spawn_tell_added(struct supervisor *sv);
 
-/* A text of the server without the names that our own lines begin with. */
-const char *spawn_bare_text(const struct supervisor *sv, const char *text);
-
 #endif /* WATCH_H */

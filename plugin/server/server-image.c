@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The server's image: opened, told of, closed.
+ *
+ * The engine opens it beside the supervisor's locks and fences out a dead
+ * predecessor (R14).  The supervisor then learns the image's size and which
+ * files it consists of, since the supervisor makes the device and holds locks
+ * on these files, too.
+ *
+ * A failure is told with its cause: some last until somebody mends something,
+ * and the supervisor does not start server after server for these.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include "plugin/common/channel.h"
+#include "plugin/common/references.h"
+#include "plugin/server/fault.h"
+#include "plugin/server/server-inside.h"
+
+static void engine_notice(void *opaque, const char *line)
+{
+	const struct server *server = opaque;
+
+	channel_notice(server->channel, "%s", line);
+}
+
+/* An image that is gone, or another, or of a kind that is refused, stays so
+   until somebody does something.  What is in use, cannot be read or finds no
+   memory may be better off in a moment. */
+static enum server_cause cause_of(int error)
+{
+	switch (-error) {
+	case EACCES:
+	case EINVAL:
+	case EISDIR:
+	case ELOOP:
+	case ENAMETOOLONG:
+	case ENOENT:
+	case ENOKEY:
+	case ENOTDIR:
+	case ENOTSUP:
+	case EPERM:
+	case EROFS:
+	case ESTALE:
+	case EUCLEAN:
+		return CAUSE_LASTING;
+	default:
+		return CAUSE_PASSING;
+	}
+}
+
+static bool supervisor_lives(void *opaque)
+{
+	const struct server *server = opaque;
+
+	return channel_is_held(server->channel);
+}
+
+int server_open_image(struct server *server)
+{
+	const struct server_config *config = server->config;
+	struct qcow_references references;
+	struct qcow_options options = {
+		.read_only = config->options->read_only,
+		.cache = config->options->writeback ? QCOW_CACHE_WRITEBACK :
+						      QCOW_CACHE_NONE,
+		.locking = QCOW_LOCK_JOIN, /* R14: the supervisor has tested */
+		.holder_lives = supervisor_lives,
+		.unbroken = config->unbroken,
+		.identity = config->identity,
+		.layers = config->layers,
+		.nr_layers = config->nr_layers,
+		.key_file = disk_key_file(config->options),
+		.references = &references,
+		.force = config->force,
+		.notice = engine_notice,
+		.opaque = server,
+	};
+	struct qcow_error error;
+	int ret = references_read(config->options, &references, &error);
+
+	if (ret < 0)
+		return channel_fail(server->channel, cause_of(ret), "%s",
+				    error.text);
+	fault_options(&options);
+	ret = qcow_open(config->image, &options, &server->image, &error);
+	references_free(&references);
+	if (ret < 0)
+		return channel_fail(server->channel, cause_of(ret), "%s",
+				    error.text);
+	return 0;
+}
+
+/* Who supervises us holds locks on these as we do, so that nobody else gets
+   at them when we are dead. */
+static unsigned int tell_layers(const struct server *server)
+{
+	struct qcow_layer layers[QCOW_FILES_MAX];
+	struct server_message message = { .type = SERVER_LAYER };
+	unsigned int i, count;
+
+	if (server->config->layers)
+		return 0;
+	count = qcow_layers(server->image, layers, QCOW_FILES_MAX);
+	for (i = 0; i < count; i++) {
+		message.identity = layers[i].identity;
+		message.read_only = !layers[i].written;
+		snprintf(message.text, sizeof(message.text), "%s",
+			 layers[i].path);
+		channel_send_surely(server->channel, &message);
+	}
+	return count;
+}
+
+void server_tell_opened(const struct server *server)
+{
+	struct server_message message = {
+		.type = SERVER_OPENED,
+		.layers = tell_layers(server),
+		.size = qcow_size(server->image),
+		.cluster_size = qcow_cluster_size(server->image),
+		.alignment = qcow_alignment(server->image),
+		.read_only = qcow_read_only(server->image),
+	};
+
+	qcow_identify(server->image, &message.identity);
+	channel_send(server->channel, &message);
+}
+
+int server_close_image(const struct server *server)
+{
+	int ret = qcow_close(server->image);
+
+	if (ret < 0)
+		return channel_fail(
+			server->channel, CAUSE_PASSING,
+			"cannot close the image: %s; its journal holds the "
+			"rest, and the next server writes that to the image",
+			strerror(-ret));
+	return 0;
+}

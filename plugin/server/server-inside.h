@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The server from the inside; for server*.c only.
+ *
+ * Each function returns 0, or -1 after it has told the supervisor why (P7).
+ */
+#ifndef SERVER_INSIDE_H
+#define SERVER_INSIDE_H
+
+#include <pthread.h>
+#include "plugin/server/device.h"
+#include "plugin/server/server.h"
+#include "plugin/server/ublk_abi.h"
+
+struct control;
+struct queue;
+
+/* The main thread's.  The I/O thread only reads it. */
+struct server {
+	const struct server_config *config;
+	int channel;
+	struct qcow_image *image;
+	struct control *control;
+	struct ublksrv_ctrl_dev_info info;
+	struct queue *queue;
+	struct device device;
+	pthread_t io_thread;
+};
+
+/* server-image.c */
+
+int server_open_image(struct server *server);
+
+/* Tells the supervisor what has been opened. */
+void server_tell_opened(const struct server *server);
+
+/* Closes the image cleanly. */
+int server_close_image(const struct server *server);
+
+/* server-device.c */
+
+/* Tells that something failed at the device, with a negative errno; -1. */
+int server_device_failed(const struct server *server, const char *what,
+			 int error);
+
+/* Fills in info: a new server waits until the supervisor has added the
+   device. */
+int server_find_device(struct server *server);
+
+/* A device cannot change its size in recovery; its image may have. */
+int server_check_size(const struct server *server);
+
+int server_start_recovery(const struct server *server);
+
+/* Opens /dev/ublkcN and gives it to the queue. */
+int server_open_device(struct server *server);
+
+/* START_DEV and END_USER_RECOVERY block until the I/O thread has fetched. */
+int server_start_device(const struct server *server);
+int server_end_recovery(const struct server *server);
+
+#endif /* SERVER_INSIDE_H */
