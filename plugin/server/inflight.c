@@ -13,6 +13,7 @@
  * could continue from.  The zeros around fresh data are written together with
  * it from a mapping of nothing but zeros.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
@@ -22,6 +23,7 @@
 
 static void put_transfer(struct request *request)
 {
+	assert(request->left > 0);
 	if (--request->left == 0)
 		request_moved(request);
 }
@@ -97,9 +99,12 @@ void inflight_start(struct request *request)
 	uint32_t position = 0;
 	unsigned int nr;
 
+	assert(!request->left && request->io.nr_extents <= QCOW_IO_EXTENTS);
+	assert(request->length <= request->all->max_io);
 	request->result = 0;
 	request->left = 1; /* ours, until all are started */
 	for (nr = 0; nr < request->io.nr_extents; nr++, extent++, transfer++) {
+		assert(extent->length <= request->length - position);
 		transfer->position = position;
 		transfer->done = 0;
 		if (extent->kind == QCOW_EXTENT_ZERO) {
@@ -110,6 +115,7 @@ void inflight_start(struct request *request)
 		}
 		position += extent->length;
 	}
+	assert(position == request->length);
 	put_transfer(request);
 }
 
@@ -132,6 +138,7 @@ static void read_done(struct request *request, unsigned int nr, int res)
 	struct transfer *transfer = &request->transfers[nr];
 	char *buffer = request->buffer;
 
+	assert((uint32_t)res <= extent->length - transfer->done);
 	transfer->done += res;
 	if (transfer->done < extent->length &&
 	    !at_end_of_file(request, transfer, res)) {
@@ -147,10 +154,12 @@ static void write_done(struct request *request, unsigned int nr, int res)
 {
 	const struct qcow_extent *extent = &request->io.extents[nr];
 	struct transfer *transfer = &request->transfers[nr];
+	const uint32_t whole = extent->zero_before + extent->length +
+			       extent->zero_after;
 
+	assert((uint32_t)res <= whole - transfer->done);
 	transfer->done += res;
-	if (transfer->done ==
-	    extent->zero_before + extent->length + extent->zero_after)
+	if (transfer->done == whole)
 		put_transfer(request);
 	else if (res)
 		write_extent(request, nr);
@@ -160,6 +169,7 @@ static void write_done(struct request *request, unsigned int nr, int res)
 
 void inflight_transferred(struct request *request, unsigned int nr, int res)
 {
+	assert(request->left > 0 && nr < request->io.nr_extents);
 	if (res == -EINTR || res == -EAGAIN)
 		start_transfer(request, nr);
 	else if (res < 0)

@@ -25,6 +25,7 @@
  *
  * user_data: what ended (8 bits), which extent (8), whose request (32).
  */
+#include <assert.h>
 #include <errno.h>
 #include <liburing.h>
 #include <stdlib.h>
@@ -43,10 +44,19 @@ enum {
 	FILE_IMAGE,
 };
 
-enum event {
-	EVENT_TAG, /* the driver gave a tag back */
-	EVENT_TRANSFER,
-	EVENT_WORKERS,
+/* They stop a wrong tag or buffer before the driver or the disk has it; to die
+   harms nothing (P1). */
+#ifdef NDEBUG
+#error "assertions stay in every build"
+#endif
+
+static_assert(QCOW_IO_EXTENTS <= 256, "user_data has 8 bits for the extent");
+
+/* Which kind of command or transfer has ended. */
+enum completion {
+	COMPLETION_TAG, /* the driver gave a tag back */
+	COMPLETION_TRANSFER,
+	COMPLETION_WORKERS,
 };
 
 struct queue {
@@ -65,9 +75,10 @@ struct queue {
 	struct io_uring_sqe nowhere; /* see get_sqe() */
 };
 
-static uint64_t pack(enum event event, unsigned int extent, unsigned int index)
+static uint64_t pack(enum completion completion, unsigned int extent,
+		     unsigned int index)
 {
-	return (uint64_t)event << 56 | (uint64_t)extent << 48 | index;
+	return (uint64_t)completion << 56 | (uint64_t)extent << 48 | index;
 }
 
 /*
@@ -103,11 +114,15 @@ static void send_command(struct request *request, uint32_t op, int32_t result)
 	struct io_uring_sqe *sqe = get_sqe(queue);
 	struct ublksrv_io_cmd *cmd = (void *)sqe->cmd;
 
+	assert(index_of(queue, request) < queue->tags);
+	assert(!request->with_driver); /* one FETCH or COMMIT at a time */
+	request->with_driver = true;
+
 	io_uring_prep_rw(IORING_OP_URING_CMD, sqe, queue->device_file, NULL, 0,
 			 0);
 	sqe->flags = queue->device_flags;
 	sqe->cmd_op = op;
-	sqe->user_data = pack(EVENT_TAG, 0, index_of(queue, request));
+	sqe->user_data = pack(COMPLETION_TAG, 0, index_of(queue, request));
 	cmd->q_id = request->queue_id;
 	cmd->tag = request->tag;
 	cmd->result = result;
@@ -123,7 +138,7 @@ static void address(struct io_uring_sqe *sqe, struct request *request,
 		    unsigned int extent)
 {
 	sqe->flags = IOSQE_FIXED_FILE;
-	sqe->user_data = pack(EVENT_TRANSFER, extent,
+	sqe->user_data = pack(COMPLETION_TRANSFER, extent,
 			      index_of(request->all->queue, request));
 }
 
@@ -163,17 +178,20 @@ static void await_workers(struct queue *queue)
 	io_uring_prep_read(sqe, FILE_WORKERS, &queue->wakeups,
 			   sizeof(queue->wakeups), 0);
 	sqe->flags = IOSQE_FIXED_FILE;
-	sqe->user_data = pack(EVENT_WORKERS, 0, 0);
+	sqe->user_data = pack(COMPLETION_WORKERS, 0, 0);
 }
 
 static void tag_returned(struct request *request, int res)
 {
 	struct queue *queue = request->all->queue;
 
+	assert(request->with_driver);
+	request->with_driver = false;
 	if (res == UBLK_IO_RES_OK) {
 		request_start(request);
 		return;
 	}
+	assert(queue->alive > 0);
 	queue->alive--;
 	if (res != UBLK_IO_RES_ABORT)
 		queue->error = res;
@@ -190,19 +208,23 @@ static void workers_finished(struct queue *queue)
 
 static void dispatch(struct queue *queue, uint64_t user_data, int res)
 {
-	struct request *request = &queue->requests[(uint32_t)user_data];
+	const uint32_t index = user_data;
+	struct request *request = &queue->requests[index];
 	unsigned int extent = user_data >> 48 & 0xff;
 
-	switch ((enum event)(user_data >> 56)) {
-	case EVENT_TAG:
+	assert(index < queue->tags);
+	switch ((enum completion)(user_data >> 56)) {
+	case COMPLETION_TAG:
 		tag_returned(request, res);
 		break;
-	case EVENT_TRANSFER:
+	case COMPLETION_TRANSFER:
 		inflight_transferred(request, extent, res);
 		break;
-	case EVENT_WORKERS:
+	case COMPLETION_WORKERS:
 		workers_finished(queue);
 		break;
+	default:
+		assert(!"a completion of ours");
 	}
 }
 
@@ -397,6 +419,7 @@ int queue_attach(struct queue *queue, const struct device *device)
 
 	for (index = 0; index < queue->tags; index++) {
 		request = &queue->requests[index];
+		assert(request->queue_id < device->queues);
 		request->desc = &device->descs[request->queue_id][request->tag];
 	}
 	queue->device_file = device->fd;

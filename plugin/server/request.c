@@ -24,6 +24,7 @@
  * Only full counts are committed: a driver of 7.x takes any non-negative
  * result of a WRITE as complete success.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stddef.h>
 #include <sys/mman.h>
@@ -60,15 +61,15 @@ static int call_engine(struct request *request)
 	}
 }
 
-static struct request *request_of(struct job *job)
+static struct request *request_of(struct work *work)
 {
-	return (void *)((char *)job - offsetof(struct request, job));
+	return (void *)((char *)work - offsetof(struct request, work));
 }
 
 /* On a worker's thread. */
-static void run_job(struct job *job)
+static void run_work(struct work *work)
 {
-	struct request *request = request_of(job);
+	struct request *request = request_of(work);
 
 	request->result = call_engine(request);
 }
@@ -76,7 +77,7 @@ static void run_job(struct job *job)
 static void give_to_worker(struct request *request)
 {
 	request->all->under_way++;
-	workers_submit(request->all->workers, &request->job);
+	workers_submit(request->all->workers, &request->work);
 }
 
 /* The end */
@@ -89,6 +90,7 @@ static bool moves_data(const struct request *request)
 
 static void request_end(struct request *request, int result)
 {
+	assert(result <= 0); /* never a short count */
 	if (!result && moves_data(request))
 		result = request->length;
 	queue_commit(request, result);
@@ -97,6 +99,7 @@ static void request_end(struct request *request, int result)
 /* As request_end(), for a request that others may have waited for. */
 static void release(struct request *request, int result)
 {
+	assert(request->all->under_way > 0);
 	request->all->under_way--;
 	request->all->retry = true;
 	request_end(request, result);
@@ -104,12 +107,12 @@ static void release(struct request *request, int result)
 
 int requests_reap(struct requests *all)
 {
-	struct job *job, *next;
+	struct work *work, *next;
 	struct request *request;
 
-	for (job = workers_reap(all->workers); job; job = next) {
-		next = job->next;
-		request = request_of(job);
+	for (work = workers_reap(all->workers); work; work = next) {
+		next = work->next;
+		request = request_of(work);
 		/* The next server will have what this one has lost. */
 		if (request->result == -EOWNERDEAD)
 			return -EOWNERDEAD;
@@ -311,7 +314,7 @@ int requests_create(struct requests *all, struct queue *queue,
 			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (all->zeros == MAP_FAILED)
 		return -errno;
-	ret = workers_create(NR_WORKERS, run_job, &all->workers);
+	ret = workers_create(NR_WORKERS, run_work, &all->workers);
 	if (ret < 0)
 		munmap(all->zeros, cluster_size);
 	return ret;

@@ -43,7 +43,7 @@ struct transfer {
 };
 
 /*
- * One tag's request.  It belongs to the I/O thread; while job is with the
+ * One tag's request.  It belongs to the I/O thread; while work is with the
  * workers, to one of these.  left and result are all there is to know of a
  * request under way: how much is missing, and how it went so far.
  */
@@ -55,8 +55,9 @@ struct request {
 	uint16_t queue_id;
 	uint16_t tag;
 
+	bool with_driver; /* its FETCH or COMMIT has not ended; I/O thread */
 	struct request *next; /* parked */
-	struct job job;
+	struct work work;
 	uint8_t op;	   /* UBLK_IO_OP_ */
 	uint64_t offset;   /* bytes */
 	uint64_t length;   /* bytes */

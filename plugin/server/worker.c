@@ -2,17 +2,17 @@
 /*
  * Workers: two lists under one lock.
  *
- * A job waits in one list, is run by whichever thread is free first, and
- * waits in the other until the thread that submitted it takes it back.  That
- * thread sleeps in its ring, so an eventfd wakes it: written only when the
- * list of finished jobs was empty, for then nobody has told it yet.  Under
- * load one wake-up brings many jobs.
+ * Work waits in one list, is done by the first thread that is free, and waits
+ * in the other until the thread that submitted it takes it back.  That thread
+ * sleeps in its ring, so an eventfd wakes it.  A worker writes to the eventfd
+ * only when the list of finished work was empty, for then no worker has done
+ * so yet.  Under load one wake-up brings much work.
  *
- * The lock is never held while a job runs, and the submitting thread never
+ * The lock is never held while work is done, and the submitting thread never
  * waits for longer than it takes to link a list element.  Nothing is
  * allocated here after workers_create().
  *
- * A job belongs to its worker from workers_submit() to workers_reap().
+ * Work belongs to its worker from workers_submit() to workers_reap().
  */
 #include <errno.h>
 #include <pthread.h>
@@ -24,67 +24,67 @@
 #include <unistd.h>
 #include "plugin/server/worker.h"
 
-struct job_list {
-	struct job *first;
-	struct job **end;
+struct work_list {
+	struct work *first;
+	struct work **end;
 };
 
 struct workers {
-	void (*run)(struct job *job); /* constant */
-	int fd;			      /* constant */
-	unsigned int count;	      /* constant once all threads run */
+	void (*run)(struct work *work); /* constant */
+	int fd;				/* constant */
+	unsigned int count;		/* constant once all threads run */
 	pthread_mutex_t lock;
-	pthread_cond_t work;	  /* waiting is not empty, or ending */
-	struct job_list waiting;  /* lock */
-	struct job_list finished; /* lock */
-	bool ending;		  /* lock */
+	pthread_cond_t work;	   /* waiting is not empty, or ending */
+	struct work_list waiting;  /* lock */
+	struct work_list finished; /* lock */
+	bool ending;		   /* lock */
 	pthread_t threads[];
 };
 
-static void list_clear(struct job_list *list)
+static void list_clear(struct work_list *list)
 {
 	list->first = NULL;
 	list->end = &list->first;
 }
 
-static void list_append(struct job_list *list, struct job *job)
+static void list_append(struct work_list *list, struct work *work)
 {
-	job->next = NULL;
-	*list->end = job;
-	list->end = &job->next;
+	work->next = NULL;
+	*list->end = work;
+	list->end = &work->next;
 }
 
-static struct job *list_take(struct job_list *list)
+static struct work *list_take(struct work_list *list)
 {
-	struct job *job = list->first;
+	struct work *work = list->first;
 
-	list->first = job->next;
+	list->first = work->next;
 	if (!list->first)
 		list->end = &list->first;
-	return job;
+	return work;
 }
 
-static struct job *wait_for_job(struct workers *workers)
+static struct work *wait_for_work(struct workers *workers)
 {
-	struct job *job = NULL;
+	struct work *work = NULL;
 
 	pthread_mutex_lock(&workers->lock);
 	while (!workers->waiting.first && !workers->ending)
 		pthread_cond_wait(&workers->work, &workers->lock);
 	if (!workers->ending)
-		job = list_take(&workers->waiting);
+		work = list_take(&workers->waiting);
 	pthread_mutex_unlock(&workers->lock);
-	return job;
+	return work;
 }
 
-static void hand_back(struct workers *workers, struct job *job)
+static void hand_back(struct workers *workers, struct work *work)
 {
 	static const uint64_t one = 1;
 	bool nobody_told;
 
 	pthread_mutex_lock(&workers->lock);
 	nobody_told = !workers->finished.first;
-	list_append(&workers->finished, job);
+	list_append(&workers->finished, work);
 	pthread_mutex_unlock(&workers->lock);
 	while (nobody_told && write(workers->fd, &one, sizeof(one)) < 0)
 		if (errno != EINTR)
@@ -94,12 +94,12 @@ static void hand_back(struct workers *workers, struct job *job)
 static void *worker(void *opaque)
 {
 	struct workers *workers = opaque;
-	struct job *job;
+	struct work *work;
 
 	prctl(PR_SET_NAME, "worker");
-	while ((job = wait_for_job(workers))) {
-		workers->run(job);
-		hand_back(workers, job);
+	while ((work = wait_for_work(workers))) {
+		workers->run(work);
+		hand_back(workers, work);
 	}
 	return NULL;
 }
@@ -117,7 +117,7 @@ static int start_threads(struct workers *workers, unsigned int count)
 	return 0;
 }
 
-int workers_create(unsigned int count, void (*run)(struct job *job),
+int workers_create(unsigned int count, void (*run)(struct work *work),
 		   struct workers **result)
 {
 	struct workers *workers;
@@ -165,17 +165,17 @@ int workers_fd(const struct workers *workers)
 	return workers->fd;
 }
 
-void workers_submit(struct workers *workers, struct job *job)
+void workers_submit(struct workers *workers, struct work *work)
 {
 	pthread_mutex_lock(&workers->lock);
-	list_append(&workers->waiting, job);
+	list_append(&workers->waiting, work);
 	pthread_mutex_unlock(&workers->lock);
 	pthread_cond_signal(&workers->work);
 }
 
-struct job *workers_reap(struct workers *workers)
+struct work *workers_reap(struct workers *workers)
 {
-	struct job *first;
+	struct work *first;
 
 	pthread_mutex_lock(&workers->lock);
 	first = workers->finished.first;

@@ -7,26 +7,26 @@
 #define WORKER_H
 
 /* A piece of work, embedded in whatever it is about. */
-struct job {
-	struct job *next; /* private to the workers */
+struct work {
+	struct work *next; /* private to the workers */
 };
 
 struct workers;
 
-/* Starts count threads; each job given to workers_submit() is passed to run
-   on one of them. */
-int workers_create(unsigned int count, void (*run)(struct job *job),
+/* Starts count threads; one of them passes each work given to
+   workers_submit() to run.  0 or -errno; workers_destroy() frees. */
+int workers_create(unsigned int count, void (*run)(struct work *work),
 		   struct workers **workers);
 
-/* Waits for the jobs under way and forgets the others. */
+/* Waits for the work under way and forgets the rest. */
 void workers_destroy(struct workers *workers);
 
-/* An eventfd: a read from it ends when finished jobs are waiting. */
+/* An eventfd: a read from it ends when finished work is waiting. */
 int workers_fd(const struct workers *workers);
 
-void workers_submit(struct workers *workers, struct job *job);
+void workers_submit(struct workers *workers, struct work *work);
 
-/* Takes all finished jobs, the first one first, linked by next. */
-struct job *workers_reap(struct workers *workers);
+/* Takes all finished work, the oldest first, linked by next. */
+struct work *workers_reap(struct workers *workers);
 
 #endif /* WORKER_H */
