@@ -9,6 +9,10 @@
 #include <stdbool.h>
 #include <syslog.h>
 
+/* The last error that this process has said, for whoever does not read what
+   it says; "": none. */
+const char *log_last_error(void);
+
 /* From now on log_line() goes to the system's log instead of stderr. */
 void log_to_system(void);
 
@@ -29,9 +33,5 @@ void log_close(void);
 /* A command's one line about its failure, on stderr; returns 1, which is
    the command's exit status. */
 int complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-/* The last error that this process has said, for whoever does not read what
-   it says; "": none. */
-const char *log_last_error(void);
 
 #endif /* LOG_H */

@@ -49,9 +49,6 @@ int owner_load(const char *uuid, const char *name, struct owner *owner);
 /* Removes a record; one that is gone already is no error. */
 void owner_forget(const char *uuid, const char *name);
 
-/* Removes all records of this very disk. */
-void owner_forget_all(const struct disk *disk);
-
 /* Calls visit for every record in order of uuids until it returns other than
    0, which is returned then.  It may remove the record. */
 int owner_each(int (*visit)(const struct owner *owner, void *opaque),
@@ -62,6 +59,9 @@ bool owner_is_of(const struct owner *owner, const struct disk *disk);
 
 /* Is it in use by that domain?  Not any more if the domain has ended. */
 bool owner_is_using(const struct owner *owner, const struct disk *disk);
+
+/* Removes all records of this very disk. */
+void owner_forget_all(const struct disk *disk);
 
 /* Locks the users of the disk of this name, whether it exists or not.  Waits
    that long, then -EBUSY.  Closing *lock unlocks. */

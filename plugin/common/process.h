@@ -19,21 +19,28 @@ struct process {
 	uint64_t space; /* the pid namespace's inode; 0: ours */
 };
 
+/* Keeps all our memory, and all that we get, from being paged out.  Whoever
+   rescues a disk must not wait for what is on that disk.  0 or -errno. */
+int process_lock_memory(void);
+
+/* Milliseconds of a clock that only goes forward. */
+uint64_t clock_ms(void);
+
 /* Names the process that now has this id, even if it is a child that only
    waits to be reaped; -ESRCH: there is none, or why it cannot be looked at. */
 int process_identify(pid_t pid, struct process *process);
 
-/* Where that cannot be known, for want of memory or descriptors or in another
-   pid namespace, it is: a process that is taken for dead is replaced. */
-bool process_alive(const struct process *process);
+/* Does its id mean something to us?  In a container that shares /run with the
+   host it means another process. */
+bool process_is_ours(const struct process *process);
 
 /* Has its first thread ended?  It does nothing of use any more, but others of
    its threads may still write. */
 bool process_is_ending(const struct process *process);
 
-/* Does its id mean something to us?  In a container that shares /run with the
-   host it means another process. */
-bool process_is_ours(const struct process *process);
+/* Where that cannot be known, for want of memory or descriptors or in another
+   pid namespace, it is: a process that is taken for dead is replaced. */
+bool process_alive(const struct process *process);
 
 /* A pidfd of the process, which need not be a child; -ESRCH: it is dead;
    -EXDEV: it is in another pid namespace; or why that cannot be known. */
@@ -48,13 +55,6 @@ bool process_wait(int pidfd, int milliseconds);
 /* For a child just forked: closes every descriptor but stdin, stdout, stderr
    and these two (or -1), and receives signals as usual again. */
 void process_fresh(int keep, int keep_too);
-
-/* Keeps all our memory, and all that we get, from being paged out.  Whoever
-   rescues a disk must not wait for what is on that disk.  0 or -errno. */
-int process_lock_memory(void);
-
-/* Milliseconds of a clock that only goes forward. */
-uint64_t clock_ms(void);
 
 /* What a child does for us: returns its exit status, and may leave a text. */
 #define JOB_TEXT_MAX 512

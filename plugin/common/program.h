@@ -12,12 +12,12 @@
    returns -errno only if it cannot. */
 int program_become(const char *name, char **argv);
 
-/* Finds a program of the system in the directories where such are, not in
-   PATH; -ENOENT.  A name with a / in it is a path already. */
-int program_find(const char *name, char path[PATH_MAX]);
-
 /* What this variable of the environment chooses, in a build for tests; NULL in
    any other: nobody who starts us chooses what root runs. */
 const char *program_choice(const char *variable);
+
+/* Finds a program of the system in the directories where such are, not in
+   PATH; -ENOENT.  A name with a / in it is a path already. */
+int program_find(const char *name, char path[PATH_MAX]);
 
 #endif /* PROGRAM_H */

@@ -5,18 +5,18 @@
 
 #include <stddef.h>
 
-/* Replaces the text, or makes the file.  A reader, and whoever comes after a
-   death at any moment, sees the old text or the new one.  A text that is at
-   most RECORD_SPARE bytes longer than the one that made the file needs no
-   room.  0 or -errno. */
-#define RECORD_SPARE 2048
-int record_write(const char *path, const char *text, size_t length);
-
 /* Reads it; free() frees *text, which ends with a 0.  Returns:
    -ENOENT	there is none
    -EPROTO	it was written by a later version of this program
    -EBADMSG	it is damaged
    or another -errno. */
 int record_read(const char *path, char **text);
+
+/* Replaces the text, or makes the file.  A reader, and whoever comes after a
+   death at any moment, sees the old text or the new one.  A text that is at
+   most RECORD_SPARE bytes longer than the one that made the file needs no
+   room.  0 or -errno. */
+#define RECORD_SPARE 2048
+int record_write(const char *path, const char *text, size_t length);
 
 #endif /* RECORD_H */

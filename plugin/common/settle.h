@@ -11,6 +11,13 @@
    behind descriptors 0 to 2.  0 or -errno. */
 int settle_command(void);
 
+/* For a program that we run on behalf of the admin: an environment without
+   anything of whoever started us. */
+void settle_environment(void);
+
+/* Has a service manager started us, to stay in the foreground? */
+bool settle_is_managed(bool foreground);
+
 /* For a process that stays: limits, signals, umask, directory, environment,
    nice, scheduling, processors, and what the kernel kills first when memory is
    short.  managed: a service manager has set what a unit can say, so that
@@ -18,12 +25,5 @@ int settle_command(void);
    listens to them later.  Calls tell with one line for each thing that cannot
    be had. */
 void settle_process(bool managed, void (*tell)(const char *line));
-
-/* Has a service manager started us, to stay in the foreground? */
-bool settle_is_managed(bool foreground);
-
-/* For a program that we run on behalf of the admin: an environment without
-   anything of whoever started us. */
-void settle_environment(void);
 
 #endif /* SETTLE_H */

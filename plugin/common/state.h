@@ -55,8 +55,21 @@ const char *disk_state_name(enum disk_state state);
 /* The directory of all that, STATE_DIR. */
 const char *state_dir(void);
 
+/* The path of the supervisor's socket. */
+void disk_socket_path(int id, char path[108]);
+
 /* Creates our directory where it is missing. */
 int state_open(void);
+
+/* A text as the value of a line: a newline in it is written as \n. */
+void state_put_text(FILE *file, const char *text);
+
+/* Reads such a value, without the line's end. */
+void state_get_text(char *text, size_t size, const char *value);
+
+/* Reads what the record says of the disk's layers, which may be that they
+   are not known. */
+int disk_load_layers(int id, struct layers *layers);
 
 /* Writes the record: a reader sees the old one or the new one.  The first one
    of a disk, and one that has got layers, need room.  layers may be NULL: not
@@ -70,20 +83,21 @@ int disk_save(const struct disk *disk, const struct layers *layers);
    or another -errno. */
 int disk_load(int id, struct disk *disk);
 
-/* Reads what the record says of the disk's layers, which may be that they
-   are not known. */
-int disk_load_layers(int id, struct layers *layers);
-
-/* Removes what writers left that died while they wrote a record. */
-void state_sweep(void);
-
 bool disk_exists(int id);
 
 /* Removes the record and the socket beside it. */
 void disk_forget(int id);
 
-/* The path of the supervisor's socket. */
-void disk_socket_path(int id, char path[108]);
+/* Fills in what a new disk gets by chance and by boot. */
+int disk_stamp(struct disk *disk);
+
+/* Locks a disk, or with id STATE_LOCK_ALL the choice of ids, names and
+   images.  Waits that long, then -EBUSY.  Closing *lock, in every process
+   that inherited it, unlocks. */
+#define STATE_LOCK_ALL (DISK_ID_MAX + 1)
+int state_lock(int id, int milliseconds, int *lock);
+
+/* find.c: all records, and one among them. */
 
 /* Calls visit for every disk in order of ids until it returns other than 0,
    which is returned then. */
@@ -94,9 +108,8 @@ int disk_each(int (*visit)(const struct disk *disk, void *opaque),
 int disk_each_unreadable(void (*visit)(int id, int error, void *opaque),
 			 void *opaque);
 
-/* Finds the disk that DEV means: an id, a name, /dev/ublkbN or a link to
-   it; -ENOENT. */
-int disk_find(const char *dev, struct disk *disk);
+/* Removes what writers left that died while they wrote a record. */
+void state_sweep(void);
 
 /* Whether the disk's image is that file, as far as its record knows. */
 bool disk_is_file(const struct disk *disk,
@@ -108,22 +121,11 @@ int disk_of_image(const char *image, const struct qcow_identity *identity,
 		  struct disk *disk);
 int disk_of_name(const char *name, struct disk *disk);
 
+/* Finds the disk that DEV means: an id, a name, /dev/ublkbN or a link to
+   it; -ENOENT. */
+int disk_find(const char *dev, struct disk *disk);
+
 /* The lowest id from first on without a record and without a device. */
 int disk_free_id(int first, int *id);
-
-/* Fills in what a new disk gets by chance and by boot. */
-int disk_stamp(struct disk *disk);
-
-/* A text as the value of a line: a newline in it is written as \n. */
-void state_put_text(FILE *file, const char *text);
-
-/* Reads such a value, without the line's end. */
-void state_get_text(char *text, size_t size, const char *value);
-
-/* Locks a disk, or with id STATE_LOCK_ALL the choice of ids, names and
-   images.  Waits that long, then -EBUSY.  Closing *lock, in every process
-   that inherited it, unlocks. */
-#define STATE_LOCK_ALL (DISK_ID_MAX + 1)
-int state_lock(int id, int milliseconds, int *lock);
 
 #endif /* STATE_H */

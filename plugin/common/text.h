@@ -12,15 +12,15 @@
 /* The length of the UTF-8 sequence that begins here; 0: it is none. */
 int text_sequence(const unsigned char *text);
 
-/* Makes of every control character one ? per byte, so that the text is one
-   line and commands no terminal.  Other bytes stay, UTF-8 or not. */
-void text_tame(char *text);
-
 /* As vsnprintf(), but a text that is too long loses its middle: what it is
    about stands at its beginning, and the cause at its end.  size is 32 bytes
    at least. */
 void text_format(char *text, size_t size, const char *format, va_list args)
 	__attribute__((format(printf, 3, 0)));
+
+/* Makes of every control character one ? per byte, so that the text is one
+   line and commands no terminal.  Other bytes stay, UTF-8 or not. */
+void text_tame(char *text);
 
 /* The text as one word for a shell, in quotes; what does not fit is left out,
    and the last quote is there. */

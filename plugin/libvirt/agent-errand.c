@@ -10,7 +10,7 @@
 
 #include "plugin/libvirt/agent.h"
 #include "plugin/libvirt/release.h"
-#include "plugin/libvirt/serve.h"
+#include "plugin/libvirt/service.h"
 #include "plugin/common/log.h"
 
 #define RECOVER_PATIENCE 100000 /* ms; its own is 90 s */
@@ -133,7 +133,7 @@ static void start(struct errand *errand, job_fn *work, const void *argument)
 static int recover(const void *argument, char *text)
 {
 	char why[DOMAIN_REASON_MAX] = "";
-	int ret = serve_revive(argument, RECOVER_PATIENCE, why);
+	int ret = service_revive(argument, RECOVER_PATIENCE, why);
 
 	snprintf(text, JOB_TEXT_MAX, "%s", why);
 	return ret ? EXIT_FAILURE : EXIT_SUCCESS;

@@ -21,7 +21,7 @@
 #include "plugin/libvirt/candidate.h"
 #include "plugin/libvirt/connection.h"
 #include "plugin/libvirt/plug.h"
-#include "plugin/libvirt/serve.h"
+#include "plugin/libvirt/service.h"
 #include "plugin/common/log.h"
 
 #define LOCK_PATIENCE 90000 /* ms */
@@ -113,7 +113,7 @@ static int record(const struct plug *plug)
 		owner.owned = true;
 		ret = owner_save(&owner);
 		if (ret)
-			serve_stop(&disk, STOP_PATIENCE, why);
+			service_stop(&disk, STOP_PATIENCE, why);
 	}
 	return ret ? complain("%s: cannot note that it owns %s: %s", plug->name,
 			      plug->disk_name, strerror(-ret)) :
@@ -137,7 +137,7 @@ static int serve(const struct plug *plug, const struct candidate *candidate)
 	if (ret)
 		return complain("%s: cannot lock the record of %s: %s",
 				plug->name, plug->disk_name, strerror(-ret));
-	if (serve_start(&entry, plug->disk_name, why))
+	if (service_start(&entry, plug->disk_name, why))
 		ret = complain("%s: cannot serve %s: %s", plug->name,
 			       candidate->image, why);
 	else

@@ -9,6 +9,9 @@
 
 #define CONNECTION_URI "qemu:///system"
 
+/* Why the last call of libvirt's failed: one line. */
+const char *connection_error(void);
+
 /* Connects to a libvirt; NULL: not possible, see connection_error(). */
 virConnectPtr connection_try(const char *uri);
 
@@ -20,8 +23,5 @@ virConnectPtr connection_open(const char *uri);
 /* The domain of this name or uuid.  NULL: there is none, and complained
    of. */
 virDomainPtr connection_domain(virConnectPtr connection, const char *name);
-
-/* Why the last call of libvirt's failed: one line. */
-const char *connection_error(void);
 
 #endif /* CONNECTION_H */

@@ -52,6 +52,16 @@ struct domain {
 	size_t nr_entries;
 };
 
+/* Writes the reason; returns -EINVAL. */
+int domain_wrong(char why[DOMAIN_REASON_MAX], const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* The name of the link, or NULL if the path is not one of our links. */
+const char *domain_link_name(const char *path);
+
+/* Is this the path of a disk of ours, a link or a device? */
+bool domain_is_ours(const char *path);
+
 /* Reads the XML of a domain.  -EINVAL: it is none, or one of our entries is
    wrong, and why says what; -ENOMEM.  domain_free() frees it, also after an
    error. */
@@ -60,19 +70,7 @@ int domain_parse(const char *xml, size_t length, struct domain *domain,
 
 void domain_free(struct domain *domain);
 
-/* Do disks and entries fit together?  -EINVAL: they do not, and why says
-   which and what to do. */
-int domain_judge(const struct domain *domain, char why[DOMAIN_REASON_MAX]);
-
-/* Writes the reason; returns -EINVAL. */
-int domain_wrong(char why[DOMAIN_REASON_MAX], const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
-
-/* Is this the path of a disk of ours, a link or a device? */
-bool domain_is_ours(const char *path);
-
-/* The name of the link, or NULL if the path is not one of our links. */
-const char *domain_link_name(const char *path);
+/* domain-check.c */
 
 /* The entry of a disk, or NULL. */
 const struct domain_entry *domain_entry_of(const struct domain *domain,
@@ -81,5 +79,9 @@ const struct domain_entry *domain_entry_of(const struct domain *domain,
 /* The disk of an entry, or NULL. */
 const struct domain_disk *domain_disk_of(const struct domain *domain,
 					 const struct domain_entry *entry);
+
+/* Do disks and entries fit together?  -EINVAL: they do not, and why says
+   which and what to do. */
+int domain_check(const struct domain *domain, char why[DOMAIN_REASON_MAX]);
 
 #endif /* DOMAIN_H */

@@ -17,7 +17,7 @@
 #include "plugin/libvirt/child.h"
 #include "plugin/libvirt/domain.h"
 #include "plugin/libvirt/guest.h"
-#include "plugin/libvirt/serve.h"
+#include "plugin/libvirt/service.h"
 #include "plugin/libvirt/xml.h"
 
 #define ROOM	      (16 << 20) /* bytes, enough to try */
@@ -215,7 +215,7 @@ static void look_at_record(const struct guest_disk *disk,
 	if (!disk->ours || disk_find(disk->source, &record))
 		return;
 	state->served = true;
-	state->live = serve_is_live(&record);
+	state->live = service_is_live(&record);
 	state->orphan = !process_alive(&record.supervisor);
 	if (state->trouble == TROUBLE_SPACE)
 		state->room = has_room(record.image);

@@ -30,7 +30,7 @@
 #include "config.h"
 #include "plugin/libvirt/child.h"
 #include "plugin/libvirt/hook.h"
-#include "plugin/libvirt/serve.h"
+#include "plugin/libvirt/service.h"
 #include "plugin/common/log.h"
 #include "plugin/common/text.h"
 
@@ -121,7 +121,7 @@ static int wait_for_input(uint64_t deadline)
    one means too much. */
 static int read_input(char *xml, size_t size, size_t *length)
 {
-	const uint64_t deadline = clock_ms() + serve_patience(XML_PATIENCE);
+	const uint64_t deadline = clock_ms() + service_patience(XML_PATIENCE);
 	ssize_t got = 1;
 	int ret = 0;
 

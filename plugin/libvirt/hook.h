@@ -23,7 +23,8 @@ struct call {
 	uint64_t deadline; /* by clock_ms() */
 };
 
-/* What is done at each operation; each returns the exit status. */
+/* hook-prepare.c, hook-reconnect.c, hook-release.c, hook-migrate.c: one for
+   each operation; each returns the exit status. */
 int prepare_begin(const struct call *call);
 int started_begin(const struct call *call);
 int release_end(const struct call *call);
@@ -41,7 +42,7 @@ bool hook_concerns_us(const struct call *call);
    a little. */
 int hook_patience(const struct call *call, int milliseconds);
 
-/* migrate.c: has the domain been announced as incoming?  Forgets that. */
+/* hook-migrate.c: has the domain been announced as incoming?  Forgets that. */
 bool migrate_take(const struct call *call);
 
 #endif /* HOOK_H */

@@ -17,12 +17,12 @@ struct host {
 	size_t nr_paths;
 };
 
+/* Adds one more; -ENOMEM. */
+int host_add(struct host *host, const char *domain, const char *path);
+
 /* Asks libvirt, for what runs and for what is defined.  -EIO: it failed, see
    connection_error(); -ENOMEM.  host_free() also after an error. */
 int host_read(virConnectPtr connection, struct host *host);
-
-/* Adds one more; -ENOMEM. */
-int host_add(struct host *host, const char *domain, const char *path);
 
 void host_free(struct host *host);
 

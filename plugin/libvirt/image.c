@@ -19,7 +19,7 @@
 
 #include "plugin/libvirt/child.h"
 #include "plugin/libvirt/image.h"
-#include "plugin/libvirt/serve.h"
+#include "plugin/libvirt/service.h"
 
 #define LOOK_PATIENCE 10000 /* ms */
 
@@ -107,7 +107,7 @@ static int look_child(const void *path)
 int image_look(const char *path, struct image *image)
 {
 	size_t length = 0;
-	int ret = child_run(look_child, path, serve_patience(LOOK_PATIENCE),
+	int ret = child_run(look_child, path, service_patience(LOOK_PATIENCE),
 			    image, sizeof(*image), &length);
 
 	if (ret)

@@ -31,6 +31,8 @@ struct plug {
 /* Finds the domain, and judges whether something can be changed. */
 int plug_begin(struct plug *plug, const struct libvirt_options *options);
 
+void plug_end(struct plug *plug);
+
 /* Reads the XML of the domain that runs, or its definition. */
 int plug_read(const struct plug *plug, bool live, enum rewrite_way way,
 	      struct rewrite *rewrite);
@@ -43,7 +45,5 @@ int plug_define(const struct plug *plug);
 
 /* Ends the domain's use of the disk. */
 int plug_release(const struct plug *plug);
-
-void plug_end(struct plug *plug);
 
 #endif /* PLUG_H */

@@ -1,54 +1,94 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * `release`: the domain has ended, or its start has failed.
+ * The end of a domain's use of a disk.
  *
- * What is to be done follows from the records of this domain's uuid alone, so
- * a domain that never got a disk takes none away, and doing it twice does no
- * harm.
+ * A disk goes with its last user, if it was served for domains at all.  One
+ * that cannot be removed, because somebody on the host still has it open,
+ * keeps its record, marked: the next domain that asks for it tries again, and
+ * is not told that this one is still using it.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "plugin/libvirt/hook.h"
-#include "plugin/libvirt/serve.h"
+#include "plugin/libvirt/release.h"
+#include "plugin/libvirt/service.h"
+#include "plugin/common/owner.h"
 
-struct release {
-	const struct call *call;
-	int status;
+int release_remove(const struct disk *disk, int milliseconds,
+		   char why[DOMAIN_REASON_MAX])
+{
+	int ret = service_stop(disk, milliseconds, why);
+
+	if (!ret)
+		owner_forget_all(disk);
+	return ret;
+}
+
+struct others {
+	const struct owner *owner;
+	const struct disk *disk;
 };
 
-static int release_one(const struct owner *owner, void *opaque)
+static int is_other(const struct owner *owner, void *opaque)
 {
-	struct release *release = opaque;
-	char why[DOMAIN_REASON_MAX];
+	const struct others *others = opaque;
 
-	const struct call *call = release->call;
+	return owner_is_using(owner, others->disk) &&
+	       strcmp(owner->uuid, others->owner->uuid);
+}
 
-	if (strcmp(owner->uuid, call->uuid))
+/* Is this very disk there, and does it have no other user? */
+static bool is_to_go(const struct owner *owner, struct disk *disk)
+{
+	struct others others = { .owner = owner, .disk = disk };
+
+	return owner->owned && !disk_load(owner->id, disk) &&
+	       owner_is_of(owner, disk) && !owner_each(is_other, &others);
+}
+
+static int mark_released(struct owner *owner)
+{
+	owner->released = true;
+	return owner_save(owner);
+}
+
+static int release_locked(const char *uuid, const char *name, int milliseconds,
+			  char why[DOMAIN_REASON_MAX])
+{
+	struct owner owner;
+	struct disk disk;
+	int ret = owner_load(uuid, name, &owner);
+
+	if (ret == -ENOENT)
 		return 0;
-	if (release_disk(call->uuid, owner->name,
-			 hook_patience(call, HOOK_LOCK_PATIENCE),
-			 hook_patience(call, HOOK_STOP_PATIENCE), why))
-		release->status = hook_say(
-			call, "disk %s of %s: cannot be removed: %s",
-			owner->name, owner->image, why);
-	else if (*why)
-		hook_say(call, "%s of %s: %s", owner->name, owner->image, why);
+	if (ret)
+		return domain_wrong(why, "cannot read its record: %s",
+				    strerror(-ret));
+	if (is_to_go(&owner, &disk)) {
+		ret = release_remove(&disk, milliseconds, why);
+		if (ret) {
+			mark_released(&owner);
+			return ret;
+		}
+	}
+	owner_forget(uuid, name);
 	return 0;
 }
 
-int release_end(const struct call *call)
+int release_disk(const char *uuid, const char *name, int lock_patience,
+		 int milliseconds, char why[DOMAIN_REASON_MAX])
 {
-	struct release release = { .call = call };
-	int ret;
+	int lock;
+	int ret = owner_lock(name, service_patience(lock_patience), &lock);
 
-	if (!*call->uuid)
-		return hook_say(call, "%s", call->why);
-	migrate_take(call);
-	ret = owner_each(release_one, &release);
+	*why = '\0';
 	if (ret)
-		return hook_say(call, "cannot read what disks it has: %s",
-				strerror(-ret));
-	return release.status;
+		return domain_wrong(why, "cannot lock its record: %s",
+				    ret == -EBUSY ? "another hook is working "
+						    "on it" :
+						    strerror(-ret));
+	ret = release_locked(uuid, name, milliseconds, why);
+	close(lock);
+	return ret;
 }

@@ -15,7 +15,7 @@
 int release_disk(const char *uuid, const char *name, int lock_patience,
 		 int milliseconds, char why[DOMAIN_REASON_MAX]);
 
-/* Removes a disk and whatever is recorded of its users, as serve_stop()
+/* Removes a disk and whatever is recorded of its users, as service_stop()
    does. */
 int release_remove(const struct disk *disk, int milliseconds,
 		   char why[DOMAIN_REASON_MAX]);

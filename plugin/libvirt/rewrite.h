@@ -39,21 +39,36 @@ struct rewrite {
 	size_t nr_disks;
 };
 
+/* Says which file a disk's volume is; NULL: out of memory.  Without it such a
+   disk does not fit. */
+int rewrite_set_file(struct rewrite_disk *disk, const char *path);
+
 /* Reads the XML.  -EINVAL: it is not that of a domain, why says more;
    -ENOMEM.  rewrite_free() frees it, also after an error. */
 int rewrite_read(const char *xml, enum rewrite_way way, struct rewrite *rewrite,
 		 char why[DOMAIN_REASON_MAX]);
 
-/* Says which file a disk's volume is; NULL: out of memory.  Without it such a
-   disk does not fit. */
-int rewrite_set_file(struct rewrite_disk *disk, const char *path);
-
 void rewrite_free(struct rewrite *rewrite);
+
+/* The XML as it is now, indented; the caller free()s it.  NULL: no memory. */
+char *rewrite_text(const struct rewrite *rewrite);
 
 /* Chooses the disk that has this target or path, or with NULL all that fit.
    -EINVAL: there is none, or it does not fit; why says what and why. */
 int rewrite_choose(struct rewrite *rewrite, const char *disk,
 		   char why[DOMAIN_REASON_MAX]);
+
+/* rewrite-disk.c: disks that go forth or back. */
+
+/* Our list of entries in <metadata>, or NULL. */
+xmlNode *rewrite_list(const struct rewrite *rewrite);
+
+/* A copy without any namespaces; NULL: no memory. */
+xmlNode *rewrite_plain_copy(const xmlNode *node, xmlDoc *document);
+
+/* With its last entry goes our list, and <metadata> if it was not there
+   before. */
+void rewrite_remove_entry(xmlNode *entry);
 
 /* Rewrites the chosen disks.  On the way forth each has got its name before,
    by the caller.  -ENOMEM. */
@@ -75,18 +90,5 @@ char *rewrite_disk_text(const struct rewrite *rewrite);
 /* Our list alone, without its namespace, as libvirt wants it; *text is NULL
    if there is none, else the caller free()s it.  -ENOMEM. */
 int rewrite_list_text(const struct rewrite *rewrite, char **text);
-
-/* Our list of entries in <metadata>, or NULL. */
-xmlNode *rewrite_list(const struct rewrite *rewrite);
-
-/* With its last entry goes our list, and <metadata> if it was not there
-   before. */
-void rewrite_remove_entry(xmlNode *entry);
-
-/* A copy without any namespaces; NULL: no memory. */
-xmlNode *rewrite_plain_copy(const xmlNode *node, xmlDoc *document);
-
-/* The XML as it is now, indented; the caller free()s it.  NULL: no memory. */
-char *rewrite_text(const struct rewrite *rewrite);
 
 #endif /* REWRITE_H */

@@ -25,7 +25,7 @@
 
 #include "plugin/common/conf.h"
 #include "plugin/libvirt/child.h"
-#include "plugin/libvirt/serve.h"
+#include "plugin/libvirt/service.h"
 #include "plugin/libvirt/unit.h"
 #include "plugin/common/name.h"
 #include "plugin/common/program.h"
@@ -198,7 +198,7 @@ static int control(const char *verb, const char *name, int milliseconds,
 	const struct unit unit = unit_of(name);
 	const char *const argv[] = { "systemctl", verb, unit.name, NULL };
 
-	return child_program(argv, serve_patience(milliseconds), line);
+	return child_program(argv, service_patience(milliseconds), line);
 }
 
 static void ask_why(const char *name, char line[CHILD_LINE_MAX])
@@ -209,7 +209,7 @@ static void ask_why(const char *name, char line[CHILD_LINE_MAX])
 		"--value",   unit.name, NULL
 	};
 
-	if (child_ask(argv, serve_patience(SHOW_PATIENCE), line))
+	if (child_ask(argv, service_patience(SHOW_PATIENCE), line))
 		*line = '\0';
 }
 
@@ -258,7 +258,7 @@ int unit_start(const struct domain_entry *entry, const char *name,
 	ret = control("start", name, milliseconds, line);
 	if (!ret)
 		return 0;
-	ret = explain(name, ret, serve_patience(milliseconds), line, why);
+	ret = explain(name, ret, service_patience(milliseconds), line, why);
 	give_up(name);
 	return ret;
 }
@@ -268,19 +268,20 @@ int unit_revive(const struct disk *disk, int milliseconds,
 {
 	const struct timespec interval = { .tv_nsec = REVIVE_INTERVAL *
 						      1000000 };
-	const uint64_t deadline = clock_ms() + serve_patience(milliseconds);
+	const uint64_t deadline = clock_ms() + service_patience(milliseconds);
 	char line[CHILD_LINE_MAX];
 	struct disk now;
 	int ret = control("start", disk->name, milliseconds, line);
 
 	if (ret)
-		return explain(disk->name, ret, serve_patience(milliseconds),
+		return explain(disk->name, ret, service_patience(milliseconds),
 			       line, why);
 	/* For a moment systemd may not have heard of the death. */
 	while (!disk_load(disk->id, &now) && !process_alive(&now.supervisor)) {
 		if (clock_ms() >= deadline)
 			return explain(disk->name, -ETIMEDOUT,
-				       serve_patience(milliseconds), line, why);
+				       service_patience(milliseconds), line,
+				       why);
 		nanosleep(&interval, NULL);
 	}
 	return 0;

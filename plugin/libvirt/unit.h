@@ -14,11 +14,11 @@
 /* Does systemd manage this host? */
 bool unit_manager(void);
 
-/* Is there a file disks.d/NAME.conf that somebody else wrote? */
-bool unit_is_configured(const char *name);
-
-/* Is there any? */
+/* Is there a file disks.d/NAME.conf? */
 bool unit_is_known(const char *name);
+
+/* Is there one that somebody else wrote? */
+bool unit_is_configured(const char *name);
 
 /* Configures an entry's disk, unless somebody else has, and starts its unit;
    entry NULL: somebody else has. */

@@ -21,7 +21,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "plugin/libvirt/serve.h"
+#include "plugin/libvirt/service.h"
 #include "plugin/libvirt/unit.h"
 #include "plugin/libvirt/wish.h"
 #include "plugin/common/name.h"
@@ -146,7 +146,7 @@ static int remove_leftover(const struct disk *disk, char why[DOMAIN_REASON_MAX])
 static int revive(struct disk *disk, char why[DOMAIN_REASON_MAX])
 {
 	const int id = disk->id;
-	int ret = serve_revive(disk, HOOK_RECOVER_PATIENCE, why);
+	int ret = service_revive(disk, HOOK_RECOVER_PATIENCE, why);
 
 	/* It may have been about to go. */
 	if (disk_load(id, disk))
@@ -225,7 +225,7 @@ static int start_disk(struct wish *wish, char why[DOMAIN_REASON_MAX])
 
 	if (wish->entry && disk_each(serves_image, &search) > 0)
 		return refuse_image(&search, why);
-	ret = serve_start(wish->entry, wish->name, why);
+	ret = service_start(wish->entry, wish->name, why);
 	if (ret && wish->incoming && strstr(why, "in use"))
 		return domain_wrong(
 			why, "the image is in use, maybe by the host that the "
@@ -325,7 +325,8 @@ static int take(struct wish *wish, char why[DOMAIN_REASON_MAX])
 
 	if (ret)
 		return ret;
-	ret = owner_lock(wish->name, serve_patience(HOOK_LOCK_PATIENCE), &lock);
+	ret = owner_lock(wish->name, service_patience(HOOK_LOCK_PATIENCE),
+			 &lock);
 	if (ret == -EBUSY)
 		return domain_wrong(why, "another domain's hook is working on "
 					 "it, and does not end");

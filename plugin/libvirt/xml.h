@@ -9,12 +9,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* Why the last xml_read() found that it is no XML: one line. */
+const char *xml_complaint(void);
+
 /* Reads a text, without blanks between elements; NULL: it is no XML, or
    memory is short.  The caller frees it by xmlFreeDoc(). */
 xmlDoc *xml_read(const char *text, size_t length);
-
-/* Why the last xml_read() found that it is no XML: one line. */
-const char *xml_complaint(void);
 
 /* Is this an element of that name, whatever its namespace? */
 bool xml_is(const xmlNode *node, const char *name);

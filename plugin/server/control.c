@@ -250,11 +250,6 @@ int control_try_stop(struct control *control, int id)
 	return run_waiting(control, UBLK_U_CMD_TRY_STOP_DEV, id, 0);
 }
 
-int control_del(struct control *control, int id)
-{
-	return run_waiting(control, UBLK_U_CMD_DEL_DEV, id, 0);
-}
-
 int control_del_async(struct control *control, int id)
 {
 	return run_plain(control, UBLK_U_CMD_DEL_DEV_ASYNC, id);

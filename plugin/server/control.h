@@ -43,9 +43,8 @@ int control_stop(struct control *control, int id);
    driver cannot (before 7.0). */
 int control_try_stop(struct control *control, int id);
 
-/* Removes the device.  The asynchronous kind does not wait for the last
-   opener of /dev/ublkbN. */
-int control_del(struct control *control, int id);
+/* Removes the device.  Does not wait for the last opener of /dev/ublkbN, which
+   keeps the number taken. */
 int control_del_async(struct control *control, int id);
 
 /* -EBUSY: the dead server's I/O is not over yet, try again. */

@@ -14,18 +14,9 @@
 struct queue;
 struct request;
 
-/* Everything that can fail before the device is touched: ring, buffers,
-   workers.  -E2BIG: more tags than one ring can hold. */
-int queue_create(const struct ublksrv_ctrl_dev_info *info,
-		 struct qcow_image *image, struct queue **queue);
-void queue_destroy(struct queue *queue);
-
-/* Makes /dev/ublkcN a file of the ring. */
-int queue_attach(struct queue *queue, const struct device *device);
-
-/* The I/O thread: fetches all tags, serves, and returns 0 when the device
-   was stopped.  After an error the process must end. */
-int queue_run(struct queue *queue);
+/* Tells the driver how the request went, in full bytes or -errno, and
+   fetches the tag's next. */
+void queue_commit(struct request *request, int32_t result);
 
 /* For requests, on the I/O thread: start one transfer between memory and a
    file of the image; inflight_transferred() tells how it went. */
@@ -38,8 +29,17 @@ void queue_writev(struct request *request, unsigned int extent,
 		  unsigned int file, const struct iovec *vector,
 		  unsigned int count, uint64_t offset);
 
-/* Tells the driver how the request went, in full bytes or -errno, and
-   fetches the tag's next. */
-void queue_commit(struct request *request, int32_t result);
+/* The I/O thread: fetches all tags, serves, and returns 0 when the device
+   was stopped.  After an error the process must end. */
+int queue_run(struct queue *queue);
+
+/* Everything that can fail before the device is touched: ring, buffers,
+   workers.  -E2BIG: more tags than one ring can hold. */
+int queue_create(const struct ublksrv_ctrl_dev_info *info,
+		 struct qcow_image *image, struct queue **queue);
+void queue_destroy(struct queue *queue);
+
+/* Makes /dev/ublkcN a file of the ring. */
+int queue_attach(struct queue *queue, const struct device *device);
 
 #endif /* QUEUE_H */

@@ -67,22 +67,22 @@ struct request {
 	struct transfer transfers[QCOW_IO_EXTENTS];
 };
 
-/* Fills all and starts its workers. */
-int requests_create(struct requests *all, struct queue *queue,
-		    struct qcow_image *image, uint32_t max_io);
-void requests_destroy(struct requests *all);
-
-/* request->desc holds a new request. */
-void request_start(struct request *request);
-
-/* All its transfers have ended. */
-void request_moved(struct request *request);
-
 /* workers_fd() woke the queue: commits what the workers have finished.
    -EOWNERDEAD: this process cannot serve the image any longer. */
 int requests_reap(struct requests *all);
 
-/* After a batch of the above: starts parked requests that may go now. */
+/* All its transfers have ended. */
+void request_moved(struct request *request);
+
+/* After a batch of completions: starts the parked requests that may go now. */
 void requests_retry(struct requests *all);
+
+/* request->desc holds a new request. */
+void request_start(struct request *request);
+
+/* Fills all and starts its workers. */
+int requests_create(struct requests *all, struct queue *queue,
+		    struct qcow_image *image, uint32_t max_io);
+void requests_destroy(struct requests *all);
 
 #endif /* REQUEST_H */

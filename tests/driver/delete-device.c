@@ -3,7 +3,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "plugin/server/control.h"
+#include "plugin/server/ublk_abi.h"
+
+/* Deletes it, and waits until its number is free. */
+static int delete (struct control *control, int id)
+{
+	struct ublksrv_ctrl_dev_info info;
+	int ret = control_del_async(control, id);
+
+	while (!ret && !control_get_info(control, id, &info))
+		usleep(10000);
+	return ret;
+}
 
 int main(int argc, char **argv)
 {
@@ -18,7 +31,7 @@ int main(int argc, char **argv)
 	if (!ret)
 		ret = control_stop(control, atoi(argv[1]));
 	if (!ret)
-		ret = control_del(control, atoi(argv[1]));
+		ret = delete (control, atoi(argv[1]));
 	if (ret)
 		fprintf(stderr, "delete-device: %s\n", strerror(-ret));
 	return ret ? 1 : 0;

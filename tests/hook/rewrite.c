@@ -133,7 +133,7 @@ static void judge(const char *text)
 	struct domain domain;
 
 	if (domain_parse(text, strlen(text), &domain, why) ||
-	    domain_judge(&domain, why))
+	    domain_check(&domain, why))
 		die("the hook refuses it: %s\n%s", why, text);
 	domain_free(&domain);
 }

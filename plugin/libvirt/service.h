@@ -6,32 +6,32 @@
  * Functions return 0, or -errno with the reason in why.  Each is over after a
  * bounded time.
  */
-#ifndef SERVE_H
-#define SERVE_H
+#ifndef SERVICE_H
+#define SERVICE_H
 
 #include "plugin/libvirt/domain.h"
 #include "plugin/common/state.h"
 
 /* A time for tests instead of the usual one, from the environment. */
-int serve_patience(int milliseconds);
+int service_patience(int milliseconds);
 
 /* Serves an entry's image as the disk of this name; entry NULL: as disks.d
    says. */
-int serve_start(const struct domain_entry *entry, const char *name,
-		char why[DOMAIN_REASON_MAX]);
+int service_start(const struct domain_entry *entry, const char *name,
+		  char why[DOMAIN_REASON_MAX]);
 
 /* Has the disk a living server and supervisor, and serves? */
-bool serve_is_live(const struct disk *disk);
+bool service_is_live(const struct disk *disk);
 
 /* Brings back what is missing of a disk, for at most that long.  One that is
    live learns that it is wanted, should somebody have told it to end. */
-int serve_revive(const struct disk *disk, int milliseconds,
-		 char why[DOMAIN_REASON_MAX]);
+int service_revive(const struct disk *disk, int milliseconds,
+		   char why[DOMAIN_REASON_MAX]);
 
 /* Removes the disk, which somebody may still have open for a moment, for at
    most about that long.  0 with a reason: it is gone, but not everything
    went as it should. */
-int serve_stop(const struct disk *disk, int milliseconds,
-	       char why[DOMAIN_REASON_MAX]);
+int service_stop(const struct disk *disk, int milliseconds,
+		 char why[DOMAIN_REASON_MAX]);
 
-#endif /* SERVE_H */
+#endif /* SERVICE_H */

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "plugin/libvirt/hook.h"
-#include "plugin/libvirt/serve.h"
+#include "plugin/libvirt/service.h"
 
 #define CLAIM_PATIENCE 5000 /* ms */
 
@@ -26,7 +26,7 @@ static int revive(const struct call *call, const struct disk *disk)
 	const int patience = hook_patience(call, HOOK_RECOVER_PATIENCE);
 	char why[DOMAIN_REASON_MAX];
 
-	if (serve_is_live(disk) || !serve_revive(disk, patience, why))
+	if (service_is_live(disk) || !service_revive(disk, patience, why))
 		return EXIT_SUCCESS;
 	return hook_say(call, "disk %s of %s: cannot be recovered: %s",
 			disk->name, disk->image, why);

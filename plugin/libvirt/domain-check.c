@@ -38,7 +38,7 @@ const struct domain_disk *domain_disk_of(const struct domain *domain,
 }
 
 /* The image of an entry is the entry's alone. */
-static int judge_image(const struct domain *domain, size_t number,
+static int check_image(const struct domain *domain, size_t number,
 		       char why[DOMAIN_REASON_MAX])
 {
 	const struct domain_entry *entry = &domain->entries[number];
@@ -69,7 +69,7 @@ static int judge_image(const struct domain *domain, size_t number,
 	return 0;
 }
 
-static int judge_entry(const struct domain *domain, size_t number,
+static int check_entry(const struct domain *domain, size_t number,
 		       char why[DOMAIN_REASON_MAX])
 {
 	const struct domain_entry *entry = &domain->entries[number];
@@ -80,10 +80,10 @@ static int judge_entry(const struct domain *domain, size_t number,
 			"<metadata> has an entry for %s, but no disk has "
 			"that source: correct its dev, or remove it",
 			entry->dev);
-	return judge_image(domain, number, why);
+	return check_image(domain, number, why);
 }
 
-static int judge_disk(const struct domain_disk *disk,
+static int check_disk(const struct domain_disk *disk,
 		      char why[DOMAIN_REASON_MAX])
 {
 	if (!disk->block)
@@ -115,7 +115,7 @@ static bool is_misspelt(const char *path)
 	       !domain_link_name(path);
 }
 
-static int judge_path(const struct domain_disk *disk,
+static int check_path(const struct domain_disk *disk,
 		      char why[DOMAIN_REASON_MAX])
 {
 	if (is_misspelt(disk->source))
@@ -124,17 +124,17 @@ static int judge_path(const struct domain_disk *disk,
 				    "that path; say " DOMAIN_LINKS "NAME, "
 				    "without another '/'",
 				    disk->target, disk->source);
-	return domain_is_ours(disk->source) ? judge_disk(disk, why) : 0;
+	return domain_is_ours(disk->source) ? check_disk(disk, why) : 0;
 }
 
-int domain_judge(const struct domain *domain, char why[DOMAIN_REASON_MAX])
+int domain_check(const struct domain *domain, char why[DOMAIN_REASON_MAX])
 {
 	size_t i;
 	int ret = 0;
 
 	for (i = 0; i < domain->nr_entries && !ret; i++)
-		ret = judge_entry(domain, i, why);
+		ret = check_entry(domain, i, why);
 	for (i = 0; i < domain->nr_disks && !ret; i++)
-		ret = judge_path(&domain->disks[i], why);
+		ret = check_path(&domain->disks[i], why);
 	return ret;
 }

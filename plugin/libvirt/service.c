@@ -18,7 +18,7 @@
 
 #include "plugin/common/conf.h"
 #include "plugin/libvirt/child.h"
-#include "plugin/libvirt/serve.h"
+#include "plugin/libvirt/service.h"
 #include "plugin/common/program.h"
 #include "plugin/libvirt/unit.h"
 
@@ -30,7 +30,7 @@
 #define PROGRAM		 "ublk-qcow2"
 
 /* The environment is for tests. */
-int serve_patience(int milliseconds)
+int service_patience(int milliseconds)
 {
 	const char *text = getenv("UBLK_QCOW2_PATIENCE");
 
@@ -124,7 +124,7 @@ static int run(struct arguments *arguments, int milliseconds,
 	int ret;
 
 	put(arguments, NULL);
-	milliseconds = serve_patience(milliseconds);
+	milliseconds = service_patience(milliseconds);
 	ret = child_program(arguments->argv, milliseconds, line);
 	if (!ret)
 		return 0;
@@ -228,8 +228,8 @@ static int add_configured(const char *name, char why[DOMAIN_REASON_MAX])
 	return add(&entry, name, why);
 }
 
-int serve_start(const struct domain_entry *entry, const char *name,
-		char why[DOMAIN_REASON_MAX])
+int service_start(const struct domain_entry *entry, const char *name,
+		  char why[DOMAIN_REASON_MAX])
 {
 	int ret;
 
@@ -244,7 +244,7 @@ int serve_start(const struct domain_entry *entry, const char *name,
 	return add(entry, name, why);
 }
 
-bool serve_is_live(const struct disk *disk)
+bool service_is_live(const struct disk *disk)
 {
 	return disk->state == DISK_LIVE && process_alive(&disk->server) &&
 	       process_alive(&disk->supervisor);
@@ -272,8 +272,8 @@ static void put_scope(struct arguments *arguments)
 	put(arguments, "--");
 }
 
-int serve_revive(const struct disk *disk, int milliseconds,
-		 char why[DOMAIN_REASON_MAX])
+int service_revive(const struct disk *disk, int milliseconds,
+		   char why[DOMAIN_REASON_MAX])
 {
 	struct arguments arguments = { .nr = 0 };
 	int ret;
@@ -310,16 +310,16 @@ static int delete_once(const struct disk *disk, char why[DOMAIN_REASON_MAX])
 
 /* A server is needed to close the image in good order, so a dead one is
    replaced first; if that fails the disk is to go all the same. */
-int serve_stop(const struct disk *disk, int milliseconds,
-	       char why[DOMAIN_REASON_MAX])
+int service_stop(const struct disk *disk, int milliseconds,
+		 char why[DOMAIN_REASON_MAX])
 {
 	const struct timespec interval = { .tv_nsec = DEL_INTERVAL * 1000000 };
 	uint64_t deadline;
 	int ret;
 
-	if (!serve_is_live(disk))
-		serve_revive(disk, milliseconds, why);
-	deadline = clock_ms() + serve_patience(milliseconds);
+	if (!service_is_live(disk))
+		service_revive(disk, milliseconds, why);
+	deadline = clock_ms() + service_patience(milliseconds);
 	for (;;) {
 		*why = '\0';
 		ret = delete_once(disk, why);

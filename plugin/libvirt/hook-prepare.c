@@ -103,7 +103,7 @@ int prepare_begin(const struct call *call)
 
 	if (call->wrong)
 		return hook_say(call, "%s", call->why);
-	if (domain_judge(&call->domain, why))
+	if (domain_check(&call->domain, why))
 		return hook_say(call, "%s", why);
 	if (!hook_concerns_us(call))
 		return EXIT_SUCCESS;
