@@ -10,9 +10,11 @@
 
 #include "plugin/commands/options.h"
 #include "plugin/common/settle.h"
+#include "plugin/common/title.h"
 
 int main(int argc, char **argv)
 {
+	title_begin(argc, argv);
 	if (settle_command())
 		return EXIT_FAILURE;
 	return options_run(argc, argv);

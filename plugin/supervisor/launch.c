@@ -18,6 +18,7 @@
 
 #include "plugin/common/log.h"
 #include "plugin/common/process.h"
+#include "plugin/common/title.h"
 #include "plugin/supervisor/supervisor.h"
 
 #define END_PATIENCE 5000 /* ms */
@@ -39,6 +40,8 @@ run_daemon(const struct task *task, int caller)
 	dup2(null, STDERR_FILENO);
 	close(null);
 	log_to_system();
+	/* The task is a copy: nobody needs the arguments any more. */
+	title_set("supervisor", own.disk.name);
 	_exit(supervisor_run(&own));
 }
 

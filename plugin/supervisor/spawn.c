@@ -28,6 +28,7 @@
 
 #include "plugin/common/channel.h"
 #include "plugin/common/log.h"
+#include "plugin/common/title.h"
 #include "plugin/supervisor/watch.h"
 
 static void __attribute__((noreturn))
@@ -51,6 +52,7 @@ serve(const struct supervisor *sv, bool recover, int channel)
 
 	process_fresh(channel, -1);
 	setsid();
+	title_set("server", sv->disk.name);
 	if (recv(channel, &begin, 1, 0) != 1)
 		_exit(EXIT_FAILURE);
 	_exit(server_run(&config));
