@@ -251,7 +251,21 @@ static int clean_up(const struct disk *wanted, pid_t supervisor)
 			text);
 }
 
-static int launch(const struct task *task)
+/* Whoever has to type the name must know it.  A program that reads stderr is
+   told of a name that it cannot guess. */
+static void tell_name(const struct task *task, int id)
+{
+	const char *base = strrchr(task->disk.image, '/') + 1;
+	const char *name = task->disk.name;
+	const size_t length = strlen(name);
+
+	if (isatty(STDERR_FILENO) || strncmp(base, name, length) ||
+	    (base[length] && strcmp(base + length, SUFFIX)))
+		fprintf(stderr, "ublk-qcow2: /dev/ublkb%d is the disk %s\n", id,
+			name);
+}
+
+static int launch(const struct task *task, bool named)
 {
 	struct outcome outcome;
 	pid_t pid;
@@ -265,6 +279,8 @@ static int launch(const struct task *task)
 	if (outcome.failed)
 		return complain("%s: %s", task->disk.image, outcome.text);
 	printf("/dev/ublkb%d\n", outcome.id);
+	if (!named)
+		tell_name(task, outcome.id);
 	return EXIT_SUCCESS;
 }
 
@@ -281,7 +297,8 @@ static int add_image(const struct disk_request *request, bool force,
 	if (add_judge(request, &task.disk))
 		return EXIT_FAILURE;
 	teardown_leftovers();
-	return foreground ? supervisor_run(&task) : launch(&task);
+	return foreground ? supervisor_run(&task) :
+			    launch(&task, request->name);
 }
 
 static bool is_there(const struct conf *conf)

@@ -20,6 +20,7 @@
 
 #include "plugin/commands/command.h"
 #include "plugin/common/log.h"
+#include "plugin/common/text.h"
 #include "plugin/commands/options.h"
 #include "plugin/supervisor/supervisor.h"
 #include "plugin/supervisor/teardown.h"
@@ -109,8 +110,16 @@ static int recover_disk(const struct disk *disk, int lock, bool force)
 	return replace_supervisor(disk, lock, force);
 }
 
+static bool is_in_good_order(const struct disk *disk)
+{
+	return disk->state == DISK_LIVE && process_alive(&disk->supervisor) &&
+	       process_alive(&disk->server);
+}
+
+/* One line, whatever becomes of it: a failure has one on stderr. */
 static int recover_one(const struct disk *found)
 {
+	const bool was_good = is_in_good_order(found);
 	struct disk disk = *found;
 	int lock, status;
 	int ret = command_lock(&disk, &lock);
@@ -122,6 +131,11 @@ static int recover_one(const struct disk *found)
 					"another command is working on it");
 	status = recover_disk(&disk, lock, false);
 	close(lock);
+	text_tame(disk.image);
+	if (!status)
+		printf("/dev/ublkb%d (%s): %s\n", disk.id, disk.image,
+		       was_good ? "in good order" : "recovered");
+	fflush(stdout);
 	return status;
 }
 

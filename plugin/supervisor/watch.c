@@ -78,8 +78,10 @@ void watch_settle(struct supervisor *sv, bool failed, const char *format, ...)
 	vsnprintf(outcome.text, sizeof(outcome.text), format, args);
 	va_end(args);
 
-	/* In the foreground the line is on the caller's stderr already. */
-	log_line(failed ? LOG_ERR : LOG_INFO, "%s", outcome.text);
+	/* A disk that never was is no matter for the log: its caller hears why.
+	   In the foreground there is no caller but the one who reads stderr. */
+	if (!failed || sv->phase != PHASE_ADDING || sv->caller < 0)
+		log_line(failed ? LOG_ERR : LOG_INFO, "%s", outcome.text);
 	if (sv->caller >= 0)
 		rpc_answer(sv->caller, &outcome);
 	drop_caller(sv);
