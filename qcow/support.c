@@ -43,7 +43,7 @@ int support_check_compression(const struct header *h, struct qcow_error *error)
 	if (h->compression_type > 1)
 		return fail(
 			error, -ENOTSUP,
-			"its compression type %u is not supported (deflate and zstd are)",
+			"its compression type %u is not supported (zlib and zstd are)",
 			h->compression_type);
 	if (!(h->incompatible & INCOMPATIBLE_COMPRESSION) !=
 	    !h->compression_type)

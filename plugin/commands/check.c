@@ -24,6 +24,7 @@
 #include "plugin/common/json.h"
 #include "plugin/common/log.h"
 #include "plugin/commands/options.h"
+#include "plugin/commands/served.h"
 #include "qcow/qcow.h"
 
 #define STATUS_FAILED	   1
@@ -130,6 +131,18 @@ static enum qcow_repair wanted_repair(const struct options *options)
 						QCOW_REPAIR_ALL;
 }
 
+/* The engine would find out, too, but not before it has waited for a while: a
+   lock may be that of a process which is just about to end. */
+static int refuse_served(const struct served *served)
+{
+	const struct disk *disk = &served->disk;
+
+	complain("%s: is served as /dev/ublkb%d, the disk %s; remove that "
+		 "first (ublk-qcow2 del %d)",
+		 served->path, disk->id, disk->name, disk->id);
+	return STATUS_FAILED;
+}
+
 int command_check(const struct options *options)
 {
 	struct output output = {
@@ -142,18 +155,24 @@ int command_check(const struct options *options)
 		.opaque = &output,
 	};
 	struct qcow_check result;
+	struct served served;
 	struct qcow_error error;
 	int ret;
 
+	served_find(options->subject, &served);
+	/* Two readers do no harm. */
+	if (served.is_served &&
+	    (options->repair || !served.disk.options.read_only))
+		return refuse_served(&served);
 	bar_begin(&output.bar, !options->json);
-	ret = qcow_check(options->subject, &check, &result, &error);
+	ret = qcow_check(served.path, &check, &result, &error);
 	bar_end(&output.bar);
 	if (ret) {
-		complain("%s: %s", options->subject, error.text);
+		complain("%s: %s", served.path, error.text);
 		return ret == -ENOTSUP ? STATUS_UNSUPPORTED : STATUS_FAILED;
 	}
 	if (options->json)
-		put_result(options->subject, &result);
+		put_result(served.path, &result);
 	else
 		print_result(&result);
 	return exit_status(&result);

@@ -167,6 +167,20 @@ static void put_chain(struct json *json, const struct report *report)
 	json_end(json, ']');
 }
 
+static void put_disk(struct json *json, const struct served *served)
+{
+	char device[32];
+
+	if (!served->is_served) {
+		json_null(json, "device");
+		json_null(json, "name");
+		return;
+	}
+	snprintf(device, sizeof(device), "/dev/ublkb%d", served->disk.id);
+	json_text(json, "device", device);
+	json_text(json, "name", served->disk.name);
+}
+
 static void put_judgement(struct json *json,
 			  const struct qcow_judgement *judgement)
 {
@@ -190,5 +204,6 @@ void info_put_json(const struct report *report)
 	put_lists(&json, report);
 	put_chain(&json, report);
 	put_judgement(&json, &report->judgement);
+	put_disk(&json, report->served);
 	json_end(&json, '}');
 }

@@ -162,8 +162,11 @@ static void print_chain(const struct report *report)
 			&error);
 }
 
-static void print_judgement(const struct qcow_judgement *judgement)
+static void print_judgement(const struct report *report)
 {
+	const struct qcow_judgement *judgement = &report->judgement;
+	const struct disk *disk = &report->served->disk;
+
 	printf("served: %s", info_served(judgement));
 	if (judgement->verdict != QCOW_READ_WRITE) {
 		fputs(": ", stdout);
@@ -172,7 +175,10 @@ static void print_judgement(const struct qcow_judgement *judgement)
 	if (judgement->needs_key)
 		fputs("; with --key-file", stdout);
 	putchar('\n');
-	if (judgement->is_written)
+	if (report->served->is_served)
+		printf("in use: as /dev/ublkb%d, the disk %s\n", disk->id,
+		       disk->name);
+	else if (judgement->is_written)
 		puts("in use: by a process that writes to it");
 }
 
@@ -183,5 +189,5 @@ void info_print(const struct report *report)
 	print_names(&report->info);
 	print_lists(report);
 	print_chain(report);
-	print_judgement(&report->judgement);
+	print_judgement(report);
 }

@@ -16,6 +16,7 @@
 #include "plugin/commands/info.h"
 #include "plugin/common/log.h"
 #include "plugin/commands/options.h"
+#include "plugin/commands/served.h"
 
 /* ---- words ---- */
 
@@ -26,7 +27,7 @@ const char *info_format(const struct qcow_info *info)
 
 const char *info_compression(const struct qcow_info *info)
 {
-	static const char *const names[] = { "deflate", "zstd" };
+	static const char *const names[] = { "zlib", "zstd" };
 
 	return info->compression_type < 2 ? names[info->compression_type] :
 					    "unknown";
@@ -97,15 +98,19 @@ static void tell(struct report *report, bool as_json)
 
 int command_info(const struct options *options)
 {
-	struct report report = { .image = options->subject };
+	struct served served;
+	struct report report = { .served = &served };
 	struct qcow_error error;
-	int ret = references_read(&options->disk, &report.references, &error);
+	int ret;
+
+	served_find(options->subject, &served);
+	report.image = served.path;
+	ret = references_read(&options->disk, &report.references, &error);
 
 	if (!ret)
-		ret = qcow_read_info(options->subject, &report.info, &error);
+		ret = qcow_read_info(served.path, &report.info, &error);
 	if (!ret)
 		tell(&report, options->json);
 	references_free(&report.references);
-	return ret ? complain("%s: %s", options->subject, error.text) :
-		     EXIT_SUCCESS;
+	return ret ? complain("%s: %s", served.path, error.text) : EXIT_SUCCESS;
 }

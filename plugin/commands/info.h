@@ -5,10 +5,12 @@
 #ifndef INFO_H
 #define INFO_H
 
+#include "plugin/commands/served.h"
 #include "qcow/qcow.h"
 
 struct report {
 	const char *image; /* as it was called */
+	const struct served *served;
 	struct qcow_info info;
 	struct qcow_judgement judgement;
 	struct qcow_references references;

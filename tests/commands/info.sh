@@ -39,7 +39,7 @@ def flag: . // false;
 	disk_usage: $i["actual-size"],
 	refcount_bits: $d["refcount-bits"],
 	compression: (if $d["compression-type"] == "zstd" then "zstd"
-		      else "deflate" end),
+		      else "zlib" end),
 	encryption: (if $d.encrypt.format then $d.encrypt.format
 		     elif $i.encrypted then "aes" else "none" end),
 	extended_l2: ($d["extended-l2"] | flag),
