@@ -2,11 +2,11 @@
 /*
  * The channel to the supervisor.
  *
- * The server must outlive a supervisor that is dead, stopped or slow.  So
- * nothing is sent in a way that could wait or raise SIGPIPE (but for what a
- * server that has no device yet must tell to get one), and nobody asks
- * whether it arrived: who the message was for is there, or it does not
- * matter.  Packets are whole or not at all, hence any thread may send.
+ * The server must outlive a supervisor that is dead, stopped or slow.  So no
+ * message waits for the supervisor or raises SIGPIPE, but for the ones that a
+ * server sends to get a device.  The sender does not ask whether a message
+ * has arrived: without a supervisor the message does not matter.  A packet is
+ * sent whole or not at all, hence any thread may send.
  */
 #include <errno.h>
 #include <poll.h>

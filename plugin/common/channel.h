@@ -21,10 +21,10 @@ enum server_message_type {
 	SUPERVISOR_ADDED,
 };
 
-/* What a failure is like for the next server. */
+/* Whether a failure is one for the next server, too. */
 enum server_cause {
-	CAUSE_PASSING, /* it may fare better */
-	CAUSE_LASTING, /* only if somebody mends something */
+	CAUSE_PASSING, /* the next server may succeed */
+	CAUSE_LASTING, /* it fails, too, until an admin mends something */
 };
 
 struct server_message {
@@ -48,13 +48,13 @@ size_t channel_length(const struct server_message *message);
 /* Is this a whole message, of so many bytes as were received? */
 bool channel_is_whole(const struct server_message *message, ssize_t length);
 
-/* Sends without waiting; what cannot be sent at once is lost. */
+/* Sends without waiting; a message that cannot be sent at once is lost. */
 void channel_send(int channel, const struct server_message *message);
 
-/* Waits until it can be sent. */
+/* Waits until the message can be sent. */
 void channel_send_surely(int channel, const struct server_message *message);
 
-/* Sends a SERVER_FAILED.  Always -1, what its callers mostly return. */
+/* Sends a SERVER_FAILED.  Always returns -1, for the caller to return. */
 int channel_fail(int channel, enum server_cause cause, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
@@ -62,7 +62,11 @@ int channel_fail(int channel, enum server_cause cause, const char *format, ...)
 void channel_notice(int channel, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* Waits for a message.  -EPIPE: the supervisor is gone. */
+/* Waits for a message.  Returns:
+   0		*message is whole
+   -EPIPE	the supervisor is gone
+   -EPROTO	the message is cut off
+   or another -errno. */
 int channel_receive(int channel, struct server_message *message);
 
 /* Does the supervisor still hold the other end? */

@@ -7,10 +7,10 @@
  * comment behind it, since an image's path may hold any of these characters.
  * The table keys[] is the whole language.  Every key may be given once.
  *
- * Whoever reads the same file twice must get the same disk, so there is no
- * merging: a disk that two directories configure is an error, not a matter of
- * which one wins.  To serve the wrong image under a guest's disk would be
- * worse than to serve none.
+ * The same name must always give the same disk, so files are not merged: a
+ * disk that two directories configure is an error, and neither file wins.  To
+ * serve the wrong image under a guest's disk would be worse than to serve
+ * none.
  *
  * The file is read whole, bounded, and only if it is a regular one: a pipe
  * must not keep a boot waiting.
@@ -332,7 +332,7 @@ static void begin(struct conf *conf, const char *name)
 	strcpy(conf->name, name);
 }
 
-/* A link that leads nowhere is there, too: somebody meant something by it. */
+/* A link that leads nowhere counts, too: an admin made it for some disk. */
 static bool is_there(const char *path)
 {
 	struct stat st;

@@ -21,13 +21,13 @@ struct disk_options {
 	char data_file[PATH_MAX]; /* that the image may name; empty: none */
 };
 
-/* What holds where nothing is said. */
+/* The options of a disk for which an admin says nothing. */
 #define DISK_OPTIONS_DEFAULT \
 	{ \
 		.queues = 1, .depth = 128 \
 	}
 
-/* A disk that is to be.  Who fills it in keeps the strings. */
+/* A new disk, as asked for.  The strings stay the caller's. */
 struct disk_request {
 	const char *image;
 	const char *name; /* NULL: after the image */
@@ -35,7 +35,7 @@ struct disk_request {
 	struct disk_options options;
 };
 
-/* NULL: it has none. */
+/* Each returns NULL if the disk has none. */
 static inline const char *disk_key_file(const struct disk_options *options)
 {
 	return *options->key_file ? options->key_file : NULL;

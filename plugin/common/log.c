@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What we say, and where (P7).
+ * Lines for the user, and where they go (P7).
  *
  * A command speaks on stderr, one line for one failure.  So does a
  * supervisor in the foreground.  A supervisor in the background speaks to
- * syslog if anybody listens at /dev/log, which is asked anew for each line: a
- * log daemon may come later than we, or go.  Where there is none, a file in
- * /run takes the lines.  That is memory (tmpfs), so the file is bounded: a
- * full one is put aside as .old and a new one begins.
+ * syslog if a daemon listens at /dev/log.  Each line asks that anew: a log
+ * daemon may start later than the supervisor, or end.  Where there is none, a
+ * file in /run takes the lines.  That is memory (tmpfs), so the file is
+ * bounded: a full one is put aside as .old and a new one begins.
  *
- * A line of a supervisor names its device and image, whoever reads it.  Names
+ * Each line of a supervisor names its device and image.  Names
  * and texts come from outside, some from images (P6): a line stays one line,
  * and no control character of theirs reaches a terminal.
  */

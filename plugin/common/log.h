@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What we say, and where: a command on stderr, a supervisor in the system's
- * log (P7).
+ * Lines for the user: a command writes them to stderr, a supervisor to the
+ * system's log (P7).
  */
 #ifndef LOG_H
 #define LOG_H
@@ -9,8 +9,8 @@
 #include <stdbool.h>
 #include <syslog.h>
 
-/* The last error that this process has said, for whoever does not read what
-   it says; "": none. */
+/* The last error that this process has logged or complained of, for the status
+   of its unit; "": none. */
 const char *log_last_error(void);
 
 /* From now on log_line() goes to the system's log instead of stderr. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a disk may be called.
+ * Names of disks: letters that are allowed, and a name made of any text.
  */
 #ifndef NAME_H
 #define NAME_H
@@ -9,7 +9,7 @@
 
 #include "plugin/common/state.h"
 
-/* NULL: the name is good; or what is wrong with it. */
+/* Returns NULL if the name is good, else a text that says why it is not. */
 const char *name_check(const char *name);
 
 /* Makes the first length bytes of a text, which is not empty, into a good

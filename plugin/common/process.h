@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Processes: who they are beyond the reuse of their ids, and children that
+ * Processes: their identity beyond the reuse of their ids, and children that
  * do one thing for us.
  */
 #ifndef PROCESS_H
@@ -19,15 +19,16 @@ struct process {
 	uint64_t space; /* the pid namespace's inode; 0: ours */
 };
 
-/* Keeps all our memory, and all that we get, from being paged out.  Whoever
-   rescues a disk must not wait for what is on that disk.  0 or -errno. */
+/* Keeps all our memory, now and later, from being paged out.  A process that
+   rescues a disk must not wait for pages on that disk.  0 or -errno. */
 int process_lock_memory(void);
 
 /* Milliseconds of a clock that only goes forward. */
 uint64_t clock_ms(void);
 
-/* Names the process that now has this id, even if it is a child that only
-   waits to be reaped; -ESRCH: there is none, or why it cannot be looked at. */
+/* Names the process that now has this id, even a child that only waits to be
+   reaped.  -ESRCH: there is none; or another -errno: it cannot be looked
+   at. */
 int process_identify(pid_t pid, struct process *process);
 
 /* Does its id mean something to us?  In a container that shares /run with the
@@ -38,12 +39,15 @@ bool process_is_ours(const struct process *process);
    its threads may still write. */
 bool process_is_ending(const struct process *process);
 
-/* Where that cannot be known, for want of memory or descriptors or in another
-   pid namespace, it is: a process that is taken for dead is replaced. */
+/* Is the process alive?  Also true where nothing tells: memory or descriptors
+   are short, or the process is in another pid namespace.  Our callers replace
+   a dead process, and to replace a living one would do harm (P4). */
 bool process_alive(const struct process *process);
 
-/* A pidfd of the process, which need not be a child; -ESRCH: it is dead;
-   -EXDEV: it is in another pid namespace; or why that cannot be known. */
+/* Opens a pidfd of the process, which need not be a child.  Returns:
+   -ESRCH	the process is dead
+   -EXDEV	the process is in another pid namespace
+   or another -errno. */
 int process_open(const struct process *process, int *pidfd);
 
 /* Kills by pidfd; a process that is dead already is no error. */
@@ -56,7 +60,7 @@ bool process_wait(int pidfd, int milliseconds);
    and these two (or -1), and receives signals as usual again. */
 void process_fresh(int keep, int keep_too);
 
-/* What a child does for us: returns its exit status, and may leave a text. */
+/* The work of a child: returns its exit status, and may leave a text. */
 #define JOB_TEXT_MAX 512
 typedef int job_fn(const void *argument, char *text);
 
@@ -75,8 +79,8 @@ int job_start(struct job *job, job_fn *work, const void *argument, bool mortal);
    status, or 255 if a signal ended it, and its text. */
 int job_finish(struct job *job, char text[JOB_TEXT_MAX]);
 
-/* Kills it and forgets it: it may hang where not even that helps, so nobody
-   waits for its end. */
+/* Kills the job and forgets it.  Does not wait for its end: the job may hang
+   in the kernel, where SIGKILL has no effect. */
 void job_abandon(struct job *job);
 
 #endif /* PROCESS_H */

@@ -12,11 +12,12 @@
    returns -errno only if it cannot. */
 int program_become(const char *name, char **argv);
 
-/* What this variable of the environment chooses, in a build for tests; NULL in
-   any other: nobody who starts us chooses what root runs. */
+/* The program that this variable of the environment names, in a build for
+   tests.  NULL in any other build: the environment must not choose a program
+   that root runs. */
 const char *program_choice(const char *variable);
 
-/* Finds a program of the system in the directories where such are, not in
+/* Finds a program of the system in the system's own directories, not in
    PATH; -ENOENT.  A name with a / in it is a path already. */
 int program_find(const char *name, char path[PATH_MAX]);
 

@@ -12,8 +12,8 @@
    or another -errno. */
 int record_read(const char *path, char **text);
 
-/* Replaces the text, or makes the file.  A reader, and whoever comes after a
-   death at any moment, sees the old text or the new one.  A text that is at
+/* Replaces the text, or makes the file.  A reader sees the old text or the new
+   one, also after a death of the writer at any moment.  A text that is at
    most RECORD_SPARE bytes longer than the one that made the file needs no
    room.  0 or -errno. */
 #define RECORD_SPARE 2048

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A known state for a process, whoever started it.
+ * A known state for a process, whatever process started it.
  */
 #ifndef SETTLE_H
 #define SETTLE_H
@@ -12,7 +12,7 @@
 int settle_command(void);
 
 /* For a program that we run on behalf of the admin: an environment without
-   anything of whoever started us. */
+   anything from the process that started us. */
 void settle_environment(void);
 
 /* Has a service manager started us, to stay in the foreground? */
@@ -21,9 +21,9 @@ bool settle_is_managed(bool foreground);
 /* For a process that stays: limits, signals, umask, directory, environment,
    nice, scheduling, processors, and what the kernel kills first when memory is
    short.  managed: a service manager has set what a unit can say, so that
-   stays.  SIGHUP, SIGTERM and SIGINT are blocked from here on: whoever calls
-   listens to them later.  Calls tell with one line for each thing that cannot
-   be had. */
+   stays.  SIGHUP, SIGTERM and SIGINT are blocked from here on: the caller
+   reads them later, from a signalfd.  Calls tell with one line for each setting
+   that fails. */
 void settle_process(bool managed, void (*tell)(const char *line));
 
 #endif /* SETTLE_H */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What outlives our processes: the record of each disk, and the locks that
+ * The state that outlives our processes: each disk's record, and the locks that
  * keep two commands from working on one disk at once.
  *
  * Functions return 0 or -errno.
@@ -23,7 +23,7 @@
 #define DISK_NAME_MAX 64
 
 enum disk_state {
-	DISK_ADDING, /* not usable yet; nobody relies on it */
+	DISK_ADDING, /* not usable yet; it has no users */
 	DISK_LIVE,
 	DISK_RECOVERING, /* its users wait for a new server */
 	DISK_FAILED,	 /* its users wait for `recover` */
@@ -67,8 +67,7 @@ void state_put_text(FILE *file, const char *text);
 /* Reads such a value, without the line's end. */
 void state_get_text(char *text, size_t size, const char *value);
 
-/* Reads what the record says of the disk's layers, which may be that they
-   are not known. */
+/* Reads the layers from the disk's record; the record may not know them. */
 int disk_load_layers(int id, struct layers *layers);
 
 /* Writes the record: a reader sees the old one or the new one.  The first one
@@ -88,12 +87,12 @@ bool disk_exists(int id);
 /* Removes the record and the socket beside it. */
 void disk_forget(int id);
 
-/* Fills in what a new disk gets by chance and by boot. */
+/* Fills in the nonce and the boot of a new disk. */
 int disk_stamp(struct disk *disk);
 
 /* Locks a disk, or with id STATE_LOCK_ALL the choice of ids, names and
-   images.  Waits that long, then -EBUSY.  Closing *lock, in every process
-   that inherited it, unlocks. */
+   images.  -EBUSY: another process kept the lock for that time.  Closing *lock,
+   in every process that inherited it, unlocks. */
 #define STATE_LOCK_ALL (DISK_ID_MAX + 1)
 int state_lock(int id, int milliseconds, int *lock);
 
@@ -108,7 +107,7 @@ int disk_each(int (*visit)(const struct disk *disk, void *opaque),
 int disk_each_unreadable(void (*visit)(int id, int error, void *opaque),
 			 void *opaque);
 
-/* Removes what writers left that died while they wrote a record. */
+/* Removes the files that a writer left that died while it wrote a record. */
 void state_sweep(void);
 
 /* Whether the disk's image is that file, as far as its record knows. */

@@ -2,9 +2,9 @@
 /*
  * Texts for a line of ours, and texts from outside that are in it.
  *
- * A line that gets too long loses its middle: what is wrong stands at its
- * beginning, what to do at its end.  If there is no memory to tell them
- * apart it loses its end.
+ * A line that gets too long loses its middle: its beginning names the subject,
+ * its end the cause and the remedy.  If memory is short the line loses its
+ * end.
  *
  * Terminals obey two sets of control characters: those below the space, and
  * those from 0x80 to 0x9f, which they take as UTF-8 or, some, as single bytes.

@@ -12,8 +12,8 @@
 /* The length of the UTF-8 sequence that begins here; 0: it is none. */
 int text_sequence(const unsigned char *text);
 
-/* As vsnprintf(), but a text that is too long loses its middle: what it is
-   about stands at its beginning, and the cause at its end.  size is 32 bytes
+/* As vsnprintf(), but a text that is too long loses its middle: its beginning
+   names the subject, and its end the cause.  size is 32 bytes
    at least. */
 void text_format(char *text, size_t size, const char *format, va_list args)
 	__attribute__((format(printf, 3, 0)));
@@ -22,8 +22,8 @@ void text_format(char *text, size_t size, const char *format, va_list args)
    line and commands no terminal.  Other bytes stay, UTF-8 or not. */
 void text_tame(char *text);
 
-/* The text as one word for a shell, in quotes; what does not fit is left out,
-   and the last quote is there. */
+/* The text as one word for a shell, in quotes; a text that is too long is cut
+   before its last quote. */
 void text_quote(char *word, size_t size, const char *text);
 
 /* A number of bytes as people write it: 64G. */

@@ -18,9 +18,9 @@
  * ring has ended, and refuses START_USER_RECOVERY before, so that no write of
  * a dead server lands after its successor's.
  *
- * The ring is made disabled, by whoever calls queue_create(), and becomes
- * that of the I/O thread when it is enabled: only the thread that fetched a
- * tag may commit it.  That thread never blocks but in waiting for the ring,
+ * The caller of queue_create() makes the ring disabled; the I/O thread enables
+ * it and so becomes its owner: only the thread that fetched a tag may commit
+ * it.  That thread never blocks but in waiting for the ring,
  * allocates nothing and says nothing.
  *
  * user_data: what ended (8 bits), which extent (8), whose request (32).

@@ -16,7 +16,7 @@
 struct queue;
 struct request;
 
-/* What all requests of a device share. */
+/* Shared by all requests of a device. */
 struct requests {
 	struct queue *queue;
 	struct qcow_image *image;
@@ -71,16 +71,17 @@ struct request {
    -EOWNERDEAD: this process cannot serve the image any longer. */
 int requests_reap(struct requests *all);
 
-/* All its transfers have ended. */
+/* To be called when all transfers of the request have ended. */
 void request_moved(struct request *request);
 
 /* After a batch of completions: starts the parked requests that may go now. */
 void requests_retry(struct requests *all);
 
-/* request->desc holds a new request. */
+/* To be called when request->desc holds a new request. */
 void request_start(struct request *request);
 
-/* Fills all and starts its workers. */
+/* Fills all and starts its workers; requests_destroy() ends them.  0 or
+   -errno. */
 int requests_create(struct requests *all, struct queue *queue,
 		    struct qcow_image *image, uint32_t max_io);
 void requests_destroy(struct requests *all);

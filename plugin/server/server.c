@@ -13,10 +13,10 @@
  * as they are fetched; a driver of 6.12 is better not left by a server that
  * dies between that command and the last FETCH.
  *
- * To die is the way out of all trouble once the device lives: nothing is
- * lost by it (P1) and the supervisor starts the next server.
+ * Once the device lives, a server that cannot go on dies: nothing is lost by
+ * that (P1), and the supervisor starts the next server.
  *
- * Whatever goes wrong is told here, in one message to the supervisor (P7).
+ * Each failure is one message to the supervisor (P7).
  */
 #include <errno.h>
 #include <pthread.h>
@@ -55,8 +55,8 @@ static void set_up_process(const struct server *server)
 	setrlimit(RLIMIT_CORE, &no_core);
 	prctl(PR_SET_DUMPABLE, 0);
 	signal(SIGPIPE, SIG_IGN);
-	/* Who ends a machine sends it to every process; when our time has
-	   come is for the supervisor to say. */
+	/* The end of a machine sends it to every process; only the supervisor
+	   ends a server. */
 	signal(SIGTERM, SIG_IGN);
 	if (prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) < 0)
 		warn_of_waits(server, "become an I/O flusher");
