@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * ublk-qcow2-agent: what it keeps in mind.
+ * ublk-qcow2-agent: its state.
  *
- * There is one thread.  libvirt's event loop calls us, and callbacks only note
- * what is to be done; agent.c does it.
+ * There is one thread.  libvirt's event loop calls us; a callback only notes a
+ * task, and agent.c does the task.
  */
 #ifndef AGENT_H
 #define AGENT_H
@@ -19,7 +19,7 @@ struct watched {
 	char uuid[OWNER_UUID_SIZE];
 	struct guest guest; /* as it was at the last look */
 	struct decide_history history;
-	struct verdict told; /* what the log has of it */
+	struct verdict told; /* the last one logged */
 	uint64_t due;	     /* ms; the next look */
 	bool resuming;	     /* by us; the event is still to come */
 	bool failed;	     /* the last look did */
@@ -76,7 +76,7 @@ uint64_t watch_look(struct agent *agent);
 /* Sees to it that every disk in use has a supervisor; the next time to. */
 uint64_t watch_patrol(struct agent *agent);
 
-/* agent-errand.c: what takes long, done by children. */
+/* agent-errand.c: long tasks, done by children. */
 
 /* Has a disk recovered, unless somebody is about it, or it failed just now. */
 void errand_recover(struct agent *agent, const struct disk *disk);
@@ -84,7 +84,7 @@ void errand_recover(struct agent *agent, const struct disk *disk);
 /* Ends a domain's use of a disk, which goes if that domain owns it. */
 void errand_release(struct agent *agent, const char *uuid, const char *name);
 
-/* Kills what is under way. */
+/* Kills the errands under way. */
 void errand_end_all(struct agent *agent);
 
 #endif /* AGENT_H */

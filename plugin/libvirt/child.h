@@ -7,13 +7,15 @@
 
 #include <stddef.h>
 
-/* What a child does: returns its exit status.  What it writes on stderr is
-   for its parent; stdin and stdout are /dev/null. */
+/* The work of a child: returns its exit status.  Its stderr goes to the parent;
+   its stdin and stdout are /dev/null. */
 typedef int child_fn(const void *argument);
 
-/* Runs a child for at most that long and takes the first size bytes of what
-   it says; *length tells how many these are.  Returns its exit status;
-   -ETIMEDOUT: it was killed then; -EINTR: a signal ended it; -errno. */
+/* Runs a child for at most that long, and keeps the first *length, at most
+   size, bytes of its stderr in said.  Returns: 0 to 255	the child's exit
+   status -ETIMEDOUT	the time was over, and the child was killed
+   -EINTR	a signal ended the child
+   or another -errno. */
 int child_run(child_fn *work, const void *argument, int milliseconds,
 	      void *said, size_t size, size_t *length);
 
@@ -25,8 +27,7 @@ int child_run(child_fn *work, const void *argument, int milliseconds,
 int child_program(const char *const *argv, int milliseconds,
 		  char line[CHILD_LINE_MAX]);
 
-/* The same for a program that answers on stdout; what it says on stderr is
-   lost. */
+/* The same for a program that answers on stdout; its stderr is lost. */
 int child_ask(const char *const *argv, int milliseconds,
 	      char line[CHILD_LINE_MAX]);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What to do about a domain that an I/O error has paused.
+ * The decision about a domain that an I/O error has paused.
  */
 #ifndef DECIDE_H
 #define DECIDE_H
@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What QEMU says of a disk. */
+/* The I/O error of a disk, as QEMU reports it. */
 enum trouble {
 	TROUBLE_NONE,
 	TROUBLE_ERROR,
@@ -36,7 +36,7 @@ enum decision {
 	DECIDE_RECOVER, /* recover the orphans, then look again */
 	DECIDE_WAIT,	/* look again */
 	DECIDE_RESUME,
-	DECIDE_GIVE_UP, /* somebody else has to do something */
+	DECIDE_GIVE_UP, /* only an admin can help */
 };
 
 struct verdict {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A libvirt domain's XML, as far as it concerns us: the domain, its disks,
- * and what its <metadata> says of them.
+ * and our entries for them in its <metadata>.
  */
 #ifndef DOMAIN_H
 #define DOMAIN_H
@@ -10,8 +10,8 @@
 #include <stddef.h>
 #include "plugin/common/disk-options.h"
 
-/* The namespace of our element in <metadata>.  What we write has this one;
-   what we read has any whose name ends with DOMAIN_NAMESPACE_END. */
+/* The namespace of our element in <metadata>.  We write this one, and read any
+   whose name ends with DOMAIN_NAMESPACE_END. */
 #define DOMAIN_NAMESPACE     "https://ublk-qcow2/1.0"
 #define DOMAIN_NAMESPACE_END "/ublk-qcow2/1.0"
 #define DOMAIN_PREFIX	     "ublk"
@@ -62,9 +62,11 @@ const char *domain_link_name(const char *path);
 /* Is this the path of a disk of ours, a link or a device? */
 bool domain_is_ours(const char *path);
 
-/* Reads the XML of a domain.  -EINVAL: it is none, or one of our entries is
-   wrong, and why says what; -ENOMEM.  domain_free() frees it, also after an
-   error. */
+/* Reads the XML of a domain; domain_free() frees it, also after an error.
+   Returns:
+   -EINVAL	the text is no domain's XML, or an entry of ours is wrong; why
+		has the reason
+   -ENOMEM */
 int domain_parse(const char *xml, size_t length, struct domain *domain,
 		 char why[DOMAIN_REASON_MAX]);
 
@@ -80,8 +82,8 @@ const struct domain_entry *domain_entry_of(const struct domain *domain,
 const struct domain_disk *domain_disk_of(const struct domain *domain,
 					 const struct domain_entry *entry);
 
-/* Do disks and entries fit together?  -EINVAL: they do not, and why says
-   which and what to do. */
+/* Do disks and entries fit together?  -EINVAL: they do not; why names the disk
+   or entry, and the remedy. */
 int domain_check(const struct domain *domain, char why[DOMAIN_REASON_MAX]);
 
 #endif /* DOMAIN_H */

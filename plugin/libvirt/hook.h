@@ -38,8 +38,8 @@ int hook_say(const struct call *call, const char *format, ...)
 /* Has the domain a disk of ours? */
 bool hook_concerns_us(const struct call *call);
 
-/* That time, or what is left of the call's if that is less; never less than
-   a little. */
+/* That time in ms, or the rest of the call's time if that is less; 5 s at
+   least. */
 int hook_patience(const struct call *call, int milliseconds);
 
 /* hook-migrate.c: has the domain been announced as incoming?  Forgets that. */

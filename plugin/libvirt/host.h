@@ -20,8 +20,9 @@ struct host {
 /* Adds one more; -ENOMEM. */
 int host_add(struct host *host, const char *domain, const char *path);
 
-/* Asks libvirt, for what runs and for what is defined.  -EIO: it failed, see
-   connection_error(); -ENOMEM.  host_free() also after an error. */
+/* Asks libvirt about all domains, those that run and those that are defined.
+   -EIO: libvirt failed, see connection_error(); -ENOMEM.  host_free() frees it,
+   also after an error. */
 int host_read(virConnectPtr connection, struct host *host);
 
 void host_free(struct host *host);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the hook has to know of an image before it is served.
+ * An image, as the hook sees it before it is served.
  */
 #ifndef IMAGE_H
 #define IMAGE_H

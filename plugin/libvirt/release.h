@@ -8,10 +8,11 @@
 #include "plugin/libvirt/domain.h"
 #include "plugin/common/state.h"
 
-/* Ends the use of a disk by the domain of this uuid, and the disk if nobody
-   else uses it.  Waits that long, in ms, for others who work on the disk, and
-   for those who still have it open.  0, with a reason if not everything went
-   as it should; or -errno and why. */
+/* Ends the use of a disk by the domain of this uuid, and the disk if that was
+   its last user.  Waits lock_patience ms for another hook's work on the disk,
+   and that many milliseconds for processes that still have it open.  Returns:
+   0		done; why is "", or has a complaint about a part of it
+   -errno	not done; why has the reason */
 int release_disk(const char *uuid, const char *name, int lock_patience,
 		 int milliseconds, char why[DOMAIN_REASON_MAX]);
 

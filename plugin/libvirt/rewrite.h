@@ -28,7 +28,7 @@ struct rewrite_disk {
 				volume of a pool */
 	bool chosen;
 	char reason[160];	      /* why it is not */
-	char name[DISK_NAME_MAX + 1]; /* what it will be called */
+	char name[DISK_NAME_MAX + 1]; /* of the new disk */
 };
 
 struct rewrite {
@@ -54,7 +54,7 @@ void rewrite_free(struct rewrite *rewrite);
 char *rewrite_text(const struct rewrite *rewrite);
 
 /* Chooses the disk that has this target or path, or with NULL all that fit.
-   -EINVAL: there is none, or it does not fit; why says what and why. */
+   -EINVAL: there is none, or it does not fit; why has the reason. */
 int rewrite_choose(struct rewrite *rewrite, const char *disk,
 		   char why[DOMAIN_REASON_MAX]);
 

@@ -23,14 +23,15 @@ int service_start(const struct domain_entry *entry, const char *name,
 /* Has the disk a living server and supervisor, and serves? */
 bool service_is_live(const struct disk *disk);
 
-/* Brings back what is missing of a disk, for at most that long.  One that is
-   live learns that it is wanted, should somebody have told it to end. */
+/* Starts the server and the supervisor of a disk if they are missing; takes
+   that many milliseconds at most.  A live disk that was told to end learns that
+   it is wanted again. */
 int service_revive(const struct disk *disk, int milliseconds,
 		   char why[DOMAIN_REASON_MAX]);
 
-/* Removes the disk, which somebody may still have open for a moment, for at
-   most about that long.  0 with a reason: it is gone, but not everything
-   went as it should. */
+/* Removes the disk.  Tries again, for about that many milliseconds, while a
+   process still has it open.  0 with a reason: the disk is gone, but a part of
+   the removal failed. */
 int service_stop(const struct disk *disk, int milliseconds,
 		 char why[DOMAIN_REASON_MAX]);
 

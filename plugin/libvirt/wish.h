@@ -8,7 +8,7 @@
 #include "plugin/libvirt/hook.h"
 #include "plugin/libvirt/image.h"
 
-/* A disk of the domain, and what we have done for it. */
+/* A disk of the domain, and our work for it. */
 struct wish {
 	const struct call *call;
 	const struct domain_disk *disk;

@@ -22,8 +22,8 @@ void control_close(struct control *control);
 
 int control_get_features(struct control *control, uint64_t *features);
 
-/* info->dev_id names the device, -1 lets the driver choose; info is updated
-   to what the driver made of it.  -EEXIST: that id is taken. */
+/* info->dev_id names the device, -1 lets the driver choose; the driver updates
+   info.  -EEXIST: that id is taken. */
 int control_add(struct control *control, struct ublksrv_ctrl_dev_info *info);
 int control_get_info(struct control *control, int id,
 		     struct ublksrv_ctrl_dev_info *info);

@@ -106,7 +106,7 @@ void device_add_info(int id, unsigned int queues, unsigned int depth,
 
 int device_check_info(const struct ublksrv_ctrl_dev_info *info)
 {
-	/* The driver silently drops what it does not know. */
+	/* The driver silently drops flags that it does not know. */
 	if ((info->flags & RECOVERY_FLAGS) != RECOVERY_FLAGS)
 		return -EOPNOTSUPP;
 	return 0;

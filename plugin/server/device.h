@@ -15,7 +15,7 @@
 /* The largest request, and the size of each tag's buffer. */
 #define DEVICE_MAX_IO (512u << 10)
 
-/* What an image asks of its device; in bytes. */
+/* The needs of an image that its device must meet; in bytes. */
 struct device_shape {
 	uint64_t size;
 	uint32_t cluster_size;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a thread is allowed to do.
+ * The privileges of a thread.
  */
 #ifndef PRIVILEGE_H
 #define PRIVILEGE_H

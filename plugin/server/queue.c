@@ -23,7 +23,8 @@
  * it.  That thread never blocks but in waiting for the ring,
  * allocates nothing and says nothing.
  *
- * user_data: what ended (8 bits), which extent (8), whose request (32).
+ * user_data: kind of completion (8 bits), number of the extent (8), index of
+ * the request (32).
  */
 #include <assert.h>
 #include <errno.h>
@@ -66,7 +67,7 @@ struct queue {
 	unsigned int tags;	   /* of all queues */
 	unsigned int depth;	   /* tags of one */
 	unsigned int alive;	   /* tags not yet gone; I/O thread */
-	int error;		   /* what ends the I/O thread; I/O thread */
+	int error;		   /* ends the I/O thread; I/O thread */
 	uint64_t wakeups;	   /* where the eventfd is read to */
 	char *buffers;
 	size_t buffers_length;
@@ -333,7 +334,7 @@ static int register_files(struct queue *queue)
 	return io_uring_register_files(&queue->ring, files, FILE_IMAGE + count);
 }
 
-/* One for each tag, of which only what is used becomes memory. */
+/* One for each tag.  Only the pages in use become memory. */
 static int create_buffers(struct queue *queue, uint32_t size)
 {
 	queue->buffers_length = (size_t)size * queue->tags;

@@ -113,7 +113,7 @@ int requests_reap(struct requests *all)
 	for (work = workers_reap(all->workers); work; work = next) {
 		next = work->next;
 		request = request_of(work);
-		/* The next server will have what this one has lost. */
+		/* Only the next server can end this request. */
 		if (request->result == -EOWNERDEAD)
 			return -EOWNERDEAD;
 		release(request, request->result);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Requests: what the driver asks for becomes calls of the engine.  All
+ * Requests of the driver, which become calls of the engine.  All
  * functions are for the I/O thread.
  */
 #ifndef REQUEST_H
@@ -67,7 +67,7 @@ struct request {
 	struct transfer transfers[QCOW_IO_EXTENTS];
 };
 
-/* workers_fd() woke the queue: commits what the workers have finished.
+/* workers_fd() woke the queue: commits the requests that workers have finished.
    -EOWNERDEAD: this process cannot serve the image any longer. */
 int requests_reap(struct requests *all);
 

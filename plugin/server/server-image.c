@@ -26,8 +26,8 @@ static void engine_notice(void *opaque, const char *line)
 }
 
 /* An image that is gone, or another, or of a kind that is refused, stays so
-   until somebody does something.  What is in use, cannot be read or finds no
-   memory may be better off in a moment. */
+   until an admin mends that.  A lock, a failed read or a lack of memory may
+   pass. */
 static enum server_cause cause_of(int error)
 {
 	switch (-error) {
@@ -92,8 +92,8 @@ int server_open_image(struct server *server)
 	return 0;
 }
 
-/* Who supervises us holds locks on these as we do, so that nobody else gets
-   at them when we are dead. */
+/* The supervisor locks these as we do, so that no other process gets at them
+   when we are dead (P4). */
 static unsigned int tell_layers(const struct server *server)
 {
 	struct qcow_layer layers[QCOW_FILES_MAX];

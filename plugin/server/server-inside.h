@@ -31,7 +31,7 @@ struct server {
 
 int server_open_image(struct server *server);
 
-/* Tells the supervisor what has been opened. */
+/* Tells the supervisor the size and files of the open image. */
 void server_tell_opened(const struct server *server);
 
 /* Closes the image cleanly. */
