@@ -3,7 +3,7 @@
 #
 # README and the manual pages say what the programs do: every command and option
 # that there is, and no other; the keys of disks.d and of --json; messages that
-# the sources have; pages that exist.  mandoc finds no fault.
+# the sources have; files and pages that exist.  mandoc finds no fault.
 set -euo pipefail
 
 TOP=$(cd "${srcdir:-$(dirname "$0")/..}/.." && pwd -P)
@@ -209,6 +209,27 @@ done < <(sed -n '/^Troubleshooting/,/^To change it/p' "$TOP/README" |
 while read -r message; do
 	said "$message" ublk-qcow2.8
 done < <(part ublk-qcow2.8 '.Sh DIAGNOSTICS' | sed -n 's/^\.It //p')
+
+# --- files --------------------------------------------------------------------
+
+# names_in README: the sources that it speaks of.
+names_in()
+{
+	grep -oE '[a-z0-9_/-]+\.[ch]\b' "$TOP/$1" | sort -u
+}
+
+# The READMEs send nobody to a file that is not there.
+for readme in plugin/README qcow/README; do
+	while read -r file; do
+		find "$TOP/plugin" "$TOP/qcow" "$TOP/tests" -path "*/$file" |
+			grep -q . ||
+			complain "$readme names $file, which is not there"
+	done < <(names_in "$readme")
+done
+while read -r file; do
+	[[ -e $TOP/$file ]] || complain "README names $file, which is not there"
+done < <(grep -oE '\b(plugin|qcow|tests)/[a-z0-9_/.-]*[a-z0-9]' \
+	"$TOP/README" | sort -u)
 
 # --- other pages, and the look ------------------------------------------------
 
