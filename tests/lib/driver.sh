@@ -36,6 +36,13 @@ note()
 }
 STARTED=${EPOCHREALTIME/./}
 
+# Without a process: an emulated machine has better things to do.
+sleep()
+{
+	read -rt "$1" -u "$SILENCE" || true
+}
+exec {SILENCE}<> <(:)
+
 # Runs a command when the test ends, however it ends; the last one first.
 cleanup()
 {
@@ -196,6 +203,14 @@ wait_live()
 	listed_becomes state live "${2:-60}" "${1:-$DEV}"
 }
 
+# Not so are those that only nobody has come for yet.
+is_alive()
+{
+	local stat
+
+	read -r stat 2>/dev/null <"/proc/$1/stat" && [[ $stat != *') Z '* ]]
+}
+
 # kill_off PID...: and waits until they are dead.  Until then they look alive
 # to others, and hold what they held.
 kill_off()
@@ -204,7 +219,7 @@ kill_off()
 
 	kill -9 "$@"
 	for pid; do
-		while [[ $(ps -o stat= -p "$pid") == [^Z]* ]]; do
+		while is_alive "$pid"; do
 			((SECONDS <= end)) || fail "process $pid does not die"
 			sleep 0.05
 		done
@@ -345,9 +360,8 @@ traces()
 	until [[ -z $(processes) ]] || ((SECONDS > end)); do
 		sleep 0.1
 	done
-	find /dev -maxdepth 1 -name 'ublk[bc]*' | sort
-	find /dev/ublk-qcow2 ! -type d 2>/dev/null | sort
-	find /run/ublk-qcow2 ! -type d ! -name '*lock*' 2>/dev/null | sort
+	find /dev/ublk* /run/ublk-qcow2 ! -type d ! -name '*lock*' \
+		! -name ublk-control 2>/dev/null | sort
 	processes
 }
 
