@@ -2,16 +2,16 @@
 /*
  * `add`: serves an image.
  *
- * All that can be seen from here is judged here, before anything exists: the
- * numbers, the name, the image's path, the driver.  The supervisor judges
- * again what others may change meanwhile, under the locks for that.
+ * The command judges all that it can see before anything exists: the numbers,
+ * the name, the image's path, the driver.  Others may change some of that
+ * meanwhile, so the supervisor judges it again, under locks.
  *
- * With --all the images are those that the administrator has configured; a
- * disk that is there is passed over, so that the command may be repeated.
+ * With --all the images are those that the administrator has configured.  A
+ * disk that is there is passed over, so the command may be repeated.
  *
- * When the supervisor dies on its way, the command cleans up after it: it
- * removes whatever disk belongs to that process, whether or not the record
- * calls it usable already, for nobody has been told of it.
+ * When the supervisor dies on its way, the command cleans up: it removes the
+ * disk of that process.  The record may call the disk usable already; nobody
+ * has been told of it, so nobody uses it.
  */
 #include <errno.h>
 #include <signal.h>
@@ -90,7 +90,7 @@ static int check_links(const struct disk_request *request)
 	struct qcow_error why;
 	int ret = references_read(&request->options, &references, &why);
 
-	/* What is wrong with these the supervisor says better. */
+	/* The supervisor has the better message for wrong references. */
 	if (!ret && qcow_check_links(path, &references, &why))
 		ret = complain("%s: %s", path, why.text);
 	else
@@ -99,7 +99,7 @@ static int check_links(const struct disk_request *request)
 	return ret;
 }
 
-/* Symbolic links stay: where they lead is for the next server to see. */
+/* Symbolic links stay in the path: each server follows them anew. */
 static int make_absolute(const char *path, char absolute[PATH_MAX])
 {
 	char here[PATH_MAX] = "";
@@ -113,8 +113,8 @@ static int make_absolute(const char *path, char absolute[PATH_MAX])
 	return 0;
 }
 
-/* A device keeps the name that it was given: what its image names is relative
-   to that. */
+/* A device keeps the name that it was given: relative names in its image begin
+   there. */
 static int check_image(const char *path, char image[PATH_MAX])
 {
 	struct stat st;
@@ -142,10 +142,10 @@ static int check_data_file(const char *image, const char *path,
 }
 
 /*
- * What the engine does not judge.  Each later server reads the key again, so
- * it must lie there to stay: no pipe.  A key that everybody can read protects
- * nothing, and is refused while nobody depends on the disk yet; once its
- * users wait for a server it is too late to be strict.
+ * The engine does not judge this.  Each later server reads the key again, so
+ * the key must stay where it is: no pipe.  A key that everybody can read
+ * protects nothing.  It is refused here, while nobody depends on the disk;
+ * later servers do not refuse it, for users wait for them.
  */
 static int check_key(const char *image, const char *path,
 		     char key_file[PATH_MAX])
@@ -251,8 +251,8 @@ static int clean_up(const struct disk *wanted, pid_t supervisor)
 			text);
 }
 
-/* Whoever has to type the name must know it.  A program that reads stderr is
-   told of a name that it cannot guess. */
+/* People learn the name at once.  A program is told only if it cannot guess the
+   name from the image's. */
 static void tell_name(const struct task *task, int id)
 {
 	const char *base = strrchr(task->disk.image, '/') + 1;
@@ -348,8 +348,8 @@ static void conclude(struct additions *all, struct addition *addition)
 	free(addition);
 }
 
-/* One after the other, unless one takes long: its storage may hang, and the
-   next one does not wait for that. */
+/* Images are added one after the other.  The next one does not wait for one
+   that takes long: the storage of that one may hang. */
 static void add_next(const char *name, void *opaque)
 {
 	struct addition *addition = calloc(1, sizeof(*addition));
@@ -371,7 +371,7 @@ static void add_next(const char *name, void *opaque)
 	all->slow = addition;
 }
 
-/* One that fails does not keep the others from being there. */
+/* A failure does not keep the other disks from being added. */
 static int add_all(void)
 {
 	struct additions all = { .status = EXIT_SUCCESS };

@@ -2,14 +2,13 @@
 /*
  * A progress bar on stderr.
  *
- * What is done within PATIENCE needs none, and more often than every INTERVAL
- * nobody can see it move.  It takes what the terminal has of columns, but one:
- * a cursor behind the last column is where terminals differ.  The width is
- * asked for every time, because windows change.
+ * Work that ends within PATIENCE needs no bar, and nobody sees a bar move more
+ * often than every INTERVAL.  The bar takes all columns of the terminal but
+ * one: terminals differ in the place of a cursor behind the last column.  The
+ * width is asked for every time, because windows change.
  *
- * Nothing but carriage returns and spaces is used, so it works on any
- * terminal.  Whoever ends the program by a signal gets a new line for his
- * prompt.
+ * The bar needs nothing but carriage returns and spaces, so it works on any
+ * terminal.  When a signal ends the program, the prompt gets a new line.
  */
 #include <signal.h>
 #include <stdio.h>

@@ -10,21 +10,22 @@
 
 struct bar {
 	bool wanted;
-	int length;    /* of what is on the screen, in columns */
-	uint64_t next; /* not drawn before this; ms */
+	int length;    /* of the text on the screen, in columns */
+	uint64_t next; /* the bar is not drawn before this; ms */
 };
 
-/* Makes one ready; unwanted ones, and those without a terminal, never show. */
+/* Makes a bar ready.  It never shows if it is unwanted or stderr is no
+   terminal. */
 void bar_begin(struct bar *bar, bool wanted);
 
-/* So much is done.  May be called as often as there is something done. */
+/* Shows that so much is done.  May be called as often as one likes. */
 void bar_show(struct bar *bar, uint64_t done, uint64_t total);
 
-/* Leaves the line empty, with the cursor at its begin; the bar comes back
+/* Makes the line empty and leaves the cursor at its start.  The bar comes back
    with the next bar_show(). */
 void bar_erase(struct bar *bar);
 
-/* For good. */
+/* Removes the bar for good. */
 void bar_end(struct bar *bar);
 
 #endif /* BAR_H */

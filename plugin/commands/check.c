@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * `check`: finds what is wrong with an image, and mends it if told to.
+ * `check`: finds the faults of an image, and mends them if told to.
  *
- * What is told and the exit status are those of `qemu-img check`, so that
- * scripts need not care which of the two they call:
+ * The output and the exit status are those of `qemu-img check`, so scripts need
+ * not care which of the two they call:
  *
  *	0	nothing is wrong, or not any more
  *	1	the check could not be made, or not completed
@@ -131,8 +131,8 @@ static enum qcow_repair wanted_repair(const struct options *options)
 						QCOW_REPAIR_ALL;
 }
 
-/* The engine would find out, too, but not before it has waited for a while: a
-   lock may be that of a process which is just about to end. */
+/* The engine would refuse the image, too, but later: it waits for a lock, whose
+   holder may be about to end. */
 static int refuse_served(const struct served *served)
 {
 	const struct disk *disk = &served->disk;

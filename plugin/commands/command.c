@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What commands have in common.
+ * Functions that several commands need.
  *
- * A command that changes a disk holds the disk's lock from before it reads
- * the record until its end, so what it read stays true but for the disk's own
- * supervisor, which it therefore asks rather than passes over.
+ * A command that changes a disk locks the disk before it reads the record, and
+ * holds the lock until its end.  So the record stays true; only the disk's own
+ * supervisor may change it.  Therefore the command asks the supervisor to
+ * change the disk, and never does so behind its back.
  */
 #include <errno.h>
 #include <signal.h>
@@ -117,7 +118,7 @@ static int appeal_to(const struct disk *disk, int pidfd,
 	int call;
 	int ret = rpc_call(disk->id, appeal, &call);
 
-	/* Its socket goes a moment before the process. */
+	/* The socket goes a moment before the process. */
 	if ((ret == -ENOENT || ret == -ECONNREFUSED) &&
 	    !process_wait(pidfd, END_PATIENCE))
 		ret = call_again(disk, pidfd, appeal, &call);
@@ -128,7 +129,7 @@ static int appeal_to(const struct disk *disk, int pidfd,
 	return ret;
 }
 
-/* Dead is only what its pidfd calls dead. */
+/* Only a pidfd tells that a process is dead. */
 int command_appeal(const struct disk *disk, const struct appeal *appeal,
 		   int milliseconds, struct outcome *outcome)
 {
@@ -140,7 +141,8 @@ int command_appeal(const struct disk *disk, const struct appeal *appeal,
 	ret = appeal_to(disk, pidfd, appeal, milliseconds, outcome);
 	if (ret && ret != -ETIMEDOUT && process_wait(pidfd, END_PATIENCE))
 		ret = -ESRCH;
-	/* It closed the call and goes on: it did not understand us. */
+	/* The supervisor closed the call and lives on: it did not understand
+	   us. */
 	else if (ret == -EPIPE)
 		ret = -EPROTO;
 	close(pidfd);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What commands have in common.
+ * Functions that several commands need.
  */
 #ifndef COMMAND_H
 #define COMMAND_H
@@ -10,15 +10,16 @@
 
 #define COMMAND_PATIENCE 30000 /* ms, for another command to end */
 
-/* Is this root, and is our directory there?  subject is what the complaint
-   is about. */
+/* Are we root, and is our directory there?  If not, complains about the
+   subject and returns EXIT_FAILURE. */
 int command_begin(const char *subject);
 
-/* Finds the disk that DEV means and locks it. */
+/* Finds the disk that DEV means and locks it; *lock is the caller's to close.
+   Returns 0, or EXIT_FAILURE after a complaint. */
 int command_find(const char *dev, struct disk *disk, int *lock);
 
-/* Locks a disk that was found and reads its record again: -ENOENT if it is
-   gone meanwhile. */
+/* Locks a disk that was found and reads its record again.  -ENOENT: the disk is
+   gone meanwhile; -EBUSY: another command works on it. */
 int command_lock(struct disk *disk, int *lock);
 
 /* Appeals to the disk's supervisor and waits that long.  Returns:
@@ -40,7 +41,8 @@ int command_deaf(const struct disk *disk, int error);
    of a failure. */
 void command_unreadable(int id, int error, void *status);
 
-/* A complaint that begins with the disk's device and image. */
+/* Complains about the disk, which the line names by device and image; returns
+   EXIT_FAILURE. */
 int command_complain(const struct disk *disk, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 

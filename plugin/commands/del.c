@@ -2,12 +2,13 @@
 /*
  * `del`: removes disks.
  *
- * Its supervisor does that, for only it knows what its server is about.  If
- * there is none the command does it all itself.  With --force a supervisor
- * that does not answer is killed first, which leaves the same situation.
+ * The supervisor of a disk removes it, for no other process knows the state of
+ * the server.  If the supervisor is dead the command does all of that itself.
+ * With --force the command kills a supervisor that does not answer, and then
+ * does the same.
  *
- * Of several disks each is on its own: the command goes on behind one that
- * cannot be removed, and fails at its end.
+ * Each of several disks is on its own: after a disk that cannot be removed the
+ * command goes on with the next one, and fails at its end.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -50,7 +51,7 @@ static int remove_alone(struct disk *disk, bool force)
 					"ended: %s; try again",
 					(int)disk->supervisor.pid,
 					strerror(-ret));
-	/* It may just have finished what we ask for. */
+	/* The supervisor may just have removed the disk. */
 	if (disk_load(disk->id, disk))
 		return EXIT_SUCCESS;
 	if (teardown_all(disk, force, force, text))
@@ -58,8 +59,8 @@ static int remove_alone(struct disk *disk, bool force)
 	return EXIT_SUCCESS;
 }
 
-/* The supervisor answers as its last deed; when it has ended nothing is left
-   of the disk. */
+/* The supervisor answers last of all: when it has ended, nothing is left of the
+   disk. */
 static int ask_supervisor(const struct disk *disk, bool force,
 			  struct outcome *outcome)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What `info` tells, as one object.  Every key is always there: what an image
- * does not have is null, false or an empty list.
+ * The report of `info` as one object.  Every key is always there; null, false
+ * or an empty list means that the image has no such thing.
  */
 #include "plugin/commands/info.h"
 #include "plugin/common/json.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What `info` tells, for people.  What is as usual is left out, but for what
- * everybody asks for.
+ * The report of `info` for people.  Usual things are left out, but for those
+ * that everybody asks for.
  *
  * Names come from the image and are tamed before they reach the terminal.
  */

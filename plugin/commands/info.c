@@ -3,9 +3,9 @@
  * `info`: what an image is, what it consists of, and whether it would be
  * served.
  *
- * It works on any image at any time, also on one that `add` refuses, and on
- * one in use: no lock is taken and nothing is changed.  Of the files that an
- * image names only those are opened that a server would open, too.
+ * The command works on any image at any time, even if `add` refuses the image
+ * or somebody uses it: it takes no lock and changes nothing.  It opens only
+ * those files that a server would open, too.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What `info` tells, in two forms.
+ * The report of `info`, in two forms.
  */
 #ifndef INFO_H
 #define INFO_H
@@ -19,7 +19,7 @@ struct report {
 void info_print(const struct report *report);
 void info_put_json(const struct report *report);
 
-/* Words for what both tell. */
+/* Words that both forms use. */
 const char *info_format(const struct qcow_info *info);
 const char *info_compression(const struct qcow_info *info);
 const char *info_encryption(const struct qcow_info *info);
@@ -27,7 +27,7 @@ const char *info_role(enum qcow_role role);
 const char *info_served(const struct qcow_judgement *judgement);
 void info_date(const struct qcow_snapshot *snapshot, char date[32]);
 
-/* Does this feature word have the feature of that name? */
+/* Does the image have the feature of that name? */
 bool info_has(const struct qcow_info *info, const char *feature);
 
 #endif /* INFO_H */

@@ -2,10 +2,10 @@
 /*
  * `list`: the disks that there are.
  *
- * It reads the records and what the kernel shows to everybody, and asks nobody,
- * so it works whatever hangs, and without root's rights.  A record is what a
- * supervisor wrote last; where that process or the server is dead the state
- * follows from who lives.
+ * The command reads the records and those files of the kernel that everybody
+ * may read.  It asks no process, so it works whatever hangs, and without root's
+ * rights.  A supervisor wrote the record at its last change.  If the supervisor
+ * or the server has died since, the state follows from which of them lives.
  *
  * People get a table, and below it one line for each disk that needs them.
  * Programs get JSON, whose keys stay; new ones may come.
@@ -45,7 +45,7 @@ struct output {
 	int error;
 };
 
-/* ---- what is so ---- */
+/* ---- the facts ---- */
 
 static const char *state_of(const struct disk *disk)
 {
@@ -63,7 +63,7 @@ static const char *state_of(const struct disk *disk)
 	}
 }
 
-/* Nobody has been told of it. */
+/* Has nobody been told of the disk yet? */
 static bool is_unborn(const struct disk *disk)
 {
 	return disk->state == DISK_ADDING &&
@@ -135,7 +135,7 @@ static void put_process(struct json *json, const char *key,
 		json_null(json, key);
 }
 
-/* What there is not is null. */
+/* An empty text is null. */
 static void put_text(struct json *json, const char *key, const char *text)
 {
 	if (*text)

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * `recover`: brings back what is missing of a disk.
+ * `recover`: brings back the missing processes of a disk.
  *
- * A living supervisor sees to its server itself; it is asked to and answers
- * when the disk is live, which may be at once.  A dead one gets a successor.
- * A device that is gone cannot be recovered: what is left of its disk is
- * removed, and said to be.
+ * A living supervisor starts its server itself: it is asked to, and answers
+ * when the disk is live, which may be at once.  A dead supervisor gets a
+ * successor.  A device that is gone cannot be recovered: the command removes
+ * the rest of its disk, and says so.
  *
- * The command does not wait for ever: recovery waits for the dead server's
- * last I/O, and that for its storage.  The supervisor goes on then.  Nor does
- * one disk wait for another: with --all each has a process of its own.
+ * Recovery waits for the dead server's last I/O, which waits for its storage.
+ * The command does not wait for ever; the supervisor goes on without it.  No
+ * disk waits for another: with --all each has a process of its own.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -57,8 +57,8 @@ static int remove_rest(const struct disk *disk)
 					"its device is gone, and removing the "
 					"rest failed: %s",
 					text);
-	return command_complain(disk, "its device is gone; removed what was "
-				      "left of the disk");
+	return command_complain(disk, "its device is gone; the rest of the "
+				      "disk is removed now");
 }
 
 static int replace_supervisor(const struct disk *disk, int lock, bool force)
@@ -100,7 +100,7 @@ static int recover_disk(const struct disk *disk, int lock, bool force)
 		return tell(disk, begun, ret, &outcome);
 	if (ret != -ESRCH)
 		return command_deaf(disk, ret);
-	/* It may have been about to end, as its disk is removed. */
+	/* The supervisor may have been about to end, after its disk. */
 	if (!process_open(&disk->supervisor, &pidfd)) {
 		process_wait(pidfd, END_PATIENCE);
 		close(pidfd);
@@ -116,7 +116,7 @@ static bool is_in_good_order(const struct disk *disk)
 	       process_alive(&disk->server);
 }
 
-/* One line, whatever becomes of it: a failure has one on stderr. */
+/* Prints one line for the disk; that of a failure goes to stderr. */
 static int recover_one(const struct disk *found)
 {
 	const bool was_good = is_in_good_order(found);
@@ -169,7 +169,7 @@ static int send_for(const struct disk *disk, void *opaque)
 	}
 	if (pid > 0)
 		crew->pids[crew->count++] = pid;
-	/* For want of memory or processes, one after the other. */
+	/* Without memory or processes, one disk after the other. */
 	else if (recover_one(disk))
 		crew->status = EXIT_FAILURE;
 	return 0;
@@ -200,7 +200,7 @@ int command_recover(const struct options *options)
 
 	if (command_begin(options->all ? "recover" : options->subject))
 		return EXIT_FAILURE;
-	/* What rescues must not wait for what it rescues. */
+	/* Our own memory may be paged out to the disk that we recover. */
 	process_lock_memory();
 	teardown_leftovers();
 	if (options->all)

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * `serve`: a configured disk, for as long as this process lives; for service
- * managers, and for whoever writes a run script.
+ * managers and run scripts.
  *
- * The manager knows nothing of disks: when a process of ours dies it starts
- * us anew, perhaps after everything of the disk but the device has died.  So
- * the first question is not what is configured but what is there.  A disk of
- * this name that has lost its supervisor is taken over as it is; its users
- * wait for that, whatever has become of the file meanwhile.
+ * The manager knows nothing of disks: when a process of ours dies it starts us
+ * anew.  By then all of the disk may be dead but the device.  So we first look
+ * for a disk of this name, and only then at the configuration.  A disk that has
+ * lost its supervisor is taken over as it is: its users wait for that, even if
+ * the file has changed meanwhile.
  *
- * A supervisor may have outlived its manager's patience: told to end, it
- * serves on, for the disk is in use.  Now that the manager starts us, the disk
- * is wanted again, and it hands the disk over to us.
+ * A supervisor may live although its manager told it to end, since the disk is
+ * in use.  The manager that starts us wants the disk again, so that supervisor
+ * hands the disk over to us.
  *
- * The users have nobody else who would try again, either.  Where `recover`
- * would say what is wrong and end, we try again, with growing pauses.
+ * Nobody else would try again for the users.  `recover` would complain and end;
+ * we try again, with growing pauses.
  */
 #include <errno.h>
 #include <signal.h>
@@ -70,8 +70,8 @@ static int compare(const void *argument, char *text)
 	       !disk_is_file(comparison->disk, &identity);
 }
 
-/* Its storage may hang, and the disk's users wait: a child looks, and gets
-   little time. */
+/* The storage may hang while the disk's users wait, so a child looks, for a
+   short time. */
 static bool is_other_image(const struct disk *disk, const char *image)
 {
 	const struct comparison comparison = { .disk = disk, .image = image };
@@ -87,7 +87,7 @@ static bool is_other_image(const struct disk *disk, const char *image)
 	return false;
 }
 
-/* A device keeps its image, and what it is, for life. */
+/* A device keeps its image and its options for life. */
 static void warn_of_change(const struct disk *disk)
 {
 	char text[CONF_TEXT_MAX];
@@ -155,9 +155,7 @@ static int revive(const struct disk *disk, int lock)
 		ret = teardown_all(disk, true, false, text);
 	close(lock);
 	if (ret)
-		return command_complain(disk,
-					"what is left of it cannot be "
-					"removed: %s",
+		return command_complain(disk, "its rest cannot be removed: %s",
 					*text ? text : strerror(-ret));
 	return serve_new(disk->name);
 }
@@ -170,7 +168,7 @@ static int inherit(const char *name, struct disk *disk, int lock)
 		close(lock);
 		return ret;
 	}
-	/* It may have removed the disk as its last deed. */
+	/* The supervisor may have removed the disk before it ended. */
 	if (disk_load(disk->id, disk)) {
 		close(lock);
 		return serve_new(name);
@@ -265,7 +263,7 @@ static int serve_on(const char *name)
 			break;
 		pause = 2 * pause < PAUSE_MAX ? 2 * pause : PAUSE_MAX;
 	}
-	/* Who started the unit is told that it failed, but not by us. */
+	/* The manager tells that the unit failed; its status tells why. */
 	notify(NOTIFY_STATUS, "%s", log_last_error());
 	return EXIT_FAILURE;
 }

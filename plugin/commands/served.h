@@ -13,9 +13,9 @@ struct served {
 	struct disk disk; /* if it is */
 };
 
-/* Finds the image that the word means: a file, or else the image of a disk.
-   What is no file and no disk is taken for a file, and complained of by whoever
-   opens it.  served->path lives as long as the word and *served. */
+/* Finds the image that the word means: a file, or else the image of a disk.  A
+   word that means neither is taken for a file, whose opening then fails.
+   served->path lives as long as the word and *served. */
 void served_find(const char *word, struct served *served);
 
 #endif /* SERVED_H */
