@@ -29,12 +29,15 @@ kill_and_recover
 del
 note "no partitions"
 
-# Kills all over the time that `add` takes.
+# Kills all over the time that `add` takes: processes that still have its
+# command line, and those that have a title.
+name=$(basename "$image" .qcow2)
 for delay in 0 0.01 0.02 0.03 0.05 0.08 0.12 0.16 0.2 0.3 0.4 0.6; do
 	"$UBLK_QCOW2" add "$image" >"$WORK/out" 2>&1 &
 	command=$!
 	sleep "$delay"
-	for pid in $(pgrep -f "add $image"); do
+	for pid in $(pgrep -f \
+		"add $image|^ublk-qcow2: (server|supervisor) $name *\$"); do
 		[[ $pid == "$command" ]] || kill -9 "$pid" 2>/dev/null || true
 	done
 	for _ in {1..600}; do
