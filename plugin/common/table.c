@@ -2,9 +2,9 @@
 /*
  * Tables by libsmartcols, which the tools of util-linux print theirs with.
  *
- * A pipe gets the same table as a terminal.  text_tame() has made the texts
- * harmless, so the library is not to encode them once more: names that are not
- * ASCII stay readable in every locale.
+ * A pipe gets the same table as a terminal.  The library encodes bytes that are
+ * no characters in the locale: without that its search for their width never
+ * ends.
  */
 #include <errno.h>
 #include <libsmartcols.h>
@@ -34,7 +34,6 @@ int table_new(const struct table_column *columns, size_t nr,
 		return -ENOMEM;
 	}
 	table->nr_columns = nr;
-	scols_table_enable_noencoding(table->lines, 1);
 	for (i = 0; i < nr; i++)
 		if (!scols_table_new_column(table->lines, columns[i].heading, 0,
 					    columns[i].right ? SCOLS_FL_RIGHT :

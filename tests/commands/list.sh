@@ -64,6 +64,15 @@ DEVICE         NAME STATE SIZE R/O USED-BY RECOVERIES SINCE               IMAGE
 /dev/ublkb5001 web  live   64G no  -               12 2025-11-28 12:03:11 /srv/vm/web.qcow2
 END
 
+# Bytes that are no text, and a locale that knows no other text.
+record 5006 bytes 1024 0 $'/srv/\xff\xc3.qcow2'
+for locale in C C.UTF-8; do
+	LC_ALL=$locale timeout 10 "$PROGRAM" list >"$WORK/out" ||
+		fail "list hangs in locale $locale"
+	[[ $(wc -l <"$WORK/out") == 4 ]] || fail "lines: $(cat "$WORK/out")"
+done
+rm "$UBLK_QCOW2_RUN/5006.disk"
+
 # What needs a hand.
 record 5003 dead 1024 0 /dead "supervisor_pid 0"
 record 5004 bad 1024 0 /bad "state failed" "reason no room for it"
