@@ -35,6 +35,7 @@ struct listing {
 	char domains[512]; /* of libvirt's; "": none */
 	char used_by[600]; /* "": nobody that everybody can see */
 	char advice[700];  /* "": it is as it should be */
+	char trouble[400]; /* "": none */
 };
 
 /* Where the listings go. */
@@ -111,6 +112,22 @@ static void advise(struct listing *listing)
 		snprintf(listing->advice, size, "%s", disk->reason);
 }
 
+/* Of a disk that is served: requests do reach its storage. */
+static void describe_trouble(struct listing *listing)
+{
+	const struct disk *disk = listing->disk;
+	const time_t seconds = disk->trouble_since;
+	char since[32];
+	struct tm tm;
+
+	if (!disk->trouble)
+		return;
+	strftime(since, sizeof(since), "%F %T", localtime_r(&seconds, &tm));
+	snprintf(listing->trouble, sizeof(listing->trouble),
+		 "%s: its users' requests fail since %s: %s",
+		 trouble_name(disk->trouble), since, disk->trouble_text);
+}
+
 static void look(const struct disk *disk, struct listing *listing)
 {
 	*listing = (struct listing){
@@ -122,6 +139,7 @@ static void look(const struct disk *disk, struct listing *listing)
 		 disk->id);
 	find_users(listing);
 	advise(listing);
+	describe_trouble(listing);
 }
 
 /* ---- for programs ---- */
@@ -144,14 +162,33 @@ static void put_text(struct json *json, const char *key, const char *text)
 		json_null(json, key);
 }
 
+static void put_time(struct json *json, const char *key, uint64_t when)
+{
+	const time_t seconds = when;
+	char text[32];
+	struct tm tm;
+
+	strftime(text, sizeof(text), "%FT%TZ", gmtime_r(&seconds, &tm));
+	json_text(json, key, text);
+}
+
+static void put_trouble(struct json *json, const struct disk *disk)
+{
+	if (!disk->trouble) {
+		json_null(json, "trouble");
+		return;
+	}
+	json_begin(json, "trouble", '{');
+	json_text(json, "kind", trouble_name(disk->trouble));
+	put_time(json, "since", disk->trouble_since);
+	json_text(json, "text", disk->trouble_text);
+	json_end(json, '}');
+}
+
 static void put_json(struct json *json, const struct listing *listing)
 {
 	const struct disk *disk = listing->disk;
-	const time_t seconds = disk->since;
-	char since[32];
-	struct tm tm;
 
-	strftime(since, sizeof(since), "%FT%TZ", gmtime_r(&seconds, &tm));
 	json_begin(json, NULL, '{');
 	json_number(json, "id", disk->id);
 	json_text(json, "device", listing->device);
@@ -162,10 +199,11 @@ static void put_json(struct json *json, const struct listing *listing)
 	json_flag(json, "read_only", disk->options.read_only);
 	json_text(json, "state", listing->state);
 	put_text(json, "reason", disk->reason);
+	put_trouble(json, disk);
 	put_process(json, "server_pid", &disk->server);
 	put_process(json, "supervisor_pid", &disk->supervisor);
 	json_number(json, "recoveries", disk->recoveries);
-	json_text(json, "since", since);
+	put_time(json, "since", disk->since);
 	put_text(json, "domain", listing->domains);
 	put_text(json, "used_by", listing->used_by);
 	json_end(json, '}');
@@ -194,6 +232,9 @@ static int put_line(struct output *output, const struct listing *listing)
 	if (*listing->advice)
 		fprintf(output->advice, "%s: %s\n", listing->device,
 			listing->advice);
+	if (*listing->trouble)
+		fprintf(output->advice, "%s: %s\n", listing->device,
+			listing->trouble);
 	return table_add(output->table,
 			 (const char *[NR_COLUMNS]){
 				 listing->device, disk->name, listing->state,

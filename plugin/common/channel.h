@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include "plugin/common/trouble.h"
 #include "qcow/qcow.h"
 
 enum server_message_type {
@@ -19,6 +20,7 @@ enum server_message_type {
 	SERVER_FAILED,
 	SERVER_NOTICE,
 	SUPERVISOR_ADDED,
+	SERVER_TROUBLE,
 };
 
 /* Whether a failure is one for the next server, too. */
@@ -37,7 +39,10 @@ struct server_message {
 	bool read_only;		       /* SERVER_OPENED, SERVER_LAYER */
 	struct qcow_identity identity; /* SERVER_OPENED, SERVER_LAYER */
 	unsigned int layers;	       /* SERVER_OPENED: how many came */
-	char text[PATH_MAX];	       /* SERVER_FAILED, SERVER_NOTICE;
+	enum host_trouble trouble;     /* SERVER_TROUBLE */
+	uint64_t failures;	       /* SERVER_TROUBLE: since the last */
+	char text[PATH_MAX];	       /* SERVER_FAILED, SERVER_NOTICE,
+					  SERVER_TROUBLE: the cause;
 					  SERVER_LAYER: the path.  The packet
 					  ends with it */
 };

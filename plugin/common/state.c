@@ -40,6 +40,7 @@ enum kind {
 	FLAG,
 	TEXT,
 	STATE,
+	TROUBLE,
 };
 
 /* clang-format off */
@@ -79,6 +80,9 @@ static const struct field {
 	FIELD("nonce", LONG, nonce),
 	FIELD("boot", TEXT, boot),
 	FIELD("reason", TEXT, reason),
+	FIELD("trouble", TROUBLE, trouble),
+	FIELD("trouble_since", LONG, trouble_since),
+	FIELD("trouble_text", TEXT, trouble_text),
 };
 
 #define NR_FIELDS	(sizeof(fields) / sizeof(fields[0]))
@@ -172,6 +176,9 @@ static void put_field(FILE *file, const struct field *field,
 	case STATE:
 		fputs(state_names[disk->state], file);
 		break;
+	case TROUBLE:
+		fputs(trouble_name(disk->trouble), file);
+		break;
 	}
 	putc('\n', file);
 }
@@ -199,6 +206,9 @@ static void get_field(struct disk *disk, const struct field *field,
 		for (state = 0; state < NR_STATES; state++)
 			if (!strcmp(value, state_names[state]))
 				disk->state = state;
+		break;
+	case TROUBLE:
+		disk->trouble = trouble_named(value);
 		break;
 	}
 }

@@ -16,6 +16,7 @@
 #include "plugin/common/disk-options.h"
 #include "plugin/common/layers.h"
 #include "plugin/common/process.h"
+#include "plugin/common/trouble.h"
 #include "qcow/qcow.h"
 
 #define STATE_DIR     QCOW_JOURNAL_DIR
@@ -42,11 +43,14 @@ struct disk {
 	struct process server;
 	struct process supervisor;
 	unsigned int recoveries;
-	uint64_t since;	  /* in this state; seconds since 1970 */
-	uint64_t nonce;	  /* the driver keeps it with the device, so
-			     that we know the device for ours */
-	char boot[40];	  /* the boot this record belongs to */
-	char reason[512]; /* why it failed */
+	uint64_t since;		   /* in this state; seconds since 1970 */
+	uint64_t nonce;		   /* the driver keeps it with the device, so
+				      that we know the device for ours */
+	char boot[40];		   /* the boot this record belongs to */
+	char reason[512];	   /* why it failed */
+	enum host_trouble trouble; /* of its requests, while it is live */
+	uint64_t trouble_since;	   /* seconds since 1970; 0: none */
+	char trouble_text[256];	   /* the cause */
 };
 
 /* Names as `list` and the records have them. */

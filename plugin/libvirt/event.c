@@ -30,6 +30,11 @@ static const struct event {
 	  "has no server and gets none by itself: the domain waits until the "
 	  "cause is removed and 'ublk-qcow2 recover' was run",
 	  false },
+	{ "no-space", LOG_ERR,
+	  "fails requests: no room is left where its image lies", false },
+	{ "io-error", LOG_ERR,
+	  "fails requests: the storage below its image fails", false },
+	{ "well-again", LOG_NOTICE, "no longer fails requests", false },
 };
 
 #define NR_EVENTS (sizeof(events) / sizeof(events[0]))

@@ -80,8 +80,9 @@ static const struct command commands[] = {
 		   .help = "Tells which domains have disks of ublk-qcow2, and "
 			   "as which devices they are served." },
 	[EVENT] = { "event", "EVENT DEV", OPTIONS(event_options),
-		    .help = "EVENT is crashed, recovered or gave-up.  Logs which domains are affected.  At "
-			    "'recovered', resumes those that an I/O error of "
+		    .help = "EVENT is one of those that hooks.d is run for.  "
+			    "Logs which domains are affected.  At 'recovered', "
+			    "resumes those that an I/O error of "
 			    "the disk has paused.  The hook in hooks.d runs "
 			    "it." },
 };

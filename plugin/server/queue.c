@@ -361,7 +361,8 @@ static void init_requests(struct queue *queue, uint32_t buffer_size)
 }
 
 int queue_create(const struct ublksrv_ctrl_dev_info *info,
-		 struct qcow_image *image, struct queue **result)
+		 struct qcow_image *image, struct health *health,
+		 struct queue **result)
 {
 	struct queue *queue = calloc(1, sizeof(*queue));
 	int ret = -ENOMEM;
@@ -377,7 +378,7 @@ int queue_create(const struct ublksrv_ctrl_dev_info *info,
 	if (ret < 0)
 		goto free_requests;
 	init_requests(queue, info->max_io_buf_bytes);
-	ret = requests_create(&queue->all, queue, image,
+	ret = requests_create(&queue->all, queue, image, health,
 			      info->max_io_buf_bytes);
 	if (ret < 0)
 		goto free_buffers;

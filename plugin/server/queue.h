@@ -11,6 +11,7 @@
 #include "plugin/server/device.h"
 #include "qcow/qcow.h"
 
+struct health;
 struct queue;
 struct request;
 
@@ -36,7 +37,8 @@ int queue_run(struct queue *queue);
 /* Everything that can fail before the device is touched: ring, buffers,
    workers.  -E2BIG: more tags than one ring can hold. */
 int queue_create(const struct ublksrv_ctrl_dev_info *info,
-		 struct qcow_image *image, struct queue **queue);
+		 struct qcow_image *image, struct health *health,
+		 struct queue **queue);
 void queue_destroy(struct queue *queue);
 
 /* Makes /dev/ublkcN a file of the ring. */

@@ -28,6 +28,7 @@
 #include <errno.h>
 #include <stddef.h>
 #include <sys/mman.h>
+#include "plugin/server/health.h"
 #include "plugin/server/inflight.h"
 #include "plugin/server/queue.h"
 #include "plugin/server/request.h"
@@ -91,6 +92,8 @@ static bool moves_data(const struct request *request)
 static void request_end(struct request *request, int result)
 {
 	assert(result <= 0); /* never a short count */
+	health_note(request->all->health, request->op != UBLK_IO_OP_READ,
+		    result);
 	if (!result && moves_data(request))
 		result = request->length;
 	queue_commit(request, result);
@@ -288,7 +291,7 @@ void request_start(struct request *request)
 	decode(request);
 	ret = check(request);
 	if (ret < 0)
-		request_end(request, ret);
+		queue_commit(request, ret);
 	else if (moves_data(request))
 		request_try(request);
 	else
@@ -296,13 +299,15 @@ void request_start(struct request *request)
 }
 
 int requests_create(struct requests *all, struct queue *queue,
-		    struct qcow_image *image, uint32_t max_io)
+		    struct qcow_image *image, struct health *health,
+		    uint32_t max_io)
 {
 	uint32_t cluster_size = qcow_cluster_size(image);
 	int ret;
 
 	all->queue = queue;
 	all->image = image;
+	all->health = health;
 	all->size = qcow_size(image);
 	all->max_io = max_io;
 	all->alignment = qcow_alignment(image);

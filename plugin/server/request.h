@@ -13,6 +13,7 @@
 #include "plugin/server/worker.h"
 #include "qcow/qcow.h"
 
+struct health;
 struct queue;
 struct request;
 
@@ -21,6 +22,7 @@ struct requests {
 	struct queue *queue;
 	struct qcow_image *image;
 	struct workers *workers;
+	struct health *health;
 	uint64_t size;	    /* of the disk, bytes */
 	uint32_t max_io;    /* bytes */
 	uint32_t alignment; /* of I/O on the image's files */
@@ -83,7 +85,8 @@ void request_start(struct request *request);
 /* Fills all and starts its workers; requests_destroy() ends them.  0 or
    -errno. */
 int requests_create(struct requests *all, struct queue *queue,
-		    struct qcow_image *image, uint32_t max_io);
+		    struct qcow_image *image, struct health *health,
+		    uint32_t max_io);
 void requests_destroy(struct requests *all);
 
 #endif /* REQUEST_H */

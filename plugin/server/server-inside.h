@@ -9,6 +9,7 @@
 
 #include <pthread.h>
 #include "plugin/server/device.h"
+#include "plugin/server/health.h"
 #include "plugin/server/server.h"
 #include "plugin/server/ublk_abi.h"
 
@@ -23,6 +24,7 @@ struct server {
 	struct control *control;
 	struct ublksrv_ctrl_dev_info info;
 	struct queue *queue;
+	struct health health;
 	struct device device;
 	pthread_t io_thread;
 };

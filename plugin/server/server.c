@@ -88,7 +88,8 @@ static int open_control(struct server *server)
 
 static int create_queue(struct server *server)
 {
-	int ret = queue_create(&server->info, server->image, &server->queue);
+	int ret = queue_create(&server->info, server->image, &server->health,
+			       &server->queue);
 
 	if (ret < 0)
 		return channel_fail(server->channel, CAUSE_PASSING,
@@ -100,7 +101,7 @@ static int create_queue(struct server *server)
 
 static void *io_thread(void *opaque)
 {
-	const struct server *server = opaque;
+	struct server *server = opaque;
 	int ret = queue_run(server->queue);
 
 	if (ret == -EOWNERDEAD)
@@ -112,6 +113,7 @@ static void *io_thread(void *opaque)
 				     ret);
 	if (ret < 0)
 		_exit(EXIT_FAILURE);
+	health_end(&server->health);
 	return NULL;
 }
 
@@ -129,6 +131,7 @@ static void tell_live(const struct server *server)
 
 static int serve(struct server *server)
 {
+	const struct server_config *config = server->config;
 	int ret;
 
 	ret = pthread_create(&server->io_thread, NULL, io_thread, server);
@@ -143,6 +146,7 @@ static int serve(struct server *server)
 	if (ret < 0)
 		_exit(EXIT_FAILURE);
 	tell_live(server);
+	health_watch(&server->health, config->trouble, server->channel);
 	pthread_join(server->io_thread, NULL);
 	return 0;
 }
@@ -175,11 +179,22 @@ static int find_and_serve(struct server *server)
 	return ret;
 }
 
+static int create_health(struct server *server)
+{
+	int ret = health_create(&server->health);
+
+	if (ret < 0)
+		return channel_fail(server->channel, CAUSE_PASSING,
+				    "cannot make an eventfd: %s",
+				    strerror(-ret));
+	return 0;
+}
+
 static int open_and_serve(struct server *server)
 {
 	int served;
 
-	if (server_open_image(server) < 0)
+	if (create_health(server) < 0 || server_open_image(server) < 0)
 		return -1;
 	server_tell_opened(server);
 	served = find_and_serve(server);

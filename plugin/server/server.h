@@ -11,6 +11,7 @@
  *	open ublkcN, FETCH, START_DEV (or END_USER_RECOVERY)
  *	SERVER_LIVE		   ->
  *	SERVER_NOTICE (text)	   ->	at any time
+ *	SERVER_TROUBLE (which ...) ->	when storage begins to fail, and ends to
  *	SERVER_FAILED (cause, text) ->	then exits with status 1
  *
  * A server that recovers sends SERVER_OPENED too but waits for no answer, and
@@ -30,6 +31,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "plugin/common/disk-options.h"
+#include "plugin/common/trouble.h"
 #include "qcow/qcow.h"
 
 struct server_config {
@@ -42,8 +44,9 @@ struct server_config {
 	unsigned int nr_layers;
 	bool recover; /* take over device dev_id */
 	int dev_id;
-	uint64_t nonce; /* by which the device is known for ours */
-	int channel;	/* to the supervisor */
+	uint64_t nonce;		   /* by which the device is known for ours */
+	enum host_trouble trouble; /* that an earlier server told of */
+	int channel;		   /* to the supervisor */
 };
 
 /* Serves until the device is stopped.  Returns the process's exit status. */

@@ -39,9 +39,9 @@
 #define HOOK_PATIENCE 10000 /* ms, for each executable */
 
 static const char *const event_names[] = {
-	[HOOK_CRASHED] = "crashed",
-	[HOOK_RECOVERED] = "recovered",
-	[HOOK_GAVE_UP] = "gave-up",
+	[HOOK_CRASHED] = "crashed",   [HOOK_RECOVERED] = "recovered",
+	[HOOK_GAVE_UP] = "gave-up",   [HOOK_NO_SPACE] = "no-space",
+	[HOOK_IO_ERROR] = "io-error", [HOOK_WELL_AGAIN] = "well-again",
 };
 
 static const char *hooks_dir(void)
@@ -180,6 +180,14 @@ void hooks_init(struct hooks *hooks)
 	hooks->job.pidfd = -1;
 }
 
+/* Why the event came about; "" if there is nothing to tell. */
+static const char *reason_of(const struct disk *disk, enum hook_event event)
+{
+	if (event == HOOK_NO_SPACE || event == HOOK_IO_ERROR)
+		return disk->trouble_text;
+	return disk->reason;
+}
+
 void hooks_run(struct hooks *hooks, const struct disk *disk,
 	       enum hook_event event, pid_t server)
 {
@@ -194,7 +202,8 @@ void hooks_run(struct hooks *hooks, const struct disk *disk,
 	hook->event = event;
 	hook->recoveries = disk->recoveries;
 	hook->server = server;
-	snprintf(hook->reason, sizeof(hook->reason), "%.255s", disk->reason);
+	snprintf(hook->reason, sizeof(hook->reason), "%.255s",
+		 reason_of(disk, event));
 	hooks->nr_pending++;
 	if (hooks->job.pidfd < 0)
 		start_first(hooks, disk);

@@ -10,9 +10,12 @@
 #include "plugin/common/state.h"
 
 enum hook_event {
-	HOOK_CRASHED,	/* the server died; a new one is starting */
-	HOOK_RECOVERED, /* the new one serves */
-	HOOK_GAVE_UP,	/* the disk waits for `recover` */
+	HOOK_CRASHED,	 /* the server died; a new one is starting */
+	HOOK_RECOVERED,	 /* the new one serves */
+	HOOK_GAVE_UP,	 /* the disk waits for `recover` */
+	HOOK_NO_SPACE,	 /* requests fail: the host has no room left */
+	HOOK_IO_ERROR,	 /* requests fail: the host's storage does */
+	HOOK_WELL_AGAIN, /* they no longer fail */
 };
 
 #define HOOKS_PENDING_MAX 8

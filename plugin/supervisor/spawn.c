@@ -45,6 +45,7 @@ serve(const struct supervisor *sv, bool recover, int channel)
 		.recover = recover,
 		.dev_id = sv->disk.id,
 		.nonce = sv->disk.nonce,
+		.trouble = sv->disk.trouble,
 		.channel = channel,
 	};
 

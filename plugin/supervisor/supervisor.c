@@ -66,7 +66,7 @@ static enum disk_state state_of(enum phase phase)
 static void tell_manager(const struct disk *disk)
 {
 	if (disk->state == DISK_LIVE)
-		notify(NOTIFY_READY, "/dev/ublkb%d is live", disk->id);
+		trouble_notify(disk);
 	else if (disk->state == DISK_RECOVERING)
 		notify(NOTIFY_STATUS,
 		       "/dev/ublkb%d has lost its server; a new one is "

@@ -131,6 +131,9 @@ static void hear_server(struct supervisor *sv)
 	case SERVER_NOTICE:
 		log_line(LOG_NOTICE, "%s", message.text);
 		break;
+	case SERVER_TROUBLE:
+		trouble_hear(sv, &message);
+		break;
 	case SUPERVISOR_ADDED:
 		break;
 	}

@@ -180,6 +180,12 @@ void leave_hand_over(struct supervisor *sv);
 /* The same in the middle of something: it is to ask again. */
 void leave_put_off(struct supervisor *sv);
 
+/* trouble.c: the host's storage is full, or fails. */
+void trouble_hear(struct supervisor *sv, const struct server_message *message);
+
+/* Tells the service manager how a live disk fares. */
+void trouble_notify(const struct disk *disk);
+
 /* watch.c: turns what the descriptors have to say into events, until
    sv->ended. */
 int watch_open(struct supervisor *sv);

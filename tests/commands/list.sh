@@ -86,17 +86,27 @@ DEVICE         NAME STATE  SIZE R/O USED-BY RECOVERIES SINCE               IMAGE
 /dev/ublkb5004 bad  failed   1K no  -                0 2025-11-28 12:03:11 /bad
 /dev/ublkb5004: no room for it
 END
+record 5005 full 1024 0 /full "trouble no-space" "trouble_since 1764331391" \
+	"trouble_text No space left on device"
+is_table full <<'END'
+DEVICE         NAME STATE SIZE R/O USED-BY RECOVERIES SINCE               IMAGE
+/dev/ublkb5005 full live    1K no  -                0 2025-11-28 12:03:11 /full
+/dev/ublkb5005: no-space: its users' requests fail since 2025-11-28 12:03:11: No space left on device
+END
 
 # For programs.
 "$PROGRAM" list --json | jq -e --argjson pid "$SLEEPER" '
-	length == 4 and .[1].read_only and (.[0].read_only | not) and
+	length == 5 and .[1].read_only and (.[0].read_only | not) and
 	(.[0] | .size == 68719476736 and .recoveries == 12 and
 		.device == "/dev/ublkb5001" and .server_pid == $pid and
 		.link == "/dev/ublk-qcow2/web" and .reason == null and
 		.since == "2025-11-28T12:03:11Z" and .domain == null and
 		.used_by == null and .name == "web" and .state == "live") and
 	.[1].image == "/srv/\u001b[31mb\u00e4r.qcow2" and
-	.[2].supervisor_pid == null and .[3].reason == "no room for it"' \
+	.[2].supervisor_pid == null and .[3].reason == "no room for it" and
+	.[3].trouble == null and (.[4].trouble | .kind == "no-space" and
+		.since == "2025-11-28T12:03:11Z" and
+		.text == "No space left on device")' \
 	>/dev/null || fail "JSON: $("$PROGRAM" list --json)"
 
 # A domain that uses it.
@@ -111,13 +121,13 @@ printf '%s\n' 'domain web one' 'uuid 8f51ec33-6d33-4c7c-8f0c-6b5a2e7d3e03' \
 rm -r "$UBLK_QCOW2_RUN/domains"
 
 # A record that cannot be read makes it fail, and hides no other.
-echo 'ublk-qcow2 9' >"$UBLK_QCOW2_RUN/5005.disk"
+echo 'ublk-qcow2 9' >"$UBLK_QCOW2_RUN/5006.disk"
 status=0
 "$PROGRAM" list >"$WORK/out" 2>"$WORK/err" || status=$?
 [[ $status == 1 && $(wc -l <"$WORK/err") == 1 ]] ||
 	fail "status $status: $(cat "$WORK/err")"
 grep -q '^/dev/ublkb5004 ' "$WORK/out" || fail "the others are hidden"
-rm "$UBLK_QCOW2_RUN/5005.disk"
+rm "$UBLK_QCOW2_RUN/5006.disk"
 
 # Everybody.
 if [[ $(id -u) == 0 ]]; then

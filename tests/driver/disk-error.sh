@@ -38,8 +38,9 @@ sleep 1
 table "0 $sectors error"
 sleep 1.5
 load_meets EIO
+listed_becomes kind io-error 60
 table "$good"
-sleep 1
+listed_becomes trouble null 60
 stop_load
 [[ $(loaded error) == EIO ]] || fail "the client saw: $(loaded error)"
 

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What ails a disk that is served.
+ *
+ * A request can fail because its user asked for what cannot be done; that is
+ * no trouble of the host.  Every other failure is: there is no room, or the
+ * storage fails, under whatever name.  The driver shows most names to the
+ * disk's user as EIO.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "plugin/common/trouble.h"
+
+static const char *const names[NR_HOST_TROUBLES] = {
+	[HOST_WELL] = "none",
+	[HOST_NO_SPACE] = "no-space",
+	[HOST_IO_ERROR] = "io-error",
+};
+
+const char *trouble_name(enum host_trouble trouble)
+{
+	return names[trouble];
+}
+
+enum host_trouble trouble_named(const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < NR_HOST_TROUBLES; i++)
+		if (!strcmp(names[i], name))
+			return i;
+	return HOST_WELL;
+}
+
+enum host_trouble trouble_of(int error)
+{
+	switch (-error) {
+	case 0:
+	case EINVAL:
+	case EOPNOTSUPP:
+	case EROFS:
+		return HOST_WELL;
+	case ENOSPC:
+	case EDQUOT:
+	case EFBIG:
+		return HOST_NO_SPACE;
+	default:
+		return HOST_IO_ERROR;
+	}
+}

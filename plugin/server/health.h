@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Whether the host's storage does as the disk's requests ask: noted on the I/O
+ * thread, told by the main thread.
+ */
+#ifndef HEALTH_H
+#define HEALTH_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "plugin/common/trouble.h"
+
+struct health {
+	int fd; /* an eventfd: something is to be looked at; constant */
+	/* The I/O thread writes, the main thread reads. */
+	atomic_bool ended;
+	atomic_uint_fast64_t reads;  /* that went well, */
+	atomic_uint_fast64_t writes; /* and all else that did */
+	atomic_uint_fast64_t failures[NR_HOST_TROUBLES];
+	atomic_int errors[NR_HOST_TROUBLES]; /* the last of each, -errno */
+};
+
+/* 0 or -errno. */
+int health_create(struct health *health);
+void health_destroy(struct health *health);
+
+/* I/O thread: a request of that sort has ended so, 0 or -errno. */
+void health_note(struct health *health, bool writes, int result);
+
+/* I/O thread: no request comes any more. */
+void health_end(struct health *health);
+
+/* Main thread: until health_end(), tells the supervisor when trouble begins,
+   once a minute how much there is of it, and when it is over.  known: what the
+   supervisor was told by an earlier server and not yet told to be over. */
+void health_watch(struct health *health, enum host_trouble known, int channel);
+
+#endif /* HEALTH_H */
