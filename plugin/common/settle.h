@@ -26,4 +26,8 @@ bool settle_is_managed(bool foreground);
    that fails. */
 void settle_process(bool managed, void (*tell)(const char *line));
 
+/* For the same, before it is executed: no more of the processors, and no less
+   likely to be killed when memory is short, than any other program. */
+void settle_program(void);
+
 #endif /* SETTLE_H */

@@ -7,25 +7,15 @@
  * only watches for that child's end.  While it is busy events wait in a short
  * queue; when that is full the newest is dropped, and said to be: a disk that
  * crashes so often has been reported often enough.
- *
- * An executable gets no descriptor of ours, no signal mask, no environment but
- * what is documented, and HOOK_PATIENCE to end; then its whole session is
- * killed, since what it started in the background would otherwise pile up at
- * every crash.
  */
 #include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/pidfd.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include "plugin/supervisor/execute.h"
 #include "plugin/supervisor/hooks.h"
 #include "plugin/common/link.h"
 #include "plugin/common/log.h"
@@ -33,10 +23,6 @@
 #include "plugin/common/settle.h"
 
 #define HOOKS_DIR "/etc/ublk-qcow2/hooks.d"
-#ifndef PR_SET_IO_FLUSHER
-#define PR_SET_IO_FLUSHER 57
-#endif
-#define HOOK_PATIENCE 10000 /* ms, for each executable */
 
 static const char *const event_names[] = {
 	[HOOK_CRASHED] = "crashed",   [HOOK_RECOVERED] = "recovered",
@@ -74,54 +60,19 @@ static void set_environment(const struct disk *disk, const struct hook *hook)
 	setenv("UBLK_QCOW2_REASON", hook->reason, 1);
 }
 
-static void __attribute__((noreturn))
-execute(const char *path, const char *event, const char *device)
-{
-	int null = open("/dev/null", O_RDWR);
-
-	setsid();
-	settle_command();
-	prctl(PR_SET_IO_FLUSHER, 0, 0, 0, 0);
-	dup2(null, STDIN_FILENO);
-	dup2(null, STDOUT_FILENO);
-	dup2(null, STDERR_FILENO);
-	close_range(3, ~0U, 0);
-	execl(path, path, event, device, NULL);
-	_exit(127);
-}
-
-static void run_one(const char *path, const char *event, const char *device)
-{
-	pid_t pid = fork();
-	int pidfd, status;
-
-	if (!pid)
-		execute(path, event, device);
-	pidfd = pid < 0 ? -1 : pidfd_open(pid, 0);
-	if (pidfd < 0) {
-		log_line(LOG_WARNING, "cannot run the hook %s: %s", path,
-			 strerror(errno));
-		return;
-	}
-	if (!process_wait(pidfd, HOOK_PATIENCE)) {
-		log_line(LOG_WARNING,
-			 "the hook %s %s did not end within %d seconds and was "
-			 "killed",
-			 path, event, HOOK_PATIENCE / 1000);
-		kill(-pid, SIGKILL);
-	}
-	close(pidfd);
-	waitpid(pid, &status, 0);
-	if (WIFEXITED(status) && WEXITSTATUS(status))
-		log_line(LOG_WARNING, "the hook %s %s failed with status %d",
-			 path, event, WEXITSTATUS(status));
-}
-
-static bool executable(const char *path)
+/* What is no executable is told of with the first event of each disk. */
+static bool is_executable(const char *path, bool tell)
 {
 	struct stat st;
 
-	return !stat(path, &st) && S_ISREG(st.st_mode) && !access(path, X_OK);
+	if (!stat(path, &st) && S_ISREG(st.st_mode) && !access(path, X_OK))
+		return true;
+	if (tell)
+		log_line(LOG_WARNING,
+			 "%s is not run as a hook: it is no executable file; "
+			 "see chmod(1), or remove it",
+			 path);
+	return false;
 }
 
 static int visible(const struct dirent *entry)
@@ -137,6 +88,7 @@ static int by_name(const struct dirent **a, const struct dirent **b)
 struct run {
 	const struct disk *disk;
 	const struct hook *hook;
+	bool tell; /* of what cannot be run */
 };
 
 /* The child: runs all executables for one event. */
@@ -156,20 +108,26 @@ static int run_all(const void *argument, char *text)
 	snprintf(device, sizeof(device), "/dev/ublkb%d", run->disk->id);
 	for (i = 0; i < nr; i++) {
 		snprintf(path, sizeof(path), "%s/%s", dir, entries[i]->d_name);
-		if (executable(path))
-			run_one(path, event_names[run->hook->event], device);
+		if (is_executable(path, run->tell))
+			execute(path, entries[i]->d_name,
+				event_names[run->hook->event], device);
 	}
 	return EXIT_SUCCESS;
 }
 
 static void start_first(struct hooks *hooks, const struct disk *disk)
 {
-	struct run run = { .disk = disk, .hook = &hooks->pending[0] };
+	struct run run = {
+		.disk = disk,
+		.hook = &hooks->pending[0],
+		.tell = !hooks->told,
+	};
 	int ret = job_start(&hooks->job, run_all, &run, false);
 
 	if (ret)
 		log_line(LOG_WARNING, "cannot run the hooks: %s",
 			 strerror(-ret));
+	hooks->told |= !ret;
 	memmove(&hooks->pending[0], &hooks->pending[1],
 		--hooks->nr_pending * sizeof(hooks->pending[0]));
 }

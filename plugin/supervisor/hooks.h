@@ -6,6 +6,8 @@
 #ifndef HOOKS_H
 #define HOOKS_H
 
+#include <stdbool.h>
+
 #include "plugin/common/process.h"
 #include "plugin/common/state.h"
 
@@ -24,6 +26,7 @@ enum hook_event {
    runs those of the first one. */
 struct hooks {
 	struct job job;
+	bool told; /* which files of hooks.d cannot be run */
 	unsigned int nr_pending;
 	struct hook {
 		enum hook_event event;

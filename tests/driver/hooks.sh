@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # limit: 120
 #
-# Executables in hooks.d hear of a crash, a recovery, and of giving up.
+# Executables in hooks.d hear of a crash, a recovery, and of giving up.  What
+# they say is in the log; they run as any program of root's does.
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
 
@@ -12,8 +13,15 @@ cleanup "rm -f $hook"
 cat >"$hook" <<-END
 	#!/bin/sh
 	echo "\$1 \$2" >>$WORK/events
+	cat /proc/self/oom_score_adj >>$WORK/scores
+	echo "says \$1 of \$2"
+	echo "and complains" >&2
 END
 chmod 755 "$hook"
+idle=/etc/ublk-qcow2/hooks.d/idle-$$
+cleanup "rm -f $idle"
+echo "#!/bin/sh" >"$idle"
+chmod 644 "$idle"
 
 heard()
 {
@@ -33,6 +41,20 @@ add "$image"
 kill_and_recover
 heard crashed
 heard recovered
+
+# Without a log daemon a file is the log.
+if [[ ! -e /dev/log ]]; then
+	for line in "hook test-$$: says crashed of $DEV" \
+		"hook test-$$: and complains" \
+		"$idle is not run as a hook: it is no executable file"; do
+		grep -q "($image): $line" /run/ublk-qcow2.log ||
+			fail "the log lacks '$line': $(cat /run/ublk-qcow2.log)"
+	done
+	[[ $(grep -c "$idle is not run" /run/ublk-qcow2.log) == 1 ]] ||
+		fail "told more than once"
+fi
+[[ $(sort -u "$WORK/scores") == 0 ]] ||
+	fail "hooks run with the oom_score_adj $(sort -u "$WORK/scores")"
 
 # An image that cannot be opened any more: no server can help.
 poke "$image" 0 00000000
