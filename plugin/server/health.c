@@ -71,6 +71,8 @@ void health_note(struct health *health, bool writes, int result)
 	}
 	atomic_store_explicit(&health->errors[trouble], result,
 			      memory_order_relaxed);
+	atomic_store(&health->reads, 0);
+	atomic_store(&health->writes, 0);
 	count_one(&health->failures[trouble]);
 	wake(health);
 }
@@ -92,7 +94,6 @@ struct watch {
 	uint64_t untold;      /* failures since the last message */
 	uint64_t told_at;     /* ms; when that was */
 	uint64_t quiet_since; /* ms; the last look that found a failure */
-	uint64_t successes;   /* there were so many then */
 };
 
 static void tell(struct watch *watch, const char *text)
@@ -109,14 +110,12 @@ static void tell(struct watch *watch, const char *text)
 	watch->told_at = clock_ms();
 }
 
-/* A read needs no room. */
-static uint64_t successes(const struct watch *watch)
+/* Has anything gone well that can tell?  A read needs no room. */
+static bool went_well(const struct watch *watch)
 {
-	uint64_t count = atomic_load(&watch->health->writes);
-
-	if (watch->trouble == HOST_IO_ERROR)
-		count += atomic_load(&watch->health->reads);
-	return count;
+	return atomic_load(&watch->health->writes) ||
+	       (watch->trouble == HOST_IO_ERROR &&
+		atomic_load(&watch->health->reads));
 }
 
 static const char *cause(const struct watch *watch)
@@ -151,7 +150,6 @@ static void fail(struct watch *watch, enum host_trouble trouble, uint64_t now)
 	if (worse)
 		watch->trouble = trouble;
 	watch->quiet_since = now;
-	watch->successes = successes(watch);
 	if (worse)
 		tell(watch, cause(watch));
 }
@@ -159,7 +157,7 @@ static void fail(struct watch *watch, enum host_trouble trouble, uint64_t now)
 static bool is_over(const struct watch *watch, uint64_t now)
 {
 	return watch->trouble && now - watch->quiet_since >= QUIET &&
-	       successes(watch) != watch->successes;
+	       went_well(watch);
 }
 
 static void look_once(struct watch *watch)

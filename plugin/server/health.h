@@ -15,8 +15,9 @@ struct health {
 	int fd; /* an eventfd: something is to be looked at; constant */
 	/* The I/O thread writes, the main thread reads. */
 	atomic_bool ended;
-	atomic_uint_fast64_t reads;  /* that went well, */
-	atomic_uint_fast64_t writes; /* and all else that did */
+	/* Requests that went well since the last one that failed. */
+	atomic_uint_fast64_t reads;
+	atomic_uint_fast64_t writes; /* and all else */
 	atomic_uint_fast64_t failures[NR_HOST_TROUBLES];
 	atomic_int errors[NR_HOST_TROUBLES]; /* the last of each, -errno */
 };

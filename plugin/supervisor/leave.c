@@ -62,7 +62,14 @@ void leave_begin(struct supervisor *sv)
 
 void leave_cancel(struct supervisor *sv)
 {
+	if (!sv->leave.next)
+		return;
 	sv->leave.next = 0;
+	sv->leave.used_by[0] = '\0';
+	log_line(LOG_NOTICE, "is wanted again, and no longer waits for its "
+			     "users' end");
+	if (sv->phase == PHASE_LIVE)
+		trouble_notify(&sv->disk);
 }
 
 void leave_look(struct supervisor *sv)

@@ -97,6 +97,10 @@ systemctl stop --no-block "$unit"
 becomes StatusText "$DEV is in use by process $LOAD_PID (load)*" 60
 [[ $(property ActiveState) == deactivating ]] || fail "does not wait"
 kill_and_recover
+"$UBLK_QCOW2" recover "$DEV" || fail "recover, while it is to end"
+becomes StatusText "$DEV is live" 60
+# Told once more, it ends as soon as it can.
+systemctl kill --kill-whom=main --signal=TERM "$unit"
 stop_load
 becomes ActiveState inactive 60
 [[ -z $(traces) ]] || fail "left behind: $(traces)"
