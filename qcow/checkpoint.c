@@ -26,7 +26,7 @@
 #include <time.h>
 #include "qcow/append.h"
 #include "qcow/checkpoint.h"
-#include "qcow/refcount.h"
+#include "qcow/provide.h"
 
 /* The thread looks after an idle or failing image this often. */
 #define TICK_NS 1000000000ll

@@ -17,7 +17,6 @@
 #include "qcow/cluster.h"
 #include "qcow/compress.h"
 #include "qcow/layers.h"
-#include "qcow/map.h"
 
 bool cluster_is_top_table(const struct qcow_image *image, uint64_t offset)
 {
@@ -240,18 +239,4 @@ bool cluster_shows_under(const struct qcow_image *image, uint64_t guest)
 {
 	return image->backing &&
 	       guest << image->cluster_bits < backing_size(image->backing);
-}
-
-int cluster_look_up_wait(struct qcow_image *image, uint64_t guest,
-			 struct cluster *c)
-{
-	struct need need;
-	int ret;
-
-	while ((ret = cluster_look_up(image, guest, 0, c, &need)) == -EAGAIN) {
-		ret = map_provide(image, &need);
-		if (ret)
-			return ret;
-	}
-	return ret;
 }

@@ -38,8 +38,5 @@ int cluster_look_up(struct qcow_image *image, uint64_t guest, unsigned int sub,
 		    struct cluster *cluster, struct need *need);
 /* Does an unallocated guest cluster read as what lies under the image? */
 bool cluster_shows_under(const struct qcow_image *image, uint64_t guest);
-/* cluster_look_up(), providing what it needs; may block. */
-int cluster_look_up_wait(struct qcow_image *image, uint64_t guest,
-			 struct cluster *cluster);
 
 #endif /* QCOW_CLUSTER_H */

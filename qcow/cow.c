@@ -19,8 +19,7 @@
 #include "qcow/compress.h"
 #include "qcow/cow.h"
 #include "qcow/io.h"
-#include "qcow/map.h"
-#include "qcow/refcount.h"
+#include "qcow/provide.h"
 
 /* What the group of one copy can say: an entry of two words, the new count,
    old counts. */
@@ -156,7 +155,7 @@ static int link_copy(struct qcow_image *image, struct copy *copy, int result)
 		ret = append_copy(image, copy, &need);
 		if (ret != -EAGAIN)
 			break;
-		ret = map_provide(image, &need);
+		ret = provide(image, &need);
 	}
 	refcount_release(image, &copy->reservation, !ret);
 	append_release_room(image, ROOM_WORDS, ROOM_ASSIGNMENTS);

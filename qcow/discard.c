@@ -19,7 +19,7 @@
 #include "qcow/cow.h"
 #include "qcow/io.h"
 #include "qcow/layers.h"
-#include "qcow/map.h"
+#include "qcow/provide.h"
 #include "qcow/range.h"
 #include "qcow/space.h"
 
@@ -235,7 +235,7 @@ static int unlink_range(struct qcow_image *image, uint64_t guest, uint64_t end,
 		append_release_room(image, GROUP_WORDS + 1, 3 * MAX_CLUSTERS);
 		ret = unlink_some(image, &guest, end, how, &need);
 		if (ret == -EAGAIN)
-			ret = map_provide(image, &need);
+			ret = provide(image, &need);
 		if (ret)
 			return ret;
 	}

@@ -11,70 +11,23 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include "qcow/checkpoint.h"
 #include "qcow/compress.h"
 #include "qcow/cow.h"
 #include "qcow/io.h"
 #include "qcow/legacy/legacy.h"
 #include "qcow/map.h"
+#include "qcow/provide.h"
 #include "qcow/range.h"
-#include "qcow/refcount.h"
 #include "qcow/space.h"
-#include "qcow/table.h"
 
 /* A request is moved in pieces of at most this many bytes. */
 #define PIECE (512u << 10)
-
-/* Slices are all that an image under another ever needs. */
-static int load_under(struct qcow_image *image, const struct need *need)
-{
-	struct slice *slice;
-
-	LOCKED(image);
-	return cache_load(image, need->type, need->index, &slice);
-}
-
-static int load(struct qcow_image *image, const struct need *need)
-{
-	struct slice *slice;
-	int ret;
-
-	if (need->image == image)
-		return cache_load(image, need->type, need->index, &slice);
-	image_io_begin(image);
-	ret = load_under(need->image, need);
-	image_io_end(image);
-	return ret;
-}
-
-int map_provide(struct qcow_image *image, const struct need *need)
-{
-	switch (need->kind) {
-	case NEED_RETRY:
-		return 0;
-	case NEED_SLICE:
-		return load(image, need);
-	case NEED_TABLE:
-		return table_create(image, need->index);
-	case NEED_OWN_TABLE:
-		return table_own(image, need->index);
-	case NEED_COPY:
-		break; /* cow_write() does that */
-	case NEED_BLOCK:
-		return grow_refcounts(image, need->index);
-	case NEED_ROOM:
-		return checkpoint_wait_room(image);
-	case NEED_MARK:
-		return image_mark(image);
-	}
-	return -EINVAL;
-}
 
 typedef int map_function(struct qcow_image *image, struct qcow_io *io,
 			 uint64_t offset, uint32_t length, struct need *need);
 
 /* Maps the beginning of an entered range.  -EAGAIN: its first cluster has to
-   be copied, which is all that map_provide() does not do. */
+   be copied, which is all that provide() does not do. */
 static int map_entered(struct qcow_image *image, struct qcow_io *io,
 		       uint64_t offset, uint32_t length, map_function *map)
 {
@@ -84,7 +37,7 @@ static int map_entered(struct qcow_image *image, struct qcow_io *io,
 	while ((ret = map(image, io, offset, length, &need)) == -EAGAIN) {
 		if (need.kind == NEED_COPY)
 			return -EAGAIN;
-		ret = map_provide(image, &need);
+		ret = provide(image, &need);
 		if (ret)
 			return ret;
 	}

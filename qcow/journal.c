@@ -26,11 +26,8 @@
  *
  * Where the file is, and whose, is the matter of journal-file.c.
  */
-#include <errno.h>
 #include <zlib.h>
-#include "qcow/append.h"
-#include "qcow/error.h"
-#include "qcow/refcount.h"
+#include "qcow/journal.h"
 
 static void *ring_at(const struct journal *journal, uint64_t position)
 {
@@ -144,79 +141,4 @@ bool journal_read_group(const struct journal *journal, uint64_t position,
 		group->body[i] = *(uint64_t *)ring_at(journal,
 						      position + 1 + i);
 	return seal == make_seal(journal, position, group);
-}
-
-/* ---- replay ---- */
-
-/* Does a record speak of things that this image has? */
-static bool fits(const struct qcow_image *image, const struct record *record)
-{
-	uint64_t end = record->index + record->count;
-
-	switch (record->kind) {
-	case RECORD_L1:
-		return end <= image->l1_size;
-	case RECORD_L2_BITMAP:
-		if (!image->extended)
-			return false;
-		/* fall through */
-	case RECORD_L2:
-	case RECORD_L2_DATA:
-		return end <= image->clusters;
-	case RECORD_REFCOUNT:
-		return end <= image->max_clusters &&
-		       record->value <= refcount_max(image);
-	case RECORD_REFCOUNT_TABLE:
-		return record->count == 1 && record->index;
-	}
-	return false;
-}
-
-static int replay_group(struct qcow_image *image, const struct group *group)
-{
-	struct record record;
-
-	for (unsigned int word = 0; word < group->words;) {
-		group_next(group, &word, &record);
-		if (!fits(image, &record))
-			return -EINVAL;
-		/* R16: whatever the ring holds can be replayed. */
-		while (image->active.used + record.count >
-		       image->active.max_used) {
-			int ret = append_enlarge_sets(image);
-
-			if (ret)
-				return ret;
-		}
-		append_publish(image, &record);
-	}
-	return 0;
-}
-
-int journal_replay(struct qcow_image *image, struct qcow_error *error)
-{
-	struct journal *journal = &image->journal;
-	struct group group;
-
-	/* R11: the sealed prefix; the journal stays as it is. */
-	while (journal->header &&
-	       journal_read_group(journal, journal->end, &group)) {
-		int ret = replay_group(image, &group);
-
-		if (ret == -ENOMEM)
-			return fail(error, ret, "out of memory");
-		if (ret == -E2BIG)
-			return fail(
-				error, ret,
-				"its journal %s speaks of more clusters than any program of ours; recover the disk with the program that wrote it",
-				journal->path);
-		if (ret)
-			return fail(
-				error, ret,
-				"its journal %s does not fit it: a group at %llu speaks of clusters that it does not have",
-				journal->path,
-				(unsigned long long)journal->end);
-		journal->end += 1 + group.words;
-	}
-	return 0;
 }

@@ -118,8 +118,6 @@ int journal_read_boot_id(uint8_t boot_id[16]);
 
 /* journal.c: the ring */
 
-/* Applies what the journal holds (R11). */
-int journal_replay(struct qcow_image *image, struct qcow_error *error);
 uint64_t journal_used(const struct journal *journal);
 bool journal_has_room(const struct journal *journal, uint64_t words);
 /* The group at a position; false where the sealed prefix ends. */
@@ -133,5 +131,14 @@ void group_assign(struct group *group, enum record_kind kind, uint64_t index,
 		  uint64_t value);
 void group_next(const struct group *group, unsigned int *word,
 		struct record *record);
+
+/* replay.c */
+
+/* Applies the groups of the journal to the active dirty set (R11).  Returns:
+     0        done
+     -ENOMEM  out of memory
+     -E2BIG   more assignments than a set may hold
+     -EINVAL  a group speaks of clusters that the image does not have */
+int journal_replay(struct qcow_image *image, struct qcow_error *error);
 
 #endif /* QCOW_JOURNAL_H */

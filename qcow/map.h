@@ -5,8 +5,6 @@
 
 #include "qcow/image.h"
 
-/* Does what a look-up said it needs.  May block. */
-int map_provide(struct qcow_image *image, const struct need *need);
 /* Adds to a mapping, making its last extent longer if that goes; -ENOBUFS:
    there is no room.  reserves: its clusters will be added to a reservation. */
 int map_add_extent(struct qcow_io *io, const struct qcow_extent *extent,

@@ -17,7 +17,6 @@
  */
 #include <errno.h>
 #include "qcow/cluster.h"
-#include "qcow/map.h"
 #include "qcow/refcount.h"
 
 /* How many clusters one call looks at: it may be on a queue's thread. */
@@ -181,8 +180,8 @@ static int check_described(struct qcow_image *image, uint64_t cluster,
 	return -EAGAIN;
 }
 
-/* The next free cluster from *at on; *at moves past what is not. */
-static int find_free(struct qcow_image *image, uint64_t *at, struct need *need)
+int refcount_find_free_from(struct qcow_image *image, uint64_t *at,
+			    struct need *need)
 {
 	for (unsigned int i = 0; i < SCAN_LIMIT; i++, ++*at) {
 		bool free;
@@ -202,31 +201,10 @@ static int find_free(struct qcow_image *image, uint64_t *at, struct need *need)
 int refcount_find_free(struct qcow_image *image, uint64_t *cluster,
 		       struct need *need)
 {
-	int ret = find_free(image, &image->cursor, need);
+	int ret = refcount_find_free_from(image, &image->cursor, need);
 
 	*cluster = image->cursor;
 	return ret;
-}
-
-void refcount_sweep(struct qcow_image *image, uint64_t end)
-{
-	uint64_t at = 0;
-	struct need need;
-	int ret = -EAGAIN;
-
-	while (ret == -EAGAIN && at < end && !image->stopping) {
-		ret = find_free(image, &at, &need);
-		if (ret != -EAGAIN)
-			break;
-		if (need.kind == NEED_BLOCK)
-			at = (need.index + 1) << image->block_bits;
-		else if (map_provide(image, &need))
-			return;
-	}
-	if (!ret)
-		image->cursor = min_u64(image->cursor, at);
-	image->swept = true;
-	image->gains++;
 }
 
 void refcount_reserve(struct qcow_image *image, struct qcow_reservation *r,
@@ -256,34 +234,4 @@ void refcount_release(struct qcow_image *image, struct qcow_reservation *r,
 		image->cursor = min_u64(image->cursor, r->first);
 		r->count = 0;
 	}
-}
-
-int refcount_get_wait(struct qcow_image *image, uint64_t cluster,
-		      uint64_t *count)
-{
-	struct need need;
-	int ret;
-
-	while ((ret = refcount_get(image, cluster, count, &need)) == -EAGAIN) {
-		ret = map_provide(image, &need);
-		if (ret)
-			return ret;
-	}
-	return ret;
-}
-
-int refcount_reserve_wait(struct qcow_image *image, struct qcow_reservation *r)
-{
-	uint64_t cluster;
-	struct need need;
-	int ret;
-
-	while ((ret = refcount_find_free(image, &cluster, &need)) == -EAGAIN) {
-		ret = map_provide(image, &need);
-		if (ret)
-			return ret;
-	}
-	if (!ret)
-		refcount_reserve(image, r, cluster);
-	return ret;
 }

@@ -21,16 +21,12 @@ uint64_t refcount_max(const struct qcow_image *image);
    count's index in it; -ENOENT if there is no such block. */
 int refcount_locate(const struct qcow_image *image, uint64_t cluster,
 		    uint64_t *offset, uint64_t *index);
+/* The next free cluster from *at on; *at moves past those that are not. */
+int refcount_find_free_from(struct qcow_image *image, uint64_t *at,
+			    struct need *need);
+/* Likewise from the cursor on. */
 int refcount_find_free(struct qcow_image *image, uint64_t *cluster,
 		       struct need *need);
-/* refcount_get() and a reservation of one cluster, providing what they need;
-   may block. */
-int refcount_get_wait(struct qcow_image *image, uint64_t cluster,
-		      uint64_t *count);
-int refcount_reserve_wait(struct qcow_image *image,
-			  struct qcow_reservation *reservation);
-/* Lowers the cursor to the first free cluster below end.  May block. */
-void refcount_sweep(struct qcow_image *image, uint64_t end);
 /* Begins a reservation with a free cluster, or adds the next one to it.  It
    is in no refcount: a group will say so, or death forgets it (R1). */
 void refcount_reserve(struct qcow_image *image,

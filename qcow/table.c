@@ -12,8 +12,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include "qcow/append.h"
-#include "qcow/cluster.h"
-#include "qcow/refcount.h"
+#include "qcow/provide.h"
 #include "qcow/table.h"
 
 /* What a new table costs: L1 entry, its count, the old one's count. */
