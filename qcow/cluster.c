@@ -116,7 +116,7 @@ static int file_entry(struct qcow_image *image, uint64_t table, uint64_t guest,
 			.index = offset,
 			.image = image,
 		};
-		return -EAGAIN;
+		return NEEDS_MORE;
 	}
 	words = (const uint64_t *)slice->data + (index & (per_slice - 1));
 	c->entry = words[0];

@@ -153,7 +153,7 @@ static int link_copy(struct qcow_image *image, struct copy *copy, int result)
 	LOCKED(image);
 	while (!ret) {
 		ret = append_copy(image, copy, &need);
-		if (ret != -EAGAIN)
+		if (ret != NEEDS_MORE)
 			break;
 		ret = provide(image, &need);
 	}

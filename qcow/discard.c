@@ -113,7 +113,7 @@ static int needs_table(struct qcow_image *image, uint64_t guest,
 		.index = guest >> image->l2_bits,
 		.image = image,
 	};
-	return -EAGAIN;
+	return NEEDS_MORE;
 }
 
 static void put_entry(const struct qcow_image *image, uint64_t guest,
@@ -146,7 +146,7 @@ static int unlink_shared(struct qcow_image *image, uint64_t guest,
 
 	if (unlink->clusters) {
 		*need = (struct need){ .kind = NEED_RETRY, .image = image };
-		return -EAGAIN;
+		return NEEDS_MORE;
 	}
 	ret = cow_add_released(image, c, &unlink->group, need);
 	if (ret) {
@@ -234,7 +234,7 @@ static int unlink_range(struct qcow_image *image, uint64_t guest, uint64_t end,
 			return ret;
 		append_release_room(image, GROUP_WORDS + 1, 3 * MAX_CLUSTERS);
 		ret = unlink_some(image, &guest, end, how, &need);
-		if (ret == -EAGAIN)
+		if (ret == NEEDS_MORE)
 			ret = provide(image, &need);
 		if (ret)
 			return ret;

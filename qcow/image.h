@@ -135,6 +135,12 @@ struct qcow_image {
 	uint64_t groups; /* appended, statistics */
 };
 
+/* Answers inside the engine, beside 0 and -errno. */
+enum {
+	NEEDS_MORE = -5003, /* call provide() with struct need, then again */
+	NEEDS_COW = -5004,  /* the cluster has to be copied: cow_write() */
+};
+
 /* Why a map call could not answer at once, and what would help. */
 struct need {
 	enum need_kind {

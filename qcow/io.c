@@ -26,7 +26,7 @@
 typedef int map_function(struct qcow_image *image, struct qcow_io *io,
 			 uint64_t offset, uint32_t length, struct need *need);
 
-/* Maps the beginning of an entered range.  -EAGAIN: its first cluster has to
+/* Maps the beginning of an entered range.  NEEDS_COW: its first cluster has to
    be copied, which is all that provide() does not do. */
 static int map_entered(struct qcow_image *image, struct qcow_io *io,
 		       uint64_t offset, uint32_t length, map_function *map)
@@ -34,9 +34,9 @@ static int map_entered(struct qcow_image *image, struct qcow_io *io,
 	struct need need;
 	int ret;
 
-	while ((ret = map(image, io, offset, length, &need)) == -EAGAIN) {
+	while ((ret = map(image, io, offset, length, &need)) == NEEDS_MORE) {
 		if (need.kind == NEED_COPY)
-			return -EAGAIN;
+			return NEEDS_COW;
 		ret = provide(image, &need);
 		if (ret)
 			return ret;
@@ -44,7 +44,7 @@ static int map_entered(struct qcow_image *image, struct qcow_io *io,
 	return ret;
 }
 
-/* The range stays entered after 0 and -EAGAIN. */
+/* The range stays entered after 0 and NEEDS_COW. */
 static int enter_and_map(struct qcow_image *image, struct qcow_io *io,
 			 uint64_t offset, uint32_t length, bool exclusive,
 			 map_function *map)
@@ -56,7 +56,7 @@ static int enter_and_map(struct qcow_image *image, struct qcow_io *io,
 			 (offset + length - 1) >> image->cluster_bits,
 			 exclusive);
 	ret = map_entered(image, io, offset, length, map);
-	if (ret && ret != -EAGAIN)
+	if (ret && ret != NEEDS_COW)
 		range_leave(image, &io->range);
 	return ret;
 }
@@ -213,14 +213,14 @@ static int copy_piece(struct qcow_image *image, struct qcow_io *io,
 	return ret;
 }
 
-/* -ENOSPC or -EAGAIN: there was no space. */
+/* -ENOSPC or QCOW_NO_SPACE_YET: there was no space. */
 static int write_piece(struct qcow_image *image, struct qcow_io *io,
 		       const uint8_t *buffer, uint64_t offset, uint32_t length,
 		       uint32_t *done)
 {
 	int ret = enter_and_map(image, io, offset, length, true, map_write);
 
-	if (ret == -EAGAIN) {
+	if (ret == NEEDS_COW) {
 		uint64_t left = cluster_size(image) -
 				(offset & (cluster_size(image) - 1));
 
@@ -265,7 +265,7 @@ static int write_aligned(struct qcow_image *image, const uint8_t *buffer,
 		int ret = write_piece(image, &io, buffer, offset,
 				      min_u64(length, PIECE), &done);
 
-		if (ret == -ENOSPC || ret == -EAGAIN) {
+		if (ret == -ENOSPC || ret == QCOW_NO_SPACE_YET) {
 			ret = regain_space(image, io.gains);
 			if (!ret)
 				continue;

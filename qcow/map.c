@@ -197,7 +197,7 @@ static int needs(struct qcow_image *image, struct need *need,
 		.index = index,
 		.image = image,
 	};
-	return -EAGAIN;
+	return NEEDS_MORE;
 }
 
 /* What the cluster holds around the part must be written as zero. */

@@ -44,13 +44,13 @@ int qcow_map_read(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
 	struct need need;
 
 	if (!can_map(image, offset, length))
-		return -EAGAIN;
+		return QCOW_MUST_BLOCK;
 	LOCKED(image);
 	if (range_conflicts(image, first, last, false))
 		return -EBUSY;
 	if (map_read(image, io, offset, length, &need) || io->length < length ||
 	    !is_plain(image, io))
-		return -EAGAIN;
+		return QCOW_MUST_BLOCK;
 	range_enter(image, &io->range, first, last, false);
 	return 0;
 }
@@ -61,17 +61,17 @@ int qcow_map_write(struct qcow_image *image, struct qcow_io *io,
 	uint64_t first = offset >> image->cluster_bits;
 	uint64_t last = last_cluster(image, offset, length);
 	struct need need;
-	int ret = -EAGAIN;
+	int ret = QCOW_MUST_BLOCK;
 
 	if (image->read_only)
 		return -EROFS;
 	if (!can_map(image, offset, length))
-		return -EAGAIN;
+		return QCOW_MUST_BLOCK;
 	LOCKED(image);
 	if (range_conflicts(image, first, last, false))
 		return -EBUSY;
 	if (map_write(image, io, offset, length, &need))
-		return -EAGAIN;
+		return QCOW_MUST_BLOCK;
 	if (io->length == length) {
 		bool exclusive = map_has_fresh(io);
 
@@ -92,6 +92,6 @@ int qcow_finish(struct qcow_image *image, struct qcow_io *io, int result)
 	/* R3: the range is left after the change is published. */
 	range_leave(image, &io->range);
 	if (result == -ENOSPC && space_may_be_found(image, io->gains))
-		return -EAGAIN;
+		return QCOW_NO_SPACE_YET;
 	return result;
 }

@@ -68,7 +68,8 @@ int cluster_look_up_wait(struct qcow_image *image, uint64_t guest,
 	struct need need;
 	int ret;
 
-	while ((ret = cluster_look_up(image, guest, 0, c, &need)) == -EAGAIN) {
+	while ((ret = cluster_look_up(image, guest, 0, c, &need)) ==
+	       NEEDS_MORE) {
 		ret = provide(image, &need);
 		if (ret)
 			return ret;
@@ -82,7 +83,8 @@ int refcount_get_wait(struct qcow_image *image, uint64_t cluster,
 	struct need need;
 	int ret;
 
-	while ((ret = refcount_get(image, cluster, count, &need)) == -EAGAIN) {
+	while ((ret = refcount_get(image, cluster, count, &need)) ==
+	       NEEDS_MORE) {
 		ret = provide(image, &need);
 		if (ret)
 			return ret;
@@ -96,7 +98,8 @@ int refcount_reserve_wait(struct qcow_image *image, struct qcow_reservation *r)
 	struct need need;
 	int ret;
 
-	while ((ret = refcount_find_free(image, &cluster, &need)) == -EAGAIN) {
+	while ((ret = refcount_find_free(image, &cluster, &need)) ==
+	       NEEDS_MORE) {
 		ret = provide(image, &need);
 		if (ret)
 			return ret;
@@ -110,11 +113,11 @@ void refcount_sweep(struct qcow_image *image, uint64_t end)
 {
 	uint64_t at = 0;
 	struct need need;
-	int ret = -EAGAIN;
+	int ret = NEEDS_MORE;
 
-	while (ret == -EAGAIN && at < end && !image->stopping) {
+	while (ret == NEEDS_MORE && at < end && !image->stopping) {
 		ret = refcount_find_free_from(image, &at, &need);
-		if (ret != -EAGAIN)
+		if (ret != NEEDS_MORE)
 			break;
 		if (need.kind == NEED_BLOCK)
 			at = (need.index + 1) << image->block_bits;

@@ -343,6 +343,13 @@ int qcow_flush(struct qcow_image *image);
 
 /* map.c: calls that never block, never allocate memory, never do I/O */
 
+/* Their answers beside 0 and -errno.  No error of the kernel has such a
+   number, so that neither is ever taken for the other. */
+enum {
+	QCOW_MUST_BLOCK = -5001,   /* make the blocking call */
+	QCOW_NO_SPACE_YET = -5002, /* qcow_write() may find some */
+};
+
 enum qcow_extent_kind {
 	QCOW_EXTENT_ZERO, /* reads as zero; only in mapped reads */
 	QCOW_EXTENT_DATA, /* stored bytes */
@@ -400,7 +407,8 @@ struct qcow_io {
  *   0        mapped; do the I/O, then call qcow_finish()
  *   -EBUSY   a request under way has to end first; try again after the next
  *            qcow_finish() or the next end of a blocking call
- *   -EAGAIN  cannot be answered at once; make the blocking call, on a thread
+ *   QCOW_MUST_BLOCK
+ *            cannot be answered at once; make the blocking call, on a thread
  *            that may block
  *
  * After an error there is nothing to finish.  Other errors are final.
@@ -414,8 +422,12 @@ int qcow_map_write(struct qcow_image *image, struct qcow_io *io,
  * The I/O of a mapped request has ended.  result is 0 if every byte of every
  * extent (with its zeros) was moved: fresh extents become part of the disk
  * and the change survives the process (P1); or -errno: they are given back.
- * Returns what the guest is to be told: result, or 0.  Or -EAGAIN: there was
- * no space, but qcow_write() may find some.
+ *
+ * Returns:
+ *   0        the change survives; tell the guest so
+ *   QCOW_NO_SPACE_YET
+ *            there was no space, but qcow_write() may find some
+ *   -errno   result, or why the change failed; tell the guest
  */
 int qcow_finish(struct qcow_image *image, struct qcow_io *io, int result);
 

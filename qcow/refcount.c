@@ -114,7 +114,7 @@ static int file_count(struct qcow_image *image, uint64_t cluster,
 			.index = offset,
 			.image = image,
 		};
-		return -EAGAIN;
+		return NEEDS_MORE;
 	}
 	*count = refcount_in_slice(image, slice->data, index);
 	return 0;
@@ -177,7 +177,7 @@ static int check_described(struct qcow_image *image, uint64_t cluster,
 		.index = cluster >> image->block_bits,
 		.image = image,
 	};
-	return -EAGAIN;
+	return NEEDS_MORE;
 }
 
 int refcount_find_free_from(struct qcow_image *image, uint64_t *at,
@@ -195,7 +195,7 @@ int refcount_find_free_from(struct qcow_image *image, uint64_t *at,
 			return 0;
 	}
 	*need = (struct need){ .kind = NEED_RETRY, .image = image };
-	return -EAGAIN;
+	return NEEDS_MORE;
 }
 
 int refcount_find_free(struct qcow_image *image, uint64_t *cluster,

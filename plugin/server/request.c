@@ -7,7 +7,7 @@
  *   mapped    reads and writes whose place the engine knows at once: one
  *             transfer per extent on the queue's ring, then qcow_finish()
  *   worker    everything that may block: FLUSH, DISCARD, WRITE_ZEROES, and
- *             reads and writes that the engine answers with -EAGAIN
+ *             reads and writes that the engine answers with QCOW_MUST_BLOCK
  *   parked    the engine says -EBUSY: tried again whenever something ended
  *
  * and ends in one, request_end(), which commits it.  Data is acknowledged
@@ -130,7 +130,7 @@ void request_moved(struct request *request)
 				 request->result);
 
 	/* The engine may find space, which can take a while. */
-	if (result == -EAGAIN) {
+	if (result == QCOW_NO_SPACE_YET) {
 		request->all->under_way--;
 		request->all->retry = true;
 		give_to_worker(request);
@@ -241,7 +241,7 @@ static void request_try(struct request *request)
 		start_mapped(request);
 	else if (ret == -EBUSY)
 		park(request);
-	else if (ret == -EAGAIN)
+	else if (ret == QCOW_MUST_BLOCK)
 		give_to_worker(request);
 	else
 		request_end(request, ret);

@@ -81,7 +81,7 @@ static int receive(struct legacy *legacy, int64_t until,
 	int n = poll(&poll_data, 1, left > 0 ? left : 0);
 
 	if (n < 0)
-		return errno == EINTR ? -EAGAIN : -errno;
+		return -errno;
 	if (!n)
 		return -ETIMEDOUT;
 	if (recv(legacy->data, reply, sizeof(*reply), MSG_DONTWAIT) !=
@@ -107,7 +107,7 @@ static int await(struct legacy *legacy, uint64_t sequence, int limit_ms)
 
 	for (;;) {
 		ret = receive(legacy, until, &reply);
-		if (ret == -EAGAIN)
+		if (ret == -EINTR)
 			continue;
 		if (ret)
 			return ret;

@@ -80,11 +80,11 @@ static void read_piece(void *reader, void *bytes, uint64_t offset,
 		       size_t length)
 {
 	struct life *life = reader;
-	int ret = -EAGAIN;
+	int ret = QCOW_MUST_BLOCK;
 
 	if (random_below(&life->lives->random, 2))
 		ret = read_mapped(life->image, bytes, offset, length);
-	if (ret == -EAGAIN)
+	if (ret == QCOW_MUST_BLOCK)
 		ret = qcow_read(life->image, bytes, offset, length);
 	if (ret)
 		die("%s: read at %lu: %s", life->lives->what, offset,

@@ -111,7 +111,7 @@ static bool link_mapped(const struct operation *o)
 	if (o->kind != OPERATION_WRITE)
 		return false;
 	ret = qcow_map_write(test.image, &io, o->offset, o->length);
-	if (ret && ret != -EAGAIN)
+	if (ret && ret != QCOW_MUST_BLOCK)
 		die("%s: map: %s", test.geometry->options, strerror(-ret));
 	if (!ret)
 		finish(&io);

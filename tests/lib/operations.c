@@ -130,11 +130,11 @@ static int do_write(const struct operation *operation, struct qcow_image *image,
 		    bool mapped, const struct qcow_test_hooks *hooks)
 {
 	void *bytes = make_bytes(operation);
-	int ret = -EAGAIN;
+	int ret = QCOW_MUST_BLOCK;
 
 	if (mapped)
 		ret = write_mapped(operation, image, bytes, hooks);
-	if (ret == -EAGAIN || ret == -EBUSY)
+	if (ret == QCOW_MUST_BLOCK || ret == QCOW_NO_SPACE_YET || ret == -EBUSY)
 		ret = qcow_write(image, bytes, operation->offset,
 				 operation->length);
 	free(bytes);
