@@ -19,60 +19,62 @@
 
 int append_create_sets(struct qcow_image *image, uint32_t max_dirty)
 {
-	int ret = dirty_create(&image->active, max_dirty);
+	int ret = dirty_create(&image->dirty.active, max_dirty);
 
 	if (!ret)
-		ret = dirty_create(&image->frozen, max_dirty);
-	image->sorted = malloc(max_dirty * sizeof(*image->sorted));
-	if (!image->sorted)
+		ret = dirty_create(&image->dirty.frozen, max_dirty);
+	image->checkpoint.sorted = malloc(max_dirty *
+					  sizeof(*image->checkpoint.sorted));
+	if (!image->checkpoint.sorted)
 		ret = -ENOMEM;
-	image->max_dirty = max_dirty;
+	image->dirty.max = max_dirty;
 	return ret;
 }
 
 int append_enlarge_sets(struct qcow_image *image)
 {
-	uint32_t max_dirty = image->max_dirty;
-	struct dirty_set old = image->active;
+	uint32_t max_dirty = image->dirty.max;
+	struct dirty_set old = image->dirty.active;
 	int ret;
 
 	if (old.max_used >= LARGEST_SET)
 		return -E2BIG;
-	dirty_destroy(&image->frozen);
-	free(image->sorted);
+	dirty_destroy(&image->dirty.frozen);
+	free(image->checkpoint.sorted);
 	ret = append_create_sets(image, 2 * old.max_used);
 	for (uint32_t i = 0; i < old.used && !ret; i++)
-		dirty_put(&image->active, old.list[i].key, old.list[i].value);
+		dirty_put(&image->dirty.active, old.list[i].key,
+			  old.list[i].value);
 	dirty_destroy(&old);
 	/* There is no room for more until a checkpoint is complete. */
-	image->max_dirty = max_dirty;
+	image->dirty.max = max_dirty;
 	return ret;
 }
 
 bool append_has_room(const struct qcow_image *image, uint64_t words,
 		     uint64_t assignments)
 {
-	uint64_t used = image->active.used + image->reserved_dirty;
+	uint64_t used = image->dirty.active.used + image->dirty.reserved;
 
 	/* R16: what is frozen is in the ring, too. */
-	if (image->freezing)
-		used += image->frozen.used;
+	if (image->dirty.freezing)
+		used += image->dirty.frozen.used;
 	return journal_has_room(&image->journal, words) &&
-	       used + assignments <= image->max_dirty;
+	       used + assignments <= image->dirty.max;
 }
 
 void append_reserve_room(struct qcow_image *image, uint64_t words,
 			 uint64_t assignments)
 {
 	image->journal.reserved += words;
-	image->reserved_dirty += assignments;
+	image->dirty.reserved += assignments;
 }
 
 void append_release_room(struct qcow_image *image, uint64_t words,
 			 uint64_t assignments)
 {
 	image->journal.reserved -= words;
-	image->reserved_dirty -= assignments;
+	image->dirty.reserved -= assignments;
 }
 
 int append_wait_room(struct qcow_image *image, uint64_t words,
@@ -93,14 +95,14 @@ int append_wait_room(struct qcow_image *image, uint64_t words,
 bool append_is_half_full(const struct qcow_image *image)
 {
 	return journal_used(&image->journal) > image->journal.words / 2 ||
-	       image->active.used > image->max_dirty / 4;
+	       image->dirty.active.used > image->dirty.max / 4;
 }
 
 static void publish_counts(struct qcow_image *image, const struct record *r)
 {
 	for (uint64_t i = 0; i < r->count; i++)
-		dirty_put(&image->active, dirty_key(KEY_REFCOUNT, r->index + i),
-			  r->value);
+		dirty_put(&image->dirty.active,
+			  dirty_key(KEY_REFCOUNT, r->index + i), r->value);
 }
 
 static void publish_entries(struct qcow_image *image, const struct record *r)
@@ -109,9 +111,10 @@ static void publish_entries(struct qcow_image *image, const struct record *r)
 	unsigned int second = r->kind == RECORD_L2_BITMAP;
 
 	for (uint64_t i = 0; i < r->count; i++) {
-		uint64_t word = ((r->index + i) << image->extended) + second;
+		uint64_t word = ((r->index + i) << image->geometry.extended) +
+				second;
 
-		dirty_put(&image->active, dirty_key(KEY_L2, word),
+		dirty_put(&image->dirty.active, dirty_key(KEY_L2, word),
 			  r->value + i * step);
 	}
 }
@@ -120,7 +123,7 @@ void append_publish(struct qcow_image *image, const struct record *r)
 {
 	switch (r->kind) {
 	case RECORD_L1:
-		dirty_put(&image->active, dirty_key(KEY_L1, r->index),
+		dirty_put(&image->dirty.active, dirty_key(KEY_L1, r->index),
 			  r->value);
 		break;
 	case RECORD_L2:
@@ -134,7 +137,7 @@ void append_publish(struct qcow_image *image, const struct record *r)
 	case RECORD_REFCOUNT_TABLE:
 		image->header.refcount_table_offset = r->value;
 		image->header.refcount_table_clusters = r->index;
-		image->table_moved = true;
+		image->allocator.table_moved = true;
 		break;
 	}
 }
@@ -150,6 +153,6 @@ void append_group(struct qcow_image *image, const struct group *group)
 		append_publish(image, &record);
 	}
 	image->groups++;
-	if (image->has_thread && append_is_half_full(image))
-		pthread_cond_signal(&image->work);
+	if (image->checkpoint.has_thread && append_is_half_full(image))
+		pthread_cond_signal(&image->checkpoint.work);
 }

@@ -133,7 +133,7 @@ static int open_qcow(struct backing *backing, struct qcow_image *image,
 
 	if (ret)
 		return ret;
-	backing->size = backing->image->size;
+	backing->size = backing->image->geometry.size;
 	return 0;
 }
 
@@ -239,7 +239,7 @@ int backing_open(struct qcow_image *image, const struct qcow_options *options,
 					&path, error);
 	if (ret)
 		return ret;
-	header_backing_format(&image->header, &image->header_area, format);
+	header_backing_format(&image->header, &image->life.area, format);
 	ret = open_named(image, path, format, &under, error);
 	/* The image's own unit is a cluster at most; so is that of what is read
 	   with it. */

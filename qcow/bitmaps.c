@@ -143,7 +143,7 @@ static bool has_directory(const struct qcow_image *image,
 			  struct directory *directory)
 {
 	return image->header.autoclear & AUTOCLEAR_BITMAPS &&
-	       find_directory(&image->header, &image->header_area, directory);
+	       find_directory(&image->header, &image->life.area, directory);
 }
 
 int bitmaps_set_in_use(struct qcow_image *image)
@@ -152,7 +152,7 @@ int bitmaps_set_in_use(struct qcow_image *image)
 
 	if (!has_directory(image, &directory))
 		return 0;
-	return image->bitmaps_misplaced ?
+	return image->life.bitmaps_misplaced ?
 		       -EUCLEAN :
 		       mark_directory(&image->file, &directory);
 }
@@ -164,11 +164,12 @@ static int guard_table(struct qcow_image *image, const uint8_t *entry)
 {
 	uint64_t offset = load_be64(entry + ENTRY_TABLE);
 	uint64_t entries = load_be32(entry + ENTRY_TABLE_SIZE);
-	uint64_t end = image->high_water << image->cluster_bits;
+	uint64_t end = image->allocator.high_water
+		       << image->geometry.cluster_bits;
 
 	if (!offset || !is_aligned(offset, cluster_size(image)) ||
-	    entries << image->cluster_bits > MAX_BITMAP_BYTES || offset > end ||
-	    entries * 8 > end - offset)
+	    entries << image->geometry.cluster_bits > MAX_BITMAP_BYTES ||
+	    offset > end || entries * 8 > end - offset)
 		return 0;
 	return guard_add(image, offset, entries * 8);
 }
@@ -212,7 +213,7 @@ int bitmaps_guard(struct qcow_image *image)
 	if (!has_directory(image, &directory))
 		return 0;
 	ret = judge_place(image, &directory);
-	image->bitmaps_misplaced = ret;
+	image->life.bitmaps_misplaced = ret;
 	if (!ret)
 		ret = guard_add(image, directory.offset, directory.size);
 	if (ret || directory.size > MAX_GUARDED_DIRECTORY)

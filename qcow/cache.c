@@ -148,8 +148,8 @@ static int fill(struct qcow_image *image, struct slice *slice)
 	ret = file_read(&image->file, slice->data, slice->offset,
 			cache->slice_size);
 	if (!ret)
-		slice_swap(slice->type, image->refcount_order, slice->data,
-			   cache->slice_size);
+		slice_swap(slice->type, image->geometry.refcount_order,
+			   slice->data, cache->slice_size);
 	pthread_mutex_lock(&image->lock);
 	if (ret) {
 		drop(cache, slice);

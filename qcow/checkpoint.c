@@ -33,7 +33,7 @@
 
 bool checkpoint_is_dirty(const struct qcow_image *image)
 {
-	return image->active.used || image->freezing;
+	return image->dirty.active.used || image->dirty.freezing;
 }
 
 /* ---- one checkpoint ---- */
@@ -54,10 +54,11 @@ static const struct assignment *skip_kind(const struct assignment *a,
 
 static struct frozen sort_frozen(struct qcow_image *image)
 {
-	uint32_t count = dirty_sort(&image->frozen, image->sorted);
+	uint32_t count = dirty_sort(&image->dirty.frozen,
+				    image->checkpoint.sorted);
 	struct frozen f = {
-		.l1 = image->sorted,
-		.end = image->sorted + count,
+		.l1 = image->checkpoint.sorted,
+		.end = image->checkpoint.sorted + count,
 	};
 
 	f.l2 = skip_kind(f.l1, f.end, KEY_L1);
@@ -79,7 +80,7 @@ static int write_phases(struct qcow_image *image, const struct frozen *f)
 {
 	int ret = 0;
 
-	if (image->table_moved)
+	if (image->allocator.table_moved)
 		ret = grow_write_header(image);
 	if (!ret)
 		ret = writeback_slices(image, f->counts, f->end, RAISE);
@@ -105,13 +106,13 @@ static int write_phases(struct qcow_image *image, const struct frozen *f)
 static void freeze(struct qcow_image *image)
 {
 	/* R4: in constant time; the other set is empty. */
-	struct dirty_set empty = image->frozen;
+	struct dirty_set empty = image->dirty.frozen;
 
-	image->frozen = image->active;
-	image->active = empty;
-	image->frozen_end = image->journal.end;
-	image->freezing = true;
-	image->freezes++;
+	image->dirty.frozen = image->dirty.active;
+	image->dirty.active = empty;
+	image->checkpoint.frozen_end = image->journal.end;
+	image->dirty.freezing = true;
+	image->checkpoint.freezes++;
 }
 
 static void thaw(struct qcow_image *image, const struct frozen *f)
@@ -122,27 +123,26 @@ static void thaw(struct qcow_image *image, const struct frozen *f)
 		image->l1[key_index(a->key)] = a->value;
 	for (a = f->counts; a != f->end; a++)
 		if (!a->value)
-			image->cursor = min_u64(image->cursor,
-						key_index(a->key));
-	journal_drop(&image->journal, image->frozen_end);
+			image->allocator.cursor = min_u64(
+				image->allocator.cursor, key_index(a->key));
+	journal_drop(&image->journal, image->checkpoint.frozen_end);
 	/* R9: from here on the freed clusters may be used again. */
-	image->freezing = false;
-	image->checkpoints++;
-	image->gains += image->frozen.frees;
+	image->dirty.freezing = false;
+	image->checkpoint.complete++;
+	image->allocator.gains += image->dirty.frozen.frees;
 	image_io_begin(image);
-	dirty_clear(&image->frozen);
+	dirty_clear(&image->dirty.frozen);
 	image_io_end(image);
 }
 
 /* Completes the frozen set of an attempt that failed, or freezes and
-   completes a new one. */
+   completes a new one.  The caller has the checkpoint's turn. */
 static int make_checkpoint(struct qcow_image *image)
 {
 	struct frozen frozen;
-	int ret = image->sync_lost ? -EIO : 0;
+	int ret = image->health.sync_lost ? -EIO : 0;
 
-	image->checkpoint_busy = true;
-	if (!image->freezing)
+	if (!image->dirty.freezing)
 		freeze(image);
 	if (!ret) {
 		image_io_begin(image);
@@ -155,11 +155,10 @@ static int make_checkpoint(struct qcow_image *image)
 	} else {
 		/* R17: nothing is dropped, everything stays dirty.  Who waits
 		   now is told of it; who comes later wants another. */
-		image->failures++;
-		image->last_error = ret;
-		image->wanted = image->checkpoints;
+		image->checkpoint.failures++;
+		image->checkpoint.last_error = ret;
+		image->checkpoint.wanted = image->checkpoint.complete;
 	}
-	image->checkpoint_busy = false;
 	image_wake(image);
 	return ret;
 }
@@ -168,13 +167,14 @@ static int make_checkpoint(struct qcow_image *image)
 
 static int wait_inline(struct qcow_image *image, uint64_t needed)
 {
-	while (image->checkpoints < needed) {
+	while (image->checkpoint.complete < needed) {
 		int ret = 0;
 
-		if (image->checkpoint_busy)
-			image_wait(image);
-		else
+		turn_take(&image->checkpoint.turn, &image->lock);
+		/* Another caller may have made it meanwhile. */
+		if (image->checkpoint.complete < needed)
 			ret = make_checkpoint(image);
+		turn_end(&image->checkpoint.turn);
 		if (ret)
 			return ret;
 	}
@@ -183,27 +183,31 @@ static int wait_inline(struct qcow_image *image, uint64_t needed)
 
 static int wait_for(struct qcow_image *image, uint64_t needed)
 {
-	uint64_t failures = image->failures;
+	uint64_t failures = image->checkpoint.failures;
 
-	if (!image->has_thread)
+	if (!image->checkpoint.has_thread)
 		return wait_inline(image, needed);
-	image->wanted = max_u64(image->wanted, needed);
-	pthread_cond_signal(&image->work);
-	while (image->checkpoints < needed && image->failures == failures)
+	image->checkpoint.wanted = max_u64(image->checkpoint.wanted, needed);
+	pthread_cond_signal(&image->checkpoint.work);
+	while (image->checkpoint.complete < needed &&
+	       image->checkpoint.failures == failures)
 		image_wait(image);
-	return image->checkpoints < needed ? image->last_error : 0;
+	return image->checkpoint.complete < needed ?
+		       image->checkpoint.last_error :
+		       0;
 }
 
 int checkpoint_wait(struct qcow_image *image)
 {
 	/* R8: one that freezes after now; those who come in time share it. */
-	return wait_for(image, image->freezes + 1);
+	return wait_for(image, image->checkpoint.freezes + 1);
 }
 
 int checkpoint_wait_room(struct qcow_image *image)
 {
 	/* What is frozen takes room until the one under way is complete. */
-	return wait_for(image, image->freezes + !image->freezing);
+	return wait_for(image,
+			image->checkpoint.freezes + !image->dirty.freezing);
 }
 
 int qcow_flush(struct qcow_image *image)
@@ -213,7 +217,7 @@ int qcow_flush(struct qcow_image *image)
 	if (image->read_only)
 		return 0;
 	LOCKED(image);
-	if (image->sync_lost)
+	if (image->health.sync_lost)
 		return -EIO;
 	/* R8: with nothing dirty, a sync begun now. */
 	if (!checkpoint_is_dirty(image))
@@ -228,12 +232,13 @@ static void tick(struct qcow_image *image)
 
 	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += TICK_NS / 1000000000;
-	pthread_cond_timedwait(&image->work, &image->lock, &until);
+	pthread_cond_timedwait(&image->checkpoint.work, &image->lock, &until);
 }
 
 static bool is_due(const struct qcow_image *image)
 {
-	return image->wanted > image->checkpoints || append_is_half_full(image);
+	return image->checkpoint.wanted > image->checkpoint.complete ||
+	       append_is_half_full(image);
 }
 
 static void tell_outcome(struct qcow_image *image, int ret, int *last)
@@ -259,8 +264,8 @@ static void *checkpoint_thread(void *argument)
 	int last = 0;
 
 	LOCKED(image);
-	refcount_sweep(image, image->high_water);
-	while (!image->stopping) {
+	refcount_sweep(image, image->allocator.high_water);
+	while (!image->checkpoint.stopping) {
 		bool idle = groups == image->groups;
 		bool dirty = checkpoint_is_dirty(image);
 		int ret;
@@ -270,11 +275,14 @@ static void *checkpoint_thread(void *argument)
 			tick(image);
 			continue;
 		}
+		turn_take(&image->checkpoint.turn, &image->lock);
 		ret = make_checkpoint(image);
+		turn_end(&image->checkpoint.turn);
 		tell_outcome(image, ret, &last);
 		/* Do not spin on a broken disk; but somebody may have come
 		   while it was told of. */
-		if (ret && image->wanted <= image->checkpoints)
+		if (ret &&
+		    image->checkpoint.wanted <= image->checkpoint.complete)
 			tick(image);
 	}
 	return NULL;
@@ -288,21 +296,22 @@ int checkpoint_start_thread(struct qcow_image *image)
 	/* Signals are for the program's own threads. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	ret = -pthread_create(&image->thread, NULL, checkpoint_thread, image);
+	ret = -pthread_create(&image->checkpoint.thread, NULL,
+			      checkpoint_thread, image);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	image->has_thread = !ret;
+	image->checkpoint.has_thread = !ret;
 	return ret;
 }
 
 void checkpoint_stop_thread(struct qcow_image *image)
 {
-	if (!image->has_thread)
+	if (!image->checkpoint.has_thread)
 		return;
 	{
 		LOCKED(image);
-		image->stopping = true;
-		pthread_cond_signal(&image->work);
+		image->checkpoint.stopping = true;
+		pthread_cond_signal(&image->checkpoint.work);
 	}
-	pthread_join(image->thread, NULL);
-	image->has_thread = false;
+	pthread_join(image->checkpoint.thread, NULL);
+	image->checkpoint.has_thread = false;
 }

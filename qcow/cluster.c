@@ -23,20 +23,20 @@ bool cluster_is_top_table(const struct qcow_image *image, uint64_t offset)
 	const uint64_t size = cluster_size(image);
 
 	return offset < size ||
-	       overlaps(offset, size, image->l1_offset,
-			image->l1_size * 8ull) ||
+	       overlaps(offset, size, image->geometry.l1_offset,
+			image->geometry.l1_size * 8ull) ||
 	       overlaps(offset, size, image->header.refcount_table_offset,
-			image->refcount_table_size * 8ull);
+			image->allocator.refcount_table_size * 8ull);
 }
 
 /* Do internal snapshots or bitmaps have a table of theirs in the cluster? */
 static bool is_guarded(const struct qcow_image *image, uint64_t offset)
 {
-	uint32_t low = 0, high = image->nr_guarded;
+	uint32_t low = 0, high = image->allocator.nr_guarded;
 
 	while (low < high) {
 		uint32_t middle = (low + high) / 2;
-		const struct guarded *g = &image->guarded[middle];
+		const struct guarded *g = &image->allocator.guarded[middle];
 
 		if (overlaps(offset, cluster_size(image), g->first,
 			     g->end - g->first))
@@ -51,14 +51,14 @@ static bool is_guarded(const struct qcow_image *image, uint64_t offset)
 
 bool cluster_is_table(const struct qcow_image *image, uint64_t offset)
 {
-	uint64_t low = 0, high = image->nr_tables;
+	uint64_t low = 0, high = image->allocator.nr_tables;
 
 	while (low < high) {
 		uint64_t middle = (low + high) / 2;
 
-		if (image->tables[middle] == offset)
+		if (image->allocator.tables[middle] == offset)
 			return true;
-		if (image->tables[middle] < offset)
+		if (image->allocator.tables[middle] < offset)
 			low = middle + 1;
 		else
 			high = middle;
@@ -69,7 +69,8 @@ bool cluster_is_table(const struct qcow_image *image, uint64_t offset)
 /* Behind all that the file has and will have, as far as reservations go. */
 static bool is_beyond(const struct qcow_image *image, uint64_t offset)
 {
-	return offset >> image->cluster_bits >= image->high_water;
+	return offset >> image->geometry.cluster_bits >=
+	       image->allocator.high_water;
 }
 
 /* A host offset out of an L1 entry: where a table may be. */
@@ -85,8 +86,9 @@ static bool look_up_dirty(const struct qcow_image *image, enum key_kind kind,
 {
 	uint64_t key = dirty_key(kind, index);
 
-	return dirty_get(&image->active, key, value) ||
-	       (image->freezing && dirty_get(&image->frozen, key, value));
+	return dirty_get(&image->dirty.active, key, value) ||
+	       (image->dirty.freezing &&
+		dirty_get(&image->dirty.frozen, key, value));
 }
 
 uint64_t cluster_l1_entry(const struct qcow_image *image, uint64_t index)
@@ -102,8 +104,8 @@ uint64_t cluster_l1_entry(const struct qcow_image *image, uint64_t index)
 static int file_entry(struct qcow_image *image, uint64_t table, uint64_t guest,
 		      struct cluster *c, struct need *need)
 {
-	uint64_t index = (guest & ((1ull << image->l2_bits) - 1))
-			 << image->extended;
+	uint64_t index = (guest & ((1ull << image->geometry.l2_bits) - 1))
+			 << image->geometry.extended;
 	uint32_t per_slice = image->cache.slice_size / 8;
 	const uint64_t *words;
 	uint64_t offset = table + round_down(index, per_slice) * 8;
@@ -120,7 +122,7 @@ static int file_entry(struct qcow_image *image, uint64_t table, uint64_t guest,
 	}
 	words = (const uint64_t *)slice->data + (index & (per_slice - 1));
 	c->entry = words[0];
-	c->bitmap = image->extended ? words[1] : 0;
+	c->bitmap = image->geometry.extended ? words[1] : 0;
 	return 0;
 }
 
@@ -128,11 +130,11 @@ static int file_entry(struct qcow_image *image, uint64_t table, uint64_t guest,
 static bool dirty_entry(const struct qcow_image *image, uint64_t guest,
 			struct cluster *c)
 {
-	uint64_t word = guest << image->extended;
+	uint64_t word = guest << image->geometry.extended;
 
 	if (!look_up_dirty(image, KEY_L2, word, &c->entry))
 		return false;
-	if (image->extended)
+	if (image->geometry.extended)
 		look_up_dirty(image, KEY_L2, word + 1, &c->bitmap);
 	return true;
 }
@@ -142,7 +144,8 @@ static bool is_host_sound(const struct qcow_image *image, uint64_t guest,
 			  const struct cluster *c)
 {
 	if (image->external)
-		return c->host == guest << image->cluster_bits && c->copied;
+		return c->host == guest << image->geometry.cluster_bits &&
+		       c->copied;
 	return is_aligned(c->host, cluster_size(image)) &&
 	       !cluster_is_table(image, c->host);
 }
@@ -156,9 +159,9 @@ static bool is_stream_sound(const struct qcow_image *image, uint64_t entry)
 
 	if (image->external)
 		return false;
-	compress_locate(entry, image->cluster_bits, &where);
+	compress_locate(entry, image->geometry.cluster_bits, &where);
 	for (uint64_t i = where.first; i < where.first + where.count; i++)
-		if (cluster_is_table(image, i << image->cluster_bits))
+		if (cluster_is_table(image, i << image->geometry.cluster_bits))
 			return false;
 	return true;
 }
@@ -196,14 +199,14 @@ static int decode(const struct qcow_image *image, uint64_t guest,
 	}
 	if (entry & ~(ENTRY_OFFSET | ENTRY_COPIED | ENTRY_ZERO))
 		return -EUCLEAN;
-	if (entry & ENTRY_ZERO && image->version < 3)
+	if (entry & ENTRY_ZERO && image->geometry.version < 3)
 		return -EUCLEAN;
 	if (c->has_host && !is_host_sound(image, guest, c))
 		return -EUCLEAN;
 	c->beyond = c->has_host && !image->external &&
 		    is_beyond(image, c->host);
 	c->copied = c->copied && !c->beyond;
-	if (image->extended)
+	if (image->geometry.extended)
 		return decode_extended(sub, c);
 	if (entry & ENTRY_ZERO)
 		c->kind = c->has_host ? CLUSTER_ZERO_ALLOCATED : CLUSTER_ZERO;
@@ -215,7 +218,8 @@ static int decode(const struct qcow_image *image, uint64_t guest,
 int cluster_look_up(struct qcow_image *image, uint64_t guest, unsigned int sub,
 		    struct cluster *c, struct need *need)
 {
-	uint64_t l1_entry = cluster_l1_entry(image, guest >> image->l2_bits);
+	uint64_t l1_entry = cluster_l1_entry(image,
+					     guest >> image->geometry.l2_bits);
 	uint64_t table = l1_entry & ENTRY_OFFSET;
 	int ret;
 
@@ -237,6 +241,6 @@ int cluster_look_up(struct qcow_image *image, uint64_t guest, unsigned int sub,
 
 bool cluster_shows_under(const struct qcow_image *image, uint64_t guest)
 {
-	return image->backing &&
-	       guest << image->cluster_bits < backing_size(image->backing);
+	return image->backing && guest << image->geometry.cluster_bits <
+					 backing_size(image->backing);
 }

@@ -34,11 +34,11 @@ static void old_clusters(const struct qcow_image *image,
 {
 	struct compressed where;
 
-	*first = c->host >> image->cluster_bits;
+	*first = c->host >> image->geometry.cluster_bits;
 	*count = c->has_host && !image->external;
 	if (c->kind != CLUSTER_COMPRESSED)
 		return;
-	compress_locate(c->entry, image->cluster_bits, &where);
+	compress_locate(c->entry, image->geometry.cluster_bits, &where);
 	*first = where.first;
 	*count = where.count;
 }
@@ -57,7 +57,7 @@ int cow_add_released(struct qcow_image *image, const struct cluster *c,
 		if (ret)
 			return ret;
 		/* There is nothing to give back there. */
-		if (i >= image->max_clusters || (!n && c->beyond))
+		if (i >= image->allocator.max_clusters || (!n && c->beyond))
 			continue;
 		if (!n)
 			return -EUCLEAN; /* used, but counted as free */
@@ -87,8 +87,8 @@ static uint64_t add_subclusters(const struct qcow_image *image,
 				const struct copy *copy, uint64_t bitmap)
 {
 	uint32_t in_cluster = copy->start & (cluster_size(image) - 1);
-	unsigned int first = in_cluster >> image->part_bits;
-	unsigned int count = copy->length >> image->part_bits;
+	unsigned int first = in_cluster >> image->geometry.part_bits;
+	unsigned int count = copy->length >> image->geometry.part_bits;
 
 	for (unsigned int i = first; i < first + count; i++) {
 		bitmap |= SUBCLUSTER_ALLOCATED(i);
@@ -104,16 +104,19 @@ static void plan_copy(const struct qcow_image *image, const struct cluster *c,
 {
 	uint64_t unit;
 
-	copy->guest = offset >> image->cluster_bits;
-	copy->whole = !image->extended || c->kind == CLUSTER_COMPRESSED ||
+	copy->guest = offset >> image->geometry.cluster_bits;
+	copy->whole = !image->geometry.extended ||
+		      c->kind == CLUSTER_COMPRESSED ||
 		      (c->has_host && !c->copied);
-	unit = copy->whole ? cluster_size(image) : 1ull << image->part_bits;
+	unit = copy->whole ? cluster_size(image) :
+			     1ull << image->geometry.part_bits;
 	copy->start = round_down(offset, unit);
 	copy->length = round_up(offset + length, unit) - copy->start;
 	/* In a data file every cluster has its place. */
 	copy->fresh = !image->external && (copy->whole || !c->has_host);
-	copy->host = image->external ? copy->guest << image->cluster_bits :
-				       c->host;
+	copy->host = image->external ?
+			     copy->guest << image->geometry.cluster_bits :
+			     c->host;
 	copy->bitmap = add_subclusters(image, copy,
 				       copy->whole ? 0 : c->bitmap);
 }
@@ -129,12 +132,12 @@ static int append_copy(struct qcow_image *image, const struct copy *copy,
 	if (ret)
 		return ret;
 	group_assign(&group, RECORD_L2, copy->guest, copy->host | ENTRY_COPIED);
-	if (image->extended)
+	if (image->geometry.extended)
 		group_assign(&group, RECORD_L2_BITMAP, copy->guest,
 			     copy->bitmap);
 	if (copy->fresh)
 		group_assign(&group, RECORD_REFCOUNT,
-			     copy->host >> image->cluster_bits, 1);
+			     copy->host >> image->geometry.cluster_bits, 1);
 	/* R3: the counts are those of now, under the same lock. */
 	if (copy->whole && !copy->uncounted)
 		ret = cow_add_released(image, &c, &group, need);
@@ -172,7 +175,7 @@ static int reserve(struct qcow_image *image, struct copy *copy)
 	ret = refcount_reserve_wait(image, &copy->reservation);
 	if (ret)
 		append_release_room(image, ROOM_WORDS, ROOM_ASSIGNMENTS);
-	copy->host = copy->reservation.first << image->cluster_bits;
+	copy->host = copy->reservation.first << image->geometry.cluster_bits;
 	return ret;
 }
 
@@ -184,10 +187,11 @@ static int plan_and_reserve(struct qcow_image *image, uint64_t offset,
 	int ret;
 
 	LOCKED(image);
-	ret = cluster_look_up_wait(image, offset >> image->cluster_bits, &c);
+	ret = cluster_look_up_wait(image,
+				   offset >> image->geometry.cluster_bits, &c);
 	if (!ret && c.beyond) {
-		ret = refcount_get_wait(image, c.host >> image->cluster_bits,
-					&count);
+		ret = refcount_get_wait(
+			image, c.host >> image->geometry.cluster_bits, &count);
 		copy->uncounted = !ret && !count;
 	}
 	if (ret)

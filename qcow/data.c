@@ -58,7 +58,7 @@ static int open_and_lock(struct qcow_image *image, const char *path,
 	struct qcow_error why = { "" };
 	int ret = file_open(&image->data_file, path, options, &why);
 
-	image->data_file.sync_lost = &image->sync_lost;
+	image->data_file.sync_lost = &image->health.sync_lost;
 	if (!ret)
 		ret = layers_check_file(options, image->file_index + 1,
 					&image->data_file, &why);
@@ -93,7 +93,7 @@ int data_open(struct qcow_image *image, const struct qcow_options *options,
 	image->external = true;
 	image->data = &image->data_file;
 	image->raw_data = image->header.autoclear & AUTOCLEAR_RAW_DATA;
-	ret = data_find_name(&image->header, &image->header_area, name,
+	ret = data_find_name(&image->header, &image->life.area, name,
 			     sizeof(name), error);
 	if (!ret)
 		ret = reference_resolve(image,

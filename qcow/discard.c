@@ -88,7 +88,7 @@ static uint64_t new_bitmap(const struct qcow_image *image, enum how how,
 static bool changes(const struct qcow_image *image, enum how how,
 		    uint64_t guest, const struct cluster *c)
 {
-	if (image->extended && c->kind != CLUSTER_COMPRESSED)
+	if (image->geometry.extended && c->kind != CLUSTER_COMPRESSED)
 		return (c->has_host && how != ZERO_KEEP) ||
 		       c->bitmap != new_bitmap(image, how, guest, c);
 	switch (c->kind) {
@@ -110,7 +110,7 @@ static int needs_table(struct qcow_image *image, uint64_t guest,
 {
 	*need = (struct need){
 		.kind = kind,
-		.index = guest >> image->l2_bits,
+		.index = guest >> image->geometry.l2_bits,
 		.image = image,
 	};
 	return NEEDS_MORE;
@@ -120,7 +120,7 @@ static void put_entry(const struct qcow_image *image, uint64_t guest,
 		      uint64_t entry, uint64_t bitmap, struct unlink *unlink)
 {
 	extend_run(&unlink->group, &unlink->entry, RECORD_L2, guest, entry);
-	if (image->extended)
+	if (image->geometry.extended)
 		extend_run(&unlink->group, &unlink->bitmap, RECORD_L2_BITMAP,
 			   guest, bitmap);
 }
@@ -128,7 +128,7 @@ static void put_entry(const struct qcow_image *image, uint64_t guest,
 /* What the entry becomes, if nothing is kept. */
 static uint64_t new_entry(const struct qcow_image *image, uint64_t guest)
 {
-	if (image->extended)
+	if (image->geometry.extended)
 		return 0; /* the bitmap says the rest */
 	return cluster_shows_under(image, guest) ? ENTRY_ZERO : 0;
 }
@@ -176,10 +176,11 @@ static int unlink_cluster(struct qcow_image *image, uint64_t guest,
 	if (c.kind == CLUSTER_COMPRESSED || (c.has_host && !c.copied))
 		return unlink_shared(image, guest, &c, entry, unlink, need);
 	if (how == ZERO_KEEP && c.has_host)
-		entry = image->extended ? c.entry : c.entry | ENTRY_ZERO;
+		entry = image->geometry.extended ? c.entry :
+						   c.entry | ENTRY_ZERO;
 	else if (c.has_host && !image->external)
 		extend_run(&unlink->group, &unlink->count, RECORD_REFCOUNT,
-			   c.host >> image->cluster_bits, 0);
+			   c.host >> image->geometry.cluster_bits, 0);
 	put_entry(image, guest, entry, new_bitmap(image, how, guest, &c),
 		  unlink);
 	unlink->clusters++;
@@ -217,8 +218,9 @@ static uint64_t skip_holes(const struct qcow_image *image, uint64_t guest,
 			   uint64_t end)
 {
 	while (guest < end && !cluster_shows_under(image, guest) &&
-	       !cluster_l1_entry(image, guest >> image->l2_bits))
-		guest = ((guest >> image->l2_bits) + 1) << image->l2_bits;
+	       !cluster_l1_entry(image, guest >> image->geometry.l2_bits))
+		guest = ((guest >> image->geometry.l2_bits) + 1)
+			<< image->geometry.l2_bits;
 	return min_u64(guest, end);
 }
 
@@ -249,8 +251,8 @@ static int make_data_zero(struct qcow_image *image, uint64_t first,
 	int ret;
 
 	image_io_begin(image);
-	ret = data_make_zero(image, first << image->cluster_bits,
-			     (end - first) << image->cluster_bits);
+	ret = data_make_zero(image, first << image->geometry.cluster_bits,
+			     (end - first) << image->geometry.cluster_bits);
 	image_io_end(image);
 	return ret;
 }
@@ -259,8 +261,8 @@ static void give_data_back(struct qcow_image *image, uint64_t first,
 			   uint64_t end)
 {
 	image_io_begin(image);
-	data_give_back(image, first << image->cluster_bits,
-		       (end - first) << image->cluster_bits);
+	data_give_back(image, first << image->geometry.cluster_bits,
+		       (end - first) << image->geometry.cluster_bits);
 	image_io_end(image);
 }
 
@@ -269,9 +271,9 @@ static int unlink_clusters(struct qcow_image *image, uint64_t first,
 			   uint64_t end, enum how how)
 {
 	LOCKED(image);
-	if (image->corrupt)
+	if (image->health.corrupt)
 		return -EIO;
-	while (!image->marked) {
+	while (!image->life.marked) {
 		int ret = image_mark(image);
 
 		if (ret)
@@ -279,7 +281,7 @@ static int unlink_clusters(struct qcow_image *image, uint64_t first,
 	}
 	while ((first = skip_holes(image, first, end)) < end) {
 		uint64_t stop = min_u64(end, first + MAX_LOOKED_AT);
-		uint64_t gains = image->gains;
+		uint64_t gains = image->allocator.gains;
 		struct qcow_range range;
 		int ret;
 
@@ -310,10 +312,11 @@ static void whole_clusters(const struct qcow_image *image, uint64_t offset,
 {
 	uint64_t stop = offset + length;
 
-	*first = (offset + cluster_size(image) - 1) >> image->cluster_bits;
-	*end = stop >> image->cluster_bits;
-	if (stop == image->size)
-		*end = image->clusters;
+	*first = (offset + cluster_size(image) - 1) >>
+		 image->geometry.cluster_bits;
+	*end = stop >> image->geometry.cluster_bits;
+	if (stop == image->geometry.size)
+		*end = image->geometry.clusters;
 	if (*end < *first)
 		*end = *first;
 }
@@ -334,7 +337,7 @@ int qcow_discard(struct qcow_image *image, uint64_t offset, uint64_t length)
 	if (ret)
 		return ret;
 	/* To unlink would let what lies under the image show through. */
-	if (image->backing && image->version < 3)
+	if (image->backing && image->geometry.version < 3)
 		return 0;
 	whole_clusters(image, offset, length, &first, &end);
 	return io_explain(image, unlink_clusters(image, first, end, DISCARD));
@@ -351,7 +354,7 @@ static int has_data(struct qcow_image *image, uint64_t guest, bool *data)
 	/* Of subclusters, some may. */
 	*data = c.kind == CLUSTER_DATA || c.kind == CLUSTER_COMPRESSED ||
 		c.bitmap & ALL_SUBCLUSTERS ||
-		(image->extended && c.bitmap != ALL_ZERO &&
+		(image->geometry.extended && c.bitmap != ALL_ZERO &&
 		 cluster_shows_under(image, guest)) ||
 		(c.kind == CLUSTER_UNALLOCATED &&
 		 cluster_shows_under(image, guest));
@@ -381,8 +384,8 @@ static int zero_bytes(struct qcow_image *image, uint64_t offset,
 		      uint64_t length)
 {
 	while (length) {
-		uint64_t guest = offset >> image->cluster_bits;
-		uint64_t end = (guest + 1) << image->cluster_bits;
+		uint64_t guest = offset >> image->geometry.cluster_bits;
+		uint64_t end = (guest + 1) << image->geometry.cluster_bits;
 		uint64_t n = min_u64(length, end - offset);
 		bool data;
 		int ret = has_data(image, guest, &data);
@@ -408,10 +411,11 @@ int qcow_write_zeroes(struct qcow_image *image, uint64_t offset,
 	if (ret)
 		return ret;
 	whole_clusters(image, offset, length, &first, &end);
-	if (first == end || (image->version < 3 && (!unmap || image->backing)))
+	if (first == end ||
+	    (image->geometry.version < 3 && (!unmap || image->backing)))
 		return io_explain(image, zero_bytes(image, offset, length));
-	head_end = first << image->cluster_bits;
-	tail = min_u64(end << image->cluster_bits, stop);
+	head_end = first << image->geometry.cluster_bits;
+	tail = min_u64(end << image->geometry.cluster_bits, stop);
 	ret = zero_bytes(image, offset, head_end - offset);
 	if (!ret)
 		ret = unlink_clusters(image, first, end,

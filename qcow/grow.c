@@ -42,7 +42,7 @@ static int write_block(struct qcow_image *image, uint64_t offset, uint64_t ones)
 	memset(block, 0, size);
 	for (uint64_t i = 0; i < ones; i++)
 		refcount_put_in_slice(image, block, i, 1);
-	slice_swap(SLICE_REFCOUNT, image->refcount_order, block, size);
+	slice_swap(SLICE_REFCOUNT, image->geometry.refcount_order, block, size);
 	ret = file_write(&image->file, block, offset, size);
 	free(block);
 	return ret;
@@ -51,7 +51,8 @@ static int write_block(struct qcow_image *image, uint64_t offset, uint64_t ones)
 /* Where a block stands that describes its own range. */
 static uint64_t block_offset(const struct qcow_image *image, uint64_t index)
 {
-	return index << (image->block_bits + image->cluster_bits);
+	return index << (image->geometry.block_bits +
+			 image->geometry.cluster_bits);
 }
 
 /* Writes the entries of new blocks, and what memory says around them. */
@@ -68,8 +69,9 @@ static int write_entries(struct qcow_image *image, uint64_t index,
 		return -ENOMEM;
 	for (uint64_t i = start / 8; i < end / 8; i++)
 		store_be64(bytes + i * 8 - start,
-			   i - index < count ? block_offset(image, i) :
-					       image->refcount_table[i]);
+			   i - index < count ?
+				   block_offset(image, i) :
+				   image->allocator.refcount_table[i]);
 	ret = file_write(&image->file, bytes,
 			 image->header.refcount_table_offset + start,
 			 end - start);
@@ -84,9 +86,10 @@ static unsigned int blocks_ahead(const struct qcow_image *image, uint64_t index)
 	uint64_t wanted = min_u64(MAX_BLOCKS, max_u64(1, REACH_AHEAD / reach));
 	unsigned int n = 0;
 
-	while (n < wanted && index + n < image->refcount_table_size &&
-	       !image->refcount_table[index + n] &&
-	       (index + n) << image->block_bits < image->max_clusters)
+	while (n < wanted && index + n < image->allocator.refcount_table_size &&
+	       !image->allocator.refcount_table[index + n] &&
+	       (index + n) << image->geometry.block_bits <
+		       image->allocator.max_clusters)
 		n++;
 	return n;
 }
@@ -129,9 +132,10 @@ static int add_blocks(struct qcow_image *image, uint64_t index)
 	for (uint64_t i = index; i < index + count; i++) {
 		cache_forget(&image->cache, block_offset(image, i),
 			     cluster_size(image));
-		image->refcount_table[i] = block_offset(image, i);
-		image->high_water = max_u64(image->high_water,
-					    (i << image->block_bits) + 1);
+		image->allocator.refcount_table[i] = block_offset(image, i);
+		image->allocator.high_water = max_u64(
+			image->allocator.high_water,
+			(i << image->geometry.block_bits) + 1);
 	}
 	return 0;
 }
@@ -148,47 +152,49 @@ struct move {
 
 static int plan_move(const struct qcow_image *image, struct move *move)
 {
-	uint64_t old_size = image->refcount_table_size;
-	uint64_t reach = 1ull << image->block_bits;
+	uint64_t old_size = image->allocator.refcount_table_size;
+	uint64_t reach = 1ull << image->geometry.block_bits;
 	uint64_t bytes;
 
 	*move = (struct move){
-		.first = old_size << image->block_bits,
-		.table_clusters = 2 * (old_size * 8 >> image->cluster_bits),
+		.first = old_size << image->geometry.block_bits,
+		.table_clusters = 2 * (old_size * 8 >>
+				       image->geometry.cluster_bits),
 		.blocks = 1,
 	};
 	while (move->blocks * reach < move->table_clusters + move->blocks)
 		move->blocks++;
-	bytes = move->table_clusters << image->cluster_bits;
+	bytes = move->table_clusters << image->geometry.cluster_bits;
 	if (bytes > MAX_REFCOUNT_TABLE_BYTES)
 		return -EFBIG;
 	if (move->first + move->table_clusters + move->blocks >
-	    image->max_clusters)
+	    image->allocator.max_clusters)
 		return -ENOSPC;
 	move->table_size = bytes / 8;
 	move->table = calloc(move->table_size, sizeof(uint64_t));
 	if (!move->table)
 		return -ENOMEM;
-	memcpy(move->table, image->refcount_table, old_size * 8);
+	memcpy(move->table, image->allocator.refcount_table, old_size * 8);
 	for (uint64_t i = 0; i < move->blocks; i++)
 		move->table[old_size + i] =
 			(move->first + move->table_clusters + i)
-			<< image->cluster_bits;
+			<< image->geometry.cluster_bits;
 	return 0;
 }
 
 static int write_new_blocks(struct qcow_image *image, const struct move *move)
 {
-	uint64_t reach = 1ull << image->block_bits;
+	uint64_t reach = 1ull << image->geometry.block_bits;
 	uint64_t used = move->table_clusters + move->blocks;
 	int ret = 0;
 
 	for (uint64_t i = 0; i < move->blocks && !ret; i++) {
 		uint64_t ones = min_u64(reach, used - min_u64(used, i * reach));
 
-		ret = write_block(image,
-				  move->table[image->refcount_table_size + i],
-				  ones);
+		ret = write_block(
+			image,
+			move->table[image->allocator.refcount_table_size + i],
+			ones);
 	}
 	return ret;
 }
@@ -199,7 +205,7 @@ static int write_area(struct qcow_image *image, const struct move *move)
 	int ret;
 
 	ret = file_write_entries(&image->file, move->table, move->table_size,
-				 move->first << image->cluster_bits);
+				 move->first << image->geometry.cluster_bits);
 	if (!ret)
 		ret = write_new_blocks(image, move);
 	return ret ? ret : file_sync(&image->file);
@@ -212,12 +218,12 @@ static void append_move(struct qcow_image *image, const struct move *move)
 		.kind = RECORD_REFCOUNT_TABLE,
 		.index = move->table_clusters,
 		.count = 1,
-		.value = move->first << image->cluster_bits,
+		.value = move->first << image->geometry.cluster_bits,
 	};
 	struct record old = {
 		.kind = RECORD_REFCOUNT,
 		.index = image->header.refcount_table_offset >>
-			 image->cluster_bits,
+			 image->geometry.cluster_bits,
 	};
 	uint64_t left = image->header.refcount_table_clusters;
 	struct group group = { 0 };
@@ -235,12 +241,12 @@ static void switch_table(struct qcow_image *image, struct move *move)
 	uint64_t end = move->first + move->table_clusters + move->blocks;
 
 	append_move(image, move);
-	cache_forget(&image->cache, move->first << image->cluster_bits,
-		     (end - move->first) << image->cluster_bits);
-	free(image->refcount_table);
-	image->refcount_table = move->table;
-	image->refcount_table_size = move->table_size;
-	image->high_water = max_u64(image->high_water, end);
+	cache_forget(&image->cache, move->first << image->geometry.cluster_bits,
+		     (end - move->first) << image->geometry.cluster_bits);
+	free(image->allocator.refcount_table);
+	image->allocator.refcount_table = move->table;
+	image->allocator.refcount_table_size = move->table_size;
+	image->allocator.high_water = max_u64(image->allocator.high_water, end);
 	move->table = NULL;
 }
 
@@ -273,13 +279,13 @@ int grow_write_header(struct qcow_image *image)
 	int ret = 0;
 
 	image_take_header(image);
-	if (image->table_moved) {
+	if (image->allocator.table_moved) {
 		image_io_begin(image);
 		ret = header_write_refcount_table(&image->file, &image->header,
-						  &image->header_area);
+						  &image->life.area);
 		image_io_end(image);
 		if (!ret)
-			image->table_moved = false;
+			image->allocator.table_moved = false;
 	}
 	image_release_header(image);
 	return ret;
@@ -287,11 +293,11 @@ int grow_write_header(struct qcow_image *image)
 
 static int grow(struct qcow_image *image, uint64_t index)
 {
-	if (image->table_moved)
+	if (image->allocator.table_moved)
 		return grow_write_header(image);
-	if (index >= image->refcount_table_size)
+	if (index >= image->allocator.refcount_table_size)
 		return move_table(image);
-	if (!image->refcount_table[index])
+	if (!image->allocator.refcount_table[index])
 		return add_blocks(image, index);
 	return 0;
 }
@@ -300,11 +306,8 @@ int grow_refcounts(struct qcow_image *image, uint64_t index)
 {
 	int ret;
 
-	while (image->growing)
-		image_wait(image);
-	image->growing = true;
+	turn_take(&image->allocator.grow_turn, &image->lock);
 	ret = grow(image, index);
-	image->growing = false;
-	image_wake(image);
+	turn_end(&image->allocator.grow_turn);
 	return ret;
 }

@@ -13,8 +13,8 @@
 
 int guard_add(struct qcow_image *image, uint64_t offset, uint64_t length)
 {
-	uint32_t n = image->nr_guarded;
-	struct guarded *list = image->guarded;
+	uint32_t n = image->allocator.nr_guarded;
+	struct guarded *list = image->allocator.guarded;
 
 	/* Full: as large again. */
 	if (n >= FIRST_CAPACITY ? is_power_of_2(n) : !list) {
@@ -22,13 +22,13 @@ int guard_add(struct qcow_image *image, uint64_t offset, uint64_t length)
 					     sizeof(*list));
 		if (!list)
 			return -ENOMEM;
-		image->guarded = list;
+		image->allocator.guarded = list;
 	}
 	list[n] = (struct guarded){
 		.first = offset,
 		.end = offset + length,
 	};
-	image->nr_guarded++;
+	image->allocator.nr_guarded++;
 	return 0;
 }
 
@@ -42,30 +42,31 @@ static int compare_guarded(const void *a, const void *b)
 /* In order, and none over another. */
 static void merge_guarded(struct qcow_image *image)
 {
-	struct guarded *list = image->guarded;
+	struct guarded *list = image->allocator.guarded;
 	uint32_t used = 0;
 
-	qsort(list, image->nr_guarded, sizeof(*list), compare_guarded);
-	for (uint32_t i = 0; i < image->nr_guarded; i++) {
+	qsort(list, image->allocator.nr_guarded, sizeof(*list),
+	      compare_guarded);
+	for (uint32_t i = 0; i < image->allocator.nr_guarded; i++) {
 		if (used && list[i].first <= list[used - 1].end)
 			list[used - 1].end = max_u64(list[used - 1].end,
 						     list[i].end);
 		else
 			list[used++] = list[i];
 	}
-	image->nr_guarded = used;
+	image->allocator.nr_guarded = used;
 }
 
 /* What cannot be read tells nothing. */
 static int collect(struct qcow_image *image,
 		   int (*guard)(struct qcow_image *image))
 {
-	uint32_t before = image->nr_guarded;
+	uint32_t before = image->allocator.nr_guarded;
 	int ret = guard(image);
 
 	if (ret)
-		image->nr_guarded = before;
-	else if (image->nr_guarded)
+		image->allocator.nr_guarded = before;
+	else if (image->allocator.nr_guarded)
 		merge_guarded(image);
 	return ret == -ENOMEM ? ret : 0;
 }

@@ -8,7 +8,7 @@
  * there before the first write; each checkpoint raises the generation in the
  * mark.  The corrupt bit is set when its tables are found to contradict
  * themselves; from then on the image takes no writes.  Whoever writes the
- * header has header_busy, so that the lock is not held over I/O.
+ * header has the header's turn, so that the lock is not held over I/O.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -57,15 +57,12 @@ int image_sync(struct qcow_image *image)
 
 void image_take_header(struct qcow_image *image)
 {
-	while (image->header_busy)
-		image_wait(image);
-	image->header_busy = true;
+	turn_take(&image->life.header_turn, &image->lock);
 }
 
 void image_release_header(struct qcow_image *image)
 {
-	image->header_busy = false;
-	image_wake(image);
+	turn_end(&image->life.header_turn);
 }
 
 static int write_mark(struct qcow_image *image)
@@ -77,7 +74,7 @@ static int write_mark(struct qcow_image *image)
 		return ret;
 	journal_get_mark(&image->journal, &mark);
 	return header_write_life(&image->file, &image->header,
-				 &image->header_area, &mark);
+				 &image->life.area, &mark);
 }
 
 int image_mark(struct qcow_image *image)
@@ -85,13 +82,13 @@ int image_mark(struct qcow_image *image)
 	int ret = 0;
 
 	image_take_header(image);
-	if (!image->marked) {
+	if (!image->life.marked) {
 		image_io_begin(image);
 		ret = write_mark(image);
 		image_io_end(image);
 		if (!ret) {
 			journal_set_state(&image->journal, LIFE_WRITTEN);
-			image->marked = true;
+			image->life.marked = true;
 		}
 	}
 	image_release_header(image);
@@ -111,8 +108,8 @@ int image_raise_generation(struct qcow_image *image)
 	atomic_store(&journal->making, journal->generation + 1);
 	journal_get_mark(&image->journal, &mark);
 	image_io_begin(image);
-	ret = header_write_mark(&image->file, &image->header,
-				&image->header_area, &mark);
+	ret = header_write_mark(&image->file, &image->header, &image->life.area,
+				&mark);
 	image_io_end(image);
 	image_release_header(image);
 	return ret;
@@ -132,13 +129,13 @@ void image_set_corrupt(struct qcow_image *image)
 
 	{
 		LOCKED(image);
-		first = !image->corrupt;
-		image->corrupt = true;
+		first = !image->health.corrupt;
+		image->health.corrupt = true;
 		image_take_header(image);
 	}
-	if (first && !image->read_only && image->version >= 3)
+	if (first && !image->read_only && image->geometry.version >= 3)
 		header_write_incompatible(&image->file, &image->header,
-					  &image->header_area, bits);
+					  &image->life.area, bits);
 	{
 		LOCKED(image);
 		image_release_header(image);
@@ -153,7 +150,7 @@ void image_set_corrupt(struct qcow_image *image)
 
 uint64_t qcow_size(const struct qcow_image *image)
 {
-	return image->size;
+	return image->geometry.size;
 }
 
 uint32_t qcow_cluster_size(const struct qcow_image *image)
@@ -205,7 +202,7 @@ void qcow_get_stats(struct qcow_image *image, struct qcow_stats *stats)
 	*stats = (struct qcow_stats){
 		.cache_hits = image->cache.hits,
 		.cache_misses = image->cache.misses,
-		.checkpoints = image->checkpoints,
+		.checkpoints = image->checkpoint.complete,
 		.groups = image->groups,
 	};
 	if (!image->journal.header)

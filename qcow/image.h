@@ -23,28 +23,12 @@
 #include "qcow/header.h"
 #include "qcow/journal.h"
 #include "qcow/qcow.h"
+#include "qcow/turn.h"
 
 /* image.c */
 
-/*
- * Lock order: a guest range, then image->lock; never two ranges; never any
- * I/O under image->lock.  Fields without a remark never change after open.
- */
-struct qcow_image {
-	struct file file;
-	char *path;			  /* resolved */
-	unsigned int file_index;	  /* in qcow_fds() */
-	bool external;			  /* has a data file */
-	bool raw_data;			  /* and that alone is the disk, too */
-	struct file data_file;		  /* behind file in qcow_fds() */
-	char *data_path;		  /* resolved */
-	struct file *data;		  /* where the guest's bytes are */
-	uint32_t alignment;		  /* that of its file or, if greater, of
-					     what lies under it */
-	struct backing *backing;	  /* NULL: none */
-	struct unpacker *unpacker;	  /* of compressed clusters */
-	const struct qcow_image *overlay; /* what it lies under; NULL: none */
-	bool read_only;
+/* Never changes after the open: read without the lock. */
+struct image_geometry {
 	unsigned int version;
 	uint32_t cluster_bits;
 	bool extended;	    /* L2 entries have subclusters */
@@ -57,23 +41,25 @@ struct qcow_image {
 	uint64_t clusters;   /* of the guest */
 	uint32_t l1_size;
 	uint64_t l1_offset;
-	bool inline_checkpoint;
-	void (*notice)(void *opaque, const char *line);
-	void *opaque;
+};
 
-	pthread_mutex_t lock;	/* protects all from here on */
-	pthread_cond_t changed; /* what a blocking call waits for */
-	unsigned int waiters;	/* on changed */
+/* The life of the image as its header tells it (R12).  Protected by
+   image->lock, but for area: by header_turn. */
+struct image_life {
+	struct header_area area;
+	struct turn header_turn; /* to write the header */
+	bool marked;		 /* our mark is in the image */
+	bool given_up;		 /* and one whose journal was given up */
+	bool bitmaps_misplaced;	 /* there can be no directory there */
+};
 
-	struct header header;
-	struct header_area header_area; /* of him who has header_busy */
-	bool header_busy;		/* somebody writes the header */
-	bool marked;			/* our mark is in the image (R12) */
-	bool given_up;			/* and one whose journal was given up */
-
-	uint64_t *l1;		      /* as the file has it */
-	uint64_t *refcount_table;     /* likewise */
+/* Host clusters: which are in use, and where to look for free ones.  Protected
+   by image->lock; tables and guarded never change after the open. */
+struct allocator {
+	uint64_t *refcount_table;     /* as the file has it */
 	uint32_t refcount_table_size; /* entries */
+	bool table_moved;	      /* the header does not say so yet */
+	struct turn grow_turn;	      /* to grow the refcounts */
 	uint64_t *tables;	      /* where L2 tables and refcount blocks
 					 were at the open, in order; none of
 					 them is freed in a life */
@@ -83,14 +69,6 @@ struct qcow_image {
 	} * guarded;		     /* where internal snapshots and bitmaps
 					have their tables, in order */
 	uint32_t nr_guarded;
-	bool bitmaps_misplaced; /* there can be no directory there */
-	bool growing;		/* somebody grows the refcounts */
-	bool table_busy;	/* somebody makes an L2 table */
-	bool window_busy;	/* somebody writes less than a unit */
-	bool table_moved;	/* the header does not say so yet */
-	struct cache cache;
-
-	struct qcow_range ranges; /* list head, in order of arrival */
 	struct qcow_reservation reservations; /* list head: host clusters that
 					   writes in flight will use; never in
 					   a refcount, so death forgets them
@@ -101,37 +79,91 @@ struct qcow_image {
 	bool swept;	       /* ... after the search at the open */
 	uint64_t gains;	       /* how often there was more space */
 	uint64_t max_clusters; /* of the host file; a device may grow */
+};
 
-	struct journal journal;
-	struct lease lease; /* has its own lock */
+/* The assignments that the file's tables do not have yet.  Protected by
+   image->lock; only the thread that has the checkpoint's turn changes the
+   frozen set, also without the lock. */
+struct dirty {
 	struct dirty_set active;
 	struct dirty_set frozen;
-	bool freezing;		 /* frozen holds something */
-	uint32_t max_dirty;	 /* assignments in both; either can hold
-				    as many */
-	uint32_t reserved_dirty; /* promised to links (R16) */
+	bool freezing;	   /* frozen holds something */
+	uint32_t max;	   /* assignments in both; either can hold as many */
+	uint32_t reserved; /* promised to groups to come (R16) */
+};
 
-	/* checkpoint.c */
+/* checkpoint.c.  Protected by image->lock, but for sorted and bounce: by the
+   turn. */
+struct checkpoint {
 	pthread_t thread;
 	bool has_thread;
 	bool stopping;
 	pthread_cond_t work;
-	bool checkpoint_busy; /* somebody is making one */
-	uint64_t freezes;     /* checkpoints that froze so far */
-	uint64_t checkpoints; /* ... and that are complete */
-	uint64_t wanted;      /* run until this many are complete */
-	uint64_t failures;    /* attempts that failed */
+	struct turn turn;  /* to make a checkpoint */
+	uint64_t freezes;  /* checkpoints that froze so far */
+	uint64_t complete; /* ... and that are complete */
+	uint64_t wanted;   /* run until this many are complete */
+	uint64_t failures; /* attempts that failed */
 	int last_error;
 	uint64_t frozen_end;	   /* S: the journal's end at the freeze */
-	struct assignment *sorted; /* the frozen set, sorted; only the
-				      checkpoint uses it */
-	void *bounce;		   /* one slice; likewise */
-	_Atomic bool sync_lost;	   /* a buffered sync failed (R17); set by
-				      file_sync(), with or without lock */
-	bool corrupt;		   /* met what cannot be; writes fail */
-	bool told_corrupt;	   /* that a read has met such */
-	bool told_under;	   /* that something under it is so */
+	struct assignment *sorted; /* the frozen set, sorted */
+	void *bounce;		   /* one slice */
+};
+
+/* The faults that the image has met, and those that were told of.  Protected
+   by image->lock. */
+struct health {
+	_Atomic bool sync_lost; /* a buffered sync failed (R17); set by
+				   file_sync(), with or without lock */
+	bool corrupt;		/* its tables contradict themselves; writes
+				   fail */
+	bool told_corrupt;	/* that a read has met such */
+	bool told_under;	/* that something under it is so */
 	bool punch_unsupported;
+};
+
+/*
+ * Lock order: a guest range, then a turn, then image->lock; never two ranges;
+ * never any I/O under image->lock.  Fields without a remark never change after
+ * open.
+ */
+struct qcow_image {
+	struct file file;
+	char *path;			  /* resolved */
+	unsigned int file_index;	  /* in qcow_fds() */
+	bool external;			  /* has a data file */
+	bool raw_data;			  /* and that alone is the disk, too */
+	struct file data_file;		  /* behind file in qcow_fds() */
+	char *data_path;		  /* resolved */
+	struct file *data;		  /* where the guest's bytes are */
+	uint32_t alignment;		  /* that of its file or, if greater, of
+					     the images under it */
+	struct backing *backing;	  /* NULL: none */
+	struct unpacker *unpacker;	  /* of compressed clusters */
+	const struct qcow_image *overlay; /* the image above it; NULL: none */
+	bool read_only;
+	struct image_geometry geometry;
+	bool inline_checkpoint;
+	void (*notice)(void *opaque, const char *line);
+	void *opaque;
+
+	pthread_mutex_t lock;	/* protects all from here on */
+	pthread_cond_t changed; /* what a blocking call waits for */
+	unsigned int waiters;	/* on changed */
+
+	struct header header;
+	struct image_life life;
+	struct lease lease;	    /* has its own lock */
+	uint64_t *l1;		    /* as the file has it */
+	struct turn table_turn;	    /* to make an L2 table */
+	struct turn unaligned_turn; /* to write less than a unit */
+	struct qcow_range ranges;   /* list head, in order of arrival */
+	struct allocator allocator;
+	struct cache cache;
+	struct journal journal;
+	struct dirty dirty;
+	struct checkpoint checkpoint;
+	struct health health;
 	uint64_t groups; /* appended, statistics */
 };
 
@@ -196,7 +228,7 @@ static inline void image_io_end(struct qcow_image *image)
 
 static inline uint64_t cluster_size(const struct qcow_image *image)
 {
-	return 1ull << image->cluster_bits;
+	return 1ull << image->geometry.cluster_bits;
 }
 
 /* A lock for the rest of the enclosing block. */

@@ -52,8 +52,9 @@ static int enter_and_map(struct qcow_image *image, struct qcow_io *io,
 	int ret;
 
 	LOCKED(image);
-	range_enter_wait(image, &io->range, offset >> image->cluster_bits,
-			 (offset + length - 1) >> image->cluster_bits,
+	range_enter_wait(image, &io->range,
+			 offset >> image->geometry.cluster_bits,
+			 (offset + length - 1) >> image->geometry.cluster_bits,
 			 exclusive);
 	ret = map_entered(image, io, offset, length, map);
 	if (ret && ret != NEEDS_COW)
@@ -80,11 +81,11 @@ static int explain_read(struct qcow_image *image, int ret)
 {
 	if (ret == -EUCLEAN)
 		tell_once(
-			image, &image->told_corrupt,
+			image, &image->health.told_corrupt,
 			"its tables contradict themselves; reads of what they describe so fail: check it with 'ublk-qcow2 check'");
 	else if (ret == -EBADMSG)
 		tell_once(
-			image, &image->told_under,
+			image, &image->health.told_under,
 			"the tables of an image under it contradict themselves; reads of what they describe fail");
 	else
 		return ret;
@@ -326,16 +327,13 @@ static int read_through_window(struct qcow_image *image, void *buffer,
 static void take_turn(struct qcow_image *image)
 {
 	LOCKED(image);
-	while (image->window_busy)
-		image_wait(image);
-	image->window_busy = true;
+	turn_take(&image->unaligned_turn, &image->lock);
 }
 
 static void end_turn(struct qcow_image *image)
 {
 	LOCKED(image);
-	image->window_busy = false;
-	image_wake(image);
+	turn_end(&image->unaligned_turn);
 }
 
 static int write_window(struct qcow_image *image, const void *buffer,
@@ -375,7 +373,8 @@ int io_check_range(const struct qcow_image *image, uint64_t offset,
 {
 	if (!is_aligned(offset | length, QCOW_SECTOR))
 		return -EINVAL;
-	if (offset > image->size || length > image->size - offset)
+	if (offset > image->geometry.size ||
+	    length > image->geometry.size - offset)
 		return -EINVAL;
 	return 0;
 }

@@ -143,16 +143,17 @@ static void go_on(struct qcow_image *image, const char *directory)
 	struct journal_header *header = journal->header;
 
 	/* The owner may have died between mark and note. */
-	image->marked = header->state == LIFE_WRITTEN || is_marked(image);
+	image->life.marked = header->state == LIFE_WRITTEN || is_marked(image);
 	if (image->read_only)
 		return;
-	if (image->marked && header_has_room(&image->header)) {
+	if (image->life.marked && header_has_room(&image->header)) {
 		atomic_store(&header->generation,
 			     image->header.mark.generation);
 		atomic_store(&header->making, image->header.mark.generation);
 	}
 	journal_renew_note(journal, directory);
-	journal_set_state(journal, image->marked ? LIFE_WRITTEN : LIFE_OPENED);
+	journal_set_state(journal,
+			  image->life.marked ? LIFE_WRITTEN : LIFE_OPENED);
 }
 
 static int give_up(struct qcow_image *image, const struct qcow_options *options,
@@ -167,7 +168,7 @@ static int give_up(struct qcow_image *image, const struct qcow_options *options,
 		image,
 		"its journal %s is given up (%s); acknowledged writes may be lost",
 		image->journal.path, why);
-	image->given_up = image->header.autoclear & AUTOCLEAR_LIFE;
+	image->life.given_up = image->header.autoclear & AUTOCLEAR_LIFE;
 	return start_over(image, options, directory, error);
 }
 
@@ -224,8 +225,8 @@ static int start_first(struct qcow_image *image,
 			"its journal %s is gone though its server died in this boot, or it is a copy made while it was served; writes since the last flush may be lost, --force gives them up",
 			image->journal.path);
 	/* What was forced need not be forced again. */
-	image->given_up = is_gone(image) &&
-			  image->header.autoclear & AUTOCLEAR_LIFE;
+	image->life.given_up = is_gone(image) &&
+			       image->header.autoclear & AUTOCLEAR_LIFE;
 	if (image->header.autoclear & AUTOCLEAR_LIFE)
 		image_notice(
 			image,

@@ -31,8 +31,8 @@ static int read_table(struct qcow_image *image, uint64_t offset,
 
 int load_l1(struct qcow_image *image, struct qcow_error *error)
 {
-	int ret = read_table(image, image->l1_offset, image->l1_size * 8ull,
-			     &image->l1);
+	int ret = read_table(image, image->geometry.l1_offset,
+			     image->geometry.l1_size * 8ull, &image->l1);
 
 	if (ret)
 		return fail(error, ret, "reading the L1 table: %s",
@@ -44,7 +44,7 @@ int load_l1(struct qcow_image *image, struct qcow_error *error)
 int load_refcount_table(struct qcow_image *image, struct qcow_error *error)
 {
 	uint64_t length = (uint64_t)image->header.refcount_table_clusters
-			  << image->cluster_bits;
+			  << image->geometry.cluster_bits;
 	int ret;
 
 	if (length > MAX_REFCOUNT_TABLE_BYTES)
@@ -52,11 +52,11 @@ int load_refcount_table(struct qcow_image *image, struct qcow_error *error)
 			error, -EINVAL,
 			"its journal names a refcount table that is too large");
 	ret = read_table(image, image->header.refcount_table_offset, length,
-			 &image->refcount_table);
+			 &image->allocator.refcount_table);
 	if (ret)
 		return fail(error, ret, "reading the refcount table: %s",
 			    strerror(-ret));
-	image->refcount_table_size = length / 8;
+	image->allocator.refcount_table_size = length / 8;
 	return 0;
 }
 
@@ -71,7 +71,8 @@ static int check_entry(const struct qcow_image *image, const char *what,
 	if (entry & ~(ENTRY_OFFSET | flags) ||
 	    !is_aligned(offset, cluster_size(image)))
 		why = "is malformed";
-	else if (offset >> image->cluster_bits >= image->high_water)
+	else if (offset >> image->geometry.cluster_bits >=
+		 image->allocator.high_water)
 		why = "points outside the file; the image is truncated or corrupt";
 	else if (offset && cluster_is_top_table(image, offset))
 		why = "overlaps the header, the L1 or the refcount table";
@@ -92,19 +93,20 @@ static int compare_offsets(const void *a, const void *b)
    remembered, so that no data is ever written there. */
 static int check_overlaps(struct qcow_image *image, struct qcow_error *error)
 {
-	uint64_t total = (uint64_t)image->l1_size + image->refcount_table_size;
+	uint64_t total = (uint64_t)image->geometry.l1_size +
+			 image->allocator.refcount_table_size;
 	uint64_t *offsets = malloc(total * sizeof(*offsets));
 	uint64_t count = 0;
 	int ret = 0;
 
 	if (!offsets)
 		return fail(error, -ENOMEM, "out of memory");
-	for (uint32_t i = 0; i < image->l1_size; i++)
+	for (uint32_t i = 0; i < image->geometry.l1_size; i++)
 		if (image->l1[i] & ENTRY_OFFSET)
 			offsets[count++] = image->l1[i] & ENTRY_OFFSET;
-	for (uint32_t i = 0; i < image->refcount_table_size; i++)
-		if (image->refcount_table[i])
-			offsets[count++] = image->refcount_table[i];
+	for (uint32_t i = 0; i < image->allocator.refcount_table_size; i++)
+		if (image->allocator.refcount_table[i])
+			offsets[count++] = image->allocator.refcount_table[i];
 	qsort(offsets, count, sizeof(*offsets), compare_offsets);
 	for (uint64_t i = 1; i < count && !ret; i++)
 		if (offsets[i] == offsets[i - 1])
@@ -112,8 +114,8 @@ static int check_overlaps(struct qcow_image *image, struct qcow_error *error)
 				error, -EINVAL,
 				"two tables overlap at offset %#llx; the image is corrupt",
 				(unsigned long long)offsets[i]);
-	image->tables = offsets;
-	image->nr_tables = count;
+	image->allocator.tables = offsets;
+	image->allocator.nr_tables = count;
 	return ret;
 }
 
@@ -121,11 +123,12 @@ int load_check(struct qcow_image *image, struct qcow_error *error)
 {
 	int ret = 0;
 
-	for (uint32_t i = 0; i < image->l1_size && !ret; i++)
+	for (uint32_t i = 0; i < image->geometry.l1_size && !ret; i++)
 		ret = check_entry(image, "L2 table", i, image->l1[i],
 				  ENTRY_COPIED, error);
-	for (uint32_t i = 0; i < image->refcount_table_size && !ret; i++)
+	for (uint32_t i = 0; i < image->allocator.refcount_table_size && !ret;
+	     i++)
 		ret = check_entry(image, "refcount block", i,
-				  image->refcount_table[i], 0, error);
+				  image->allocator.refcount_table[i], 0, error);
 	return ret ? ret : check_overlaps(image, error);
 }

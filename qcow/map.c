@@ -43,14 +43,14 @@ struct part {
 static struct part part_at(const struct qcow_image *image, uint64_t offset,
 			   uint64_t left)
 {
-	uint64_t size = 1ull << image->part_bits;
+	uint64_t size = 1ull << image->geometry.part_bits;
 	uint32_t in_cluster = offset & (cluster_size(image) - 1);
 	uint32_t before = offset & (size - 1);
 	uint32_t length = min_u64(left, size - before);
 
 	return (struct part){
-		.guest = offset >> image->cluster_bits,
-		.sub = in_cluster >> image->part_bits,
+		.guest = offset >> image->geometry.cluster_bits,
+		.sub = in_cluster >> image->geometry.part_bits,
 		.offset = offset,
 		.in_cluster = in_cluster,
 		.before = before,
@@ -121,7 +121,7 @@ static int map_parts(struct qcow_image *image, struct qcow_io *io,
 static void begin(const struct qcow_image *image, struct qcow_io *io,
 		  uint64_t offset)
 {
-	io->gains = image->gains;
+	io->gains = image->allocator.gains;
 	io->nr_extents = 0;
 	io->offset = offset;
 	io->length = 0;
@@ -272,9 +272,11 @@ static int write_fresh(struct qcow_image *image, struct qcow_io *io,
 	ret = refcount_find_free(image, &cluster, need);
 	if (ret)
 		return ret;
-	extent.offset = (cluster << image->cluster_bits) + part->in_cluster;
+	extent.offset = (cluster << image->geometry.cluster_bits) +
+			part->in_cluster;
 	/* R1: only what lies above the mark is known to be zero. */
-	io->zeroes = cluster < image->high_water || image->file.block_device;
+	io->zeroes = cluster < image->allocator.high_water ||
+		     image->file.block_device;
 	if (io->zeroes)
 		zero_around(&extent, part);
 	ret = map_add_extent(io, &extent, true);
@@ -296,7 +298,7 @@ static int write_cluster(struct qcow_image *image, struct qcow_io *io,
 			 const struct part *part, const struct cluster *found,
 			 struct need *need)
 {
-	uint64_t l1_index = part->guest >> image->l2_bits;
+	uint64_t l1_index = part->guest >> image->geometry.l2_bits;
 	const struct cluster c = *found;
 
 	if (c.kind == CLUSTER_DATA && c.copied)
@@ -323,8 +325,8 @@ static int write_part(struct qcow_image *image, struct qcow_io *io,
 
 	/* An extended entry's second word is kept here until it is linked:
 	   there is room for one. */
-	if (image->extended && io->length &&
-	    part->guest != io->offset >> image->cluster_bits)
+	if (image->geometry.extended && io->length &&
+	    part->guest != io->offset >> image->geometry.cluster_bits)
 		return -ENOBUFS;
 	ret = cluster_look_up(image, part->guest, part->sub, &c, need);
 	if (ret)
@@ -344,8 +346,8 @@ static uint64_t clusters_of(const struct qcow_image *image,
 {
 	uint64_t end = extent->offset + extent->length - 1;
 
-	return (end >> image->cluster_bits) -
-	       (extent->offset >> image->cluster_bits) + 1;
+	return (end >> image->geometry.cluster_bits) -
+	       (extent->offset >> image->geometry.cluster_bits) + 1;
 }
 
 bool map_has_fresh(const struct qcow_io *io)
@@ -365,8 +367,8 @@ static int reserve_room(struct qcow_image *image, struct qcow_io *io,
 	for (unsigned int i = 0; i < io->nr_extents; i++) {
 		if (!io->extents[i].fresh)
 			continue;
-		words += 4 + 2 * image->extended;
-		assignments += (2 + image->extended) *
+		words += 4 + 2 * image->geometry.extended;
+		assignments += (2 + image->geometry.extended) *
 			       clusters_of(image, &io->extents[i]);
 	}
 	if (!assignments)
@@ -396,9 +398,9 @@ int map_write(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
 	int ret;
 
 	begin(image, io, offset);
-	if (image->corrupt)
+	if (image->health.corrupt)
 		return -EIO;
-	if (!image->marked)
+	if (!image->life.marked)
 		return needs(image, need, NEED_MARK, 0);
 	ret = map_parts(image, io, offset, length, write_part, need);
 	if (io->length)
@@ -424,7 +426,7 @@ static void link_fresh(struct qcow_image *image, const struct qcow_io *io)
 		uint64_t host = round_down(extent->offset, cluster_size(image));
 		struct record l2 = {
 			.kind = RECORD_L2_DATA,
-			.index = offset >> image->cluster_bits,
+			.index = offset >> image->geometry.cluster_bits,
 			.count = clusters_of(image, extent),
 			.value = host | ENTRY_COPIED,
 		};
@@ -439,7 +441,7 @@ static void link_fresh(struct qcow_image *image, const struct qcow_io *io)
 		if (!extent->fresh)
 			continue;
 		group_add(&group, &l2);
-		if (image->extended)
+		if (image->geometry.extended)
 			group_assign(&group, RECORD_L2_BITMAP, l2.index,
 				     io->bitmap);
 		if (count.count)

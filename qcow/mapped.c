@@ -11,7 +11,7 @@
 static uint64_t last_cluster(const struct qcow_image *image, uint64_t offset,
 			     uint32_t length)
 {
-	return (offset + length - 1) >> image->cluster_bits;
+	return (offset + length - 1) >> image->geometry.cluster_bits;
 }
 
 /* Can the caller move it himself? */
@@ -39,7 +39,7 @@ static bool can_map(const struct qcow_image *image, uint64_t offset,
 int qcow_map_read(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
 		  uint32_t length)
 {
-	uint64_t first = offset >> image->cluster_bits;
+	uint64_t first = offset >> image->geometry.cluster_bits;
 	uint64_t last = last_cluster(image, offset, length);
 	struct need need;
 
@@ -58,7 +58,7 @@ int qcow_map_read(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
 int qcow_map_write(struct qcow_image *image, struct qcow_io *io,
 		   uint64_t offset, uint32_t length)
 {
-	uint64_t first = offset >> image->cluster_bits;
+	uint64_t first = offset >> image->geometry.cluster_bits;
 	uint64_t last = last_cluster(image, offset, length);
 	struct need need;
 	int ret = QCOW_MUST_BLOCK;

@@ -49,34 +49,44 @@ static struct qcow_image *new_image(const struct qcow_options *options)
 	image->notice = options->notice;
 	image->opaque = options->opaque;
 	image->ranges.next = image->ranges.prev = &image->ranges;
-	image->reservations.next = &image->reservations;
-	image->reservations.prev = &image->reservations;
+	image->allocator.reservations.next = &image->allocator.reservations;
+	image->allocator.reservations.prev = &image->allocator.reservations;
 	pthread_mutex_init(&image->lock, NULL);
 	pthread_cond_init(&image->changed, NULL);
+	turn_create(&image->life.header_turn);
+	turn_create(&image->allocator.grow_turn);
+	turn_create(&image->table_turn);
+	turn_create(&image->unaligned_turn);
+	turn_create(&image->checkpoint.turn);
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&image->work, &attributes);
+	pthread_cond_init(&image->checkpoint.work, &attributes);
 	pthread_condattr_destroy(&attributes);
 	return image;
 }
 
 static void free_image(struct qcow_image *image)
 {
-	dirty_destroy(&image->active);
-	dirty_destroy(&image->frozen);
+	dirty_destroy(&image->dirty.active);
+	dirty_destroy(&image->dirty.frozen);
 	cache_destroy(&image->cache);
 	unpacker_destroy(image->unpacker);
 	backing_close(image->backing);
-	free(image->header_area.bytes);
+	free(image->life.area.bytes);
 	free(image->path);
 	free(image->data_path);
 	free(image->l1);
-	free(image->refcount_table);
-	free(image->tables);
-	free(image->guarded);
-	free(image->sorted);
-	free(image->bounce);
-	pthread_cond_destroy(&image->work);
+	free(image->allocator.refcount_table);
+	free(image->allocator.tables);
+	free(image->allocator.guarded);
+	free(image->checkpoint.sorted);
+	free(image->checkpoint.bounce);
+	pthread_cond_destroy(&image->checkpoint.work);
+	turn_destroy(&image->checkpoint.turn);
+	turn_destroy(&image->unaligned_turn);
+	turn_destroy(&image->table_turn);
+	turn_destroy(&image->allocator.grow_turn);
+	turn_destroy(&image->life.header_turn);
 	pthread_cond_destroy(&image->changed);
 	pthread_mutex_destroy(&image->lock);
 	file_close(&image->data_file);
@@ -90,23 +100,26 @@ static void set_geometry(struct qcow_image *image)
 	const struct header *h = &image->header;
 	uint64_t device_size;
 
-	image->version = h->version;
-	image->cluster_bits = h->cluster_bits;
-	image->extended = h->incompatible & INCOMPATIBLE_EXTENDED_L2;
-	image->part_bits = h->cluster_bits -
-			   (image->extended ? SUBCLUSTER_BITS : 0);
-	image->l2_bits = h->cluster_bits - 3 - image->extended;
-	image->refcount_order = h->refcount_order;
-	image->block_bits = h->cluster_bits + 3 - h->refcount_order;
-	image->size = round_down(h->size, QCOW_SECTOR);
-	image->clusters = (image->size + cluster_size(image) - 1) >>
-			  h->cluster_bits;
-	image->l1_size = h->l1_size;
-	image->l1_offset = h->l1_offset;
+	image->geometry.version = h->version;
+	image->geometry.cluster_bits = h->cluster_bits;
+	image->geometry.extended = h->incompatible & INCOMPATIBLE_EXTENDED_L2;
+	image->geometry.part_bits =
+		h->cluster_bits -
+		(image->geometry.extended ? SUBCLUSTER_BITS : 0);
+	image->geometry.l2_bits = h->cluster_bits - 3 -
+				  image->geometry.extended;
+	image->geometry.refcount_order = h->refcount_order;
+	image->geometry.block_bits = h->cluster_bits + 3 - h->refcount_order;
+	image->geometry.size = round_down(h->size, QCOW_SECTOR);
+	image->geometry.clusters = (image->geometry.size + cluster_size(image) -
+				    1) >>
+				   h->cluster_bits;
+	image->geometry.l1_size = h->l1_size;
+	image->geometry.l1_offset = h->l1_offset;
 	image->alignment = image->file.alignment;
-	image->max_clusters = MAX_HOST_OFFSET >> h->cluster_bits;
+	image->allocator.max_clusters = MAX_HOST_OFFSET >> h->cluster_bits;
 	if (image->file.block_device && !file_size(&image->file, &device_size))
-		image->max_clusters = device_size >> h->cluster_bits;
+		image->allocator.max_clusters = device_size >> h->cluster_bits;
 }
 
 static int create_memory(struct qcow_image *image,
@@ -120,12 +133,13 @@ static int create_memory(struct qcow_image *image,
 
 	if (!ret)
 		ret = append_create_sets(image, MAX_DIRTY);
-	image->bounce = file_buffer(slice);
-	if (!image->bounce)
+	image->checkpoint.bounce = file_buffer(slice);
+	if (!image->checkpoint.bounce)
 		ret = -ENOMEM;
 	if (!ret)
 		ret = unpacker_create(image->header.compression_type,
-				      image->cluster_bits, &image->unpacker);
+				      image->geometry.cluster_bits,
+				      &image->unpacker);
 	return ret;
 }
 
@@ -137,13 +151,14 @@ static int find_end(struct qcow_image *image, struct qcow_error *error)
 	if (ret)
 		return fail(error, ret, "finding its size: %s", strerror(-ret));
 	/* R1: a cluster that the file's end cuts was used, too. */
-	image->high_water = (size + cluster_size(image) - 1) >>
-			    image->cluster_bits;
+	image->allocator.high_water = (size + cluster_size(image) - 1) >>
+				      image->geometry.cluster_bits;
 	/* Without a thread nobody sweeps; a block device has no space behind
 	   its end. */
-	image->swept = image->inline_checkpoint || image->file.block_device;
-	if (!image->swept)
-		image->cursor = image->high_water;
+	image->allocator.swept = image->inline_checkpoint ||
+				 image->file.block_device;
+	if (!image->allocator.swept)
+		image->allocator.cursor = image->allocator.high_water;
 	return 0;
 }
 
@@ -176,13 +191,13 @@ static int read_header(struct qcow_image *image,
 		       const struct qcow_options *options,
 		       struct qcow_error *error)
 {
-	int ret = header_read(&image->file, &image->header, &image->header_area,
+	int ret = header_read(&image->file, &image->header, &image->life.area,
 			      error);
 
 	if (ret)
 		return ret;
 	ret = support_check(
-		&image->header, &image->header_area,
+		&image->header, &image->life.area,
 		image->read_only && options->look != QCOW_LOOK_WRITER, error);
 	if (ret || image->read_only ||
 	    !(image->header.incompatible & INCOMPATIBLE_DIRTY))
@@ -190,8 +205,8 @@ static int read_header(struct qcow_image *image,
 	ret = check_rebuild(&image->file, options, error);
 	if (ret)
 		return ret;
-	free(image->header_area.bytes);
-	return header_read(&image->file, &image->header, &image->header_area,
+	free(image->life.area.bytes);
+	return header_read(&image->file, &image->header, &image->life.area,
 			   error);
 }
 
@@ -232,7 +247,7 @@ static int open_shell(struct qcow_image *image,
 	image->header.l1_size = (image->header.size >> 29) + 1;
 	image->data = &image->file;
 	set_geometry(image);
-	image->l1 = calloc(image->l1_size, sizeof(*image->l1));
+	image->l1 = calloc(image->geometry.l1_size, sizeof(*image->l1));
 	if (!image->l1)
 		return fail(error, -ENOMEM, "out of memory");
 	return create_memory(image, options);
@@ -247,7 +262,7 @@ static int open_image(struct qcow_image *image, const char *path,
 
 	if (ret)
 		return ret;
-	image->file.sync_lost = &image->sync_lost;
+	image->file.sync_lost = &image->health.sync_lost;
 	ret = check_identity(image, options, error);
 	if (ret)
 		return ret;
@@ -334,13 +349,13 @@ static int write_all(struct qcow_image *image)
 		if (ret)
 			return ret;
 	}
-	return image->sync_lost ? -EIO : 0;
+	return image->health.sync_lost ? -EIO : 0;
 }
 
 /* R13: checkpoint, sync, clear the mark, sync; then the journal may go. */
 static int close_cleanly(struct qcow_image *image)
 {
-	bool has_mark = image->marked || image->given_up;
+	bool has_mark = image->life.marked || image->life.given_up;
 	int ret = write_all(image);
 
 	/* Writes in place leave no metadata, and data may be elsewhere. */
@@ -350,7 +365,7 @@ static int close_cleanly(struct qcow_image *image)
 		journal_set_state(&image->journal, LIFE_CLOSING);
 	if (!ret && has_mark)
 		ret = header_clear_life(&image->file, &image->header,
-					&image->header_area);
+					&image->life.area);
 	return ret;
 }
 

@@ -115,17 +115,17 @@ void refcount_sweep(struct qcow_image *image, uint64_t end)
 	struct need need;
 	int ret = NEEDS_MORE;
 
-	while (ret == NEEDS_MORE && at < end && !image->stopping) {
+	while (ret == NEEDS_MORE && at < end && !image->checkpoint.stopping) {
 		ret = refcount_find_free_from(image, &at, &need);
 		if (ret != NEEDS_MORE)
 			break;
 		if (need.kind == NEED_BLOCK)
-			at = (need.index + 1) << image->block_bits;
+			at = (need.index + 1) << image->geometry.block_bits;
 		else if (provide(image, &need))
 			return;
 	}
 	if (!ret)
-		image->cursor = min_u64(image->cursor, at);
-	image->swept = true;
-	image->gains++;
+		image->allocator.cursor = min_u64(image->allocator.cursor, at);
+	image->allocator.swept = true;
+	image->allocator.gains++;
 }

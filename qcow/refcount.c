@@ -24,7 +24,7 @@
 
 uint64_t refcount_max(const struct qcow_image *image)
 {
-	unsigned int bits = 1u << image->refcount_order;
+	unsigned int bits = 1u << image->geometry.refcount_order;
 
 	return bits == 64 ? UINT64_MAX : (1ull << bits) - 1;
 }
@@ -32,7 +32,7 @@ uint64_t refcount_max(const struct qcow_image *image)
 uint64_t refcount_in_slice(const struct qcow_image *image, const void *data,
 			   uint64_t index)
 {
-	unsigned int order = image->refcount_order;
+	unsigned int order = image->geometry.refcount_order;
 
 	switch (order) {
 	case 6:
@@ -51,7 +51,7 @@ uint64_t refcount_in_slice(const struct qcow_image *image, const void *data,
 void refcount_put_in_slice(const struct qcow_image *image, void *data,
 			   uint64_t index, uint64_t count)
 {
-	unsigned int order = image->refcount_order;
+	unsigned int order = image->geometry.refcount_order;
 	unsigned int shift = (index << order) & 7;
 	uint8_t *byte;
 
@@ -73,16 +73,17 @@ void refcount_put_in_slice(const struct qcow_image *image, void *data,
 int refcount_locate(const struct qcow_image *image, uint64_t cluster,
 		    uint64_t *offset, uint64_t *index)
 {
-	uint64_t table_index = cluster >> image->block_bits;
-	uint64_t in_block = cluster & ((1ull << image->block_bits) - 1);
-	uint64_t byte = in_block << image->refcount_order >> 3;
+	uint64_t table_index = cluster >> image->geometry.block_bits;
+	uint64_t in_block = cluster &
+			    ((1ull << image->geometry.block_bits) - 1);
+	uint64_t byte = in_block << image->geometry.refcount_order >> 3;
 	uint64_t start = round_down(byte, image->cache.slice_size);
 
-	if (table_index >= image->refcount_table_size ||
-	    !image->refcount_table[table_index])
+	if (table_index >= image->allocator.refcount_table_size ||
+	    !image->allocator.refcount_table[table_index])
 		return -ENOENT;
-	*offset = image->refcount_table[table_index] + start;
-	*index = in_block - (start << 3 >> image->refcount_order);
+	*offset = image->allocator.refcount_table[table_index] + start;
+	*index = in_block - (start << 3 >> image->geometry.refcount_order);
 	return 0;
 }
 
@@ -92,8 +93,9 @@ static bool dirty_count(const struct qcow_image *image, uint64_t cluster,
 {
 	uint64_t key = dirty_key(KEY_REFCOUNT, cluster);
 
-	return dirty_get(&image->active, key, count) ||
-	       (image->freezing && dirty_get(&image->frozen, key, count));
+	return dirty_get(&image->dirty.active, key, count) ||
+	       (image->dirty.freezing &&
+		dirty_get(&image->dirty.frozen, key, count));
 }
 
 /* What the file says; 0 where it has no block. */
@@ -130,10 +132,11 @@ int refcount_get(struct qcow_image *image, uint64_t cluster, uint64_t *count,
 
 static bool is_reserved(const struct qcow_image *image, uint64_t cluster)
 {
-	const struct qcow_reservation *head = &image->reservations, *r;
+	const struct qcow_reservation *head = &image->allocator.reservations,
+				      *r;
 
 	/* Nothing beyond the mark was ever reserved. */
-	if (cluster >= image->high_water)
+	if (cluster >= image->allocator.high_water)
 		return false;
 	for (r = head->next; r != head; r = r->next)
 		if (cluster - r->first < r->count)
@@ -155,7 +158,8 @@ static int is_free(struct qcow_image *image, uint64_t cluster, bool *free,
 		return ret;
 	/* A count of zero for the header or a table is a lie. */
 	*free = !count && !is_reserved(image, cluster) &&
-		!cluster_is_table(image, cluster << image->cluster_bits);
+		!cluster_is_table(image,
+				  cluster << image->geometry.cluster_bits);
 	return 0;
 }
 
@@ -165,16 +169,16 @@ static int check_described(struct qcow_image *image, uint64_t cluster,
 {
 	uint64_t offset, index;
 
-	if (cluster >= image->max_clusters)
+	if (cluster >= image->allocator.max_clusters)
 		return -ENOSPC;
 	/* R10: a block's range is used only when the block is in place; a
 	   moved table counts only when the header says so. */
 	if (!refcount_locate(image, cluster, &offset, &index) &&
-	    !image->table_moved)
+	    !image->allocator.table_moved)
 		return 0;
 	*need = (struct need){
 		.kind = NEED_BLOCK,
-		.index = cluster >> image->block_bits,
+		.index = cluster >> image->geometry.block_bits,
 		.image = image,
 	};
 	return NEEDS_MORE;
@@ -201,19 +205,21 @@ int refcount_find_free_from(struct qcow_image *image, uint64_t *at,
 int refcount_find_free(struct qcow_image *image, uint64_t *cluster,
 		       struct need *need)
 {
-	int ret = refcount_find_free_from(image, &image->cursor, need);
+	int ret = refcount_find_free_from(image, &image->allocator.cursor,
+					  need);
 
-	*cluster = image->cursor;
+	*cluster = image->allocator.cursor;
 	return ret;
 }
 
 void refcount_reserve(struct qcow_image *image, struct qcow_reservation *r,
 		      uint64_t cluster)
 {
-	struct qcow_reservation *head = &image->reservations;
+	struct qcow_reservation *head = &image->allocator.reservations;
 
-	image->cursor = cluster + 1;
-	image->high_water = max_u64(image->high_water, cluster + 1);
+	image->allocator.cursor = cluster + 1;
+	image->allocator.high_water = max_u64(image->allocator.high_water,
+					      cluster + 1);
 	if (r->count++)
 		return;
 	r->first = cluster;
@@ -231,7 +237,8 @@ void refcount_release(struct qcow_image *image, struct qcow_reservation *r,
 	r->prev->next = r->next;
 	r->next->prev = r->prev;
 	if (!used) {
-		image->cursor = min_u64(image->cursor, r->first);
+		image->allocator.cursor = min_u64(image->allocator.cursor,
+						  r->first);
 		r->count = 0;
 	}
 }

@@ -23,16 +23,16 @@ static bool fits(const struct qcow_image *image, const struct record *record)
 
 	switch (record->kind) {
 	case RECORD_L1:
-		return end <= image->l1_size;
+		return end <= image->geometry.l1_size;
 	case RECORD_L2_BITMAP:
-		if (!image->extended)
+		if (!image->geometry.extended)
 			return false;
 		/* fall through */
 	case RECORD_L2:
 	case RECORD_L2_DATA:
-		return end <= image->clusters;
+		return end <= image->geometry.clusters;
 	case RECORD_REFCOUNT:
-		return end <= image->max_clusters &&
+		return end <= image->allocator.max_clusters &&
 		       record->value <= refcount_max(image);
 	case RECORD_REFCOUNT_TABLE:
 		return record->count == 1 && record->index;
@@ -49,8 +49,8 @@ static int replay_group(struct qcow_image *image, const struct group *group)
 		if (!fits(image, &record))
 			return -EINVAL;
 		/* R16: whatever the ring holds can be replayed. */
-		while (image->active.used + record.count >
-		       image->active.max_used) {
+		while (image->dirty.active.used + record.count >
+		       image->dirty.active.max_used) {
 			int ret = append_enlarge_sets(image);
 
 			if (ret)

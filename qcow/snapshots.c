@@ -193,8 +193,9 @@ static int guard_next(struct qcow_image *image, struct table *table)
 	offset = load_be64(head + HEAD_L1_OFFSET);
 	length = load_be32(head + HEAD_L1_SIZE) * 8ull;
 	if (length && length <= MAX_L1_BYTES &&
-	    is_aligned(offset, 1ull << image->cluster_bits) &&
-	    offset >> image->cluster_bits < image->high_water)
+	    is_aligned(offset, 1ull << image->geometry.cluster_bits) &&
+	    offset >> image->geometry.cluster_bits <
+		    image->allocator.high_water)
 		ret = guard_add(image, offset, length);
 	if (!ret)
 		ret = skip(table, load_be32(head + HEAD_EXTRA_SIZE));

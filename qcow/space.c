@@ -17,13 +17,14 @@
 
 static bool is_anything_freed(const struct qcow_image *image)
 {
-	return image->active.frees || (image->freezing && image->frozen.frees);
+	return image->dirty.active.frees ||
+	       (image->dirty.freezing && image->dirty.frozen.frees);
 }
 
 bool space_may_be_found(const struct qcow_image *image, uint64_t gains)
 {
-	return is_anything_freed(image) || !image->swept ||
-	       image->file.block_device || image->gains != gains;
+	return is_anything_freed(image) || !image->allocator.swept ||
+	       image->file.block_device || image->allocator.gains != gains;
 }
 
 static void look_at_size(struct qcow_image *image)
@@ -36,27 +37,27 @@ static void look_at_size(struct qcow_image *image)
 	image_io_begin(image);
 	ret = file_size(&image->file, &size);
 	image_io_end(image);
-	clusters = size >> image->cluster_bits;
-	if (ret || clusters <= image->max_clusters)
+	clusters = size >> image->geometry.cluster_bits;
+	if (ret || clusters <= image->allocator.max_clusters)
 		return;
-	image->max_clusters = clusters;
-	image->gains++;
+	image->allocator.max_clusters = clusters;
+	image->allocator.gains++;
 }
 
 static void search_from_start(struct qcow_image *image)
 {
-	if (image->swept)
+	if (image->allocator.swept)
 		return;
-	image->swept = true;
-	image->cursor = 0;
-	image->gains++;
+	image->allocator.swept = true;
+	image->allocator.cursor = 0;
+	image->allocator.gains++;
 }
 
 int space_regain(struct qcow_image *image, uint64_t gains)
 {
 	look_at_size(image);
 	search_from_start(image);
-	if (image->gains != gains)
+	if (image->allocator.gains != gains)
 		return 0;
 	return is_anything_freed(image) ? checkpoint_wait(image) : -ENOSPC;
 }

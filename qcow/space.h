@@ -6,7 +6,8 @@
 
 #include "qcow/image.h"
 
-/* After -ENOSPC: is there a chance?  gains: image->gains at the attempt. */
+/* After -ENOSPC: is there a chance?  gains: image->allocator.gains at the
+ * attempt. */
 bool space_may_be_found(const struct qcow_image *image, uint64_t gains);
 /* Likewise, with no guest range entered; drops the lock meanwhile.  0: try
    once more. */

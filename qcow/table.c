@@ -26,7 +26,7 @@ static void append_table(struct qcow_image *image, uint64_t l1_index,
 	struct group group = { 0 };
 
 	group_assign(&group, RECORD_L1, l1_index,
-		     cluster << image->cluster_bits | ENTRY_COPIED);
+		     cluster << image->geometry.cluster_bits | ENTRY_COPIED);
 	group_assign(&group, RECORD_REFCOUNT, cluster, 1);
 	if (old->count)
 		group_add(&group, old);
@@ -64,7 +64,8 @@ static int place_table(struct qcow_image *image, uint64_t l1_index,
 		return ret;
 	ret = refcount_reserve_wait(image, &r);
 	if (!ret) {
-		ret = write_table(image, r.first << image->cluster_bits,
+		ret = write_table(image,
+				  r.first << image->geometry.cluster_bits,
 				  entries);
 		refcount_release(image, &r, !ret);
 	}
@@ -74,28 +75,15 @@ static int place_table(struct qcow_image *image, uint64_t l1_index,
 	return ret;
 }
 
-static void take_turn(struct qcow_image *image)
-{
-	while (image->table_busy)
-		image_wait(image);
-	image->table_busy = true;
-}
-
-static void end_turn(struct qcow_image *image)
-{
-	image->table_busy = false;
-	image_wake(image);
-}
-
 int table_create(struct qcow_image *image, uint64_t l1_index)
 {
 	const struct record none = { 0 };
 	int ret = 0;
 
-	take_turn(image);
+	turn_take(&image->table_turn, &image->lock);
 	if (!(cluster_l1_entry(image, l1_index) & ENTRY_OFFSET))
 		ret = place_table(image, l1_index, NULL, &none);
-	end_turn(image);
+	turn_end(&image->table_turn);
 	return ret;
 }
 
@@ -120,7 +108,7 @@ static int copy_table(struct qcow_image *image, uint64_t l1_index,
 	uint64_t offset = entry & ENTRY_OFFSET;
 	const struct record old = {
 		.kind = RECORD_REFCOUNT,
-		.index = offset >> image->cluster_bits,
+		.index = offset >> image->geometry.cluster_bits,
 		.count = 1,
 		.value = count - 1,
 	};
@@ -149,7 +137,8 @@ static int make_own(struct qcow_image *image, uint64_t l1_index)
 	if (entry & ENTRY_COPIED)
 		return 0; /* somebody was faster */
 	ret = refcount_get_wait(
-		image, (entry & ENTRY_OFFSET) >> image->cluster_bits, &count);
+		image, (entry & ENTRY_OFFSET) >> image->geometry.cluster_bits,
+		&count);
 	if (ret)
 		return ret;
 	if (!count)
@@ -163,8 +152,8 @@ int table_own(struct qcow_image *image, uint64_t l1_index)
 {
 	int ret;
 
-	take_turn(image);
+	turn_take(&image->table_turn, &image->lock);
 	ret = make_own(image, l1_index);
-	end_turn(image);
+	turn_end(&image->table_turn);
 	return ret;
 }

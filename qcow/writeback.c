@@ -58,7 +58,7 @@ static int locate(const struct qcow_image *image, const struct assignment *a,
 		  uint64_t *offset, uint64_t *index)
 {
 	uint64_t i = key_index(a->key), table;
-	unsigned int word_bits = image->cluster_bits - 3;
+	unsigned int word_bits = image->geometry.cluster_bits - 3;
 	uint32_t per_slice = image->cache.slice_size / 8;
 
 	if (key_kind(a->key) == KEY_REFCOUNT)
@@ -100,8 +100,10 @@ static int write_bounce(struct qcow_image *image, const struct batch *batch)
 	int ret;
 
 	image_io_begin(image);
-	slice_swap(batch->type, image->refcount_order, image->bounce, size);
-	ret = file_write(&image->file, image->bounce, batch->offset, size);
+	slice_swap(batch->type, image->geometry.refcount_order,
+		   image->checkpoint.bounce, size);
+	ret = file_write(&image->file, image->checkpoint.bounce, batch->offset,
+			 size);
 	image_io_end(image);
 	return ret;
 }
@@ -115,8 +117,8 @@ static int write_batch(struct qcow_image *image, const struct batch *batch,
 
 	if (ret)
 		return ret;
-	memcpy(image->bounce, slice->data, image->cache.slice_size);
-	if (!apply(image, batch, phase, image->bounce))
+	memcpy(image->checkpoint.bounce, slice->data, image->cache.slice_size);
+	if (!apply(image, batch, phase, image->checkpoint.bounce))
 		return 0;
 	slice->pins++;
 	ret = write_bounce(image, batch);
@@ -175,18 +177,20 @@ static int write_l1_slice(struct qcow_image *image, const struct assignment *a,
 {
 	uint32_t per_slice = image->cache.slice_size / 8;
 	uint64_t first = round_down(key_index(a->key), per_slice);
-	uint64_t *bounce = image->bounce;
+	uint64_t *bounce = image->checkpoint.bounce;
 	int ret;
 
 	for (uint64_t i = 0; i < per_slice; i++)
-		bounce[i] = first + i < image->l1_size ? image->l1[first + i] :
-							 0;
+		bounce[i] = first + i < image->geometry.l1_size ?
+				    image->l1[first + i] :
+				    0;
 	for (; a != end && key_index(a->key) < first + per_slice; a++)
 		bounce[key_index(a->key) - first] = a->value;
 	*next = a;
 	image_io_begin(image);
 	slice_swap(SLICE_L2, 0, bounce, image->cache.slice_size);
-	ret = file_write(&image->file, bounce, image->l1_offset + first * 8,
+	ret = file_write(&image->file, bounce,
+			 image->geometry.l1_offset + first * 8,
 			 image->cache.slice_size);
 	image_io_end(image);
 	return ret;
@@ -225,14 +229,16 @@ void writeback_punch(struct qcow_image *image, const struct assignment *a,
 		     const struct assignment *end)
 {
 	image_io_begin(image);
-	while (a != end && !image->punch_unsupported) {
+	while (a != end && !image->health.punch_unsupported) {
 		uint64_t first, count;
 
 		a = freed_run(a, end, &first, &count);
 		if (count &&
-		    file_punch(&image->file, first << image->cluster_bits,
-			       count << image->cluster_bits) == -EOPNOTSUPP)
-			image->punch_unsupported = true;
+		    file_punch(&image->file,
+			       first << image->geometry.cluster_bits,
+			       count << image->geometry.cluster_bits) ==
+			    -EOPNOTSUPP)
+			image->health.punch_unsupported = true;
 	}
 	image_io_end(image);
 }

@@ -142,14 +142,14 @@ static void test_device(void)
 
 	make_broken(path, row.base, row.pokes);
 	image = must_open(row.name, path, false);
-	image->max_clusters = END / CLUSTER + 8;
+	image->allocator.max_clusters = END / CLUSTER + 8;
 	if (qcow_write(image, bytes, 0, CLUSTER))
 		die("%s: write", row.name);
-	for (unsigned int i = 0; i < image->active.used; i++) {
-		uint64_t key = image->active.list[i].key;
+	for (unsigned int i = 0; i < image->dirty.active.used; i++) {
+		uint64_t key = image->dirty.active.list[i].key;
 
 		if (key_kind(key) == KEY_REFCOUNT &&
-		    key_index(key) >= image->max_clusters)
+		    key_index(key) >= image->allocator.max_clusters)
 			die("%s: the journal names it", row.name);
 	}
 	if (qcow_close(image))

@@ -198,7 +198,7 @@ static int change(struct qcow_image *image, unsigned int i)
 static unsigned long count_dirty(struct qcow_image *image)
 {
 	LOCKED(image);
-	return image->active.used + image->frozen.used;
+	return image->dirty.active.used + image->dirty.frozen.used;
 }
 
 static void live(void)

@@ -214,8 +214,8 @@ static void test_unswept(void)
 	must_discard(3, 2);
 	if (qcow_flush(test.image))
 		die("%s: flush", name());
-	test.image->cursor = test.image->high_water;
-	test.image->swept = false;
+	test.image->allocator.cursor = test.image->allocator.high_water;
+	test.image->allocator.swept = false;
 	must_write("before the sweep", 3 * test.cluster, test.cluster);
 	close_image();
 }

@@ -52,7 +52,7 @@ static void open_image(const char *path)
 
 	if (qcow_open(path, &options, &test.image, &error))
 		die("%s: %s", test.geometry->options, error.text);
-	test.image->max_dirty = MAX_DIRTY;
+	test.image->dirty.max = MAX_DIRTY;
 }
 
 static void make_image(const char *path, uint64_t size)
@@ -74,14 +74,16 @@ static void judge(const char *what)
 {
 	const struct qcow_image *image = test.image;
 
-	if (image->active.used + image->frozen.used > image->max_dirty)
+	if (image->dirty.active.used + image->dirty.frozen.used >
+	    image->dirty.max)
 		die("%s: %s: %u assignments in dirty sets for %u",
 		    test.geometry->options, what,
-		    image->active.used + image->frozen.used, image->max_dirty);
+		    image->dirty.active.used + image->dirty.frozen.used,
+		    image->dirty.max);
 	if (journal_used(&image->journal) > image->journal.words)
 		die("%s: %s: the journal holds more than it can",
 		    test.geometry->options, what);
-	if (image->journal.reserved || image->reserved_dirty)
+	if (image->journal.reserved || image->dirty.reserved)
 		die("%s: %s: room stays reserved", test.geometry->options,
 		    what);
 }
@@ -90,16 +92,17 @@ static void finish(struct qcow_io *io)
 {
 	const struct qcow_image *image = test.image;
 	uint64_t words = image->journal.end + image->journal.reserved;
-	uint32_t assignments = image->active.used + image->reserved_dirty;
+	uint32_t assignments = image->dirty.active.used + image->dirty.reserved;
 
 	if (qcow_finish(test.image, io, 0))
 		die("%s: finish", test.geometry->options);
 	if (image->journal.end > words)
 		die("%s: a link takes %lu words more than were reserved",
 		    test.geometry->options, image->journal.end - words);
-	if (image->active.used > assignments)
+	if (image->dirty.active.used > assignments)
 		die("%s: a link makes %u assignments more than were reserved",
-		    test.geometry->options, image->active.used - assignments);
+		    test.geometry->options,
+		    image->dirty.active.used - assignments);
 	test.links++;
 }
 
