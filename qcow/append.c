@@ -9,6 +9,7 @@
  * however many owners die in a row, with no checkpoint completed, what the
  * ring has fits.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include "qcow/append.h"
@@ -73,6 +74,8 @@ void append_reserve_room(struct qcow_image *image, uint64_t words,
 void append_release_room(struct qcow_image *image, uint64_t words,
 			 uint64_t assignments)
 {
+	assert(image->journal.reserved >= words);
+	assert(image->dirty.reserved >= assignments);
 	image->journal.reserved -= words;
 	image->dirty.reserved -= assignments;
 }

@@ -12,6 +12,7 @@
  * Its memory is mapped at open and touched as it fills: an idle disk costs
  * nothing, and no allocation happens on the I/O path.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,6 +94,8 @@ void dirty_put(struct dirty_set *set, uint64_t key, uint64_t value)
 	uint32_t *slot = find(set, key);
 
 	if (!*slot) {
+		/* R16: room was reserved. */
+		assert(set->used < set->max_used);
 		set->list[set->used].key = key;
 		*slot = ++set->used;
 	}

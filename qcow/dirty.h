@@ -3,6 +3,7 @@
 #ifndef QCOW_DIRTY_H
 #define QCOW_DIRTY_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -16,6 +17,7 @@ enum key_kind {
 /* Sorts by kind, then by index. */
 static inline uint64_t dirty_key(enum key_kind kind, uint64_t index)
 {
+	assert(!(index >> 60));
 	return (uint64_t)kind << 60 | index;
 }
 

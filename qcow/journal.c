@@ -26,18 +26,37 @@
  *
  * Where the file is, and whose, is the matter of journal-file.c.
  */
+#include <assert.h>
 #include <zlib.h>
 #include "qcow/journal.h"
+
+/* The head of a record: kind (4) | count (12) | index (48). */
+#define INDEX_BITS 48
+#define KIND_SHIFT 60
+
+_Static_assert(GROUP_RUN == (1u << (KIND_SHIFT - INDEX_BITS)) - 1,
+	       "a record's count fills its bits");
 
 static void *ring_at(const struct journal *journal, uint64_t position)
 {
 	return &journal->ring[position % journal->words];
 }
 
+/* A record that does not fit its word would be replayed as another one. */
+static void check_record(const struct group *group, const struct record *record)
+{
+	assert(group->words + 2 <= GROUP_WORDS);
+	assert(record->kind >= RECORD_L1 &&
+	       record->kind <= RECORD_REFCOUNT_TABLE);
+	assert(record->count && record->count <= GROUP_RUN);
+	assert(record->index < 1ull << INDEX_BITS);
+}
+
 void group_add(struct group *group, const struct record *record)
 {
-	group->body[group->words++] = (uint64_t)record->kind << 60 |
-				      (uint64_t)record->count << 48 |
+	check_record(group, record);
+	group->body[group->words++] = (uint64_t)record->kind << KIND_SHIFT |
+				      (uint64_t)record->count << INDEX_BITS |
 				      record->index;
 	group->body[group->words++] = record->value;
 }
@@ -61,9 +80,9 @@ void group_next(const struct group *group, unsigned int *word,
 	uint64_t head = group->body[(*word)++];
 
 	*record = (struct record){
-		.kind = head >> 60,
-		.count = head >> 48 & 0xfff,
-		.index = head & 0xffffffffffffull,
+		.kind = head >> KIND_SHIFT,
+		.count = head >> INDEX_BITS & GROUP_RUN,
+		.index = head & ((1ull << INDEX_BITS) - 1),
 		.value = group->body[(*word)++],
 	};
 }
@@ -104,6 +123,9 @@ void journal_append(struct journal *journal, const struct group *group)
 	uint64_t seal = make_seal(journal, journal->end, group);
 	uint64_t body = journal->end + 1;
 
+	assert(group->words && group->words <= GROUP_WORDS);
+	/* R16: seal, body and terminator must not reach the oldest group. */
+	assert(journal_used(journal) + group->words + 2 <= journal->words);
 	*(uint64_t *)ring_at(journal, body + group->words) = 0;
 	for (unsigned int i = 0; i < group->words; i++)
 		*(uint64_t *)ring_at(journal, body + i) = group->body[i];

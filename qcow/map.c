@@ -358,6 +358,13 @@ bool map_has_fresh(const struct qcow_io *io)
 	return false;
 }
 
+/* The words of an extent's records in a group: its L2 entries, the second
+   word of an extended entry, its refcounts. */
+#define EXTENT_WORDS 6
+
+_Static_assert(QCOW_IO_EXTENTS *EXTENT_WORDS <= GROUP_WORDS,
+	       "one group links all extents of a request");
+
 /* R16: what linking will need, so that it cannot fail. */
 static int reserve_room(struct qcow_image *image, struct qcow_io *io,
 			struct need *need)

@@ -15,6 +15,7 @@
  * the first free cluster meanwhile, and the checkpoint lowers the cursor to
  * those that it frees.
  */
+#include <assert.h>
 #include <errno.h>
 #include "qcow/cluster.h"
 #include "qcow/refcount.h"
@@ -55,6 +56,7 @@ void refcount_put_in_slice(const struct qcow_image *image, void *data,
 	unsigned int shift = (index << order) & 7;
 	uint8_t *byte;
 
+	assert(count <= refcount_max(image));
 	switch (order) {
 	case 6:
 		((uint64_t *)data)[index] = count;
