@@ -27,6 +27,7 @@
 #include "qcow/append.h"
 #include "qcow/checkpoint.h"
 #include "qcow/provide.h"
+#include "qcow/trace.h"
 
 /* The thread looks after an idle or failing image this often. */
 #define TICK_NS 1000000000ll
@@ -76,18 +77,28 @@ static int sync_image(struct qcow_image *image)
 	return ret;
 }
 
-static int write_phases(struct qcow_image *image, const struct frozen *f)
+/* R5: counts that go up are durable before anything refers to their
+   clusters. */
+static int raise_counts(struct qcow_image *image, const struct frozen *f)
 {
 	int ret = 0;
 
+	TRACE(checkpoint_raise, (uintptr_t)image);
 	if (image->allocator.table_moved)
 		ret = grow_write_header(image);
 	if (!ret)
 		ret = writeback_slices(image, f->counts, f->end, RAISE);
-	if (!ret)
-		ret = sync_image(image);
-	if (!ret)
-		ret = writeback_slices(image, f->l2, f->counts, LINK);
+	return ret ? ret : sync_image(image);
+}
+
+/* R6: entries are durable before the counts of what they no longer refer to
+   go down. */
+static int link_entries(struct qcow_image *image, const struct frozen *f)
+{
+	int ret;
+
+	TRACE(checkpoint_link, (uintptr_t)image);
+	ret = writeback_slices(image, f->l2, f->counts, LINK);
 	if (!ret)
 		ret = writeback_l1(image, f->l1, f->l2);
 	if (!ret)
@@ -96,11 +107,27 @@ static int write_phases(struct qcow_image *image, const struct frozen *f)
 		ret = sync_image(image);
 	if (!ret)
 		image_keep_generation(image);
-	if (!ret)
-		ret = writeback_slices(image, f->counts, f->end, LOWER);
+	return ret;
+}
+
+static int lower_counts(struct qcow_image *image, const struct frozen *f)
+{
+	int ret;
+
+	TRACE(checkpoint_lower, (uintptr_t)image);
+	ret = writeback_slices(image, f->counts, f->end, LOWER);
 	if (!ret)
 		writeback_punch(image, f->counts, f->end);
 	return ret;
+}
+
+static int write_phases(struct qcow_image *image, const struct frozen *f)
+{
+	int ret = raise_counts(image, f);
+
+	if (!ret)
+		ret = link_entries(image, f);
+	return ret ? ret : lower_counts(image, f);
 }
 
 static void freeze(struct qcow_image *image)
@@ -113,6 +140,8 @@ static void freeze(struct qcow_image *image)
 	image->checkpoint.frozen_end = image->journal.end;
 	image->dirty.freezing = true;
 	image->checkpoint.freezes++;
+	TRACE(checkpoint_freeze, (uintptr_t)image, image->dirty.frozen.used,
+	      image->checkpoint.frozen_end);
 }
 
 static void thaw(struct qcow_image *image, const struct frozen *f)
@@ -159,6 +188,7 @@ static int make_checkpoint(struct qcow_image *image)
 		image->checkpoint.last_error = ret;
 		image->checkpoint.wanted = image->checkpoint.complete;
 	}
+	TRACE(checkpoint_end, (uintptr_t)image, ret);
 	image_wake(image);
 	return ret;
 }

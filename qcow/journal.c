@@ -29,6 +29,7 @@
 #include <assert.h>
 #include <zlib.h>
 #include "qcow/journal.h"
+#include "qcow/trace.h"
 
 /* The head of a record: kind (4) | count (12) | index (48). */
 #define INDEX_BITS 48
@@ -136,6 +137,7 @@ void journal_append(struct journal *journal, const struct group *group)
 		(_Atomic uint64_t *)ring_at(journal, journal->end), seal,
 		memory_order_release);
 	journal->end = body + group->words;
+	TRACE(group_sealed, (uintptr_t)journal, body - 1, group->words);
 	tell(journal, QCOW_EVENT_GROUP_SEALED);
 }
 

@@ -32,6 +32,7 @@
 #include "plugin/server/inflight.h"
 #include "plugin/server/queue.h"
 #include "plugin/server/request.h"
+#include "qcow/trace.h"
 
 #define NR_WORKERS 4
 
@@ -77,6 +78,7 @@ static void run_work(struct work *work)
 
 static void give_to_worker(struct request *request)
 {
+	TRACE(request_worker, (uintptr_t)request);
 	request->all->under_way++;
 	workers_submit(request->all->workers, &request->work);
 }
@@ -96,6 +98,7 @@ static void request_end(struct request *request, int result)
 		    result);
 	if (!result && moves_data(request))
 		result = request->length;
+	TRACE(request_end, (uintptr_t)request, result);
 	queue_commit(request, result);
 }
 
@@ -218,6 +221,7 @@ void requests_retry(struct requests *all)
 
 static void start_mapped(struct request *request)
 {
+	TRACE(request_mapped, (uintptr_t)request, request->io.nr_extents);
 	request->all->under_way++;
 	inflight_start(request);
 }
@@ -289,6 +293,8 @@ void request_start(struct request *request)
 	int ret;
 
 	decode(request);
+	TRACE(request_begin, (uintptr_t)request, request->op, request->offset,
+	      request->length);
 	ret = check(request);
 	if (ret < 0)
 		queue_commit(request, ret);
