@@ -26,11 +26,11 @@ void writeback_punch(struct qcow_image *image, const struct assignment *from,
 
 /* checkpoint.c */
 
+bool checkpoint_is_dirty(const struct qcow_image *image);
 /* Blocks until a checkpoint that freezes after now is complete. */
 int checkpoint_wait(struct qcow_image *image);
 /* Blocks until what is dirty takes less room. */
 int checkpoint_wait_room(struct qcow_image *image);
-bool checkpoint_is_dirty(const struct qcow_image *image);
 int checkpoint_start_thread(struct qcow_image *image);
 /* Not under the lock. */
 void checkpoint_stop_thread(struct qcow_image *image);

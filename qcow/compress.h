@@ -45,14 +45,6 @@ int decoder_unpack(struct decoder *decoder, struct bytes from, uint8_t *to,
 
 struct unpacker;
 
-/* Prepares for one image's clusters; all memory is allocated here.  -ENOTSUP
-   for an unknown type. */
-int unpacker_create(enum compression type, uint32_t cluster_bits,
-		    struct unpacker **unpacker);
-
-/* No read may be under way; NULL is fine. */
-void unpacker_destroy(struct unpacker *unpacker);
-
 /*
  * Reads the bytes from skip on of the cluster that an entry names.  Blocks;
  * from any thread, and not under image->lock.  The host clusters must stay
@@ -64,5 +56,13 @@ int unpacker_read(struct unpacker *unpacker, struct file *file, uint64_t entry,
 /* Host clusters from first on were freed, or will be written to: nothing of
    them is remembered.  Does not block on I/O. */
 void unpacker_forget(struct unpacker *unpacker, uint64_t first, uint64_t count);
+
+/* Prepares for one image's clusters; all memory is allocated here.  -ENOTSUP
+   for an unknown type. */
+int unpacker_create(enum compression type, uint32_t cluster_bits,
+		    struct unpacker **unpacker);
+
+/* No read may be under way; NULL is fine. */
+void unpacker_destroy(struct unpacker *unpacker);
 
 #endif /* QCOW_COMPRESS_H */

@@ -48,13 +48,16 @@ struct file {
 	_Atomic bool *sync_lost;   /* of its image: one of them failed */
 };
 
-int file_open(struct file *file, const char *path,
-	      const struct qcow_options *options, struct qcow_error *error);
-void file_close(struct file *file);
+/* For O_DIRECT; free() frees it. */
+void *file_buffer(size_t length);
 bool file_is(const struct file *file, const struct qcow_identity *identity);
 /* -ESTALE: it is another; nothing has an identity of zeros, so any will do. */
 int file_check(const struct file *file, const struct qcow_identity *identity,
 	       struct qcow_error *error);
+/* Opens it in the mode that the options say; the caller closes it. */
+int file_open(struct file *file, const char *path,
+	      const struct qcow_options *options, struct qcow_error *error);
+void file_close(struct file *file);
 /* Past the end of the file, zeros are read. */
 int file_read(struct file *file, void *buffer, uint64_t offset, size_t length);
 /* Whatever the alignment; the others want it kept. */
@@ -72,8 +75,6 @@ int file_sync(struct file *file);
 /* Gives space back.  -EOPNOTSUPP where that does not exist. */
 int file_punch(struct file *file, uint64_t offset, uint64_t length);
 int file_size(struct file *file, uint64_t *size);
-/* For O_DIRECT; free() frees it. */
-void *file_buffer(size_t length);
 
 /* alignment.c */
 
@@ -83,10 +84,10 @@ uint32_t file_find_alignment(int fd);
 
 /* lock.c */
 
+/* Has another process the right to write to the file? */
+bool lock_is_written(const struct file *file);
 /* The fence, then QEMU's bytes, as the options say (R14). */
 int lock_image(struct file *file, const struct qcow_options *options,
 	       struct qcow_error *error);
-/* Has somebody else the right to write to it? */
-bool lock_is_written(const struct file *file);
 
 #endif /* QCOW_FILE_H */

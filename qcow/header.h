@@ -41,33 +41,50 @@ struct header_area {
 	uint32_t length; /* a multiple of the alignment */
 };
 
-/* Reads and judges it.  On failure, too, the caller frees area->bytes. */
-int header_read(struct file *file, struct header *header,
-		struct header_area *area, struct qcow_error *error);
-/* The same for those who can do without the top tables: whether they are
-   there, and nothing else is, the other two judge. */
-int header_read_unplaced(struct file *file, struct header *header,
-			 struct header_area *area, struct qcow_error *error);
+/* Is the L1 table inside the file, and apart from the header? */
 int header_judge_l1(struct file *file, const struct header *header,
 		    struct qcow_error *error);
+/* And the refcount table? */
 int header_judge_refcount_table(struct file *file, const struct header *header,
 				struct qcow_error *error);
+/* Where extensions end at the latest: at the backing name or the cluster. */
+uint32_t header_extensions_limit(const struct header *header);
 /* The bytes that every field is in, whatever the format; free() frees them. */
 int header_read_first(struct file *file, uint8_t **bytes,
 		      struct qcow_error *error);
+/* The name of the backing file, if backing_offset says that there is one. */
+int header_read_backing(struct file *file, const struct header *header,
+			char name[MAX_BACKING_NAME + 1]);
+/* Its format, or an empty string. */
+void header_backing_format(const struct header *header,
+			   const struct header_area *area, char format[64]);
+/* Reads and judges the header, but not the top tables, for callers that can do
+   without them.  On failure, too, the caller frees area->bytes. */
+int header_read_unplaced(struct file *file, struct header *header,
+			 struct header_area *area, struct qcow_error *error);
+/* Reads and judges the header and its top tables.  On failure, too, the caller
+   frees area->bytes. */
+int header_read(struct file *file, struct header *header,
+		struct header_area *area, struct qcow_error *error);
 /* Walks the extensions; *at begins as header->length. */
 bool header_next_extension(const struct header *header,
 			   const struct header_area *area, uint32_t *at,
 			   uint32_t *type, uint32_t *length,
 			   const uint8_t **data);
-int support_check(const struct header *header, const struct header_area *area,
-		  bool read_only, struct qcow_error *error);
-/* Of that, what is about the type of compression. */
+
+/* support.c */
+
+/* Is the type of compression one that the engine has? */
 int support_check_compression(const struct header *header,
 			      struct qcow_error *error);
-/* And about the bit of raw data files. */
+/* May the bit of raw data files be set as it is? */
 int support_check_raw_data(const struct header *header,
 			   struct qcow_error *error);
+/* Are all features of the image known, and can it be opened so? */
+int support_check(const struct header *header, const struct header_area *area,
+		  bool read_only, struct qcow_error *error);
+/* features.c */
+
 /* What a feature bit is called, if anybody knows that. */
 void feature_describe(const struct header *header,
 		      const struct header_area *area,
@@ -77,15 +94,6 @@ void feature_describe(const struct header *header,
 unsigned int features_list(const struct header *header,
 			   const struct header_area *area,
 			   struct qcow_feature features[QCOW_FEATURES_MAX]);
-/* Where extensions end at the latest: at the backing name or the cluster. */
-uint32_t header_extensions_limit(const struct header *header);
-/* The name of the backing file, if backing_offset says that there is one. */
-int header_read_backing(struct file *file, const struct header *header,
-			char name[MAX_BACKING_NAME + 1]);
-/* Its format, or an empty string. */
-void header_backing_format(const struct header *header,
-			   const struct header_area *area, char format[64]);
-
 /* life.c: what is written to the header */
 
 #define EXTENSION_HEAD 8u  /* type, length */
@@ -109,11 +117,11 @@ int header_write_refcount_table(struct file *file, const struct header *header,
 /* Writes where the snapshot table is, likewise. */
 int header_write_snapshots(struct file *file, const struct header *header,
 			   struct header_area *area);
-/* Makes all extensions of a type mean nothing. */
-int header_void_extensions(struct file *file, const struct header *header,
-			   struct header_area *area, uint32_t type);
 /* Sets bits of incompatible_features. */
 int header_write_incompatible(struct file *file, struct header *header,
 			      struct header_area *area, uint64_t bits);
+/* Makes all extensions of a type mean nothing. */
+int header_void_extensions(struct file *file, const struct header *header,
+			   struct header_area *area, uint32_t type);
 
 #endif /* QCOW_HEADER_H */

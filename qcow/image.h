@@ -25,8 +25,6 @@
 #include "qcow/qcow.h"
 #include "qcow/turn.h"
 
-/* image.c */
-
 /* Never changes after the open: read without the lock. */
 struct image_geometry {
 	unsigned int version;
@@ -190,19 +188,25 @@ struct need {
 	struct qcow_image *image; /* which of a chain needs it */
 };
 
+/* image.c */
+
+/* Hands a line to the notice() of the options; not under the lock. */
 void image_notice(struct qcow_image *image, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
-/* Not under the lock: both its files are on stable storage. */
+/* Under the lock: waits for a change of any kind; wakes all that wait. */
+void image_wait(struct qcow_image *image);
+void image_wake(struct qcow_image *image);
+/* Not under the lock: syncs the image and its data file. */
 int image_sync(struct qcow_image *image);
+/* Under the lock: the right to write the header. */
+void image_take_header(struct qcow_image *image);
+void image_release_header(struct qcow_image *image);
 /* Under the lock: writes our mark before a life's first write (R12). */
 int image_mark(struct qcow_image *image);
 /* Under the lock: writes the generation of what the checkpoint writes; and,
    after the sync, the image has it (R12). */
 int image_raise_generation(struct qcow_image *image);
 void image_keep_generation(struct qcow_image *image);
-/* Under the lock: the right to write the header. */
-void image_take_header(struct qcow_image *image);
-void image_release_header(struct qcow_image *image);
 /* Not under the lock: a write has met an inconsistency.  Marks the image as
    corrupt and lets no further write into it. */
 void image_set_corrupt(struct qcow_image *image);
@@ -211,9 +215,6 @@ unsigned int image_fds(const struct qcow_image *image, int *fds,
 		       unsigned int max, unsigned int count);
 /* The index in qcow_fds() of what lies under the image. */
 unsigned int image_next_index(const struct qcow_image *image);
-/* Under the lock: wait for a change, and tell of one. */
-void image_wait(struct qcow_image *image);
-void image_wake(struct qcow_image *image);
 
 /* The lock is dropped between these two: no I/O happens under it. */
 static inline void image_io_begin(struct qcow_image *image)
@@ -263,11 +264,11 @@ int load_check(struct qcow_image *image, struct qcow_error *error);
 
 /* guard.c: at open */
 
+/* Notes bytes of the file where no data may ever be written. */
+int guard_add(struct qcow_image *image, uint64_t offset, uint64_t length);
 /* Notes where the tables of snapshots and bitmaps lie, so that no data is ever
    written there; nothing if they cannot be read. */
 int guard_tables(struct qcow_image *image);
-/* Of that, one place: bytes of the file. */
-int guard_add(struct qcow_image *image, uint64_t offset, uint64_t length);
 
 /* snapshots.c */
 
@@ -275,15 +276,15 @@ int snapshots_guard(struct qcow_image *image);
 
 /* bitmaps.c */
 
+/* Marks every persistent bitmap as in use, durably, if the image has any.  Not
+   under the lock; the caller has the right to write the header. */
+int bitmaps_set_in_use(struct qcow_image *image);
 int bitmaps_guard(struct qcow_image *image);
 /* How many there are, if they count. */
 unsigned int bitmaps_count(const struct header *header,
 			   const struct header_area *area);
-/* Marks every persistent bitmap as in use, durably, if the image has any.  Not
-   under the lock; the caller has the right to write the header. */
-int bitmaps_set_in_use(struct qcow_image *image);
 
-/* check.c */
+/* check/check.c */
 
 /* Rebuilds the refcounts of a dirty image and clears that bit; the header
    has to be read again. */

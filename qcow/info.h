@@ -5,12 +5,12 @@
 
 #include "qcow/header.h"
 
-/* Opens a file to read its header; area->bytes is to be freed. */
-int info_open(const char *path, struct file *file, struct header *header,
-	      struct header_area *area, struct qcow_error *error);
 /* What an open file says of itself, and why it would be refused as a layer;
    an empty text: it would not. */
 int info_read(struct file *file, struct qcow_info *info,
 	      struct qcow_error *refused, struct qcow_error *error);
+/* Opens a file to read its header; area->bytes is to be freed. */
+int info_open(const char *path, struct file *file, struct header *header,
+	      struct header_area *area, struct qcow_error *error);
 
 #endif /* QCOW_INFO_H */

@@ -95,42 +95,48 @@ bool journal_is_pending(const struct file *file, const struct header *header,
 /* Sets the paths; -ENOMEM. */
 int journal_name(struct journal *journal, const struct qcow_identity *identity,
 		 const char *directory);
-/* Makes an empty journal of a new life and its note, in place of old ones. */
-int journal_create(struct journal *journal,
-		   const struct qcow_identity *identity, const char *directory,
-		   uint64_t size, struct qcow_error *error);
+int journal_read_boot_id(uint8_t boot_id[16]);
 /* Maps the journal that is there.  -ENOENT: there is none.  */
 int journal_map(struct journal *journal, struct qcow_error *error);
 /* Maps the note, if there is one of this boot. */
 void journal_map_note(struct journal *journal);
+void journal_unmap(struct journal *journal);
+/* Makes an empty journal of a new life and its note, in place of old ones. */
+int journal_create(struct journal *journal,
+		   const struct qcow_identity *identity, const char *directory,
+		   uint64_t size, struct qcow_error *error);
 /* Makes a note for a journal that lost it, if there is room. */
 void journal_renew_note(struct journal *journal, const char *directory);
-void journal_unmap(struct journal *journal);
-/* Tells of journals whose images had the same inode and are deleted. */
-void journal_tell_left(struct qcow_image *image, const char *directory);
-/* removes: nothing in it is needed any more. */
-void journal_close(struct journal *journal, bool remove);
 /* In the journal and the note. */
 void journal_set_state(struct journal *journal, enum life_state state);
 /* What the header's mark has to say. */
 void journal_get_mark(const struct journal *journal, struct life_mark *mark);
-int journal_read_boot_id(uint8_t boot_id[16]);
+/* remove: nothing in the journal is needed any more. */
+void journal_close(struct journal *journal, bool remove);
+/* Tells of journals whose images had the same inode and are deleted. */
+void journal_tell_left(struct qcow_image *image, const char *directory);
 
 /* journal.c: the ring */
 
+/* Adds a record to a group that has room for it. */
+void group_add(struct group *group, const struct record *record);
+/* group_add() of a record for one index. */
+void group_assign(struct group *group, enum record_kind kind, uint64_t index,
+		  uint64_t value);
+/* Reads the record at *word, and moves *word behind it. */
+void group_next(const struct group *group, unsigned int *word,
+		struct record *record);
+/* Words of the ring that hold groups. */
 uint64_t journal_used(const struct journal *journal);
+/* Is there room for so many words more than are reserved? */
 bool journal_has_room(const struct journal *journal, uint64_t words);
+/* Appends a group for which room was reserved, and seals it (R3). */
+void journal_append(struct journal *journal, const struct group *group);
+/* Drops the groups before a position (R7). */
+void journal_drop(struct journal *journal, uint64_t position);
 /* The group at a position; false where the sealed prefix ends. */
 bool journal_read_group(const struct journal *journal, uint64_t position,
 			struct group *group);
-void journal_append(struct journal *journal, const struct group *group);
-void journal_drop(struct journal *journal, uint64_t position);
-void group_add(struct group *group, const struct record *record);
-/* The same for one index. */
-void group_assign(struct group *group, enum record_kind kind, uint64_t index,
-		  uint64_t value);
-void group_next(const struct group *group, unsigned int *word,
-		struct record *record);
 
 /* replay.c */
 

@@ -17,20 +17,20 @@ enum reference_kind {
 /* What a name in a header means beside the file at path, not resolved; the
    caller frees it.  NULL: out of memory. */
 char *reference_beside(const char *path, const char *name);
-/* The path of a file that an image names, if it may be opened (P6); the
-   caller frees it. */
-int reference_resolve(const struct qcow_image *image, enum reference_kind kind,
-		      const char *name, const struct qcow_options *options,
-		      char **path, struct qcow_error *error);
-/* The same for the image at path from, that lies under top or is it. */
-int reference_resolve_from(const char *top, const char *from,
-			   enum reference_kind kind, const char *name,
-			   const struct qcow_references *references,
-			   char **path, struct qcow_error *error);
 /* An absolute path of the image: of a device the name by which it was given,
    for that is where relative names lead; of a file the resolved one.  NULL:
    errno says why. */
 char *reference_path(const char *path);
+/* The path of a file that the image at path from names, if it may be opened
+   (P6); from lies under top or is top.  The caller frees the path. */
+int reference_resolve_from(const char *top, const char *from,
+			   enum reference_kind kind, const char *name,
+			   const struct qcow_references *references,
+			   char **path, struct qcow_error *error);
+/* The same for an open image. */
+int reference_resolve(const struct qcow_image *image, enum reference_kind kind,
+		      const char *name, const struct qcow_options *options,
+		      char **path, struct qcow_error *error);
 
 /* data.c: an external data file; not under the lock */
 
@@ -68,6 +68,9 @@ unsigned int layers_of_image(const struct qcow_image *image,
 
 /* May anything lie under an image that has so many over it? */
 int backing_check_depth(unsigned int depth, struct qcow_error *error);
+/* Is the file one of those that image and its overlays are? */
+int backing_check_loop(const struct qcow_image *image, const struct file *file,
+		       const char *path, struct qcow_error *error);
 bool backing_is_raw(const char *format);
 /* Can what lies at path be read in this format? */
 int backing_check_format(const char *format, const char *path,
@@ -79,23 +82,20 @@ int backing_open(struct qcow_image *image, const struct qcow_options *options,
 int backing_open_legacy(struct qcow_image *image,
 			const struct qcow_options *options,
 			struct qcow_error *error);
-/* Is the file one of those that image and its overlays are? */
-int backing_check_loop(const struct qcow_image *image, const struct file *file,
-		       const char *path, struct qcow_error *error);
 void backing_close(struct backing *backing);
-/* Is there, at the bottom, a legacy image that needed a key? */
-bool backing_is_encrypted(const struct backing *backing);
-/* In bytes; behind that, the range of an image reads as zero. */
-uint64_t backing_size(const struct backing *backing);
-/* Adds what lies there under a range of an image to a mapped read. */
-int backing_map(struct backing *backing, struct qcow_io *io, uint64_t offset,
-		uint32_t length, struct need *need);
+/* Fills in the descriptors from their index on; returns how many in all. */
+unsigned int backing_fds(const struct backing *backing, int *fds,
+			 unsigned int max, unsigned int count);
 /* Adds what lies there as layers_add() does. */
 unsigned int backing_layers(const struct backing *backing,
 			    struct qcow_layer *layers, unsigned int max,
 			    unsigned int count);
-/* Fills in the descriptors from their index on; returns how many in all. */
-unsigned int backing_fds(const struct backing *backing, int *fds,
-			 unsigned int max, unsigned int count);
+/* In bytes; behind that, the range of an image reads as zero. */
+uint64_t backing_size(const struct backing *backing);
+/* Is there, at the bottom, a legacy image that needed a key? */
+bool backing_is_encrypted(const struct backing *backing);
+/* Adds what lies there under a range of an image to a mapped read. */
+int backing_map(struct backing *backing, struct qcow_io *io, uint64_t offset,
+		uint32_t length, struct need *need);
 
 #endif /* QCOW_LAYERS_H */

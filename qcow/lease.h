@@ -49,10 +49,10 @@ enum lease_verdict {
 	LEASE_UNKNOWN, /* the medium or the clock gives no way to tell */
 };
 
-/* Before anything else; a lease of zeros holds nothing. */
-void lease_init(struct lease *lease);
 /* Does the file's medium tell, by our clock, when the file was written? */
 bool lease_can_tell(const struct file *file);
+/* Before anything else; a lease of zeros holds nothing. */
+void lease_init(struct lease *lease);
 /* Compares the files with the record of their last owner, all of whose I/O is
    over.  data may be NULL.  slack, ns: how long after the lease a write that
    was in flight at the owner's death may have begun in the kernel, or
@@ -61,6 +61,10 @@ bool lease_can_tell(const struct file *file);
 enum lease_verdict lease_judge(const struct lease_record *record,
 			       const struct file *image,
 			       const struct file *data, int64_t slack);
+/* Around every call that changes a file's contents or size.  lease may be
+   NULL.  Never blocks. */
+void lease_begin(struct lease *lease);
+void lease_end(struct lease *lease);
 /* We are the owner from now on; nothing is in flight.  The record and the
    files stay until lease_stop().  with_thread: renews it while a write takes
    long; without, only its begin does.  0 or -errno. */
@@ -68,9 +72,5 @@ int lease_start(struct lease *lease, struct lease_record *record,
 		const struct file *image, const struct file *data,
 		bool with_thread);
 void lease_stop(struct lease *lease);
-/* Around everything that changes a file's contents or size.  lease may be
-   NULL.  Never blocks. */
-void lease_begin(struct lease *lease);
-void lease_end(struct lease *lease);
 
 #endif /* QCOW_LEASE_H */

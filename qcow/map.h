@@ -9,16 +9,21 @@
    there is no room.  reserves: its clusters will be added to a reservation. */
 int map_add_extent(struct qcow_io *io, const struct qcow_extent *extent,
 		   bool reserves);
-/* The map calls for one who has entered the range; they map as much of it
-   as can be at once: io->length says how much. */
-int map_read(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
-	     uint32_t length, struct need *need);
-int map_write(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
-	      uint32_t length, struct need *need);
 /* Goes on with a mapped read in an image that lies under another. */
 int map_continue(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
 		 uint32_t length, struct need *need);
+/* Map as much of a range, which the caller has entered, as can be mapped at
+   once: io->length says how much.  Return:
+     0           mapped
+     NEEDS_MORE  need says what has to be provided first
+     -EUCLEAN    the tables contradict themselves
+     -errno      another error; final */
+int map_read(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
+	     uint32_t length, struct need *need);
+/* Has the mapping extents that map_end() makes part of the disk? */
 bool map_has_fresh(const struct qcow_io *io);
+int map_write(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
+	      uint32_t length, struct need *need);
 /* Ends a map_write(): its fresh extents become part of the disk, or not. */
 void map_end(struct qcow_image *image, struct qcow_io *io, bool link);
 

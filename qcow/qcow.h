@@ -174,8 +174,6 @@ bool qcow_read_only(const struct qcow_image *image);
 
 void qcow_identify(const struct qcow_image *image,
 		   struct qcow_identity *identity);
-int qcow_identify_path(const char *path, struct qcow_identity *identity);
-
 /* Alignment in bytes that I/O on the descriptors of qcow_fds() needs. */
 uint32_t qcow_alignment(const struct qcow_image *image);
 
@@ -186,13 +184,29 @@ uint32_t qcow_alignment(const struct qcow_image *image);
 unsigned int qcow_fds(const struct qcow_image *image, int *fds,
 		      unsigned int max);
 
+struct qcow_stats {
+	uint64_t cache_hits, cache_misses;
+	uint64_t checkpoints, groups;
+	uint64_t journal_used, journal_size; /* bytes */
+};
+
+/* Counters since the open; the journal's are those of now. */
+void qcow_get_stats(struct qcow_image *image, struct qcow_stats *stats);
+
+/* file.c */
+
+/* Which file a path leads to. */
+int qcow_identify_path(const char *path, struct qcow_identity *identity);
+
+/* layers.c */
+
 /* The files that belong to the image, from the top down, at most
    QCOW_FILES_MAX; paths belong to the image.  Returns how many there are;
    fills at most max. */
 unsigned int qcow_layers(const struct qcow_image *image,
 			 struct qcow_layer *layers, unsigned int max);
 
-/* info.c and others: looks at an image, also at one that qcow_open() refuses.
+/* info.c: looks at an image, also at one that qcow_open() refuses.
    They take no locks and change nothing; of an image that somebody writes to
    they may tell yesterday's news. */
 
@@ -241,6 +255,8 @@ struct qcow_info {
 int qcow_read_info(const char *path, struct qcow_info *info,
 		   struct qcow_error *error);
 
+/* snapshots.c */
+
 struct qcow_snapshot {
 	const char *id, *name;
 	uint32_t date;		/* seconds since 1970 */
@@ -257,6 +273,8 @@ int qcow_list_snapshots(const char *path,
 				      const struct qcow_snapshot *snapshot),
 			void *opaque, struct qcow_error *error);
 
+/* bitmaps.c */
+
 struct qcow_bitmap {
 	const char *name;
 	uint64_t granularity; /* bytes */
@@ -269,6 +287,8 @@ int qcow_list_bitmaps(const char *path,
 		      void (*visit)(void *opaque,
 				    const struct qcow_bitmap *bitmap),
 		      void *opaque, struct qcow_error *error);
+
+/* parts.c */
 
 /* One of the files that a disk consists of. */
 struct qcow_part {
@@ -292,17 +312,23 @@ int qcow_list_parts(const char *path, const struct qcow_references *references,
 		    void (*visit)(void *opaque, const struct qcow_part *part),
 		    void *opaque, struct qcow_error *error);
 
+/* links.c */
+
 /* Of a path as somebody wrote it, which an open does not see any more once it
    is resolved.  -EINVAL: symbolic links leave it open which file one of the
    headers means.  What is refused for itself is not said. */
 int qcow_check_links(const char *path, const struct qcow_references *references,
 		     struct qcow_error *error);
 
+/* reference.c */
+
 /* May the image at top, an absolute path, consist of the file at path, too?
    For those who are told of a file by a process that they do not trust. */
 int qcow_check_layer(const char *top, const struct qcow_layer *layer,
 		     const struct qcow_references *references,
 		     struct qcow_error *error);
+
+/* judge.c */
 
 /* What an open would come to. */
 struct qcow_judgement {
@@ -321,14 +347,16 @@ struct qcow_judgement {
 void qcow_judge(const char *path, const struct qcow_options *options,
 		struct qcow_judgement *judgement);
 
-/* read.c, write.c, discard.c, checkpoint.c: calls that block.  -EOWNERDEAD:
-   a process that reads a legacy image was killed, and only another open gets
-   a new one. */
+/* io.c: calls that block, as do those of discard.c and checkpoint.c.
+   -EOWNERDEAD: a process that reads a legacy image was killed, and only another
+   open gets a new one. */
 
 int qcow_read(struct qcow_image *image, void *buffer, uint64_t offset,
 	      size_t length);
 int qcow_write(struct qcow_image *image, const void *buffer, uint64_t offset,
 	       size_t length);
+
+/* discard.c */
 
 /* Whole clusters inside the range read as zero afterwards and give their
    space back; parts of clusters keep their data. */
@@ -338,10 +366,12 @@ int qcow_discard(struct qcow_image *image, uint64_t offset, uint64_t length);
 int qcow_write_zeroes(struct qcow_image *image, uint64_t offset,
 		      uint64_t length, bool unmap);
 
+/* checkpoint.c */
+
 /* All that was acknowledged before the call survives a power loss (R8). */
 int qcow_flush(struct qcow_image *image);
 
-/* map.c: calls that never block, never allocate memory, never do I/O */
+/* mapped.c: calls that never block, never allocate memory, never do I/O */
 
 /* Their answers beside 0 and -errno.  No error of the kernel has such a
    number, so that neither is ever taken for the other. */
@@ -439,15 +469,6 @@ int qcow_finish(struct qcow_image *image, struct qcow_io *io, int result);
 int qcow_forget_journal(const struct qcow_identity *identity,
 			const char *directory);
 
-/* stat.c */
-
-struct qcow_stats {
-	uint64_t cache_hits, cache_misses;
-	uint64_t checkpoints, groups;
-	uint64_t journal_used, journal_size; /* bytes */
-};
-void qcow_get_stats(struct qcow_image *image, struct qcow_stats *stats);
-
 /* lock.c: for the supervisor, which holds an image's locks and no more */
 
 struct qcow_lock;
@@ -463,12 +484,12 @@ struct qcow_lock;
 int qcow_lock(const char *path, const struct qcow_identity *identity,
 	      bool read_only, bool test, struct qcow_lock **lock,
 	      struct qcow_error *error);
-void qcow_unlock(struct qcow_lock *lock);
 /* Which file it is that is locked. */
 void qcow_lock_identify(const struct qcow_lock *lock,
 			struct qcow_identity *identity);
+void qcow_unlock(struct qcow_lock *lock);
 
-/* check.c: finds what is wrong with an image that nobody uses, and mends it */
+/* check/check.c: finds faults of an image that nobody uses, and mends them */
 
 enum qcow_repair {
 	QCOW_REPAIR_NONE,

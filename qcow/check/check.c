@@ -3,17 +3,17 @@
  * Finds what is wrong with an image, and mends it.
  *
  * A round looks at everything once: it counts the references to each cluster
- * (check-walk.c), compares them with what the refcount blocks say
- * (check-compare.c) and then the COPIED flags with the counts
- * (check-copied.c).  That is a plain check.  A repair (check-repair.c) goes
+ * (walk.c), compares them with what the refcount blocks say
+ * (compare.c) and then the COPIED flags with the counts
+ * (copied.c).  That is a plain check.  A repair (check-repair.c) goes
  * between two rounds, so what is reported in the end is what the last round
  * saw and not what the repair hoped for.  To mend one thing may bring
  * another to light; the repair is done again while it helps.
  *
  * The image is input (P6).  Whatever it says, the memory has a bound: a
- * window of references (check-counts.c), a list of L2 tables and some
+ * window of references (counts.c), a list of L2 tables and some
  * buffers of a cluster; and the time follows from the tables that are in the
- * file (check-tables.c).  The file is used through the page cache: everything
+ * file (tables.c).  The file is used through the page cache: everything
  * is read once, in order, or soon again.
  *
  * The locks are a writer's if there is to be a repair, a reader's otherwise;

@@ -16,7 +16,7 @@
 #include "qcow/error.h"
 #include "qcow/header.h"
 
-/* check-counts.c: references to host clusters, for one window of the file */
+/* counts.c: references to host clusters, for one window of the file */
 
 /* What refers to a cluster, and what its count is. */
 enum {
@@ -56,7 +56,7 @@ uint64_t counts_get(const struct counts *counts, uint64_t cluster,
 		    unsigned int *flags);
 void counts_set_one(struct counts *counts, uint64_t cluster);
 
-/* check-roots.c: where the walk begins */
+/* roots.c: where the walk begins */
 
 enum root_kind {
 	ROOT_ACTIVE,   /* the L1 table of the disk itself */
@@ -90,7 +90,7 @@ struct snapshots {
 	uint64_t new_offset, new_length;
 };
 
-/* check-tables.c: the L2 tables, each once however often it is referred to */
+/* tables.c: the L2 tables, each once however often it is referred to */
 
 struct table {
 	uint64_t offset;
@@ -141,7 +141,7 @@ struct check {
 	uint32_t refcount_table_size; /* entries */
 	uint8_t *block_states;	      /* for every entry that the largest
 					 table could have; see
-					 check-blocks.c */
+					 blocks.c */
 
 	struct root *roots;
 	uint32_t nr_roots, max_roots;
@@ -194,13 +194,13 @@ static inline bool check_has_data_file(const struct check *check)
 	return check->header.incompatible & INCOMPATIBLE_DATA_FILE;
 }
 
+void check_say(struct check *check, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 /* Findings: told and counted once, however often a walk meets them. */
 void check_corrupt(struct check *check, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 /* An error of ours or of the disk's: the check itself is not complete. */
 void check_failed(struct check *check, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
-void check_say(struct check *check, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 void check_progress(struct check *check, uint64_t done, uint64_t total);
 /* One look at everything; the findings are in check->result. */
@@ -209,10 +209,8 @@ int check_round(struct check *check);
 typedef int window_function(struct check *check);
 int check_each_window(struct check *check, window_function *function);
 
-/* check-roots.c */
+/* roots.c */
 
-/* Fills in roots and areas: L1 tables, snapshot table, bitmaps. */
-int check_find_roots(struct check *check);
 /* For those who do: a run of bytes, wherever it begins. */
 int check_read_bytes(struct check *check, void *bytes, uint64_t offset,
 		     uint32_t length);
@@ -227,8 +225,10 @@ int check_add_root(struct check *check, enum root_kind kind, uint32_t number,
 		   uint64_t offset, uint32_t entries);
 struct area *check_add_area(struct check *check, uint64_t offset,
 			    uint64_t length);
+/* Fills in roots and areas: L1 tables, snapshot table, bitmaps. */
+int check_find_roots(struct check *check);
 
-/* check-snapshots.c */
+/* snapshots.c */
 
 int check_find_snapshots(struct check *check);
 /* Writes a new snapshot table where nobody looks. */
@@ -236,12 +236,12 @@ int check_make_snapshots(struct check *check);
 /* Makes it count, when it and its counts are durable. */
 int check_link_snapshots(struct check *check);
 
-/* check-bitmaps.c */
+/* bitmaps.c */
 
 int check_find_bitmaps(struct check *check, const uint8_t *extension,
 		       uint32_t length);
 
-/* check-tables.c */
+/* tables.c */
 
 /* Called with pieces of a root: entries as they stand in the file, the first
    of which has this index. */
@@ -254,7 +254,7 @@ typedef int table_function(struct check *check, const struct table *table);
 int check_each_table(struct check *check, table_function *function);
 int check_write_table(struct check *check, const struct table *table);
 
-/* check-walk.c */
+/* walk.c */
 
 #define L2_RESERVED 0x3f000000000001feull
 
@@ -278,23 +278,23 @@ enum entry_kind {
 
 enum entry_kind check_entry_kind(const struct check *check, uint64_t entry);
 
-/* check-compare.c */
+/* compare.c */
 
+/* The most that a refcount of this width can say. */
+uint64_t check_max_count(const struct check *check);
 /* Compares the window's references with the counts, as these will be. */
 int check_compare(struct check *check, enum outcome outcome);
 /* Makes them so. */
 int check_write_counts(struct check *check, enum outcome outcome);
 
-/* check-copied.c */
+/* copied.c */
 
-/* Does the task with the COPIED flags that lead into the window. */
-int check_copied(struct check *check, enum copied_task task);
 /* Does an entry without COPIED lack it, where the count is one? */
 bool check_lacks_copied(const struct check *check, uint64_t references);
-/* The most that a refcount of this width can say. */
-uint64_t check_max_count(const struct check *check);
+/* Does the task with the COPIED flags that lead into the window. */
+int check_copied(struct check *check, enum copied_task task);
 
-/* check-blocks.c */
+/* blocks.c */
 
 int check_load_refcount_table(struct check *check);
 /* Does this entry of the refcount table lead to a block? */
@@ -303,22 +303,22 @@ bool check_has_block(const struct check *check, uint64_t index);
 int check_count_blocks(struct check *check);
 /* Blocks in the window that something else uses, too. */
 void check_find_shared_blocks(struct check *check);
+/* Notes that a cluster without a block has references. */
+void check_need_block(struct check *check, uint64_t cluster);
 /* The first of the clusters behind all that is in use; and they become part
    of the image, before anything is written about them. */
 uint64_t check_find_space(const struct check *check);
 void check_take_space(struct check *check, uint64_t first, uint64_t clusters);
-/* Notes that a cluster without a block has references. */
-void check_need_block(struct check *check, uint64_t cluster);
 /* Lays out what is missing and writes it, empty, where nobody looks. */
 int check_make_blocks(struct check *check);
 /* Makes it count. */
 int check_link_blocks(struct check *check);
 
-/* check-repair.c */
+/* repair.c */
 
-int check_repair(struct check *check);
 /* Takes bits out of the header. */
 int check_clear_bits(struct check *check, uint64_t incompatible,
 		     uint64_t autoclear);
+int check_repair(struct check *check);
 
 #endif /* QCOW_CHECK_H */

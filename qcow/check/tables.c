@@ -11,7 +11,7 @@
  *
  * The list of L2 tables has a fixed size.  If there are more, the part of
  * the file that the list covers shrinks and what is beyond gets a turn of
- * its own, as with the windows of check-counts.c.
+ * its own, as with the windows of counts.c.
  *
  * Where the file has holes the tables are empty, and holes cost nothing.
  */

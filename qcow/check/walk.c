@@ -295,7 +295,7 @@ static int count_l1_entry(struct check *check, const struct root *root,
 		check_corrupt(check,
 			      "ERROR L1 entry with reserved bits set: %llx",
 			      (unsigned long long)entry);
-	/* It leads nowhere; check-copied.c tells of its flag. */
+	/* It leads nowhere; copied.c tells of its flag. */
 	check->copied_nowhere |= !offset && entry & ENTRY_COPIED;
 	if (!offset)
 		return 0;

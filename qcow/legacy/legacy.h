@@ -20,6 +20,18 @@ struct legacy;
 /* Is this a file for legacy_open() rather than for header_read()? */
 int legacy_probe(struct file *file, bool *is_legacy);
 
+/* Blocks; from any thread.  -EIO if the reading process dies or hangs over
+   it; there will be another for the next read.  -EOWNERDEAD: there will not,
+   who starts it has been killed. */
+int legacy_read(struct legacy *legacy, void *buffer, uint64_t offset,
+		size_t length);
+
+/* Size of the virtual disk in bytes, a multiple of QCOW_SECTOR. */
+uint64_t legacy_size(const struct legacy *legacy);
+
+/* Was a key needed? */
+bool legacy_is_encrypted(const struct legacy *legacy);
+
 /*
  * Judges an open and locked image and starts the process that will read it.
  * key_file holds the AES key, NULL if there is none.  The file is not needed
@@ -31,22 +43,10 @@ int legacy_probe(struct file *file, bool *is_legacy);
 int legacy_open(struct file *file, const char *key_file, struct legacy **legacy,
 		struct qcow_error *error);
 
-/* Size of the virtual disk in bytes, a multiple of QCOW_SECTOR. */
-uint64_t legacy_size(const struct legacy *legacy);
-
-/* Was a key needed? */
-bool legacy_is_encrypted(const struct legacy *legacy);
-
-/* Blocks; from any thread.  -EIO if the reading process dies or hangs over
-   it; there will be another for the next read.  -EOWNERDEAD: there will not,
-   who starts it has been killed. */
-int legacy_read(struct legacy *legacy, void *buffer, uint64_t offset,
-		size_t length);
-
 /* No read may be under way; NULL is fine. */
 void legacy_close(struct legacy *legacy);
 
-/* legacy-gate.c */
+/* gate.c */
 
 /* What our own look at the header found. */
 struct gate {
@@ -68,7 +68,7 @@ int gate_look(struct file *file, struct gate *gate, struct qcow_error *error);
 /* Lets pass only what libqcow is known to read correctly. */
 int gate_check(struct file *file, struct gate *gate, struct qcow_error *error);
 
-/* legacy-helper.c */
+/* helper.c */
 
 #define LEGACY_KEY_SIZE 16
 
@@ -100,7 +100,7 @@ struct helper_reply {
 /* In a child of the server, and never returns: keeps one reader alive. */
 void helper_run(const struct helper_job *job) __attribute__((noreturn));
 
-/* legacy-jail.c */
+/* jail.c */
 
 /* Limits memory, and files to so many and to the image; none can be written
    or executed. */
