@@ -1,310 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Discard and write zeroes: taking clusters out of the mapping.
+ * DISCARD and WRITE ZEROES of a range in bytes: the whole clusters in it are
+ * unlinked (unlink.c); zeros are written to the parts of clusters at its ends,
+ * if they hold anything else, and a discard leaves those parts alone.
  *
- * Both go over the range cluster by cluster, under an exclusive guest range,
- * so that all I/O under the old mapping has ended (R9), and collect what
- * changes in one group at a time.  Long ones are many groups (R16): death
- * between two leaves a part done, which the reissued request does again.
- *
- * What a cluster becomes must read as zero.  With nothing under the image,
- * that is an unallocated cluster, in both versions of the format; else it is
- * the zero flag, which only version 3 has: in version 2 a discard then does
- * nothing, and zeros are written.  Where space must not be given back, the
- * cluster is kept beside the flag, or gets zeros written.
+ * An image of version 2 has no zero clusters.  Where to unlink a cluster would
+ * let a backing file show through, a discard does nothing there, and zeros are
+ * written as data.
  */
 #include <errno.h>
-#include <stdlib.h>
-#include "qcow/append.h"
-#include "qcow/cow.h"
 #include "qcow/io.h"
 #include "qcow/layers.h"
 #include "qcow/provide.h"
-#include "qcow/range.h"
-#include "qcow/space.h"
-
-/* Clusters that one group may change. */
-#define MAX_CLUSTERS 1024u
-/* Guest clusters that are looked at while a range is held. */
-#define MAX_LOOKED_AT 8192u
-
-/* A group under construction: runs grow while neighbours fit. */
-struct unlink {
-	struct group group;
-	struct record entry; /* the runs not in the group yet */
-	struct record bitmap;
-	struct record count;
-	unsigned int clusters;
-};
-
-static void put_run(struct group *group, struct record *run)
-{
-	if (run->count)
-		group_add(group, run);
-	run->count = 0;
-}
-
-static void extend_run(struct group *group, struct record *run,
-		       enum record_kind kind, uint64_t index, uint64_t value)
-{
-	if (run->count && run->index + run->count == index &&
-	    run->value == value) {
-		run->count++;
-		return;
-	}
-	put_run(group, run);
-	*run = (struct record){
-		.kind = kind,
-		.index = index,
-		.count = 1,
-		.value = value,
-	};
-}
-
-/* A cluster may cost three records more, and the open runs as many. */
-static bool is_full(const struct unlink *unlink)
-{
-	return unlink->clusters == MAX_CLUSTERS ||
-	       unlink->group.words + 12 > GROUP_WORDS;
-}
-
-/* What is done to each cluster of a range. */
-enum how {
-	DISCARD,
-	ZERO,	   /* and give the space back */
-	ZERO_KEEP, /* and keep the space */
-};
-
-/* The second word of an extended entry, afterwards. */
-static uint64_t new_bitmap(const struct qcow_image *image, enum how how,
-			   uint64_t guest, const struct cluster *c)
-{
-	if (how == ZERO_KEEP && c->has_host)
-		return ALL_ZERO;
-	return cluster_shows_under(image, guest) ? ALL_ZERO : 0;
-}
-
-/* Is there anything to do? */
-static bool changes(const struct qcow_image *image, enum how how,
-		    uint64_t guest, const struct cluster *c)
-{
-	if (image->geometry.extended && c->kind != CLUSTER_COMPRESSED)
-		return (c->has_host && how != ZERO_KEEP) ||
-		       c->bitmap != new_bitmap(image, how, guest, c);
-	switch (c->kind) {
-	case CLUSTER_UNALLOCATED:
-		return cluster_shows_under(image, guest);
-	case CLUSTER_ZERO:
-		return false;
-	case CLUSTER_ZERO_ALLOCATED:
-		return how != ZERO_KEEP;
-	case CLUSTER_DATA:
-	case CLUSTER_COMPRESSED:
-		return true;
-	}
-	return false;
-}
-
-static int needs_table(struct qcow_image *image, uint64_t guest,
-		       enum need_kind kind, struct need *need)
-{
-	*need = (struct need){
-		.kind = kind,
-		.index = guest >> image->geometry.l2_bits,
-		.image = image,
-	};
-	return NEEDS_MORE;
-}
-
-static void put_entry(const struct qcow_image *image, uint64_t guest,
-		      uint64_t entry, uint64_t bitmap, struct unlink *unlink)
-{
-	extend_run(&unlink->group, &unlink->entry, RECORD_L2, guest, entry);
-	if (image->geometry.extended)
-		extend_run(&unlink->group, &unlink->bitmap, RECORD_L2_BITMAP,
-			   guest, bitmap);
-}
-
-/* What the entry becomes, if nothing is kept. */
-static uint64_t new_entry(const struct qcow_image *image, uint64_t guest)
-{
-	if (image->geometry.extended)
-		return 0; /* the bitmap says the rest */
-	return cluster_shows_under(image, guest) ? ENTRY_ZERO : 0;
-}
-
-/*
- * Others may refer to what the cluster refers to, perhaps the next one in
- * the range: its counts must be looked up, and what was collected before
- * must count by then.  So it gets a group of its own.
- */
-static int unlink_shared(struct qcow_image *image, uint64_t guest,
-			 const struct cluster *c, uint64_t entry,
-			 struct unlink *unlink, struct need *need)
-{
-	int ret;
-
-	if (unlink->clusters) {
-		*need = (struct need){ .kind = NEED_RETRY, .image = image };
-		return NEEDS_MORE;
-	}
-	ret = cow_add_released(image, c, &unlink->group, need);
-	if (ret) {
-		unlink->group.words = 0;
-		return ret;
-	}
-	put_entry(image, guest, entry, new_bitmap(image, DISCARD, guest, c),
-		  unlink);
-	unlink->clusters = MAX_CLUSTERS;
-	return 0;
-}
-
-static int unlink_cluster(struct qcow_image *image, uint64_t guest,
-			  enum how how, struct unlink *unlink,
-			  struct need *need)
-{
-	uint64_t entry = new_entry(image, guest);
-	struct cluster c;
-	int ret = cluster_look_up(image, guest, 0, &c, need);
-
-	if (ret || !changes(image, how, guest, &c))
-		return ret;
-	if (!c.has_table)
-		return needs_table(image, guest, NEED_TABLE, need);
-	if (!c.own_table)
-		return needs_table(image, guest, NEED_OWN_TABLE, need);
-	if (c.kind == CLUSTER_COMPRESSED || (c.has_host && !c.copied))
-		return unlink_shared(image, guest, &c, entry, unlink, need);
-	if (how == ZERO_KEEP && c.has_host)
-		entry = image->geometry.extended ? c.entry :
-						   c.entry | ENTRY_ZERO;
-	else if (c.has_host && !image->external)
-		extend_run(&unlink->group, &unlink->count, RECORD_REFCOUNT,
-			   c.host >> image->geometry.cluster_bits, 0);
-	put_entry(image, guest, entry, new_bitmap(image, how, guest, &c),
-		  unlink);
-	unlink->clusters++;
-	return 0;
-}
-
-static void append_unlink(struct qcow_image *image, struct unlink *unlink)
-{
-	put_run(&unlink->group, &unlink->entry);
-	put_run(&unlink->group, &unlink->bitmap);
-	put_run(&unlink->group, &unlink->count);
-	if (unlink->group.words)
-		append_group(image, &unlink->group);
-}
-
-/* Unlinks from *guest on, as far as one group and the cache go. */
-static int unlink_some(struct qcow_image *image, uint64_t *guest, uint64_t end,
-		       enum how how, struct need *need)
-{
-	struct unlink unlink = { 0 };
-	int ret = 0;
-
-	while (*guest < end && !is_full(&unlink)) {
-		ret = unlink_cluster(image, *guest, how, &unlink, need);
-		if (ret)
-			break;
-		++*guest;
-	}
-	append_unlink(image, &unlink);
-	return ret;
-}
-
-/* Where a table is missing there is nothing to unlink. */
-static uint64_t skip_holes(const struct qcow_image *image, uint64_t guest,
-			   uint64_t end)
-{
-	while (guest < end && !cluster_shows_under(image, guest) &&
-	       !cluster_l1_entry(image, guest >> image->geometry.l2_bits))
-		guest = ((guest >> image->geometry.l2_bits) + 1)
-			<< image->geometry.l2_bits;
-	return min_u64(guest, end);
-}
-
-static int unlink_range(struct qcow_image *image, uint64_t guest, uint64_t end,
-			enum how how)
-{
-	while (guest < end) {
-		struct need need = { .kind = NEED_RETRY };
-		int ret = append_wait_room(image, GROUP_WORDS + 1,
-					   3 * MAX_CLUSTERS);
-
-		if (ret)
-			return ret;
-		append_release_room(image, GROUP_WORDS + 1, 3 * MAX_CLUSTERS);
-		ret = unlink_some(image, &guest, end, how, &need);
-		if (ret == NEEDS_MORE)
-			ret = provide(image, &need);
-		if (ret)
-			return ret;
-	}
-	return 0;
-}
-
-/* In a data file that is the disk by itself, too. */
-static int make_data_zero(struct qcow_image *image, uint64_t first,
-			  uint64_t end)
-{
-	int ret;
-
-	image_io_begin(image);
-	ret = data_make_zero(image, first << image->geometry.cluster_bits,
-			     (end - first) << image->geometry.cluster_bits);
-	image_io_end(image);
-	return ret;
-}
-
-static void give_data_back(struct qcow_image *image, uint64_t first,
-			   uint64_t end)
-{
-	image_io_begin(image);
-	data_give_back(image, first << image->geometry.cluster_bits,
-		       (end - first) << image->geometry.cluster_bits);
-	image_io_end(image);
-}
-
-/* Whole guest clusters. */
-static int unlink_clusters(struct qcow_image *image, uint64_t first,
-			   uint64_t end, enum how how)
-{
-	LOCKED(image);
-	if (image->health.corrupt)
-		return -EIO;
-	while (!image->life.marked) {
-		int ret = image_mark(image);
-
-		if (ret)
-			return ret;
-	}
-	while ((first = skip_holes(image, first, end)) < end) {
-		uint64_t stop = min_u64(end, first + MAX_LOOKED_AT);
-		uint64_t gains = image->allocator.gains;
-		struct qcow_range range;
-		int ret;
-
-		range_enter_wait(image, &range, first, stop - 1, true);
-		ret = make_data_zero(image, first, stop);
-		if (!ret)
-			ret = unlink_range(image, first, stop, how);
-		if (!ret && how != ZERO_KEEP)
-			give_data_back(image, first, stop);
-		range_leave(image, &range);
-		/* A table may have found no place. */
-		if (ret == -ENOSPC) {
-			ret = space_regain(image, gains);
-			stop = first;
-		}
-		if (ret)
-			return ret;
-		first = stop;
-	}
-	return 0;
-}
-
-/* ---- ranges in bytes ---- */
+#include "qcow/unlink.h"
 
 /* The whole clusters in a range; the last one may be cut by the disk's end. */
 static void whole_clusters(const struct qcow_image *image, uint64_t offset,
@@ -340,7 +48,8 @@ int qcow_discard(struct qcow_image *image, uint64_t offset, uint64_t length)
 	if (image->backing && image->geometry.version < 3)
 		return 0;
 	whole_clusters(image, offset, length, &first, &end);
-	return io_explain(image, unlink_clusters(image, first, end, DISCARD));
+	return io_explain(image,
+			  unlink_clusters(image, first, end, UNLINK_DISCARD));
 }
 
 /* Does the guest cluster hold bytes that may not be zero? */
@@ -419,7 +128,7 @@ int qcow_write_zeroes(struct qcow_image *image, uint64_t offset,
 	ret = zero_bytes(image, offset, head_end - offset);
 	if (!ret)
 		ret = unlink_clusters(image, first, end,
-				      unmap ? ZERO : ZERO_KEEP);
+				      unmap ? UNLINK_ZERO : UNLINK_ZERO_KEEP);
 	if (!ret)
 		ret = zero_bytes(image, tail, stop - tail);
 	return io_explain(image, ret);

@@ -153,59 +153,6 @@ static int open_either(struct file *file, const char *path,
 	return ret;
 }
 
-/* 0 where the file system does not know it. */
-static uint64_t birth_of(int fd, const char *path)
-{
-	struct statx stx;
-
-	if (statx(fd, path, AT_EMPTY_PATH, STATX_BTIME, &stx) < 0 ||
-	    !(stx.stx_mask & STATX_BTIME))
-		return 0;
-	return stx.stx_btime.tv_sec * 1000000000ull + stx.stx_btime.tv_nsec;
-}
-
-/* A block device is the same under every node. */
-static void identify(const struct stat *st, uint64_t birth,
-		     struct qcow_identity *identity)
-{
-	if (S_ISBLK(st->st_mode))
-		*identity = (struct qcow_identity){ .device = st->st_rdev };
-	else
-		*identity = (struct qcow_identity){
-			.device = st->st_dev,
-			.inode = st->st_ino,
-			.birth = birth,
-		};
-}
-
-int qcow_identify_path(const char *path, struct qcow_identity *identity)
-{
-	struct stat st;
-
-	if (stat(path, &st) < 0)
-		return -errno;
-	identify(&st, birth_of(AT_FDCWD, path), identity);
-	return 0;
-}
-
-bool file_is(const struct file *file, const struct qcow_identity *identity)
-{
-	return file->identity.device == identity->device &&
-	       file->identity.inode == identity->inode &&
-	       (file->identity.birth == identity->birth ||
-		!file->identity.birth || !identity->birth);
-}
-
-int file_check(const struct file *file, const struct qcow_identity *identity,
-	       struct qcow_error *error)
-{
-	if ((!identity->device && !identity->inode) || file_is(file, identity))
-		return 0;
-	return fail(
-		error, -ESTALE,
-		"another file has taken its name; put back the file that was there");
-}
-
 static const char *name_kind(mode_t mode)
 {
 	switch (mode & S_IFMT) {
@@ -253,7 +200,7 @@ static int check_type(struct file *file, struct qcow_error *error)
 		return fail(error, -errno, "%s", strerror(errno));
 	file->block_device = S_ISBLK(st.st_mode) ||
 			     (file->test && file->test->block_device);
-	identify(&st, birth_of(file->fd, ""), &file->identity);
+	file_identify(file, &st);
 	return 0;
 }
 
@@ -316,16 +263,11 @@ void file_close(struct file *file)
 	file->fd = -1;
 }
 
-static const struct qcow_file_ops *test_ops(const struct file *file)
-{
-	return file->test ? file->test->ops : NULL;
-}
-
 int file_read(struct file *file, void *buffer, uint64_t offset, size_t length)
 {
-	if (test_ops(file))
-		return test_ops(file)->read(file->test->disk, buffer, offset,
-					    length);
+	if (file_test_ops(file))
+		return file_test_ops(file)->read(file->test->disk, buffer,
+						 offset, length);
 	return full_read(file->fd, buffer, offset, length);
 }
 
@@ -353,9 +295,9 @@ int file_write(struct file *file, const void *buffer, uint64_t offset,
 {
 	int ret;
 
-	if (test_ops(file))
-		return test_ops(file)->write(file->test->disk, buffer, offset,
-					     length);
+	if (file_test_ops(file))
+		return file_test_ops(file)->write(file->test->disk, buffer,
+						  offset, length);
 	lease_begin(file->lease);
 	ret = full_write(file->fd, buffer, offset, length);
 	lease_end(file->lease);
@@ -394,50 +336,13 @@ int file_write_entries(struct file *file, const uint64_t *entries,
 	return ret;
 }
 
-static int sync_once(struct file *file)
-{
-	if (test_ops(file))
-		return test_ops(file)->sync(file->test->disk);
-	return fdatasync(file->fd) < 0 ? -errno : 0;
-}
-
-/*
- * R17: the kernel tells of a failed write-back once and may have marked the
- * lost pages clean.  A second sync would succeed and mean nothing, whoever
- * makes it and whatever the first was for.  One at a time, or one that began
- * beside the failing one could succeed before the failure is noted.
- */
-static int sync_buffered(struct file *file)
-{
-	int ret;
-
-	pthread_mutex_lock(&file->sync_lock);
-	if (file->sync_lost && *file->sync_lost)
-		ret = -EIO;
-	else
-		ret = sync_once(file);
-	if (ret && file->sync_lost)
-		*file->sync_lost = true;
-	pthread_mutex_unlock(&file->sync_lock);
-	return ret;
-}
-
-int file_sync(struct file *file)
-{
-	if (!file->direct)
-		return sync_buffered(file);
-	/* Its other file may be a buffered one. */
-	if (file->sync_lost && *file->sync_lost)
-		return -EIO;
-	return sync_once(file);
-}
-
 int file_punch(struct file *file, uint64_t offset, uint64_t length)
 {
 	int ret;
 
-	if (test_ops(file))
-		return test_ops(file)->punch(file->test->disk, offset, length);
+	if (file_test_ops(file))
+		return file_test_ops(file)->punch(file->test->disk, offset,
+						  length);
 	lease_begin(file->lease);
 	ret = fallocate(file->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 			offset, length) < 0 ?
@@ -451,8 +356,8 @@ int file_size(struct file *file, uint64_t *size)
 {
 	off_t end;
 
-	if (test_ops(file)) {
-		*size = test_ops(file)->size(file->test->disk);
+	if (file_test_ops(file)) {
+		*size = file_test_ops(file)->size(file->test->disk);
 		return 0;
 	}
 	end = lseek(file->fd, 0, SEEK_END);

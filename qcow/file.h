@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/stat.h>
 #include "qcow/qcow.h"
 
 /* file.c: the seam under the engine, full-length I/O or an error */
@@ -48,12 +49,14 @@ struct file {
 	_Atomic bool *sync_lost;   /* of its image: one of them failed */
 };
 
+/* The tests' own disk in place of the file; NULL: there is none. */
+static inline const struct qcow_file_ops *file_test_ops(const struct file *file)
+{
+	return file->test ? file->test->ops : NULL;
+}
+
 /* For O_DIRECT; free() frees it. */
 void *file_buffer(size_t length);
-bool file_is(const struct file *file, const struct qcow_identity *identity);
-/* -ESTALE: it is another; nothing has an identity of zeros, so any will do. */
-int file_check(const struct file *file, const struct qcow_identity *identity,
-	       struct qcow_error *error);
 /* Opens it in the mode that the options say; the caller closes it. */
 int file_open(struct file *file, const char *path,
 	      const struct qcow_options *options, struct qcow_error *error);
@@ -69,12 +72,25 @@ int file_write_zeroes(struct file *file, uint64_t offset, uint64_t length);
 /* A table, in the host's byte order. */
 int file_write_entries(struct file *file, const uint64_t *entries,
 		       uint32_t count, uint64_t offset);
-/* Every sync of an image goes through here (R17): with the page cache, after
-   one that failed all others fail, too. */
-int file_sync(struct file *file);
 /* Gives space back.  -EOPNOTSUPP where that does not exist. */
 int file_punch(struct file *file, uint64_t offset, uint64_t length);
 int file_size(struct file *file, uint64_t *size);
+
+/* identity.c */
+
+/* Stores which file it is; st is that of its descriptor. */
+void file_identify(struct file *file, const struct stat *st);
+/* Is it the file with this identity? */
+bool file_is(const struct file *file, const struct qcow_identity *identity);
+/* -ESTALE: it is another; nothing has an identity of zeros, so any will do. */
+int file_check(const struct file *file, const struct qcow_identity *identity,
+	       struct qcow_error *error);
+
+/* sync.c */
+
+/* Every sync of an image goes through here (R17): with the page cache, after
+   one that failed all others fail, too. */
+int file_sync(struct file *file);
 
 /* alignment.c */
 

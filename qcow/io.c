@@ -4,10 +4,6 @@
  * line, map as much of it as can be mapped at once, provide what the mapping
  * lacks and try again, move the bytes and finish: the same mapping and the
  * same finish as those of the calls that never block.
- *
- * Where direct I/O wants more than the caller's alignment, the bytes go
- * through a buffer of our own.  A write then has to read what lies around
- * it; writers who share such a unit take turns.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -234,8 +230,8 @@ static int write_piece(struct qcow_image *image, struct qcow_io *io,
 	return qcow_finish(image, io, write_extents(io, buffer));
 }
 
-static int read_aligned(struct qcow_image *image, uint8_t *buffer,
-			uint64_t offset, size_t length)
+int io_read_aligned(struct qcow_image *image, uint8_t *buffer, uint64_t offset,
+		    size_t length)
 {
 	while (length) {
 		uint32_t done;
@@ -257,8 +253,8 @@ static int regain_space(struct qcow_image *image, uint64_t gains)
 	return space_regain(image, gains);
 }
 
-static int write_aligned(struct qcow_image *image, const uint8_t *buffer,
-			 uint64_t offset, size_t length)
+int io_write_aligned(struct qcow_image *image, const uint8_t *buffer,
+		     uint64_t offset, size_t length)
 {
 	while (length) {
 		struct qcow_io io;
@@ -280,90 +276,11 @@ static int write_aligned(struct qcow_image *image, const uint8_t *buffer,
 	return 0;
 }
 
-/* ---- what is not aligned ---- */
-
 static bool is_direct_fit(const struct qcow_image *image, const void *buffer,
 			  uint64_t offset, size_t length)
 {
 	return is_aligned((uintptr_t)buffer | offset | length,
 			  image->alignment);
-}
-
-/* The units that a range touches, in a buffer of our own. */
-struct window {
-	uint64_t offset;
-	size_t length;
-	size_t skip; /* from its beginning to the range */
-	uint8_t *bytes;
-};
-
-static int open_window(const struct qcow_image *image, uint64_t offset,
-		       size_t length, struct window *window)
-{
-	uint64_t unit = image->alignment;
-
-	window->offset = round_down(offset, unit);
-	window->length = round_up(offset + length, unit) - window->offset;
-	window->skip = offset - window->offset;
-	window->bytes = file_buffer(window->length);
-	return window->bytes ? 0 : -ENOMEM;
-}
-
-static int read_through_window(struct qcow_image *image, void *buffer,
-			       uint64_t offset, size_t length)
-{
-	struct window window;
-	int ret = open_window(image, offset, length, &window);
-
-	if (ret)
-		return ret;
-	ret = read_aligned(image, window.bytes, window.offset, window.length);
-	if (!ret)
-		memcpy(buffer, window.bytes + window.skip, length);
-	free(window.bytes);
-	return ret;
-}
-
-static void take_turn(struct qcow_image *image)
-{
-	LOCKED(image);
-	turn_take(&image->unaligned_turn, &image->lock);
-}
-
-static void end_turn(struct qcow_image *image)
-{
-	LOCKED(image);
-	turn_end(&image->unaligned_turn);
-}
-
-static int write_window(struct qcow_image *image, const void *buffer,
-			struct window *window, size_t length)
-{
-	int ret = 0;
-
-	if (window->length != length)
-		ret = read_aligned(image, window->bytes, window->offset,
-				   window->length);
-	if (ret)
-		return ret;
-	memcpy(window->bytes + window->skip, buffer, length);
-	return write_aligned(image, window->bytes, window->offset,
-			     window->length);
-}
-
-static int write_through_window(struct qcow_image *image, const void *buffer,
-				uint64_t offset, size_t length)
-{
-	struct window window;
-	int ret = open_window(image, offset, length, &window);
-
-	if (ret)
-		return ret;
-	take_turn(image);
-	ret = write_window(image, buffer, &window, length);
-	end_turn(image);
-	free(window.bytes);
-	return ret;
 }
 
 /* ---- the interface ---- */
@@ -387,8 +304,8 @@ int qcow_read(struct qcow_image *image, void *buffer, uint64_t offset,
 	if (ret || !length)
 		return ret;
 	if (is_direct_fit(image, buffer, offset, length))
-		return read_aligned(image, buffer, offset, length);
-	return read_through_window(image, buffer, offset, length);
+		return io_read_aligned(image, buffer, offset, length);
+	return unaligned_read(image, buffer, offset, length);
 }
 
 int qcow_write(struct qcow_image *image, const void *buffer, uint64_t offset,
@@ -401,6 +318,6 @@ int qcow_write(struct qcow_image *image, const void *buffer, uint64_t offset,
 	if (ret || !length)
 		return ret;
 	if (is_direct_fit(image, buffer, offset, length))
-		return write_aligned(image, buffer, offset, length);
-	return write_through_window(image, buffer, offset, length);
+		return io_write_aligned(image, buffer, offset, length);
+	return unaligned_write(image, buffer, offset, length);
 }

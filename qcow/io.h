@@ -5,14 +5,29 @@
 
 #include "qcow/image.h"
 
+/* io.c */
+
 /* Turns an error into the one that the guest is told, and tells the host's log
    of its cause. */
 int io_explain(struct qcow_image *image, int ret);
 /* Reads; the caller has entered the range. */
 int io_read_entered(struct qcow_image *image, void *buffer, uint64_t offset,
 		    size_t length);
+/* Move bytes that are aligned to image->alignment, and so is the memory. */
+int io_read_aligned(struct qcow_image *image, uint8_t *buffer, uint64_t offset,
+		    size_t length);
+
+int io_write_aligned(struct qcow_image *image, const uint8_t *buffer,
+		     uint64_t offset, size_t length);
 /* -EINVAL: the range is not in sectors, or not inside the disk. */
 int io_check_range(const struct qcow_image *image, uint64_t offset,
 		   uint64_t length);
+
+/* unaligned.c: the same for any multiple of QCOW_SECTOR and any memory */
+
+int unaligned_read(struct qcow_image *image, void *buffer, uint64_t offset,
+		   size_t length);
+int unaligned_write(struct qcow_image *image, const void *buffer,
+		    uint64_t offset, size_t length);
 
 #endif /* QCOW_IO_H */

@@ -14,7 +14,6 @@
  *
  * Both get their names when they are whole, so there is never half of one.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -41,8 +40,8 @@ _Static_assert(sizeof(struct journal_header) <= JOURNAL_HEADER_SIZE,
 
 /* ---- names ---- */
 
-static char *file_name(const struct qcow_identity *identity,
-		       const char *directory, const char *ending)
+char *journal_file_name(const struct qcow_identity *identity,
+			const char *directory, const char *ending)
 {
 	char birth[24] = "";
 	char *path;
@@ -60,8 +59,8 @@ static char *file_name(const struct qcow_identity *identity,
 int journal_name(struct journal *journal, const struct qcow_identity *identity,
 		 const char *directory)
 {
-	journal->path = file_name(identity, directory, "journal");
-	journal->note_path = file_name(identity, directory, "life");
+	journal->path = journal_file_name(identity, directory, "journal");
+	journal->note_path = journal_file_name(identity, directory, "life");
 	return journal->path && journal->note_path ? 0 : -ENOMEM;
 }
 
@@ -365,73 +364,4 @@ void journal_get_mark(const struct journal *journal, struct life_mark *mark)
 	mark->nonce = journal->header->nonce;
 	memcpy(mark->boot_id, journal->header->boot_id, sizeof(mark->boot_id));
 	mark->generation = atomic_load(&journal->header->making);
-}
-
-/* ---- removing ---- */
-
-void journal_close(struct journal *journal, bool remove)
-{
-	if (remove && journal->header) {
-		unlink(journal->note_path);
-		unlink(journal->path);
-	}
-	journal_unmap(journal);
-	free(journal->path);
-	free(journal->note_path);
-	journal->path = journal->note_path = NULL;
-}
-
-static int unlink_named(char *path)
-{
-	int ret = !path				      ? -ENOMEM :
-		  unlink(path) < 0 && errno != ENOENT ? -errno :
-							0;
-
-	free(path);
-	return ret;
-}
-
-int qcow_forget_journal(const struct qcow_identity *identity,
-			const char *directory)
-{
-	int ret;
-
-	if (!directory)
-		directory = QCOW_JOURNAL_DIR;
-	ret = unlink_named(file_name(identity, directory, "life"));
-	return ret ? ret :
-		     unlink_named(file_name(identity, directory, "journal"));
-}
-
-/* A journal of a file that had the image's inode before. */
-static bool is_left(const char *name, const char *prefix, const char *own)
-{
-	const char *ending = strrchr(name, '.');
-
-	return !strncmp(name, prefix, strlen(prefix)) && ending &&
-	       !strcmp(ending, ".journal") && strcmp(name, own);
-}
-
-void journal_tell_left(struct qcow_image *image, const char *directory)
-{
-	const struct qcow_identity *id = &image->file.identity;
-	const char *own = strrchr(image->journal.path, '/') + 1;
-	struct dirent *entry;
-	char prefix[64];
-	DIR *dir;
-
-	if (!id->birth)
-		return;
-	dir = opendir(directory);
-	if (!dir)
-		return;
-	snprintf(prefix, sizeof(prefix), "%u:%u-%llu-", major(id->device),
-		 minor(id->device), (unsigned long long)id->inode);
-	while ((entry = readdir(dir)))
-		if (is_left(entry->d_name, prefix, own))
-			image_notice(
-				image,
-				"%s/%.255s is left of a deleted image that had the same inode; 'ublk-qcow2 del --force' of its disk removes it",
-				directory, entry->d_name);
-	closedir(dir);
 }

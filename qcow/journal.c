@@ -24,7 +24,7 @@
  *
  *	kind (4) | count (12) | index (48)	value (64)
  *
- * Where the file is, and whose, is the matter of journal-file.c.
+ * journal-file.c makes the file, journal-owner.c finds whose it is.
  */
 #include <assert.h>
 #include <zlib.h>

@@ -92,6 +92,10 @@ bool journal_is_pending(const struct file *file, const struct header *header,
 
 /* journal-file.c: the files in the journals' directory (R13) */
 
+/* The path of an image's journal or note, by its ending "journal" or "life";
+   free() frees it.  NULL: out of memory. */
+char *journal_file_name(const struct qcow_identity *identity,
+			const char *directory, const char *ending);
 /* Sets the paths; -ENOMEM. */
 int journal_name(struct journal *journal, const struct qcow_identity *identity,
 		 const char *directory);
@@ -111,6 +115,9 @@ void journal_renew_note(struct journal *journal, const char *directory);
 void journal_set_state(struct journal *journal, enum life_state state);
 /* What the header's mark has to say. */
 void journal_get_mark(const struct journal *journal, struct life_mark *mark);
+
+/* journal-remove.c */
+
 /* remove: nothing in the journal is needed any more. */
 void journal_close(struct journal *journal, bool remove);
 /* Tells of journals whose images had the same inode and are deleted. */

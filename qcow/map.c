@@ -24,6 +24,7 @@
 #include "qcow/append.h"
 #include "qcow/cluster.h"
 #include "qcow/layers.h"
+#include "qcow/link.h"
 #include "qcow/map.h"
 #include "qcow/refcount.h"
 
@@ -341,64 +342,6 @@ static int write_part(struct qcow_image *image, struct qcow_io *io,
 	return 0;
 }
 
-static uint64_t clusters_of(const struct qcow_image *image,
-			    const struct qcow_extent *extent)
-{
-	uint64_t end = extent->offset + extent->length - 1;
-
-	return (end >> image->geometry.cluster_bits) -
-	       (extent->offset >> image->geometry.cluster_bits) + 1;
-}
-
-bool map_has_fresh(const struct qcow_io *io)
-{
-	for (unsigned int i = 0; i < io->nr_extents; i++)
-		if (io->extents[i].fresh)
-			return true;
-	return false;
-}
-
-/* The words of an extent's records in a group: its L2 entries, the second
-   word of an extended entry, its refcounts. */
-#define EXTENT_WORDS 6
-
-_Static_assert(QCOW_IO_EXTENTS *EXTENT_WORDS <= GROUP_WORDS,
-	       "one group links all extents of a request");
-
-/* R16: what linking will need, so that it cannot fail. */
-static int reserve_room(struct qcow_image *image, struct qcow_io *io,
-			struct need *need)
-{
-	uint32_t words = 1, assignments = 0;
-
-	for (unsigned int i = 0; i < io->nr_extents; i++) {
-		if (!io->extents[i].fresh)
-			continue;
-		words += 4 + 2 * image->geometry.extended;
-		assignments += (2 + image->geometry.extended) *
-			       clusters_of(image, &io->extents[i]);
-	}
-	if (!assignments)
-		return 0;
-	if (!append_has_room(image, words, assignments))
-		return needs(image, need, NEED_ROOM, 0);
-	io->room_words = words;
-	io->room_assignments = assignments;
-	append_reserve_room(image, words, assignments);
-	return 0;
-}
-
-/* Gives back what the mapping holds, whether its clusters are used or not. */
-static void release(struct qcow_image *image, struct qcow_io *io, bool used)
-{
-	for (unsigned int i = 0; i < io->nr_extents; i++)
-		refcount_release(image, &io->extents[i].reservation, used);
-	if (io->room_words)
-		append_release_room(image, io->room_words,
-				    io->room_assignments);
-	io->room_words = 0;
-}
-
 int map_write(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
 	      uint32_t length, struct need *need)
 {
@@ -411,62 +354,13 @@ int map_write(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
 		return needs(image, need, NEED_MARK, 0);
 	ret = map_parts(image, io, offset, length, write_part, need);
 	if (io->length)
-		ret = reserve_room(image, io, need);
+		ret = link_reserve(image, io, need);
 	if (ret) {
-		release(image, io, false);
+		link_release(image, io, false);
 		return ret;
 	}
-	/* R12: the I/O that the caller begins now ends in map_end(). */
+	/* R12: the I/O that the caller begins now ends in link_end(). */
 	lease_begin(&image->lease);
 	io->writes = true;
 	return 0;
-}
-
-/* The group that makes the fresh extents part of the disk. */
-static void link_fresh(struct qcow_image *image, const struct qcow_io *io)
-{
-	uint64_t offset = io->offset;
-	struct group group = { 0 };
-
-	for (unsigned int i = 0; i < io->nr_extents; i++) {
-		const struct qcow_extent *extent = &io->extents[i];
-		uint64_t host = round_down(extent->offset, cluster_size(image));
-		struct record l2 = {
-			.kind = RECORD_L2_DATA,
-			.index = offset >> image->geometry.cluster_bits,
-			.count = clusters_of(image, extent),
-			.value = host | ENTRY_COPIED,
-		};
-		struct record count = {
-			.kind = RECORD_REFCOUNT,
-			.index = extent->reservation.first,
-			.count = extent->reservation.count,
-			.value = 1,
-		};
-
-		offset += extent->length;
-		if (!extent->fresh)
-			continue;
-		group_add(&group, &l2);
-		if (image->geometry.extended)
-			group_assign(&group, RECORD_L2_BITMAP, l2.index,
-				     io->bitmap);
-		if (count.count)
-			group_add(&group, &count);
-	}
-	/* R2: its bytes are all in the file. */
-	append_group(image, &group);
-}
-
-void map_end(struct qcow_image *image, struct qcow_io *io, bool link)
-{
-	/* The append takes the room that it was promised. */
-	bool linked = link && map_has_fresh(io);
-
-	if (io->writes)
-		lease_end(&image->lease);
-	io->writes = false;
-	release(image, io, linked);
-	if (linked)
-		link_fresh(image, io);
 }

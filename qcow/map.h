@@ -20,11 +20,7 @@ int map_continue(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
      -errno      another error; final */
 int map_read(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
 	     uint32_t length, struct need *need);
-/* Has the mapping extents that map_end() makes part of the disk? */
-bool map_has_fresh(const struct qcow_io *io);
 int map_write(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
 	      uint32_t length, struct need *need);
-/* Ends a map_write(): its fresh extents become part of the disk, or not. */
-void map_end(struct qcow_image *image, struct qcow_io *io, bool link);
 
 #endif /* QCOW_MAP_H */

@@ -4,6 +4,7 @@
  * entered if nothing is in its way, and left by qcow_finish().
  */
 #include <errno.h>
+#include "qcow/link.h"
 #include "qcow/map.h"
 #include "qcow/range.h"
 #include "qcow/space.h"
@@ -73,7 +74,7 @@ int qcow_map_write(struct qcow_image *image, struct qcow_io *io,
 	if (map_write(image, io, offset, length, &need))
 		return QCOW_MUST_BLOCK;
 	if (io->length == length) {
-		bool exclusive = map_has_fresh(io);
+		bool exclusive = link_has_fresh(io);
 
 		ret = -EBUSY;
 		if (!range_conflicts(image, first, last, exclusive)) {
@@ -81,14 +82,14 @@ int qcow_map_write(struct qcow_image *image, struct qcow_io *io,
 			return 0;
 		}
 	}
-	map_end(image, io, false);
+	link_end(image, io, false);
 	return ret;
 }
 
 int qcow_finish(struct qcow_image *image, struct qcow_io *io, int result)
 {
 	LOCKED(image);
-	map_end(image, io, !result);
+	link_end(image, io, !result);
 	/* R3: the range is left after the change is published. */
 	range_leave(image, &io->range);
 	if (result == -ENOSPC && space_may_be_found(image, io->gains))

@@ -193,7 +193,7 @@ struct qcow_stats {
 /* Counters since the open; the journal's are those of now. */
 void qcow_get_stats(struct qcow_image *image, struct qcow_stats *stats);
 
-/* file.c */
+/* identity.c */
 
 /* Which file a path leads to. */
 int qcow_identify_path(const char *path, struct qcow_identity *identity);
@@ -461,7 +461,7 @@ int qcow_map_write(struct qcow_image *image, struct qcow_io *io,
  */
 int qcow_finish(struct qcow_image *image, struct qcow_io *io, int result);
 
-/* journal-file.c */
+/* journal-remove.c */
 
 /* Removes what is left of a life: its journal in a directory (NULL: the
    default) and the note beside it.  The acknowledged writes in the journal are

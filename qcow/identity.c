@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Which file it is, whatever its name: device and inode, and the time of its
+ * birth, for an inode is used again after its file is deleted.  A file system
+ * without births gives 0, which any birth matches.
+ *
+ * A block device is known by its device number alone, under whichever node it
+ * was opened.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include "qcow/error.h"
+#include "qcow/file.h"
+
+/* 0 where the file system does not know it. */
+static uint64_t birth_of(int fd, const char *path)
+{
+	struct statx stx;
+
+	if (statx(fd, path, AT_EMPTY_PATH, STATX_BTIME, &stx) < 0 ||
+	    !(stx.stx_mask & STATX_BTIME))
+		return 0;
+	return stx.stx_btime.tv_sec * 1000000000ull + stx.stx_btime.tv_nsec;
+}
+
+/* A block device is the same under every node. */
+static void identify(const struct stat *st, uint64_t birth,
+		     struct qcow_identity *identity)
+{
+	if (S_ISBLK(st->st_mode))
+		*identity = (struct qcow_identity){ .device = st->st_rdev };
+	else
+		*identity = (struct qcow_identity){
+			.device = st->st_dev,
+			.inode = st->st_ino,
+			.birth = birth,
+		};
+}
+
+void file_identify(struct file *file, const struct stat *st)
+{
+	identify(st, birth_of(file->fd, ""), &file->identity);
+}
+
+int qcow_identify_path(const char *path, struct qcow_identity *identity)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return -errno;
+	identify(&st, birth_of(AT_FDCWD, path), identity);
+	return 0;
+}
+
+bool file_is(const struct file *file, const struct qcow_identity *identity)
+{
+	return file->identity.device == identity->device &&
+	       file->identity.inode == identity->inode &&
+	       (file->identity.birth == identity->birth ||
+		!file->identity.birth || !identity->birth);
+}
+
+int file_check(const struct file *file, const struct qcow_identity *identity,
+	       struct qcow_error *error)
+{
+	if ((!identity->device && !identity->inode) || file_is(file, identity))
+		return 0;
+	return fail(
+		error, -ESTALE,
+		"another file has taken its name; put back the file that was there");
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Removing journals: at a clean close, when a disk is given up, and telling
+ * of those that nobody will ever open.
+ *
+ * The note goes first: it says that there was a journal, and must not outlive
+ * it (R13).  A journal whose image was deleted stays until its disk is removed
+ * by force; a later file with the same inode has another birth, so that its
+ * journal has another name.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+#include "qcow/image.h"
+
+void journal_close(struct journal *journal, bool remove)
+{
+	if (remove && journal->header) {
+		unlink(journal->note_path);
+		unlink(journal->path);
+	}
+	journal_unmap(journal);
+	free(journal->path);
+	free(journal->note_path);
+	journal->path = journal->note_path = NULL;
+}
+
+static int unlink_named(char *path)
+{
+	int ret = !path				      ? -ENOMEM :
+		  unlink(path) < 0 && errno != ENOENT ? -errno :
+							0;
+
+	free(path);
+	return ret;
+}
+
+int qcow_forget_journal(const struct qcow_identity *identity,
+			const char *directory)
+{
+	int ret;
+
+	if (!directory)
+		directory = QCOW_JOURNAL_DIR;
+	ret = unlink_named(journal_file_name(identity, directory, "life"));
+	return ret ? ret :
+		     unlink_named(
+			     journal_file_name(identity, directory, "journal"));
+}
+
+/* A journal of a file that had the image's inode before. */
+static bool is_left(const char *name, const char *prefix, const char *own)
+{
+	const char *ending = strrchr(name, '.');
+
+	return !strncmp(name, prefix, strlen(prefix)) && ending &&
+	       !strcmp(ending, ".journal") && strcmp(name, own);
+}
+
+void journal_tell_left(struct qcow_image *image, const char *directory)
+{
+	const struct qcow_identity *id = &image->file.identity;
+	const char *own = strrchr(image->journal.path, '/') + 1;
+	struct dirent *entry;
+	char prefix[64];
+	DIR *dir;
+
+	if (!id->birth)
+		return;
+	dir = opendir(directory);
+	if (!dir)
+		return;
+	snprintf(prefix, sizeof(prefix), "%u:%u-%llu-", major(id->device),
+		 minor(id->device), (unsigned long long)id->inode);
+	while ((entry = readdir(dir)))
+		if (is_left(entry->d_name, prefix, own))
+			image_notice(
+				image,
+				"%s/%.255s is left of a deleted image that had the same inode; 'ublk-qcow2 del --force' of its disk removes it",
+				directory, entry->d_name);
+	closedir(dir);
+}
