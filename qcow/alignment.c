@@ -2,7 +2,7 @@
 /*
  * The unit that direct I/O on a file wants: of offset, length and memory.
  *
- * Who knows is asked: a block device for its logical block size, the file
+ * The kernel is asked: a block device for its logical block size, the file
  * system by statx().  Where a file system does not say, a read is tried; but a
  * hole is read without the disk, whatever the alignment, so only a read of
  * bytes that are on the disk can fail and only such a one is believed.  If the

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Appending groups: room for them, which whoever may link reserves before
- * (R16), the journal, and then the active dirty set, where look-ups find what
- * they say (R3).
+ * Appending groups: room for them, which the code that may link reserves
+ * before (R16), the journal, and then the active dirty set, where look-ups find
+ * what they say (R3).
  *
  * A replay brings what was active and what was frozen when the last owner
  * died, as one set.  So the two together stay below what one can hold:

@@ -216,7 +216,7 @@ static int open_named(struct qcow_image *image, const char *path,
 int backing_open(struct qcow_image *image, const struct qcow_options *options,
 		 struct qcow_error *error)
 {
-	/* Nobody writes to it: it is never the supervisor who holds it. */
+	/* It is only read, so the supervisor does not hold its locks. */
 	struct qcow_options under = *options;
 	char name[MAX_BACKING_NAME + 1], format[64];
 	char *path;

@@ -19,7 +19,7 @@
  *
  * A thread of its own makes them: when somebody waits, when the journal or
  * the active set is half full (R16), and when a dirty image is idle.  Where
- * the tests want it, whoever waits makes the checkpoint himself instead.
+ * the tests want it, the thread that waits makes the checkpoint instead.
  */
 #include <errno.h>
 #include <signal.h>
@@ -182,8 +182,8 @@ static int make_checkpoint(struct qcow_image *image)
 	if (!ret) {
 		thaw(image, &frozen);
 	} else {
-		/* R17: nothing is dropped, everything stays dirty.  Who waits
-		   now is told of it; who comes later wants another. */
+		/* R17: nothing is dropped, everything stays dirty.  Callers
+		   that wait now learn of it; later callers want another. */
 		image->checkpoint.failures++;
 		image->checkpoint.last_error = ret;
 		image->checkpoint.wanted = image->checkpoint.complete;
@@ -193,7 +193,7 @@ static int make_checkpoint(struct qcow_image *image)
 	return ret;
 }
 
-/* ---- who makes it ---- */
+/* ---- the thread that makes it ---- */
 
 static int wait_inline(struct qcow_image *image, uint64_t needed)
 {
@@ -229,7 +229,8 @@ static int wait_for(struct qcow_image *image, uint64_t needed)
 
 int checkpoint_wait(struct qcow_image *image)
 {
-	/* R8: one that freezes after now; those who come in time share it. */
+	/* R8: one that freezes after now; callers that come in time share it.
+	 */
 	return wait_for(image, image->checkpoint.freezes + 1);
 }
 

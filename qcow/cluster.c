@@ -5,7 +5,7 @@
  *
  * Nothing in an image is trusted (P6).  An offset must be aligned and lie
  * outside the header and the tables; reserved bits must be zero.  What cannot
- * be is -EUCLEAN: an error to who reads, and to a write a reason to mark the
+ * be is -EUCLEAN: an error for a read; for a write, a reason to mark the
  * image as corrupt.
  *
  * Data beyond the end of the file reads as zero, as a file does there; QEMU
@@ -150,9 +150,9 @@ static bool is_host_sound(const struct qcow_image *image, uint64_t guest,
 	       !cluster_is_table(image, c->host);
 }
 
-/* May a stream lie there?  Nobody may ever unpack it: who writes over the
-   whole cluster gives its clusters back.  Where they end is not judged; the
-   file may be short. */
+/* May a stream lie there?  Perhaps nothing ever unpacks it: a write over the
+   whole cluster gives the clusters of the stream back.  Where they end is not
+   judged; the file may be short. */
 static bool is_stream_sound(const struct qcow_image *image, uint64_t entry)
 {
 	struct compressed where;

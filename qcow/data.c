@@ -5,7 +5,7 @@
  * refcounts, no reservations (R1) and are never moved.
  *
  * It is written like the image and locked like it.  A holder of the image's
- * locks has this file's, too, if he knows of it; else they are tested here.
+ * locks has this file's, too, if it knows of it; else they are tested here.
  *
  * With the raw bit, the data file read by itself is the disk: what becomes
  * zero must become zero there, too.  Without it, what was discarded gives its
@@ -130,7 +130,7 @@ int data_make_zero(struct qcow_image *image, uint64_t offset, uint64_t length)
 
 void data_give_back(struct qcow_image *image, uint64_t offset, uint64_t length)
 {
-	/* Who reads the image sees no difference, so it may fail.  With the raw
+	/* Readers of the image see no difference, so it may fail.  With the raw
 	   bit, data_make_zero() has done it. */
 	if (image->external && !image->raw_data)
 		file_punch(&image->data_file, offset, length);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * A reason is written where it is known, in words for the user; the code goes
- * up from there beside it.  Who does not want the words passes NULL.
+ * up from there beside it.  A caller that does not want the words passes NULL.
  */
 #include <stdarg.h>
 #include <stdio.h>

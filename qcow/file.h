@@ -44,7 +44,7 @@ struct file {
 	int claim;	   /* descriptor with its claim; 0: none */
 	struct qcow_identity identity;
 	const struct qcow_test_hooks *test;
-	struct lease *lease; /* of its image, who counts what is written */
+	struct lease *lease;	   /* of its image; counts the writes */
 	pthread_mutex_t sync_lock; /* of a buffered file's syncs */
 	_Atomic bool *sync_lost;   /* of its image: one of them failed */
 };

@@ -7,7 +7,7 @@
  * which names the journal (R12), and the bitmaps' being in use.  Both are put
  * there before the first write; each checkpoint raises the generation in the
  * mark.  The corrupt bit is set when its tables are found to contradict
- * themselves; from then on the image takes no writes.  Whoever writes the
+ * themselves; from then on the image takes no writes.  A thread that writes the
  * header has the header's turn, so that the lock is not held over I/O.
  */
 #include <stdarg.h>

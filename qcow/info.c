@@ -96,7 +96,7 @@ static int copy_names(struct file *file, const struct header *h,
 	info->nr_features = features_list(h, area, info->features);
 	info->bitmaps = bitmaps_count(h, area);
 	header_backing_format(h, area, info->backing_format);
-	/* One that is not named will be missed by whoever wants to open it. */
+	/* If it is not named, the open that wants it will say so. */
 	if (info->has_data_file)
 		data_find_name(h, area, info->data_file,
 			       sizeof(info->data_file), NULL);

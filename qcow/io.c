@@ -72,7 +72,7 @@ static void tell_once(struct qcow_image *image, bool *flag, const char *line)
 		image_notice(image, "%s", line);
 }
 
-/* A read marks nothing: who reads asks for no change. */
+/* A read marks nothing: it asks for no change. */
 static int explain_read(struct qcow_image *image, int ret)
 {
 	if (ret == -EUCLEAN)

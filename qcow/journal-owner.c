@@ -249,7 +249,7 @@ static int find_or_make(struct qcow_image *image,
 		return take_over(image, options, directory, error);
 	if (ret == -ENOENT)
 		return start_first(image, options, directory, error);
-	/* Whoever may not look at it does not serve either. */
+	/* A process that may not look at it does not serve either. */
 	if (ret == -EACCES && options->look)
 		return 0;
 	/* It is there, and is none. */

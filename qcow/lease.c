@@ -26,8 +26,9 @@
  * A network's file system stamps by its server's clock, and a block device
  * has no times: nothing can be told there.
  *
- * begun and ended count writes.  Whoever ends the last one takes the times;
- * they hold if nothing has begun meanwhile.  At most one thread takes them.
+ * begun and ended count writes.  The thread that ends the last one takes the
+ * times; they hold if nothing has begun meanwhile.  At most one thread takes
+ * them.
  */
 #include <errno.h>
 #include <linux/magic.h>
@@ -285,7 +286,7 @@ static void pause_thread(struct lease *lease)
 		pthread_cond_timedwait(&lease->work, &lease->lock, &until);
 		return;
 	}
-	/* Whoever begins a write looks at this after having counted it. */
+	/* A thread that begins a write counts it, and looks at this then. */
 	atomic_store(&lease->asleep, true);
 	while (!lease->stopping && is_at_rest(lease))
 		pthread_cond_wait(&lease->work, &lease->lock);

@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Who may use an image (P4).
+ * The right to use an image (P4).
  *
  * QEMU marks its use of an image with read locks on single bytes: byte
  * 100 + p for a permission p that it uses, byte 200 + p for one that it does
  * not let others use.  Nobody takes write locks there; a conflict is found
  * by asking whether a write lock on the *opposite* byte would be refused.
- * Whoever locks first and asks afterwards can never win together with
- * another; so do we, and QEMU and we refuse each other's images.
+ * Of two processes that lock first and ask afterwards, at most one goes on.
+ * We do as QEMU does, so each of the two refuses the images of the other.
  *
  * Beside those, a writer of ours holds a write lock on one byte of its own,
  * the fence.  All these are locks of the open file description: the kernel
  * drops them when the last request in flight has dropped its reference to
- * it, which may be seconds after the process was reaped.  So whoever gets
- * the fence knows that a dead server's writes have landed (R14).  POSIX
+ * it, which may be seconds after the process was reaped.  So the process that
+ * gets the fence knows that a dead server's writes have landed (R14).  POSIX
  * locks vanish at the first close() of any descriptor and fence nothing.
  *
  * Locks belong to an inode, and a block device has one for each of its nodes.
- * So whoever writes to a device also claims it, by an exclusive open, of which
+ * So a writer to a device also claims it, by an exclusive open, of which
  * the kernel allows one for each device: a mount, a volume and another
  * supervisor of ours are kept out, and keep us out.  Where a supervisor has the
  * claim its server has none.
@@ -85,7 +85,7 @@ static int take_fence(struct file *file, int command)
 	return lock_byte(file->fd, command, F_WRLCK, FENCE_BYTE);
 }
 
-/* As long as it takes: who waits knows that the owner is dead. */
+/* As long as it takes: the caller knows that the owner is dead. */
 static int fence(struct file *file, struct qcow_error *error)
 {
 	int ret = take_fence(file, F_OFD_SETLKW);
@@ -232,8 +232,8 @@ int lock_image(struct file *file, const struct qcow_options *options,
 		ret = claim(file, error);
 	if (ret || test_others || !options->holder_lives)
 		return ret;
-	/* P4: had he died before we took the bytes, somebody else could have
-	   taken them in between. */
+	/* P4: had the holder died before we took the bytes, another process
+	   could have taken them in between. */
 	if (!options->holder_lives(options->opaque))
 		return fail(error, -EBUSY,
 			    "whoever held its locks for us has died");

@@ -15,7 +15,7 @@ static uint64_t last_cluster(const struct qcow_image *image, uint64_t offset,
 	return (offset + length - 1) >> image->geometry.cluster_bits;
 }
 
-/* Can the caller move it himself? */
+/* Can the caller move the bytes? */
 static bool is_plain(const struct qcow_image *image, const struct qcow_io *io)
 {
 	for (unsigned int i = 0; i < io->nr_extents; i++) {

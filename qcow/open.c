@@ -313,7 +313,7 @@ static int open_new(const char *path, const struct qcow_options *options,
 	ret = open_image(image, path, options, error);
 	if (ret) {
 		lease_stop(&image->lease);
-		/* A journal of before stays for those who can use it. */
+		/* An older journal stays for an open that can use it. */
 		journal_close(&image->journal, image->journal.created);
 		free_image(image);
 		return ret;

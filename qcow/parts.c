@@ -189,7 +189,7 @@ static int walk_backing(struct walk *walk, const char *from,
 }
 
 /* The image itself cannot be refused here: what there is to say against it
-   depends on who wants to open it for what (judge.c). */
+   depends on the open, and whether it is to write (judge.c). */
 static int walk_image(struct walk *walk, enum qcow_role role, const char *path,
 		      const char *format)
 {

@@ -12,7 +12,7 @@
  *
  *   qcow_read() ... qcow_flush()  block until done and handle every case;
  *   qcow_map_read/write() and     never block: the caller learns where the
- *   qcow_finish()                 bytes live and moves them himself.
+ *   qcow_finish()                 bytes live and moves them.
  *
  * An acknowledged change (any of these returned 0) survives the death of the
  * process; qcow_flush() makes it survive a power loss.
@@ -123,7 +123,8 @@ struct qcow_options {
 	size_t journal_size;
 	size_t cache_size;
 
-	/* No checkpoint thread: who needs a checkpoint makes it (tests). */
+	/* No checkpoint thread: a caller that needs a checkpoint makes it
+	   (tests). */
 	bool inline_checkpoint;
 
 	/* One line, without newline, about something worth telling that is
@@ -323,7 +324,7 @@ int qcow_check_links(const char *path, const struct qcow_references *references,
 /* reference.c */
 
 /* May the image at top, an absolute path, consist of the file at path, too?
-   For those who are told of a file by a process that they do not trust. */
+   For callers that hear of a file from a process that they do not trust. */
 int qcow_check_layer(const char *top, const struct qcow_layer *layer,
 		     const struct qcow_references *references,
 		     struct qcow_error *error);
@@ -407,7 +408,7 @@ struct qcow_extent {
 
 /*
  * One request of the guest between its mapping and its end.  The caller
- * provides the memory (usually inside his own request) and leaves it alone
+ * provides the memory (usually inside its own request) and leaves it alone
  * until qcow_finish() returned.  While mapped, the extents stay what they
  * are: nobody reuses or moves these bytes (R9).
  */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Guest ranges: who enters one exclusively is alone in it. */
+/* Guest ranges: a thread that enters one exclusively is alone in it. */
 #ifndef QCOW_RANGE_H
 #define QCOW_RANGE_H
 

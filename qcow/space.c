@@ -7,7 +7,7 @@
  * under us: its size is asked for.  The search for free clusters of a file
  * may have begun at its end: what lies before is searched.
  *
- * Whoever lacked space leaves everything, comes here and tries again, until
+ * A caller that lacks space leaves its range, comes here and tries again, until
  * there is nothing left that could help.  What others gained between the
  * attempt and the look at it is seen by a counter.
  */

@@ -56,7 +56,7 @@ int support_check_compression(const struct header *h, struct qcow_error *error)
 
 /* The bit may only be set beside the other, as the specification says.  Where
    that was lost, an entry's offset means a place in the data file and not in
-   this one: to clear the bit, as a writer does with those that he does not
+   this one: to clear the bit, as a writer does with those that it does not
    know, would seal the loss.  QEMU refuses it, too. */
 int support_check_raw_data(const struct header *h, struct qcow_error *error)
 {

@@ -19,8 +19,8 @@ static int sync_once(struct file *file)
 
 /*
  * R17: the kernel tells of a failed write-back once and may have marked the
- * lost pages clean.  A second sync would succeed and mean nothing, whoever
- * makes it and whatever the first was for.  One at a time, or one that began
+ * lost pages clean.  A second sync would succeed and mean nothing,
+ * for any caller.  One at a time, or one that began
  * beside the failing one could succeed before the failure is noted.
  */
 static int sync_buffered(struct file *file)

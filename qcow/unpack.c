@@ -2,9 +2,9 @@
 /*
  * Reading compressed clusters.  Unpacking is slow and guests read clusters
  * piece by piece, so the latest clusters are kept, in slots.  A slot is found
- * by the L2 entry.  A reader pins it while he fills or copies it; one that is
- * not pinned can be taken for another cluster.  A cluster is unpacked by the
- * first who wants it, the others wait for him.
+ * by the L2 entry.  A reader pins it while the reader fills or copies it; one
+ * that is not pinned can be taken for another cluster.  A cluster is unpacked
+ * by the first reader that wants it; the others wait.
  *
  * All memory is allocated at creation: the slots, and some streams, each a
  * decoder with a buffer for what it reads.  A cluster that was stored in many
@@ -21,14 +21,15 @@
 #define MAX_ALIGNMENT 4096u
 
 struct stream {
-	bool busy;		 /* protected by the unpacker's lock */
-	struct decoder *decoder; /* these two: of him who made it busy */
+	bool busy; /* protected by the unpacker's lock */
+	struct decoder
+		*decoder; /* these two: of the thread that made it busy */
 	uint8_t *input;
 };
 
 struct slot {
 	uint64_t entry;	   /* whose cluster this is; 0: nobody's */
-	bool filling;	   /* he who pinned it first is unpacking */
+	bool filling;	   /* the first reader that pinned it unpacks */
 	unsigned int pins; /* readers; a pinned slot stays */
 	uint64_t used;	   /* the unpacker's clock when last wanted */
 	uint8_t *bytes;	   /* a cluster; of its filler, then constant
@@ -223,7 +224,7 @@ void unpacker_forget(struct unpacker *u, uint64_t first, uint64_t count)
 		if (!slot->entry)
 			continue;
 		compress_locate(slot->entry, u->cluster_bits, &where);
-		/* He who reads it may go on; nobody else finds it. */
+		/* Its reader may go on; no other reader finds it. */
 		if (overlaps(first, count, where.first, where.count))
 			slot->entry = 0;
 	}

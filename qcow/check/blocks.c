@@ -348,7 +348,7 @@ int check_make_blocks(struct check *check)
 	return 0;
 }
 
-/* R10: what is there, a sync, who names it, a sync. */
+/* R10: the blocks, a sync, the entries that name them, a sync. */
 int check_link_blocks(struct check *check)
 {
 	int ret = file_sync(check->file);

@@ -211,7 +211,7 @@ int check_each_window(struct check *check, window_function *function);
 
 /* roots.c */
 
-/* For those who do: a run of bytes, wherever it begins. */
+/* Reads a run of bytes, wherever it begins. */
 int check_read_bytes(struct check *check, void *bytes, uint64_t offset,
 		     uint32_t length);
 /* Something is there that cannot be walked. */

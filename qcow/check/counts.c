@@ -5,8 +5,8 @@
  * A file may have 2^54 clusters, most of which do not exist.  Memory is
  * spent in leaves of 16384 clusters each, and only where something is
  * referred to.  When the budget is spent, the leaf with the highest clusters
- * is given up and the window ends before it: whoever counts learns that from
- * window and limit, deals with what is there, and counts again from the
+ * is given up and the window ends before it: the caller that counts learns that
+ * from window and limit, deals with what is there, and counts again from the
  * limit on.  So a budget of any size does, and an image that is mostly empty
  * needs one pass however large it is.
  *

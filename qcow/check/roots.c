@@ -110,7 +110,7 @@ struct area *check_add_area(struct check *check, uint64_t offset,
 	return area;
 }
 
-/* LUKS cannot do without it; whoever lost it has lost the key. */
+/* LUKS cannot do without it: without this header, the key is lost. */
 static void find_encryption(struct check *check, const uint8_t *extension,
 			    uint32_t length)
 {

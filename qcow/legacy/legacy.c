@@ -115,7 +115,8 @@ static int await(struct legacy *legacy, uint64_t sequence, int limit_ms)
 			return -EIO;
 		if (reply.sequence == sequence)
 			return reply.result ? -EIO : 0;
-		/* Nor does he answer who never stops to say other things. */
+		/* A helper that sends other messages without end does not
+		   answer, either. */
 		if (now_ms() > until)
 			return -ETIMEDOUT;
 	}

@@ -22,7 +22,7 @@ int legacy_probe(struct file *file, bool *is_legacy);
 
 /* Blocks; from any thread.  -EIO if the reading process dies or hangs over
    it; there will be another for the next read.  -EOWNERDEAD: there will not,
-   who starts it has been killed. */
+   the process that starts it has been killed. */
 int legacy_read(struct legacy *legacy, void *buffer, uint64_t offset,
 		size_t length);
 
