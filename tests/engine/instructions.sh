@@ -1,0 +1,38 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# The calls that a queue makes for each I/O cost no more instructions than
+# was agreed, nor so many less that the agreement has become void.  Whoever
+# changes a figure says why in the commit.
+set -euo pipefail
+
+ALLOWED=5			# per cent more, or less
+CALLS=512			# of each kind, in instructions.c
+declare -A AGREED=([read]=812 [write]=1044 [fresh]=2413)
+
+program=$PWD/engine/instructions
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# Prints what all calls from a function cost.
+counted()
+{
+	sed -n "s/^ *\([0-9,]*\) .*:measure_$1\b.*/\1/p" "$work/table" |
+		head -n 1 | tr -d ,
+}
+
+valgrind --tool=callgrind --callgrind-out-file="$work/out" \
+	--toggle-collect='measure_*' "$program" >"$work/log" 2>&1 ||
+	{ cat "$work/log"; exit 1; }
+callgrind_annotate --inclusive=yes --threshold=100 "$work/out" >"$work/table"
+
+status=0
+for call in read write fresh; do
+	sum=$(counted "$call")
+	[[ -n $sum ]] || { cat "$work/table"; exit 1; }
+	each=$((sum / CALLS)) agreed=${AGREED[$call]}
+	echo "$call: $each instructions, $agreed agreed"
+	((each * 100 <= agreed * (100 + ALLOWED) &&
+		each * 100 >= agreed * (100 - ALLOWED))) || status=1
+done
+exit "$status"
