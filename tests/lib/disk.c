@@ -72,7 +72,10 @@ static struct disk *lock(struct disk *disk)
 static int disk_read(void *opaque, void *buffer, uint64_t offset, size_t length)
 {
 	struct disk *disk = opaque;
+	int ret = disk->on_read ? disk->on_read(disk, offset) : 0;
 
+	if (ret)
+		return ret;
 	LOCKED_DISK(disk);
 	if (fails_now(disk))
 		return disk->fail_with;
@@ -85,7 +88,10 @@ static int disk_write(void *opaque, const void *buffer, uint64_t offset,
 		      size_t length)
 {
 	struct disk *disk = opaque;
+	int ret = disk->on_write ? disk->on_write(disk, offset) : 0;
 
+	if (ret)
+		return ret;
 	LOCKED_DISK(disk);
 	if (fails_now(disk))
 		return disk->fail_with;

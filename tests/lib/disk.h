@@ -47,6 +47,10 @@ struct disk {
 	_Atomic int fail_sync; /* and so does this sync, with EIO; -1: none */
 	_Atomic int syncs;
 	void (*on_sync)(struct disk *disk); /* NULL: nothing to do */
+	/* Before a write or a read, which fails with what it returns unless
+	   that is 0.  NULL: nothing to do. */
+	int (*on_write)(struct disk *disk, uint64_t offset);
+	int (*on_read)(struct disk *disk, uint64_t offset);
 	size_t limit; /* no write makes it larger; 0: none */
 	struct qcow_test_hooks hooks;
 	pthread_mutex_t lock; /* of the image's threads */

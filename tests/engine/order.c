@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * In which order the engine writes and syncs, where the order alone is the
+ * promise: a test that only looks at the image afterwards sees nothing.
+ *
+ *	the mark is on the disk before the first change (R12), and goes after
+ *	a sync of all data, to be synced itself (R13)
+ *	holes are punched when the entries are durable (R7)
+ *	a slice stays in the cache while it is written, and not after a
+ *	failure (R17)
+ *	a moved refcount table whose header could not be written is not
+ *	forgotten (R10)
+ *	a FLUSH waits for a checkpoint that freezes after it (R8)
+ *	a first write takes out the autoclear bits that nobody knows (P5)
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "tests/lib/disk.h"
+#include "tests/lib/helpers.h"
+#include "tests/lib/judge.h"
+#include "qcow/image.h"
+
+#define CLUSTER	   65536u
+#define SMALL	   512u
+#define TIME_LIMIT 60		/* seconds; who hangs is killed */
+#define PATIENCE   1000u	/* milliseconds */
+#define UNKNOWN	   (1ull << 10) /* an autoclear bit */
+#define OFFSETS	   0x00fffffffffffe00ull
+
+static struct {
+	struct disk disk;
+	struct qcow_image *image;
+	const char *what;
+	uint64_t table;	 /* where the L2 table is */
+	atomic_bool met; /* the I/O that the test is about was made */
+	uint8_t bytes[CLUSTER] __attribute__((aligned(4096)));
+} test;
+
+static void load(const char *what, const char *options)
+{
+	char *path = scratch_path("image");
+
+	test.what = what;
+	test.met = false;
+	must_run("qemu-img create -q -f qcow2 -o %s %s 4M", options, path);
+	disk_load(&test.disk, path);
+	free(path);
+}
+
+static void open_it(bool has_thread)
+{
+	char *path = scratch_path("image");
+	struct qcow_options options = {
+		.cache = QCOW_CACHE_WRITEBACK,
+		.journal_dir = scratch(),
+		.inline_checkpoint = !has_thread,
+		.test = &test.disk.hooks,
+	};
+	struct qcow_error error = { "" };
+
+	if (qcow_open(path, &options, &test.image, &error))
+		die("%s: open: %s", test.what, error.text);
+	free(path);
+}
+
+static void must(int ret, const char *what)
+{
+	if (ret)
+		die("%s: %s: %s", test.what, what, strerror(-ret));
+}
+
+static void put(uint64_t offset, size_t length)
+{
+	must(qcow_write(test.image, test.bytes, offset, length), "write");
+}
+
+static void flush(void)
+{
+	must(qcow_flush(test.image), "flush");
+}
+
+static void end(void)
+{
+	struct verdict verdict;
+
+	must(qcow_close(test.image), "close");
+	judge(test.disk.bytes, test.disk.size, &verdict);
+	if (verdict.corruptions || verdict.leaks)
+		die("%s: %s", test.what, verdict.first);
+	disk_free(&test.disk);
+}
+
+/* ---- the record ---- */
+
+static const struct step *first_step(void)
+{
+	return test.disk.steps;
+}
+
+static const struct step *end_step(void)
+{
+	return test.disk.steps + test.disk.nr_steps;
+}
+
+static bool is_write(const struct step *step, uint64_t offset)
+{
+	return step->kind == STEP_WRITE && step->offset <= offset &&
+	       offset < step->offset + step->length;
+}
+
+/* The first sync in a part of the record; NULL: there is none. */
+static const struct step *find_sync(const struct step *from,
+				    const struct step *to)
+{
+	for (; from < to; from++)
+		if (from->kind == STEP_SYNC)
+			return from;
+	return NULL;
+}
+
+/* The last write to an offset before the end of a part of the record. */
+static const struct step *last_write(const struct step *to, uint64_t offset)
+{
+	while (to-- > first_step())
+		if (is_write(to, offset))
+			return to;
+	die("%s: nothing was written at %d", test.what, (int)offset);
+}
+
+/* ---- the mark ---- */
+
+static void test_mark_comes_first(void)
+{
+	load("the mark (R12)", "cluster_size=64k");
+	open_it(false);
+	disk_record(&test.disk, NULL);
+	put(0, CLUSTER);
+	if (test.disk.nr_steps < 3 || !is_write(first_step(), 0))
+		die("%s: it is not the first write", test.what);
+	if (first_step()[1].kind != STEP_SYNC)
+		die("%s: it is not synced before the next write", test.what);
+	end();
+}
+
+static void test_mark_goes_last(void)
+{
+	const struct step *mark, *step;
+
+	load("the end of the mark (R13)", "cluster_size=64k");
+	open_it(false);
+	put(0, CLUSTER);
+	flush();
+	disk_record(&test.disk, NULL);
+	/* In place: nothing but a sync keeps it. */
+	put(0, CLUSTER);
+	must(qcow_close(test.image), "close");
+	mark = last_write(end_step(), 0);
+	step = mark - 1;
+	if (step < first_step() || step->kind != STEP_SYNC)
+		die("%s: no sync before it", test.what);
+	if (!find_sync(mark, end_step()))
+		die("%s: no sync after it", test.what);
+	disk_free(&test.disk);
+}
+
+static void test_unknown_autoclear(void)
+{
+	uint8_t *bits;
+
+	load("autoclear bits", "cluster_size=64k");
+	bits = test.disk.bytes + HEADER_AUTOCLEAR;
+	store_be64(bits, UNKNOWN);
+	open_it(false);
+	if (load_be64(bits) != UNKNOWN)
+		die("%s: the open changes them", test.what);
+	put(0, CLUSTER);
+	if (load_be64(bits) & UNKNOWN)
+		die("%s: a write leaves an unknown one (P5)", test.what);
+	must(qcow_close(test.image), "close");
+	if (load_be64(bits))
+		die("%s: the close leaves some", test.what);
+	disk_free(&test.disk);
+}
+
+/* ---- a checkpoint ---- */
+
+/* As the file has it; the only one. */
+static void find_table(void)
+{
+	uint64_t l1 = load_be64(test.disk.bytes + HEADER_L1_OFFSET);
+
+	test.table = load_be64(test.disk.bytes + l1) & OFFSETS;
+}
+
+static void test_holes(void)
+{
+	const struct step *step, *entry;
+
+	load("a hole", "cluster_size=64k");
+	open_it(false);
+	put(0, CLUSTER);
+	flush();
+	find_table();
+	disk_record(&test.disk, NULL);
+	must(qcow_discard(test.image, 0, CLUSTER), "discard");
+	flush();
+	for (step = first_step(); step < end_step(); step++)
+		if (step->kind == STEP_PUNCH)
+			break;
+	if (step == end_step())
+		die("%s: none was punched", test.what);
+	entry = last_write(step, test.table);
+	if (!find_sync(entry, step))
+		die("%s: it was punched before the entry was durable (R7)",
+		    test.what);
+	end();
+}
+
+static struct slice *find_slice(void)
+{
+	return cache_find(&test.image->cache, SLICE_L2, test.table);
+}
+
+static int fail_table(struct disk *disk, uint64_t offset)
+{
+	struct slice *slice;
+
+	(void)disk;
+	if (offset != test.table || test.met)
+		return 0;
+	test.met = true;
+	LOCKED(test.image);
+	slice = find_slice();
+	if (!slice || !slice->pins)
+		die("%s: it is not pinned", test.what);
+	return -EIO;
+}
+
+static void test_slice(void)
+{
+	load("a slice that is written", "cluster_size=64k");
+	open_it(false);
+	put(0, CLUSTER);
+	flush();
+	find_table();
+	test.disk.on_write = fail_table;
+	put(CLUSTER, CLUSTER);
+	if (qcow_flush(test.image) != -EIO || !test.met)
+		die("%s: the flush does not fail", test.what);
+	{
+		LOCKED(test.image);
+		if (find_slice())
+			die("%s: what the file may not have stays (R17)",
+			    test.what);
+	}
+	flush();
+	if (!find_slice() || find_slice()->pins)
+		die("%s: it is pinned for ever", test.what);
+	end();
+}
+
+/* ---- a moved refcount table ---- */
+
+static int fail_header(struct disk *disk, uint64_t offset)
+{
+	(void)disk;
+	LOCKED(test.image);
+	if (offset || test.met || !test.image->allocator.table_moved)
+		return 0;
+	test.met = true;
+	return -EIO;
+}
+
+static void test_moved_table(void)
+{
+	int ret = 0;
+
+	load("a moved refcount table", "cluster_size=512,refcount_bits=64");
+	open_it(false);
+	test.disk.on_write = fail_header;
+	for (uint64_t at = 0; !ret && at < (4u << 20); at += 8 * SMALL)
+		ret = qcow_write(test.image, test.bytes, at, 8 * SMALL);
+	if (!test.met || ret != -EIO)
+		die("%s: the table was not moved", test.what);
+	flush();
+	if (load_be64(test.disk.bytes + HEADER_REFCOUNT_TABLE_OFFSET) !=
+	    test.image->header.refcount_table_offset)
+		die("%s: the checkpoint forgets it (R10)", test.what);
+	end();
+}
+
+/* ---- a flush beside a checkpoint ---- */
+
+static pthread_t late;
+
+static bool is_dirty(void)
+{
+	LOCKED(test.image);
+	return test.image->dirty.active.used || test.image->dirty.freezing;
+}
+
+static void *flush_late(void *unused)
+{
+	(void)unused;
+	flush();
+	if (is_dirty())
+		die("%s: it shares one that froze before (R8)", test.what);
+	return NULL;
+}
+
+static bool has_arrived(void)
+{
+	const struct checkpoint *checkpoint = &test.image->checkpoint;
+
+	LOCKED(test.image);
+	return checkpoint->wanted > checkpoint->freezes;
+}
+
+/* The checkpoint has frozen: now a write is acknowledged, and then a flush
+   arrives.  One that wants too little is never seen to arrive. */
+static void come_late(struct disk *disk)
+{
+	(void)disk;
+	{
+		LOCKED(test.image);
+		if (test.met || !test.image->dirty.freezing)
+			return;
+	}
+	test.met = true;
+	put(CLUSTER, CLUSTER);
+	if (pthread_create(&late, NULL, flush_late, NULL))
+		die("cannot start a thread");
+	for (unsigned int i = 0; i < PATIENCE && !has_arrived(); i++)
+		usleep(1000);
+}
+
+static void test_late_flush(void)
+{
+	load("a late flush", "cluster_size=64k");
+	open_it(true);
+	test.disk.on_sync = come_late;
+	/* The thread may make a checkpoint of its own in between. */
+	for (uint64_t at = 2 * CLUSTER; !test.met; at += CLUSTER) {
+		put(at, CLUSTER);
+		flush();
+	}
+	pthread_join(late, NULL);
+	test.disk.on_sync = NULL;
+	end();
+}
+
+int main(void)
+{
+	alarm(TIME_LIMIT);
+	test_mark_comes_first();
+	test_mark_goes_last();
+	test_unknown_autoclear();
+	test_holes();
+	test_slice();
+	test_moved_table();
+	test_late_flush();
+	return 0;
+}
