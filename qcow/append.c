@@ -156,6 +156,7 @@ void append_group(struct qcow_image *image, const struct group *group)
 		append_publish(image, &record);
 	}
 	image->groups++;
-	if (image->checkpoint.has_thread && append_is_half_full(image))
+	if (image->checkpoint.has_thread &&
+	    (image->checkpoint.asleep || append_is_half_full(image)))
 		pthread_cond_signal(&image->checkpoint.work);
 }

@@ -17,9 +17,9 @@
  * does all phases again with the same values, which is harmless, and only
  * then may another freeze.
  *
- * A thread of its own makes them: when somebody waits, when the journal or
- * the active set is half full (R16), and when a dirty image is idle.  Where
- * the tests want it, the thread that waits makes the checkpoint instead.
+ * A caller that waits for a checkpoint makes it.  A thread makes the others:
+ * when the journal or the active set is half full (R16), and when a dirty
+ * image is idle.  It sleeps while the image is clean.
  */
 #include <errno.h>
 #include <signal.h>
@@ -179,52 +179,45 @@ static int make_checkpoint(struct qcow_image *image)
 		image_io_end(image);
 		ret = write_phases(image, &frozen);
 	}
-	if (!ret) {
+	/* R17: after a failure nothing is dropped, everything stays dirty. */
+	if (!ret)
 		thaw(image, &frozen);
-	} else {
-		/* R17: nothing is dropped, everything stays dirty.  Callers
-		   that wait now learn of it; later callers want another. */
-		image->checkpoint.failures++;
-		image->checkpoint.last_error = ret;
-		image->checkpoint.wanted = image->checkpoint.complete;
-	}
 	TRACE(checkpoint_end, (uintptr_t)image, ret);
-	image_wake(image);
 	return ret;
 }
 
-/* ---- the thread that makes it ---- */
+/* ---- those who wait for it ---- */
 
-static int wait_inline(struct qcow_image *image, uint64_t needed)
+static void tell_outcome(struct qcow_image *image, int ret)
 {
-	while (image->checkpoint.complete < needed) {
-		int ret = 0;
-
-		turn_take(&image->checkpoint.turn, &image->lock);
-		/* Another caller may have made it meanwhile. */
-		if (image->checkpoint.complete < needed)
-			ret = make_checkpoint(image);
-		turn_end(&image->checkpoint.turn);
-		if (ret)
-			return ret;
-	}
-	return 0;
+	if (ret == image->checkpoint.told)
+		return;
+	image->checkpoint.told = ret;
+	image_io_begin(image);
+	if (ret)
+		image_notice(
+			image,
+			"writing its tables fails (%s); flushes fail until it succeeds, and nothing acknowledged is dropped",
+			strerror(-ret));
+	else
+		image_notice(image, "its tables can be written again");
+	image_io_end(image);
 }
 
+/* A caller that waits makes it itself: to wake the thread, and to be woken by
+   it, takes longer than a small checkpoint does. */
 static int wait_for(struct qcow_image *image, uint64_t needed)
 {
-	uint64_t failures = image->checkpoint.failures;
+	int ret = 0;
 
-	if (!image->checkpoint.has_thread)
-		return wait_inline(image, needed);
-	image->checkpoint.wanted = max_u64(image->checkpoint.wanted, needed);
-	pthread_cond_signal(&image->checkpoint.work);
-	while (image->checkpoint.complete < needed &&
-	       image->checkpoint.failures == failures)
-		image_wait(image);
-	return image->checkpoint.complete < needed ?
-		       image->checkpoint.last_error :
-		       0;
+	turn_take(&image->checkpoint.turn, &image->lock);
+	/* Another caller may have made it meanwhile. */
+	while (!ret && image->checkpoint.complete < needed) {
+		ret = make_checkpoint(image);
+		tell_outcome(image, ret);
+	}
+	turn_end(&image->checkpoint.turn);
+	return ret;
 }
 
 int checkpoint_wait(struct qcow_image *image)
@@ -257,6 +250,16 @@ int qcow_flush(struct qcow_image *image)
 	return ret;
 }
 
+/* ---- the thread, for when nobody does ---- */
+
+/* Until there is something to write: append_group() wakes. */
+static void sleep_clean(struct qcow_image *image)
+{
+	image->checkpoint.asleep = true;
+	pthread_cond_wait(&image->checkpoint.work, &image->lock);
+	image->checkpoint.asleep = false;
+}
+
 static void tick(struct qcow_image *image)
 {
 	struct timespec until;
@@ -266,33 +269,10 @@ static void tick(struct qcow_image *image)
 	pthread_cond_timedwait(&image->checkpoint.work, &image->lock, &until);
 }
 
-static bool is_due(const struct qcow_image *image)
-{
-	return image->checkpoint.wanted > image->checkpoint.complete ||
-	       append_is_half_full(image);
-}
-
-static void tell_outcome(struct qcow_image *image, int ret, int *last)
-{
-	if (ret == *last)
-		return;
-	image_io_begin(image);
-	if (ret)
-		image_notice(
-			image,
-			"writing its tables fails (%s); flushes fail until it succeeds, and nothing acknowledged is dropped",
-			strerror(-ret));
-	else
-		image_notice(image, "its tables can be written again");
-	image_io_end(image);
-	*last = ret;
-}
-
 static void *checkpoint_thread(void *argument)
 {
 	struct qcow_image *image = argument;
 	uint64_t groups = 0;
-	int last = 0;
 
 	LOCKED(image);
 	refcount_sweep(image, image->allocator.high_water);
@@ -302,18 +282,17 @@ static void *checkpoint_thread(void *argument)
 		int ret;
 
 		groups = image->groups;
-		if (!is_due(image) && !(dirty && idle)) {
+		if (!dirty && idle) {
+			sleep_clean(image);
+			continue;
+		}
+		if (!append_is_half_full(image) && !(dirty && idle)) {
 			tick(image);
 			continue;
 		}
-		turn_take(&image->checkpoint.turn, &image->lock);
-		ret = make_checkpoint(image);
-		turn_end(&image->checkpoint.turn);
-		tell_outcome(image, ret, &last);
-		/* Do not spin on a broken disk; but somebody may have come
-		   while it was told of. */
-		if (ret &&
-		    image->checkpoint.wanted <= image->checkpoint.complete)
+		ret = wait_for(image, image->checkpoint.complete + 1);
+		/* Do not spin on a broken disk. */
+		if (ret)
 			tick(image);
 	}
 	return NULL;

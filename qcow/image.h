@@ -97,13 +97,12 @@ struct checkpoint {
 	bool has_thread;
 	bool stopping;
 	pthread_cond_t work;
-	struct turn turn;  /* to make a checkpoint */
-	uint64_t freezes;  /* checkpoints that froze so far */
-	uint64_t complete; /* ... and that are complete */
-	uint64_t wanted;   /* run until this many are complete */
-	uint64_t failures; /* attempts that failed */
-	int last_error;
-	uint64_t frozen_end;	   /* S: the journal's end at the freeze */
+	struct turn turn;    /* to make a checkpoint */
+	uint64_t freezes;    /* checkpoints that froze so far */
+	uint64_t complete;   /* ... and that are complete */
+	int told;	     /* what image_notice() last said of them, or 0 */
+	bool asleep;	     /* the thread; until there is a group */
+	uint64_t frozen_end; /* S: the journal's end at the freeze */
 	struct assignment *sorted; /* the frozen set, sorted */
 	void *bounce;		   /* one slice */
 };

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * An image that nobody uses sleeps: none of its threads runs while it is
+ * clean.  But what was written is on its way to the file without a flush, a
+ * second or two later, also after such a sleep.
+ */
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include "tests/lib/helpers.h"
+#include "qcow/qcow.h"
+
+#define PATIENCE 60 /* seconds */
+
+/* How often any thread of ours has gone to sleep. */
+static unsigned long sleeps(void)
+{
+	DIR *dir = opendir("/proc/self/task");
+	unsigned long sum = 0, count;
+	struct dirent *entry;
+	char path[300], line[128];
+	FILE *file;
+
+	if (!dir)
+		die("cannot list our threads");
+	while ((entry = readdir(dir))) {
+		/* This one sleeps in here. */
+		if (entry->d_name[0] == '.' || atoi(entry->d_name) == getpid())
+			continue;
+		snprintf(path, sizeof(path), "/proc/self/task/%s/status",
+			 entry->d_name);
+		file = fopen(path, "r");
+		while (file && fgets(line, sizeof(line), file))
+			if (sscanf(line, "voluntary_ctxt_switches: %lu",
+				   &count) == 1)
+				sum += count;
+		if (file)
+			fclose(file);
+	}
+	closedir(dir);
+	return sum;
+}
+
+static void await_sleep(void)
+{
+	unsigned long before = sleeps();
+
+	for (unsigned int n = 0; n < PATIENCE; n++) {
+		unsigned long now;
+
+		sleep(3);
+		now = sleeps();
+		if (now == before)
+			return;
+		before = now;
+	}
+	die("its threads never sleep");
+}
+
+static uint64_t checkpoints(struct qcow_image *image)
+{
+	struct qcow_stats stats;
+
+	qcow_get_stats(image, &stats);
+	return stats.checkpoints;
+}
+
+static void write_and_await_checkpoint(struct qcow_image *image,
+				       uint64_t offset)
+{
+	static const char data[4096] = "written";
+	uint64_t before = checkpoints(image);
+
+	if (qcow_write(image, data, offset, sizeof(data)))
+		die("cannot write");
+	for (unsigned int n = 0; checkpoints(image) == before; n++) {
+		if (n == PATIENCE)
+			die("a dirty image sleeps");
+		sleep(1);
+	}
+}
+
+int main(void)
+{
+	const struct qcow_options options = { .journal_dir = scratch() };
+	char *path = scratch_path("disk.qcow2");
+	struct qcow_error error = { "" };
+	struct qcow_image *image;
+
+	must_run("qemu-img create -q -f qcow2 %s 64M", path);
+	if (qcow_open(path, &options, &image, &error))
+		die("%s", error.text);
+	await_sleep();
+	write_and_await_checkpoint(image, 0);
+	await_sleep();
+	write_and_await_checkpoint(image, 1 << 20);
+	free(path);
+	return qcow_close(image) ? 1 : 0;
+}
