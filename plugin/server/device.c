@@ -14,6 +14,11 @@
  *   space back.  One request covers at most DISCARD_MAX, lest a single one
  *   keep a worker busy for ages.
  *
+ * Where the driver can, the server does not touch the bytes of a request:
+ * they are a buffer of the ring, registered when the request comes
+ * (UBLK_F_AUTO_BUF_REG), and the server takes them from /dev/ublkcN when it
+ * needs them after all (UBLK_F_USER_COPY).  Elsewhere the driver copies them.
+ *
  * /dev/ublkcN may be open once only, and the kernel lets nobody recover the
  * device while it is: hence O_CLOEXEC, and nobody passes the descriptor on.
  */
@@ -88,7 +93,19 @@ void device_params(const struct device_shape *shape, struct ublk_params *params)
 	discard_params(shape, &params->discard);
 }
 
-#define RECOVERY_FLAGS (UBLK_F_USER_RECOVERY | UBLK_F_USER_RECOVERY_REISSUE)
+#define RECOVERY_FLAGS	(UBLK_F_USER_RECOVERY | UBLK_F_USER_RECOVERY_REISSUE)
+#define ZERO_COPY_FLAGS (UBLK_F_AUTO_BUF_REG | UBLK_F_USER_COPY)
+/* UBLK_F_SHMEM_ZC is of no use to us, but tells 7.1: drivers before that one
+   have bugs in what they do with the buffers of a dead server. */
+#define ZERO_COPY_NEEDS (ZERO_COPY_FLAGS | UBLK_F_SHMEM_ZC)
+#define BUFFERS_MAX	16384u /* that a ring can know */
+
+static uint64_t zero_copy_flags(uint64_t features, unsigned int tags)
+{
+	if ((features & ZERO_COPY_NEEDS) != ZERO_COPY_NEEDS)
+		return 0;
+	return tags <= BUFFERS_MAX ? ZERO_COPY_FLAGS : 0;
+}
 
 void device_add_info(int id, unsigned int queues, unsigned int depth,
 		     uint64_t features, uint64_t nonce,
@@ -100,7 +117,8 @@ void device_add_info(int id, unsigned int queues, unsigned int depth,
 	info->queue_depth = depth;
 	info->max_io_buf_bytes = DEVICE_MAX_IO;
 	info->flags = RECOVERY_FLAGS | UBLK_F_CMD_IOCTL_ENCODE |
-		      (features & UBLK_F_NO_AUTO_PART_SCAN);
+		      (features & UBLK_F_NO_AUTO_PART_SCAN) |
+		      zero_copy_flags(features, queues * depth);
 	info->ublksrv_flags = nonce;
 }
 

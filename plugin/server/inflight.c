@@ -8,10 +8,15 @@
  * so the buffer is left alone only when the counter is zero; then, once,
  * request_moved() is called.
  *
+ * Where the request's bytes are registered with the ring, they go between
+ * the guest and the files of the image without our ever seeing them.  Where
+ * that fails the request's own buffer is moved, and queue_take_bytes() or
+ * queue_give_bytes() copy.
+ *
  * Short transfers are continued.  A read that reaches the end of its file
  * finds zeros there: no byte comes, or a count that no further direct read
  * could continue from.  The zeros around fresh data are written together with
- * it from a mapping of nothing but zeros.
+ * it, or before and after it, from a mapping of nothing but zeros.
  */
 #include <assert.h>
 #include <errno.h>
@@ -32,12 +37,17 @@ static void read_extent(struct request *request, unsigned int nr)
 {
 	const struct qcow_extent *extent = &request->io.extents[nr];
 	const struct transfer *transfer = &request->transfers[nr];
+	uint32_t position = transfer->position + transfer->done;
+	uint32_t length = extent->length - transfer->done;
+	uint64_t offset = extent->offset + transfer->done;
 	char *buffer = request->buffer;
 
-	queue_read(request, nr, extent->file,
-		   buffer + transfer->position + transfer->done,
-		   extent->length - transfer->done,
-		   extent->offset + transfer->done);
+	if (transfer->fixed)
+		queue_read_fixed(request, nr, extent->file, position, length,
+				 offset);
+	else
+		queue_read(request, nr, extent->file, buffer + position, length,
+			   offset);
 }
 
 /* Describes what is still to be written; returns the number of parts. */
@@ -67,7 +77,29 @@ static unsigned int fill_vector(struct request *request, unsigned int nr)
 	return count;
 }
 
-static void write_extent(struct request *request, unsigned int nr)
+/* A registered buffer and zeros cannot go in one transfer: so one of the
+   parts at a time, and write_done() calls for the next. */
+static void write_part(struct request *request, unsigned int nr)
+{
+	const struct qcow_extent *extent = &request->io.extents[nr];
+	struct transfer *transfer = &request->transfers[nr];
+	uint32_t done = transfer->done, before = extent->zero_before;
+	uint64_t offset = extent->offset - before + done;
+	uint32_t data = before + extent->length;
+
+	if (done < before)
+		queue_write(request, nr, extent->file, request->all->zeros,
+			    before - done, offset);
+	else if (done < data)
+		queue_write_fixed(request, nr, extent->file,
+				  transfer->position + done - before,
+				  data - done, offset);
+	else
+		queue_write(request, nr, extent->file, request->all->zeros,
+			    data + extent->zero_after - done, offset);
+}
+
+static void write_vector(struct request *request, unsigned int nr)
 {
 	const struct qcow_extent *extent = &request->io.extents[nr];
 	struct transfer *transfer = &request->transfers[nr];
@@ -83,6 +115,14 @@ static void write_extent(struct request *request, unsigned int nr)
 			     offset);
 }
 
+static void write_extent(struct request *request, unsigned int nr)
+{
+	if (request->transfers[nr].fixed)
+		write_part(request, nr);
+	else
+		write_vector(request, nr);
+}
+
 static void start_transfer(struct request *request, unsigned int nr)
 {
 	if (request->op == UBLK_IO_OP_READ)
@@ -91,11 +131,56 @@ static void start_transfer(struct request *request, unsigned int nr)
 		write_extent(request, nr);
 }
 
+static void transfer_failed(struct request *request, int error)
+{
+	if (!request->result)
+		request->result = error;
+	put_transfer(request);
+}
+
+/* The request's own buffer is moved, so it must have the data. */
+static void start_copying(struct request *request, unsigned int nr)
+{
+	int ret = 0;
+
+	request->transfers[nr].fixed = false;
+	if (request->op == UBLK_IO_OP_WRITE)
+		ret = queue_take_bytes(request, request->transfers[nr].position,
+				       request->io.extents[nr].length);
+	if (ret < 0)
+		transfer_failed(request, ret);
+	else
+		start_transfer(request, nr);
+}
+
+static void start_extent(struct request *request, unsigned int nr)
+{
+	request->left++;
+	if (request->registered) {
+		request->transfers[nr].fixed = true;
+		start_transfer(request, nr);
+	} else {
+		start_copying(request, nr);
+	}
+}
+
+/* A read extent, from done on, is zeros. */
+static void read_zeros(struct request *request, unsigned int nr, uint32_t done)
+{
+	const uint32_t position = request->transfers[nr].position + done;
+	const uint32_t length = request->io.extents[nr].length - done;
+	int ret;
+
+	memset((char *)request->buffer + position, 0, length);
+	ret = queue_give_bytes(request, position, length);
+	if (ret < 0 && !request->result)
+		request->result = ret;
+}
+
 void inflight_start(struct request *request)
 {
 	const struct qcow_extent *extent = request->io.extents;
 	struct transfer *transfer = request->transfers;
-	char *buffer = request->buffer;
 	uint32_t position = 0;
 	unsigned int nr;
 
@@ -107,22 +192,13 @@ void inflight_start(struct request *request)
 		assert(extent->length <= request->length - position);
 		transfer->position = position;
 		transfer->done = 0;
-		if (extent->kind == QCOW_EXTENT_ZERO) {
-			memset(buffer + position, 0, extent->length);
-		} else {
-			request->left++;
-			start_transfer(request, nr);
-		}
+		if (extent->kind == QCOW_EXTENT_ZERO)
+			read_zeros(request, nr, 0);
+		else
+			start_extent(request, nr);
 		position += extent->length;
 	}
 	assert(position == request->length);
-	put_transfer(request);
-}
-
-static void transfer_failed(struct request *request, int error)
-{
-	if (!request->result)
-		request->result = error;
 	put_transfer(request);
 }
 
@@ -136,7 +212,7 @@ static void read_done(struct request *request, unsigned int nr, int res)
 {
 	const struct qcow_extent *extent = &request->io.extents[nr];
 	struct transfer *transfer = &request->transfers[nr];
-	char *buffer = request->buffer;
+	int ret = 0;
 
 	assert((uint32_t)res <= extent->length - transfer->done);
 	transfer->done += res;
@@ -145,8 +221,13 @@ static void read_done(struct request *request, unsigned int nr, int res)
 		read_extent(request, nr);
 		return;
 	}
-	memset(buffer + transfer->position + transfer->done, 0,
-	       extent->length - transfer->done);
+	if (!transfer->fixed)
+		ret = queue_give_bytes(request, transfer->position,
+				       transfer->done);
+	if (ret < 0 && !request->result)
+		request->result = ret;
+	if (transfer->done < extent->length)
+		read_zeros(request, nr, transfer->done);
 	put_transfer(request);
 }
 
@@ -167,11 +248,21 @@ static void write_done(struct request *request, unsigned int nr, int res)
 		transfer_failed(request, -EIO); /* it would be so for ever */
 }
 
+/* The guest's memory may be less aligned than the image's file wants; our
+   buffers are not. */
+static void copy_instead(struct request *request, unsigned int nr)
+{
+	request->transfers[nr].done = 0;
+	start_copying(request, nr);
+}
+
 void inflight_transferred(struct request *request, unsigned int nr, int res)
 {
 	assert(request->left > 0 && nr < request->io.nr_extents);
 	if (res == -EINTR || res == -EAGAIN)
 		start_transfer(request, nr);
+	else if (res == -EINVAL && request->transfers[nr].fixed)
+		copy_instead(request, nr);
 	else if (res < 0)
 		transfer_failed(request, res);
 	else if (request->op == UBLK_IO_OP_READ)

@@ -12,6 +12,11 @@
  * is stopped, each command ends with UBLK_IO_RES_ABORT and its tag is gone
  * for good; the thread ends with the last.
  *
+ * The bytes of a request are in its tag's buffer where the driver copies.
+ * Where it registers them they are the ring's buffer of the tag's index from
+ * the end of a FETCH or COMMIT to the next COMMIT, and the tag's own buffer
+ * is for those who must see bytes: see queue_take_bytes().
+ *
  * The ring's files:  0 /dev/ublkcN,  1 the workers' eventfd,  2... the files
  * of the image.  That /dev/ublkcN is among them is the first of the two
  * fences (P4): the kernel lets go of it only when every transfer of this
@@ -64,11 +69,14 @@ struct queue {
 	struct io_uring ring;
 	int device_file;	   /* how commands name /dev/ublkcN, */
 	unsigned int device_flags; /* and IOSQE_FIXED_FILE */
-	unsigned int tags;	   /* of all queues */
-	unsigned int depth;	   /* tags of one */
-	unsigned int alive;	   /* tags not yet gone; I/O thread */
-	int error;		   /* ends the I/O thread; I/O thread */
-	uint64_t wakeups;	   /* where the eventfd is read to */
+	int fd;			   /* itself, the device's */
+	bool user_copy;	    /* the driver copies no bytes of its own accord, */
+	bool registers;	    /* but registers them: the tag's index */
+	unsigned int tags;  /* of all queues */
+	unsigned int depth; /* tags of one */
+	unsigned int alive; /* tags not yet gone; I/O thread */
+	int error;	    /* ends the I/O thread; I/O thread */
+	uint64_t wakeups;   /* where the eventfd is read to */
 	char *buffers;
 	size_t buffers_length;
 	struct requests all;
@@ -127,7 +135,11 @@ static void send_command(struct request *request, uint32_t op, int32_t result)
 	cmd->q_id = request->queue_id;
 	cmd->tag = request->tag;
 	cmd->result = result;
-	cmd->addr = (uintptr_t)request->buffer;
+	cmd->addr = queue->user_copy ? 0 : (uintptr_t)request->buffer;
+	/* A failed registration must not be the guest's error (P5). */
+	if (queue->registers)
+		sqe->addr = index_of(queue, request) |
+			    UBLK_AUTO_BUF_REG_FALLBACK << 16;
 }
 
 void queue_commit(struct request *request, int32_t result)
@@ -172,6 +184,70 @@ void queue_writev(struct request *request, unsigned int extent,
 	address(sqe, request, extent);
 }
 
+void queue_read_fixed(struct request *request, unsigned int extent,
+		      unsigned int file, uint32_t position, uint32_t length,
+		      uint64_t offset)
+{
+	struct queue *queue = request->all->queue;
+	struct io_uring_sqe *sqe = get_sqe(queue);
+
+	io_uring_prep_read_fixed(sqe, FILE_IMAGE + file,
+				 (void *)(uintptr_t)position, length, offset,
+				 index_of(queue, request));
+	address(sqe, request, extent);
+}
+
+void queue_write_fixed(struct request *request, unsigned int extent,
+		       unsigned int file, uint32_t position, uint32_t length,
+		       uint64_t offset)
+{
+	struct queue *queue = request->all->queue;
+	struct io_uring_sqe *sqe = get_sqe(queue);
+
+	io_uring_prep_write_fixed(sqe, FILE_IMAGE + file,
+				  (void *)(uintptr_t)position, length, offset,
+				  index_of(queue, request));
+	address(sqe, request, extent);
+}
+
+int queue_take_bytes(struct request *request, uint32_t position,
+		     uint32_t length)
+{
+	const struct queue *queue = request->all->queue;
+	uint64_t place = UBLK_BYTES(request->queue_id, request->tag);
+	char *buffer = request->buffer;
+	ssize_t ret;
+
+	while (queue->user_copy && length) {
+		ret = pread(queue->fd, buffer + position, length,
+			    place + position);
+		if (ret <= 0)
+			return ret ? -errno : -EIO;
+		position += ret;
+		length -= ret;
+	}
+	return 0;
+}
+
+int queue_give_bytes(struct request *request, uint32_t position,
+		     uint32_t length)
+{
+	const struct queue *queue = request->all->queue;
+	uint64_t place = UBLK_BYTES(request->queue_id, request->tag);
+	const char *buffer = request->buffer;
+	ssize_t ret;
+
+	while (queue->user_copy && length) {
+		ret = pwrite(queue->fd, buffer + position, length,
+			     place + position);
+		if (ret <= 0)
+			return ret ? -errno : -EIO;
+		position += ret;
+		length -= ret;
+	}
+	return 0;
+}
+
 static void await_workers(struct queue *queue)
 {
 	struct io_uring_sqe *sqe = get_sqe(queue);
@@ -188,6 +264,8 @@ static void tag_returned(struct request *request, int res)
 
 	assert(request->with_driver);
 	request->with_driver = false;
+	request->registered = queue->registers && !(request->desc->op_flags &
+						    UBLK_IO_F_NEED_REG_BUF);
 	if (res == UBLK_IO_RES_OK) {
 		request_start(request);
 		return;
@@ -334,6 +412,14 @@ static int register_files(struct queue *queue)
 	return io_uring_register_files(&queue->ring, files, FILE_IMAGE + count);
 }
 
+/* For the driver to fill. */
+static int register_buffers(struct queue *queue)
+{
+	if (!queue->registers)
+		return 0;
+	return io_uring_register_buffers_sparse(&queue->ring, queue->tags);
+}
+
 /* One for each tag.  Only the pages in use become memory. */
 static int create_buffers(struct queue *queue, uint32_t size)
 {
@@ -369,6 +455,8 @@ int queue_create(const struct ublksrv_ctrl_dev_info *info,
 
 	if (!queue)
 		return -ENOMEM;
+	queue->user_copy = info->flags & UBLK_F_USER_COPY;
+	queue->registers = info->flags & UBLK_F_AUTO_BUF_REG;
 	queue->depth = info->queue_depth;
 	queue->tags = queue->depth * info->nr_hw_queues;
 	queue->requests = calloc(queue->tags, sizeof(*queue->requests));
@@ -386,6 +474,9 @@ int queue_create(const struct ublksrv_ctrl_dev_info *info,
 	if (ret < 0)
 		goto end_requests;
 	ret = register_files(queue);
+	if (ret < 0)
+		goto end_ring;
+	ret = register_buffers(queue);
 	if (ret < 0)
 		goto end_ring;
 	*result = queue;
@@ -424,6 +515,7 @@ int queue_attach(struct queue *queue, const struct device *device)
 		assert(request->queue_id < device->queues);
 		request->desc = &device->descs[request->queue_id][request->tag];
 	}
+	queue->fd = device->fd;
 	queue->device_file = device->fd;
 	if (fault("no-fence-ring"))
 		return 0;

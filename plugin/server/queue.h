@@ -19,6 +19,14 @@ struct request;
    fetches the tag's next. */
 void queue_commit(struct request *request, int32_t result);
 
+/* For requests whose bytes the driver keeps, on any thread: copy length of
+   them, from position on, to or from the same place of request->buffer.
+   0 or -errno; nothing to do, and 0, where the driver itself copies. */
+int queue_take_bytes(struct request *request, uint32_t position,
+		     uint32_t length);
+int queue_give_bytes(struct request *request, uint32_t position,
+		     uint32_t length);
+
 /* For requests, on the I/O thread: start one transfer between memory and a
    file of the image; inflight_transferred() tells how it went. */
 void queue_read(struct request *request, unsigned int extent, unsigned int file,
@@ -29,6 +37,14 @@ void queue_write(struct request *request, unsigned int extent,
 void queue_writev(struct request *request, unsigned int extent,
 		  unsigned int file, const struct iovec *vector,
 		  unsigned int count, uint64_t offset);
+/* The same with the bytes of the request itself, from position on; it is
+   registered. */
+void queue_read_fixed(struct request *request, unsigned int extent,
+		      unsigned int file, uint32_t position, uint32_t length,
+		      uint64_t offset);
+void queue_write_fixed(struct request *request, unsigned int extent,
+		       unsigned int file, uint32_t position, uint32_t length,
+		       uint64_t offset);
 
 /* The I/O thread: fetches all tags, serves, and returns 0 when the device
    was stopped.  After an error the process must end. */

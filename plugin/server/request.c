@@ -40,6 +40,26 @@ static void request_try(struct request *request);
 
 /* The way of the worker */
 
+static int read_by_engine(struct request *request)
+{
+	int ret = qcow_read(request->all->image, request->buffer,
+			    request->offset, request->length);
+
+	if (ret < 0)
+		return ret;
+	return queue_give_bytes(request, 0, request->length);
+}
+
+static int write_by_engine(struct request *request)
+{
+	int ret = queue_take_bytes(request, 0, request->length);
+
+	if (ret < 0)
+		return ret;
+	return qcow_write(request->all->image, request->buffer, request->offset,
+			  request->length);
+}
+
 static int call_engine(struct request *request)
 {
 	struct qcow_image *image = request->all->image;
@@ -47,11 +67,9 @@ static int call_engine(struct request *request)
 
 	switch (request->op) {
 	case UBLK_IO_OP_READ:
-		return qcow_read(image, request->buffer, request->offset,
-				 request->length);
+		return read_by_engine(request);
 	case UBLK_IO_OP_WRITE:
-		return qcow_write(image, request->buffer, request->offset,
-				  request->length);
+		return write_by_engine(request);
 	case UBLK_IO_OP_DISCARD:
 		return qcow_discard(image, request->offset, request->length);
 	case UBLK_IO_OP_WRITE_ZEROES:

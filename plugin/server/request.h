@@ -41,6 +41,7 @@ struct requests {
 struct transfer {
 	uint32_t position;	/* in the request's buffer */
 	uint32_t done;		/* bytes, added zeros included */
+	bool fixed;		/* moves the ring's buffer, not the request's */
 	struct iovec vector[3]; /* zeros, data, zeros */
 };
 
@@ -57,6 +58,7 @@ struct request {
 	uint16_t queue_id;
 	uint16_t tag;
 
+	bool registered;  /* its bytes are a buffer of the ring; I/O thread */
 	bool with_driver; /* its FETCH or COMMIT has not ended; I/O thread */
 	struct request *next; /* parked */
 	struct work work;

@@ -53,8 +53,16 @@
 #ifndef UBLK_F_CMD_IOCTL_ENCODE /* 6.4 */
 #define UBLK_F_CMD_IOCTL_ENCODE (1UL << 6)
 #endif
+#ifndef UBLK_F_USER_COPY /* 6.5: see UBLK_BYTES() */
+#define UBLK_F_USER_COPY (1UL << 7)
+#endif
 #ifndef UBLK_F_UPDATE_SIZE /* 6.16 */
 #define UBLK_F_UPDATE_SIZE (1ULL << 10)
+#endif
+#ifndef UBLK_F_AUTO_BUF_REG /* 6.16: the address of a FETCH or COMMIT */
+#define UBLK_F_AUTO_BUF_REG	   (1ULL << 11) /* tells an index, and flags << 16 */
+#define UBLK_AUTO_BUF_REG_FALLBACK (1 << 0)
+#define UBLK_IO_F_NEED_REG_BUF	   (1U << 17) /* that did not work */
 #endif
 #ifndef UBLK_F_QUIESCE /* 6.16 */
 #define UBLK_F_QUIESCE (1ULL << 12)
@@ -68,5 +76,13 @@
 #ifndef UBLK_F_NO_AUTO_PART_SCAN /* 7.0: the host leaves the disk unread */
 #define UBLK_F_NO_AUTO_PART_SCAN (1ULL << 18)
 #endif
+#ifndef UBLK_F_SHMEM_ZC /* 7.1 */
+#define UBLK_F_SHMEM_ZC (1ULL << 19)
+#endif
+
+/* With UBLK_F_USER_COPY: where in /dev/ublkcN a request has its bytes. */
+#define UBLK_BYTES(queue_id, tag) \
+	(UBLKSRV_IO_BUF_OFFSET + ((uint64_t)(queue_id) << (25 + 16)) + \
+	 ((uint64_t)(tag) << 25))
 
 #endif /* UBLK_ABI_H */
