@@ -68,7 +68,7 @@ static void one_write(uint64_t cluster)
 
 /* ---- to count in ---- */
 
-#define COUNTED __attribute__((noinline, noclone))
+#define COUNTED __attribute__((noinline))
 
 static COUNTED void measure_read(void)
 {
