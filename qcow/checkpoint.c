@@ -210,6 +210,7 @@ static int wait_for(struct qcow_image *image, uint64_t needed)
 {
 	int ret = 0;
 
+	image->checkpoint.wanted = max_u64(image->checkpoint.wanted, needed);
 	turn_take(&image->checkpoint.turn, &image->lock);
 	/* Another caller may have made it meanwhile. */
 	while (!ret && image->checkpoint.complete < needed) {
