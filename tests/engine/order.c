@@ -5,7 +5,10 @@
  *
  *	the mark is on the disk before the first change (R12), and goes after
  *	a sync of all data, to be synced itself (R13)
- *	holes are punched when the entries are durable (R7)
+ *	counts are durable before entries, entries before holes are punched
+ *	(R5, R6, R7)
+ *	a FLUSH makes a sync even if no table is dirty (R8)
+ *	what lay in the new part of a device that grew is not shown (R1)
  *	a slice stays in the cache while it is written, and not after a
  *	failure (R17)
  *	a moved refcount table whose header could not be written is not
@@ -196,6 +199,51 @@ static void find_table(void)
 	test.table = load_be64(test.disk.bytes + l1) & OFFSETS;
 }
 
+/* Of the file's beginning; the only one. */
+static uint64_t find_block(void)
+{
+	uint64_t table = load_be64(test.disk.bytes +
+				   HEADER_REFCOUNT_TABLE_OFFSET);
+
+	return load_be64(test.disk.bytes + table);
+}
+
+static void test_phases(void)
+{
+	const struct step *count, *entry;
+
+	load("the phases of a checkpoint", "cluster_size=64k");
+	open_it(false);
+	put(0, CLUSTER);
+	flush();
+	find_table();
+	disk_record(&test.disk, NULL);
+	put(CLUSTER, CLUSTER);
+	flush();
+	entry = last_write(end_step(), test.table);
+	count = last_write(end_step(), find_block());
+	if (count > entry || !find_sync(count, entry))
+		die("%s: the entry is written before the count is durable (R5)",
+		    test.what);
+	if (!find_sync(entry, end_step()))
+		die("%s: the entry is not synced (R6)", test.what);
+	end();
+}
+
+static void test_clean_flush(void)
+{
+	load("a flush after a write in place", "cluster_size=64k");
+	open_it(false);
+	put(0, CLUSTER);
+	flush();
+	disk_record(&test.disk, NULL);
+	put(0, CLUSTER);
+	flush();
+	if (!find_sync(first_step(), end_step()))
+		die("%s: it makes no sync (R8)", test.what);
+	end();
+}
+
 static void test_holes(void)
 {
 	const struct step *step, *entry;
@@ -260,6 +308,28 @@ static void test_slice(void)
 	flush();
 	if (!find_slice() || find_slice()->pins)
 		die("%s: it is pinned for ever", test.what);
+	end();
+}
+
+/* ---- a device that grew ---- */
+
+/* Above the mark of what was used, but never zero (R1). */
+static void test_grown_device(void)
+{
+	static const uint8_t zeroes[CLUSTER - SMALL];
+	static uint8_t read[CLUSTER];
+
+	load("a device that grew", "cluster_size=64k");
+	disk_make_device(&test.disk, 0);
+	open_it(false);
+	if (qcow_write(test.image, test.bytes, 0, SMALL) != -ENOSPC)
+		die("%s: it was not full before", test.what);
+	disk_grow(&test.disk, 16 * CLUSTER);
+	put(0, SMALL);
+	must(qcow_read(test.image, read, 0, sizeof(read)), "read");
+	if (memcmp(read, test.bytes, SMALL) ||
+	    memcmp(read + SMALL, zeroes, sizeof(zeroes)))
+		die("%s: what lay there shows around a write", test.what);
 	end();
 }
 
@@ -359,8 +429,11 @@ int main(void)
 	test_mark_comes_first();
 	test_mark_goes_last();
 	test_unknown_autoclear();
+	test_phases();
+	test_clean_flush();
 	test_holes();
 	test_slice();
+	test_grown_device();
 	test_moved_table();
 	test_late_flush();
 	return 0;
