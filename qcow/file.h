@@ -80,6 +80,9 @@ int file_size(struct file *file, uint64_t *size);
 
 /* Stores which file it is; st is that of its descriptor. */
 void file_identify(struct file *file, const struct stat *st);
+/* Do both say the same file?  A birth of 0 matches any. */
+bool identity_matches(const struct qcow_identity *a,
+		      const struct qcow_identity *b);
 /* Is it the file with this identity? */
 bool file_is(const struct file *file, const struct qcow_identity *identity);
 /* -ESTALE: it is another; nothing has an identity of zeros, so any will do. */

@@ -53,12 +53,16 @@ int qcow_identify_path(const char *path, struct qcow_identity *identity)
 	return 0;
 }
 
+bool identity_matches(const struct qcow_identity *a,
+		      const struct qcow_identity *b)
+{
+	return a->device == b->device && a->inode == b->inode &&
+	       (a->birth == b->birth || !a->birth || !b->birth);
+}
+
 bool file_is(const struct file *file, const struct qcow_identity *identity)
 {
-	return file->identity.device == identity->device &&
-	       file->identity.inode == identity->inode &&
-	       (file->identity.birth == identity->birth ||
-		!file->identity.birth || !identity->birth);
+	return identity_matches(&file->identity, identity);
 }
 
 int file_check(const struct file *file, const struct qcow_identity *identity,

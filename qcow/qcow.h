@@ -116,7 +116,8 @@ struct qcow_options {
 	/* A directory on a tmpfs; NULL stands for QCOW_JOURNAL_DIR. */
 	const char *journal_dir;
 
-	/* Which files the image may name.  NULL: backing files beside it. */
+	/* Which files the image may name.  NULL: backing files beside it.
+	   Without a meaning where layers are known: then it is those. */
 	const struct qcow_references *references;
 
 	/* Sizes in bytes; 0 stands for the default. */

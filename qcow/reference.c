@@ -12,6 +12,10 @@
  * beside the image.  The links below /dev are the names that people use, as
  * /dev/VG/LV, and are root's own: a device is judged, and its relative names
  * are followed, by the directory in which it was named.
+ *
+ * Whoever opens a disk once more knows the files that it consists of.  These
+ * were allowed when the disk was new, and are known by identity, under whatever
+ * name.  Any other file is refused, whatever the admin says by now.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -109,6 +113,49 @@ static bool is_allowed(const char *top, enum reference_kind kind,
 	       lies_below_any(path, references->directories);
 }
 
+static bool is_known_file(const struct qcow_options *options,
+			  const char *resolved)
+{
+	struct qcow_identity identity;
+	unsigned int i;
+
+	if (qcow_identify_path(resolved, &identity))
+		return false;
+	for (i = 0; i < options->nr_layers; i++)
+		if (identity_matches(&options->layers[i].identity, &identity))
+			return true;
+	return false;
+}
+
+static bool is_known_name(const struct qcow_options *options, const char *path)
+{
+	unsigned int i;
+
+	for (i = 0; i < options->nr_layers; i++)
+		if (!strcmp(options->layers[i].path, path))
+			return true;
+	return false;
+}
+
+/* P6: to open another file may already do harm.  At which place a file
+   belongs is checked when it is open. */
+static int check_known(const struct qcow_options *options,
+		       enum reference_kind kind, const char *path,
+		       const char *resolved, struct qcow_error *error)
+{
+	if (is_known_file(options, resolved))
+		return 0;
+	if (is_known_name(options, path))
+		return fail(
+			error, -ESTALE,
+			"%s %.200s: another file has taken its name; put back the file that was there",
+			kind_names[kind], path);
+	return fail(
+		error, -ESTALE,
+		"its %s %.200s was no part of the disk before; take back what was done to the image meanwhile",
+		kind_names[kind], path);
+}
+
 static int refuse(enum reference_kind kind, const char *path,
 		  const struct qcow_references *references,
 		  struct qcow_error *error)
@@ -182,14 +229,10 @@ static int find(const char *from, enum reference_kind kind, const char *name,
 		    kind_names[kind], name, strerror(errno));
 }
 
-int reference_resolve_from(const char *top, const char *from,
-			   enum reference_kind kind, const char *name,
-			   const struct qcow_references *references,
-			   char **path, struct qcow_error *error)
+/* A name in the header of the image at from, as far as its form goes. */
+static int locate(const char *from, enum reference_kind kind, const char *name,
+		  char **path, char **resolved, struct qcow_error *error)
 {
-	char *found, *resolved;
-	int ret;
-
 	/* QEMU takes it for none; it may as well be one that got lost. */
 	if (!*name)
 		return fail(
@@ -205,7 +248,17 @@ int reference_resolve_from(const char *top, const char *from,
 			error, -ENOTSUP,
 			"its %s \"%.200s\" is named by a protocol; only files are opened: name the file with 'qemu-img rebase -u'",
 			kind_names[kind], name);
-	ret = find(from, kind, name, &found, &resolved, error);
+	return find(from, kind, name, path, resolved, error);
+}
+
+int reference_resolve_from(const char *top, const char *from,
+			   enum reference_kind kind, const char *name,
+			   const struct qcow_references *references,
+			   char **path, struct qcow_error *error)
+{
+	char *found, *resolved;
+	int ret = locate(from, kind, name, &found, &resolved, error);
+
 	if (ret)
 		return ret;
 	if (is_allowed(top, kind, found, resolved, references)) {
@@ -219,12 +272,34 @@ int reference_resolve_from(const char *top, const char *from,
 	return ret;
 }
 
+/* The same for a disk of which all files are known. */
+static int resolve_known(const char *from, enum reference_kind kind,
+			 const char *name, const struct qcow_options *options,
+			 char **path, struct qcow_error *error)
+{
+	char *found, *resolved;
+	int ret = locate(from, kind, name, &found, &resolved, error);
+
+	if (ret)
+		return ret;
+	ret = check_known(options, kind, found, resolved, error);
+	free(resolved);
+	if (ret)
+		free(found);
+	else
+		*path = found;
+	return ret;
+}
+
 int reference_resolve(const struct qcow_image *image, enum reference_kind kind,
 		      const char *name, const struct qcow_options *options,
 		      char **path, struct qcow_error *error)
 {
 	const struct qcow_image *top = image;
 
+	if (options->layers)
+		return resolve_known(image->path, kind, name, options, path,
+				     error);
 	while (top->overlay)
 		top = top->overlay;
 	return reference_resolve_from(top->path, image->path, kind, name,

@@ -9,8 +9,8 @@
  * Empty lines, and those that begin with #, are comments.  A line that cannot
  * be understood is an error: who wrote it relies on it.
  *
- * The file is read whenever an image is opened: what it says then holds for as
- * long as the image is open.
+ * The file is read when a disk is made: what it says then holds for as long as
+ * the disk is there, whichever server opens its files.
  */
 #include <errno.h>
 #include <stdarg.h>

@@ -7,6 +7,10 @@
  * files it consists of, since the supervisor makes the device and holds locks
  * on these files, too.
  *
+ * In recovery the files are known, and the admin's word on what an image may
+ * name is not asked for once more.  So a mistake in it that is made while the
+ * disk is served does not keep the disk from being recovered.
+ *
  * A failure is told with its cause: some last until somebody mends something,
  * and the supervisor does not start server after server for these.
  */
@@ -60,7 +64,7 @@ static bool supervisor_lives(void *opaque)
 int server_open_image(struct server *server)
 {
 	const struct server_config *config = server->config;
-	struct qcow_references references;
+	struct qcow_references references = { .none = true };
 	struct qcow_options options = {
 		.read_only = config->options->read_only,
 		.cache = config->options->writeback ? QCOW_CACHE_WRITEBACK :
@@ -78,13 +82,14 @@ int server_open_image(struct server *server)
 		.opaque = server,
 	};
 	struct qcow_error error;
-	int ret = references_read(config->options, &references, &error);
+	int ret = 0;
 
-	if (ret < 0)
-		return channel_fail(server->channel, cause_of(ret), "%s",
-				    error.text);
 	fault_options(&options);
-	ret = qcow_open(config->image, &options, &server->image, &error);
+	if (!config->layers)
+		ret = references_read(config->options, &references, &error);
+	if (!ret)
+		ret = qcow_open(config->image, &options, &server->image,
+				&error);
 	references_free(&references);
 	if (ret < 0)
 		return channel_fail(server->channel, cause_of(ret), "%s",

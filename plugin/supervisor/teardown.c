@@ -223,7 +223,7 @@ static int open_image(const struct disk *disk, const struct layers *layers,
 		      bool locked, bool unbroken, struct qcow_image **image,
 		      struct qcow_error *error)
 {
-	struct qcow_references references;
+	struct qcow_references references = { .none = true };
 	struct qcow_options options = {
 		.cache = disk->options.writeback ? QCOW_CACHE_WRITEBACK :
 						   QCOW_CACHE_NONE,
@@ -236,8 +236,10 @@ static int open_image(const struct disk *disk, const struct layers *layers,
 		.references = &references,
 		.notice = tell_notice,
 	};
-	int ret = references_read(&disk->options, &references, error);
+	int ret = 0;
 
+	if (!layers->known)
+		ret = references_read(&disk->options, &references, error);
 	if (!ret)
 		ret = qcow_open(disk->image, &options, image, error);
 	references_free(&references);

@@ -119,6 +119,11 @@ for file in data ../elsewhere/base.raw; do
 	wait_live
 done
 
+# A mistake in what images may name is no matter for a disk that is there.
+echo 'no directory' >>directories
+kill_and_recover
+sed -i '$d' directories
+
 # Another file under the name of one of them: no server takes it.
 fails()
 {

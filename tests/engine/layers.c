@@ -374,14 +374,15 @@ struct known {
 	unsigned int count;
 };
 
-/* Opens it as a server that follows another does; with a text, it is refused
-   in these words. */
+/* Opens it as a server that follows another does, when by the admin's word no
+   image may name a file any more; with a text, it is refused in these words. */
 static void open_again(const char *path, const struct known *known,
 		       enum qcow_locking locking, const char *text)
 {
+	static const struct qcow_references nothing = { .none = true };
 	const struct qcow_options options = {
 		.journal_dir = scratch(),
-		.references = &model_references,
+		.references = &nothing,
 		.cache = QCOW_CACHE_WRITEBACK,
 		.locking = locking,
 		.layers = known->layers,
@@ -428,6 +429,17 @@ static void replace(const char *path, const struct known *known, unsigned int i)
 	open_again(path, known, QCOW_LOCK_TEST, "another file has taken");
 	must_run("mv %s.away %s", layer, layer);
 	open_again(path, known, QCOW_LOCK_TEST, NULL);
+}
+
+/* The same file under another name, to which its own leads. */
+static void move(const char *path, const struct known *known, unsigned int i)
+{
+	const char *layer = known->layers[i].path;
+
+	must_run("mv %s %s.moved && ln -s %s.moved %s", layer, layer, layer,
+		 layer);
+	open_again(path, known, QCOW_LOCK_TEST, NULL);
+	must_run("mv %s.moved %s", layer, layer);
 }
 
 /* Somebody has a layer's locks: of our own, or not. */
@@ -490,8 +502,10 @@ static void test_known_layers(void)
 	expect_layer(&known.layers[1], middle, false);
 	expect_layer(&known.layers[2], base, false);
 	open_again(path, &known, QCOW_LOCK_TEST, NULL);
-	for (unsigned int i = 0; i < known.count; i++)
+	for (unsigned int i = 0; i < known.count; i++) {
 		replace(path, &known, i);
+		move(path, &known, i);
+	}
 	lock(path, &known);
 	lock_fenced(&known);
 	known.count = 2;
