@@ -327,16 +327,9 @@ static void end_second(void)
 	if (is_armed)
 		die("%s: the I/O to disturb was not made", test.what);
 	end_caller(&second);
-	test.disk.on_sync = NULL;
 	test.disk.on_write = NULL;
 	test.disk.on_read = NULL;
 	end();
-}
-
-static void sync_disturbed(struct disk *disk)
-{
-	(void)disk;
-	come_second();
 }
 
 static int io_disturbed(struct disk *disk, uint64_t offset)
@@ -347,11 +340,26 @@ static int io_disturbed(struct disk *disk, uint64_t offset)
 	return 0;
 }
 
+static int growth_disturbed(struct disk *disk, uint64_t offset)
+{
+	bool grows;
+
+	(void)disk;
+	(void)offset;
+	{
+		LOCKED(test.image);
+		grows = test.image->allocator.grow_turn.taken;
+	}
+	if (grows)
+		come_second();
+	return 0;
+}
+
 static void test_two_marks(void)
 {
 	start_usual("two first writes");
 	arm(WRITE, 8 * CLUSTER, CLUSTER);
-	test.disk.on_sync = sync_disturbed;
+	test.disk.on_write = io_disturbed;
 	do_call(WRITE, 0, CLUSTER);
 	end_second();
 }
@@ -375,7 +383,7 @@ static void test_two_growths(void)
 	      "qemu-img create -q -f qcow2 -o cluster_size=512,refcount_bits=64 image 1M");
 	do_call(WRITE, 0, SMALL);
 	arm(WRITE, 768u << 10, 16 * SMALL);
-	test.disk.on_sync = sync_disturbed;
+	test.disk.on_write = growth_disturbed;
 	for (unsigned int i = 1; is_armed && i < 1024; i++)
 		do_call(WRITE, i * SMALL, SMALL);
 	end_second();

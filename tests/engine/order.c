@@ -11,20 +11,22 @@
  *	what lay in the new part of a device that grew is not shown (R1)
  *	a slice stays in the cache while it is written, and not after a
  *	failure (R17)
- *	a moved refcount table whose header could not be written is not
- *	forgotten (R10)
+ *	a moved refcount table is durable before the header names it, and if
+ *	the header could not be written, it is not forgotten (R10)
  *	a FLUSH waits for a checkpoint that freezes after it (R8)
  *	a first write takes out the autoclear bits that nobody knows (P5)
  */
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "tests/lib/disk.h"
 #include "tests/lib/helpers.h"
 #include "tests/lib/judge.h"
+#include "tests/lib/model.h"
 #include "qcow/image.h"
 
 #define CLUSTER	   65536u
@@ -60,6 +62,7 @@ static void open_it(bool has_thread)
 	struct qcow_options options = {
 		.cache = QCOW_CACHE_WRITEBACK,
 		.journal_dir = scratch(),
+		.references = &model_references,
 		.inline_checkpoint = !has_thread,
 		.test = &test.disk.hooks,
 	};
@@ -189,6 +192,28 @@ static void test_unknown_autoclear(void)
 	disk_free(&test.disk);
 }
 
+static void test_raw_data(void)
+{
+	char *path = scratch_path("data");
+	char *options = NULL;
+	struct disk data;
+
+	if (asprintf(&options, "data_file=%s,data_file_raw=on", path) < 0)
+		die("out of memory");
+	load("a raw data file", options);
+	disk_load(&data, path);
+	test.disk.hooks.data = &data.hooks;
+	open_it(false);
+	put(0, CLUSTER);
+	must(qcow_close(test.image), "close");
+	if (load_be64(test.disk.bytes + HEADER_AUTOCLEAR) != AUTOCLEAR_RAW_DATA)
+		die("%s: its bit is lost", test.what);
+	disk_free(&test.disk);
+	disk_free(&data);
+	free(options);
+	free(path);
+}
+
 /* ---- a checkpoint ---- */
 
 /* As the file has it; the only one. */
@@ -265,6 +290,10 @@ static void test_holes(void)
 	if (!find_sync(entry, step))
 		die("%s: it was punched before the entry was durable (R7)",
 		    test.what);
+	for (step = first_step(); step < entry; step++)
+		if (is_write(step, find_block()))
+			die("%s: the count is lowered before the entry is written (R7)",
+			    test.what);
 	end();
 }
 
@@ -363,6 +392,48 @@ static void test_moved_table(void)
 	end();
 }
 
+static void test_move(void)
+{
+	const struct step *header, *table;
+	uint64_t old, new;
+
+	load("the move of a refcount table",
+	     "cluster_size=512,refcount_bits=64");
+	old = load_be64(test.disk.bytes + HEADER_REFCOUNT_TABLE_OFFSET);
+	open_it(false);
+	disk_record(&test.disk, NULL);
+	for (uint64_t at = 0; at < (4u << 20); at += 8 * SMALL) {
+		put(at, 8 * SMALL);
+		new = load_be64(test.disk.bytes + HEADER_REFCOUNT_TABLE_OFFSET);
+		if (new != old)
+			break;
+	}
+	header = last_write(end_step(), 0);
+	table = last_write(header, new);
+	if (new == old || !find_sync(table, header))
+		die("%s: the header names it before it is durable (R10)",
+		    test.what);
+	end();
+}
+
+/* ---- the L1 table ---- */
+
+/* It is written in slices; the last entry lies in the second. */
+static void test_last_entry(void)
+{
+	const uint64_t last = (4u << 20) - SMALL;
+	uint8_t read[SMALL];
+
+	load("the end of the L1 table", "cluster_size=512");
+	open_it(false);
+	put(last, SMALL);
+	flush();
+	if (!judge_read(test.disk.bytes, test.disk.size, last / SMALL, read) ||
+	    memcmp(read, test.bytes, SMALL))
+		die("%s: its last cluster is not in the image", test.what);
+	end();
+}
+
 /* ---- a flush beside a checkpoint ---- */
 
 static pthread_t late;
@@ -426,15 +497,19 @@ static void test_late_flush(void)
 int main(void)
 {
 	alarm(TIME_LIMIT);
+	memset(test.bytes, 7, sizeof(test.bytes));
 	test_mark_comes_first();
 	test_mark_goes_last();
 	test_unknown_autoclear();
+	test_raw_data();
 	test_phases();
 	test_clean_flush();
 	test_holes();
 	test_slice();
 	test_grown_device();
 	test_moved_table();
+	test_move();
+	test_last_entry();
 	test_late_flush();
 	return 0;
 }
