@@ -16,6 +16,7 @@
 #include <string.h>
 #include "tests/lib/helpers.h"
 #include "tests/lib/operations.h"
+#include "qcow/append.h"
 #include "qcow/image.h"
 
 #define OPERATIONS   600
@@ -190,6 +191,53 @@ static void test_discard(void)
 	free(path);
 }
 
+/* Is there room for so many assignments, and not for one more? */
+static void must_have_room(uint64_t assignments, const char *when)
+{
+	if (!append_has_room(test.image, 1, assignments) ||
+	    append_has_room(test.image, 1, assignments + 1))
+		die("%s: the set promises too much or too little", when);
+}
+
+static void swap_sets(struct dirty *dirty)
+{
+	struct dirty_set active = dirty->active;
+
+	dirty->active = dirty->frozen;
+	dirty->frozen = active;
+	dirty->freezing = !dirty->freezing;
+}
+
+/* What is promised to others counts, and what is frozen. */
+static void test_promises(void)
+{
+	char *path = scratch_path("image");
+	static const char bytes[512];
+	struct dirty *dirty;
+
+	test.geometry = &geometries[0];
+	make_image(path, 1u << 20);
+	open_image(path);
+	dirty = &test.image->dirty;
+	if (qcow_write(test.image, bytes, 0, sizeof(bytes)))
+		die("write");
+	{
+		LOCKED(test.image);
+		dirty->max = dirty->active.used + 8;
+		must_have_room(8, "active");
+		append_reserve_room(test.image, 1, 3);
+		must_have_room(5, "promised");
+		append_release_room(test.image, 1, 3);
+		swap_sets(dirty);
+		must_have_room(8, "frozen");
+		swap_sets(dirty);
+		dirty->max = MAX_DIRTY;
+	}
+	if (qcow_close(test.image))
+		die("close");
+	free(path);
+}
+
 int main(int argc, char **argv)
 {
 	test.random.state = argc > 1 ? strtoull(argv[1], NULL, 0) : 1;
@@ -198,6 +246,7 @@ int main(int argc, char **argv)
 		test_random();
 		test_discard();
 	}
+	test_promises();
 	printf("%lu links took what they had reserved\n", test.links);
 	return 0;
 }
