@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# limit: 120
+# limit: 240
 #
 # A full host file system is the guest's ENOSPC, for as long as it lasts; it
 # harms neither the image nor what was acknowledged.  The disk says so: in list,
@@ -13,7 +13,7 @@ mkfs.ext4 -q -m 0 "$WORK/backing"
 mkdir "$WORK/mnt"
 mount -o loop "$WORK/backing" "$WORK/mnt"
 cleanup "umount $WORK/mnt"
-head -c 24M /dev/urandom >"$WORK/mnt/ballast"
+head -c 44M /dev/urandom >"$WORK/mnt/ballast"
 qemu-img create -q -f qcow2 "$WORK/mnt/image.qcow2" 1G
 
 mkdir -p /etc/ublk-qcow2/hooks.d

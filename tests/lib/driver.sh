@@ -327,7 +327,7 @@ loaded()
 # load_meets ERROR: it must tolerate that.
 load_meets()
 {
-	local end=$((SECONDS + 60))
+	local end=$((SECONDS + 120))
 
 	until [[ $(loaded error) == "$1" ]]; do
 		((SECONDS <= end)) || fail "the client saw: $(loaded error)"
