@@ -287,6 +287,21 @@ void qcow_lock_identify(const struct qcow_lock *lock,
 	*identity = lock->file.identity;
 }
 
+int qcow_lock_where(const struct qcow_lock *lock, char *path, size_t size)
+{
+	char self[64];
+	ssize_t length;
+
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", lock->file.fd);
+	length = readlink(self, path, size);
+	if (length < 0)
+		return -errno;
+	if ((size_t)length == size)
+		return -ENAMETOOLONG;
+	path[length] = '\0';
+	return 0;
+}
+
 void qcow_unlock(struct qcow_lock *lock)
 {
 	if (!lock)

@@ -489,6 +489,9 @@ int qcow_lock(const char *path, const struct qcow_identity *identity,
 /* Which file it is that is locked. */
 void qcow_lock_identify(const struct qcow_lock *lock,
 			struct qcow_identity *identity);
+/* By which path it can be found now, as the kernel says it: " (deleted)" stands
+   behind that of a file which is in no directory any more. */
+int qcow_lock_where(const struct qcow_lock *lock, char *path, size_t size);
 void qcow_unlock(struct qcow_lock *lock);
 
 /* check/check.c: finds faults of an image that nobody uses, and mends them */

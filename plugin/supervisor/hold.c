@@ -185,6 +185,23 @@ void hold_layers(struct supervisor *sv)
 			 sv->death);
 }
 
+void hold_tell_where(const struct supervisor *sv, char *text, size_t size)
+{
+	const size_t length = strlen(text);
+	struct qcow_identity now;
+	char path[PATH_MAX];
+	int ret = qcow_identify_path(sv->disk.image, &now);
+
+	if (!sv->image_lock || (ret && ret != -ENOENT) ||
+	    (!ret && now.device == sv->disk.identity.device &&
+	     now.inode == sv->disk.identity.inode) ||
+	    qcow_lock_where(sv->image_lock, path, sizeof(path)))
+		return;
+	snprintf(text + length, size - length,
+		 "; the disk's image is at %.200s now: bring it back to %.100s",
+		 path, sv->disk.image);
+}
+
 void hold_drop(struct supervisor *sv)
 {
 	unsigned int i;

@@ -240,6 +240,9 @@ static void died_again(struct supervisor *sv)
 		finish_stopped(sv);
 		return;
 	}
+	/* The storage has just answered the server, so it will answer us. */
+	if (sv->cause == CAUSE_LASTING)
+		hold_tell_where(sv, sv->death, sizeof(sv->death));
 	snprintf(sv->disk.reason, sizeof(sv->disk.reason), "%s", sv->death);
 	sv->tally.short_lives++;
 	if (hopeless(&sv->tally, sv->cause, clock_ms())) {

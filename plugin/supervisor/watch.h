@@ -139,6 +139,10 @@ void hold_layers(struct supervisor *sv);
 /* The same for a new disk; on failure sv->death says why. */
 int hold_new_layers(struct supervisor *sv);
 
+/* If the image is no longer under its name, adds to the text where it is; only
+   we, who have it open, know that. */
+void hold_tell_where(const struct supervisor *sv, char *text, size_t size);
+
 void hold_drop(struct supervisor *sv);
 
 /* begin.c: a new disk. */

@@ -70,7 +70,9 @@ serve "$plain"
 mv "$plain" "$WORK/away"
 kill_server
 listed_becomes state failed 60
-says 'gave up after 2 attempts.*No such file'
+says "gave up after 2 attempts.*No such file.*image is at $WORK/away now"
+"$UBLK_QCOW2" list "$DEV" | grep -q "image is at $WORK/away now" ||
+	fail "list does not say where the image is"
 mv "$WORK/away" "$plain"
 "$UBLK_QCOW2" recover "$DEV" || fail "recover"
 wait_live

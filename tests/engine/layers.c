@@ -462,6 +462,36 @@ static void lock(const char *path, const struct known *known)
 		die("layers: another file has been locked");
 }
 
+static void expect_where(const struct qcow_lock *lock, const char *expected)
+{
+	char path[512];
+
+	if (qcow_lock_where(lock, path, sizeof(path)) || strcmp(path, expected))
+		die("layers: a locked file is at %s, not at %s", expected,
+		    path);
+}
+
+/* A locked file is found wherever it was moved to. */
+static void find_locked(void)
+{
+	char *path = scratch_path("here"), *moved = scratch_path("there");
+	char *deleted = scratch_path("there (deleted)");
+	struct qcow_lock *held;
+
+	make_raw(path, 65536);
+	if (qcow_lock(path, NULL, false, true, &held, NULL))
+		die("layers: %s cannot be locked", path);
+	expect_where(held, path);
+	must_run("mv %s %s", path, moved);
+	expect_where(held, moved);
+	must_run("rm %s", moved);
+	expect_where(held, deleted);
+	qcow_unlock(held);
+	free(path);
+	free(moved);
+	free(deleted);
+}
+
 /* A dead server's I/O that never ends: to wait for it, and for how long, is
    the caller's. */
 static void lock_fenced(const struct known *known)
@@ -508,6 +538,7 @@ static void test_known_layers(void)
 	}
 	lock(path, &known);
 	lock_fenced(&known);
+	find_locked();
 	known.count = 2;
 	open_again(path, &known, QCOW_LOCK_TEST, "no part of the disk");
 	known.count = 3;
