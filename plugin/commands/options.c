@@ -111,6 +111,21 @@ static const struct command_option recover_options[] = {
 
 static const struct command_option list_options[] = { OPTION_JSON };
 
+static const struct command_option stat_options[] = {
+	OPTION_JSON,
+	{ .name = "watch",
+	  .offset = FIELD(watch),
+	  .help = "again every second, with the figures of that second" },
+	{ .name = "openmetrics",
+	  .offset = FIELD(openmetrics),
+	  .help = "for Prometheus, in the text format of its node exporter" },
+	{ .name = "output",
+	  .kind = OPTION_PATH,
+	  .value = "FILE",
+	  .offset = FIELD(output),
+	  .help = "write a file, which a reader finds whole" },
+};
+
 static const struct command_option info_options[] = {
 	OPTION_DATA_FILE,
 	OPTION_NO_REFERENCES,
@@ -130,7 +145,7 @@ static const struct command_option check_options[] = {
 #define OPTIONS(table) \
 	.options = table, .nr_options = sizeof(table) / sizeof((table)[0])
 
-enum { ADD, DEL, RECOVER, SERVE, LIST, INFO, CHECK, LIBVIRT, HELP };
+enum { ADD, DEL, RECOVER, SERVE, LIST, STAT, INFO, CHECK, LIBVIRT, HELP };
 
 static const struct command commands[] = {
 	[ADD] = { "add", "IMAGE", OPTIONS(add_options),
@@ -152,6 +167,10 @@ static const struct command commands[] = {
 			    "removes the disk as soon as nobody uses it." },
 	[LIST] = { "list", "[DEV]", OPTIONS(list_options),
 		   .help = "Tells of all disks, or of one." },
+	[STAT] = { "stat", "[DEV]", OPTIONS(stat_options),
+		   .help = "Tells how many requests the disks have done and "
+			   "how long they took, and of pauses.  The figures "
+			   "outlive the disks' servers." },
 	[INFO] = { "info", "IMAGE", OPTIONS(info_options),
 		   .help = "Tells what an image is, what it consists of, and "
 			   "whether it would be served by an 'add' with these "
@@ -170,8 +189,8 @@ static const struct command commands[] = {
 static int (*const runs[])(const struct options *options) = {
 	[ADD] = command_add,	     [DEL] = command_del,
 	[RECOVER] = command_recover, [SERVE] = command_serve,
-	[LIST] = command_list,	     [INFO] = command_info,
-	[CHECK] = command_check,
+	[LIST] = command_list,	     [STAT] = command_stat,
+	[INFO] = command_info,	     [CHECK] = command_check,
 };
 
 static const struct program program = {

@@ -22,6 +22,9 @@ struct options {
 	bool force;
 	bool all;
 	bool json;
+	bool watch;
+	bool openmetrics;
+	char output[PATH_MAX]; /* "": stdout */
 };
 
 /* One file per command.  They return the exit status. */
@@ -30,6 +33,7 @@ int command_del(const struct options *options);
 int command_recover(const struct options *options);
 int command_serve(const struct options *options);
 int command_list(const struct options *options);
+int command_stat(const struct options *options);
 int command_info(const struct options *options);
 int command_check(const struct options *options);
 

@@ -31,6 +31,7 @@
 
 #include "plugin/common/record.h"
 #include "plugin/common/state.h"
+#include "plugin/common/stats.h"
 
 #define LOCK_INTERVAL 20 /* ms */
 
@@ -330,6 +331,7 @@ void disk_forget(int id)
 
 	disk_socket_path(id, sock);
 	unlink(sock);
+	stats_forget(id);
 	record_path(id, path);
 	unlink(path);
 }

@@ -76,11 +76,17 @@ int table_add(struct table *table, const char *const *texts)
 	return ret;
 }
 
-int table_print(struct table *table)
+int table_print_to(struct table *table, FILE *file)
 {
 	if (!table->filled)
 		return 0;
 	/* How wide a character is. */
 	setlocale(LC_CTYPE, "");
+	scols_table_set_stream(table->lines, file);
 	return scols_print_table(table->lines);
+}
+
+int table_print(struct table *table)
+{
+	return table_print_to(table, stdout);
 }

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 struct table;
 
@@ -24,8 +25,11 @@ void table_free(struct table *table);
    empty one is shown as -.  -ENOMEM. */
 int table_add(struct table *table, const char *const *texts);
 
-/* Prints the table on stdout.  One without lines is not shown at all, as
-   scripts expect. */
+/* Prints the table.  One without lines is not shown at all, as scripts
+   expect. */
+int table_print_to(struct table *table, FILE *file);
+
+/* Prints the table on stdout. */
 int table_print(struct table *table);
 
 #endif /* TABLE_H */

@@ -120,3 +120,16 @@ void text_size(uint64_t bytes, char text[TEXT_SIZE_MAX])
 	}
 	snprintf(text, TEXT_SIZE_MAX, "%.4g%c", size, *unit);
 }
+
+void text_time(uint64_t ns, char text[TEXT_TIME_MAX])
+{
+	static const char *const units[] = { "ns", "us", "ms", "s" };
+	unsigned int unit = 0;
+	double time = ns;
+
+	while (time >= 999.5 && unit < 3) {
+		time /= 1000;
+		unit++;
+	}
+	snprintf(text, TEXT_TIME_MAX, "%.3g%s", time, units[unit]);
+}

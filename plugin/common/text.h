@@ -30,4 +30,8 @@ void text_quote(char *word, size_t size, const char *text);
 #define TEXT_SIZE_MAX 16
 void text_size(uint64_t bytes, char text[TEXT_SIZE_MAX]);
 
+/* A time in ns as people read it: 12us, 3.4ms, 5.6s. */
+#define TEXT_TIME_MAX 16
+void text_time(uint64_t ns, char text[TEXT_TIME_MAX]);
+
 #endif /* TEXT_H */

@@ -144,6 +144,7 @@ static void send_command(struct request *request, uint32_t op, int32_t result)
 
 void queue_commit(struct request *request, int32_t result)
 {
+	counters_end(&request->all->counters, request, result);
 	send_command(request, UBLK_U_IO_COMMIT_AND_FETCH_REQ, result);
 }
 
@@ -267,6 +268,7 @@ static void tag_returned(struct request *request, int res)
 	request->registered = queue->registers && !(request->desc->op_flags &
 						    UBLK_IO_F_NEED_REG_BUF);
 	if (res == UBLK_IO_RES_OK) {
+		counters_begin(&queue->all.counters, request);
 		request_start(request);
 		return;
 	}
@@ -312,6 +314,7 @@ static void reap(struct queue *queue)
 	struct io_uring_cqe *cqe;
 	unsigned int head, count = 0;
 
+	counters_tick(&queue->all.counters);
 	io_uring_for_each_cqe(&queue->ring, head, cqe)
 	{
 		dispatch(queue, cqe->user_data, cqe->res);
@@ -448,7 +451,7 @@ static void init_requests(struct queue *queue, uint32_t buffer_size)
 
 int queue_create(const struct ublksrv_ctrl_dev_info *info,
 		 struct qcow_image *image, struct health *health,
-		 struct queue **result)
+		 struct stats *stats, struct queue **result)
 {
 	struct queue *queue = calloc(1, sizeof(*queue));
 	int ret = -ENOMEM;
@@ -466,6 +469,7 @@ int queue_create(const struct ublksrv_ctrl_dev_info *info,
 	if (ret < 0)
 		goto free_requests;
 	init_requests(queue, info->max_io_buf_bytes);
+	counters_init(&queue->all.counters, stats);
 	ret = requests_create(&queue->all, queue, image, health,
 			      info->max_io_buf_bytes);
 	if (ret < 0)

@@ -14,6 +14,7 @@
 struct health;
 struct queue;
 struct request;
+struct stats;
 
 /* Tells the driver how the request went, in full bytes or -errno, and
    fetches the tag's next. */
@@ -54,7 +55,7 @@ int queue_run(struct queue *queue);
    workers.  -E2BIG: more tags than one ring can hold. */
 int queue_create(const struct ublksrv_ctrl_dev_info *info,
 		 struct qcow_image *image, struct health *health,
-		 struct queue **queue);
+		 struct stats *stats, struct queue **queue);
 void queue_destroy(struct queue *queue);
 
 /* Makes /dev/ublkcN a file of the ring. */

@@ -92,6 +92,7 @@ static void run_work(struct work *work)
 	struct request *request = request_of(work);
 
 	request->result = call_engine(request);
+	counters_look(&request->all->counters, request->all->image);
 }
 
 static void give_to_worker(struct request *request)

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/uio.h>
+#include "plugin/server/counters.h"
 #include "plugin/server/ublk_abi.h"
 #include "plugin/server/worker.h"
 #include "qcow/qcow.h"
@@ -23,6 +24,7 @@ struct requests {
 	struct qcow_image *image;
 	struct workers *workers;
 	struct health *health;
+	struct counters counters;
 	uint64_t size;	    /* of the disk, bytes */
 	uint32_t max_io;    /* bytes */
 	uint32_t alignment; /* of I/O on the image's files */
@@ -65,6 +67,7 @@ struct request {
 	uint8_t op;	   /* UBLK_IO_OP_ */
 	uint64_t offset;   /* bytes */
 	uint64_t length;   /* bytes */
+	uint64_t began;	   /* ns; see counters.h */
 	unsigned int left; /* transfers under way */
 	int result;	   /* 0 or the first -errno */
 	struct qcow_io io;

@@ -91,7 +91,7 @@ static int open_control(struct server *server)
 static int create_queue(struct server *server)
 {
 	int ret = queue_create(&server->info, server->image, &server->health,
-			       &server->queue);
+			       server->config->stats, &server->queue);
 
 	if (ret < 0)
 		return channel_fail(server->channel, CAUSE_PASSING,

@@ -34,6 +34,8 @@
 #include "plugin/common/trouble.h"
 #include "qcow/qcow.h"
 
+struct stats;
+
 struct server_config {
 	const char *image;
 	const struct disk_options *options;
@@ -46,6 +48,7 @@ struct server_config {
 	int dev_id;
 	uint64_t nonce;		   /* by which the device is known for ours */
 	enum host_trouble trouble; /* that an earlier server told of */
+	struct stats *stats;	   /* of the disk, mapped */
 	int channel;		   /* to the supervisor */
 };
 

@@ -49,6 +49,7 @@ static void resume(struct supervisor *sv)
 	/* Its supervisor died in the middle of a recovery; whether the image
 	   was locked all the time is not known. */
 	supervisor_enter(sv, PHASE_RECOVERING);
+	stats_begin_stall(sv->stats, "its supervisor and its server died");
 	sv->died_at = clock_ms();
 	sv->deadline = sv->died_at + 1;
 }
@@ -133,6 +134,7 @@ static int adopt_or_lock(struct supervisor *sv)
 	if (ret != -ESRCH)
 		return ret;
 	sv->died_at = clock_ms();
+	stats_begin_stall(sv->stats, "its supervisor and its server died");
 	adopt_lock(sv);
 	return 0;
 }
@@ -149,6 +151,7 @@ int adopt_disk(struct supervisor *sv)
 			     strerror(-ret));
 		return ret;
 	}
+	supervisor_map_stats(sv);
 	/* The disk's users do not wait for want of a socket. */
 	ret = rpc_listen(sv->disk.id, &sv->listener);
 	if (ret)

@@ -71,6 +71,7 @@ static int claim_next_id(struct supervisor *sv)
 	if (ret)
 		return ret;
 	ret = claim_id(sv, old + 1);
+	stats_rename(old, sv->disk.id);
 	disk_forget(old);
 	close(all);
 	return ret;
@@ -136,6 +137,7 @@ static int begin_new(struct supervisor *sv)
 		return ret;
 	ret = hold_files(sv, LOCK_TEST);
 	if (!ret) {
+		supervisor_map_stats(sv);
 		ret = spawn_server(sv, false);
 		if (ret)
 			watch_settle(sv, true, "cannot start a server: %s",

@@ -46,6 +46,7 @@ serve(const struct supervisor *sv, bool recover, int channel)
 		.dev_id = sv->disk.id,
 		.nonce = sv->disk.nonce,
 		.trouble = sv->disk.trouble,
+		.stats = sv->stats,
 		.channel = channel,
 	};
 

@@ -155,6 +155,17 @@ void supervisor_recover(struct supervisor *sv)
 	sv->deadline = clock_ms() + SLOW_FIRST;
 }
 
+void supervisor_map_stats(struct supervisor *sv)
+{
+	int ret = stats_map(sv->disk.id, sv->disk.nonce, &sv->stats);
+
+	if (ret)
+		log_line(LOG_WARNING,
+			 "cannot make " STATE_DIR "/%d.stats: %s; 'ublk-qcow2 "
+			 "stat' has no figures of it",
+			 sv->disk.id, strerror(-ret));
+}
+
 static void recover_or_wait(struct supervisor *sv)
 {
 	if (delay(&sv->tally))
@@ -189,6 +200,7 @@ static void crashed(struct supervisor *sv)
 	else
 		sv->tally.short_lives = 1;
 	snprintf(sv->disk.reason, sizeof(sv->disk.reason), "%s", sv->death);
+	stats_begin_stall(sv->stats, sv->death);
 	recover_or_wait(sv);
 	log_line(LOG_WARNING, "%s; its users wait while a new one takes over",
 		 sv->disk.reason);
@@ -207,6 +219,7 @@ static void recovered(struct supervisor *sv)
 	sv->tally.live_since = now;
 	sv->deadline = 0;
 	sv->disk.recoveries++;
+	stats_end_stall(sv->stats);
 	sv->disk.reason[0] = '\0';
 	supervisor_enter(sv, PHASE_LIVE);
 	watch_settle(sv, false,

@@ -14,6 +14,7 @@
 #include "plugin/common/rpc.h"
 #include "plugin/server/server.h"
 #include "plugin/common/state.h"
+#include "plugin/common/stats.h"
 
 enum phase {
 	PHASE_ADDING, /* the first server opens and starts */
@@ -63,6 +64,7 @@ struct leave {
 /* A single thread has it all to itself. */
 struct supervisor {
 	struct disk disk;
+	struct stats *stats; /* mapped; with the servers, see stats.h */
 	enum phase phase;
 	enum phase before; /* STOPPING: where a refusal leads back to */
 	bool ended;
@@ -112,6 +114,9 @@ int supervisor_enter(struct supervisor *sv, enum phase phase);
 
 /* Starts a server that takes over the device. */
 void supervisor_recover(struct supervisor *sv);
+
+/* Maps the file with the disk's figures. */
+void supervisor_map_stats(struct supervisor *sv);
 
 enum locking {
 	LOCK_JOIN, /* beside a living server */

@@ -54,6 +54,8 @@ expected()
 	/etc/ublk-qcow2/directories
 	/etc/ublk-qcow2/disks.d
 	/etc/ublk-qcow2/hooks.d
+	/usr/lib/systemd/system/ublk-qcow2-stat.service
+	/usr/lib/systemd/system/ublk-qcow2-stat.timer
 	/usr/lib/systemd/system/ublk-qcow2@.service
 	/usr/lib/udev/rules.d/59-ublk-qcow2.rules
 	/usr/lib/udev/rules.d/99-ublk-qcow2.rules
@@ -89,6 +91,7 @@ etc=$WORK/root/etc/ublk-qcow2
 for unit in "$WORK"/root/usr/lib/systemd/system/*; do
 	program=$(sed -nE 's|^ExecStart=([^ ]*).*|\1|p' "$unit")
 	case $unit:$program in
+	*.timer:) ;;
 	*agent*) [[ $program == */libexec/ublk-qcow2/ublk-qcow2-agent ]] ;;
 	*) [[ $program == */sbin/ublk-qcow2 ]] ;;
 	esac || fail "$unit starts $program"

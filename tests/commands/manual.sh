@@ -172,6 +172,7 @@ while read -r file command; do
 	done
 done <<-'END'
 	commands/list.c list
+	commands/stat-json.c stat
 	commands/info-json.c info
 	commands/check.c check
 	libvirt/list.c libvirt list

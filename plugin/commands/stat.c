@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * `stat`: the figures of the disks.
+ *
+ * The command reads the records, the files with the figures beside them, and
+ * the kernel's word on the memory of the processes.  It asks no process, so it
+ * works whatever hangs, and everybody may run it.
+ *
+ * All disks are sampled before anything is written.  Each round of --watch
+ * keeps the samples of the round before, and tells what came in between.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "plugin/commands/command.h"
+#include "plugin/commands/options.h"
+#include "plugin/commands/stat.h"
+#include "plugin/common/log.h"
+
+#define INTERVAL 1 /* s; of --watch */
+#define CLEAR	 "\033[H\033[J"
+
+typedef int put_function(FILE *file, const struct samples *samples);
+
+/* ---- the samples ---- */
+
+/* The resident memory in bytes; 0: it is dead. */
+static uint64_t memory_of(const struct process *process)
+{
+	char path[64], line[128];
+	uint64_t kilobytes = 0;
+	FILE *file;
+
+	if (!process_is_ours(process) || !process_alive(process))
+		return 0;
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)process->pid);
+	file = fopen(path, "re");
+	if (!file)
+		return 0;
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, "VmRSS: %" SCNu64, &kilobytes) == 1)
+			break;
+	fclose(file);
+	return kilobytes << 10;
+}
+
+static int add_sample(const struct disk *disk, void *opaque)
+{
+	struct samples *samples = opaque;
+	struct sample *sample, *list;
+
+	if (disk->state == DISK_ADDING)
+		return 0;
+	list = realloc(samples->list, (samples->nr + 1) * sizeof(*list));
+	if (!list)
+		return -ENOMEM;
+	samples->list = list;
+	sample = &list[samples->nr++];
+	memset(sample, 0, sizeof(*sample));
+	sample->disk = *disk;
+	if (stats_read(disk->id, disk->nonce, &sample->stats))
+		memset(&sample->stats, 0, sizeof(sample->stats));
+	sample->server_memory = memory_of(&disk->server);
+	sample->supervisor_memory = memory_of(&disk->supervisor);
+	return 0;
+}
+
+/* Both are in order of ids. */
+static void compare(struct samples *now, const struct samples *before)
+{
+	size_t i, old = 0;
+
+	for (i = 0; i < now->nr; i++) {
+		struct sample *sample = &now->list[i];
+
+		while (old < before->nr &&
+		       before->list[old].disk.id < sample->disk.id)
+			old++;
+		if (old == before->nr ||
+		    before->list[old].disk.nonce != sample->disk.nonce)
+			continue;
+		sample->has_before = true;
+		sample->before = before->list[old].stats;
+	}
+}
+
+/* One disk, or with NULL all. */
+static int take(const char *dev, struct samples *samples)
+{
+	struct disk disk;
+
+	memset(samples, 0, sizeof(*samples));
+	if (!dev)
+		return disk_each(add_sample, samples);
+	return disk_find(dev, &disk) ? -ENODEV : add_sample(&disk, samples);
+}
+
+/* ---- where they go ---- */
+
+static int put_stdout(put_function *put, const struct samples *samples)
+{
+	int ret = put(stdout, samples);
+
+	if (!ret && fflush(stdout))
+		ret = -errno;
+	return ret;
+}
+
+/* A reader sees the old file or the new one. */
+static int put_file(const char *path, put_function *put,
+		    const struct samples *samples)
+{
+	char new[PATH_MAX + 16];
+	FILE *file;
+	int ret;
+
+	snprintf(new, sizeof(new), "%s.%d", path, (int)getpid());
+	file = fopen(new, "wex");
+	if (!file)
+		return -errno;
+	ret = put(file, samples);
+	if (fclose(file) && !ret)
+		ret = -errno;
+	if (!ret && rename(new, path))
+		ret = -errno;
+	if (ret)
+		unlink(new);
+	return ret;
+}
+
+static int put_round(const struct options *options, put_function *put,
+		     const struct samples *samples)
+{
+	if (*options->output)
+		return put_file(options->output, put, samples);
+	if (options->watch && put == stat_put_text && isatty(STDOUT_FILENO))
+		fputs(CLEAR, stdout);
+	return put_stdout(put, samples);
+}
+
+static int complain_of(const struct options *options, int error)
+{
+	if (error == -ENODEV)
+		return complain("%s: no such disk; see 'ublk-qcow2 list'",
+				options->subject);
+	return complain("%s: %s",
+			*options->output ? options->output : STATE_DIR,
+			strerror(-error));
+}
+
+static int run(const struct options *options, put_function *put)
+{
+	const struct timespec interval = { .tv_sec = INTERVAL };
+	struct samples now, before = { 0 };
+	int ret;
+
+	do {
+		ret = take(options->subject, &now);
+		if (!ret) {
+			compare(&now, &before);
+			ret = put_round(options, put, &now);
+		}
+		free(before.list);
+		before = now;
+	} while (!ret && options->watch && !nanosleep(&interval, NULL));
+	free(before.list);
+	return ret ? complain_of(options, ret) : EXIT_SUCCESS;
+}
+
+int command_stat(const struct options *options)
+{
+	int status;
+
+	if (options->json && options->openmetrics)
+		return complain("stat: --json and --openmetrics are two forms; "
+				"choose one");
+	status = run(options, options->json	   ? stat_put_json :
+			      options->openmetrics ? stat_put_metrics :
+						     stat_put_text);
+	if (!options->subject)
+		disk_each_unreadable(command_unreadable, &status);
+	return status;
+}

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The file with a disk's figures, ID.stats.
+ *
+ * The supervisor makes the file with all its room set aside, since /run may be
+ * full later, and maps it.  A server is a fork of the supervisor, so it shares
+ * the mapping and needs no descriptor.  A counter has one writer: it is set by
+ * a plain store that is never torn.  The server dies and the counters stay;
+ * the next server counts on.  A reader takes the file as it is and asks
+ * nobody.
+ *
+ * The file is of the disk that has its nonce.  The magic is written last, so a
+ * file that was not finished is no file.
+ *
+ * The figures are a service, and no disk fails for want of them: whoever cannot
+ * have the file counts in memory that nobody reads.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "plugin/common/process.h"
+#include "plugin/common/state.h"
+#include "plugin/common/stats.h"
+
+#define MAGIC	0x7374617473716375 /* "ucqstats" */
+#define VERSION 1
+
+static void stats_path(int id, char path[PATH_MAX])
+{
+	snprintf(path, PATH_MAX, "%s/%d.stats", state_dir(), id);
+}
+
+static int check(const struct stats *stats, uint64_t nonce)
+{
+	if (stats->magic != MAGIC)
+		return -ENOENT;
+	if (stats->version != VERSION || stats->length != sizeof(*stats))
+		return -EPROTO;
+	return stats->nonce == nonce ? 0 : -ENOENT;
+}
+
+/* Reads what makes a file ours; the rest is read by those who show it. */
+static int check_file(int fd, uint64_t nonce)
+{
+	struct stats stats;
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return -errno;
+	if (st.st_size != sizeof(stats))
+		return -EPROTO;
+	if (pread(fd, &stats, sizeof(stats), 0) != sizeof(stats))
+		return -EIO;
+	return check(&stats, nonce);
+}
+
+static int map(int fd, struct stats **stats)
+{
+	void *memory = mmap(NULL, sizeof(**stats), PROT_READ | PROT_WRITE,
+			    MAP_SHARED, fd, 0);
+
+	if (memory == MAP_FAILED)
+		return -errno;
+	*stats = memory;
+	return 0;
+}
+
+static int map_new(const char *path, uint64_t nonce, struct stats **stats)
+{
+	int fd, ret;
+
+	/* Another's processes may still count in the old one. */
+	unlink(path);
+	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	if (fd < 0)
+		return -errno;
+	ret = -posix_fallocate(fd, 0, sizeof(**stats));
+	if (!ret)
+		ret = map(fd, stats);
+	close(fd);
+	if (ret) {
+		unlink(path);
+		return ret;
+	}
+	(*stats)->version = VERSION;
+	(*stats)->length = sizeof(**stats);
+	(*stats)->nonce = nonce;
+	(*stats)->since = time(NULL);
+	__atomic_store_n(&(*stats)->magic, MAGIC, __ATOMIC_RELEASE);
+	return 0;
+}
+
+static int map_old(const char *path, uint64_t nonce, struct stats **stats)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	int ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = check_file(fd, nonce);
+	if (!ret)
+		ret = map(fd, stats);
+	close(fd);
+	return ret;
+}
+
+int stats_map(int id, uint64_t nonce, struct stats **stats)
+{
+	static struct stats nowhere;
+	char path[PATH_MAX];
+	int ret;
+
+	stats_path(id, path);
+	ret = map_old(path, nonce, stats);
+	if (ret)
+		ret = map_new(path, nonce, stats);
+	if (ret)
+		*stats = &nowhere;
+	return ret;
+}
+
+int stats_read(int id, uint64_t nonce, struct stats *stats)
+{
+	char path[PATH_MAX];
+	ssize_t got;
+	int fd;
+
+	stats_path(id, path);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return -errno;
+	got = read(fd, stats, sizeof(*stats));
+	close(fd);
+	if (got != sizeof(*stats))
+		return got < 0 ? -EIO : -EPROTO;
+	return check(stats, nonce);
+}
+
+void stats_rename(int from, int to)
+{
+	char old[PATH_MAX], new[PATH_MAX];
+
+	stats_path(from, old);
+	stats_path(to, new);
+	/* If that fails the figures are not shown. */
+	if (rename(old, new))
+		return;
+}
+
+void stats_forget(int id)
+{
+	char path[PATH_MAX];
+
+	stats_path(id, path);
+	unlink(path);
+}
+
+static struct stats_stall *latest(struct stats *stats)
+{
+	return &stats->stalls[(stats->nr_stalls - 1) % STATS_STALLS];
+}
+
+void stats_begin_stall(struct stats *stats, const char *cause)
+{
+	struct stats_stall *stall;
+
+	if (stats->nr_stalls && !latest(stats)->ended)
+		return;
+	stall = &stats->stalls[stats->nr_stalls % STATS_STALLS];
+	memset(stall, 0, sizeof(*stall));
+	stall->since = time(NULL);
+	stall->began = clock_ms();
+	snprintf(stall->cause, sizeof(stall->cause), "%s", cause);
+	__atomic_store_n(&stats->nr_stalls, stats->nr_stalls + 1,
+			 __ATOMIC_RELEASE);
+}
+
+void stats_end_stall(struct stats *stats)
+{
+	struct stats_stall *stall = latest(stats);
+
+	if (!stats->nr_stalls || stall->ended)
+		return;
+	stats_set(&stall->ms, clock_ms() - stall->began);
+	stats_set(&stall->ended, 1);
+}

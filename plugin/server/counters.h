@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Counts the requests of a device in its figures, which outlive us.
+ */
+#ifndef COUNTERS_H
+#define COUNTERS_H
+
+#include <stdint.h>
+
+struct qcow_image;
+struct request;
+struct stats;
+
+struct counters {
+	struct stats *stats; /* constant; each field has one kind of writer */
+	/* What earlier servers counted; constant. */
+	uint64_t cache_hits, cache_misses, checkpoints;
+	uint64_t now; /* ns; I/O thread */
+};
+
+/* Before the first request: nothing is in flight. */
+void counters_init(struct counters *counters, struct stats *stats);
+
+/* I/O thread: takes the time of the requests that begin or end next. */
+void counters_tick(struct counters *counters);
+
+/* I/O thread: the driver has given us the request; it has ended so, bytes or
+   -errno. */
+void counters_begin(struct counters *counters, struct request *request);
+void counters_end(struct counters *counters, const struct request *request,
+		  int result);
+
+/* A worker: the engine's own figures. */
+void counters_look(const struct counters *counters, struct qcow_image *image);
+
+#endif /* COUNTERS_H */
