@@ -66,6 +66,7 @@ static int replace_supervisor(const struct disk *disk, int lock, bool force)
 	struct task task = {
 		.disk = *disk,
 		.take_over = true,
+		.stand_in = true,
 		.force = force,
 		.lock = lock,
 		.caller = -1,

@@ -313,6 +313,7 @@ int supervisor_run(const struct task *task)
 		.disk = task->disk,
 		.phase = PHASE_ADDING,
 		.foreground = task->foreground,
+		.stand_in = task->stand_in,
 		.force_open = task->force,
 		.lock = task->lock,
 		.caller = task->caller,

@@ -13,6 +13,8 @@
  * it was asked for a restart it starts another supervisor, which asks for the
  * disk.  We end then, and leave server and record as they are: the other one
  * adopts the server as if we had been killed, so users notice nothing (P5).
+ * The same holds for a supervisor that `recover` began: it stands in until the
+ * manager of the dead one starts another.
  *
  * The look is a hint only.  What decides is the stop, which looks again and,
  * refused, leads back here.
@@ -111,7 +113,7 @@ void leave_looked(struct supervisor *sv)
 
 void leave_hand_over(struct supervisor *sv)
 {
-	if (!sv->leave.told) {
+	if (!sv->leave.told && !sv->stand_in) {
 		watch_settle(sv, true,
 			     "is served already, by the supervisor process %d",
 			     (int)getpid());

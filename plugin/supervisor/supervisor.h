@@ -16,6 +16,8 @@ struct task {
 	struct disk disk;
 	bool take_over;	 /* of a disk that has a record; else a new
 			    one: disk.id is -1 or what the user wants */
+	bool stand_in;	 /* `recover` began it: it gives the disk to the
+			    supervisor of a service manager that asks */
 	bool force;	 /* a new disk: open the image although
 			    acknowledged writes may be lost */
 	bool foreground; /* speaks on stdout and stderr */

@@ -69,6 +69,7 @@ struct supervisor {
 	enum phase before; /* STOPPING: where a refusal leads back to */
 	bool ended;
 	bool foreground;
+	bool stand_in; /* see struct task */
 
 	/* The server of the moment; -1 when there is none. */
 	int server; /* pidfd */
@@ -182,8 +183,9 @@ void leave_cancel(struct supervisor *sv);
 void leave_look(struct supervisor *sv);
 void leave_looked(struct supervisor *sv);
 
-/* Another supervisor asks for the disk, and gets it if this one was told to
-   end: whoever told it so has let go of it. */
+/* Another supervisor asks for the disk.  It gets the disk if this one was told
+   to end, for whoever told it so has let go of it, or if this one only stands
+   in. */
 void leave_hand_over(struct supervisor *sv);
 
 /* The same in the middle of something: it is to ask again. */

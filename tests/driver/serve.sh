@@ -96,6 +96,16 @@ eventually 60 "image: is $WORK/other.qcow2 now; serving $disk with $image" \
 eventually 60 'has a new supervisor' "$WORK/serve.err"
 [[ $(wc -l <"$WORK/serve.err") == 2 ]] || fail "more than two lines"
 
+note "recover is faster than the manager"
+kill_off "$SERVE"
+"$UBLK_QCOW2" recover "$disk" || fail "recover"
+stand_in=$(listed supervisor_pid)
+serve
+listed_becomes supervisor_pid "$SERVE" 60
+wait_live
+[[ $(listed server_pid) == "$server" ]] || fail "another server"
+! is_alive "$stand_in" || fail "the supervisor of recover lives on"
+
 note "the image is away"
 mv "$image" "$image.away"
 kill_off "$SERVE" "$server"
