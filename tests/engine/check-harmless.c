@@ -332,8 +332,15 @@ static void l2_in_noise(uint8_t *bytes)
 	store_be64(bytes + l1(bytes) + 8, data(bytes) | ENTRY_COPIED);
 }
 
+/* Without COPIED: that flag of an entry which leads nowhere is taken off, as
+   QEMU does it, whatever else is wrong. */
 static void l1_in_noise(uint8_t *bytes)
 {
+	uint8_t *noise = bytes + data(bytes);
+
+	for (uint32_t i = 0; i < 8; i++)
+		store_be64(noise + i * 8,
+			   load_be64(noise + i * 8) & ~ENTRY_COPIED);
 	store_be64(bytes + HEADER_L1_OFFSET, data(bytes));
 }
 
