@@ -190,14 +190,13 @@ listed()
 # has an old text, too, so a yes is a reason to ask, and no answer.
 record_hints()
 {
-	local line number
+	local text='' number
 
 	number=${2##*/ublkb}
 	[[ $number != */* ]] || number=$(readlink -f "$2")
-	while IFS= read -r line; do
-		[[ $line != "$1" ]] || return 0
-	done 2>/dev/null <"/run/ublk-qcow2/${number##*/ublkb}.disk"
-	return 1
+	IFS= read -rd '' text 2>/dev/null \
+		<"/run/ublk-qcow2/${number##*/ublkb}.disk" || true
+	[[ $text == *$'\n'"$1"$'\n'* ]]
 }
 
 # listed_becomes KEY VALUE SECONDS [DEV]: the list says so, which sees more than
