@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# limit: 240
+# limit: 480
 #
 # A host's disk of 4096-byte sectors: the guest's sectors of 512 bytes can be
 # read and written whatever lies where, holes among them, in an image, its data
