@@ -208,13 +208,22 @@ static void tell_outcome(struct qcow_image *image, int ret)
    it, takes longer than a small checkpoint does. */
 static int wait_for(struct qcow_image *image, uint64_t needed)
 {
+	uint64_t failures = image->checkpoint.failures;
 	int ret = 0;
 
 	image->checkpoint.wanted = max_u64(image->checkpoint.wanted, needed);
 	turn_take(&image->checkpoint.turn, &image->lock);
-	/* Another caller may have made it meanwhile. */
+	/* Another caller may have made it meanwhile, or failed.  Then all who
+	   waited fail with it: a broken disk may take its time, and is not
+	   asked by one after the other. */
+	if (failures != image->checkpoint.failures)
+		ret = image->checkpoint.told;
+	if (image->checkpoint.complete >= needed)
+		ret = 0;
 	while (!ret && image->checkpoint.complete < needed) {
 		ret = make_checkpoint(image);
+		if (ret)
+			image->checkpoint.failures++;
 		tell_outcome(image, ret);
 	}
 	turn_end(&image->checkpoint.turn);

@@ -101,6 +101,7 @@ struct checkpoint {
 	uint64_t freezes;    /* checkpoints that froze so far */
 	uint64_t complete;   /* ... and that are complete */
 	uint64_t wanted;     /* callers have come for so many */
+	uint64_t failures;   /* attempts that failed so far */
 	int told;	     /* what image_notice() last said of them, or 0 */
 	bool asleep;	     /* the thread; until there is a group */
 	uint64_t frozen_end; /* S: the journal's end at the freeze */
