@@ -185,6 +185,8 @@ void hold_layers(struct supervisor *sv)
 			 sv->death);
 }
 
+#define DELETED " (deleted)" /* behind the path, as the kernel says it */
+
 void hold_tell_where(const struct supervisor *sv, char *text, size_t size)
 {
 	const size_t length = strlen(text);
@@ -197,9 +199,18 @@ void hold_tell_where(const struct supervisor *sv, char *text, size_t size)
 	     now.inode == sv->disk.identity.inode) ||
 	    qcow_lock_where(sv->image_lock, path, sizeof(path)))
 		return;
-	snprintf(text + length, size - length,
-		 "; the disk's image is at %.200s now: bring it back to %.100s",
-		 path, sv->disk.image);
+	if (ret && strlen(path) > strlen(DELETED) &&
+	    !strcmp(path + strlen(path) - strlen(DELETED), DELETED))
+		snprintf(
+			text + length, size - length,
+			"; the disk's image was deleted: while process %d "
+			"lives, copy it out of /proc/%d/fd (ls -l shows which)",
+			(int)getpid(), (int)getpid());
+	else
+		snprintf(text + length, size - length,
+			 "; the disk's image is at %.200s now: bring it back "
+			 "to %.100s",
+			 path, sv->disk.image);
 }
 
 void hold_drop(struct supervisor *sv)
