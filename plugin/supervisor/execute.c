@@ -34,7 +34,7 @@
 #ifndef PR_SET_IO_FLUSHER
 #define PR_SET_IO_FLUSHER 57
 #endif
-#define PATIENCE  10000 /* ms */
+#define PATIENCE  30000 /* ms */
 #define LINES_MAX 50
 
 struct execution {

@@ -6,8 +6,8 @@
 #define EXECUTE_H
 
 /* Runs the executable at path, the base name of which is name, with the
-   arguments event and device, and waits for its end, ten seconds at most.  The
-   log gets what it says, and that it failed. */
+   arguments event and device, and waits for its end, thirty seconds at most.
+   The log gets what it says, and that it failed. */
 void execute(const char *path, const char *name, const char *event,
 	     const char *device);
 

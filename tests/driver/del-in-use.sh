@@ -44,10 +44,10 @@ done
 refused 'in use by the kernel' "$UBLK_QCOW2" del "$DEV"
 kill "$elsewhere"
 wait "$elsewhere" || true
-dmsetup create "in-use-$$" --table "0 2048 linear $DEV 0"
-cleanup "dmsetup remove in-use-$$ 2>/dev/null"
+dmsetup create --noudevsync "in-use-$$" --table "0 2048 linear $DEV 0"
+cleanup "dmsetup remove --noudevsync in-use-$$ 2>/dev/null"
 refused 'in use by the device dm-' "$UBLK_QCOW2" del "$DEV"
-dmsetup remove "in-use-$$"
+dmsetup remove --noudevsync "in-use-$$"
 mkswap -q "$DEV" >/dev/null
 swapon "$DEV"
 refused 'in use by swap' "$UBLK_QCOW2" del "$DEV"
