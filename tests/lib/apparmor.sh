@@ -31,6 +31,14 @@ profile_is_loaded()
 	grep -q '^libvirtd ' /sys/kernel/security/apparmor/profiles
 }
 
+# As on Ubuntu: rules are compiled in a third of the time, and work alike.
+quick_parser()
+{
+	cp -a /etc/apparmor "$WORK/apparmor"
+	echo "Optimize=no-expr-simplify" >>"$WORK/apparmor/parser.conf"
+	over /etc/apparmor "$WORK/apparmor"
+}
+
 start_apparmor()
 {
 	local back=-R
@@ -40,6 +48,7 @@ start_apparmor()
 	mountpoint -q /sys/kernel/security ||
 		mount -t securityfs securityfs /sys/kernel/security
 	! profile_is_loaded || back=-r
+	quick_parser
 	cp -a /etc/apparmor.d "$WORK/apparmor.d"
 	: >"$WORK/apparmor.d/local/usr.sbin.libvirtd"
 	: >"$WORK/apparmor.d/local/usr.lib.libvirt.virt-aa-helper"
