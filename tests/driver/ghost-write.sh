@@ -98,6 +98,21 @@ fail()
 	exit 1
 }
 
+# What has been begun on the disk of two paths is done: a checkpoint on the slow
+# path would keep the process from being reaped, a fence that is not to be
+# tested.
+wait_idle()
+{
+	local end=$((SECONDS + 120)) before='' now stat
+
+	stat=/sys/dev/block/$(path_number ghost)/stat
+	until now=$(<"$stat"); [[ $now == "$before" ]]; do
+		((SECONDS <= end)) || fail "the disk is never idle"
+		before=$now
+		sleep 2
+	done
+}
+
 # Dies with a write of aa under way.
 die_writing()
 {
@@ -131,11 +146,10 @@ haunt()
 	qemu-img create -q -f qcow2 "$WORK/mnt/image.qcow2" 64M
 	UBLK_QCOW2_FAULT=$fault add "$WORK/mnt/image.qcow2"
 	write_byte 021			# now the cluster is there
-	# And its table: a checkpoint on the slow path would keep the process
-	# from being reaped, a fence that is not to be tested.
-	sync "$DEV"
+	sync "$DEV"			# and its table
 	sync -f "$WORK/mnt"
 	dd if="$DEV" of=/dev/null bs=4096 count=1 iflag=direct status=none
+	wait_idle
 	before=$(listed recoveries)
 	die_writing
 	start=$SECONDS
