@@ -9,9 +9,8 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 #include "plugin/common/channel.h"
-#include "plugin/server/control.h"
+#include "plugin/server/clerk.h"
 #include "plugin/server/queue.h"
 #include "plugin/server/server-inside.h"
 
@@ -51,29 +50,22 @@ int server_find_device(struct server *server)
 
 	if (!server->config->recover && await_device(server, &id) < 0)
 		return -1;
-	server->info.dev_id = id;
-	ret = control_get_info(server->control, id, &server->info);
+	ret = clerk_look(server->clerk, id, &server->view);
+	if (ret == -EXDEV)
+		return not_ours(server);
 	if (ret < 0)
 		return server_device_failed(server,
 					    "the device cannot be found", ret);
-	if (!device_is_ours(&server->info, server->config->nonce))
-		return not_ours(server);
 	return 0;
 }
 
 /* A device cannot change its size in recovery; its image may have. */
 int server_check_size(const struct server *server)
 {
+	const struct ublk_params *params = &server->view.params;
 	uint64_t size = qcow_size(server->image);
-	struct ublk_params params;
-	int id = server->info.dev_id;
-	int ret;
 
-	ret = control_get_params(server->control, id, &params);
-	if (ret < 0)
-		return server_device_failed(
-			server, "cannot read the size of the device", ret);
-	if (params.basic.dev_sectors > size / QCOW_SECTOR)
+	if (params->basic.dev_sectors > size / QCOW_SECTOR)
 		return channel_fail(
 			server->channel, CAUSE_LASTING,
 			"the image is smaller than its device; give it back "
@@ -85,9 +77,7 @@ int server_check_size(const struct server *server)
 
 int server_start_recovery(const struct server *server)
 {
-	int id = server->info.dev_id;
-	int ret = device_start_recovery(server->control, id,
-					server->config->nonce);
+	int ret = clerk_start_recovery(server->clerk);
 
 	if (ret == -EXDEV)
 		return not_ours(server);
@@ -106,10 +96,10 @@ int server_start_recovery(const struct server *server)
 
 int server_open_device(struct server *server)
 {
-	int id = server->info.dev_id;
+	int id = server->view.info.dev_id;
 	int ret;
 
-	ret = device_open(&server->info, &server->device);
+	ret = device_open(&server->view.info, &server->device);
 	if (ret == -EBUSY)
 		return channel_fail(
 			server->channel, CAUSE_PASSING,
@@ -130,29 +120,25 @@ int server_open_device(struct server *server)
 
 int server_start_device(const struct server *server)
 {
-	int id = server->info.dev_id;
-	int ret;
+	int timeout;
+	int ret = clerk_start_device(server->clerk, &timeout);
 
-	ret = control_start(server->control, id, getpid());
 	if (ret < 0)
 		return server_device_failed(
 			server, "the device cannot be started", ret);
-	ret = device_set_timeout(id);
-	if (ret < 0)
+	if (timeout < 0)
 		channel_notice(
 			server->channel,
 			"cannot set the timeout of the device: %s; recovery "
 			"may take half a minute",
-			strerror(-ret));
+			strerror(-timeout));
 	return 0;
 }
 
 int server_end_recovery(const struct server *server)
 {
-	int ret;
+	int ret = clerk_end_recovery(server->clerk);
 
-	ret = control_end_recovery(server->control, server->info.dev_id,
-				   getpid());
 	if (ret < 0)
 		return server_device_failed(
 			server, "the device cannot be resumed", ret);

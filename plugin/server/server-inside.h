@@ -8,12 +8,12 @@
 #define SERVER_INSIDE_H
 
 #include <pthread.h>
+#include "plugin/server/clerk.h"
 #include "plugin/server/device.h"
 #include "plugin/server/health.h"
 #include "plugin/server/server.h"
 #include "plugin/server/ublk_abi.h"
 
-struct control;
 struct queue;
 
 /* The main thread's.  The I/O thread only reads it. */
@@ -21,8 +21,8 @@ struct server {
 	const struct server_config *config;
 	int channel;
 	struct qcow_image *image;
-	struct control *control;
-	struct ublksrv_ctrl_dev_info info;
+	struct clerk *clerk;
+	struct clerk_view view; /* of the device */
 	struct queue *queue;
 	struct health health;
 	struct device device;
@@ -45,7 +45,7 @@ int server_close_image(const struct server *server);
 int server_device_failed(const struct server *server, const char *what,
 			 int error);
 
-/* Fills in info: a new server waits until the supervisor has added the
+/* Fills in view: a new server waits until the supervisor has added the
    device. */
 int server_find_device(struct server *server);
 

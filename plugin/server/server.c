@@ -66,9 +66,9 @@ static void set_up_process(const struct server *server)
 		warn_of_waits(server, "lock its memory");
 }
 
-static int open_control(struct server *server)
+static int start_clerk(struct server *server)
 {
-	int ret = control_open(&server->control);
+	int ret = clerk_start(server->config->nonce, &server->clerk);
 
 	if (ret == -ENOENT)
 		return channel_fail(server->channel, CAUSE_PASSING,
@@ -90,14 +90,16 @@ static int open_control(struct server *server)
 
 static int create_queue(struct server *server)
 {
-	int ret = queue_create(&server->info, server->image, &server->health,
-			       server->config->stats, &server->queue);
+	int ret = queue_create(&server->view.info, server->image,
+			       &server->health, server->config->stats,
+			       &server->queue);
 
 	if (ret < 0)
 		return channel_fail(server->channel, CAUSE_PASSING,
 				    "cannot make %u queues of depth %u: %s",
-				    server->info.nr_hw_queues,
-				    server->info.queue_depth, strerror(-ret));
+				    server->view.info.nr_hw_queues,
+				    server->view.info.queue_depth,
+				    strerror(-ret));
 	return 0;
 }
 
@@ -123,7 +125,7 @@ static void tell_live(const struct server *server)
 {
 	const struct server_message message = {
 		.type = SERVER_LIVE,
-		.dev_id = server->info.dev_id,
+		.dev_id = server->view.info.dev_id,
 	};
 
 	channel_send(server->channel, &message);
@@ -147,6 +149,7 @@ static int serve(struct server *server)
 		ret = server_start_device(server);
 	if (ret < 0)
 		_exit(EXIT_FAILURE);
+	clerk_dismiss(server->clerk);
 	tell_live(server);
 	health_watch(&server->health, config->trouble, server->channel);
 	pthread_join(server->io_thread, NULL);
@@ -214,9 +217,8 @@ int server_run(const struct server_config *config)
 	int served;
 
 	set_up_process(&server);
-	if (open_control(&server) < 0)
+	if (start_clerk(&server) < 0)
 		return EXIT_FAILURE;
 	served = open_and_serve(&server);
-	control_close(server.control);
 	return served < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
