@@ -143,6 +143,7 @@ struct qcow_image {
 	bool read_only;
 	struct image_geometry geometry;
 	bool inline_checkpoint;
+	bool journal_stays;
 	void (*notice)(void *opaque, const char *line);
 	void *opaque;
 

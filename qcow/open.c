@@ -46,6 +46,7 @@ static struct qcow_image *new_image(const struct qcow_options *options)
 	lease_init(&image->lease);
 	image->read_only = options->read_only;
 	image->inline_checkpoint = options->inline_checkpoint;
+	image->journal_stays = options->journal_stays;
 	image->notice = options->notice;
 	image->opaque = options->opaque;
 	image->ranges.next = image->ranges.prev = &image->ranges;
@@ -375,7 +376,8 @@ int qcow_close(struct qcow_image *image)
 
 	checkpoint_stop_thread(image);
 	lease_stop(&image->lease);
-	journal_close(&image->journal, !image->read_only && !ret);
+	journal_close(&image->journal,
+		      !image->read_only && !image->journal_stays && !ret);
 	free_image(image);
 	return ret;
 }

@@ -116,6 +116,10 @@ struct qcow_options {
 	/* A directory on a tmpfs; NULL stands for QCOW_JOURNAL_DIR. */
 	const char *journal_dir;
 
+	/* Closing leaves the journal, with nothing in it that is needed:
+	   qcow_forget_journal() removes it. */
+	bool journal_stays;
+
 	/* Which files the image may name.  NULL: backing files beside it.
 	   Without a meaning where layers are known: then it is those. */
 	const struct qcow_references *references;
@@ -145,6 +149,10 @@ struct qcow_options {
 		QCOW_LOOK_WRITER,
 	} look;
 };
+
+/* The engine's threads take no signal but this one, which the program may use
+   to have something done on each of its threads. */
+#define QCOW_THREAD_SIGNAL SIGRTMAX
 
 /* open.c */
 

@@ -40,9 +40,9 @@
 #include <unistd.h>
 #include "plugin/server/fault.h"
 #include "plugin/server/inflight.h"
-#include "plugin/server/privilege.h"
 #include "plugin/server/queue.h"
 #include "plugin/server/request.h"
+#include "plugin/server/restrict.h"
 
 enum {
 	FILE_DEVICE,
@@ -355,24 +355,25 @@ static int serve(struct queue *queue)
 	return queue->error;
 }
 
-int queue_run(struct queue *queue)
+int queue_enable(struct queue *queue)
 {
 	int ret;
 
 	prctl(PR_SET_NAME, "queue");
-	ret = privilege_drop_admin();
-	if (ret < 0)
-		return ret;
 	/* io_uring_enable_rings(), which liburing 2.3 forgot to export */
 	ret = io_uring_register(queue->ring.ring_fd,
 				IORING_REGISTER_ENABLE_RINGS, NULL, 0);
 	if (ret < 0)
 		return ret;
 	io_uring_register_ring_fd(&queue->ring); /* a matter of speed only */
-	ret = fetch_all(queue);
-	if (ret < 0)
-		return ret;
-	return serve(queue);
+	return 0;
+}
+
+int queue_run(struct queue *queue)
+{
+	int ret = fetch_all(queue);
+
+	return ret < 0 ? ret : serve(queue);
 }
 
 /* The best that this kernel has; the first is for 6.1 and later. */
@@ -478,6 +479,8 @@ int queue_create(const struct ublksrv_ctrl_dev_info *info,
 	if (ret < 0)
 		goto end_requests;
 	ret = register_files(queue);
+	if (!ret)
+		ret = restrict_ring(&queue->ring, !fault("no-fence-ring"));
 	if (ret < 0)
 		goto end_ring;
 	ret = register_buffers(queue);

@@ -47,6 +47,9 @@ void queue_write_fixed(struct request *request, unsigned int extent,
 		       unsigned int file, uint32_t position, uint32_t length,
 		       uint64_t offset);
 
+/* The I/O thread, first: the ring is its own from now on.  0 or -errno. */
+int queue_enable(struct queue *queue);
+
 /* The I/O thread: fetches all tags, serves, and returns 0 when the device
    was stopped.  After an error the process must end. */
 int queue_run(struct queue *queue);

@@ -78,6 +78,7 @@ int server_open_image(struct server *server)
 		.key_file = disk_key_file(config->options),
 		.references = &references,
 		.force = config->force,
+		.journal_stays = true, /* it has no path by then */
 		.notice = engine_notice,
 		.opaque = server,
 	};

@@ -8,6 +8,7 @@
 #define SERVER_INSIDE_H
 
 #include <pthread.h>
+#include <semaphore.h>
 #include "plugin/server/clerk.h"
 #include "plugin/server/device.h"
 #include "plugin/server/health.h"
@@ -27,6 +28,8 @@ struct server {
 	struct health health;
 	struct device device;
 	pthread_t io_thread;
+	sem_t enabled;	/* the I/O thread owns the ring */
+	sem_t confined; /* and may fetch */
 };
 
 /* server-image.c */

@@ -28,7 +28,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 #include "plugin/common/channel.h"
-#include "plugin/server/control.h"
+#include "plugin/server/confine.h"
 #include "plugin/server/queue.h"
 #include "plugin/server/server-inside.h"
 
@@ -106,8 +106,12 @@ static int create_queue(struct server *server)
 static void *io_thread(void *opaque)
 {
 	struct server *server = opaque;
-	int ret = queue_run(server->queue);
+	int ret = queue_enable(server->queue);
 
+	sem_post(&server->enabled);
+	sem_wait(&server->confined);
+	if (!ret)
+		ret = queue_run(server->queue);
 	if (ret == -EOWNERDEAD)
 		channel_fail(server->channel, CAUSE_PASSING,
 			     "the process that reads the legacy image was "
@@ -133,6 +137,26 @@ static void tell_live(const struct server *server)
 
 /* Its course: each function undoes itself on failure, as far as that can be */
 
+/* P6: nothing of a guest's has been read yet. */
+static int fall(const struct server *server)
+{
+	const char *step;
+	char missing[64];
+	int ret = confine(server->view.info.dev_id, missing, sizeof(missing),
+			  &step);
+
+	if (ret)
+		return channel_fail(server->channel, CAUSE_PASSING,
+				    "the server cannot %s: %s", step,
+				    strerror(-ret));
+	if (*missing && !server->config->recover)
+		channel_notice(server->channel,
+			       "the server is confined without %s, which this "
+			       "kernel does not have",
+			       missing);
+	return 0;
+}
+
 static int serve(struct server *server)
 {
 	const struct server_config *config = server->config;
@@ -142,6 +166,10 @@ static int serve(struct server *server)
 	if (ret)
 		return channel_fail(server->channel, CAUSE_PASSING,
 				    "cannot start a thread: %s", strerror(ret));
+	sem_wait(&server->enabled);
+	if (fall(server) < 0)
+		_exit(EXIT_FAILURE);
+	sem_post(&server->confined);
 	/* From here on the tags are the I/O thread's; only to die is safe. */
 	if (server->config->recover)
 		ret = server_end_recovery(server);
@@ -197,7 +225,13 @@ static int create_health(struct server *server)
 
 static int open_and_serve(struct server *server)
 {
-	int served;
+	int served, ret;
+
+	ret = confine_prepare();
+	if (ret)
+		return channel_fail(server->channel, CAUSE_PASSING,
+				    "the server cannot confine itself: %s",
+				    strerror(-ret));
 
 	if (create_health(server) < 0 || server_open_image(server) < 0)
 		return -1;
@@ -216,6 +250,8 @@ int server_run(const struct server_config *config)
 	};
 	int served;
 
+	sem_init(&server.enabled, 0, 0);
+	sem_init(&server.confined, 0, 0);
 	set_up_process(&server);
 	if (start_clerk(&server) < 0)
 		return EXIT_FAILURE;

@@ -192,6 +192,21 @@ static void describe_death(struct supervisor *sv, int status)
 			 (int)sv->disk.server.pid, WEXITSTATUS(status));
 }
 
+/* It closed the image; to remove the journal was beyond its reach. */
+static void forget_journal(const struct supervisor *sv)
+{
+	int ret;
+
+	if (sv->disk.options.read_only)
+		return;
+	ret = qcow_forget_journal(&sv->disk.identity, NULL);
+	if (ret)
+		log_line(LOG_WARNING,
+			 "its journal cannot be removed: %s; nothing in it is "
+			 "needed",
+			 strerror(-ret));
+}
+
 void spawn_reap(struct supervisor *sv)
 {
 	int status = 0;
@@ -209,4 +224,6 @@ void spawn_reap(struct supervisor *sv)
 			 (int)sv->disk.server.pid);
 	}
 	sv->disk.server.pid = 0;
+	if (sv->orderly)
+		forget_journal(sv);
 }

@@ -27,6 +27,7 @@
 #include <fcntl.h>
 #include <libqcow.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -222,6 +223,8 @@ void helper_run(const struct helper_job *job)
 {
 	prctl(PR_SET_NAME, "legacy-keeper");
 	forget_signals();
+	/* The server may exchange the root of those in its own. */
+	unshare(CLONE_NEWNS);
 	if (close_others(job))
 		_exit(1);
 	while (keep_reader(job) && tell_death(job) && pause_between(job))

@@ -16,11 +16,8 @@
  * listed here, and not with sanitizers, which have system calls of their own.
  */
 #include <errno.h>
-#include <linux/audit.h>
 #include <linux/capability.h>
-#include <linux/filter.h>
 #include <linux/landlock.h>
-#include <linux/seccomp.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -28,28 +25,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "qcow/bits.h"
+#include "qcow/filter.h"
 #include "qcow/legacy/legacy.h"
 
 /* L1, 64 L2 tables, 128 clusters and what malloc() adds. */
 #define READER_MEMORY (128ull << 20)
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define HAS_SANITIZER 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define HAS_SANITIZER 1
-#endif
-#endif
-
-#if defined(HAS_SANITIZER)
-#define FILTER_ARCH 0
-#elif defined(__x86_64__)
-#define FILTER_ARCH AUDIT_ARCH_X86_64
-#elif defined(__aarch64__) && defined(__AARCH64EL__)
-#define FILTER_ARCH AUDIT_ARCH_AARCH64
-#else
-#define FILTER_ARCH 0
-#endif
 
 static int limit(int resource, rlim_t value)
 {
@@ -74,26 +54,10 @@ static int limit_memory(void)
 	return limit(RLIMIT_AS, pages * sysconf(_SC_PAGESIZE) + READER_MEMORY);
 }
 
-#define LOAD(field) \
-	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
-#define RETURN(action) BPF_STMT(BPF_RET | BPF_K, action)
-/* if (A == value) return action; */
-#define ON(value, action) \
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, 1), RETURN(action)
-#define ALLOW(call) ON(__NR_##call, SECCOMP_RET_ALLOW)
-/* if (A == call) return the third argument has PROT_EXEC ? kill : allow; */
-#define ALLOW_DATA(call) \
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_##call, 0, 4), LOAD(args[2]), \
-		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, PROT_EXEC, 0, 1), \
-		RETURN(SECCOMP_RET_KILL_PROCESS), RETURN(SECCOMP_RET_ALLOW)
-
 static int filter_calls(void)
 {
 	static struct sock_filter filter[] = {
-		LOAD(arch),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, FILTER_ARCH, 1, 0),
-		RETURN(SECCOMP_RET_KILL_PROCESS),
-		LOAD(nr),
+		FILTER_BEGIN,
 		ALLOW(read),
 		ALLOW(pread64),
 		ALLOW(lseek),

@@ -7,52 +7,106 @@
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
 
+cd "$WORK"
 qemu-img create -q -f qcow2 "$WORK/base.qcow2" 64M
 image=$WORK/disk.qcow2
 qemu-img create -q -f qcow2 -b base.qcow2 -F qcow2 "$image" 64M
 
+# The server has left the name space in which its files have paths.
+file_of()
+{
+	stat -Lc '%F %t:%T %d:%i' "$1"
+}
+
 # descriptors PID: one line each, sorted.
 descriptors()
 {
-	find "/proc/$1/fd" -type l -printf '%l\n' |
-		sed 's/:\[[0-9]*\]$//; s/\[\([a-z_]*\)\]$/\1/' | sort
+	local fd link
+
+	for fd in /proc/"$1"/fd/*; do
+		link=$(readlink "$fd")
+		case $link in
+		anon_inode:*) tr -d '[]' <<<"$link" ;;
+		socket:*) echo socket ;;
+		*) file_of "$fd" ;;
+		esac
+	done | sort
 }
 
-# The channel to the supervisor, the ring, the workers' eventfd and the files.
+# Standard streams, the node, the files of the image, two eventfds (the
+# workers' and that of failures), the ring, and the channel to the supervisor.
 expected()
 {
-	sort <<-END
-		/dev/null
-		/dev/null
-		/dev/null
-		/dev/ublkc${DEV#/dev/ublkb}
-		$WORK/base.qcow2
-		$image
+	local file
+
+	for file in /dev/null /dev/null /dev/null \
+		"/dev/ublkc${DEV#/dev/ublkb}" "$WORK/base.qcow2" "$image"; do
+		file_of "$file"
+	done >expected
+	cat - >>expected <<-END
 		anon_inode:eventfd
 		anon_inode:eventfd
 		anon_inode:io_uring
 		socket
 	END
+	sort expected
+}
+
+# is TITLE KEY VALUE: in $status.
+is()
+{
+	local found
+
+	found=$(sed -n "s/^$2:[[:space:]]*//p" <<<"$status" | tr '\t' ' ')
+	[[ $found == "$3" ]] || fail "$1: $2 is $found, not $3"
+}
+
+# thread_confined TITLE DIRECTORY
+thread_confined()
+{
+	local key status user
+
+	status=$(<"$2/status")
+	user=$((0x75000000 + ${DEV#/dev/ublkb}))
+	for key in Uid Gid; do
+		is "$1" "$key" "$user $user $user $user"
+	done
+	is "$1" Groups ' '
+	for key in CapInh CapPrm CapEff CapBnd CapAmb; do
+		is "$1" "$key" 0000000000000000
+	done
+	is "$1" NoNewPrivs 1
+	is "$1" Seccomp 2
+	for key in mnt net ipc uts; do
+		[[ $(readlink "$2/ns/$key") != "$(readlink "/proc/1/ns/$key")" ]] ||
+			fail "$1: the host's name space $key"
+	done
+	[[ -z $(ls -A "$2/root/" 2>/dev/null) ]] || fail "$1: sees files"
+	[[ $(wc -l <"$2/mountinfo") == 1 ]] || {
+		cat "$2/mountinfo" >&2
+		fail "$1: has mounts"
+	}
+	note "$1: $(<"$2/comm")"
 }
 
 # confined TITLE
 confined()
 {
-	local server status thread
+	local server thread
 
 	server=$(listed server_pid)
 	diff <(expected) <(descriptors "$server") >&2 ||
 		fail "$1: its descriptors"
 	[[ -z $(pgrep -P "$server") ]] || fail "$1: it has a child"
 	# Nobody else holds what belongs to it alone.
-	[[ $(find /proc/[0-9]*/fd -lname "/dev/ublkc${DEV#/dev/ublkb}" \
+	[[ $(find -L /proc/[0-9]*/fd -samefile "/dev/ublkc${DEV#/dev/ublkb}" \
 		2>/dev/null | wc -l) == 1 ]] || fail "$1: others hold the node"
 	for thread in /proc/"$server"/task/*; do
-		status=$(<"$thread/status")
-		note "$1: $(<"$thread/comm"): $(grep -E \
-			'^(Uid|CapEff|CapBnd|NoNewPrivs|Seccomp):' \
-			<<<"$status" | tr -s '\t\n' ' ')"
+		thread_confined "$1" "$thread"
 	done
+	[[ ! -r /proc/$server/maps ]] ||
+		! grep -q '^[0-9a-f-]* [^ ]*wx' "/proc/$server/maps" ||
+		fail "$1: memory to write and execute"
 }
 
 add "$image"
@@ -61,5 +115,9 @@ start_load --depth 8
 kill_and_recover
 confined "a later server"
 stop_load
+discard=$(blkdiscard -o 0 -l 1M "$DEV" 2>&1) || fail "discard: $discard"
+[[ $(listed recoveries) == 1 ]] || fail "a server has died"
 del
 check_image "$image"
+[[ -z $(find /run/ublk-qcow2 -name '*.journal' -o -name '*.life') ]] ||
+	fail "a journal is left"

@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The confinement of a server, in two steps.
+ *
+ * Before it has a second thread it gives up what it can without losing its
+ * files: the kernel keeps name spaces and the bounding set for each thread,
+ * and threads and children inherit them.
+ *
+ * When all files are open, /dev/ublkcN the last, and all threads exist, it
+ * falls:
+ *
+ *	root		an empty file system; the host's mounts are gone
+ *	user		an id that is the disk's own, so that servers cannot
+ *			signal one another, and with it all capabilities
+ *	landlock	no rule at all; no signal to others, no abstract socket
+ *	seccomp		syscalls.c
+ *
+ * The ring is restricted where it is made (queue.c).  The order matters: the
+ * C library changes the user by a signal to each thread, which Landlock of
+ * some kernels forbids.
+ *
+ * The I/O thread fetches after the fall.  The driver looks at whoever fetches
+ * a queue's last tag: if that is a task without CAP_SYS_ADMIN, the disk's
+ * contents are not to be trusted, and START_DEV does not let the host parse
+ * the partition table in it.  That is what we want, for it is the guest's
+ * table; and it removes a trap.  START_DEV reads the table with the device's
+ * mutex held, so a server that dies in that moment leaves a read that nobody
+ * will ever answer, and a device that no command can touch any more.  Drivers
+ * of 7.x can be told by a flag (UBLK_F_NO_AUTO_PART_SCAN); this tells the
+ * older ones too.
+ *
+ * Why there is no pid name space: a process does not enter one itself, only
+ * its children do, and the driver compares the pid that it is told with that
+ * of whoever opened /dev/ublkcN.
+ *
+ * The limit on memory is what is mapped at the fall and MEMORY_ROOM more: the
+ * engine's caches are there by then, but each thread may reserve an arena for
+ * malloc().
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include "plugin/common/state.h"
+#include "plugin/server/confine.h"
+#include "plugin/server/syscalls.h"
+#include "plugin/server/threads.h"
+#include "qcow/filter.h"
+
+/* Above the ids of users, and of containers' users; a device's is below
+   2^20.  A container may have no such ids, but it has the other one. */
+#define USER_FIRST  1962934272u /* 0x75000000 */
+#define USER_NOBODY 65534u
+
+#define MEMORY_ROOM (2ull << 30) /* bytes */
+#define DESCRIPTORS 3		 /* more than these cannot be opened */
+
+/* Before there are threads */
+
+static int clear_inheritable(void)
+{
+	struct __user_cap_header_struct header = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+	if (syscall(SYS_capget, &header, data) < 0)
+		return -errno;
+	data[0].inheritable = data[1].inheritable = 0;
+	return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
+}
+
+static int limit_privileges(void)
+{
+	int capability;
+
+	for (capability = 0; prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0;
+	     capability++)
+		if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0)
+			return -errno;
+	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 ||
+	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return -errno;
+	return clear_inheritable();
+}
+
+int confine_prepare(void)
+{
+	/* What is unmounted on the host must not stay mounted here. */
+	if (unshare(CLONE_NEWNS) < 0 ||
+	    mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+		return -errno;
+	if (unshare(CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) < 0)
+		return -errno;
+	return limit_privileges();
+}
+
+/* The fall: limits */
+
+static int limit(int resource, rlim_t value)
+{
+	const struct rlimit limits = { value, value };
+
+	return setrlimit(resource, &limits) < 0 ? -errno : 0;
+}
+
+static int limit_memory(void)
+{
+	FILE *statm = fopen("/proc/self/statm", "re");
+	unsigned long long pages = 0;
+	int found;
+
+	if (!statm)
+		return -errno;
+	found = fscanf(statm, "%llu", &pages);
+	fclose(statm);
+	if (found != 1)
+		return -EIO;
+	/* Sanitizers map terabytes. */
+	if (!FILTER_ARCH)
+		return 0;
+	return limit(RLIMIT_AS, pages * sysconf(_SC_PAGESIZE) + MEMORY_ROOM);
+}
+
+static int set_limits(void)
+{
+	int ret = limit_memory();
+
+	/* Without the right to lock memory this limit counts.  In a container
+	   it may be what it is. */
+	limit(RLIMIT_MEMLOCK, RLIM_INFINITY);
+	return ret ? ret : limit(RLIMIT_NOFILE, DESCRIPTORS);
+}
+
+/* Stderr stays, for a failed assertion. */
+static int close_standard_streams(void)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int ret = 0;
+
+	if (null < 0)
+		return -errno;
+	if (dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0)
+		ret = -errno;
+	close(null);
+	return ret;
+}
+
+/* The fall: an empty root */
+
+static int mount_empty(void)
+{
+	if (mount("empty", STATE_DIR, "tmpfs",
+		  MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY,
+		  "size=4k,nr_inodes=1,mode=0") < 0 ||
+	    chdir(STATE_DIR) < 0)
+		return -errno;
+	return 0;
+}
+
+/* A root in the kernel's first memory can be covered, not exchanged. */
+static int cover_root(void)
+{
+	if (mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0)
+		return -errno;
+	return 0;
+}
+
+static int leave_root(void)
+{
+	int ret = mount_empty();
+
+	if (ret)
+		return ret;
+	if (syscall(SYS_pivot_root, ".", ".") < 0)
+		ret = cover_root();
+	else if (umount2(".", MNT_DETACH) < 0)
+		ret = -errno;
+	return !ret && chdir("/") < 0 ? -errno : ret;
+}
+
+/* The fall: the user, and with it the capabilities, of all threads */
+
+static int become(uid_t id)
+{
+	if (setresgid(id, id, id) < 0 || setresuid(id, id, id) < 0)
+		return -errno;
+	return 0;
+}
+
+static int drop_privileges(int id)
+{
+	int ret;
+
+	if (setgroups(0, NULL) < 0)
+		return -errno;
+	ret = become(USER_FIRST + id);
+	if (ret == -EINVAL)
+		ret = become(USER_NOBODY);
+	/* A change of the user sets it anew. */
+	prctl(PR_SET_DUMPABLE, 0);
+	return ret;
+}
+
+/* The fall: Landlock, and a last look at each thread */
+
+/* As the newest kernel has it; older ones take the first part. */
+struct ruleset {
+	uint64_t files;
+	uint64_t network;
+	uint64_t scopes;
+};
+
+static int ruleset = -1;
+
+/* Bits of the rights that a version has. */
+static uint64_t bits(unsigned int count)
+{
+	return (1ull << count) - 1;
+}
+
+static int make_ruleset(void)
+{
+	struct ruleset rules = { 0 };
+	size_t size = sizeof(rules);
+	/* NULL and 1: asks for the version */
+	long version = syscall(SYS_landlock_create_ruleset, NULL, 0, 1);
+
+	if (version < 1)
+		return -EOPNOTSUPP;
+	rules.files = bits(version < 3 ? 12 + version : version < 5 ? 15 : 16);
+	if (version < 6)
+		size = version < 4 ? sizeof(rules.files) : 2 * sizeof(uint64_t);
+	else
+		rules.scopes = bits(2);
+	rules.network = version < 4 ? 0 : bits(2);
+	ruleset = syscall(SYS_landlock_create_ruleset, &rules, size, 0);
+	return ruleset < 0 ? -errno : 0;
+}
+
+static int restrict_thread(void)
+{
+	struct __user_cap_header_struct header = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+	if (syscall(SYS_capget, &header, data) < 0)
+		return -errno;
+	if (data[0].permitted | data[1].permitted)
+		return -EPERM;
+	if (ruleset < 0)
+		return 0;
+	return syscall(SYS_landlock_restrict_self, ruleset, 0) < 0 ? -errno : 0;
+}
+
+/* The fall */
+
+static bool is_missing(int ret, const char *name, char *missing, size_t size)
+{
+	size_t used = strlen(missing);
+
+	if (ret != -EOPNOTSUPP)
+		return false;
+	snprintf(missing + used, size - used, "%s%s", used ? ", " : "", name);
+	return true;
+}
+
+/* What needs paths, and what they are left by. */
+static int leave_paths(const char **step)
+{
+	int ret;
+
+	*step = "close its streams";
+	ret = close_standard_streams();
+	if (ret)
+		return ret;
+	*step = "find its threads";
+	ret = threads_find();
+	if (ret)
+		return ret;
+	*step = "set its limits";
+	ret = set_limits();
+	if (ret)
+		return ret;
+	*step = "leave the host's files";
+	return leave_root();
+}
+
+static int restrict_threads(const char **step)
+{
+	int ret;
+
+	*step = "confine its threads";
+	ret = threads_all(restrict_thread);
+	if (ruleset >= 0)
+		close(ruleset);
+	return ret;
+}
+
+int confine(int id, char *missing, size_t size, const char **step)
+{
+	int ret = make_ruleset();
+
+	*missing = '\0';
+	*step = "make rules for Landlock";
+	if (ret && !is_missing(ret, "landlock", missing, size))
+		return ret;
+	ret = leave_paths(step);
+	if (ret)
+		return ret;
+	*step = "drop its privileges";
+	ret = drop_privileges(id);
+	if (!ret)
+		ret = restrict_threads(step);
+	if (ret)
+		return ret;
+	*step = "restrict its system calls";
+	ret = syscalls_restrict();
+	return is_missing(ret, "seccomp", missing, size) ? 0 : ret;
+}

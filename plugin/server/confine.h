@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The confinement of a server: it can reach nothing but its disk (P6).
+ */
+#ifndef CONFINE_H
+#define CONFINE_H
+
+#include <stddef.h>
+
+/* For a process with one thread, which is to open files yet: what it gives up
+   for itself and for all of its threads and children to come.  0 or
+   -errno. */
+int confine_prepare(void);
+
+/* The rest, for all threads: no privilege, no path, few system calls.  All
+   files are open; no thread begins later.  id is the device's.  A step that
+   this kernel has not is left out; missing then names those.  On failure
+   *step names the step, and only to die is left. */
+int confine(int id, char *missing, size_t size, const char **step);
+
+#endif /* CONFINE_H */

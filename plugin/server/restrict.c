@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The operations of the queues' ring.
+ *
+ * The filter of system calls does not see them, so the kernel is told here
+ * which there are, before the ring is enabled.  Then nobody can tell it
+ * otherwise.  They go to registered files only: those of the image,
+ * /dev/ublkcN and the workers' eventfd; no other can be registered later.
+ *
+ * Whoever gives queue.c another operation adds it to this list.
+ */
+#include <liburing.h>
+#include "plugin/server/restrict.h"
+#include "qcow/bits.h"
+
+/* Of io_uring_register(). */
+static const unsigned int calls[] = {
+	IORING_REGISTER_ENABLE_RINGS,
+	IORING_REGISTER_RING_FDS,
+	IORING_UNREGISTER_RING_FDS,
+};
+
+static const unsigned int operations[] = {
+	IORING_OP_READ,
+	IORING_OP_WRITE,
+	IORING_OP_WRITEV,
+	IORING_OP_URING_CMD,
+};
+
+int restrict_ring(struct io_uring *ring, bool fixed)
+{
+	struct io_uring_restriction
+		list[ARRAY_SIZE(calls) + ARRAY_SIZE(operations) + 1] = { 0 };
+	struct io_uring_restriction *next = list;
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(calls); i++, next++) {
+		next->opcode = IORING_RESTRICTION_REGISTER_OP;
+		next->register_op = calls[i];
+	}
+	for (unsigned int i = 0; i < ARRAY_SIZE(operations); i++, next++) {
+		next->opcode = IORING_RESTRICTION_SQE_OP;
+		next->sqe_op = operations[i];
+	}
+	next->opcode = fixed ? IORING_RESTRICTION_SQE_FLAGS_REQUIRED :
+			       IORING_RESTRICTION_SQE_FLAGS_ALLOWED;
+	next->sqe_flags = IOSQE_FIXED_FILE;
+	/* io_uring_register_restrictions(), which liburing 2.3 forgot to
+	   export */
+	return io_uring_register(ring->ring_fd, IORING_REGISTER_RESTRICTIONS,
+				 list, ARRAY_SIZE(list));
+}
