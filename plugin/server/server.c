@@ -13,6 +13,9 @@
  * as they are fetched; a driver of 6.12 is better not left by a server that
  * dies between that command and the last FETCH.
  *
+ * The server commands the driver through a clerk.  When all files are open, and
+ * before the I/O thread fetches, the server is confined (P6).
+ *
  * Once the device lives, a server that cannot go on dies: nothing is lost by
  * that (P1), and the supervisor starts the next server.
  *
