@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A process that has confined itself as a server does: each of its threads is
+ * confined, its ring does what a queue needs and nothing else, and a system
+ * call that no server makes kills it.
+ *
+ * Each case is a child, for there is no way back.  Only root has something to
+ * give up.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <liburing.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "plugin/common/state.h"
+#include "plugin/server/confine.h"
+#include "plugin/server/restrict.h"
+
+#define SKIPPED 77
+
+static char missing[64];
+
+static void check(bool holds, const char *what)
+{
+	if (holds)
+		return;
+	fprintf(stderr, "%s\n", what);
+	_exit(EXIT_FAILURE);
+}
+
+static void fall(void)
+{
+	const char *step = "";
+	int ret = confine(0, missing, sizeof(missing), &step);
+
+	if (ret)
+		fprintf(stderr, "cannot %s: %s\n", step, strerror(-ret));
+	check(!ret, "is not confined");
+}
+
+static void *idle(void *opaque)
+{
+	for (;;)
+		pause();
+	return opaque;
+}
+
+/* Threads */
+
+static void case_threads(void)
+{
+	pthread_t thread;
+
+	for (int i = 0; i < 3; i++)
+		check(!pthread_create(&thread, NULL, idle, NULL), "a thread");
+	fall();
+}
+
+/* The ring */
+
+static int submit(struct io_uring *ring, int operation, int file, int flags)
+{
+	static char buffer[512];
+	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
+	struct io_uring_cqe *cqe;
+	int ret;
+
+	io_uring_prep_rw(operation, sqe, file, buffer, sizeof(buffer), 0);
+	sqe->flags = flags;
+	io_uring_submit(ring);
+	ret = io_uring_wait_cqe(ring, &cqe);
+	if (ret)
+		return ret;
+	ret = cqe->res;
+	io_uring_cqe_seen(ring, cqe);
+	return ret;
+}
+
+static void make_ring(struct io_uring *ring, int file)
+{
+	check(!io_uring_queue_init(8, ring,
+				   IORING_SETUP_R_DISABLED |
+					   IORING_SETUP_SUBMIT_ALL),
+	      "no ring");
+	check(!io_uring_register_files(ring, &file, 1), "no file");
+	check(!restrict_ring(ring, true), "no restriction");
+	check(!io_uring_register(ring->ring_fd, IORING_REGISTER_ENABLE_RINGS,
+				 NULL, 0),
+	      "not enabled");
+	io_uring_register_ring_fd(ring);
+}
+
+static void case_ring(void)
+{
+	static const int forbidden[] = {
+		IORING_OP_NOP,	   IORING_OP_OPENAT,   IORING_OP_CONNECT,
+		IORING_OP_FSYNC,   IORING_OP_UNLINKAT, IORING_OP_SPLICE,
+		IORING_OP_SENDMSG,
+	};
+	int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	struct io_uring ring;
+
+	make_ring(&ring, file);
+	fall();
+	check(submit(&ring, IORING_OP_READ, 0, IOSQE_FIXED_FILE) == 512,
+	      "the ring does not read");
+	check(submit(&ring, IORING_OP_READ, file, 0) == -EACCES,
+	      "the ring takes a file that is not registered");
+	for (size_t i = 0; i < sizeof(forbidden) / sizeof(*forbidden); i++)
+		check(submit(&ring, forbidden[i], 0, IOSQE_FIXED_FILE) ==
+			      -EACCES,
+		      "the ring takes another operation");
+	io_uring_queue_exit(&ring);
+}
+
+/* System calls */
+
+static void case_open(void)
+{
+	fall();
+	open("/", O_RDONLY);
+}
+
+static void case_fork(void)
+{
+	fall();
+	if (!fork())
+		_exit(EXIT_SUCCESS);
+}
+
+static void case_kill(void)
+{
+	fall();
+	kill(getppid(), 0);
+}
+
+static void case_exec(void)
+{
+	fall();
+	execl("/bin/true", "true", NULL);
+}
+
+/* Runs it in a child; returns how that ended. */
+static int run(void (*act)(void))
+{
+	int status;
+	pid_t child = fork();
+
+	if (!child) {
+		check(!confine_prepare(), "is not prepared");
+		act();
+		/* What the filter would have prevented; there is none. */
+		_exit(strstr(missing, "seccomp") ? SKIPPED : EXIT_SUCCESS);
+	}
+	if (child < 0 || waitpid(child, &status, 0) != child)
+		return -1;
+	return status;
+}
+
+static void lives(const char *name, void (*act)(void))
+{
+	int status = run(act);
+
+	if (status && WEXITSTATUS(status) != SKIPPED) {
+		fprintf(stderr, "%s: ends with %#x\n", name, status);
+		exit(EXIT_FAILURE);
+	}
+}
+
+static void is_killed(const char *name, void (*act)(void))
+{
+	int status = run(act);
+
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
+		return;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == SKIPPED)
+		return;
+	fprintf(stderr, "%s: ends with %#x and is not killed\n", name, status);
+	exit(EXIT_FAILURE);
+}
+
+int main(void)
+{
+	if (geteuid())
+		return SKIPPED;
+	mkdir(STATE_DIR, 0755);
+	lives("threads", case_threads);
+	lives("ring", case_ring);
+	is_killed("open", case_open);
+	is_killed("fork", case_fork);
+	is_killed("kill", case_kill);
+	is_killed("exec", case_exec);
+	return EXIT_SUCCESS;
+}
