@@ -41,6 +41,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <malloc.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -63,6 +64,7 @@
 #define USER_NOBODY 65534u
 
 #define MEMORY_ROOM (2ull << 30) /* bytes */
+#define ARENAS	    1		 /* of malloc() */
 #define DESCRIPTORS 3		 /* more than these cannot be opened */
 
 /* Before there are threads */
@@ -96,6 +98,8 @@ static int limit_privileges(void)
 
 int confine_prepare(void)
 {
+	/* With another, free() opens a file to see whether it may shrink. */
+	mallopt(M_ARENA_MAX, ARENAS);
 	/* What is unmounted on the host must not stay mounted here. */
 	if (unshare(CLONE_NEWNS) < 0 ||
 	    mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)

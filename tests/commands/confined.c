@@ -12,6 +12,7 @@
 #include <liburing.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,10 +46,19 @@ static void fall(void)
 	check(!ret, "is not confined");
 }
 
-static void *idle(void *opaque)
+static atomic_bool fallen;
+
+/* A thread's memory may be an arena of its own, which free() shrinks. */
+static void *allocate(void *opaque)
 {
-	for (;;)
-		pause();
+	void *memory[8];
+
+	while (!atomic_load(&fallen))
+		usleep(1000);
+	for (size_t i = 0; i < 8; i++)
+		memory[i] = malloc(100000);
+	for (size_t i = 0; i < 8; i++)
+		free(memory[i]);
 	return opaque;
 }
 
@@ -56,11 +66,15 @@ static void *idle(void *opaque)
 
 static void case_threads(void)
 {
-	pthread_t thread;
+	pthread_t threads[20];
 
-	for (int i = 0; i < 3; i++)
-		check(!pthread_create(&thread, NULL, idle, NULL), "a thread");
+	for (int i = 0; i < 20; i++)
+		check(!pthread_create(&threads[i], NULL, allocate, NULL),
+		      "no thread");
 	fall();
+	atomic_store(&fallen, true);
+	for (int i = 0; i < 20; i++)
+		pthread_join(threads[i], NULL);
 }
 
 /* The ring */
