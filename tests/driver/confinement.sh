@@ -71,7 +71,7 @@ thread_confined()
 	for key in Uid Gid; do
 		is "$1" "$key" "$user $user $user $user"
 	done
-	is "$1" Groups ' '
+	is "$1" Groups ''
 	for key in CapInh CapPrm CapEff CapBnd CapAmb; do
 		is "$1" "$key" 0000000000000000
 	done
