@@ -18,6 +18,7 @@
 
 #include "plugin/commands/command.h"
 #include "plugin/commands/options.h"
+#include "plugin/common/confinement.h"
 #include "plugin/common/json.h"
 #include "plugin/common/link.h"
 #include "plugin/common/log.h"
@@ -185,6 +186,18 @@ static void put_trouble(struct json *json, const struct disk *disk)
 	json_end(json, '}');
 }
 
+/* Of a disk that has a server. */
+static void put_confinement(struct json *json, const struct disk *disk)
+{
+	unsigned int step;
+
+	json_begin(json, "confinement", '[');
+	for (step = 0; disk->server.pid && step < CONFINED_STEPS; step++)
+		if (disk->confinement & 1u << step)
+			json_text(json, NULL, confinement_name(step));
+	json_end(json, ']');
+}
+
 static void put_json(struct json *json, const struct listing *listing)
 {
 	const struct disk *disk = listing->disk;
@@ -202,6 +215,7 @@ static void put_json(struct json *json, const struct listing *listing)
 	put_trouble(json, disk);
 	put_process(json, "server_pid", &disk->server);
 	put_process(json, "supervisor_pid", &disk->supervisor);
+	put_confinement(json, disk);
 	json_number(json, "recoveries", disk->recoveries);
 	put_time(json, "since", disk->since);
 	put_text(json, "domain", listing->domains);

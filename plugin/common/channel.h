@@ -33,6 +33,7 @@ struct server_message {
 	enum server_message_type type;
 	enum server_cause cause;       /* SERVER_FAILED */
 	int dev_id;		       /* SUPERVISOR_ADDED */
+	unsigned int confinement;      /* SERVER_LIVE: enum confinement */
 	uint64_t size;		       /* SERVER_OPENED: bytes */
 	uint32_t cluster_size;	       /* SERVER_OPENED: bytes */
 	uint32_t alignment;	       /* SERVER_OPENED: qcow_alignment() */

@@ -62,6 +62,7 @@ enum key_id {
 	KEY_FILE,
 	DATA_FILE,
 	NO_REFERENCES,
+	CONFINED,
 	NR_KEYS
 };
 
@@ -90,6 +91,8 @@ static const struct key {
 	[NO_REFERENCES] = { "no-references", FLAG,
 			    offsetof(struct conf, request.options.no_references),
 			    0, 0 },
+	[CONFINED] = { "confined", FLAG,
+		       offsetof(struct conf, request.options.confined), 0, 0 },
 };
 /* clang-format on */
 

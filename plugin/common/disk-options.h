@@ -17,6 +17,7 @@ struct disk_options {
 	bool read_only;
 	bool writeback;
 	bool no_references;	  /* the image may name no file */
+	bool confined;		  /* or not served, where the kernel can't */
 	char key_file[PATH_MAX];  /* empty: none.  Never the key */
 	char data_file[PATH_MAX]; /* that the image may name; empty: none */
 };

@@ -70,6 +70,8 @@ static const struct field {
 	FIELD("depth", NUMBER, options.depth),
 	FIELD("read_only", FLAG, options.read_only),
 	FIELD("writeback", FLAG, options.writeback),
+	FIELD("confined", FLAG, options.confined),
+	FIELD("confinement", NUMBER, confinement),
 	FIELD("server_pid", NUMBER, server.pid),
 	FIELD("server_start", LONG, server.start),
 	FIELD("server_space", LONG, server.space),

@@ -42,6 +42,7 @@ struct disk {
 	uint64_t size;		       /* bytes */
 	struct process server;
 	struct process supervisor;
+	unsigned int confinement; /* of the server: enum confinement */
 	unsigned int recoveries;
 	uint64_t since;		   /* in this state; seconds since 1970 */
 	uint64_t nonce;		   /* the driver keeps it with the device, so

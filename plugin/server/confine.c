@@ -52,8 +52,10 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include "plugin/common/confinement.h"
 #include "plugin/common/state.h"
 #include "plugin/server/confine.h"
+#include "plugin/server/fault.h"
 #include "plugin/server/syscalls.h"
 #include "plugin/server/threads.h"
 #include "qcow/filter.h"
@@ -240,7 +242,7 @@ static int make_ruleset(void)
 	/* NULL and 1: asks for the version */
 	long version = syscall(SYS_landlock_create_ruleset, NULL, 0, 1);
 
-	if (version < 1)
+	if (version < 1 || fault("no-landlock"))
 		return -EOPNOTSUPP;
 	rules.files = bits(version < 3 ? 12 + version : version < 5 ? 15 : 16);
 	if (version < 6)
@@ -270,14 +272,12 @@ static int restrict_thread(void)
 
 /* The fall */
 
-static bool is_missing(int ret, const char *name, char *missing, size_t size)
+/* 0: it holds, or this kernel does not have it. */
+static int note_step(int ret, enum confinement step, unsigned int *held)
 {
-	size_t used = strlen(missing);
-
-	if (ret != -EOPNOTSUPP)
-		return false;
-	snprintf(missing + used, size - used, "%s%s", used ? ", " : "", name);
-	return true;
+	if (!ret)
+		*held |= step;
+	return ret == -EOPNOTSUPP ? 0 : ret;
 }
 
 /* What needs paths, and what they are left by. */
@@ -312,13 +312,14 @@ static int restrict_threads(const char **step)
 	return ret;
 }
 
-int confine(int id, char *missing, size_t size, const char **step)
+int confine(int id, unsigned int *held, const char **step)
 {
-	int ret = make_ruleset();
+	int ret;
 
-	*missing = '\0';
+	*held = CONFINED_USER | CONFINED_NAMESPACES | CONFINED_RING;
 	*step = "make rules for Landlock";
-	if (ret && !is_missing(ret, "landlock", missing, size))
+	ret = note_step(make_ruleset(), CONFINED_LANDLOCK, held);
+	if (ret)
 		return ret;
 	ret = leave_paths(step);
 	if (ret)
@@ -330,6 +331,5 @@ int confine(int id, char *missing, size_t size, const char **step)
 	if (ret)
 		return ret;
 	*step = "restrict its system calls";
-	ret = syscalls_restrict();
-	return is_missing(ret, "seccomp", missing, size) ? 0 : ret;
+	return note_step(syscalls_restrict(), CONFINED_SECCOMP, held);
 }

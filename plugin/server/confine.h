@@ -5,8 +5,6 @@
 #ifndef CONFINE_H
 #define CONFINE_H
 
-#include <stddef.h>
-
 /* For a process with one thread, which is to open files yet: what it gives up
    for itself and for all of its threads and children to come.  0 or
    -errno. */
@@ -14,8 +12,9 @@ int confine_prepare(void);
 
 /* The rest, for all threads: no privilege, no path, few system calls.  All
    files are open; no thread begins later.  id is the device's.  A step that
-   this kernel has not is left out; missing then names those.  On failure
-   *step names the step, and only to die is left. */
-int confine(int id, char *missing, size_t size, const char **step);
+   this kernel does not have is left out; *held is a set of enum confinement
+   that tells which hold.  On failure *step names the step, and only to die is
+   left. */
+int confine(int id, unsigned int *held, const char **step);
 
 #endif /* CONFINE_H */

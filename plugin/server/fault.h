@@ -7,6 +7,7 @@
  *
  *	no-fence-ring	/dev/ublkcN is used without being a file of the ring
  *	no-fence-lock	the engine does without its fence byte
+ *	no-landlock	as on a kernel without Landlock
  */
 #ifndef FAULT_H
 #define FAULT_H

@@ -28,8 +28,9 @@ struct server {
 	struct health health;
 	struct device device;
 	pthread_t io_thread;
-	sem_t enabled;	/* the I/O thread owns the ring */
-	sem_t confined; /* and may fetch */
+	sem_t enabled;		  /* the I/O thread owns the ring */
+	sem_t confined;		  /* and may fetch */
+	unsigned int confinement; /* enum confinement, once it has fallen */
 };
 
 /* server-image.c */

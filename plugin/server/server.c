@@ -31,6 +31,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 #include "plugin/common/channel.h"
+#include "plugin/common/confinement.h"
 #include "plugin/server/confine.h"
 #include "plugin/server/queue.h"
 #include "plugin/server/server-inside.h"
@@ -133,6 +134,7 @@ static void tell_live(const struct server *server)
 	const struct server_message message = {
 		.type = SERVER_LIVE,
 		.dev_id = server->view.info.dev_id,
+		.confinement = server->confinement,
 	};
 
 	channel_send(server->channel, &message);
@@ -140,24 +142,42 @@ static void tell_live(const struct server *server)
 
 /* Its course: each function undoes itself on failure, as far as that can be */
 
+/* Says so only once; a recovery meets the same kernel. */
+static int judge_confinement(const struct server *server)
+{
+	char missing[64];
+
+	confinement_list(CONFINED_WHOLLY & ~server->confinement, missing,
+			 sizeof(missing));
+	if (!*missing)
+		return 0;
+	if (server->config->options->confined)
+		return channel_fail(
+			server->channel, CAUSE_LASTING,
+			"this kernel cannot confine the server by %s, and the "
+			"disk is to be served by a confined server only "
+			"(--confined)",
+			missing);
+	if (!server->config->recover)
+		channel_notice(server->channel,
+			       "the server is confined without %s, which this "
+			       "kernel does not have",
+			       missing);
+	return 0;
+}
+
 /* P6: nothing of a guest's has been read yet. */
-static int fall(const struct server *server)
+static int fall(struct server *server)
 {
 	const char *step;
-	char missing[64];
-	int ret = confine(server->view.info.dev_id, missing, sizeof(missing),
+	int ret = confine(server->view.info.dev_id, &server->confinement,
 			  &step);
 
 	if (ret)
 		return channel_fail(server->channel, CAUSE_PASSING,
 				    "the server cannot %s: %s", step,
 				    strerror(-ret));
-	if (*missing && !server->config->recover)
-		channel_notice(server->channel,
-			       "the server is confined without %s, which this "
-			       "kernel does not have",
-			       missing);
-	return 0;
+	return judge_confinement(server);
 }
 
 static int serve(struct server *server)

@@ -20,6 +20,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "plugin/common/confinement.h"
 #include "plugin/common/log.h"
 #include "plugin/supervisor/watch.h"
 
@@ -123,6 +124,7 @@ static void hear_server(struct supervisor *sv)
 		supervisor_handle(sv, EVENT_OPENED);
 		break;
 	case SERVER_LIVE:
+		sv->disk.confinement = message.confinement & CONFINED_WHOLLY;
 		supervisor_handle(sv, EVENT_LIVE);
 		break;
 	case SERVER_FAILED:

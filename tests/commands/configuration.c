@@ -132,7 +132,8 @@ static const struct {
 	{ "[disk]", ":2: '[disk]' is no 'key = value'" },
 	{ "imgae = /i",
 	  ":2: 'imgae' is no key; allowed are image, id, queues, depth, "
-	  "read-only, cache, key-file, data-file, no-references" },
+	  "read-only, cache, key-file, data-file, no-references, "
+	  "confined" },
 	{ "Depth = 1", "'Depth' is no key" },
 	{ "= 1", "'' is no key" },
 	{ "image = /j", ":2: image: is in line 1 already" },

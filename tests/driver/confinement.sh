@@ -111,6 +111,9 @@ confined()
 
 add "$image"
 confined "the first server"
+held=$("$UBLK_QCOW2" list --json "$DEV" | jq -c '.[0].confinement')
+[[ $held == '["user","namespaces","ring","landlock","seccomp"]' ]] ||
+	fail "what is told of the confinement is $held"
 start_load --depth 8
 kill_and_recover
 confined "a later server"
@@ -121,3 +124,16 @@ del
 check_image "$image"
 [[ -z $(find /run/ublk-qcow2 -name '*.journal' -o -name '*.life') ]] ||
 	fail "a journal is left"
+
+# A kernel that lacks a step.
+UBLK_QCOW2=${UBLK_QCOW2_FAULTY:?}
+export UBLK_QCOW2_FAULT=no-landlock
+refused 'cannot confine the server by landlock' "$UBLK_QCOW2" add --confined \
+	"$image"
+add "$image"
+held=$("$UBLK_QCOW2" list --json "$DEV" | jq -c '.[0].confinement')
+[[ $held == '["user","namespaces","ring","seccomp"]' ]] ||
+	fail "without Landlock it is told: $held"
+grep -q 'confined without landlock, which this kernel' /run/ublk-qcow2.log ||
+	fail "nobody is told"
+del

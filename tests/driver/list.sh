@@ -7,7 +7,7 @@
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
 
-keys='["device","domain","id","image","link","name","read_only","reason",
+keys='["confinement","device","domain","id","image","link","name","read_only","reason",
 	"recoveries","server_pid","since","size","state","supervisor_pid",
 	"used_by"]'
 one=$(image one.qcow2 64M)
