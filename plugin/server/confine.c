@@ -145,6 +145,8 @@ static int set_limits(void)
 	/* Without the right to lock memory this limit counts.  In a container
 	   it may be what it is. */
 	limit(RLIMIT_MEMLOCK, RLIM_INFINITY);
+	if (!ret)
+		ret = limit(RLIMIT_NPROC, 0);
 	return ret ? ret : limit(RLIMIT_NOFILE, DESCRIPTORS);
 }
 

@@ -8,6 +8,9 @@
  *	no-fence-ring	/dev/ublkcN is used without being a file of the ring
  *	no-fence-lock	the engine does without its fence byte
  *	no-landlock	as on a kernel without Landlock
+ *	no-seccomp	as on a kernel without seccomp
+ *	owned		a guest's write makes the server take the steps of
+ *			owned.c
  */
 #ifndef FAULT_H
 #define FAULT_H

@@ -40,6 +40,7 @@
 #include <unistd.h>
 #include "plugin/server/fault.h"
 #include "plugin/server/inflight.h"
+#include "plugin/server/owned.h"
 #include "plugin/server/queue.h"
 #include "plugin/server/request.h"
 #include "plugin/server/restrict.h"
@@ -269,6 +270,8 @@ static void tag_returned(struct request *request, int res)
 						    UBLK_IO_F_NEED_REG_BUF);
 	if (res == UBLK_IO_RES_OK) {
 		counters_begin(&queue->all.counters, request);
+		owned_by(request->desc->start_sector,
+			 request->desc->nr_sectors);
 		request_start(request);
 		return;
 	}

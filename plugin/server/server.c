@@ -33,6 +33,7 @@
 #include "plugin/common/channel.h"
 #include "plugin/common/confinement.h"
 #include "plugin/server/confine.h"
+#include "plugin/server/owned.h"
 #include "plugin/server/queue.h"
 #include "plugin/server/server-inside.h"
 
@@ -202,6 +203,8 @@ static int serve(struct server *server)
 		_exit(EXIT_FAILURE);
 	clerk_dismiss(server->clerk);
 	tell_live(server);
+	if (!config->recover)
+		owned_arm(server->channel);
 	health_watch(&server->health, config->trouble, server->channel);
 	pthread_join(server->io_thread, NULL);
 	return 0;

@@ -14,6 +14,7 @@
 #include <linux/io_uring.h>
 #include <sys/prctl.h>
 #include <unistd.h>
+#include "plugin/server/fault.h"
 #include "plugin/server/syscalls.h"
 #include "qcow/bits.h"
 #include "qcow/filter.h"
@@ -77,7 +78,7 @@ int syscalls_restrict(void)
 	};
 	const struct sock_fprog program = { ARRAY_SIZE(filter), filter };
 
-	if (!FILTER_ARCH)
+	if (!FILTER_ARCH || fault("no-seccomp"))
 		return -EOPNOTSUPP;
 	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
 		    SECCOMP_FILTER_FLAG_TSYNC, &program))

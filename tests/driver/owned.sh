@@ -1,0 +1,58 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# limit: 400
+#
+# A guest has taken the server over, and the server takes step after step
+# against the host (server/owned.c has them).  The filter of system calls ends
+# it, and the disk goes on.  Where there is no filter, every step fails.
+# shellcheck source=../lib/driver.sh
+. "$(dirname "$0")/../lib/driver.sh"
+
+FIRST=1000		# the sector of the first step
+RING=14 NAME=15		# steps
+KILLED=(0 1 2 3 4 5 6 7 8 9 10 11 12 13 "$RING")
+
+UBLK_QCOW2=${UBLK_QCOW2_FAULTY:?}
+image=$(image disk.qcow2 64M)
+UBLK_QCOW2_OTHER=$(image other.qcow2 64M)
+export UBLK_QCOW2_OTHER UBLK_QCOW2_FAULT
+
+step()
+{
+	dd if=/dev/urandom of="$DEV" bs=512 count=1 seek=$((FIRST + $1)) \
+		oflag=direct conv=notrunc status=none ||
+		fail "step $1: the guest sees an error"
+}
+
+# Without the filter: the server lives, and tells.
+UBLK_QCOW2_FAULT=owned,no-seccomp
+"$UBLK_QCOW2" add --foreground "$image" >"$WORK/dev" 2>"$WORK/said" &
+until [[ -s $WORK/dev ]]; do sleep 0.1; done
+DEV=$(<"$WORK/dev")
+ADDED+=("$DEV")
+for ((i = 0; i <= NAME; i++)); do
+	step "$i"
+done
+[[ $(listed recoveries) == 0 ]] || fail "the server has died"
+grep '^owned: ' "$WORK/said" | tee "$WORK/told"
+[[ $(wc -l <"$WORK/told") == $((NAME + 1)) ]] || fail "a step was not taken"
+! grep ': DONE$' "$WORK/told" || fail "that must not be possible"
+
+# The supervisor believes nothing of it, and gives the next server its files.
+kill_and_recover
+[[ $(listed image) == "$image" ]] || fail "the image is $(listed image)"
+del
+
+# With it.
+UBLK_QCOW2_FAULT=owned
+for i in "${KILLED[@]}"; do
+	add "$image"
+	step "$i"
+	wait_live
+	[[ $(listed recoveries) == 1 ]] || fail "step $i does not end the server"
+	del
+done
+grep -q 'Bad system call\|signal 31' /run/ublk-qcow2.log ||
+	fail "the log does not tell: $(tail /run/ublk-qcow2.log)"
+check_image "$image"
+check_image "$UBLK_QCOW2_OTHER"
