@@ -153,8 +153,8 @@ static int take_fixed(const char *name, const char *value,
 	return domain_wrong(
 		why,
 		"there is no attribute '%s'; there are dev, file, id, "
-		"queues, depth, readonly, cache, keyfile, datafile and "
-		"references",
+		"queues, depth, readonly, cache, keyfile, datafile, "
+		"references and confined",
 		name);
 }
 
@@ -176,6 +176,9 @@ static int take_attribute(struct domain_entry *entry, const char *name,
 	if (!strcmp(name, "references"))
 		return take_choice(name, value, references,
 				   &entry->options.no_references, why);
+	if (!strcmp(name, "confined"))
+		return take_choice(name, value, answers,
+				   &entry->options.confined, why);
 	if (!strcmp(name, "id"))
 		return take_number(name, value, &entry->id, why);
 	if (!strcmp(name, "queues"))

@@ -181,6 +181,8 @@ static void put_entry(struct arguments *arguments,
 	}
 	if (entry->options.no_references)
 		put(arguments, "--no-references");
+	if (entry->options.confined)
+		put(arguments, "--confined");
 }
 
 /* The disk of an `add` that was killed may have become usable in the last

@@ -116,6 +116,8 @@ static void put_entry(FILE *file, const struct domain_entry *entry)
 		fprintf(file, "data-file = %s\n", entry->options.data_file);
 	if (entry->options.no_references)
 		fprintf(file, "no-references = yes\n");
+	if (entry->options.confined)
+		fprintf(file, "confined = yes\n");
 }
 
 static int write_file(const char *path, const struct domain_entry *entry)

@@ -56,7 +56,7 @@ records ""
 case_of "all that an entry says"
 one web1 "$UUID1" $link/web "$web" "id='3' queues='2' depth='64'
 	readonly='yes' cache='writeback' keyfile='/etc/key'
-	datafile='/srv/data' references='no'"
+	datafile='/srv/data' references='no' confined='yes'"
 accepted web1 prepare
 sed "s:$WORK/images/::" "$CONF/web.conf" >"$WORK/conf"
 cat >"$WORK/expected" <<-END
@@ -70,6 +70,7 @@ cat >"$WORK/expected" <<-END
 	key-file = /etc/key
 	data-file = /srv/data
 	no-references = yes
+	confined = yes
 END
 cmp "$WORK/conf" "$WORK/expected" || wrong "the file is wrong"
 
