@@ -164,6 +164,15 @@ static int name_other_file(void)
 	return -EAGAIN;
 }
 
+static int flood_supervisor(void)
+{
+	int i;
+
+	for (i = 0; i < 100000; i++)
+		channel_notice(supervisor, "line %d", i);
+	return -EAGAIN;
+}
+
 static const struct step {
 	const char *name;
 	int (*take)(void);
@@ -184,6 +193,7 @@ static const struct step {
 	{ "mount", mount_something },
 	{ "open another image by a ring", open_by_ring },
 	{ "name another file to its supervisor", name_other_file },
+	{ "flood its supervisor", flood_supervisor },
 };
 
 #define NR_STEPS (sizeof(steps) / sizeof(*steps))

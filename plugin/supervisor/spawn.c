@@ -100,6 +100,8 @@ int spawn_server(struct supervisor *sv, bool recover)
 	sv->adopted = false;
 	sv->death[0] = '\0';
 	sv->cause = CAUSE_PASSING;
+	sv->heard = 0;
+	sv->heard_since = clock_ms();
 	/* What the one before has told in part, this one tells anew. */
 	if (!sv->layers.known)
 		layers_clear(&sv->layers);

@@ -24,6 +24,9 @@
 #include "plugin/common/log.h"
 #include "plugin/supervisor/watch.h"
 
+#define MINUTE	     60000		   /* ms */
+#define MESSAGES_MAX (QCOW_FILES_MAX + 64) /* of a server in a minute */
+
 int watch_open(struct supervisor *sv)
 {
 	sigset_t mask;
@@ -103,21 +106,41 @@ static bool is_sensible(const struct server_message *opened)
 	       opened->layers <= QCOW_FILES_MAX;
 }
 
+/* One that does would fill the log and keep us from our work. */
+static bool says_too_much(struct supervisor *sv)
+{
+	uint64_t now = clock_ms();
+
+	if (now - sv->heard_since >= MINUTE) {
+		sv->heard_since = now;
+		sv->heard = 0;
+	}
+	return ++sv->heard > MESSAGES_MAX;
+}
+
+static void distrust(struct supervisor *sv, const char *why)
+{
+	snprintf(sv->death, sizeof(sv->death), "%s", why);
+	spawn_kill(sv);
+}
+
 static void hear_server(struct supervisor *sv)
 {
 	struct server_message message;
 
 	if (!spawn_receive(sv, &message))
 		return;
+	if (says_too_much(sv)) {
+		distrust(sv, "its server says too much");
+		return;
+	}
 	switch (message.type) {
 	case SERVER_LAYER:
 		hold_note_layer(sv, &message);
 		break;
 	case SERVER_OPENED:
 		if (!is_sensible(&message)) {
-			snprintf(sv->death, sizeof(sv->death),
-				 "its server says what cannot be");
-			spawn_kill(sv);
+			distrust(sv, "its server says what cannot be");
 			break;
 		}
 		sv->opened = message;

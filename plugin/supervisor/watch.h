@@ -80,6 +80,8 @@ struct supervisor {
 	struct server_message opened; /* its size is 0 before that */
 	char death[512];	      /* how the last one died, and why */
 	enum server_cause cause;      /* if it said why */
+	unsigned int heard;	      /* its messages since then */
+	uint64_t heard_since;	      /* clock_ms() */
 
 	struct qcow_lock *image_lock;
 	struct layers layers; /* of the disk; when known, locked, too */
