@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+#
+# How the demonstrations end: qemu-nbd serves an image, and is killed in the
+# same way.  The caller has row() and $WORK.
+
+# A network block device that nobody uses.
+free_nbd()
+{
+	local dir
+
+	modprobe nbd 2>/dev/null || true
+	for dir in /sys/block/nbd*; do
+		[[ -e $dir/size && ! -e $dir/pid && $(<"$dir/size") == 0 ]] ||
+			continue
+		echo "/dev/${dir##*/}"
+		return
+	done
+	return 1
+}
+
+# write_to DEVICE N: the Nth block of 4 KiB; prints why not.
+write_to()
+{
+	dd if=/dev/urandom of="$1" bs=4k count=1 seek="$2" oflag=direct \
+		status=none 2>&1 | sed -n 's/.*: //p' | head -n 1
+}
+
+same_with_nbd()
+{
+	local nbd image=$WORK/nbd.qcow2 i error
+
+	nbd=$(free_nbd) && [[ -n $(type -P qemu-nbd) ]] || {
+		row qemu-nbd "not compared: no nbd driver, or no qemu-nbd, here"
+		return
+	}
+	qemu-img create -q -f qcow2 "$image" 64M
+	qemu-nbd --fork --pid-file="$WORK/nbd.pid" -f qcow2 -c "$nbd" \
+		"$image" 2>/dev/null || {
+		row qemu-nbd "not compared: it cannot serve $nbd"
+		return
+	}
+	for ((i = 1; i <= 50; i++)); do
+		[[ $i != 15 ]] || kill -9 "$(<"$WORK/nbd.pid")"
+		error=$(write_to "$nbd" "$i")
+		[[ -z $error ]] || break
+	done
+	row qemu-nbd "serves $nbd and is killed before write 15, in the same way:"
+	row '' "write $i: ${error:-no error}"
+	qemu-nbd -d "$nbd" >/dev/null 2>&1 || true
+}
