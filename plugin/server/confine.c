@@ -36,6 +36,9 @@
  * The limit on memory is what is mapped at the fall and MEMORY_ROOM more: the
  * engine's caches are there by then, but each thread may reserve an arena for
  * malloc().
+ *
+ * There is no limit on processes: the kernel's own workers for the ring count
+ * as such, and a write for which none can be had fails.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -145,8 +148,6 @@ static int set_limits(void)
 	/* Without the right to lock memory this limit counts.  In a container
 	   it may be what it is. */
 	limit(RLIMIT_MEMLOCK, RLIM_INFINITY);
-	if (!ret)
-		ret = limit(RLIMIT_NPROC, 0);
 	return ret ? ret : limit(RLIMIT_NOFILE, DESCRIPTORS);
 }
 
