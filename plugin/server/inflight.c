@@ -259,7 +259,9 @@ static void copy_instead(struct request *request, unsigned int nr)
 void inflight_transferred(struct request *request, unsigned int nr, int res)
 {
 	assert(request->left > 0 && nr < request->io.nr_extents);
-	if (res == -EINTR || res == -EAGAIN)
+	/* The last: the kernel could not start a worker for the ring.  P5: the
+	   disk's user waits until it can. */
+	if (res == -EINTR || res == -EAGAIN || res == -ECANCELED)
 		start_transfer(request, nr);
 	else if (res == -EINVAL && request->transfers[nr].fixed)
 		copy_instead(request, nr);
