@@ -44,6 +44,20 @@ if grep -E 'cycle|ublk-qcow2' messages; then
 fi
 rm -r multi-user.target.wants guest.service
 
+# exposure UNIT: from 0, the best, to 100; older ones cannot tell.
+exposure()
+{
+	systemd-analyze security --offline=true --no-pager "./$1" 2>/dev/null |
+		sed -n 's/.*exposure level.*: \([0-9]*\)\.\([0-9]\) .*/\1\2/p'
+}
+
+for bound in 'ublk-qcow2@.service 67' 'ublk-qcow2-agent.service 67' \
+	'ublk-qcow2-stat.service 20'; do
+	found=$(exposure "${bound% *}")
+	[[ -z $found || $found -le ${bound#* } ]] ||
+		{ echo "the exposure of ${bound% *} is $found"; exit 1; }
+done
+
 for unit in *.service; do
 	systemd-analyze verify --man=no "./${unit/@./@disk-1.}" 2>&1 |
 		tee messages
