@@ -18,9 +18,10 @@ install -m 755 "$WORK/hook" "/etc/ublk-qcow2/hooks.d/libvirt-$$"
 
 logged()
 {
-	local end=$((SECONDS + 120))
+	local end=$((SECONDS + 120)) text
 
-	until grep -q "domain web: $1" "$LOG"; do
+	until IFS= read -rd '' text <"$LOG" ||
+		[[ $text == *"domain web: $1"* ]]; do
 		((SECONDS <= end)) || fail "not logged: $1, but $(cat "$LOG")"
 		sleep 0.1
 	done

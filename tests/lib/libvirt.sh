@@ -106,7 +106,8 @@ run_libvirtd()
 		>>"$WORK/libvirt/log/libvirtd.log" 2>&1 &
 	LIBVIRTD=$!
 	disown				# and do not tell of its death
-	until timeout 30 virsh -c qemu:///system uri >/dev/null 2>&1; do
+	until [[ -S /run/libvirt/libvirt-sock ]] &&
+		timeout 30 virsh -c qemu:///system uri >/dev/null 2>&1; do
 		kill -0 "$LIBVIRTD" 2>/dev/null || fail "libvirtd ended"
 		((SECONDS <= end)) || fail "libvirtd does not come up"
 		sleep 0.1
@@ -248,6 +249,58 @@ position()
 	echo "${line%% *}"
 }
 
+# --- waiting, without a process for each look: one costs as much here as the
+# guest does in a tenth of a second
+
+# What is new in a file that grows: a line each in NEWS.  FILE is looked for
+# until it is there.
+declare -A NEWS_OF=() NEWS_PART=()
+read_news()
+{
+	local file=$1 fd=${NEWS_OF[$1]:-} line
+
+	NEWS=()
+	if [[ -z $fd ]]; then
+		[[ -e $file ]] || return 0
+		exec {fd}<"$file"
+		NEWS_OF[$file]=$fd
+	fi
+	while IFS= read -r line <&"$fd"; do
+		NEWS+=("${NEWS_PART[$file]:-}$line")
+		NEWS_PART[$file]=
+	done 2>/dev/null
+	NEWS_PART[$file]=${NEWS_PART[$file]:-}$line
+}
+
+# hear_guest NAME: HEARD[NAME DISK] is how many blocks it has told of.
+declare -A HEARD=()
+hear_guest()
+{
+	local line disk='^disk ([0-9]+): ([0-9]+)( [a-z ]*)?$'
+
+	read_news "$WORK/$1.serial"
+	for line in "${NEWS[@]}"; do
+		if [[ $line =~ $disk ]]; then
+			HEARD[$1 ${BASH_REMATCH[1]}]=${BASH_REMATCH[2]}
+		elif [[ $line == *error* || $line == *mismatch* ]]; then
+			fail "the guest $1 met an error: $line"
+		fi
+	done
+}
+
+# domain_hints NAME STATE: what libvirtd keeps says so, which is a reason to ask.
+domain_hints()
+{
+	local file=/run/libvirt/qemu/$1.xml text=''
+
+	if [[ $2 == "shut off" ]]; then
+		[[ ! -e $file ]]
+	else
+		{ IFS= read -rd '' text <"$file"; } 2>/dev/null || true
+		[[ $text == *"<domstatus state='$2'"* ]]
+	fi
+}
+
 no_guest_error()
 {
 	! grep -aE 'error|mismatch' "$WORK/$1.serial" ||
@@ -257,16 +310,16 @@ no_guest_error()
 # progress NAME [DISK]: the guest works, now, on that disk.
 progress()
 {
-	local end=$((SECONDS + 120)) before
+	local end=$((SECONDS + 120)) disk="$1 ${2:-0}" before
 
-	before=$(position "$@")
+	hear_guest "$1"
+	before=${HEARD[$disk]:-0}
 	# Two batches: the first may have been done before this was called.
-	until [[ $(position "$@") -gt $((${before:-0} + 16)) ]]; do
-		no_guest_error "$1"
+	until [[ ${HEARD[$disk]:-0} -gt $((before + 16)) ]]; do
 		((SECONDS <= end)) || fail "the guest $1 does not go on"
 		sleep 0.1
+		hear_guest "$1"
 	done
-	no_guest_error "$1"
 }
 
 # The process of a domain.
@@ -286,9 +339,14 @@ domain_is()
 # domain_becomes NAME STATE [SECONDS]
 domain_becomes()
 {
-	local end=$((SECONDS + ${3:-120})) state
+	local end=$((SECONDS + ${3:-120})) next=$((SECONDS + 5)) state
 
-	until state=$(virsh domstate "$1") && [[ $state == "$2" ]]; do
+	for (( ; ; )); do
+		if domain_hints "$1" "$2" || ((SECONDS >= next)); then
+			state=$(virsh domstate "$1") && [[ $state == "$2" ]] &&
+				return
+			next=$((SECONDS + 5))
+		fi
 		((SECONDS <= end)) || fail "$1 is ${state:-?} and not $2"
 		sleep 0.2
 	done
@@ -369,6 +427,11 @@ nothing_left()
 {
 	local end=$((SECONDS + 60))
 
+	# Cheap, and most of the time.
+	while compgen -G '/run/ublk-qcow2/*.disk' >"$WORK/records" &&
+		((SECONDS <= end - 50)); do
+		sleep 0.1
+	done
 	while [[ -n $(remains) ]]; do
 		((SECONDS <= end)) || fail "left behind: $(remains)"
 		sleep 0.2
@@ -379,7 +442,7 @@ nothing_left()
 
 AGENT_PROGRAM=${UBLK_QCOW2%/*}/ublk-qcow2-agent
 AGENT_LOG=$WORK/agent.log
-AGENT_HEARD=1			# the next line of it that was not heard yet
+AGENT_SAID=()			# what was not heard yet
 
 # Starts the agent and waits until it has found libvirtd.
 start_agent()
@@ -393,16 +456,20 @@ start_agent()
 # agent_says PATTERN [SECONDS]: soon, or since what it was heard to say last.
 agent_says()
 {
-	local end=$((SECONDS + ${2:-120})) line
+	local end=$((SECONDS + ${2:-120})) i
 
-	until line=$(tail -n "+$AGENT_HEARD" "$AGENT_LOG" |
-		grep -nm 1 -E -- "$1"); do
+	for (( ; ; )); do
+		read_news "$AGENT_LOG"
+		AGENT_SAID+=("${NEWS[@]}")
+		for i in "${!AGENT_SAID[@]}"; do
+			[[ ${AGENT_SAID[i]} =~ $1 ]] && break 2
+		done
 		((SECONDS <= end)) || fail "the agent does not say '$1' but:" \
 			"$(cat "$AGENT_LOG")"
 		sleep 0.1
 	done
-	AGENT_HEARD=$((AGENT_HEARD + ${line%%:*}))
-	note "the agent says: ${line#*:}"
+	note "the agent says: ${AGENT_SAID[i]}"
+	AGENT_SAID=("${AGENT_SAID[@]:i+1}")
 }
 
 # How often it has said that.
