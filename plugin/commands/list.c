@@ -23,6 +23,7 @@
 #include "plugin/common/link.h"
 #include "plugin/common/log.h"
 #include "plugin/common/owner.h"
+#include "plugin/common/stats.h"
 #include "plugin/common/table.h"
 #include "plugin/common/text.h"
 #include "plugin/supervisor/use.h"
@@ -33,10 +34,11 @@ struct listing {
 	const char *state;
 	char device[32];
 	char link[PATH_MAX];
-	char domains[512]; /* of libvirt's; "": none */
-	char used_by[600]; /* "": nobody that everybody can see */
-	char advice[700];  /* "": it is as it should be */
-	char trouble[400]; /* "": none */
+	char domains[512];  /* of libvirt's; "": none */
+	char used_by[600];  /* "": nobody that everybody can see */
+	char advice[700];   /* "": it is as it should be */
+	char trouble[400];  /* "": none */
+	struct stats stats; /* zeros: there are none */
 };
 
 /* Where the listings go. */
@@ -138,6 +140,8 @@ static void look(const struct disk *disk, struct listing *listing)
 	link_path(disk, listing->link);
 	snprintf(listing->device, sizeof(listing->device), "/dev/ublkb%d",
 		 disk->id);
+	if (stats_read(disk->id, disk->nonce, &listing->stats))
+		memset(&listing->stats, 0, sizeof(listing->stats));
 	find_users(listing);
 	advise(listing);
 	describe_trouble(listing);
@@ -163,16 +167,6 @@ static void put_text(struct json *json, const char *key, const char *text)
 		json_null(json, key);
 }
 
-static void put_time(struct json *json, const char *key, uint64_t when)
-{
-	const time_t seconds = when;
-	char text[32];
-	struct tm tm;
-
-	strftime(text, sizeof(text), "%FT%TZ", gmtime_r(&seconds, &tm));
-	json_text(json, key, text);
-}
-
 static void put_trouble(struct json *json, const struct disk *disk)
 {
 	if (!disk->trouble) {
@@ -181,7 +175,7 @@ static void put_trouble(struct json *json, const struct disk *disk)
 	}
 	json_begin(json, "trouble", '{');
 	json_text(json, "kind", trouble_name(disk->trouble));
-	put_time(json, "since", disk->trouble_since);
+	json_time(json, "since", disk->trouble_since);
 	json_text(json, "text", disk->trouble_text);
 	json_end(json, '}');
 }
@@ -198,6 +192,35 @@ static void put_confinement(struct json *json, const struct disk *disk)
 	json_end(json, ']');
 }
 
+/* All that an image consists of but itself, as far as the record knows. */
+static void put_files(struct json *json, const struct disk *disk)
+{
+	static struct layers layers;
+	unsigned int i;
+
+	json_begin(json, "files", '[');
+	if (!disk_load_layers(disk->id, &layers))
+		for (i = 0; i < layers.count; i++)
+			json_text(json, NULL, layers.list[i].path);
+	json_end(json, ']');
+	layers_clear(&layers);
+}
+
+static void put_last_pause(struct json *json, const struct stats *stats)
+{
+	const struct stats_stall *stall = stats_last_stall(stats);
+
+	if (!stall) {
+		json_null(json, "last_pause");
+		return;
+	}
+	json_begin(json, "last_pause", '{');
+	json_time(json, "began", stall->since);
+	json_number(json, "ms", stall->ms);
+	json_text(json, "cause", stall->cause);
+	json_end(json, '}');
+}
+
 static void put_json(struct json *json, const struct listing *listing)
 {
 	const struct disk *disk = listing->disk;
@@ -211,13 +234,19 @@ static void put_json(struct json *json, const struct listing *listing)
 	json_number(json, "size", disk->size);
 	json_flag(json, "read_only", disk->options.read_only);
 	json_text(json, "state", listing->state);
+	json_number(json, "queues", disk->options.queues);
+	json_number(json, "depth", disk->options.depth);
+	json_text(json, "cache",
+		  disk->options.writeback ? "writeback" : "none");
+	put_files(json, disk);
 	put_text(json, "reason", disk->reason);
 	put_trouble(json, disk);
 	put_process(json, "server_pid", &disk->server);
 	put_process(json, "supervisor_pid", &disk->supervisor);
 	put_confinement(json, disk);
 	json_number(json, "recoveries", disk->recoveries);
-	put_time(json, "since", disk->since);
+	json_time(json, "since", disk->since);
+	put_last_pause(json, &listing->stats);
 	put_text(json, "domain", listing->domains);
 	put_text(json, "used_by", listing->used_by);
 	json_end(json, '}');
@@ -226,9 +255,10 @@ static void put_json(struct json *json, const struct listing *listing)
 /* ---- for people ---- */
 
 static const struct table_column columns[] = {
-	{ "DEVICE", false },	{ "NAME", false },  { "STATE", false },
-	{ "SIZE", true },	{ "R/O", false },   { "USED-BY", false },
-	{ "RECOVERIES", true }, { "SINCE", false }, { "IMAGE", false },
+	{ "DEVICE", false },	{ "NAME", false },	{ "STATE", false },
+	{ "SIZE", true },	{ "R/O", false },	{ "USED-BY", false },
+	{ "RECOVERIES", true }, { "LAST-PAUSE", true }, { "SINCE", false },
+	{ "IMAGE", false },
 };
 
 #define NR_COLUMNS (sizeof(columns) / sizeof(columns[0]))
@@ -237,11 +267,14 @@ static int put_line(struct output *output, const struct listing *listing)
 {
 	const struct disk *disk = listing->disk;
 	const time_t seconds = disk->since;
-	char size[TEXT_SIZE_MAX], recoveries[16], since[32];
+	const struct stats_stall *stall = stats_last_stall(&listing->stats);
+	char size[TEXT_SIZE_MAX], recoveries[16], since[32], pause[32] = "-";
 	struct tm tm;
 
 	text_size(disk->size, size);
 	snprintf(recoveries, sizeof(recoveries), "%u", disk->recoveries);
+	if (stall)
+		snprintf(pause, sizeof(pause), "%.2f s", stall->ms / 1e3);
 	strftime(since, sizeof(since), "%F %T", localtime_r(&seconds, &tm));
 	if (*listing->advice)
 		fprintf(output->advice, "%s: %s\n", listing->device,
@@ -253,7 +286,7 @@ static int put_line(struct output *output, const struct listing *listing)
 			 (const char *[NR_COLUMNS]){
 				 listing->device, disk->name, listing->state,
 				 size, disk->options.read_only ? "yes" : "no",
-				 listing->used_by, recoveries, since,
+				 listing->used_by, recoveries, pause, since,
 				 disk->image });
 }
 

@@ -8,17 +8,6 @@
 #include "plugin/commands/stat.h"
 #include "plugin/common/json.h"
 
-static void put_time(struct json *json, const char *key, uint64_t when)
-{
-	const time_t seconds = when;
-	char text[32] = "";
-	struct tm tm;
-
-	if (gmtime_r(&seconds, &tm))
-		strftime(text, sizeof(text), "%FT%TZ", &tm);
-	json_text(json, key, text);
-}
-
 static void put_io(struct json *json, const char *kind,
 		   const struct stats_io *io)
 {
@@ -36,17 +25,13 @@ static void put_io(struct json *json, const char *kind,
 
 static void put_stall(struct json *json, const struct stats_stall *stall)
 {
-	char cause[sizeof(stall->cause)];
-
-	snprintf(cause, sizeof(cause), "%.*s", (int)sizeof(cause) - 1,
-		 stall->cause);
 	json_begin(json, NULL, '{');
-	put_time(json, "began", stall->since);
+	json_time(json, "began", stall->since);
 	if (stall->ended)
 		json_number(json, "ms", stall->ms);
 	else
 		json_null(json, "ms");
-	json_text(json, "cause", cause);
+	json_text(json, "cause", stall->cause);
 	json_end(json, '}');
 }
 
@@ -69,7 +54,7 @@ static void put_sample(struct json *json, const struct sample *sample)
 	json_number(json, "id", sample->disk.id);
 	json_text(json, "name", sample->disk.name);
 	if (stats->since)
-		put_time(json, "since", stats->since);
+		json_time(json, "since", stats->since);
 	else
 		json_null(json, "since");
 	json_begin(json, "io", '{');

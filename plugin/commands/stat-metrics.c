@@ -114,17 +114,18 @@ static void put_latencies(FILE *file, const struct samples *samples)
 /* The last one that has ended; without one there is no line. */
 static void put_stalls(FILE *file, const struct samples *samples)
 {
-	uint64_t ms;
+	const struct stats_stall *stall;
 	size_t i;
 
 	put_family(file, "last_stall_seconds", "gauge",
 		   "Length of the last pause for want of a server.");
 	for (i = 0; i < samples->nr; i++) {
-		if (!stats_last_stall(&samples->list[i].stats, &ms))
+		stall = stats_last_stall(&samples->list[i].stats);
+		if (!stall)
 			continue;
 		fputs(FAMILY("last_stall_seconds"), file);
 		put_labels(file, &samples->list[i]);
-		fprintf(file, "} %.3f\n", ms / 1e3);
+		fprintf(file, "} %.3f\n", stall->ms / 1e3);
 	}
 }
 

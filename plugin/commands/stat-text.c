@@ -125,7 +125,6 @@ static int put_stall(struct table *table, const struct sample *sample,
 		     const struct stats_stall *stall)
 {
 	const time_t seconds = stall->since;
-	char cause[sizeof(stall->cause)];
 	char device[32], since[32] = "", ms[24] = "";
 	struct tm tm;
 
@@ -134,10 +133,8 @@ static int put_stall(struct table *table, const struct sample *sample,
 		strftime(since, sizeof(since), "%F %T", &tm);
 	if (stall->ended)
 		snprintf(ms, sizeof(ms), "%" PRIu64, stall->ms);
-	snprintf(cause, sizeof(cause), "%.*s", (int)sizeof(cause) - 1,
-		 stall->cause);
-	return table_add(table, (const char *[NR_STALL_COLUMNS]){ device, since,
-								  ms, cause });
+	return table_add(table, (const char *[NR_STALL_COLUMNS]){
+					device, since, ms, stall->cause });
 }
 
 static int put_stalls(struct table *table, const struct sample *sample)

@@ -7,6 +7,7 @@
  * always valid.
  */
 #include <inttypes.h>
+#include <time.h>
 
 #include "plugin/common/json.h"
 #include "plugin/common/text.h"
@@ -92,4 +93,18 @@ void json_null(struct json *json, const char *key)
 {
 	put_key(json, key);
 	fputs("null", json->file);
+}
+
+void json_time(struct json *json, const char *key, uint64_t seconds)
+{
+	const time_t when = seconds;
+	char text[32];
+	struct tm tm;
+
+	if (!gmtime_r(&when, &tm)) {
+		json_null(json, key);
+		return;
+	}
+	strftime(text, sizeof(text), "%FT%TZ", &tm);
+	json_text(json, key, text);
 }

@@ -21,6 +21,9 @@ void json_begin(struct json *json, const char *key, char bracket);
 void json_end(struct json *json, char bracket);
 
 void json_text(struct json *json, const char *key, const char *text);
+
+/* Seconds since 1970, in UTC; null when no calendar has them. */
+void json_time(struct json *json, const char *key, uint64_t seconds);
 void json_number(struct json *json, const char *key, uint64_t number);
 void json_flag(struct json *json, const char *key, bool flag);
 void json_null(struct json *json, const char *key);

@@ -120,16 +120,13 @@ const struct stats_stall *stats_stall(const struct stats *stats,
 	return &stats->stalls[(stats->nr_stalls - 1 - age) % STATS_STALLS];
 }
 
-bool stats_last_stall(const struct stats *stats, uint64_t *ms)
+const struct stats_stall *stats_last_stall(const struct stats *stats)
 {
 	const struct stats_stall *stall;
-	unsigned int age;
+	unsigned int age = 0;
 
-	for (age = 0; (stall = stats_stall(stats, age)); age++) {
-		if (!stall->ended)
-			continue;
-		*ms = stall->ms;
-		return true;
-	}
-	return false;
+	do
+		stall = stats_stall(stats, age++);
+	while (stall && !stall->ended);
+	return stall;
 }

@@ -129,6 +129,7 @@ int stats_map(int id, uint64_t nonce, struct stats **stats)
 int stats_read(int id, uint64_t nonce, struct stats *stats)
 {
 	char path[PATH_MAX];
+	unsigned int i;
 	ssize_t got;
 	int fd;
 
@@ -140,6 +141,9 @@ int stats_read(int id, uint64_t nonce, struct stats *stats)
 	close(fd);
 	if (got != sizeof(*stats))
 		return got < 0 ? -EIO : -EPROTO;
+	/* A server that was taken over can write into it (P6). */
+	for (i = 0; i < STATS_STALLS; i++)
+		stats->stalls[i].cause[sizeof(stats->stalls[i].cause) - 1] = 0;
 	return check(stats, nonce);
 }
 

@@ -122,7 +122,7 @@ void stats_difference(const struct stats_io *now, const struct stats_io *before,
 const struct stats_stall *stats_stall(const struct stats *stats,
 				      unsigned int age);
 
-/* The last stall that has ended; false: there was none. */
-bool stats_last_stall(const struct stats *stats, uint64_t *ms);
+/* The last stall that has ended, or NULL. */
+const struct stats_stall *stats_last_stall(const struct stats *stats);
 
 #endif /* STATS_H */

@@ -55,13 +55,13 @@ is_table </dev/null
 record 5001 web $((64 << 30)) 0 /srv/vm/web.qcow2 "recoveries 12"
 record 5002 database-1 $((1536 << 20)) 1 $'/srv/\e[31mb\xc3\xa4r.qcow2'
 is_table <<'END'
-DEVICE         NAME       STATE SIZE R/O USED-BY RECOVERIES SINCE               IMAGE
-/dev/ublkb5001 web        live   64G no  -               12 2025-11-28 12:03:11 /srv/vm/web.qcow2
-/dev/ublkb5002 database-1 live  1.5G yes -                0 2025-11-28 12:03:11 /srv/?[31mbär.qcow2
+DEVICE         NAME       STATE SIZE R/O USED-BY RECOVERIES LAST-PAUSE SINCE               IMAGE
+/dev/ublkb5001 web        live   64G no  -               12          - 2025-11-28 12:03:11 /srv/vm/web.qcow2
+/dev/ublkb5002 database-1 live  1.5G yes -                0          - 2025-11-28 12:03:11 /srv/?[31mbär.qcow2
 END
 is_table web <<'END'
-DEVICE         NAME STATE SIZE R/O USED-BY RECOVERIES SINCE               IMAGE
-/dev/ublkb5001 web  live   64G no  -               12 2025-11-28 12:03:11 /srv/vm/web.qcow2
+DEVICE         NAME STATE SIZE R/O USED-BY RECOVERIES LAST-PAUSE SINCE               IMAGE
+/dev/ublkb5001 web  live   64G no  -               12          - 2025-11-28 12:03:11 /srv/vm/web.qcow2
 END
 
 # Bytes that are no text, and a locale that knows no other text.
@@ -77,20 +77,27 @@ rm "$UBLK_QCOW2_RUN/5006.disk"
 record 5003 dead 1024 0 /dead "supervisor_pid 0"
 record 5004 bad 1024 0 /bad "state failed" "reason no room for it"
 is_table 5003 <<'END'
-DEVICE         NAME STATE SIZE R/O USED-BY RECOVERIES SINCE               IMAGE
-/dev/ublkb5003 dead live    1K no  -                0 2025-11-28 12:03:11 /dead
+DEVICE         NAME STATE SIZE R/O USED-BY RECOVERIES LAST-PAUSE SINCE               IMAGE
+/dev/ublkb5003 dead live    1K no  -                0          - 2025-11-28 12:03:11 /dead
 /dev/ublkb5003: it has no supervisor; run 'ublk-qcow2 recover 5003'
 END
 is_table bad <<'END'
-DEVICE         NAME STATE  SIZE R/O USED-BY RECOVERIES SINCE               IMAGE
-/dev/ublkb5004 bad  failed   1K no  -                0 2025-11-28 12:03:11 /bad
+DEVICE         NAME STATE  SIZE R/O USED-BY RECOVERIES LAST-PAUSE SINCE               IMAGE
+/dev/ublkb5004 bad  failed   1K no  -                0          - 2025-11-28 12:03:11 /bad
 /dev/ublkb5004: no room for it
 END
+record 5007 over 1024 0 /over "queues 2" "depth 64" "writeback 1" \
+	"layer 1 2 3 0 /srv/base one.qcow2" "layers 1"
+"$PROGRAM" list --json over | jq -e '.[0] | .queues == 2 and .depth == 64 and
+	.cache == "writeback" and .files == ["/srv/base one.qcow2"] and
+	.last_pause == null and .confinement == []' >/dev/null ||
+	fail "JSON: $("$PROGRAM" list --json over)"
+rm "$UBLK_QCOW2_RUN/5007.disk"
 record 5005 full 1024 0 /full "trouble no-space" "trouble_since 1764331391" \
 	"trouble_text No space left on device"
 is_table full <<'END'
-DEVICE         NAME STATE SIZE R/O USED-BY RECOVERIES SINCE               IMAGE
-/dev/ublkb5005 full live    1K no  -                0 2025-11-28 12:03:11 /full
+DEVICE         NAME STATE SIZE R/O USED-BY RECOVERIES LAST-PAUSE SINCE               IMAGE
+/dev/ublkb5005 full live    1K no  -                0          - 2025-11-28 12:03:11 /full
 /dev/ublkb5005: no-space: its users' requests fail since 2025-11-28 12:03:11: No space left on device
 END
 

@@ -111,11 +111,10 @@ static void test_stalls(void)
 {
 	static struct stats stats;
 	char cause[16];
-	uint64_t ms;
 	unsigned int i;
 
 	stats_end_stall(&stats);
-	if (stats_stall(&stats, 0) || stats_last_stall(&stats, &ms))
+	if (stats_stall(&stats, 0) || stats_last_stall(&stats))
 		die("a stall before any");
 	for (i = 0; i < 13; i++) {
 		snprintf(cause, sizeof(cause), "cause %u", i);
@@ -128,7 +127,7 @@ static void test_stalls(void)
 	if (strcmp(stats_stall(&stats, 0)->cause, "cause 12") ||
 	    strcmp(stats_stall(&stats, 9)->cause, "cause 3"))
 		die("not in order");
-	if (!stats_last_stall(&stats, &ms) || ms > 1000)
+	if (!stats_last_stall(&stats) || stats_last_stall(&stats)->ms > 1000)
 		die("the last stall");
 }
 

@@ -55,6 +55,12 @@ done
 [[ $(readlink -f /dev/ublk-qcow2/second) == "$dev2" ]] || fail "link"
 kill_and_recover "$dev2"
 [[ $(readlink -f /dev/ublk-qcow2/second) == "$dev2" ]] || fail "link moved"
+"$UBLK_QCOW2" list --json | jq -e '.[0].last_pause == null and
+	(.[1].last_pause | .ms > 0 and (.cause | test("signal 9"))) and
+	all(.[]; .queues == 1 and .depth == 128 and .cache == "none")' ||
+	fail "pause or options: $("$UBLK_QCOW2" list --json)"
+"$UBLK_QCOW2" list second | grep -q ' 1 *[0-9]*\.[0-9][0-9] s ' ||
+	fail "no pause: $("$UBLK_QCOW2" list)"
 refused 'name|second|exist' "$UBLK_QCOW2" add "$(image three.qcow2 1M)" \
 	--name second
 refused 'no such|not found|no disk|unknown' "$UBLK_QCOW2" list nobody
