@@ -10,7 +10,7 @@
 
 enum confinement {
 	CONFINED_USER = 1 << 0,	      /* no capability, a user of its own */
-	CONFINED_NAMESPACES = 1 << 1, /* an empty root among them */
+	CONFINED_NAMESPACES = 1 << 1, /* an empty root; not on every host */
 	CONFINED_RING = 1 << 2,	      /* its operations and files */
 	CONFINED_LANDLOCK = 1 << 3,   /* not in every kernel */
 	CONFINED_SECCOMP = 1 << 4,    /* not in every kernel */

@@ -72,6 +72,10 @@
 #define ARENAS	    1		 /* of malloc() */
 #define DESCRIPTORS 3		 /* more than these cannot be opened */
 
+/* Which name spaces are ours. */
+static bool own_mounts;
+static bool own_rest;
+
 /* Before there are threads */
 
 static int clear_inheritable(void)
@@ -101,17 +105,29 @@ static int limit_privileges(void)
 	return clear_inheritable();
 }
 
+/* A host may forbid name spaces, or have none left (user.max_net_namespaces):
+   no reason to leave a disk's users without a server. */
+static int unshare_if_possible(int spaces, bool *done)
+{
+	*done = !unshare(spaces);
+	return !*done && errno == ENOMEM ? -ENOMEM : 0;
+}
+
 int confine_prepare(void)
 {
+	int ret;
+
 	/* With another, free() opens a file to see whether it may shrink. */
 	mallopt(M_ARENA_MAX, ARENAS);
-	/* What is unmounted on the host must not stay mounted here. */
-	if (unshare(CLONE_NEWNS) < 0 ||
-	    mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
-		return -errno;
-	if (unshare(CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) < 0)
-		return -errno;
-	return limit_privileges();
+	ret = unshare_if_possible(CLONE_NEWNS, &own_mounts);
+	/* What is unmounted on the host must not stay mounted here, and what
+	   we mount must not be seen there. */
+	if (own_mounts && mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+		ret = -errno;
+	if (!ret)
+		ret = unshare_if_possible(
+			CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS, &own_rest);
+	return ret ? ret : limit_privileges();
 }
 
 /* The fall: limits */
@@ -301,7 +317,7 @@ static int leave_paths(const char **step)
 	if (ret)
 		return ret;
 	*step = "leave the host's files";
-	return leave_root();
+	return own_mounts ? leave_root() : 0;
 }
 
 static int restrict_threads(const char **step)
@@ -319,7 +335,9 @@ int confine(int id, unsigned int *held, const char **step)
 {
 	int ret;
 
-	*held = CONFINED_USER | CONFINED_NAMESPACES | CONFINED_RING;
+	*held = CONFINED_USER | CONFINED_RING;
+	if (own_mounts && own_rest)
+		*held |= CONFINED_NAMESPACES;
 	*step = "make rules for Landlock";
 	ret = note_step(make_ruleset(), CONFINED_LANDLOCK, held);
 	if (ret)

@@ -155,14 +155,14 @@ static int judge_confinement(const struct server *server)
 	if (server->config->options->confined)
 		return channel_fail(
 			server->channel, CAUSE_LASTING,
-			"this kernel cannot confine the server by %s, and the "
+			"this host cannot confine the server by %s, and the "
 			"disk is to be served by a confined server only "
 			"(--confined)",
 			missing);
 	if (!server->config->recover)
 		channel_notice(server->channel,
 			       "the server is confined without %s, which this "
-			       "kernel does not have",
+			       "host does not have, or not for us",
 			       missing);
 	return 0;
 }

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <liburing.h>
+#include <linux/capability.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -18,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "plugin/common/state.h"
@@ -156,10 +158,33 @@ static void case_kill(void)
 	kill(getppid(), 0);
 }
 
+/* As in a container that may not make name spaces. */
+static void case_without_spaces(void)
+{
+	fall();
+	check(!(held & CONFINED_NAMESPACES) && held & CONFINED_USER,
+	      "claims name spaces");
+	open("/", O_RDONLY);
+}
+
 static void case_exec(void)
 {
 	fall();
 	execl("/bin/true", "true", NULL);
+}
+
+/* Only this one capability, which name spaces take. */
+static void drop_admin(void)
+{
+	struct __user_cap_header_struct header = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+	check(!syscall(SYS_capget, &header, data), "capget");
+	data[0].effective &= ~(1u << CAP_SYS_ADMIN);
+	data[0].permitted &= ~(1u << CAP_SYS_ADMIN);
+	check(!syscall(SYS_capset, &header, data), "capset");
 }
 
 /* Runs it in a child; returns how that ended. */
@@ -169,6 +194,8 @@ static int run(void (*act)(void))
 	pid_t child = fork();
 
 	if (!child) {
+		if (act == case_without_spaces)
+			drop_admin();
 		check(!confine_prepare(), "is not prepared");
 		act();
 		/* What the filter would have prevented; there is none. */
@@ -212,5 +239,6 @@ int main(void)
 	is_killed("fork", case_fork);
 	is_killed("kill", case_kill);
 	is_killed("exec", case_exec);
+	is_killed("without name spaces", case_without_spaces);
 	return EXIT_SUCCESS;
 }
