@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "plugin/commands/bar.h"
+#include "plugin/commands/jail.h"
 #include "plugin/common/json.h"
 #include "plugin/common/log.h"
 #include "plugin/commands/options.h"
@@ -164,6 +165,12 @@ int command_check(const struct options *options)
 	if (served.is_served &&
 	    (options->repair || !served.disk.options.read_only))
 		return refuse_served(&served);
+	ret = jail_command(served.path, NULL, options->repair);
+	if (ret) {
+		complain("%s: the command cannot confine itself: %s",
+			 served.path, strerror(-ret));
+		return STATUS_FAILED;
+	}
 	bar_begin(&output.bar, !options->json);
 	ret = qcow_check(served.path, &check, &result, &error);
 	bar_end(&output.bar);

@@ -14,6 +14,7 @@
 
 #include "plugin/common/references.h"
 #include "plugin/commands/info.h"
+#include "plugin/commands/jail.h"
 #include "plugin/common/log.h"
 #include "plugin/commands/options.h"
 #include "plugin/commands/served.h"
@@ -107,6 +108,12 @@ int command_info(const struct options *options)
 	report.image = served.path;
 	ret = references_read(&options->disk, &report.references, &error);
 
+	if (!ret) {
+		ret = jail_command(served.path, &report.references, false);
+		snprintf(error.text, sizeof(error.text),
+			 "the command cannot confine itself: %s",
+			 strerror(-ret));
+	}
 	if (!ret)
 		ret = qcow_read_info(served.path, &report.info, &error);
 	if (!ret)

@@ -56,6 +56,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "plugin/common/confinement.h"
+#include "plugin/common/landlock.h"
 #include "plugin/common/state.h"
 #include "plugin/server/confine.h"
 #include "plugin/server/fault.h"
@@ -239,38 +240,11 @@ static int drop_privileges(int id)
 
 /* The fall: Landlock, and a last look at each thread */
 
-/* As the newest kernel has it; older ones take the first part. */
-struct ruleset {
-	uint64_t files;
-	uint64_t network;
-	uint64_t scopes;
-};
+static int rules = -1;
 
-static int ruleset = -1;
-
-/* Bits of the rights that a version has. */
-static uint64_t bits(unsigned int count)
+static int make_rules(void)
 {
-	return (1ull << count) - 1;
-}
-
-static int make_ruleset(void)
-{
-	struct ruleset rules = { 0 };
-	size_t size = sizeof(rules);
-	/* NULL and 1: asks for the version */
-	long version = syscall(SYS_landlock_create_ruleset, NULL, 0, 1);
-
-	if (version < 1 || fault("no-landlock"))
-		return -EOPNOTSUPP;
-	rules.files = bits(version < 3 ? 12 + version : version < 5 ? 15 : 16);
-	if (version < 6)
-		size = version < 4 ? sizeof(rules.files) : 2 * sizeof(uint64_t);
-	else
-		rules.scopes = bits(2);
-	rules.network = version < 4 ? 0 : bits(2);
-	ruleset = syscall(SYS_landlock_create_ruleset, &rules, size, 0);
-	return ruleset < 0 ? -errno : 0;
+	return fault("no-landlock") ? -EOPNOTSUPP : landlock_open(&rules);
 }
 
 static int restrict_thread(void)
@@ -284,9 +258,7 @@ static int restrict_thread(void)
 		return -errno;
 	if (data[0].permitted | data[1].permitted)
 		return -EPERM;
-	if (ruleset < 0)
-		return 0;
-	return syscall(SYS_landlock_restrict_self, ruleset, 0) < 0 ? -errno : 0;
+	return rules < 0 ? 0 : landlock_restrict(rules);
 }
 
 /* The fall */
@@ -326,8 +298,8 @@ static int restrict_threads(const char **step)
 
 	*step = "confine its threads";
 	ret = threads_all(restrict_thread);
-	if (ruleset >= 0)
-		close(ruleset);
+	if (rules >= 0)
+		close(rules);
 	return ret;
 }
 
@@ -339,7 +311,7 @@ int confine(int id, unsigned int *held, const char **step)
 	if (own_mounts && own_rest)
 		*held |= CONFINED_NAMESPACES;
 	*step = "make rules for Landlock";
-	ret = note_step(make_ruleset(), CONFINED_LANDLOCK, held);
+	ret = note_step(make_rules(), CONFINED_LANDLOCK, held);
 	if (ret)
 		return ret;
 	ret = leave_paths(step);
