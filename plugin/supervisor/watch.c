@@ -139,7 +139,8 @@ static void hear_server(struct supervisor *sv)
 		hold_note_layer(sv, &message);
 		break;
 	case SERVER_OPENED:
-		if (!is_sensible(&message)) {
+		/* Once: what follows from it is done once. */
+		if (sv->opened.size || !is_sensible(&message)) {
 			distrust(sv, "its server says what cannot be");
 			break;
 		}
@@ -147,6 +148,10 @@ static void hear_server(struct supervisor *sv)
 		supervisor_handle(sv, EVENT_OPENED);
 		break;
 	case SERVER_LIVE:
+		if (!sv->opened.size) {
+			distrust(sv, "its server says what cannot be");
+			break;
+		}
 		sv->disk.confinement = message.confinement & CONFINED_WHOLLY;
 		supervisor_handle(sv, EVENT_LIVE);
 		break;

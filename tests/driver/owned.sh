@@ -31,19 +31,20 @@ UBLK_QCOW2_FAULT=owned,no-seccomp
 until [[ -s $WORK/dev ]]; do sleep 0.1; done
 DEV=$(<"$WORK/dev")
 ADDED+=("$DEV")
-for ((i = 0; i <= NAME; i++)); do
+for ((i = 0; i < NAME; i++)); do
 	step "$i"
 done
 [[ $(listed recoveries) == 0 ]] || fail "the server has died"
+# The supervisor believes nothing of it, and gives the next server its files.
+step "$NAME"
+listed_becomes recoveries 1 60
+[[ $(listed image) == "$image" ]] || fail "the image is $(listed image)"
 grep '^owned: ' "$WORK/said" | tee "$WORK/told"
-[[ $(wc -l <"$WORK/told") == $((NAME + 1)) ]] || fail "a step was not taken"
+# The last one may be killed before it tells.
+[[ $(wc -l <"$WORK/told") -ge $NAME ]] || fail "a step was not taken"
 # A child has no more rights than its parent.
 ! grep ': DONE$' "$WORK/told" | grep -v '^owned: fork:' ||
 	fail "that must not be possible"
-
-# The supervisor believes nothing of it, and gives the next server its files.
-kill_and_recover
-[[ $(listed image) == "$image" ]] || fail "the image is $(listed image)"
 del
 
 # With it.
