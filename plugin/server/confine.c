@@ -15,8 +15,8 @@
  *	landlock	no rule at all; no signal to others, no abstract socket
  *	seccomp		syscalls.c
  *
- * The ring is restricted where it is made (queue.c).  The order matters: the
- * C library changes the user by a signal to each thread, which Landlock of
+ * The ring is restricted where it is made (queue-create.c).  The order matters:
+ *the C library changes the user by a signal to each thread, which Landlock of
  * some kernels forbids.
  *
  * The I/O thread fetches after the fall.  The driver looks at whoever fetches

@@ -54,6 +54,8 @@ int queue_enable(struct queue *queue);
    was stopped.  After an error the process must end. */
 int queue_run(struct queue *queue);
 
+/* queue-create.c */
+
 /* Everything that can fail before the device is touched: ring, buffers,
    workers.  -E2BIG: more tags than one ring can hold. */
 int queue_create(const struct ublksrv_ctrl_dev_info *info,

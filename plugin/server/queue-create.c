@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The queues' memory, ring and files: all that is made before the first FETCH.
+ *
+ * The ring is disabled until the I/O thread owns it, and its operations are
+ * restricted before that.  The order of the ring's files is that of the enum in
+ * queue-inside.h; /dev/ublkcN, the first, comes last, with queue_attach().
+ */
+#include <assert.h>
+#include <errno.h>
+#include <liburing.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include "plugin/server/fault.h"
+#include "plugin/server/queue-inside.h"
+#include "plugin/server/queue.h"
+#include "plugin/server/restrict.h"
+
+/* The best that this kernel has; the first is for 6.1 and later. */
+static int create_ring(struct queue *queue)
+{
+	static const unsigned int flags[] = {
+		IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+			IORING_SETUP_COOP_TASKRUN,
+		IORING_SETUP_COOP_TASKRUN,
+		0,
+	};
+	unsigned int entries = 2 * queue->tags;
+	unsigned int try;
+	int ret = -EINVAL;
+
+	for (try = 0; ret == -EINVAL && try < 3; try++)
+		ret = io_uring_queue_init(entries, &queue->ring,
+					  flags[try] | IORING_SETUP_R_DISABLED |
+						  IORING_SETUP_SUBMIT_ALL |
+						  IORING_SETUP_CLAMP);
+	if (ret < 0)
+		return ret;
+	if (queue->tags > queue->ring.sq.ring_entries) {
+		io_uring_queue_exit(&queue->ring);
+		return -E2BIG;
+	}
+	return 0;
+}
+
+static int register_files(struct queue *queue)
+{
+	int files[FILE_IMAGE + QCOW_FILES_MAX];
+	unsigned int count;
+
+	count = qcow_fds(queue->all.image, &files[FILE_IMAGE], QCOW_FILES_MAX);
+	if (count > QCOW_FILES_MAX)
+		return -EMFILE;
+	files[FILE_DEVICE] = -1; /* comes with queue_attach() */
+	files[FILE_WORKERS] = workers_fd(queue->all.workers);
+	return io_uring_register_files(&queue->ring, files, FILE_IMAGE + count);
+}
+
+/* For the driver to fill. */
+static int register_buffers(struct queue *queue)
+{
+	if (!queue->registers)
+		return 0;
+	return io_uring_register_buffers_sparse(&queue->ring, queue->tags);
+}
+
+/* One for each tag.  Only the pages in use become memory. */
+static int create_buffers(struct queue *queue, uint32_t size)
+{
+	queue->buffers_length = (size_t)size * queue->tags;
+	queue->buffers = mmap(
+		NULL, queue->buffers_length, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (queue->buffers == MAP_FAILED)
+		return -errno;
+	return 0;
+}
+
+static void init_requests(struct queue *queue, uint32_t buffer_size)
+{
+	struct request *request;
+	unsigned int index;
+
+	for (index = 0; index < queue->tags; index++) {
+		request = &queue->requests[index];
+		request->all = &queue->all;
+		request->queue_id = index / queue->depth;
+		request->tag = index % queue->depth;
+		request->buffer = queue->buffers + (size_t)buffer_size * index;
+	}
+}
+
+int queue_create(const struct ublksrv_ctrl_dev_info *info,
+		 struct qcow_image *image, struct health *health,
+		 struct stats *stats, struct queue **result)
+{
+	struct queue *queue = calloc(1, sizeof(*queue));
+	int ret = -ENOMEM;
+
+	if (!queue)
+		return -ENOMEM;
+	queue->user_copy = info->flags & UBLK_F_USER_COPY;
+	queue->registers = info->flags & UBLK_F_AUTO_BUF_REG;
+	queue->depth = info->queue_depth;
+	queue->tags = queue->depth * info->nr_hw_queues;
+	queue->requests = calloc(queue->tags, sizeof(*queue->requests));
+	if (!queue->requests)
+		goto free_queue;
+	ret = create_buffers(queue, info->max_io_buf_bytes);
+	if (ret < 0)
+		goto free_requests;
+	init_requests(queue, info->max_io_buf_bytes);
+	counters_init(&queue->all.counters, stats);
+	ret = requests_create(&queue->all, queue, image, health,
+			      info->max_io_buf_bytes);
+	if (ret < 0)
+		goto free_buffers;
+	ret = create_ring(queue);
+	if (ret < 0)
+		goto end_requests;
+	ret = register_files(queue);
+	if (!ret)
+		ret = restrict_ring(&queue->ring, !fault("no-fence-ring"));
+	if (ret < 0)
+		goto end_ring;
+	ret = register_buffers(queue);
+	if (ret < 0)
+		goto end_ring;
+	*result = queue;
+	return 0;
+
+end_ring:
+	io_uring_queue_exit(&queue->ring);
+end_requests:
+	requests_destroy(&queue->all);
+free_buffers:
+	munmap(queue->buffers, queue->buffers_length);
+free_requests:
+	free(queue->requests);
+free_queue:
+	free(queue);
+	return ret;
+}
+
+void queue_destroy(struct queue *queue)
+{
+	io_uring_queue_exit(&queue->ring);
+	requests_destroy(&queue->all);
+	munmap(queue->buffers, queue->buffers_length);
+	free(queue->requests);
+	free(queue);
+}
+
+int queue_attach(struct queue *queue, const struct device *device)
+{
+	struct request *request;
+	unsigned int index;
+	int ret;
+
+	for (index = 0; index < queue->tags; index++) {
+		request = &queue->requests[index];
+		assert(request->queue_id < device->queues);
+		request->desc = &device->descs[request->queue_id][request->tag];
+	}
+	queue->fd = device->fd;
+	queue->device_file = device->fd;
+	if (fault("no-fence-ring"))
+		return 0;
+	queue->device_file = FILE_DEVICE; /* P4, the ring's fence */
+	queue->device_flags = IOSQE_FIXED_FILE;
+	ret = io_uring_register_files_update(&queue->ring, FILE_DEVICE,
+					     &device->fd, 1);
+	return ret < 0 ? ret : 0;
+}
