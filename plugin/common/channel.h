@@ -37,7 +37,8 @@ struct server_message {
 	uint64_t size;		       /* SERVER_OPENED: bytes */
 	uint32_t cluster_size;	       /* SERVER_OPENED: bytes */
 	uint32_t alignment;	       /* SERVER_OPENED: qcow_alignment() */
-	bool read_only;		       /* SERVER_OPENED, SERVER_LAYER */
+	uint8_t read_only;	       /* SERVER_OPENED, SERVER_LAYER; the
+					  byte may be anything, a bool may not */
 	struct qcow_identity identity; /* SERVER_OPENED, SERVER_LAYER */
 	unsigned int layers;	       /* SERVER_OPENED: how many came */
 	enum host_trouble trouble;     /* SERVER_TROUBLE */
