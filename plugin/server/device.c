@@ -219,9 +219,6 @@ static int map_descs(struct device *device, unsigned int queue)
 
 int device_open(const struct ublksrv_ctrl_dev_info *info, struct device *device)
 {
-	unsigned int queue;
-	int ret;
-
 	device->id = info->dev_id;
 	device->queues = info->nr_hw_queues;
 	device->depth = info->queue_depth;
@@ -236,14 +233,17 @@ int device_open(const struct ublksrv_ctrl_dev_info *info, struct device *device)
 		free(device->descs);
 		return device->fd;
 	}
-	for (queue = 0; queue < device->queues; queue++) {
-		ret = map_descs(device, queue);
-		if (ret < 0) {
-			device_close(device);
-			return ret;
-		}
-	}
 	return 0;
+}
+
+int device_map(struct device *device)
+{
+	unsigned int queue;
+	int ret = 0;
+
+	for (queue = 0; !ret && queue < device->queues; queue++)
+		ret = map_descs(device, queue);
+	return ret;
 }
 
 void device_close(struct device *device)

@@ -56,9 +56,14 @@ struct device {
 };
 
 /* Opens /dev/ublkcN, patient for a while with a node that appears late or is
-   still being closed (-EBUSY), and maps the descriptors of all queues. */
+   still being closed (-EBUSY). */
 int device_open(const struct ublksrv_ctrl_dev_info *info,
 		struct device *device);
+
+/* Maps the descriptors of all queues.  A driver of 6.12 then belongs to this
+   process until the first queue has been fetched: see queue_run().  -EINVAL: it
+   belongs to a dead one. */
+int device_map(struct device *device);
 void device_close(struct device *device);
 
 /* Makes the driver of 6.12 notice within about two seconds that a server

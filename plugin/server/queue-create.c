@@ -6,7 +6,6 @@
  * restricted before that.  The order of the ring's files is that of the enum in
  * queue-inside.h; /dev/ublkcN, the first, comes last, with queue_attach().
  */
-#include <assert.h>
 #include <errno.h>
 #include <liburing.h>
 #include <stdlib.h>
@@ -153,15 +152,8 @@ void queue_destroy(struct queue *queue)
 
 int queue_attach(struct queue *queue, const struct device *device)
 {
-	struct request *request;
-	unsigned int index;
 	int ret;
 
-	for (index = 0; index < queue->tags; index++) {
-		request = &queue->requests[index];
-		assert(request->queue_id < device->queues);
-		request->desc = &device->descs[request->queue_id][request->tag];
-	}
 	queue->fd = device->fd;
 	queue->device_file = device->fd;
 	if (fault("no-fence-ring"))

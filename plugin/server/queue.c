@@ -344,9 +344,36 @@ int queue_enable(struct queue *queue)
 	return 0;
 }
 
-int queue_run(struct queue *queue)
+static void find_descs(struct queue *queue, const struct device *device)
 {
-	int ret = fetch_all(queue);
+	struct request *request;
+	unsigned int index;
 
-	return ret < 0 ? ret : serve(queue);
+	for (index = 0; index < queue->tags; index++) {
+		request = &queue->requests[index];
+		assert(request->queue_id < device->queues);
+		request->desc = &device->descs[request->queue_id][request->tag];
+	}
+}
+
+/*
+ * From the mapping on, a driver of 6.12 lets no other process map, and only
+ * START_USER_RECOVERY ends that, which it refuses before a queue was fetched.
+ * So nothing is between the two.  A server that died there leaves a device that
+ * nobody can map: whoever fetches its tags and dies makes it one that can be
+ * recovered.
+ */
+int queue_run(struct queue *queue, struct device *device)
+{
+	int mapped = device_map(device);
+	int ret;
+
+	if (mapped && mapped != -EINVAL)
+		return mapped;
+	if (!mapped)
+		find_descs(queue, device);
+	ret = fetch_all(queue);
+	if (ret < 0 || mapped)
+		return ret < 0 ? ret : mapped;
+	return serve(queue);
 }

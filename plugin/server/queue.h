@@ -50,9 +50,10 @@ void queue_write_fixed(struct request *request, unsigned int extent,
 /* The I/O thread, first: the ring is its own from now on.  0 or -errno. */
 int queue_enable(struct queue *queue);
 
-/* The I/O thread: fetches all tags, serves, and returns 0 when the device
-   was stopped.  After an error the process must end. */
-int queue_run(struct queue *queue);
+/* The I/O thread: maps the device's descriptors, fetches all tags, serves, and
+   returns 0 when the device was stopped.  After an error the process must
+   end. */
+int queue_run(struct queue *queue, struct device *device);
 
 /* queue-create.c */
 

@@ -116,7 +116,7 @@ static void *io_thread(void *opaque)
 	sem_post(&server->enabled);
 	sem_wait(&server->confined);
 	if (!ret)
-		ret = queue_run(server->queue);
+		ret = queue_run(server->queue, &server->device);
 	if (ret == -EOWNERDEAD)
 		channel_fail(server->channel, CAUSE_PASSING,
 			     "the process that reads the legacy image was "

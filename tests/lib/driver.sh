@@ -69,9 +69,15 @@ clean_up()
 trap clean_up EXIT
 trap 'exit 1' INT TERM
 
+# A command that ends the test without a word is told of.
+STOPPED_AT=
+set -E
+trap 'STOPPED_AT="line ${BASH_LINENO[0]}: $BASH_COMMAND"' ERR
+
 # What helps to understand a failure.
 explain()
 {
+	[[ -z $STOPPED_AT ]] || echo "--- stopped at $STOPPED_AT"
 	echo "--- list"
 	timeout 10 "$UBLK_QCOW2" list
 	echo "--- kernel"
