@@ -31,6 +31,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "plugin/server/device.h"
+#include "plugin/server/fault.h"
 
 #define SECTOR_SHIFT	   9
 #define PHYSICAL_BLOCK_MIN 4096u
@@ -102,7 +103,9 @@ void device_params(const struct device_shape *shape, struct ublk_params *params)
 
 static uint64_t zero_copy_flags(uint64_t features, unsigned int tags)
 {
-	if ((features & ZERO_COPY_NEEDS) != ZERO_COPY_NEEDS)
+	/* A dead server's bytes in flight are a fence, too. */
+	if ((features & ZERO_COPY_NEEDS) != ZERO_COPY_NEEDS ||
+	    fault("no-fence-ring"))
 		return 0;
 	return tags <= BUFFERS_MAX ? ZERO_COPY_FLAGS : 0;
 }
