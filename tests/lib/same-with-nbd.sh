@@ -23,17 +23,17 @@ free_nbd()
 write_to()
 {
 	dd if=/dev/urandom of="$1" bs=4k count=1 seek="$2" oflag=direct \
-		status=none 2>&1 | sed -n 's/.*: //p' | head -n 1
+		status=none 2>&1 | sed -n 's/.*: //p' | head -n 1 || true
 }
 
 same_with_nbd()
 {
 	local nbd image=$WORK/nbd.qcow2 i error
 
-	nbd=$(free_nbd) && [[ -n $(type -P qemu-nbd) ]] || {
+	if ! nbd=$(free_nbd) || ! type -P qemu-nbd >/dev/null; then
 		row qemu-nbd "not compared: no nbd driver, or no qemu-nbd, here"
 		return
-	}
+	fi
 	qemu-img create -q -f qcow2 "$image" 64M
 	qemu-nbd --fork --pid-file="$WORK/nbd.pid" -f qcow2 -c "$nbd" \
 		"$image" 2>/dev/null || {
