@@ -26,7 +26,7 @@ packages_below()
 		"${installed[@]}" | grep '^[a-z]' | sort -u
 }
 
-# Their files below /usr, /etc, and the links at the top, relative to /.  What
+# Their files and directories below /usr, /etc, and the links at the top, relative to /.  What
 # programs do not run or load stays where it is.  Of a directory in /etc, the
 # time tells that something in it was removed.  Only root can copy owners.
 files_to_copy()
@@ -43,8 +43,7 @@ files_to_copy()
 		grep -E '^/usr/(bin|sbin|lib|lib64|libexec|share/(qemu|seabios|libvirt))/' |
 		grep -vE '\.(a|o|h|py|pyc)$|/(firmware|python3[^/]*)/' | sort -u |
 		while IFS= read -r file; do
-			[[ -d $file && ! -L $file ]] || [[ ! -e $file ]] ||
-				printf '%s\0' "${file#/}"
+			[[ ! -e $file ]] || printf '%s\0' "${file#/}"
 		done
 }
 
@@ -62,9 +61,11 @@ make_programs_disk()
 {
 	local disk=$1 files=$2 root=$1.root size
 
+	# The top of it is the machine's /.
 	rm -rf "$root"
-	mkdir -p "$root"
-	tar -C / --null --no-recursion -T "$files" -cf - | tar -C "$root" -xf -
+	mkdir -m 755 "$root"
+	tar -C / --null --no-recursion -T "$files" -cf - |
+		(umask 022 && tar -C "$root" -xf -)
 	size=$(du -sm "$root" | cut -f 1)
 	truncate -s "$((size + size / 8 + 32))M" "$disk.new"
 	mke2fs -q -t ext4 -O ^has_journal -m 0 -d "$root" "$disk.new" &&
