@@ -24,6 +24,7 @@
 
 #include "plugin/commands/add.h"
 #include "plugin/commands/command.h"
+#include "plugin/common/cause.h"
 #include "plugin/common/conf.h"
 #include "plugin/server/control.h"
 #include "plugin/server/device.h"
@@ -92,7 +93,7 @@ static int check_links(const struct disk_request *request)
 
 	/* The supervisor has the better message for wrong references. */
 	if (!ret && qcow_check_links(path, &references, &why))
-		ret = complain("%s: %s", path, why.text);
+		ret = complain_about(path, "%s", why.text);
 	else
 		ret = 0;
 	references_free(&references);
@@ -121,12 +122,12 @@ static int check_image(const char *path, char image[PATH_MAX])
 	int ret;
 
 	if (!realpath(path, image) || stat(image, &st))
-		return complain("%s: %s", path, strerror(errno));
+		return complain_about(path, "%s", strerror(errno));
 	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
-		return complain("%s: is neither a file nor a block device",
-				path);
+		return complain_about(path,
+				      "is neither a file nor a block device");
 	ret = S_ISBLK(st.st_mode) ? make_absolute(path, image) : 0;
-	return ret ? complain("%s: %s", path, strerror(-ret)) : 0;
+	return ret ? complain_about(path, "%s", strerror(-ret)) : 0;
 }
 
 static int check_data_file(const char *image, const char *path,
@@ -136,8 +137,8 @@ static int check_data_file(const char *image, const char *path,
 	int ret = make_absolute(path, data_file);
 
 	if (ret || stat(data_file, &st))
-		return complain("%s: data file %s: %s", image, path,
-				strerror(ret ? -ret : errno));
+		return complain_about(image, "data file %s: %s", path,
+				      strerror(ret ? -ret : errno));
 	return 0;
 }
 
@@ -154,18 +155,22 @@ static int check_key(const char *image, const char *path,
 	int ret = make_absolute(path, key_file);
 
 	if (ret || stat(key_file, &st))
-		return complain("%s: key file %s: %s", image, path,
-				strerror(ret ? -ret : errno));
+		return complain_about(image, "key file %s: %s", path,
+				      strerror(ret ? -ret : errno));
 	if (!S_ISREG(st.st_mode))
-		return complain("%s: key file %s: is no regular file; every "
-				"server of the disk reads it, so put the key "
-				"into a file",
-				image, path);
+		return complain_about(
+			image,
+			"key file %s: is no regular file; every "
+			"server of the disk reads it, so put the key "
+			"into a file",
+			path);
 	if (st.st_mode & S_IRWXO)
-		return complain("%s: key file %s: is open to every user; run "
-				"'chmod o= %s', and choose another key if it "
-				"may have been read",
-				image, path, path);
+		return complain_about(
+			image,
+			"key file %s: is open to every user; run "
+			"'chmod o= %s', and choose another key if it "
+			"may have been read",
+			path, path);
 	return 0;
 }
 
@@ -177,7 +182,7 @@ static int fill_in(const struct disk_request *request, struct disk *disk)
 	if (!wrong && request->name)
 		wrong = name_check(request->name);
 	if (wrong)
-		return complain("%s: %s", request->image, wrong);
+		return complain_about(request->image, "%s", wrong);
 	if (check_image(request->image, disk->image) || check_links(request))
 		return EXIT_FAILURE;
 	disk->options = request->options;
@@ -207,15 +212,15 @@ static int check_driver(const char *image)
 		return 0;
 	}
 	if (ret == -ENOENT || ret == -ENODEV || ret == -ENXIO)
-		return complain("%s: the ublk driver is not loaded; run "
-				"'modprobe ublk_drv' (Linux 6.12 or later; on "
-				"Debian 12 that of its security suite)",
-				image);
+		return complain_about(
+			image, "the ublk driver is not loaded; run "
+			       "'modprobe ublk_drv' (Linux 6.12 or later; on "
+			       "Debian 12 that of its security suite)");
 	if (ret == -EPERM)
-		return complain("%s: io_uring is disabled; run 'sysctl "
-				"kernel.io_uring_disabled=0'",
-				image);
-	return complain("%s: " UBLK_CONTROL_PATH ": %s", image, strerror(-ret));
+		return complain_about(image,
+				      "io_uring is disabled; run 'sysctl "
+				      "kernel.io_uring_disabled=0'");
+	return complain_about(image, UBLK_CONTROL_PATH ": %s", strerror(-ret));
 }
 
 int add_judge(const struct disk_request *request, struct disk *disk)
@@ -246,9 +251,9 @@ static int clean_up(const struct disk *wanted, pid_t supervisor)
 		teardown_all(&disk, true, false, text);
 		close(lock);
 	}
-	return complain("%s: its supervisor (process %d) died on the way%s%s",
-			wanted->image, (int)supervisor, *text ? "; " : "",
-			text);
+	return complain_about(wanted->image,
+			      "its supervisor (process %d) died on the way%s%s",
+			      (int)supervisor, *text ? "; " : "", text);
 }
 
 /* People learn the name at once.  A program is told only if it cannot guess the
@@ -274,10 +279,13 @@ static int launch(const struct task *task, bool named)
 	if (ret == -EPIPE)
 		return clean_up(&task->disk, pid);
 	if (ret)
-		return complain("%s: cannot start a supervisor: %s",
-				task->disk.image, strerror(-ret));
-	if (outcome.failed)
-		return complain("%s: %s", task->disk.image, outcome.text);
+		return complain_about(task->disk.image,
+				      "cannot start a supervisor: %s",
+				      strerror(-ret));
+	if (outcome.failed) {
+		complain_about(task->disk.image, "%s", outcome.text);
+		return cause_status(outcome.cause);
+	}
 	printf("/dev/ublkb%d\n", outcome.id);
 	if (!named)
 		tell_name(task, outcome.id);
@@ -357,8 +365,9 @@ static void add_next(const char *name, void *opaque)
 
 	if (!addition ||
 	    job_start(&addition->job, add_configured, name, true)) {
-		all->status = complain("%s: cannot start a process for it: %s",
-				       name, strerror(errno));
+		all->status = complain_about(
+			name, "cannot start a process for it: %s",
+			strerror(errno));
 		free(addition);
 		return;
 	}

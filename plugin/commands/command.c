@@ -28,23 +28,25 @@ int command_begin(const char *subject)
 	int ret;
 
 	if (geteuid())
-		return complain("%s: only root may do this", subject);
+		return complain_about(subject, "only root may do this");
 	ret = state_open();
 	if (ret)
-		return complain("%s: cannot make " STATE_DIR ": %s", subject,
-				strerror(-ret));
+		return complain_about(subject, "cannot make " STATE_DIR ": %s",
+				      strerror(-ret));
 	return 0;
 }
 
 int command_complain(const struct disk *disk, const char *format, ...)
 {
-	char text[1536];
+	char subject[PATH_MAX + 32], text[1536];
 	va_list args;
 
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	return complain("/dev/ublkb%d (%s): %s", disk->id, disk->image, text);
+	snprintf(subject, sizeof(subject), "/dev/ublkb%d (%s)", disk->id,
+		 disk->image);
+	return complain_about(subject, "%s", text);
 }
 
 void command_unreadable(int id, int error, void *status)
@@ -82,15 +84,17 @@ int command_find(const char *dev, struct disk *disk, int *lock)
 	if (!ret)
 		return 0;
 	if (ret == -ENOENT)
-		return complain("%s: no such disk; see 'ublk-qcow2 list'", dev);
+		return complain_about(dev,
+				      "no such disk; see 'ublk-qcow2 list'");
 	if (ret == -EBUSY)
-		return complain("%s: another command is working on it", dev);
+		return complain_about(dev, "another command is working on it");
 	if (ret == -EPROTO)
-		return complain("%s: its record was written by another version "
-				"of this program; use that version for it",
-				dev);
-	return complain("%s: cannot read its record in " STATE_DIR ": %s", dev,
-			strerror(-ret));
+		return complain_about(dev, "its record was written by another "
+					   "version of this program; use that "
+					   "version for it");
+	return complain_about(dev,
+			      "cannot read its record in " STATE_DIR ": %s",
+			      strerror(-ret));
 }
 
 /* A living supervisor whose socket is gone makes another one when it is

@@ -27,6 +27,12 @@
 		.help = "refuse an image that names any other file: for " \
 			"images from untrusted hands" \
 	}
+#define OPTION_BRIEF \
+	{ \
+		.name = "brief", .offset = FIELD(brief), \
+		.help = "for programs: a message on stderr is the cause " \
+			"alone, without the names of program and disk" \
+	}
 #define OPTION_JSON \
 	{ \
 		.name = "json", .offset = FIELD(json), \
@@ -84,6 +90,7 @@ static const struct command_option add_options[] = {
 	  .offset = FIELD(force),
 	  .help = "open the image even if acknowledged writes are lost "
 		  "because its journal is" },
+	OPTION_BRIEF,
 	{ .name = "all",
 	  .role = OPTION_ALONE,
 	  .offset = FIELD(all),
@@ -95,6 +102,7 @@ static const struct command_option del_options[] = {
 	{ .name = "force",
 	  .offset = FIELD(force),
 	  .help = "even then: its users get errors" },
+	OPTION_BRIEF,
 	{ .name = "all",
 	  .role = OPTION_ALONE,
 	  .offset = FIELD(all),
@@ -106,6 +114,7 @@ static const struct command_option recover_options[] = {
 	  .offset = FIELD(force),
 	  .help = "even if acknowledged writes are lost because the image's "
 		  "journal is, or fits the image no longer" },
+	OPTION_BRIEF,
 	{ .name = "all",
 	  .role = OPTION_ALONE,
 	  .offset = FIELD(all),
@@ -235,5 +244,7 @@ int options_run(int argc, char **argv)
 	options.subject = line.arguments[0];
 	options.subjects = (const char *const *)line.arguments;
 	options.nr_subjects = line.nr_arguments;
+	if (options.brief)
+		complain_briefly();
 	return runs[line.command](&options);
 }

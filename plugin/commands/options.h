@@ -20,6 +20,7 @@ struct options {
 	const char *repair; /* leaks, all; NULL: only look */
 	bool foreground;
 	bool force;
+	bool brief;
 	bool all;
 	bool json;
 	bool watch;

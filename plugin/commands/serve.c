@@ -26,6 +26,7 @@
 
 #include "plugin/commands/add.h"
 #include "plugin/commands/command.h"
+#include "plugin/common/cause.h"
 #include "plugin/common/conf.h"
 #include "plugin/common/log.h"
 #include "plugin/common/name.h"
@@ -191,10 +192,11 @@ static int serve(const char *name)
 	if (ret == -ENOENT)
 		return serve_new(name);
 	if (ret == -EBUSY)
-		complain("%s: another command is working on it", name);
+		complain_about(name, "another command is working on it");
 	else
-		complain("%s: cannot read the records in " STATE_DIR ": %s",
-			 name, strerror(-ret));
+		complain_about(name,
+			       "cannot read the records in " STATE_DIR ": %s",
+			       strerror(-ret));
 	return AGAIN;
 }
 
@@ -265,7 +267,7 @@ static int serve_on(const char *name)
 	}
 	/* The manager tells that the unit failed; its status tells why. */
 	notify(NOTIFY_STATUS, "%s", log_last_error());
-	return EXIT_FAILURE;
+	return status == EXIT_IN_USE ? status : EXIT_FAILURE;
 }
 
 int command_serve(const struct options *options)
@@ -273,14 +275,15 @@ int command_serve(const struct options *options)
 	const char *wrong = name_check(options->subject);
 
 	if (wrong)
-		return complain("%s: %s", options->subject, wrong);
+		return complain_about(options->subject, "%s", wrong);
 	if (command_begin(options->subject))
 		return EXIT_FAILURE;
 	/* As in the background, but for stdin, stdout and stderr. */
 	process_fresh(-1, -1);
 	umask(022);
 	if (chdir("/"))
-		return complain("%s: /: %s", options->subject, strerror(errno));
+		return complain_about(options->subject, "/: %s",
+				      strerror(errno));
 	log_to_journal();
 	notify_open();
 	teardown_leftovers();

@@ -46,7 +46,7 @@ void channel_send_surely(int channel, const struct server_message *message)
 	while (sent < 0 && errno == EINTR);
 }
 
-int channel_fail(int channel, enum server_cause cause, const char *format, ...)
+int channel_fail(int channel, enum failure_cause cause, const char *format, ...)
 {
 	struct server_message message = {
 		.type = SERVER_FAILED,

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include "plugin/common/cause.h"
 #include "plugin/common/trouble.h"
 #include "qcow/qcow.h"
 
@@ -23,15 +24,9 @@ enum server_message_type {
 	SERVER_TROUBLE,
 };
 
-/* Whether a failure is one for the next server, too. */
-enum server_cause {
-	CAUSE_PASSING, /* the next server may succeed */
-	CAUSE_LASTING, /* it fails, too, until an admin mends something */
-};
-
 struct server_message {
 	enum server_message_type type;
-	enum server_cause cause;       /* SERVER_FAILED */
+	enum failure_cause cause;      /* SERVER_FAILED */
 	int dev_id;		       /* SUPERVISOR_ADDED */
 	unsigned int confinement;      /* SERVER_LIVE: enum confinement */
 	uint64_t size;		       /* SERVER_OPENED: bytes */
@@ -62,7 +57,7 @@ void channel_send(int channel, const struct server_message *message);
 void channel_send_surely(int channel, const struct server_message *message);
 
 /* Sends a SERVER_FAILED.  Always returns -1, for the caller to return. */
-int channel_fail(int channel, enum server_cause cause, const char *format, ...)
+int channel_fail(int channel, enum failure_cause cause, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /* Sends a SERVER_NOTICE. */

@@ -35,6 +35,7 @@ static bool to_system;
 static bool to_journal;
 static char subject[LOG_LINE_MAX / 2];
 static char last_error[LOG_LINE_MAX];
+static bool brief;
 
 const char *log_last_error(void)
 {
@@ -106,7 +107,7 @@ void log_line(int priority, const char *format, ...)
 	va_end(args);
 	text_tame(line);
 	if (priority <= LOG_ERR)
-		strcpy(last_error, line);
+		strcpy(last_error, line + length);
 
 	if (!to_system && to_journal)
 		fprintf(stderr, "<%d>%s\n", priority, line);
@@ -123,16 +124,45 @@ void log_close(void)
 	closelog();
 }
 
+void complain_briefly(void)
+{
+	brief = true;
+}
+
+static int put_complaint(const char *about, const char *format, va_list args)
+{
+	char cause[LOG_LINE_MAX], line[2 * LOG_LINE_MAX];
+
+	text_format(cause, sizeof(cause), format, args);
+	text_tame(cause);
+	strcpy(last_error, cause);
+	if (brief)
+		about = "";
+	snprintf(line, sizeof(line), "%s%s%s", about, *about ? ": " : "",
+		 cause);
+	text_tame(line);
+	fprintf(stderr, "%s%s\n", brief ? "" : "ublk-qcow2: ", line);
+	return EXIT_FAILURE;
+}
+
 int complain(const char *format, ...)
 {
-	char line[LOG_LINE_MAX];
 	va_list args;
+	int status;
 
 	va_start(args, format);
-	text_format(line, sizeof(line), format, args);
+	status = put_complaint("", format, args);
 	va_end(args);
-	text_tame(line);
-	strcpy(last_error, line);
-	fprintf(stderr, "ublk-qcow2: %s\n", line);
-	return EXIT_FAILURE;
+	return status;
+}
+
+int complain_about(const char *about, const char *format, ...)
+{
+	va_list args;
+	int status;
+
+	va_start(args, format);
+	status = put_complaint(about, format, args);
+	va_end(args);
+	return status;
 }

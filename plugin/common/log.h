@@ -9,8 +9,8 @@
 #include <stdbool.h>
 #include <syslog.h>
 
-/* The last error that this process has logged or complained of, for the status
-   of its unit; "": none. */
+/* The cause of the last error that this process has logged or complained of,
+   without the disk's name, for the status of a unit; "": none. */
 const char *log_last_error(void);
 
 /* From now on log_line() goes to the system's log instead of stderr. */
@@ -33,5 +33,13 @@ void log_close(void);
 /* A command's one line about its failure, on stderr; returns 1, which is
    the command's exit status. */
 int complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* The same about a disk or a file, which the line names before the cause. */
+int complain_about(const char *subject, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* From now on a complaint is the cause alone, without the names of program and
+   disk: for a program that names them itself. */
+void complain_briefly(void);
 
 #endif /* LOG_H */

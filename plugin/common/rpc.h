@@ -10,6 +10,7 @@
 #define RPC_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct appeal {
 	enum appeal_type {
@@ -20,10 +21,12 @@ struct appeal {
 	bool force;
 };
 
-/* How it ended.  A failure has a text for the user: one line. */
+/* How the appeal ended.  A failure has a text for the user: one line. */
 struct outcome {
 	bool failed;
-	bool stays; /* the supervisor does not end with that */
+	bool stays;    /* the supervisor does not end with that */
+	uint8_t cause; /* of a failure: enum failure_cause.  It lies where
+			  supervisors of older builds have padding */
 	int id;
 	char text[1024];
 };

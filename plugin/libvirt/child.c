@@ -206,17 +206,13 @@ shorten(char line[CHILD_LINE_MAX], const char *format, ...)
 
 static void last_line(char *said, char line[CHILD_LINE_MAX])
 {
-	static const char program[] = "ublk-qcow2: ";
 	size_t length = strlen(said);
 	char *last;
 
 	while (length && said[length - 1] == '\n')
 		said[--length] = '\0';
 	last = strrchr(said, '\n');
-	last = last ? last + 1 : said;
-	if (!strncmp(last, program, strlen(program)))
-		last += strlen(program);
-	shorten(line, "%s", last);
+	shorten(line, "%s", last ? last + 1 : said);
 	text_tame(line);
 }
 

@@ -12,8 +12,9 @@
 typedef int child_fn(const void *argument);
 
 /* Runs a child for at most that long, and keeps the first *length, at most
-   size, bytes of its stderr in said.  Returns: 0 to 255	the child's exit
-   status -ETIMEDOUT	the time was over, and the child was killed
+   size, bytes of its stderr in said.  Returns:
+   0 to 255	the child's exit status
+   -ETIMEDOUT	the time was over, and the child was killed
    -EINTR	a signal ended the child
    or another -errno. */
 int child_run(child_fn *work, const void *argument, int milliseconds,
@@ -21,9 +22,8 @@ int child_run(child_fn *work, const void *argument, int milliseconds,
 
 #define CHILD_LINE_MAX 1024
 
-/* Runs a program, argv[0] found by PATH, as child_run() does.  line is the
-   last line that it says, without control characters and without the name
-   of our program before it. */
+/* Runs a program as child_run() does; program_find() finds argv[0].  line is
+   the last line that the program says, without control characters. */
 int child_program(const char *const *argv, int milliseconds,
 		  char line[CHILD_LINE_MAX]);
 

@@ -2,10 +2,11 @@
 /*
  * Having disks served.
  *
- * The program ublk-qcow2 does it all; here it is only run, as an admin would
- * run it, or a unit that runs it is started (unit.c).  It says in one line why
- * it fails, and that is passed on.  Whether it has succeeded is seen from the
- * record of the disk.
+ * The program ublk-qcow2 does all of it.  This file runs the program as an
+ * admin would run it, or starts a unit that does (unit.c).  --brief makes the
+ * program's message the cause alone, since our own message names the disk; the
+ * exit status tells the cause that a decision depends on.  The record of the
+ * disk shows whether the program has succeeded.
  *
  * The program is the one beside us, or else the installed one: PATH does not
  * decide what root runs.
@@ -16,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "plugin/common/cause.h"
 #include "plugin/common/conf.h"
 #include "plugin/libvirt/child.h"
 #include "plugin/libvirt/service.h"
@@ -76,6 +78,7 @@ static void put_verb(struct arguments *arguments, const char *verb)
 {
 	put(arguments, program());
 	put(arguments, verb);
+	put(arguments, "--brief");
 	arguments->verb = verb;
 }
 
@@ -94,31 +97,9 @@ static void put_option(struct arguments *arguments, const char *option,
 	put_number(arguments, number);
 }
 
-/* A message begins with what it is about, which ours names already. */
-static void strip(char *line, const char *subject)
-{
-	size_t length = strlen(subject);
-
-	if (!strncmp(line, subject, length) && !strncmp(line + length, ": ", 2))
-		memmove(line, line + length + 2, strlen(line + length + 1));
-}
-
-/* A supervisor's begins with the device, once that has been chosen. */
-static void strip_device(char *line, const char *image)
-{
-	char subject[PATH_MAX + 32];
-	int id;
-
-	if (sscanf(line, DOMAIN_DEVICES "%d (", &id) == 1)
-		snprintf(subject, sizeof(subject), DOMAIN_DEVICES "%d (%s)", id,
-			 image);
-	else
-		snprintf(subject, sizeof(subject), "%s", image);
-	strip(line, subject);
-}
-
+/* Returns as service_start() does. */
 static int run(struct arguments *arguments, int milliseconds,
-	       const char *subject, char why[DOMAIN_REASON_MAX])
+	       char why[DOMAIN_REASON_MAX])
 {
 	char line[CHILD_LINE_MAX];
 	int ret;
@@ -136,9 +117,10 @@ static int run(struct arguments *arguments, int milliseconds,
 			     arguments->verb, (milliseconds + 999) / 1000);
 		return ret;
 	}
-	strip(line, subject);
-	if (*line)
-		return domain_wrong(why, "%s", line);
+	if (*line) {
+		domain_wrong(why, "%s", line);
+		return ret == EXIT_IN_USE ? -EBUSY : -EINVAL;
+	}
 	if (ret == -EINTR)
 		return domain_wrong(why, "'ublk-qcow2 %s' was killed",
 				    arguments->verb);
@@ -196,7 +178,7 @@ static void abandon(const char *name)
 	/* It may begin as an option does. */
 	put(&arguments, "--");
 	put(&arguments, name);
-	run(&arguments, ABANDON_PATIENCE, "", why);
+	run(&arguments, ABANDON_PATIENCE, why);
 }
 
 static int add(const struct domain_entry *entry, const char *name,
@@ -207,7 +189,7 @@ static int add(const struct domain_entry *entry, const char *name,
 
 	put_verb(&arguments, "add");
 	put_entry(&arguments, entry, name);
-	ret = run(&arguments, ADD_PATIENCE, entry->file, why);
+	ret = run(&arguments, ADD_PATIENCE, why);
 	if (ret == -ETIMEDOUT)
 		abandon(name);
 	return ret;
@@ -233,14 +215,8 @@ static int add_configured(const char *name, char why[DOMAIN_REASON_MAX])
 int service_start(const struct domain_entry *entry, const char *name,
 		  char why[DOMAIN_REASON_MAX])
 {
-	int ret;
-
-	if (unit_manager()) {
-		ret = unit_start(entry, name, ADD_PATIENCE, why);
-		if (ret && entry)
-			strip_device(why, entry->file);
-		return ret;
-	}
+	if (unit_manager())
+		return unit_start(entry, name, ADD_PATIENCE, why);
 	if (!entry || unit_is_configured(name))
 		return add_configured(name, why);
 	return add(entry, name, why);
@@ -255,12 +231,8 @@ bool service_is_live(const struct disk *disk)
 static int run_on(struct arguments *arguments, int milliseconds,
 		  const struct disk *disk, char why[DOMAIN_REASON_MAX])
 {
-	char subject[PATH_MAX + 32];
-
-	snprintf(subject, sizeof(subject), "/dev/ublkb%d (%s)", disk->id,
-		 disk->image);
 	put_number(arguments, disk->id);
-	return run(arguments, milliseconds, subject, why);
+	return run(arguments, milliseconds, why);
 }
 
 /* What has its supervisor replaced by us would belong to libvirtd, too; a

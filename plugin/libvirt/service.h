@@ -3,8 +3,8 @@
  * Having disks served, by the program ublk-qcow2 or, where systemd is, by
  * units that run it.
  *
- * Functions return 0, or -errno with the reason in why.  Each is over after a
- * bounded time.
+ * Functions return 0, or -errno with the reason in why: the cause alone,
+ * without the disk's name.  Each is over after a bounded time.
  */
 #ifndef SERVICE_H
 #define SERVICE_H
@@ -16,7 +16,11 @@
 int service_patience(int milliseconds);
 
 /* Serves an entry's image as the disk of this name; entry NULL: as disks.d
-   says. */
+   says.  Returns:
+   0		the disk is served
+   -EBUSY	another process has one of its files in use
+   -ETIMEDOUT	the time was over, and the attempt was given up
+   or another -errno. */
 int service_start(const struct domain_entry *entry, const char *name,
 		  char why[DOMAIN_REASON_MAX]);
 

@@ -12,8 +12,9 @@
  * is somebody else's: it is used as it is, and stays.  Whether that disk is
  * what the entry wants is looked at when it is there.
  *
- * systemctl says that a unit failed, but not why.  The unit's status does,
- * which `ublk-qcow2 serve` leaves there as its last deed.
+ * systemctl says that a unit failed, and does not say why.  `ublk-qcow2 serve`
+ * leaves the cause in the unit's status before it ends, and its exit status
+ * tells the cause that a decision depends on.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,6 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "plugin/common/cause.h"
 #include "plugin/common/conf.h"
 #include "plugin/libvirt/child.h"
 #include "plugin/libvirt/service.h"
@@ -203,18 +205,27 @@ static int control(const char *verb, const char *name, int milliseconds,
 	return child_program(argv, service_patience(milliseconds), line);
 }
 
-static void ask_why(const char *name, char line[CHILD_LINE_MAX])
+/* The value of a property of the unit; "": systemctl does not tell. */
+static void ask(const char *name, const char *property,
+		char line[CHILD_LINE_MAX])
 {
 	const struct unit unit = unit_of(name);
-	const char *const argv[] = {
-		"systemctl", "show",	"--property=StatusText",
-		"--value",   unit.name, NULL
-	};
+	const char *const argv[] = { "systemctl", "show",    property,
+				     "--value",	  unit.name, NULL };
 
 	if (child_ask(argv, service_patience(SHOW_PATIENCE), line))
 		*line = '\0';
 }
 
+static bool says_in_use(const char *name)
+{
+	char status[CHILD_LINE_MAX];
+
+	ask(name, "--property=ExecMainStatus", status);
+	return atoi(status) == EXIT_IN_USE;
+}
+
+/* Returns as unit_start() does. */
 static int explain(const char *name, int ret, int milliseconds,
 		   const char *line, char why[DOMAIN_REASON_MAX])
 {
@@ -228,9 +239,11 @@ static int explain(const char *name, int ret, int milliseconds,
 			     unit.name, (milliseconds + 999) / 1000, unit.name);
 		return ret;
 	}
-	ask_why(name, status);
-	if (*status)
-		return domain_wrong(why, "%s", status);
+	ask(name, "--property=StatusText", status);
+	if (*status) {
+		domain_wrong(why, "%s", status);
+		return says_in_use(name) ? -EBUSY : -EINVAL;
+	}
 	return domain_wrong(why,
 			    "%s does not start: %s; see 'systemctl "
 			    "status %s'",

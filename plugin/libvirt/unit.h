@@ -20,8 +20,12 @@ bool unit_is_known(const char *name);
 /* Is there one that somebody else wrote? */
 bool unit_is_configured(const char *name);
 
-/* Configures an entry's disk, unless somebody else has, and starts its unit;
-   entry NULL: somebody else has. */
+/* Configures an entry's disk, unless an admin has, and starts its unit; entry
+   NULL: an admin has.  Returns:
+   0		the disk is served
+   -EBUSY	another process has one of its files in use
+   -ETIMEDOUT	the time was over, and the unit was stopped
+   or another -errno. */
 int unit_start(const struct domain_entry *entry, const char *name,
 	       int milliseconds, char why[DOMAIN_REASON_MAX]);
 

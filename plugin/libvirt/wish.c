@@ -226,7 +226,7 @@ static int start_disk(struct wish *wish, char why[DOMAIN_REASON_MAX])
 	if (wish->entry && disk_each(serves_image, &search) > 0)
 		return refuse_image(&search, why);
 	ret = service_start(wish->entry, wish->name, why);
-	if (ret && wish->incoming && strstr(why, "in use"))
+	if (ret == -EBUSY && wish->incoming)
 		return domain_wrong(
 			why, "the image is in use, maybe by the host that the "
 			     "domain comes from: live migration to a host that "

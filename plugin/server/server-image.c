@@ -32,7 +32,7 @@ static void engine_notice(void *opaque, const char *line)
 /* An image that is gone, or another, or of a kind that is refused, stays so
    until an admin mends that.  A lock, a failed read or a lack of memory may
    pass. */
-static enum server_cause cause_of(int error)
+static enum failure_cause cause_of(int error)
 {
 	switch (-error) {
 	case EACCES:
@@ -49,6 +49,8 @@ static enum server_cause cause_of(int error)
 	case ESTALE:
 	case EUCLEAN:
 		return CAUSE_LASTING;
+	case EBUSY:
+		return CAUSE_IN_USE;
 	default:
 		return CAUSE_PASSING;
 	}

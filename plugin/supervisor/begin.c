@@ -345,5 +345,5 @@ int supervisor_run(const struct task *task)
 	hold_drop(&sv);
 	layers_clear(&sv.layers);
 	watch_close(&sv);
-	return ret || sv.failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return ret || sv.failed ? cause_status(sv.cause) : EXIT_SUCCESS;
 }

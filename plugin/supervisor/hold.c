@@ -104,6 +104,11 @@ static int lock_all(struct supervisor *sv, bool test, struct qcow_error *error)
 	return ret;
 }
 
+static enum failure_cause cause_of(int error)
+{
+	return error == -EBUSY ? CAUSE_IN_USE : CAUSE_PASSING;
+}
+
 int hold_try(struct supervisor *sv, enum locking locking)
 {
 	struct qcow_error error = { "" };
@@ -124,6 +129,7 @@ int hold_files(struct supervisor *sv, enum locking locking)
 	while ((ret = hold_try(sv, locking)) == -EINPROGRESS &&
 	       clock_ms() < end)
 		nanosleep(&interval, NULL);
+	sv->cause = cause_of(ret);
 	if (ret)
 		watch_settle(sv, true, "%s", sv->disk.reason);
 	return ret;
@@ -168,6 +174,7 @@ int hold_new_layers(struct supervisor *sv)
 		ret = check_layers(sv, &error);
 	if (!ret)
 		ret = lock_layers(sv, false, &error);
+	sv->cause = cause_of(ret);
 	if (ret)
 		snprintf(sv->death, sizeof(sv->death), "%s", error.text);
 	sv->layers.known = !ret;

@@ -111,7 +111,8 @@ static uint64_t delay(const struct tally *tally)
 	return ms < max ? ms : max;
 }
 
-static bool hopeless(struct tally *tally, enum server_cause cause, uint64_t now)
+static bool hopeless(struct tally *tally, enum failure_cause cause,
+		     uint64_t now)
 {
 	uint64_t *slot = &tally->when[tally->stillborn % TALLY_DEATHS];
 	uint64_t oldest;

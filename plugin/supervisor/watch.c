@@ -73,6 +73,7 @@ void watch_settle(struct supervisor *sv, bool failed, const char *format, ...)
 {
 	struct outcome outcome = {
 		.failed = failed,
+		.cause = sv->cause,
 		.stays = sv->phase != PHASE_ADDING && !sv->ended,
 		.id = sv->disk.id,
 	};

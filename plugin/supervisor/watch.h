@@ -79,7 +79,7 @@ struct supervisor {
 	bool signalled; /* the last one was killed */
 	struct server_message opened; /* its size is 0 before that */
 	char death[512];	      /* how the last one died, and why */
-	enum server_cause cause;      /* if it said why */
+	enum failure_cause cause;     /* of that, as far as it is known */
 	unsigned int heard;	      /* its messages since then */
 	uint64_t heard_since;	      /* clock_ms() */
 

@@ -102,6 +102,12 @@ for words in '-n 1 -q 1 -d 1' '--id 1 --queues 1 --depth 1' \
 done
 judged '^ublk-qcow2: --all: No such file' info -- --all
 
+# With --brief a message is the cause alone.
+judged '^(No such file or directory|only root may do this)$' \
+	add --brief /nowhere
+judged "^(no such disk; see 'ublk-qcow2 list'|only root may do this)\$" \
+	del --brief nowhere
+
 # Help and version.
 for word in help --help -h; do
 	says '^  ublk-qcow2 add IMAGE \[-n ID\]' "$word"

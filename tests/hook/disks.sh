@@ -93,7 +93,7 @@ records ""
 case_of "one of two disks fails"
 domain web1 "$UUID1" "$(entry $link/web "$web")$(entry $link/data "$data")" \
 	"$(disk vda $link/web)$(disk vdb $link/data)" >"$WORK/web1.xml"
-printf 'data\n%s: in use by another process' "$data" >"$FAKE/add.fails"
+printf 'data\nin use by another process' >"$FAKE/add.fails"
 refused 'disk vdb, /dev/ublk-qcow2/data of [^:]*/data.qcow2: in use by another' \
 	web1 prepare
 served ""

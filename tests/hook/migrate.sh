@@ -10,8 +10,13 @@ web=$(image web)
 link=/dev/ublk-qcow2
 one web1 "$UUID1" $link/web "$web"
 one web2 "$UUID2" $link/web "$web"
-in_use="web
-$web: in use by another process (QEMU, qemu-img or a ublk-qcow2 server)"
+
+# The image is not to be had: the exit status of `add` says so, and a text.
+put_in_use()
+{
+	printf 'web\nin use by another process (QEMU)' >"$FAKE/add.fails"
+	echo 3 >"$FAKE/add.status"
+}
 
 case_of "the image is here alone"
 accepted web1 migrate
@@ -25,7 +30,7 @@ served ""
 records ""
 
 case_of "the image is in use"
-echo "$in_use" >"$FAKE/add.fails"
+put_in_use
 accepted web1 migrate
 refused 'web1: disk vda, /dev/ublk-qcow2/web of [^:]*: the image is in use, maybe by the host that the domain comes from: live migration to a host that shares the image is not possible yet: use --copy-storage-all, or shut the domain down$' \
 	web1 prepare
@@ -33,37 +38,42 @@ accepted web1 release
 records ""
 
 case_of "in use, but not because of a migration"
-echo "$in_use" >"$FAKE/add.fails"
+put_in_use
 refused 'web.qcow2: in use by another process' web1 prepare
 
 case_of "something else is wrong with the image"
-printf 'web\n%s: is corrupt' "$web" >"$FAKE/add.fails"
+printf 'web\nis corrupt' >"$FAKE/add.fails"
 accepted web1 migrate
 refused 'web.qcow2: is corrupt$' web1 prepare
 
+case_of "a message decides nothing"
+printf 'web\nin use by another process' >"$FAKE/add.fails"
+accepted web1 migrate
+refused 'web.qcow2: in use by another process$' web1 prepare
+
 case_of "the note is good for one start"
-echo "$in_use" >"$FAKE/add.fails"
+put_in_use
 accepted web1 migrate
 call web1 prepare
 accepted web1 release
 refused 'web.qcow2: in use by another process' web1 prepare
 
 case_of "release takes the note away"
-echo "$in_use" >"$FAKE/add.fails"
+put_in_use
 accepted web1 migrate
 accepted web1 release
 records ""
 refused 'web.qcow2: in use by another process' web1 prepare
 
 case_of "an old note means nothing"
-echo "$in_use" >"$FAKE/add.fails"
+put_in_use
 accepted web1 migrate
 touch -d '-1 hour' "$DOMAINS/incoming.$UUID1"
 refused 'web.qcow2: in use by another process' web1 prepare
 records ""
 
 case_of "a domain that came shut off, and is started later"
-echo "$in_use" >"$FAKE/add.fails"
+put_in_use
 accepted web1 migrate
 touch -d '-2 minutes' "$DOMAINS/incoming.$UUID1"
 refused 'web.qcow2: in use by another process' web1 prepare
@@ -80,7 +90,7 @@ accepted web3 migrate
 records ""
 
 case_of "a note counts for its domain only"
-echo "$in_use" >"$FAKE/add.fails"
+put_in_use
 accepted web1 migrate
 refused 'web.qcow2: in use by another process' web2 prepare
 records "incoming.$UUID1"

@@ -76,7 +76,7 @@ case_of "started: a disk that cannot be recovered"
 one web1 "$UUID1" $link/web "$web"
 accepted web1 prepare
 kill_process 0 server
-printf 'web\n/dev/ublkb0 (%s): no memory' "$web" >"$FAKE/recover.fails"
+printf 'web\nno memory' >"$FAKE/recover.fails"
 refused 'web1: disk web of .*/web.qcow2: cannot be recovered: no memory' \
 	web1 started
 accepted web1 release
@@ -92,7 +92,7 @@ domain web1 "$UUID1" "$(entry $link/web "$web")$(entry $link/data "$data")" \
 accepted web1 prepare
 kill_process 0 server
 kill_process 1 server
-printf 'web\n/dev/ublkb0 (%s): no memory' "$web" >"$FAKE/recover.fails"
+printf 'web\nno memory' >"$FAKE/recover.fails"
 : >"$FAKE/calls"
 tolerated 'cannot be recovered: no memory' 1 web1
 grep -q "recover 1" "$FAKE/calls" || wrong "the second was not recovered"

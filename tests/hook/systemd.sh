@@ -83,17 +83,17 @@ configured ""
 
 case_of "a unit that fails"
 one web1 "$UUID1" $link/web "$web"
-printf 'web\n%s: is corrupt' "$web" >"$FAKE/add.fails"
+printf 'web\nis corrupt' >"$FAKE/add.fails"
 refused 'disk vda, /dev/ublk-qcow2/web of [^:]*/web.qcow2: is corrupt$' \
 	web1 prepare
-managed "systemctl start $unit;systemctl show --property=StatusText --value $unit;systemctl stop $unit;systemctl reset-failed $unit"
+managed "systemctl start $unit;systemctl show --property=StatusText --value $unit;systemctl show --property=ExecMainStatus --value $unit;systemctl stop $unit;systemctl reset-failed $unit"
 configured ""
 records ""
 
 case_of "a unit that fails after it has a device"
 one web1 "$UUID1" $link/web "$web"
 printf 'web\nx' >"$FAKE/add.fails"
-echo "/dev/ublkb3 ($web): cannot make the link" >"$FAKE/unit.status"
+echo "cannot make the link" >"$FAKE/unit.status"
 refused 'disk vda, /dev/ublk-qcow2/web of [^:]*/web.qcow2: cannot make the link$' \
 	web1 prepare
 
@@ -105,7 +105,8 @@ refused "$unit does not start: .* see 'systemctl status $unit'\$" web1 prepare
 
 case_of "the image comes from another host"
 one web1 "$UUID1" $link/web "$web"
-printf 'web\n%s: in use by another process' "$web" >"$FAKE/add.fails"
+printf 'web\nin use by another process' >"$FAKE/add.fails"
+echo 3 >"$FAKE/add.status"
 accepted web1 migrate
 refused 'use --copy-storage-all' web1 prepare
 
@@ -122,7 +123,7 @@ configured ""
 case_of "one of two disks fails"
 domain web1 "$UUID1" "$(entry $link/web "$web")$(entry $link/data "$data")" \
 	"$(disk vda $link/web)$(disk vdb $link/data)" >"$WORK/web1.xml"
-printf 'data\n%s: no' "$data" >"$FAKE/add.fails"
+printf 'data\nno' >"$FAKE/add.fails"
 refused 'disk vdb, .*: no$' web1 prepare
 served ""
 configured ""
@@ -170,7 +171,7 @@ by_hand "$web" web
 one web1 "$UUID1" $link/web "$web"
 kill_process 0 supervisor
 accepted web1 prepare
-managed "systemd-run --scope --collect --quiet -- PROGRAM recover 0"
+managed "systemd-run --scope --collect --quiet -- PROGRAM recover --brief 0"
 : >"$FAKE/units"
 kill_process 0 server
 accepted web1 started

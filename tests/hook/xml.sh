@@ -125,7 +125,7 @@ wrong_xml "disk vda, $link/web of /0+: File name too long$" \
 	"$(entry "$link/web" "/$much")" "$vda"
 case_of "a long cause"
 one web1 "$UUID1" $link/web "$web"
-printf '*\n%s: is corrupt: %s and so on' "$web" "$much" >"$FAKE/add.fails"
+printf '*\nis corrupt: %s and so on' "$much" >"$FAKE/add.fails"
 refused ' of [^:]*/web.qcow2: .* and so on$' web1 prepare
 [[ $(wc -c <"$WORK/err") -lt 8192 ]] || wrong "the line is too long"
 
@@ -133,14 +133,13 @@ refused ' of [^:]*/web.qcow2: .* and so on$' web1 prepare
 
 case_of "an id out of range"
 one web1 "$UUID1" /dev/ublkb99999999 "$web"
-printf '*\n%s: id 99999999 is out of range: 0 to 1048575' "$web" \
-	>"$FAKE/add.fails"
+printf '*\nid 99999999 is out of range: 0 to 1048575' >"$FAKE/add.fails"
 refused 'disk vda, /dev/ublkb99999999 of [^:]*/web.qcow2: id 99999999 is out of' \
 	web1 prepare
 
 case_of "several lines, and control characters"
 one web1 "$UUID1" $link/web "$web"
-printf '*\nthe first line\n%s: red\033[31m \x01 end\n\n' "$web" >"$FAKE/add.fails"
+printf '*\nthe first line\nred\033[31m \x01 end\n\n' >"$FAKE/add.fails"
 refused '/web.qcow2: red.\[31m . end$' web1 prepare
 
 case_of "a name of a domain with a line break"

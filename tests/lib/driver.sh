@@ -353,17 +353,21 @@ busy()
 
 # --- expectations -----------------------------------------------------------
 
-# refused PATTERN COMMAND...: fails with status 1 and exactly one line on
-# stderr, which matches.
+# refused PATTERN COMMAND...: fails with status 1, or 3 where `add` or `serve`
+# finds a file in use, and exactly one line on stderr, which matches.
 refused()
 {
-	local pattern=$1 status=0 lines
+	local pattern=$1 status=0 expected=1 lines
 	shift
 
 	"$@" >"$WORK/out" 2>"$WORK/err" || status=$?
 	lines=$(wc -l <"$WORK/err")
 	note "$* -> $status: $(cat "$WORK/err")"
-	[[ $status == 1 ]] || fail "status $status and not 1"
+	[[ " $* " != *" add "* && " $* " != *" serve "* ]] ||
+		! grep -qE ': in use(:| by another process)' "$WORK/err" ||
+		expected=3
+	[[ $status == "$expected" ]] ||
+		fail "status $status and not $expected"
 	[[ $lines == 1 ]] || fail "$lines lines on stderr and not one"
 	[[ ! -s $WORK/out ]] || fail "says $(cat "$WORK/out") on stdout"
 	grep -qiE -- "$pattern" "$WORK/err" || fail "does not say '$pattern'"
