@@ -20,25 +20,15 @@
 #include <string.h>
 
 #include "config.h"
-#include "plugin/common/command-line.h"
+#include "plugin/common/command-line-inside.h"
 
 #define OPTIONS_MAX 32
 #define LONG_FIRST  256 /* above every letter */
 #define LONG_HELP   (LONG_FIRST + OPTIONS_MAX)
 #define WORD_MAX    64
 
-/* One reading of one command's line. */
-struct reading {
-	const struct program *program;
-	const struct command *command;
-	void *fields;
-	unsigned int nr_given;		      /* options */
-	const struct command_option *for_all; /* instead of arguments */
-};
-
-static int __attribute__((format(printf, 3, 4)))
-misuse(const struct program *program, const struct command *command,
-       const char *format, ...)
+int command_line_misuse(const struct program *program,
+			const struct command *command, const char *format, ...)
 {
 	va_list args;
 
@@ -184,11 +174,12 @@ static int misuse_value(const struct reading *reading,
 			const struct command_option *option, const char *word)
 {
 	if (option->choices)
-		return misuse(reading->program, reading->command,
-			      "'%s' is no value for %s; allowed: %s", optarg,
-			      word, option->choices);
-	return misuse(reading->program, reading->command,
-		      "'%s' is no value for %s", optarg, word);
+		return command_line_misuse(
+			reading->program, reading->command,
+			"'%s' is no value for %s; allowed: %s", optarg, word,
+			option->choices);
+	return command_line_misuse(reading->program, reading->command,
+				   "'%s' is no value for %s", optarg, word);
 }
 
 /* getopt_long() knows no such option, or not with this value. */
@@ -197,20 +188,20 @@ static int misuse_option(const struct reading *reading, char **argv)
 	char word[WORD_MAX];
 
 	if (optopt == LONG_HELP)
-		return misuse(reading->program, reading->command,
-			      "--help takes no value");
+		return command_line_misuse(reading->program, reading->command,
+					   "--help takes no value");
 	if (optopt >= LONG_FIRST)
-		return misuse(reading->program, reading->command,
-			      "%s takes no value",
-			      option_word(find_option(reading->command, optopt),
-					  optopt, word));
+		return command_line_misuse(
+			reading->program, reading->command, "%s takes no value",
+			option_word(find_option(reading->command, optopt),
+				    optopt, word));
 	if (optopt)
-		return misuse(reading->program, reading->command,
-			      "-%c is no option of '%s'", optopt,
-			      reading->command->name);
-	return misuse(reading->program, reading->command,
-		      "%s is no option of '%s'", argv[optind - 1],
-		      reading->command->name);
+		return command_line_misuse(reading->program, reading->command,
+					   "-%c is no option of '%s'", optopt,
+					   reading->command->name);
+	return command_line_misuse(reading->program, reading->command,
+				   "%s is no option of '%s'", argv[optind - 1],
+				   reading->command->name);
 }
 
 static int take_option(struct reading *reading, int found, char **argv)
@@ -224,8 +215,8 @@ static int take_option(struct reading *reading, int found, char **argv)
 	assert(option);
 	option_word(option, found == ':' ? optopt : found, word);
 	if (found == ':')
-		return misuse(reading->program, reading->command,
-			      "%s needs a value", word);
+		return command_line_misuse(reading->program, reading->command,
+					   "%s needs a value", word);
 	reading->nr_given++;
 	if (option->role != OPTION_PLAIN)
 		reading->for_all = option;
@@ -234,11 +225,7 @@ static int take_option(struct reading *reading, int found, char **argv)
 	return 0;
 }
 
-/* Returns:
-   0	all are taken
-   -1	the user asked for help
-   or the exit status of a misuse. */
-static int take_options(struct reading *reading, int argc, char **argv)
+int command_line_take_options(struct reading *reading, int argc, char **argv)
 {
 	struct option longs[OPTIONS_MAX + 2];
 	char letters[2 * OPTIONS_MAX + 3];
@@ -279,24 +266,25 @@ static int take_arguments(const struct reading *reading,
 	size_t length;
 
 	if (for_all && nr)
-		return misuse(reading->program, command,
-			      "'%s' and --%s exclude each other",
-			      line->arguments[0], for_all->name);
+		return command_line_misuse(reading->program, command,
+					   "'%s' and --%s exclude each other",
+					   line->arguments[0], for_all->name);
 	if (for_all && for_all->role == OPTION_ALONE && reading->nr_given > 1)
-		return misuse(reading->program, command,
-			      "--%s excludes every other option",
-			      for_all->name);
+		return command_line_misuse(reading->program, command,
+					   "--%s excludes every other option",
+					   for_all->name);
 	length = argument_word(command->arguments, nr, &word);
 	if (!for_all && length && *word != '[' &&
 	    !(nr && strstr(command->arguments, "...")))
-		return misuse(reading->program, command, "%.*s is missing",
-			      (int)strcspn(word, " ."), word);
+		return command_line_misuse(reading->program, command,
+					   "%.*s is missing",
+					   (int)strcspn(word, " ."), word);
 	if (!nr || strstr(command->arguments, "..."))
 		return 0;
 	if (!argument_word(command->arguments, nr - 1, &word))
-		return misuse(reading->program, command,
-			      "'%s' is one argument too many",
-			      line->arguments[nr - 1]);
+		return command_line_misuse(reading->program, command,
+					   "'%s' is one argument too many",
+					   line->arguments[nr - 1]);
 	return 0;
 }
 
@@ -305,7 +293,7 @@ static int take_arguments(const struct reading *reading,
 static bool read_command(struct reading *reading, int argc, char **argv,
 			 struct command_line *line, int *status)
 {
-	*status = take_options(reading, argc, argv);
+	*status = command_line_take_options(reading, argc, argv);
 	if (*status < 0) {
 		usage_put_command(stdout, reading->program, reading->command);
 		*status = EXIT_SUCCESS;
@@ -358,7 +346,8 @@ static bool give_help(const struct program *program, int argc, char **argv,
 	command = find_command(program,
 			       asks_for_help(argv[2]) ? argv[1] : argv[2]);
 	if (!command) {
-		*status = misuse(program, NULL, "'%s' is no command", argv[2]);
+		*status = command_line_misuse(program, NULL,
+					      "'%s' is no command", argv[2]);
 		return false;
 	}
 	if (!command->foreign) {
@@ -376,7 +365,8 @@ bool command_line_read(const struct program *program, int argc, char **argv,
 	struct reading reading = { .program = program, .fields = options };
 
 	if (argc < 2) {
-		*status = misuse(program, NULL, "a command is missing");
+		*status = command_line_misuse(program, NULL,
+					      "a command is missing");
 		return false;
 	}
 	if (asks_for_help(argv[1]) && !give_help(program, argc, argv, status))
@@ -388,10 +378,11 @@ bool command_line_read(const struct program *program, int argc, char **argv,
 	}
 	reading.command = find_command(program, argv[1]);
 	if (!reading.command) {
-		*status = misuse(program, NULL,
-				 *argv[1] == '-' ? "%s is no option" :
-						   "'%s' is no command",
-				 argv[1]);
+		*status = command_line_misuse(program, NULL,
+					      *argv[1] == '-' ?
+						      "%s is no option" :
+						      "'%s' is no command",
+					      argv[1]);
 		return false;
 	}
 	line->command = reading.command - program->commands;

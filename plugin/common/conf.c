@@ -374,7 +374,7 @@ static int find_file(struct conf *conf, char text[CONF_TEXT_MAX])
 	return 0;
 }
 
-static int read_file(struct conf *conf, char text[CONF_TEXT_MAX])
+int conf_read_file(struct conf *conf, char text[CONF_TEXT_MAX])
 {
 	struct reader reader = { .conf = conf, .text = text };
 	int fd = open(conf->path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
@@ -398,7 +398,7 @@ int conf_find(const char *name, struct conf *conf, char text[CONF_TEXT_MAX])
 	}
 	begin(conf, name);
 	ret = find_file(conf, text);
-	return ret ? ret : read_file(conf, text);
+	return ret ? ret : conf_read_file(conf, text);
 }
 
 /* All of them */

@@ -40,4 +40,10 @@ int conf_find(const char *name, struct conf *conf, char text[CONF_TEXT_MAX]);
 int conf_each(void (*visit)(const char *name, void *opaque), void *opaque,
 	      char text[CONF_TEXT_MAX]);
 
+/* conf-file.c: what a file says. */
+
+/* Reads conf->path, the file of the disk conf->name.  Returns as conf_find().
+ */
+int conf_read_file(struct conf *conf, char text[CONF_TEXT_MAX]);
+
 #endif /* CONF_H */

@@ -20,7 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "plugin/libvirt/domain.h"
+#include "plugin/libvirt/domain-inside.h"
 #include "plugin/libvirt/xml.h"
 #include "plugin/common/text.h"
 
@@ -41,8 +41,7 @@ static bool begins_with(const char *text, const char *start)
 	return !strncmp(text, start, strlen(start));
 }
 
-/* The number N of /dev/ublkbN; false: the path is another. */
-static bool device_number(const char *path, long *number)
+bool domain_device_number(const char *path, long *number)
 {
 	const char *digits = path + strlen(DOMAIN_DEVICES);
 	char *end;
@@ -69,7 +68,7 @@ bool domain_is_ours(const char *path)
 {
 	long number;
 
-	return domain_link_name(path) || device_number(path, &number);
+	return domain_link_name(path) || domain_device_number(path, &number);
 }
 
 /* --- our entries --------------------------------------------------------- */
@@ -120,7 +119,7 @@ static int take_choice(const char *name, const char *value,
 			    words[0], words[1]);
 }
 
-static int take_text(const char *value, char **text)
+int domain_take_text(const char *value, char **text)
 {
 	free(*text);
 	*text = strdup(value);
@@ -166,9 +165,9 @@ static int take_attribute(struct domain_entry *entry, const char *name,
 	static const char *const references[] = { "yes", "no" };
 
 	if (!strcmp(name, "dev"))
-		return take_text(value, &entry->dev);
+		return domain_take_text(value, &entry->dev);
 	if (!strcmp(name, "file"))
-		return take_text(value, &entry->file);
+		return domain_take_text(value, &entry->file);
 	if (!strcmp(name, "keyfile"))
 		return take_path(name, value, entry->options.key_file, why);
 	if (!strcmp(name, "datafile"))
@@ -211,7 +210,7 @@ static int check_entry(struct domain_entry *entry, char why[DOMAIN_REASON_MAX])
 			"file must be the absolute path of the image of "
 			"%s",
 			entry->dev);
-	if (!device_number(entry->dev, &number))
+	if (!domain_device_number(entry->dev, &number))
 		return 0;
 	if (entry->id >= 0 && entry->id != number)
 		return domain_wrong(why, "id='%ld' is not that of dev='%s'",
@@ -242,9 +241,8 @@ static int read_entry(const xmlNode *node, struct domain_entry *entry,
 	return ret ? ret : check_entry(entry, why);
 }
 
-/* Makes room for one more element in an array; it is zeroed.  The array
-   doubles whenever it is full, which is at powers of two. */
-static void *one_more(void **array, size_t *nr, size_t size)
+/* The array doubles whenever it is full, which is at powers of two. */
+void *domain_one_more(void **array, size_t *nr, size_t size)
 {
 	char *elements = *array;
 
@@ -280,8 +278,8 @@ static int read_entries(const xmlNode *list, struct domain *domain,
 				"<metadata>: <%s> is not a <disk> of "
 				"ublk-qcow2",
 				(const char *)node->name);
-		entry = one_more((void **)&domain->entries, &domain->nr_entries,
-				 sizeof(*entry));
+		entry = domain_one_more((void **)&domain->entries,
+					&domain->nr_entries, sizeof(*entry));
 		if (!entry)
 			return -ENOMEM;
 		ret = read_entry(node, entry, reason);
@@ -297,7 +295,7 @@ static int read_entries(const xmlNode *list, struct domain *domain,
 	return 0;
 }
 
-static int read_metadata(const xmlNode *metadata, struct domain *domain,
+int domain_read_metadata(const xmlNode *metadata, struct domain *domain,
 			 char why[DOMAIN_REASON_MAX])
 {
 	const xmlNode *node;
@@ -315,7 +313,7 @@ static int read_metadata(const xmlNode *metadata, struct domain *domain,
 /* libxml2's strings need not be malloc's. */
 static int keep(char *found, char **text)
 {
-	int ret = found ? take_text(found, text) : 0;
+	int ret = found ? domain_take_text(found, text) : 0;
 
 	xmlFree(found);
 	return ret;
@@ -366,8 +364,8 @@ static bool has_path(const xmlNode *layer)
 static int add_disk(const xmlNode *layer, const xmlNode *node,
 		    struct domain *domain, char why[DOMAIN_REASON_MAX])
 {
-	struct domain_disk *disk = one_more((void **)&domain->disks,
-					    &domain->nr_disks, sizeof(*disk));
+	struct domain_disk *disk = domain_one_more(
+		(void **)&domain->disks, &domain->nr_disks, sizeof(*disk));
 	int ret = disk ? read_layer(layer, node, disk) : -ENOMEM;
 
 	if (ret)
@@ -429,7 +427,8 @@ static int read_domain(const xmlNode *root, struct domain *domain,
 	if (!ret)
 		ret = read_disks(xml_child(root, "devices"), domain, why);
 	if (!ret)
-		ret = read_metadata(xml_child(root, "metadata"), domain, why);
+		ret = domain_read_metadata(xml_child(root, "metadata"), domain,
+					   why);
 	return ret;
 }
 
