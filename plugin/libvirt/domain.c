@@ -3,15 +3,8 @@
  * Reading a domain's XML.
  *
  * The tree is walked once and what concerns us is copied out of it, so that
- * the rest of the program sees plain strings.
- *
- * The XML comes from libvirt, which has judged it; libvirt passes <metadata>
- * through as it is, hence our own entries are judged here, attribute by
- * attribute.  One that we do not know is an error rather than ignored: a
- * misspelt readonly='yes' would otherwise mean a writable disk.
- *
- * Some attributes have only one value that is possible today.  They may be
- * said, so that XML which says them keeps its meaning.
+ * the rest of the program sees plain strings.  The XML comes from libvirt,
+ * which has judged it, but for our own entries (domain-entry.c).
  */
 #include <errno.h>
 #include <libxml/tree.h>
@@ -71,174 +64,11 @@ bool domain_is_ours(const char *path)
 	return domain_link_name(path) || domain_device_number(path, &number);
 }
 
-/* --- our entries --------------------------------------------------------- */
-
-static int take_number(const char *name, const char *value, long *number,
-		       char why[DOMAIN_REASON_MAX])
-{
-	char *end;
-
-	errno = 0;
-	*number = strtol(value, &end, 10);
-	if (*value < '0' || *value > '9' || *end || errno)
-		return domain_wrong(why, "%s='%s' is not a number", name,
-				    value);
-	return 0;
-}
-
-static int take_count(const char *name, const char *value, unsigned int *count,
-		      char why[DOMAIN_REASON_MAX])
-{
-	long number;
-	int ret = take_number(name, value, &number, why);
-
-	if (!ret && number > UINT_MAX)
-		return domain_wrong(why, "%s='%s' is too large", name, value);
-	*count = number;
-	return ret;
-}
-
-static int take_path(const char *name, const char *value, char path[PATH_MAX],
-		     char why[DOMAIN_REASON_MAX])
-{
-	if (*value == '/' && snprintf(path, PATH_MAX, "%s", value) < PATH_MAX)
-		return 0;
-	return domain_wrong(why, "%s='%s' must be an absolute path", name,
-			    value);
-}
-
-/* One of two words; yes is the second. */
-static int take_choice(const char *name, const char *value,
-		       const char *const words[2], bool *yes,
-		       char why[DOMAIN_REASON_MAX])
-{
-	*yes = !strcmp(value, words[1]);
-	if (*yes || !strcmp(value, words[0]))
-		return 0;
-	return domain_wrong(why, "%s='%s' must be '%s' or '%s'", name, value,
-			    words[0], words[1]);
-}
-
 int domain_take_text(const char *value, char **text)
 {
 	free(*text);
 	*text = strdup(value);
 	return *text ? 0 : -ENOMEM;
-}
-
-static const struct {
-	const char *name;
-	const char *value;
-} fixed[] = {
-	{ "recovery", "reissue" },
-	{ "onfail", "queue" },
-	{ "deadline", "0" },
-	{ "discard", "unmap" },
-};
-
-static int take_fixed(const char *name, const char *value,
-		      char why[DOMAIN_REASON_MAX])
-{
-	size_t i;
-
-	for (i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
-		if (strcmp(name, fixed[i].name))
-			continue;
-		if (!strcmp(value, fixed[i].value))
-			return 0;
-		return domain_wrong(why, "%s='%s' must be '%s'", name, value,
-				    fixed[i].value);
-	}
-	return domain_wrong(
-		why,
-		"there is no attribute '%s'; there are dev, file, id, "
-		"queues, depth, readonly, cache, keyfile, datafile, "
-		"references and confined",
-		name);
-}
-
-static int take_attribute(struct domain_entry *entry, const char *name,
-			  const char *value, char why[DOMAIN_REASON_MAX])
-{
-	static const char *const answers[] = { "no", "yes" };
-	static const char *const caches[] = { "none", "writeback" };
-	static const char *const references[] = { "yes", "no" };
-
-	if (!strcmp(name, "dev"))
-		return domain_take_text(value, &entry->dev);
-	if (!strcmp(name, "file"))
-		return domain_take_text(value, &entry->file);
-	if (!strcmp(name, "keyfile"))
-		return take_path(name, value, entry->options.key_file, why);
-	if (!strcmp(name, "datafile"))
-		return take_path(name, value, entry->options.data_file, why);
-	if (!strcmp(name, "references"))
-		return take_choice(name, value, references,
-				   &entry->options.no_references, why);
-	if (!strcmp(name, "confined"))
-		return take_choice(name, value, answers,
-				   &entry->options.confined, why);
-	if (!strcmp(name, "id"))
-		return take_number(name, value, &entry->id, why);
-	if (!strcmp(name, "queues"))
-		return take_count(name, value, &entry->options.queues, why);
-	if (!strcmp(name, "depth"))
-		return take_count(name, value, &entry->options.depth, why);
-	if (!strcmp(name, "readonly"))
-		return take_choice(name, value, answers,
-				   &entry->options.read_only, why);
-	if (!strcmp(name, "cache"))
-		return take_choice(name, value, caches,
-				   &entry->options.writeback, why);
-	return take_fixed(name, value, why);
-}
-
-static int check_entry(struct domain_entry *entry, char why[DOMAIN_REASON_MAX])
-{
-	long number;
-
-	if (!entry->dev)
-		return domain_wrong(why, "it has no dev");
-	if (!domain_is_ours(entry->dev))
-		return domain_wrong(why,
-				    "dev='%s' must be " DOMAIN_LINKS
-				    "NAME or " DOMAIN_DEVICES "N",
-				    entry->dev);
-	if (!entry->file || *entry->file != '/')
-		return domain_wrong(
-			why,
-			"file must be the absolute path of the image of "
-			"%s",
-			entry->dev);
-	if (!domain_device_number(entry->dev, &number))
-		return 0;
-	if (entry->id >= 0 && entry->id != number)
-		return domain_wrong(why, "id='%ld' is not that of dev='%s'",
-				    entry->id, entry->dev);
-	entry->id = number;
-	return 0;
-}
-
-static int read_entry(const xmlNode *node, struct domain_entry *entry,
-		      char why[DOMAIN_REASON_MAX])
-{
-	const xmlAttr *attr;
-	int ret = 0;
-
-	*entry = (struct domain_entry){
-		.id = -1,
-		.options = DISK_OPTIONS_DEFAULT,
-	};
-	for (attr = node->properties; attr && !ret; attr = attr->next) {
-		const char *name = (const char *)attr->name;
-		char *value = xml_attribute(node, name);
-
-		if (!value)
-			return -ENOMEM;
-		ret = take_attribute(entry, name, value, why);
-		xmlFree(value);
-	}
-	return ret ? ret : check_entry(entry, why);
 }
 
 /* The array doubles whenever it is full, which is at powers of two. */
@@ -253,59 +83,6 @@ void *domain_one_more(void **array, size_t *nr, size_t size)
 		*array = elements;
 	}
 	return memset(elements + (*nr)++ * size, 0, size);
-}
-
-static int read_entries(const xmlNode *list, struct domain *domain,
-			char why[DOMAIN_REASON_MAX])
-{
-	const xmlNode *node;
-
-	for (node = list->children; node; node = node->next) {
-		char reason[DOMAIN_REASON_MAX] = "";
-		struct domain_entry *entry;
-		int ret;
-
-		if (node->type != XML_ELEMENT_NODE)
-			continue;
-		if (domain->nr_entries == DOMAIN_DISKS_MAX)
-			return domain_wrong(why,
-					    "<metadata>: there are more than "
-					    "%d entries of ublk-qcow2",
-					    DOMAIN_DISKS_MAX);
-		if (!xml_is(node, "disk"))
-			return domain_wrong(
-				why,
-				"<metadata>: <%s> is not a <disk> of "
-				"ublk-qcow2",
-				(const char *)node->name);
-		entry = domain_one_more((void **)&domain->entries,
-					&domain->nr_entries, sizeof(*entry));
-		if (!entry)
-			return -ENOMEM;
-		ret = read_entry(node, entry, reason);
-		if (ret == -EINVAL)
-			return domain_wrong(
-				why,
-				"<metadata>: entry %zu of ublk-qcow2: "
-				"%s",
-				domain->nr_entries, reason);
-		if (ret)
-			return ret;
-	}
-	return 0;
-}
-
-int domain_read_metadata(const xmlNode *metadata, struct domain *domain,
-			 char why[DOMAIN_REASON_MAX])
-{
-	const xmlNode *node;
-	int ret = 0;
-
-	for (node = metadata ? metadata->children : NULL; node && !ret;
-	     node = node->next)
-		if (xml_is_ours(node, "disks"))
-			ret = read_entries(node, domain, why);
-	return ret;
 }
 
 /* --- the domain ---------------------------------------------------------- */

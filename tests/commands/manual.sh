@@ -8,7 +8,7 @@ set -euo pipefail
 
 TOP=$(cd "${srcdir:-$(dirname "$0")/..}/.." && pwd -P)
 MAN=$TOP/plugin/man
-CONF=$TOP/plugin/common/conf.c
+CONF=$TOP/plugin/common/conf-file.c
 PROGRAM=$PWD/../plugin/ublk-qcow2
 STATUS=0
 
