@@ -25,30 +25,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "tests/lib/disk.h"
+#include "tests/engine/crash.h"
 #include "tests/lib/helpers.h"
 #include "tests/lib/judge.h"
-#include "tests/lib/operations.h"
 
-#define SECTOR	     512u
-#define OPERATIONS   60
-#define LIVES	     3
-#define JOURNAL_SIZE (8u << 10)
-#define STAMPED	     1000000u /* the number of no operation */
-
-struct geometry {
-	const char *options; /* of qemu-img create */
-	uint32_t cluster;
-	const char *size;
-	enum base {
-		EMPTY,
-		NEARLY_FULL, /* the refcount table has to move */
-		DEVICE,	     /* on a block device */
-		COMPRESSED,
-		SNAPSHOT,
-		OVERLAY,
-	} base; /* what the image is to begin with */
-};
+#define LIVES 3
 
 static const struct geometry geometries[] = {
 	{ "cluster_size=512", 512, "96K", EMPTY },
@@ -75,20 +56,9 @@ static const struct geometry geometries[] = {
 	{ "cluster_size=32768,extended_l2=on", 32768, "600K", DEVICE },
 };
 
-static struct {
-	const struct geometry *geometry;
-	uint64_t size; /* of the virtual disk */
-	struct operation operations[OPERATIONS];
-	uint32_t *before; /* stamps when the life began */
-	uint32_t *after;  /* after the first known operations */
-	unsigned int known;
-	bool fresh;    /* it began with an empty journal */
-	char *journal; /* path */
-	uint64_t deaths, powers, checks;
-} test;
+struct crash_test test;
 
-/* The one journal in the scratch directory. */
-static const char *journal_path(void)
+const char *journal_path(void)
 {
 	glob_t found;
 
@@ -103,13 +73,13 @@ static const char *journal_path(void)
 	return test.journal;
 }
 
-static void must(int ret, const char *what)
+void must(int ret, const char *what)
 {
 	if (ret)
 		die("%s: %s: %s", test.geometry->options, what, strerror(-ret));
 }
 
-static struct qcow_image *open_disk(struct disk *disk, bool force)
+struct qcow_image *open_disk(struct disk *disk, bool force)
 {
 	struct qcow_error error = { "" };
 	struct qcow_image *image;
@@ -191,8 +161,7 @@ static void check_stamps(const uint32_t *stamps, unsigned int low,
 			    high, after[s]);
 }
 
-static void read_stamps(struct qcow_image *image, uint32_t *stamps,
-			const char *where)
+void read_stamps(struct qcow_image *image, uint32_t *stamps, const char *where)
 {
 	uint8_t *bytes = aligned_alloc(4096, round_up(test.size, 4096));
 
@@ -202,7 +171,7 @@ static void read_stamps(struct qcow_image *image, uint32_t *stamps,
 	free(bytes);
 }
 
-static uint32_t *new_stamps(void)
+uint32_t *new_stamps(void)
 {
 	return calloc(test.size / SECTOR, sizeof(uint32_t));
 }
@@ -381,8 +350,8 @@ static unsigned int stride(void)
 	return n > 0 ? n : 1;
 }
 
-static void judge_steps(const struct disk *base, const struct disk *record,
-			struct random *random)
+void judge_steps(const struct disk *base, const struct disk *record,
+		 struct random *random)
 {
 	struct disk now, synced;
 	unsigned int first = 0;

@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+#include "tests/engine/layers.h"
 #include "tests/lib/model.h"
 #include "tests/lib/helpers.h"
 #include "qcow/image.h"
@@ -30,9 +31,7 @@ static unsigned int draw(unsigned int n)
 	return random_below(&random_numbers, n);
 }
 
-/* A raw file: zeros, noise, text, in stretches; stamped like operation 0x100
-   and up, so that it can be told from what a test writes. */
-static void make_raw(const char *path, uint64_t size)
+void make_raw(const char *path, uint64_t size)
 {
 	uint8_t *bytes = calloc(1, size);
 	uint64_t at = 0;
@@ -515,7 +514,7 @@ static void lock_fenced(const struct known *known)
 }
 
 /* An image with a data file on an image on a raw file. */
-static void test_known_layers(void)
+void test_known_layers(void)
 {
 	char *path = scratch_path("image"), *data = scratch_path("data");
 	char *middle = scratch_path("middle"), *base = scratch_path("base");
@@ -563,7 +562,7 @@ static void make_tower(unsigned int images_in_it)
 }
 
 /* A table of files has an end. */
-static void test_many_files(void)
+void test_many_files(void)
 {
 	const struct qcow_options options = {
 		.journal_dir = scratch(),

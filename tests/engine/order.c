@@ -23,29 +23,21 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "tests/lib/disk.h"
+#include "tests/engine/order.h"
 #include "tests/lib/helpers.h"
 #include "tests/lib/judge.h"
 #include "tests/lib/model.h"
 #include "qcow/image.h"
 
-#define CLUSTER	   65536u
 #define SMALL	   512u
 #define TIME_LIMIT 60		/* seconds; who hangs is killed */
 #define PATIENCE   1000u	/* milliseconds */
 #define UNKNOWN	   (1ull << 10) /* an autoclear bit */
 #define OFFSETS	   0x00fffffffffffe00ull
 
-static struct {
-	struct disk disk;
-	struct qcow_image *image;
-	const char *what;
-	uint64_t table;	 /* where the L2 table is */
-	atomic_bool met; /* the I/O that the test is about was made */
-	uint8_t bytes[CLUSTER] __attribute__((aligned(4096)));
-} test;
+struct order_test test;
 
-static void load(const char *what, const char *options)
+void load(const char *what, const char *options)
 {
 	char *path = scratch_path("image");
 
@@ -56,7 +48,7 @@ static void load(const char *what, const char *options)
 	free(path);
 }
 
-static void open_it(bool has_thread)
+void open_it(bool has_thread)
 {
 	char *path = scratch_path("image");
 	struct qcow_options options = {
@@ -73,23 +65,23 @@ static void open_it(bool has_thread)
 	free(path);
 }
 
-static void must(int ret, const char *what)
+void must(int ret, const char *what)
 {
 	if (ret)
 		die("%s: %s: %s", test.what, what, strerror(-ret));
 }
 
-static void put(uint64_t offset, size_t length)
+void put(uint64_t offset, size_t length)
 {
 	must(qcow_write(test.image, test.bytes, offset, length), "write");
 }
 
-static void flush(void)
+void flush(void)
 {
 	must(qcow_flush(test.image), "flush");
 }
 
-static void end(void)
+void end(void)
 {
 	struct verdict verdict;
 
@@ -102,25 +94,23 @@ static void end(void)
 
 /* ---- the record ---- */
 
-static const struct step *first_step(void)
+const struct step *first_step(void)
 {
 	return test.disk.steps;
 }
 
-static const struct step *end_step(void)
+const struct step *end_step(void)
 {
 	return test.disk.steps + test.disk.nr_steps;
 }
 
-static bool is_write(const struct step *step, uint64_t offset)
+bool is_write(const struct step *step, uint64_t offset)
 {
 	return step->kind == STEP_WRITE && step->offset <= offset &&
 	       offset < step->offset + step->length;
 }
 
-/* The first sync in a part of the record; NULL: there is none. */
-static const struct step *find_sync(const struct step *from,
-				    const struct step *to)
+const struct step *find_sync(const struct step *from, const struct step *to)
 {
 	for (; from < to; from++)
 		if (from->kind == STEP_SYNC)
@@ -128,8 +118,7 @@ static const struct step *find_sync(const struct step *from,
 	return NULL;
 }
 
-/* The last write to an offset before the end of a part of the record. */
-static const struct step *last_write(const struct step *to, uint64_t offset)
+const struct step *last_write(const struct step *to, uint64_t offset)
 {
 	while (to-- > first_step())
 		if (is_write(to, offset))

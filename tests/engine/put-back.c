@@ -28,33 +28,18 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "tests/engine/put-back.h"
 #include "tests/lib/model.h"
 #include "qcow/image.h"
 
-#define PIECE	 65536u
 #define NS	 1000000000ull
 #define LEASE_MS 300u
 
-enum shape {
-	VERSION_2,
-	VERSION_3,
-	NO_ROOM,
-	DATA_FILE,
-	NR_SHAPES,
-};
-
-static const char *const shapes[NR_SHAPES] = {
+const char *const shapes[NR_SHAPES] = {
 	[VERSION_2] = "-o compat=0.10 image 1M",
 	[VERSION_3] = "image 1M",
 	[NO_ROOM] = "-b base -F raw image",
 	[DATA_FILE] = "-o data_file=data,data_file_raw=on image 1M",
-};
-
-/* What a life has done when it is killed. */
-enum ending {
-	AT_REST,   /* unflushed writes, none in flight */
-	IN_FLIGHT, /* one has begun and not ended */
-	UNWRITTEN, /* nothing */
 };
 
 static const struct happening {
@@ -73,12 +58,12 @@ static const struct happening {
 	  "touch -r image times; cat copy >image; touch -r times image", true },
 };
 
-static void in_scratch(const char *command)
+void in_scratch(const char *command)
 {
 	must_run("cd %s; %s", scratch(), command);
 }
 
-static void make(enum shape shape)
+void make(enum shape shape)
 {
 	must_run(
 		"cd %s; rm -f image copy data times *.journal *.life; qemu-img create -q -f qcow2 %s",
@@ -86,7 +71,7 @@ static void make(enum shape shape)
 	in_scratch("qemu-io -f qcow2 -c 'write -q -P 0x77 0 256k' image");
 }
 
-static struct qcow_options plain_options(void)
+struct qcow_options plain_options(void)
 {
 	return (struct qcow_options){
 		.journal_dir = scratch(),
@@ -95,8 +80,8 @@ static struct qcow_options plain_options(void)
 	};
 }
 
-static struct qcow_image *try_open(const struct qcow_options *options,
-				   struct qcow_error *error)
+struct qcow_image *try_open(const struct qcow_options *options,
+			    struct qcow_error *error)
 {
 	char *path = scratch_path("image");
 	struct qcow_image *image = NULL;
@@ -108,7 +93,7 @@ static struct qcow_image *try_open(const struct qcow_options *options,
 	return image;
 }
 
-static void write_piece(struct qcow_image *image, uint64_t offset, int byte)
+void write_piece(struct qcow_image *image, uint64_t offset, int byte)
 {
 	static uint8_t bytes[PIECE] __attribute__((aligned(4096)));
 
@@ -143,7 +128,7 @@ static void live(enum ending ending)
 		die("a write cannot be mapped");
 }
 
-static void live_and_die(enum shape shape, enum ending ending)
+void live_and_die(enum shape shape, enum ending ending)
 {
 	pid_t child;
 	int status;
@@ -159,7 +144,7 @@ static void live_and_die(enum shape shape, enum ending ending)
 		die("the life failed");
 }
 
-static void expect_byte(struct qcow_image *image, uint64_t offset, int byte)
+void expect_byte(struct qcow_image *image, uint64_t offset, int byte)
 {
 	uint8_t bytes[QCOW_SECTOR] __attribute__((aligned(4096)));
 
@@ -168,8 +153,7 @@ static void expect_byte(struct qcow_image *image, uint64_t offset, int byte)
 		    (unsigned long long)offset, *bytes, byte);
 }
 
-static void expect_replayed_by(const struct qcow_options *options,
-			       const char *what)
+void expect_replayed_by(const struct qcow_options *options, const char *what)
 {
 	struct qcow_error error;
 	struct qcow_image *image = try_open(options, &error);
@@ -182,14 +166,14 @@ static void expect_replayed_by(const struct qcow_options *options,
 	in_scratch("qemu-img check -q image");
 }
 
-static void expect_replayed(const char *what)
+void expect_replayed(const char *what)
 {
 	const struct qcow_options options = plain_options();
 
 	expect_replayed_by(&options, what);
 }
 
-static void expect_refused(const char *what, const char *word)
+void expect_refused(const char *what, const char *word)
 {
 	struct qcow_options options = plain_options();
 	struct qcow_error error;
@@ -214,8 +198,7 @@ static void expect_refused(const char *what, const char *word)
 	model_close(image);
 }
 
-/* Does the image say itself that the copy is older? */
-static bool has_mark(enum shape shape)
+bool has_mark(enum shape shape)
 {
 	return shape == VERSION_3 || shape == DATA_FILE;
 }

@@ -3,7 +3,7 @@
  * `ublk-qcow2 libvirt convert` on libvirt's own test driver, which keeps its
  * domains in this process: what it defines, that libvirt's schema allows it,
  * that --back leaves the definition byte for byte as it was, and what is
- * refused; and that `libvirt list` shows it.
+ * convert_refused; and that `libvirt list` shows it.
  *
  * usage: libvirt-convert
  */
@@ -13,10 +13,11 @@
 #include <string.h>
 
 #include "tests/lib/helpers.h"
+#include "tests/hook/convert.h"
 #include "tests/hook/domains.h"
 #include "plugin/common/state.h"
 
-static void must(const char *domain, const char *disk, bool back, bool dry_run)
+void convert_must(const char *domain, const char *disk, bool back, bool dry_run)
 {
 	const struct libvirt_options options = {
 		.uri = URI,
@@ -29,8 +30,8 @@ static void must(const char *domain, const char *disk, bool back, bool dry_run)
 		die("convert %s: %s", domain, err);
 }
 
-static void refused(const char *domain, const char *disk, bool back,
-		    const char *reason)
+void convert_refused(const char *domain, const char *disk, bool back,
+		     const char *reason)
 {
 	const struct libvirt_options options = {
 		.uri = URI,
@@ -41,7 +42,7 @@ static void refused(const char *domain, const char *disk, bool back,
 	refused_with(command_convert, &options, reason);
 }
 
-static void validate(virDomainPtr domain)
+void convert_validate(virDomainPtr domain)
 {
 	char *xml = definition(domain);
 	virDomainPtr again = virDomainDefineXMLFlags(
@@ -59,24 +60,24 @@ static void test_round_trip(const char *file)
 	const char *name = virDomainGetName(domain);
 	char *before = definition(domain);
 
-	must(name, NULL, false, true);
+	convert_must(name, NULL, false, true);
 	is(domain, before);
 	if (!strstr(out, "\n+      <source dev=\"/dev/ublk-qcow2/") ||
 	    !strstr(out, "would be"))
 		die("the difference of %s is %s", file, out);
-	must(name, NULL, false, false);
+	convert_must(name, NULL, false, false);
 	says(domain, "<source dev='/dev/ublk-qcow2/");
-	validate(domain);
-	refused(name, NULL, false, "already");
-	must(name, NULL, true, true);
+	convert_validate(domain);
+	convert_refused(name, NULL, false, "already");
+	convert_must(name, NULL, true, true);
 	says(domain, "<source dev='/dev/ublk-qcow2/");
 	/* An entry that was there is not part of the way back. */
 	if (!strcmp(file, "odd")) {
-		must(name, "sda", true, false);
-		must(name, "sdb", true, false);
+		convert_must(name, "sda", true, false);
+		convert_must(name, "sdb", true, false);
 	} else {
-		must(name, NULL, true, false);
-		refused(name, NULL, true, "no disk");
+		convert_must(name, NULL, true, false);
+		convert_refused(name, NULL, true, "no disk");
 	}
 	is(domain, before);
 	free(before);
@@ -90,18 +91,18 @@ static void test_single_disks(void)
 	char *before = definition(domain);
 	char *path = scratch_path("bare.qcow2");
 
-	must("bare", "hdb", false, false);
+	convert_must("bare", "hdb", false, false);
 	says(domain, "/dev/ublk-qcow2/bare-hdb");
 	if (!strstr(out, "hda stays as it is"))
 		die("does not tell of hda: %s", out);
-	refused("bare", "hdb", false, "already");
-	must("bare", path, false, false);
+	convert_refused("bare", "hdb", false, "already");
+	convert_must("bare", path, false, false);
 	says(domain, "/dev/ublk-qcow2/bare-hda");
-	must("bare", "/dev/ublk-qcow2/bare-hdb", true, false);
-	refused("bare", "hdb", true, "no disk of ublk-qcow2");
-	must("bare", path, true, false);
+	convert_must("bare", "/dev/ublk-qcow2/bare-hdb", true, false);
+	convert_refused("bare", "hdb", true, "no disk of ublk-qcow2");
+	convert_must("bare", path, true, false);
 	is(domain, before);
-	refused("bare", "hdc", false, "no disk 'hdc'");
+	convert_refused("bare", "hdc", false, "no disk 'hdc'");
 	undefine(domain);
 	free(before);
 	free(path);
@@ -112,9 +113,10 @@ static void test_names(void)
 {
 	virDomainPtr domain = define(load("bare"));
 
-	must("8f51ec33-6d33-4c7c-8f0c-6b5a2e7d3e03", NULL, false, false);
-	must("bare", NULL, true, false);
-	refused("bar", NULL, false, "no such domain");
+	convert_must("8f51ec33-6d33-4c7c-8f0c-6b5a2e7d3e03", NULL, false,
+		     false);
+	convert_must("bare", NULL, true, false);
+	convert_refused("bar", NULL, false, "no such domain");
 	undefine(domain);
 }
 
@@ -128,9 +130,9 @@ static void test_same_links(void)
 	xml = replaced(xml, "3e03", "3e05");
 	xml = replaced(xml, "bare.qcow2", "web1.qcow2");
 	b = define(replaced(xml, "bare2.qcow2", "base.qcow2"));
-	must("a b", "hda", false, false);
+	convert_must("a b", "hda", false, false);
 	says(a, "<source dev='/dev/ublk-qcow2/a_b-hda'/>");
-	must("a_b", "hda", false, false);
+	convert_must("a_b", "hda", false, false);
 	says(b, "<source dev='/dev/ublk-qcow2/a_b-hda-2'/>");
 	undefine(a);
 	undefine(b);
@@ -141,7 +143,7 @@ static void test_dash(void)
 {
 	virDomainPtr domain = define(replaced(load("bare"), ">bare<", ">-n<"));
 
-	must("-n", "hda", false, false);
+	convert_must("-n", "hda", false, false);
 	says(domain, "<source dev='/dev/ublk-qcow2/_n-hda'/>");
 	undefine(domain);
 }
@@ -155,16 +157,16 @@ static void test_states(void)
 	virDomainPtr domain = define(load("bare"));
 
 	virDomainCreate(domain);
-	refused("bare", NULL, false, "is running");
+	convert_refused("bare", NULL, false, "is running");
 	if (virDomainManagedSave(domain, 0))
 		die("managedsave: %s", virGetLastErrorMessage());
-	refused("bare", NULL, false, "saved state");
+	convert_refused("bare", NULL, false, "saved state");
 	virDomainManagedSaveRemove(domain, 0);
 
 	made = virDomainSnapshotCreateXML(domain, snapshot, 0);
 	if (!made)
 		die("snapshot: %s", virGetLastErrorMessage());
-	refused("bare", NULL, false, "snapshots");
+	convert_refused("bare", NULL, false, "snapshots");
 	virDomainSnapshotDelete(made, 0);
 	virDomainSnapshotFree(made);
 
@@ -173,13 +175,13 @@ static void test_states(void)
 	virDomainDestroy(domain);
 	if (!point)
 		die("checkpoint: %s", virGetLastErrorMessage());
-	refused("bare", NULL, false, "checkpoints");
+	convert_refused("bare", NULL, false, "checkpoints");
 	virDomainCheckpointDelete(point, 0);
 	virDomainCheckpointFree(point);
 
-	must("bare", NULL, false, false);
+	convert_must("bare", NULL, false, false);
 	virDomainCreate(domain);
-	refused("bare", NULL, true, "is running");
+	convert_refused("bare", NULL, true, "is running");
 	virDomainDestroy(domain);
 	undefine(domain);
 }
@@ -191,7 +193,8 @@ static void test_quotes(void)
 		replaced(load("bare"), ">bare<", ">it's $(ls)<"));
 
 	virDomainCreate(domain);
-	refused("it's $(ls)", NULL, false, "virsh shutdown 'it'\\''s $(ls)'");
+	convert_refused("it's $(ls)", NULL, false,
+			"virsh shutdown 'it'\\''s $(ls)'");
 	virDomainDestroy(domain);
 	undefine(domain);
 }
@@ -203,7 +206,7 @@ static void test_transient(void)
 
 	if (!domain)
 		die("create: %s", virGetLastErrorMessage());
-	refused("bare", NULL, false, "transient");
+	convert_refused("bare", NULL, false, "transient");
 	virDomainDestroy(domain);
 	virDomainFree(domain);
 	free(xml);
@@ -220,10 +223,10 @@ static void test_shared(void)
 	xml = replaced(xml, "3e03", "3e05");
 	xml = replaced(xml, "/bare.qcow2", "/web1.qcow2");
 	other = define(replaced(xml, "bare2.qcow2", "linked.qcow2"));
-	refused("bare", NULL, false, "domain other uses");
-	must("bare", "hda", false, false);
+	convert_refused("bare", NULL, false, "domain other uses");
+	convert_must("bare", "hda", false, false);
 	undefine(other);
-	must("bare", "hdb", false, false);
+	convert_must("bare", "hdb", false, false);
 	undefine(domain);
 }
 
@@ -232,9 +235,9 @@ static void bad_image(const char *reason)
 	virDomainPtr domain = define(load("bare"));
 	char *before = definition(domain);
 
-	refused("bare", NULL, false, reason);
+	convert_refused("bare", NULL, false, reason);
 	is(domain, before);
-	must("bare", "hda", false, false);
+	convert_must("bare", "hda", false, false);
 	undefine(domain);
 	free(before);
 }
@@ -268,7 +271,7 @@ static void test_in_use(void)
 	must_run("cd %s && { qemu-nbd -t -f qcow2 -k $PWD/socket --fork "
 		 "--pid-file=pid bare2.qcow2; }",
 		 scratch());
-	refused("bare", NULL, false, "bare2.qcow2: ");
+	convert_refused("bare", NULL, false, "bare2.qcow2: ");
 	/* Its locks go with it.  A signal that comes before its loop begins it
 	   forgets. */
 	must_run("pid=$(cat %s/pid); "
@@ -286,18 +289,18 @@ static void test_served(void)
 	snprintf(disk.image, sizeof(disk.image), "%s/bare2.qcow2", scratch());
 	if (state_open() || disk_stamp(&disk) || disk_save(&disk, NULL))
 		die("cannot write a record");
-	refused("bare", NULL, false, "served as /dev/ublkb7");
+	convert_refused("bare", NULL, false, "served as /dev/ublkb7");
 	disk_forget(7);
 	/* A name that is taken. */
 	strcpy(disk.name, "bare-hda");
 	strcpy(disk.image, "/elsewhere");
 	disk_save(&disk, NULL);
-	must("bare", NULL, false, false);
+	convert_must("bare", NULL, false, false);
 	says(domain, "<source dev='/dev/ublk-qcow2/bare-hda-2'/>");
 	disk_forget(7);
 	snprintf(disk.image, sizeof(disk.image), "%s/bare2.qcow2", scratch());
 	disk_save(&disk, NULL);
-	refused("bare", NULL, true, "served as /dev/ublkb7");
+	convert_refused("bare", NULL, true, "served as /dev/ublkb7");
 	disk_forget(7);
 	undefine(domain);
 }
@@ -312,7 +315,7 @@ static void test_configured(void)
 		 "echo image = /elsewhere >disks.d/bare-hda.conf",
 		 scratch());
 	setenv("UBLK_QCOW2_DISKS", path, 1);
-	must("bare", NULL, false, false);
+	convert_must("bare", NULL, false, false);
 	says(domain, "<source dev='/dev/ublk-qcow2/bare-hda-2'/>");
 	says(domain, "<source dev='/dev/ublk-qcow2/bare-hdb'/>");
 	setenv("UBLK_QCOW2_DISKS", "/nowhere", 1);
@@ -320,8 +323,7 @@ static void test_configured(void)
 	free(path);
 }
 
-/* A disk that names its image by a pool and a volume in it. */
-static void test_volume(void)
+void test_volume(void)
 {
 	virStoragePoolPtr pool;
 	virStorageVolPtr volume;
@@ -340,7 +342,7 @@ static void test_volume(void)
 			"      <source pool");
 	domain = define(text);
 	before = definition(domain);
-	refused("bare", "hda", false, "volume is not known to libvirt");
+	convert_refused("bare", "hda", false, "volume is not known to libvirt");
 
 	snprintf(xml, sizeof(xml),
 		 "<pool type='dir'><name>images</name><target><path>%s</path>"
@@ -355,11 +357,11 @@ static void test_volume(void)
 			NULL;
 	if (!volume)
 		die("no volume: %s", virGetLastErrorMessage());
-	must("bare", "hda", false, false);
+	convert_must("bare", "hda", false, false);
 	says(domain, "file='");
 	says(domain, file);
-	validate(domain);
-	must("bare", "hda", true, false);
+	convert_validate(domain);
+	convert_must("bare", "hda", true, false);
 	is(domain, before);
 	virStorageVolFree(volume);
 	virStoragePoolDestroy(pool);
@@ -381,9 +383,7 @@ static int convert_all(bool back, bool dry_run)
 	return run_captured(command_convert, &options);
 }
 
-/* All that are shut off, one line for each; one that fails does not keep the
-   others, and one without such disks is passed over. */
-static void test_all(void)
+void test_all(void)
 {
 	virDomainPtr plain = define(load("plain"));
 	virDomainPtr bare = define(load("bare"));
@@ -423,8 +423,7 @@ static void test_all(void)
 	undefine(bare);
 }
 
-/* Which domains have disks of ours, and as what they are served. */
-static void test_list(void)
+void test_list(void)
 {
 	const struct libvirt_options text = { .uri = URI };
 	const struct libvirt_options json = { .uri = URI, .json = true };
@@ -434,7 +433,7 @@ static void test_list(void)
 	snprintf(disk.image, sizeof(disk.image), "%s/bare.qcow2", scratch());
 	if (run_captured(command_list, &text) || *out || *err)
 		die("list of none: %s%s", out, err);
-	must("bare", NULL, false, false);
+	convert_must("bare", NULL, false, false);
 	if (state_open() || disk_stamp(&disk) || disk_save(&disk, NULL))
 		die("cannot write a record");
 	if (run_captured(command_list, &text) || *err ||
@@ -453,7 +452,7 @@ static void test_list(void)
 		die("list --json: %s%s", out, err);
 	virDomainDestroy(domain);
 	disk_forget(7);
-	must("bare", NULL, true, false);
+	convert_must("bare", NULL, true, false);
 	undefine(domain);
 }
 

@@ -16,13 +16,13 @@
 #include <string.h>
 
 #include "tests/lib/helpers.h"
-#include "plugin/libvirt/rewrite.h"
+#include "tests/hook/rewritten.h"
 #include "plugin/libvirt/xml.h"
 
 static const char *const files[] = { "plain", "odd", "bare", "empty-metadata" };
 #define NR_FILES (sizeof(files) / sizeof(files[0]))
 
-static char *load(const char *name)
+char *load(const char *name)
 {
 	const char *srcdir = getenv("srcdir");
 	char path[256];
@@ -53,8 +53,7 @@ static char *canonical(const char *text)
 	return copy;
 }
 
-/* The number of nodes, or the text of the first, that XPath finds. */
-static char *find(const char *text, const char *path)
+char *find(const char *text, const char *path)
 {
 	xmlDoc *document = xml_read(text, strlen(text));
 	xmlXPathContext *context = xmlXPathNewContext(document);
@@ -73,7 +72,7 @@ static char *find(const char *text, const char *path)
 	return copy;
 }
 
-static void expect(const char *text, const char *path, const char *value)
+void expect(const char *text, const char *path, const char *value)
 {
 	char *found = find(text, path);
 
@@ -82,9 +81,8 @@ static void expect(const char *text, const char *path, const char *value)
 	xmlFree(found);
 }
 
-/* NULL if it is refused; why then says why. */
-static char *rewritten(const char *text, enum rewrite_way way, const char *disk,
-		       char why[DOMAIN_REASON_MAX])
+char *rewritten(const char *text, enum rewrite_way way, const char *disk,
+		char why[DOMAIN_REASON_MAX])
 {
 	struct rewrite rewrite;
 	char *result = NULL;
@@ -105,7 +103,7 @@ static char *rewritten(const char *text, enum rewrite_way way, const char *disk,
 	return result;
 }
 
-static char *must(const char *text, enum rewrite_way way, const char *disk)
+char *must(const char *text, enum rewrite_way way, const char *disk)
 {
 	char why[DOMAIN_REASON_MAX];
 	char *result = rewritten(text, way, disk, why);
@@ -115,8 +113,8 @@ static char *must(const char *text, enum rewrite_way way, const char *disk)
 	return result;
 }
 
-static void refused(const char *text, enum rewrite_way way, const char *disk,
-		    const char *reason)
+void refused(const char *text, enum rewrite_way way, const char *disk,
+	     const char *reason)
 {
 	char why[DOMAIN_REASON_MAX] = "";
 
@@ -126,8 +124,7 @@ static void refused(const char *text, enum rewrite_way way, const char *disk,
 		die("refused for '%s' and not '%s'", why, reason);
 }
 
-/* What the hook will make of it. */
-static void judge(const char *text)
+void fits_hook(const char *text)
 {
 	char why[DOMAIN_REASON_MAX];
 	struct domain domain;
@@ -138,7 +135,7 @@ static void judge(const char *text)
 	domain_free(&domain);
 }
 
-static void same(const char *a, const char *b)
+void same(const char *a, const char *b)
 {
 	char *canonical_a = canonical(a);
 	char *canonical_b = canonical(b);
@@ -155,7 +152,7 @@ static void test_round_trip(const char *name)
 	char *forth = must(before, REWRITE_FORTH, NULL);
 	char *back;
 
-	judge(forth);
+	fits_hook(forth);
 	refused(forth, REWRITE_FORTH, NULL, "no disk to convert");
 	back = must(forth, REWRITE_BACK, NULL);
 	if (strcmp(name, "odd") != 0)
@@ -371,7 +368,7 @@ static void test_plug(const char *name)
 	text = rewrite_text(&rewrite);
 	rewrite_free(&rewrite);
 
-	judge(text);
+	fits_hook(text);
 	expect(list, "/disks/disk[last()]/@file", "/srv/vm/it's <new>");
 	expect(list, "/disks/disk[last()]/@readonly", "yes");
 	expect(list, "/disks/disk[last()]/before/driver/@type", "qcow2");

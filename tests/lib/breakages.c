@@ -4,75 +4,74 @@
  * L1 entry, the first two entries of its L2 table, the first refcount block.
  */
 #include "tests/lib/breakages.h"
+#include "tests/lib/places.h"
 #include "qcow/bits.h"
 #include "qcow/format.h"
 
-static uint64_t cluster_size(const uint8_t *bytes)
+uint64_t place_cluster_size(const uint8_t *bytes)
 {
 	return 1ull << load_be32(bytes + HEADER_CLUSTER_BITS);
 }
 
-static unsigned int version(const uint8_t *bytes)
+unsigned int place_version(const uint8_t *bytes)
 {
 	return load_be32(bytes + HEADER_VERSION);
 }
 
-static bool has_snapshots(const uint8_t *bytes)
+bool place_has_snapshots(const uint8_t *bytes)
 {
 	return load_be32(bytes + HEADER_NB_SNAPSHOTS);
 }
 
-static uint8_t *l1(uint8_t *bytes)
+uint8_t *place_l1(uint8_t *bytes)
 {
 	return bytes + load_be64(bytes + HEADER_L1_OFFSET);
 }
 
-static uint8_t *l2(uint8_t *bytes)
+uint8_t *place_l2(uint8_t *bytes)
 {
-	return bytes + (load_be64(l1(bytes)) & ENTRY_OFFSET);
+	return bytes + (load_be64(place_l1(bytes)) & ENTRY_OFFSET);
 }
 
-static uint8_t *refcount_table(uint8_t *bytes)
+uint8_t *place_refcount_table(uint8_t *bytes)
 {
 	return bytes + load_be64(bytes + HEADER_REFCOUNT_TABLE_OFFSET);
 }
 
-static bool has_subclusters(const uint8_t *bytes)
+bool place_has_subclusters(const uint8_t *bytes)
 {
-	return version(bytes) >= 3 && load_be64(bytes + HEADER_INCOMPATIBLE) &
-					      INCOMPATIBLE_EXTENDED_L2;
+	return place_version(bytes) >= 3 &&
+	       load_be64(bytes + HEADER_INCOMPATIBLE) &
+		       INCOMPATIBLE_EXTENDED_L2;
 }
 
-/* The second word of an extended entry. */
-static uint8_t *bitmap(uint8_t *bytes)
+uint8_t *place_bitmap(uint8_t *bytes)
 {
-	return l2(bytes) + 8;
+	return place_l2(bytes) + 8;
 }
 
-static uint64_t data(uint8_t *bytes)
+uint64_t place_data(uint8_t *bytes)
 {
-	return load_be64(l2(bytes)) & ENTRY_OFFSET;
+	return load_be64(place_l2(bytes)) & ENTRY_OFFSET;
 }
 
 static unsigned int count_bytes(const uint8_t *bytes)
 {
-	return version(bytes) < 3 ?
+	return place_version(bytes) < 3 ?
 		       2 :
 		       1u << load_be32(bytes + HEADER_REFCOUNT_ORDER) >> 3;
 }
 
-/* The lowest byte of the count of the cluster at an offset, which is in the
-   first block. */
-static uint8_t *count(uint8_t *bytes, uint64_t offset)
+uint8_t *place_count(uint8_t *bytes, uint64_t offset)
 {
-	uint64_t cluster = offset / cluster_size(bytes);
+	uint64_t cluster = offset / place_cluster_size(bytes);
 	unsigned int width = count_bytes(bytes);
 
-	return bytes + load_be64(refcount_table(bytes)) + cluster * width +
-	       width - 1;
+	return bytes + load_be64(place_refcount_table(bytes)) +
+	       cluster * width + width - 1;
 }
 
-static bool change(uint8_t *at, uint64_t clear, uint64_t set)
+bool place_change(uint8_t *at, uint64_t clear, uint64_t set)
 {
 	uint64_t entry = load_be64(at);
 
@@ -85,45 +84,45 @@ static bool change(uint8_t *at, uint64_t clear, uint64_t set)
 static bool count_too_high(uint8_t *bytes, size_t size)
 {
 	(void)size;
-	*count(bytes, data(bytes)) += 1;
+	*place_count(bytes, place_data(bytes)) += 1;
 	return true;
 }
 
 static bool count_zero(uint8_t *bytes, size_t size)
 {
 	(void)size;
-	*count(bytes, data(bytes)) = 0;
+	*place_count(bytes, place_data(bytes)) = 0;
 	return true;
 }
 
 static bool count_too_low(uint8_t *bytes, size_t size)
 {
 	(void)size;
-	if (!has_snapshots(bytes))
+	if (!place_has_snapshots(bytes))
 		return false;
-	*count(bytes, data(bytes)) -= 1;
+	*place_count(bytes, place_data(bytes)) -= 1;
 	return true;
 }
 
 static bool header_not_counted(uint8_t *bytes, size_t size)
 {
 	(void)size;
-	*count(bytes, 0) = 0;
+	*place_count(bytes, 0) = 0;
 	return true;
 }
 
 static bool table_not_counted(uint8_t *bytes, size_t size)
 {
 	(void)size;
-	*count(bytes, load_be64(l1(bytes)) & ENTRY_OFFSET) = 0;
+	*place_count(bytes, load_be64(place_l1(bytes)) & ENTRY_OFFSET) = 0;
 	return true;
 }
 
 static bool nothing_counted(uint8_t *bytes, size_t size)
 {
 	(void)size;
-	memset(bytes + load_be64(refcount_table(bytes)), 0,
-	       cluster_size(bytes));
+	memset(bytes + load_be64(place_refcount_table(bytes)), 0,
+	       place_cluster_size(bytes));
 	return true;
 }
 
@@ -132,14 +131,14 @@ static bool nothing_counted(uint8_t *bytes, size_t size)
 static bool copied_flipped(uint8_t *bytes, size_t size)
 {
 	(void)size;
-	store_be64(l2(bytes), load_be64(l2(bytes)) ^ ENTRY_COPIED);
+	store_be64(place_l2(bytes), load_be64(place_l2(bytes)) ^ ENTRY_COPIED);
 	return true;
 }
 
 static bool table_copied_flipped(uint8_t *bytes, size_t size)
 {
 	(void)size;
-	store_be64(l1(bytes), load_be64(l1(bytes)) ^ ENTRY_COPIED);
+	store_be64(place_l1(bytes), load_be64(place_l1(bytes)) ^ ENTRY_COPIED);
 	return true;
 }
 
@@ -148,45 +147,47 @@ static bool table_copied_flipped(uint8_t *bytes, size_t size)
 static bool entry_dropped(uint8_t *bytes, size_t size)
 {
 	(void)size;
-	store_be64(l2(bytes), 0);
-	if (has_subclusters(bytes))
-		store_be64(bitmap(bytes), 0);
+	store_be64(place_l2(bytes), 0);
+	if (place_has_subclusters(bytes))
+		store_be64(place_bitmap(bytes), 0);
 	return true;
 }
 
 static bool entry_unaligned(uint8_t *bytes, size_t size)
 {
 	(void)size;
-	return cluster_size(bytes) > 512 && change(l2(bytes), 0, 512);
+	return place_cluster_size(bytes) > 512 &&
+	       place_change(place_l2(bytes), 0, 512);
 }
 
 static bool entry_twice(uint8_t *bytes, size_t size)
 {
 	(void)size;
-	if (has_subclusters(bytes))
-		memcpy(l2(bytes) + 16, l2(bytes), 16);
+	if (place_has_subclusters(bytes))
+		memcpy(place_l2(bytes) + 16, place_l2(bytes), 16);
 	else
-		store_be64(l2(bytes) + 8, load_be64(l2(bytes)));
+		store_be64(place_l2(bytes) + 8, load_be64(place_l2(bytes)));
 	return true;
 }
 
 static bool entry_beyond_end(uint8_t *bytes, size_t size)
 {
-	store_be64(l2(bytes),
-		   ENTRY_COPIED | round_up(2 * size, cluster_size(bytes)));
+	store_be64(place_l2(bytes),
+		   ENTRY_COPIED |
+			   round_up(2 * size, place_cluster_size(bytes)));
 	return true;
 }
 
 static bool entry_far_away(uint8_t *bytes, size_t size)
 {
 	(void)size;
-	return change(l2(bytes), 0, 0x00f0000000000000ull);
+	return place_change(place_l2(bytes), 0, 0x00f0000000000000ull);
 }
 
 static bool entry_into_l1(uint8_t *bytes, size_t size)
 {
 	(void)size;
-	store_be64(l2(bytes),
+	store_be64(place_l2(bytes),
 		   load_be64(bytes + HEADER_L1_OFFSET) | ENTRY_COPIED);
 	return true;
 }
@@ -194,31 +195,33 @@ static bool entry_into_l1(uint8_t *bytes, size_t size)
 static bool entry_into_block(uint8_t *bytes, size_t size)
 {
 	(void)size;
-	store_be64(l2(bytes), load_be64(refcount_table(bytes)) | ENTRY_COPIED);
+	store_be64(place_l2(bytes),
+		   load_be64(place_refcount_table(bytes)) | ENTRY_COPIED);
 	return true;
 }
 
 static bool entry_into_its_table(uint8_t *bytes, size_t size)
 {
 	(void)size;
-	store_be64(l2(bytes), load_be64(l1(bytes)) | ENTRY_COPIED);
+	store_be64(place_l2(bytes), load_be64(place_l1(bytes)) | ENTRY_COPIED);
 	return true;
 }
 
 static bool entry_reserved_bits(uint8_t *bytes, size_t size)
 {
 	(void)size;
-	return change(l2(bytes), 0, 1ull << 60);
+	return place_change(place_l2(bytes), 0, 1ull << 60);
 }
 
 static bool zero_unaligned(uint8_t *bytes, size_t size)
 {
 	(void)size;
-	if (has_subclusters(bytes))
-		store_be64(bitmap(bytes), ALL_ZERO);
-	return version(bytes) >= 3 && cluster_size(bytes) > 512 &&
-	       change(l2(bytes), 0,
-		      has_subclusters(bytes) ? 512 : 512 | ENTRY_ZERO);
+	if (place_has_subclusters(bytes))
+		store_be64(place_bitmap(bytes), ALL_ZERO);
+	return place_version(bytes) >= 3 && place_cluster_size(bytes) > 512 &&
+	       place_change(place_l2(bytes), 0,
+			    place_has_subclusters(bytes) ? 512 :
+							   512 | ENTRY_ZERO);
 }
 
 /* ---- snapshots ---- */
@@ -230,7 +233,7 @@ static bool set_extra(uint8_t *bytes, uint32_t extra)
 	uint32_t had = load_be32(entry + 36);
 	uint32_t names = entry[13] + entry[15];
 
-	if (!has_snapshots(bytes) || cluster_size(bytes) < 4096)
+	if (!place_has_snapshots(bytes) || place_cluster_size(bytes) < 4096)
 		return false;
 	memmove(entry + 40 + extra, entry + 40 + had, names);
 	store_be32(entry + 36, extra);
@@ -240,7 +243,7 @@ static bool set_extra(uint8_t *bytes, uint32_t extra)
 static bool snapshot_incomplete(uint8_t *bytes, size_t size)
 {
 	(void)size;
-	return version(bytes) >= 3 && set_extra(bytes, 8);
+	return place_version(bytes) >= 3 && set_extra(bytes, 8);
 }
 
 static bool snapshot_too_long(uint8_t *bytes, size_t size)
@@ -254,43 +257,45 @@ static bool snapshot_too_long(uint8_t *bytes, size_t size)
 static bool both_in_bitmap(uint8_t *bytes, size_t size)
 {
 	(void)size;
-	return has_subclusters(bytes) &&
-	       change(bitmap(bytes), 0, SUBCLUSTER_ZERO(0));
+	return place_has_subclusters(bytes) &&
+	       place_change(place_bitmap(bytes), 0, SUBCLUSTER_ZERO(0));
 }
 
 static bool last_both_in_bitmap(uint8_t *bytes, size_t size)
 {
 	(void)size;
-	return has_subclusters(bytes) &&
-	       change(bitmap(bytes), 0, SUBCLUSTER_ZERO(31));
+	return place_has_subclusters(bytes) &&
+	       place_change(place_bitmap(bytes), 0, SUBCLUSTER_ZERO(31));
 }
 
 static bool bitmap_without_cluster(uint8_t *bytes, size_t size)
 {
 	(void)size;
-	return has_subclusters(bytes) && change(l2(bytes), -1ull, 0);
+	return place_has_subclusters(bytes) &&
+	       place_change(place_l2(bytes), -1ull, 0);
 }
 
 static bool last_without_cluster(uint8_t *bytes, size_t size)
 {
 	(void)size;
-	if (!has_subclusters(bytes))
+	if (!place_has_subclusters(bytes))
 		return false;
-	store_be64(l2(bytes) + 5 * 16 + 8, SUBCLUSTER_ALLOCATED(31));
+	store_be64(place_l2(bytes) + 5 * 16 + 8, SUBCLUSTER_ALLOCATED(31));
 	return true;
 }
 
 static bool zero_flag_with_bitmap(uint8_t *bytes, size_t size)
 {
 	(void)size;
-	return has_subclusters(bytes) && change(l2(bytes), 0, ENTRY_ZERO);
+	return place_has_subclusters(bytes) &&
+	       place_change(place_l2(bytes), 0, ENTRY_ZERO);
 }
 
 static bool compressed_with_bitmap(uint8_t *bytes, size_t size)
 {
 	(void)size;
-	return has_subclusters(bytes) &&
-	       change(l2(bytes), ENTRY_COPIED, ENTRY_COMPRESSED);
+	return place_has_subclusters(bytes) &&
+	       place_change(place_l2(bytes), ENTRY_COPIED, ENTRY_COMPRESSED);
 }
 
 /* ---- L1 entries ---- */
@@ -298,20 +303,22 @@ static bool compressed_with_bitmap(uint8_t *bytes, size_t size)
 static bool table_unaligned(uint8_t *bytes, size_t size)
 {
 	(void)size;
-	return cluster_size(bytes) > 512 && change(l1(bytes), 0, 512);
+	return place_cluster_size(bytes) > 512 &&
+	       place_change(place_l1(bytes), 0, 512);
 }
 
 static bool table_beyond_end(uint8_t *bytes, size_t size)
 {
-	store_be64(l1(bytes),
-		   ENTRY_COPIED | round_up(2 * size, cluster_size(bytes)));
+	store_be64(place_l1(bytes),
+		   ENTRY_COPIED |
+			   round_up(2 * size, place_cluster_size(bytes)));
 	return true;
 }
 
 static bool table_reserved_bits(uint8_t *bytes, size_t size)
 {
 	(void)size;
-	return change(l1(bytes), 0, 1);
+	return place_change(place_l1(bytes), 0, 1);
 }
 
 static bool table_twice(uint8_t *bytes, size_t size)
@@ -319,7 +326,7 @@ static bool table_twice(uint8_t *bytes, size_t size)
 	(void)size;
 	if (load_be32(bytes + HEADER_L1_SIZE) < 2)
 		return false;
-	store_be64(l1(bytes) + 8, load_be64(l1(bytes)));
+	store_be64(place_l1(bytes) + 8, load_be64(place_l1(bytes)));
 	return true;
 }
 
@@ -328,40 +335,41 @@ static bool table_twice(uint8_t *bytes, size_t size)
 static bool block_unaligned(uint8_t *bytes, size_t size)
 {
 	(void)size;
-	return cluster_size(bytes) > 512 &&
-	       change(refcount_table(bytes), 0, 512);
+	return place_cluster_size(bytes) > 512 &&
+	       place_change(place_refcount_table(bytes), 0, 512);
 }
 
 static bool block_beyond_end(uint8_t *bytes, size_t size)
 {
-	store_be64(refcount_table(bytes),
-		   round_up(4 * size, cluster_size(bytes)));
+	store_be64(place_refcount_table(bytes),
+		   round_up(4 * size, place_cluster_size(bytes)));
 	return true;
 }
 
 static bool block_far_away(uint8_t *bytes, size_t size)
 {
 	(void)size;
-	return change(refcount_table(bytes), 0, 0x7ff0000000000000ull);
+	return place_change(place_refcount_table(bytes), 0,
+			    0x7ff0000000000000ull);
 }
 
 static bool block_reserved_bits(uint8_t *bytes, size_t size)
 {
 	(void)size;
-	return change(refcount_table(bytes), 0, 1);
+	return place_change(place_refcount_table(bytes), 0, 1);
 }
 
 static bool block_missing(uint8_t *bytes, size_t size)
 {
 	(void)size;
-	store_be64(refcount_table(bytes), 0);
+	store_be64(place_refcount_table(bytes), 0);
 	return true;
 }
 
 static bool block_in_header(uint8_t *bytes, size_t size)
 {
 	(void)size;
-	store_be64(refcount_table(bytes) + 8, cluster_size(bytes));
+	store_be64(place_refcount_table(bytes) + 8, place_cluster_size(bytes));
 	return true;
 }
 
@@ -370,7 +378,7 @@ static bool block_in_header(uint8_t *bytes, size_t size)
 static bool counts_beyond_end(uint8_t *bytes, size_t size)
 {
 	store_be64(bytes + HEADER_REFCOUNT_TABLE_OFFSET,
-		   round_up(size, cluster_size(bytes)));
+		   round_up(size, place_cluster_size(bytes)));
 	return true;
 }
 
@@ -405,15 +413,16 @@ static bool no_refcount_table(uint8_t *bytes, size_t size)
 
 static bool marked_dirty(uint8_t *bytes, size_t size)
 {
-	return version(bytes) >= 3 && nothing_counted(bytes, size) &&
-	       change(bytes + HEADER_INCOMPATIBLE, 0, INCOMPATIBLE_DIRTY);
+	return place_version(bytes) >= 3 && nothing_counted(bytes, size) &&
+	       place_change(bytes + HEADER_INCOMPATIBLE, 0, INCOMPATIBLE_DIRTY);
 }
 
 static bool marked_corrupt(uint8_t *bytes, size_t size)
 {
 	(void)size;
-	return version(bytes) >= 3 &&
-	       change(bytes + HEADER_INCOMPATIBLE, 0, INCOMPATIBLE_CORRUPT);
+	return place_version(bytes) >= 3 &&
+	       place_change(bytes + HEADER_INCOMPATIBLE, 0,
+			    INCOMPATIBLE_CORRUPT);
 }
 
 const struct breakage breakages[] = {

@@ -31,28 +31,27 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "tests/load/load.h"
+#include "tests/load/load-inside.h"
 
-#define TRIES	     64u /* to find blocks without a request */
-#define VERIFY_BYTES (128u << 10)
-#define VERIFY_DEPTH 16u
+#define TRIES 64u /* to find blocks without a request */
 
 static const char *const kind_names[] = { "write", "read", "discard", "zeroes",
 					  "fsync" };
 
-static struct ledger ledger;
-static int disk;
-static bool is_device, verifying;
-static struct io_uring ring;
-static struct op *free_ops;
-static unsigned char *busy; /* per block */
-static uint64_t position;   /* sequential */
+struct ledger ledger;
+int disk;
+bool is_device;
+static bool verifying;
+struct io_uring ring;
+struct op *free_ops;
+unsigned char *busy; /* per block */
+uint64_t position;   /* sequential */
 static unsigned int inflight;
 static uint64_t counts[KINDS + 1], errors, issued, blocks_checked;
 static int last_error;
 static double last_progress, longest_gap, gap_since_usr1;
 static volatile sig_atomic_t stop, report;
-static int helper_pipe;
+int helper_pipe;
 static struct op *helper_done; /* where the ring reads it */
 
 static double now(void)
@@ -63,7 +62,7 @@ static double now(void)
 	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
-static uint64_t random_below(uint64_t limit)
+uint64_t random_below(uint64_t limit)
 {
 	static uint64_t state;
 
@@ -86,7 +85,7 @@ static struct io_uring_sqe *get_sqe(void *data)
 }
 
 /* io_uring_prep_*() clears the user data: set it afterwards. */
-static void listen_to_helpers(void)
+void listen_to_helpers(void)
 {
 	struct io_uring_sqe *sqe = get_sqe(NULL);
 
@@ -97,7 +96,7 @@ static void listen_to_helpers(void)
 
 /* --- which request comes next --------------------------------------------- */
 
-static enum kind random_kind(void)
+enum kind random_kind(void)
 {
 	unsigned int sum = 0, i, pick;
 
@@ -130,7 +129,7 @@ static uint64_t unit_of(enum kind kind)
 	return align / options.geometry.block;
 }
 
-static bool pick_blocks(struct op *op)
+bool pick_blocks(struct op *op)
 {
 	uint64_t unit = unit_of(op->kind), units = ledger.blocks / unit;
 	uint64_t count = 1, first, tries;
@@ -155,7 +154,7 @@ static bool pick_blocks(struct op *op)
 	return false;
 }
 
-static uint64_t run_length(const struct op *op)
+uint64_t run_length(const struct op *op)
 {
 	uint64_t last = op->first + op->count - 1;
 
@@ -518,7 +517,7 @@ static void make_ops(void)
 	}
 }
 
-static void set_up(void)
+void set_up(void)
 {
 	int ret, flags = options.verify_only ? O_RDONLY : O_RDWR;
 

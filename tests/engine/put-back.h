@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A life of an image that ends with a kill, and what the next open must say.
+ */
+#ifndef PUT_BACK_H
+#define PUT_BACK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "qcow/qcow.h"
+
+#define PIECE 65536u
+
+enum shape {
+	VERSION_2,
+	VERSION_3,
+	NO_ROOM,
+	DATA_FILE,
+	NR_SHAPES,
+};
+
+/* Their arguments of qemu-img create. */
+extern const char *const shapes[NR_SHAPES];
+
+/* What a life has done when it is killed. */
+enum ending {
+	AT_REST,   /* unflushed writes, none in flight */
+	IN_FLIGHT, /* one has begun and not ended */
+	UNWRITTEN, /* nothing */
+};
+
+void in_scratch(const char *command);
+
+/* Makes the image anew. */
+void make(enum shape shape);
+
+struct qcow_options plain_options(void);
+
+/* NULL: it is refused; error says why. */
+struct qcow_image *try_open(const struct qcow_options *options,
+			    struct qcow_error *error);
+
+void write_piece(struct qcow_image *image, uint64_t offset, int byte);
+
+/* Makes the image, and a process that writes to it and is killed.  A copy of
+   the image is of a moment in that life. */
+void live_and_die(enum shape shape, enum ending ending);
+
+void expect_byte(struct qcow_image *image, uint64_t offset, int byte);
+
+/* The image must open, with all that was acknowledged. */
+void expect_replayed(const char *what);
+void expect_replayed_by(const struct qcow_options *options, const char *what);
+
+/* The image must be refused with that word, and open when forced. */
+void expect_refused(const char *what, const char *word);
+
+/* Does the image say itself that the copy is older? */
+bool has_mark(enum shape shape);
+
+#endif /* PUT_BACK_H */

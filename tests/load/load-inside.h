@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The load program from the inside; for load.c, choose.c and set-up.c only.
+ */
+#ifndef LOAD_INSIDE_H
+#define LOAD_INSIDE_H
+
+#include <liburing.h>
+
+#include "tests/load/load.h"
+
+#define VERIFY_BYTES (128u << 10)
+#define VERIFY_DEPTH 16u
+
+extern struct ledger ledger;
+extern int disk;
+extern bool is_device;
+extern struct io_uring ring;
+extern struct op *free_ops;
+extern unsigned char *busy; /* per block */
+extern uint64_t position;   /* sequential */
+extern int helper_pipe;
+
+/* Waits on the ring for the helpers' next operation. */
+void listen_to_helpers(void);
+
+/* choose.c: which request comes next. */
+
+uint64_t random_below(uint64_t limit);
+enum kind random_kind(void);
+
+/* Chooses the blocks of a request; false: others have all that were tried. */
+bool pick_blocks(struct op *op);
+
+/* The bytes of the blocks of a request. */
+uint64_t run_length(const struct op *op);
+
+/* set-up.c */
+
+/* Opens the disk, the ledger and the ring, and makes room for requests. */
+void set_up(void);
+
+#endif /* LOAD_INSIDE_H */
