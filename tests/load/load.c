@@ -21,19 +21,14 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <liburing.h>
-#include <linux/fs.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "tests/load/load-inside.h"
-
-#define TRIES 64u /* to find blocks without a request */
 
 static const char *const kind_names[] = { "write", "read", "discard", "zeroes",
 					  "fsync" };
@@ -62,18 +57,6 @@ static double now(void)
 	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
-uint64_t random_below(uint64_t limit)
-{
-	static uint64_t state;
-
-	if (!state)
-		state = options.geometry.seed * 0x9e3779b97f4a7c15ULL | 1;
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return state % limit;
-}
-
 static struct io_uring_sqe *get_sqe(void *data)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&ring);
@@ -92,74 +75,6 @@ void listen_to_helpers(void)
 	io_uring_prep_read(sqe, helper_pipe, &helper_done, sizeof(helper_done),
 			   0);
 	io_uring_sqe_set_data(sqe, &helper_done);
-}
-
-/* --- which request comes next --------------------------------------------- */
-
-enum kind random_kind(void)
-{
-	unsigned int sum = 0, i, pick;
-
-	for (i = 0; i < KINDS; i++)
-		sum += options.mix[i];
-	pick = (unsigned int)random_below(sum);
-	for (i = 0; pick >= options.mix[i]; i++)
-		pick -= options.mix[i];
-	return (enum kind)i;
-}
-
-static bool idle(uint64_t first, uint64_t count)
-{
-	uint64_t i;
-
-	for (i = first; i < first + count; i++)
-		if (busy[i])
-			return false;
-	return true;
-}
-
-/* Discards take whole units of the disk's discard granularity: only those
-   are sure to read as zero afterwards. */
-static uint64_t unit_of(enum kind kind)
-{
-	uint64_t align = options.discard_align;
-
-	if (kind != DISCARD || align <= options.geometry.block)
-		return 1;
-	return align / options.geometry.block;
-}
-
-bool pick_blocks(struct op *op)
-{
-	uint64_t unit = unit_of(op->kind), units = ledger.blocks / unit;
-	uint64_t count = 1, first, tries;
-
-	if (options.max_blocks > 1)
-		count += random_below(options.max_blocks);
-	count = (count + unit - 1) / unit;
-	if (count > units)
-		count = units;
-	for (tries = 0; tries < TRIES; tries++) {
-		if (options.sequential) {
-			first = position + count > units ? 0 : position;
-			position = first + count;
-		} else {
-			first = random_below(units - count + 1);
-		}
-		op->first = first * unit;
-		op->count = (uint32_t)(count * unit);
-		if (idle(op->first, op->count))
-			return true;
-	}
-	return false;
-}
-
-uint64_t run_length(const struct op *op)
-{
-	uint64_t last = op->first + op->count - 1;
-
-	return (op->count - 1) * (uint64_t)options.geometry.block +
-	       ledger_length(&ledger, last);
 }
 
 /* --- issuing -------------------------------------------------------------- */
@@ -452,97 +367,7 @@ static uint64_t verify(void)
 	return blocks_checked - before;
 }
 
-/* --- set-up --------------------------------------------------------------- */
-
-static uint64_t disk_size(void)
-{
-	struct stat st;
-	uint64_t size;
-
-	if (fstat(disk, &st) < 0)
-		die(errno, "%s", options.path);
-	is_device = S_ISBLK(st.st_mode);
-	if (!is_device)
-		return (uint64_t)st.st_size;
-	if (ioctl(disk, BLKGETSIZE64, &size) < 0)
-		die(errno, "%s", options.path);
-	return size;
-}
-
-static void check_geometry(uint64_t size)
-{
-	struct geometry *g = &options.geometry;
-
-	if (!g->stride)
-		g->stride = g->block;
-	if (g->offset >= size)
-		die(0, "offset beyond the end");
-	if (!g->size || g->size > size - g->offset)
-		g->size = size - g->offset;
-	g->size -= g->size % SECTOR;
-	if (!g->block || g->block % SECTOR || g->stride < g->block ||
-	    g->stride % SECTOR || g->offset % SECTOR)
-		die(0, "block, stride and offset are multiples of %u", SECTOR);
-	if (options.max_blocks > 1 && g->stride != g->block)
-		die(0, "--max-blocks and --stride exclude each other");
-	if (!options.discard_align)
-		options.discard_align = g->block;
-	if (options.mix[DISCARD] && (g->stride % options.discard_align &&
-				     options.discard_align % g->stride))
-		die(0, "discards do not fit the blocks");
-	if (options.mix[DISCARD] && g->offset % options.discard_align)
-		die(0, "--offset is not aligned to --discard-align");
-}
-
-static void make_ops(void)
-{
-	size_t length = (size_t)options.geometry.block * options.max_blocks;
-	unsigned int i, nr = options.depth;
-	struct op *op;
-
-	/* Verification has its own depth and size of requests. */
-	if (nr < VERIFY_DEPTH)
-		nr = VERIFY_DEPTH;
-	if (length < VERIFY_BYTES)
-		length = VERIFY_BYTES;
-	for (i = 0; i < nr; i++) {
-		op = calloc(1, sizeof(*op));
-		if (op)
-			op->buffer = aligned_alloc(4096,
-						   (length + 4095) & ~4095UL);
-		if (!op || !op->buffer)
-			die(ENOMEM, "buffers");
-		op->next = free_ops;
-		free_ops = op;
-	}
-}
-
-void set_up(void)
-{
-	int ret, flags = options.verify_only ? O_RDONLY : O_RDWR;
-
-	disk = open(options.path, flags | O_DIRECT | O_CLOEXEC);
-	if (disk < 0)
-		die(errno, "%s", options.path);
-	if (options.verify_only && options.ledger) {
-		ret = ledger_geometry(options.ledger, &options.geometry);
-		if (ret)
-			die(-ret, "ledger %s", options.ledger);
-	}
-	check_geometry(disk_size());
-	ret = ledger_open(&ledger, &options.geometry, options.ledger);
-	if (ret)
-		die(-ret, "ledger %s", options.ledger ? options.ledger : "");
-	busy = calloc(ledger.blocks, 1);
-	if (!busy)
-		die(ENOMEM, "%" PRIu64 " blocks", ledger.blocks);
-	ret = io_uring_queue_init(options.depth * 2 + VERIFY_DEPTH, &ring, 0);
-	if (ret)
-		die(-ret, "io_uring_queue_init");
-	make_ops();
-	helper_pipe = helpers_start(disk, is_device, &ledger);
-	listen_to_helpers();
-}
+/* --- the program ---------------------------------------------------------- */
 
 static void on_signal(int number)
 {
