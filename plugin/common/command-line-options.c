@@ -21,7 +21,7 @@
 #define LONG_HELP   (LONG_FIRST + OPTIONS_MAX)
 #define WORD_MAX    64
 
-/* What getopt_long() is to know of a command. */
+/* The options of a command, as getopt_long() takes them. */
 static void list_options(const struct command *command,
 			 struct option longs[OPTIONS_MAX + 2],
 			 char letters[2 * OPTIONS_MAX + 3])
@@ -51,7 +51,7 @@ static void list_options(const struct command *command,
 	longs[nr] = (struct option){ 0 };
 }
 
-/* NULL: it has none with this letter or number. */
+/* NULL: the command has no option with this letter or number. */
 static const struct command_option *find_option(const struct command *command,
 						int found)
 {
@@ -76,7 +76,7 @@ static const char *option_word(const struct command_option *option, int found,
 	return word;
 }
 
-/* Which of "one|two" it is; -1: none. */
+/* The index of the text in "one|two"; -1: the text is none of these. */
 static int find_choice(const char *choices, const char *text)
 {
 	const size_t length = strlen(text);
@@ -117,7 +117,7 @@ static bool get_path(const char *text, char path[PATH_MAX])
 	return *text && snprintf(path, PATH_MAX, "%s", text) < PATH_MAX;
 }
 
-/* Sets the option's field; false: the text is no value for it. */
+/* Sets the option's field; false: the text is no value for the option. */
 static bool set_field(const struct command_option *option, void *fields,
 		      const char *text)
 {

@@ -2,9 +2,9 @@
 /*
  * Reads a command line by a program's table.
  *
- * A wrong command line is a matter between the user and this file: one line
- * says which word is wrong, and the exit status is 2.  Whether a value makes
- * sense is for the command to judge; here a number only has to be one.
+ * This file alone deals with a wrong command line: one line names the wrong
+ * word, and the exit status is 2.  The command judges whether a value makes
+ * sense; here a number only has to be a number.
  */
 #include <getopt.h>
 #include <stdarg.h>
@@ -30,7 +30,8 @@ int command_line_misuse(const struct program *program,
 
 /* ---- arguments ---- */
 
-/* The word of "DOMAIN [DISK]" at this place; its length, 0: there is none. */
+/* Finds the word of "DOMAIN [DISK]" at this place, and returns the length of
+   the word; 0: there is no such word. */
 static size_t argument_word(const char *words, size_t place, const char **word)
 {
 	while (place-- && *words) {
@@ -114,9 +115,9 @@ static bool asks_for_version(const char *word)
 	return !strcmp(word, "--version") || !strcmp(word, "-V");
 }
 
-/* `help`, `help COMMAND`, and the same as options.  Of a foreign command the
-   other program tells: `help libvirt X` becomes `libvirt help X`.  True: argv
-   is to be read on as a command. */
+/* `help`, `help COMMAND`, and the same as options.  Another program explains a
+   foreign command: `help libvirt X` becomes `libvirt help X`.  True: the
+   caller reads argv on as a command. */
 static bool give_help(const struct program *program, int argc, char **argv,
 		      int *status)
 {

@@ -51,14 +51,14 @@ struct command {
 
 struct program {
 	const char *name;	/* as the user calls it, in one word or two */
-	const char *complainer; /* what its complaints begin with */
+	const char *complainer; /* the beginning of its complaints */
 	const char *purpose;
 	const char *closing; /* the last lines of its help */
 	const struct command *commands;
 	size_t nr_commands;
 };
 
-/* What a command line asks for. */
+/* A command line that was read. */
 struct command_line {
 	size_t command;	  /* in the program's table */
 	char **arguments; /* NULL behind the last one */
@@ -73,10 +73,10 @@ bool command_line_read(const struct program *program, int argc, char **argv,
 
 /* ---- usage.c ---- */
 
-/* Tells about all commands. */
+/* Prints the help of the program: all commands. */
 void usage_put_program(FILE *file, const struct program *program);
 
-/* Tells all about one of them. */
+/* Prints the help of one command. */
 void usage_put_command(FILE *file, const struct program *program,
 		       const struct command *command);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What a file disks.d/NAME.conf says.
+ * The contents of a file disks.d/NAME.conf.
  *
  * A line is `key = value`, empty, or a comment, which begins with #.  A value
  * is the rest of its line without blanks around it: no quotes, no escapes, no

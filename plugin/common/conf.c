@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Which file disks.d/NAME.conf configures a disk.
+ * The file that configures a disk: disks.d/NAME.conf.
  *
  * The same name must always give the same disk, so files are not merged: a
  * disk that two directories configure is an error, and neither file wins.  To

@@ -3,8 +3,8 @@
  * Disks by configuration: NAME.conf in one of two directories is the disk
  * NAME, with the options of `add` as `key = value` lines.
  *
- * Functions return 0 or -errno; a failure leaves one line in text: which
- * file, which line, which key, and what is allowed.
+ * Functions return 0 or -errno; a failure leaves one line in text, with the
+ * file, the line, the key, and the allowed values.
  */
 #ifndef CONF_H
 #define CONF_H
@@ -23,7 +23,8 @@ enum conf_place {
 /* The directory, without a / at its end. */
 const char *conf_directory(enum conf_place place);
 
-/* The strings in request point into the rest of it: not to be copied. */
+/* A disk as a file configures it.  The strings in request point into this
+   struct, so a copy of the struct would not do. */
 struct conf {
 	struct disk_request request;
 	char path[PATH_MAX]; /* of the file */
@@ -31,8 +32,12 @@ struct conf {
 	char image[PATH_MAX];
 };
 
-/* Reads the file that configures disk NAME.  -ENOENT: there is none;
-   -EEXIST: there are two; -EINVAL: something is wrong with it. */
+/* Reads the file that configures disk NAME.  Returns:
+   0		*conf is filled in
+   -ENOENT	there is no such file
+   -EEXIST	there are two such files
+   -EINVAL	the name is wrong, or the file is
+   or another -errno. */
 int conf_find(const char *name, struct conf *conf, char text[CONF_TEXT_MAX]);
 
 /* Calls visit with the name of each disk that the administrator has
@@ -40,10 +45,10 @@ int conf_find(const char *name, struct conf *conf, char text[CONF_TEXT_MAX]);
 int conf_each(void (*visit)(const char *name, void *opaque), void *opaque,
 	      char text[CONF_TEXT_MAX]);
 
-/* conf-file.c: what a file says. */
+/* conf-file.c: the contents of a file. */
 
-/* Reads conf->path, the file of the disk conf->name.  Returns as conf_find().
- */
+/* Reads conf->path, the file of the disk conf->name.  Returns as
+   conf_find(). */
 int conf_read_file(struct conf *conf, char text[CONF_TEXT_MAX]);
 
 #endif /* CONF_H */

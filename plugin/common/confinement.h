@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What keeps a server from everything but its disk (P6), as bits, and the
- * names of these bits.
+ * The steps that keep a server from everything but its disk (P6), as bits, and
+ * the names of these bits.
  */
 #ifndef CONFINEMENT_H
 #define CONFINEMENT_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * How an image is served as a disk, as an admin says it: on the command line,
- * in disks.d, in a domain's metadata.  The record of the disk keeps it.
+ * The options with which an image is served as a disk.  An admin gives them on
+ * the command line, in disks.d, or in a domain's metadata; the record of the
+ * disk keeps them.
  */
 #ifndef DISK_OPTIONS_H
 #define DISK_OPTIONS_H
@@ -17,18 +18,18 @@ struct disk_options {
 	bool read_only;
 	bool writeback;
 	bool no_references;	  /* the image may name no file */
-	bool confined;		  /* or not served, where the kernel can't */
+	bool confined;		  /* refuse where the kernel cannot */
 	char key_file[PATH_MAX];  /* empty: none.  Never the key */
 	char data_file[PATH_MAX]; /* that the image may name; empty: none */
 };
 
-/* The options of a disk for which an admin says nothing. */
+/* The options of a disk for which an admin gives none. */
 #define DISK_OPTIONS_DEFAULT \
 	{ \
 		.queues = 1, .depth = 128 \
 	}
 
-/* A new disk, as asked for.  The strings stay the caller's. */
+/* A new disk, as the caller asks for it.  The caller keeps the strings. */
 struct disk_request {
 	const char *image;
 	const char *name; /* NULL: after the image */
@@ -36,7 +37,7 @@ struct disk_request {
 	struct disk_options options;
 };
 
-/* Each returns NULL if the disk has none. */
+/* Each returns NULL if the disk has no such file. */
 static inline const char *disk_key_file(const struct disk_options *options)
 {
 	return *options->key_file ? options->key_file : NULL;

@@ -3,7 +3,7 @@
  * Finding disks among the records.
  *
  * There are as many records as disks, some dozens at most, so every search
- * reads them all; and nothing but them, for the storage of a disk that was not
+ * reads all records, and nothing else: the storage of a disk that was not
  * asked about may hang.  Names cannot be numbers (options.c), hence a number
  * means an id and no search is ambiguous.
  */
@@ -64,7 +64,8 @@ int disk_each_unreadable(void (*visit)(int id, int error, void *opaque),
 		int id = atoi(entries[i]->d_name);
 		int ret = disk_load(id, &disk);
 
-		/* One that is gone was not there, or is of another boot. */
+		/* -ENOENT: the record is gone meanwhile, or is of another
+		   boot. */
 		if (ret && ret != -ENOENT)
 			visit(id, ret, opaque);
 		free(entries[i]);
@@ -111,7 +112,7 @@ static bool same_file(const struct search *search, const struct disk *disk)
 	       (search->identity && disk_is_file(disk, search->identity));
 }
 
-/* Asks no storage: it may be another disk's, and not answer. */
+/* This function asks no storage: that of another disk may not answer. */
 bool disk_is_file(const struct disk *disk, const struct qcow_identity *identity)
 {
 	const struct qcow_identity *own = &disk->identity;

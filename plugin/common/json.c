@@ -2,8 +2,8 @@
 /*
  * A writer of JSON: one value a line, two spaces a level.
  *
- * The names of files are bytes, not text.  What is no UTF-8 cannot be told in
- * JSON; each such byte becomes the replacement character, so the output is
+ * The names of files are bytes, not text.  JSON cannot hold a byte that is not
+ * UTF-8; each such byte becomes the replacement character, so the output is
  * always valid.
  */
 #include <inttypes.h>

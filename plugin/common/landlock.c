@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Landlock, by system calls: no library has it, and headers of old systems do
- * not know all of it.
+ * Landlock, by system calls: the C library has no functions for Landlock, and
+ * the headers of old systems lack a part of the constants.
  *
- * A version of the kernel's has all rights of those before.  Rules handle every
- * right that the kernel knows, so that what nobody allows is forbidden.
+ * Each version of the kernel's interface has all rights of the versions
+ * before.  Rules handle every right that the kernel knows, so that a right is
+ * refused unless a rule allows it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +18,7 @@
 
 #include "plugin/common/landlock.h"
 
-/* As the newest kernel has it; older ones take the first part. */
+/* The ruleset of the newest kernel; older kernels take the first part. */
 struct ruleset {
 	uint64_t files;
 	uint64_t network;
@@ -36,7 +37,7 @@ struct ruleset {
 	(LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_MAKE_REG | \
 	 LANDLOCK_ACCESS_FS_REMOVE_FILE)
 
-/* 0: there is none. */
+/* The version of Landlock; 0: the kernel has none. */
 static long version(void)
 {
 	long found = syscall(SYS_landlock_create_ruleset, NULL, 0,

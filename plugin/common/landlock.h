@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Landlock: what a process can no longer reach, by name.
+ * Landlock: rules for the files that a process may still reach by name.
  *
  * Functions return 0 or -errno.
  */
@@ -13,15 +13,16 @@ enum landlock_use {
 };
 
 /* Makes rules that allow nothing: no file, no network, no signal to a process
-   outside.  -EOPNOTSUPP: this kernel has no Landlock; an older one knows a part
-   of it, which is taken. */
+   outside.  An older kernel takes a part of these rules.  -EOPNOTSUPP: the
+   kernel has no Landlock. */
 int landlock_open(int *rules);
 
-/* Allows to use a file, or what lies below a directory; what is not there is
-   left out. */
+/* Allows the use of a file, or of all that lies below a directory.  A path
+   that does not exist is left out. */
 int landlock_allow(int rules, const char *path, enum landlock_use use);
 
-/* From now on the rules hold for this thread, and for all that it starts. */
+/* From now on the rules hold for this thread, and for all that this thread
+   starts. */
 int landlock_restrict(int rules);
 
 #endif /* LANDLOCK_H */

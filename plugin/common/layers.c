@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The layers of a disk, a line for each in its record; the one behind them
- * says how many there are, so that half a list is none.
+ * The layers of a disk: a line for each in the record of the disk, and a last
+ * line with their number, so that half a list is no list.
  */
 #include <errno.h>
 #include <inttypes.h>

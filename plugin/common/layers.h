@@ -18,17 +18,18 @@ struct layers {
 	struct qcow_layer list[QCOW_FILES_MAX]; /* their paths are ours */
 };
 
-/* Copies one more to the end; -E2BIG: there can be no more. */
+/* Appends a copy of a layer; -E2BIG: the list is full. */
 int layers_append(struct layers *layers, const struct qcow_layer *layer);
 
-/* Forgets and frees all. */
+/* Forgets and frees all layers. */
 void layers_clear(struct layers *layers);
 
-/* Writes them as lines of a record, none if they are not known (NULL). */
+/* Writes the layers as lines of a record; no line if they are not known, or
+   NULL. */
 void layers_put(FILE *file, const struct layers *layers);
 
-/* Takes one of these lines, or ignores any other.  They are known when the
-   last has been taken. */
+/* Takes one of these lines, and ignores any other line.  The layers are known
+   once the last of their lines has been taken. */
 int layers_get_line(struct layers *layers, char *line);
 
 #endif /* LAYERS_H */

@@ -2,11 +2,11 @@
 /*
  * Stable links.
  *
- * A link exists only while its device node does: who wrote to a link that
- * dangles would fill /dev with a plain file.  So it is made last and removed
- * first.  It is made under another name and renamed, hence a link that was
- * left behind by a dead disk is replaced at once; that no living disk has the
- * name has been settled under the lock on all records before.
+ * A link exists only while its device node does: a write to a dangling link
+ * would fill /dev with a plain file.  So the link is made last and removed
+ * first.  The link is made under another name and renamed, hence it replaces
+ * the link of a dead disk at once.  The lock on all records has made sure
+ * before that no living disk has the name.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -30,7 +30,7 @@ static void target_of(const struct disk *disk, char target[32])
 	snprintf(target, 32, "../ublkb%d", disk->id);
 }
 
-/* devtmpfs makes the node; where there is only udev it comes later. */
+/* devtmpfs makes the node at once; udev alone makes the node later. */
 static int wait_for_node(int id)
 {
 	const struct timespec interval = { .tv_nsec = NODE_INTERVAL * 1000000 };
@@ -61,7 +61,7 @@ int link_make(const struct disk *disk)
 	if (!lstat(path, &st) && !S_ISLNK(st.st_mode))
 		return -EEXIST;
 
-	/* A name has no leading dot, so this is nobody's link. */
+	/* A disk's name has no leading dot, so this is no disk's link. */
 	snprintf(new, sizeof(new), LINK_DIR "/.%d", disk->id);
 	target_of(disk, target);
 	unlink(new);

@@ -13,8 +13,11 @@
 
 void link_path(const struct disk *disk, char path[PATH_MAX]);
 
-/* Makes or corrects the link, once /dev/ublkbN is there: -ENODEV if it does
-   not come; -EEXIST if something that is no link of ours is in the way. */
+/* Waits for /dev/ublkbN, and makes or corrects the link.  Returns:
+   0		the link leads to the device
+   -ENODEV	/dev/ublkbN does not come
+   -EEXIST	a file that is no link has the name
+   or another -errno. */
 int link_make(const struct disk *disk);
 
 /* Removes the link if it leads to this disk. */

@@ -2,12 +2,12 @@
 /*
  * Lines for the user, and where they go (P7).
  *
- * A command speaks on stderr, one line for one failure.  So does a
- * supervisor in the foreground.  A supervisor in the background speaks to
- * syslog if a daemon listens at /dev/log.  Each line asks that anew: a log
- * daemon may start later than the supervisor, or end.  Where there is none, a
- * file in /run takes the lines.  That is memory (tmpfs), so the file is
- * bounded: a full one is put aside as .old and a new one begins.
+ * A command speaks on stderr, one line for one failure.  So does a supervisor
+ * in the foreground.  A supervisor in the background speaks to syslog if a
+ * daemon listens at /dev/log.  Each line looks for the daemon anew: the daemon
+ * may start later than the supervisor, or end.  Without a daemon, a file in
+ * /run takes the lines.  /run is memory (tmpfs), so the file is bounded: a
+ * full file is put aside as .old, and a new one begins.
  *
  * Each line of a supervisor names its device and image.  Names
  * and texts come from outside, some from images (P6): a line stays one line,
@@ -48,8 +48,8 @@ void log_to_system(void)
 	openlog("ublk-qcow2", LOG_PID, LOG_DAEMON);
 }
 
-/* sd-daemon(3): the journal says which file it is, since stderr may have
-   been redirected after it was opened. */
+/* sd-daemon(3): JOURNAL_STREAM names the file of the journal, since stderr may
+   have been redirected meanwhile. */
 void log_to_journal(void)
 {
 	const char *stream = getenv("JOURNAL_STREAM");
@@ -89,7 +89,7 @@ static void to_file(const char *line)
 	strftime(when, sizeof(when), "%FT%TZ", gmtime_r(&now, &tm));
 	length = snprintf(text, sizeof(text), "%s [%d] %s\n", when,
 			  (int)getpid(), line);
-	/* Nowhere is left to complain of a failure. */
+	/* No place is left for a complaint about a failure. */
 	if (write(fd, text, length) < 0)
 		errno = 0;
 	close(fd);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What a disk may be called: something that is a file name in /dev without
- * surprises, and not a number, which DEV takes for an id.
+ * The name of a disk is a file name in /dev without surprises, and no number,
+ * since DEV takes a number for an id.
  */
 #include <string.h>
 

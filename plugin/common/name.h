@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Names of disks: letters that are allowed, and a name made of any text.
+ * Names of disks: the characters that are allowed, and a name made of any
+ * text.
  */
 #ifndef NAME_H
 #define NAME_H
@@ -9,7 +10,7 @@
 
 #include "plugin/common/state.h"
 
-/* Returns NULL if the name is good, else a text that says why it is not. */
+/* Returns NULL if the name is good, else the reason why the name is not. */
 const char *name_check(const char *name);
 
 /* Makes the first length bytes of a text, which is not empty, into a good

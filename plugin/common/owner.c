@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The records of who uses a disk, in domains/ beside those of the disks.
+ * The records of a disk's users, in domains/ beside the records of the disks.
  *
  * One file per domain and disk, UUID.NAME, a line per field: key, space,
- * value.  It is written beside itself and renamed, as a disk's is.  Whether a
- * disk may be removed when a domain ends follows from these records alone:
- * libvirt calls its hook for the end of a domain also if that never got to
- * use the disk, and must not be asked.
+ * value.  A new file replaces the old one by renaming.  These records alone
+ * tell whether a disk may be removed when a domain ends: libvirt calls its
+ * hook for the end of a domain even if the domain never got the disk, and the
+ * hook must not ask libvirt.
  *
  * A record names the disk by its nonce, too.  If the disk was removed and
- * another one has its name by now, the record is stale and means nothing.
+ * another disk has its name by now, the record is stale and means nothing.
  *
- * All locks are single bytes of one file, at an offset made from the disk's
- * name, so there is nothing to clean up behind them; that two names may share
- * an offset costs some waiting only.
+ * Each lock is one byte of one file, at an offset made from the disk's name,
+ * so no lock leaves anything to clean up.  Two names may share an offset,
+ * which costs some waiting only.
  */
 #include <ctype.h>
 #include <dirent.h>
@@ -77,7 +77,7 @@ int owner_open(bool make, int *dir)
 	return *dir < 0 ? -errno : 0;
 }
 
-/* Only what can be trusted gets into a path. */
+/* Only a text that was checked gets into a path. */
 static int file_name(const char *uuid, const char *name,
 		     char file[FILE_NAME_MAX])
 {
@@ -109,8 +109,8 @@ static void put(FILE *file, const struct owner *owner)
 	fprintf(file, "released %d\n", owner->released);
 }
 
-/* One writer at a time, so the new file's name need not be another each
-   time; one that a dead writer left is overwritten. */
+/* There is one writer at a time, so new files need one name only; a file that
+   a dead writer left is overwritten. */
 static int save_in(int dir, const char *file_now, const struct owner *owner)
 {
 	char new[FILE_NAME_MAX + 1];
@@ -177,7 +177,7 @@ static void get_line(struct owner *owner, char *line)
 		owner->released = *value == '1';
 }
 
-/* Whom and what it is about is in the file's name. */
+/* The file's name has the domain's uuid and the disk's name. */
 static int load_in(int dir, const char *uuid, const char *name,
 		   struct owner *owner)
 {

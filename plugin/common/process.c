@@ -2,15 +2,15 @@
 /*
  * Processes.
  *
- * A pid found in a file may meanwhile belong to somebody else, so a process
- * is known by its pid and its start time together.  Whoever wants to signal
- * it or wait for it opens a pidfd first and compares the start afterwards:
+ * A pid in a file may belong to another process meanwhile, so a process is
+ * known by its pid and its start time together.  Before a signal or a wait,
+ * process_open() opens a pidfd first and compares the start time afterwards:
  * from then on the descriptor means that process and no other.
  *
- * A job is a forked child that does one thing which may block, or crash, and
- * which the supervisor must not do itself: it has to watch its server.  It
- * leaves one line of text in a pipe, whose buffer holds the line whether or
- * not we read it before the child is gone.
+ * A job is a forked child that does one thing which may block or crash.  The
+ * supervisor must not do such a thing itself, since it has to watch its
+ * server.  The child leaves one line of text in a pipe, and the buffer of the
+ * pipe keeps the line after the end of the child.
  */
 #include <ctype.h>
 #include <dirent.h>
@@ -49,7 +49,7 @@ uint64_t clock_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* -ESRCH: there is none.  What is in the way of looking is no death. */
+/* -ESRCH: there is no such process.  Another failure to look is no death. */
 static int read_line(pid_t pid, char *line, int size)
 {
 	char path[32];
@@ -75,7 +75,8 @@ static int read_stat(pid_t pid, char *state, unsigned long long *start)
 	if (ret)
 		return ret;
 
-	/* The name before it is in parentheses and may hold anything. */
+	/* The name of the process stands before the fields, in parentheses,
+	   and may hold anything. */
 	field = strrchr(line, ')');
 	if (!field ||
 	    sscanf(field + 1,
@@ -135,8 +136,8 @@ static bool space_lives(uint64_t space)
 	return found;
 }
 
-/* The initial namespace sees all others: one that it does not see is gone,
-   with all its processes. */
+/* The initial pid namespace sees all others: a namespace that it does not see
+   is gone, with all processes. */
 static int look_elsewhere(const struct process *process)
 {
 	if (own_space() == INITIAL_SPACE && !space_lives(process->space))
@@ -144,8 +145,9 @@ static int look_elsewhere(const struct process *process)
 	return -EXDEV;
 }
 
-/* A thread that waits for a storage outlives the first one, which the state is
-   about.  Only when the last has ended has the process let go of everything. */
+/* The state is that of the first thread.  A thread that waits for storage
+   outlives the first one, and the process has let go of everything only when
+   the last thread has ended. */
 static int look_at_threads(pid_t pid)
 {
 	int pidfd = pidfd_open(pid, 0);
@@ -158,7 +160,8 @@ static int look_at_threads(pid_t pid)
 	return over ? -ESRCH : 0;
 }
 
-/* 0: it is alive; -ESRCH: it is not; or that cannot be known now. */
+/* 0: the process is alive; -ESRCH: it is not; another -errno: nothing tells
+   now. */
 static int look_for(const struct process *process)
 {
 	unsigned long long start;
@@ -203,7 +206,7 @@ int process_open(const struct process *process, int *pidfd)
 	fd = pidfd_open(process->pid, 0);
 	if (fd < 0)
 		return -errno;
-	/* The id may be another's meanwhile. */
+	/* Another process may have the id meanwhile. */
 	ret = look_for(process);
 	if (ret) {
 		close(fd);

@@ -27,24 +27,27 @@ int process_lock_memory(void);
 uint64_t clock_ms(void);
 
 /* Names the process that now has this id, even a child that only waits to be
-   reaped.  -ESRCH: there is none; or another -errno: it cannot be looked
-   at. */
+   reaped.  Returns:
+   0		*process is filled in
+   -ESRCH	there is no such process
+   or another -errno: the process cannot be looked at. */
 int process_identify(pid_t pid, struct process *process);
 
-/* Does its id mean something to us?  In a container that shares /run with the
-   host it means another process. */
+/* Does the process's id mean that process here?  In a container that shares
+   /run with the host, the id means another process. */
 bool process_is_ours(const struct process *process);
 
-/* Has its first thread ended?  It does nothing of use any more, but others of
-   its threads may still write. */
+/* Has the process's first thread ended?  The process does nothing of use any
+   more, but its other threads may still write. */
 bool process_is_ending(const struct process *process);
 
-/* Is the process alive?  Also true where nothing tells: memory or descriptors
+/* Is the process alive?  True also where nothing tells: memory or descriptors
    are short, or the process is in another pid namespace.  Our callers replace
    a dead process, and to replace a living one would do harm (P4). */
 bool process_alive(const struct process *process);
 
 /* Opens a pidfd of the process, which need not be a child.  Returns:
+   0		*pidfd means the process
    -ESRCH	the process is dead
    -EXDEV	the process is in another pid namespace
    or another -errno. */
@@ -53,7 +56,8 @@ int process_open(const struct process *process, int *pidfd);
 /* Kills by pidfd; a process that is dead already is no error. */
 int process_kill(int pidfd);
 
-/* Whether the process ended within the time; a negative time has no end. */
+/* Waits for the end of the process, or for that long; a negative time has no
+   end.  Has the process ended? */
 bool process_wait(int pidfd, int milliseconds);
 
 /* For a child just forked: closes every descriptor but stdin, stdout, stderr
@@ -64,22 +68,22 @@ void process_fresh(int keep, int keep_too);
 #define JOB_TEXT_MAX 512
 typedef int job_fn(const void *argument, char *text);
 
-/* A child that does one thing, then is gone.  pidfd is -1 when there is
-   none. */
+/* A job: a child that does one thing and ends.  pidfd is -1 while there is no
+   child. */
 struct job {
 	pid_t pid;
 	int pidfd;
 	int text;
 };
 
-/* Starts the job; mortal: it is killed when we die. */
+/* Starts the job; mortal: the child is killed when its parent dies. */
 int job_start(struct job *job, job_fn *work, const void *argument, bool mortal);
 
 /* Takes the result of a job whose pidfd has become readable: its exit
    status, or 255 if a signal ended it, and its text. */
 int job_finish(struct job *job, char text[JOB_TEXT_MAX]);
 
-/* Kills the job and forgets it.  Does not wait for its end: the job may hang
+/* Kills the job and forgets it, without waiting for its end: the job may hang
    in the kernel, where SIGKILL has no effect. */
 void job_abandon(struct job *job);
 

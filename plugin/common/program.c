@@ -4,8 +4,8 @@
  * so PATH is never asked.
  *
  * A program of ours is looked for beside the one that runs, and then where it
- * is installed: what was built together works together.  A program of the
- * system is looked for in the system's directories.
+ * is installed: programs that were built together work together.  A program of
+ * the system is looked for in the system's directories.
  */
 #include <errno.h>
 #include <limits.h>
@@ -25,8 +25,8 @@ int program_become(const char *name, char **argv)
 	if (length < 0)
 		return -errno;
 	self[length] = '\0';
-	/* The name of a program that was replaced meanwhile has something
-	   behind it; the directory has not. */
+	/* The kernel puts a word behind the name of a program that was
+	   replaced meanwhile; the directory stays as it is. */
 	snprintf(path, sizeof(path), "%.*s/%s",
 		 (int)(strrchr(self, '/') - self), self, name);
 	argv[0] = (char *)name;

@@ -8,8 +8,8 @@
 
 #include <limits.h>
 
-/* Becomes that program, with these arguments and its name as the first one;
-   returns -errno only if it cannot. */
+/* Executes that program in place of this one, with these arguments and its
+   name as the first one.  Returns only on failure: -errno. */
 int program_become(const char *name, char **argv);
 
 /* The program that this variable of the environment names, in a build for

@@ -3,8 +3,8 @@
  * A record: a text in a file on a tmpfs that may be full when the text has
  * to change.
  *
- * The file has two slots of one size, all of it set aside when it is made.  A
- * new text goes into the slot that does not hold the latest one:
+ * The file has two slots of one size, whose room is allocated when the file is
+ * made.  A new text goes into the slot that does not hold the latest one:
  *
  *	slot	head, text, empty lines
  *	head	ublk-qcow2 VERSION LENGTH NUMBER CHECKSUM \n
@@ -17,7 +17,7 @@
  * Only a text that outgrows its slot needs a new file, which then replaces the
  * old one by renaming; the new one's name ends in the writer's pid.
  *
- * Version 1 had no head and one text.  It is read.
+ * Version 1 had no head and one text.  It can still be read.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -44,7 +44,8 @@ struct slot {
 	const char *text;
 };
 
-/* FNV-1a.  It tells a torn text from a whole one; nobody forges one here. */
+/* FNV-1a.  The checksum tells a torn text from a whole one; no process forges
+   a text here. */
 static uint32_t checksum(unsigned long long number, const char *text,
 			 size_t length)
 {
@@ -204,7 +205,8 @@ static int write_slot(int fd, size_t size, unsigned int which,
 	return ret;
 }
 
-/* -ENOSPC: the file is too small for it; -EBADMSG: it has no slots. */
+/* -ENOSPC: the file is too small for the text; -EBADMSG: the file has no
+   slots. */
 static int write_in_place(const char *path, const char *text, size_t length)
 {
 	struct slot slot;
@@ -258,7 +260,7 @@ int record_write(const char *path, const char *text, size_t length)
 {
 	int ret = write_in_place(path, text, length);
 
-	/* A later version's is not ours to replace. */
+	/* A file of a later version is not ours to replace. */
 	if (ret == -ENOENT || ret == -ENOSPC || ret == -EBADMSG)
 		ret = make_new(path, text, length);
 	return ret;

@@ -5,10 +5,11 @@
 
 #include <stddef.h>
 
-/* Reads it; free() frees *text, which ends with a 0.  Returns:
-   -ENOENT	there is none
-   -EPROTO	it was written by a later version of this program
-   -EBADMSG	it is damaged
+/* Reads the text; free() frees *text, which ends with a 0.  Returns:
+   0		*text is the text
+   -ENOENT	there is no such file
+   -EPROTO	a later version of this program wrote the file
+   -EBADMSG	the file is damaged
    or another -errno. */
 int record_read(const char *path, char **text);
 

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * /etc/ublk-qcow2/directories, a line for each thing that is said:
+ * /etc/ublk-qcow2/directories, a rule a line:
  *
  *	/DIRECTORY		any image may name backing files below it
  *	data-files /DIRECTORY	and data files, which are written, too
- *	own-directory no	no image may name what lies beside it
+ *	own-directory no	no image may name a file beside it
  *
- * Empty lines, and those that begin with #, are comments.  A line that cannot
- * be understood is an error: who wrote it relies on it.
+ * Empty lines, and those that begin with #, are comments.  A line without a
+ * meaning is an error, since an admin relies on every line.
  *
- * The file is read when a disk is made: what it says then holds for as long as
- * the disk is there, whichever server opens its files.
+ * The file is read when a disk is made.  Its rules of that moment hold for as
+ * long as the disk exists, whichever server opens the files of the disk.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -68,7 +68,7 @@ struct reader {
 	bool not_beside;
 };
 
-/* -EINVAL: it means nothing. */
+/* -EINVAL: the line has no meaning. */
 static int take_line(struct reader *reader, char *line)
 {
 	static const char data_files[] = "data-files";

@@ -3,10 +3,10 @@
  * Appeals of commands to a supervisor.
  *
  * A packet begins with a head: magic, version, length.  A supervisor outlives
- * the installation of another version, so each side may meet a stranger.  The
- * head is the same in all versions; the body of another version is not looked
- * at.  Only root may connect to the socket, and the caller's credentials are
- * looked at nevertheless.
+ * the installation of another version, so each side may meet another version.
+ * The head is the same in all versions; the body of another version is not
+ * looked at.  Only root may connect to the socket, and the caller's
+ * credentials are looked at nevertheless.
  */
 #include <errno.h>
 #include <poll.h>
@@ -78,7 +78,8 @@ int rpc_listen(int id, int *listener)
 
 	if (fd < 0)
 		return fd;
-	/* What is left of a dead supervisor: we hold the disk's lock. */
+	/* This is left of a dead supervisor, since we hold the lock of the
+	   disk. */
 	unlink(address.sun_path);
 	mask = umask(0177);
 	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) ||
@@ -137,7 +138,7 @@ void rpc_answer(int caller, const struct outcome *outcome)
 	struct packet packet = head_of(LENGTH_OF(outcome));
 
 	packet.outcome = *outcome;
-	/* A caller that has gone does not want to know. */
+	/* A caller that has gone needs no answer. */
 	send(caller, &packet, packet.length, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
@@ -152,11 +153,13 @@ int rpc_call(int id, const struct appeal *appeal, int *call)
 	if (fd < 0)
 		return fd;
 	packet.appeal = *appeal;
-	/* One that is stopped takes no calls, and its queue fills up. */
+	/* A supervisor that is stopped takes no calls, and its queue fills
+	   up. */
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) ||
 	    send(fd, &packet, packet.length, MSG_NOSIGNAL) < 0) {
-		/* It ended before it took the call, or before it spoke. */
+		/* The supervisor ended before it took the call, or before it
+		   answered. */
 		ret = errno == ECONNRESET ? -EPIPE :
 		      errno == EAGAIN	  ? -ETIME :
 					    -errno;

@@ -34,17 +34,27 @@ struct outcome {
 /* The supervisor's end: listens for appeals on behalf of disk id. */
 int rpc_listen(int id, int *listener);
 
-/* Takes the next caller; -EPERM: it is not root. */
+/* Takes the next caller; -EPERM: the caller is not root. */
 int rpc_accept(int listener, int *caller);
 /* -EPROTO: a caller of another version, which has been told so. */
 int rpc_receive(int caller, struct appeal *appeal);
 void rpc_answer(int caller, const struct outcome *outcome);
 
-/* The command's end.  Both return -EPIPE if the supervisor closed the call
-   without an answer: it died, or does not understand us.  rpc_call() returns
-   -ECONNREFUSED or -ENOENT if nobody listens, -ETIME if nobody takes the
-   call; rpc_wait() -ETIMEDOUT after that time. */
+/* The command's end: calls the supervisor of disk id, and sends the appeal.
+   Returns:
+   0		the supervisor has the appeal; *call is the caller's to close
+   -EPIPE	the supervisor died, or does not understand the appeal
+   -ENOENT, -ECONNREFUSED	no supervisor listens
+   -ETIME	the supervisor takes no calls
+   or another -errno. */
 int rpc_call(int id, const struct appeal *appeal, int *call);
+
+/* Waits for the outcome.  Returns:
+   0		*outcome has it
+   -ETIMEDOUT	it has not come within the time
+   -EPIPE	the supervisor died, or does not understand the appeal
+   -EPROTO	the supervisor is of another version
+   or another -errno. */
 int rpc_wait(int call, int milliseconds, struct outcome *outcome);
 
 #endif /* RPC_H */

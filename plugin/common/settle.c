@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A known state for a process, whoever started it.
+ * A known state for a process, whatever process started it.
  *
- * Whoever runs `add` has limits, ignored signals, a niceness and a control
- * group that are right for a shell, a cron job or a package's script.  A
- * supervisor and its servers live for as long as a guest.  What they inherit
- * would be theirs for life: a limit on a file's size kills every server at the
- * same write, with an ignored SIGCHLD nobody learns how a server ended, and a
- * shell's control group may be frozen or killed with the shell.
+ * A shell, a cron job or a package's script that runs `add` has limits,
+ * ignored signals, a niceness and a control group of its own.  A supervisor
+ * and its servers would inherit these, and live for as long as a guest: a
+ * limit on a file's size kills every server at the same write, with an ignored
+ * SIGCHLD no supervisor learns how a server ended, and a shell's control group
+ * may be frozen or killed with the shell.
  *
- * So everything inherited that could matter is set, in one place.  Where a
- * unit started us, the administrator has said in the unit what may be said
- * there: nice, scheduling, processors, limits and the out-of-memory score;
- * only those limits are lifted that no unit would set on purpose and live.
+ * So this file sets all inherited state that could matter.  A unit that
+ * started us has the settings of the administrator: nice, scheduling,
+ * processors, limits and the out-of-memory score.  Then only those limits are
+ * lifted with which no disk could live.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -62,7 +62,8 @@ static void settle_signals(const sigset_t *blocked)
 {
 	int number;
 
-	/* Those that cannot be set say so; the C library keeps two. */
+	/* signal() refuses those that cannot be set; the C library keeps
+	   two. */
 	for (number = 1; number < NSIG; number++)
 		signal(number, SIG_DFL);
 	sigprocmask(SIG_SETMASK, blocked, NULL);
@@ -82,7 +83,7 @@ static int fill_standard_descriptors(void)
 	return 0;
 }
 
-/* Even a command wants more of it than a shell may leave. */
+/* Even a command needs more stack than a shell may leave. */
 static void settle_stack(void)
 {
 	struct rlimit limit;
@@ -107,8 +108,7 @@ int settle_command(void)
 
 /* ---- limits ---- */
 
-/* The soft limit is this or more.  The hard one is raised where it is in the
-   way. */
+/* Raises the soft limit to least, and the hard one where that is lower. */
 static void settle_limit(int resource, const char *name, rlim_t least,
 			 teller *tell)
 {
@@ -148,20 +148,22 @@ static void settle_limits(teller *tell)
 	for (i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
 		settle_limit(limits[i].resource, limits[i].name,
 			     limits[i].least, tell);
-	/* The C library has taken this from the limit that it found. */
+	/* The C library has taken the size of threads' stacks from the limit
+	   that it found. */
 	if (pthread_attr_init(&attributes))
 		return;
 	if (pthread_attr_setstacksize(&attributes, THREAD_STACK) ||
 	    pthread_setattr_default_np(&attributes))
-		say(tell, "cannot set the size of its threads' stacks");
+		say(tell, "cannot set the size of the threads' stacks");
 	pthread_attr_destroy(&attributes);
 }
 
-/* ---- what a unit would say ---- */
+/* ---- the settings of a unit ---- */
 
 static void settle_processors(void)
 {
-	/* As many as the kernel may have; it takes those that there are. */
+	/* As many processors as a kernel may have; it takes those that
+	   exist. */
 	size_t size = CPU_ALLOC_SIZE(8192);
 	cpu_set_t *all = CPU_ALLOC(8192);
 
@@ -181,7 +183,8 @@ static void settle_priority(teller *tell)
 		say(tell, "cannot take the usual scheduling policy: %s",
 		    strerror(errno));
 	if (setpriority(PRIO_PROCESS, 0, 0))
-		say(tell, "cannot set its nice value to 0: %s",
+		say(tell,
+		    "cannot set the nice value of the supervisor to 0: %s",
 		    strerror(errno));
 	syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0,
 		IOPRIO_PRIO_VALUE(IOPRIO_CLASS_NONE, 0));
@@ -207,13 +210,13 @@ static void settle_oom_score(teller *tell)
 
 	if (ret)
 		say(tell,
-		    "cannot set its oom_score_adj to " OOM_SCORE
+		    "cannot set the oom_score_adj of the supervisor to " OOM_SCORE
 		    ": %s; when memory is short the kernel may kill it early",
 		    strerror(-ret));
 }
 
-/* Where a service manager has the control groups, they are its own: a unit is
-   the way out of a shell's group.  Else we make one. */
+/* A service manager owns all control groups: there, a unit is the way out of a
+   shell's group.  Elsewhere we make a group. */
 static void settle_group(teller *tell)
 {
 	struct statfs fs;
@@ -222,9 +225,10 @@ static void settle_group(teller *tell)
 	if (statfs("/sys/fs/cgroup", &fs) || fs.f_type != CGROUP2_SUPER_MAGIC)
 		return;
 	if (!access("/run/systemd/system", F_OK)) {
-		say(tell, "it is in the control group of whoever started it; "
-			  "a unit, ublk-qcow2@NAME.service, would have its "
-			  "own");
+		say(tell,
+		    "the supervisor is in the control group of the process "
+		    "that started it; a unit, ublk-qcow2@NAME.service, "
+		    "would have its own");
 		return;
 	}
 	ret = mkdir(GROUP, 0755) && errno != EEXIST ? -errno : 0;
@@ -232,8 +236,9 @@ static void settle_group(teller *tell)
 		ret = write_text(GROUP "/cgroup.procs", "0");
 	if (ret)
 		say(tell,
-		    "it stays in the control group of whoever started it (%s): "
-		    "what limits, freezes or kills that meets the disk",
+		    "the supervisor stays in the control group of the process "
+		    "that started it (%s): a limit, freeze or kill of that "
+		    "group meets the disk, too",
 		    strerror(-ret));
 }
 
@@ -295,7 +300,8 @@ void settle_process(bool managed, teller *tell)
 {
 	sigset_t to_end;
 
-	/* One that comes before the supervisor listens is not to kill it. */
+	/* A signal that comes before the supervisor listens must not kill
+	   it. */
 	sigemptyset(&to_end);
 	sigaddset(&to_end, SIGHUP);
 	sigaddset(&to_end, SIGTERM);

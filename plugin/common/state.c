@@ -5,15 +5,14 @@
  *
  * One file per disk, ID.disk, a line per field: key, space, value.  The table
  * fields[] both writes and reads it; the disk's layers have lines of their
- * own.  How a record is replaced is the matter of record.c: whole or not at
- * all, and without new room, for a recovery must not fail because /run is
- * full.  A record of another boot (a container may keep its /run) is as good
- * as none.
+ * own.  record.c replaces a record whole or not at all, and without new room,
+ * since a recovery must not fail because /run is full.  A record of another
+ * boot (a container may keep its /run) counts as none.
  *
- * All locks are single bytes of one file, byte N for disk N, so there is
- * nothing to clean up behind them.  They are locks of the open file
- * description: a supervisor forked by a command inherits the lock with the
- * descriptor and the disk stays locked if the command dies.
+ * Each lock is one byte of one file, byte N for disk N, so no lock leaves
+ * anything to clean up.  They are locks of the open file description: a
+ * supervisor forked by a command inherits the lock with the descriptor and the
+ * disk stays locked if the command dies.
  *
  * The environment's UBLK_QCOW2_RUN, another directory, is for tests.
  */
@@ -125,8 +124,8 @@ void disk_socket_path(int id, char path[108])
 
 int state_open(void)
 {
-	/* Everybody may see which disks there are; what is in the journals is
-	   for root alone, as is every socket. */
+	/* Every user may see which disks exist; the journals and the sockets
+	   are for root alone. */
 	if (mkdir(state_dir(), 0755) && errno != EEXIST)
 		return -errno;
 	return chmod(state_dir(), 0755) ? -errno : 0;

@@ -57,16 +57,16 @@ struct disk {
 /* Names as `list` and the records have them. */
 const char *disk_state_name(enum disk_state state);
 
-/* The directory of all that, STATE_DIR. */
+/* The directory of the state: STATE_DIR. */
 const char *state_dir(void);
 
 /* The path of the supervisor's socket. */
 void disk_socket_path(int id, char path[108]);
 
-/* Creates our directory where it is missing. */
+/* Makes the directory if it is missing. */
 int state_open(void);
 
-/* A text as the value of a line: a newline in it is written as \n. */
+/* Writes a text as the value of a line, with \n for a newline. */
 void state_put_text(FILE *file, const char *text);
 
 /* Reads such a value, without the line's end. */
@@ -75,13 +75,14 @@ void state_get_text(char *text, size_t size, const char *value);
 /* Reads the layers from the disk's record; the record may not know them. */
 int disk_load_layers(int id, struct layers *layers);
 
-/* Writes the record: a reader sees the old one or the new one.  The first one
-   of a disk, and one that has got layers, need room.  layers may be NULL: not
-   known. */
+/* Writes the record: a reader sees the old one or the new one.  The first
+   record of a disk, and the first with layers, need room.  layers may be NULL:
+   not known. */
 int disk_save(const struct disk *disk, const struct layers *layers);
 
 /* Reads a record.  Returns:
-   -ENOENT	there is none, or it is of an earlier boot
+   0		*disk is filled in
+   -ENOENT	there is no record, or it is of an earlier boot
    -EPROTO	a later version of this program wrote it
    -EBADMSG	it is damaged
    or another -errno. */
@@ -101,10 +102,10 @@ int disk_stamp(struct disk *disk);
 #define STATE_LOCK_ALL (DISK_ID_MAX + 1)
 int state_lock(int id, int milliseconds, int *lock);
 
-/* find.c: all records, and one among them. */
+/* find.c: searches among all records. */
 
-/* Calls visit for every disk in order of ids until it returns other than 0,
-   which is returned then. */
+/* Calls visit for every disk, in order of ids, until visit returns other than
+   0, and returns that. */
 int disk_each(int (*visit)(const struct disk *disk, void *opaque),
 	      void *opaque);
 
@@ -112,15 +113,16 @@ int disk_each(int (*visit)(const struct disk *disk, void *opaque),
 int disk_each_unreadable(void (*visit)(int id, int error, void *opaque),
 			 void *opaque);
 
-/* Removes the files that a writer left that died while it wrote a record. */
+/* Removes the unfinished files of writers that died while they wrote a
+   record. */
 void state_sweep(void);
 
-/* Whether the disk's image is that file, as far as its record knows. */
+/* Is the disk's image that file, as far as its record knows? */
 bool disk_is_file(const struct disk *disk,
 		  const struct qcow_identity *identity);
 
-/* The disk, if any, that serves this image, or has this name; -ENOENT.  An
-   image is known by its path, or by identity, which may be NULL. */
+/* Finds the disk that serves this image, or has this name; -ENOENT.  An image
+   is known by its path, or by identity, which may be NULL. */
 int disk_of_image(const char *image, const struct qcow_identity *identity,
 		  struct disk *disk);
 int disk_of_name(const char *name, struct disk *disk);
@@ -129,7 +131,8 @@ int disk_of_name(const char *name, struct disk *disk);
    it; -ENOENT. */
 int disk_find(const char *dev, struct disk *disk);
 
-/* The lowest id from first on without a record and without a device. */
+/* Finds the lowest id, from first on, without a record and without a device;
+   -ENOSPC: there is none. */
 int disk_free_id(int first, int *id);
 
 #endif /* STATE_H */

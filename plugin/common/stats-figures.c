@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What a disk's figures say: percentiles, differences, the last stalls.
+ * The meaning of a disk's figures: percentiles, differences, the last stalls.
  *
  * Latencies are counted in buckets.  The first eight are of one UNIT each; from
  * there on every doubling of the latency has eight buckets of one size.  The
- * last bucket ends at 37 minutes and takes what is longer, too.  A percentile
+ * last bucket ends at 37 minutes and takes longer latencies, too.  A percentile
  * is the end of the bucket in which it lies, but no more than the longest
  * latency.
  */
@@ -88,7 +88,7 @@ uint64_t stats_percentile(const struct stats_io *io, unsigned int per_mille)
 	return io->longest;
 }
 
-/* A disk that is new under an old name begins anew. */
+/* The figures of a new disk under an old name begin at 0. */
 static uint64_t grown(uint64_t now, uint64_t before)
 {
 	return now >= before ? now - before : now;

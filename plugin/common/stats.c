@@ -6,14 +6,14 @@
  * full later, and maps it.  A server is a fork of the supervisor, so it shares
  * the mapping and needs no descriptor.  A counter has one writer: it is set by
  * a plain store that is never torn.  The server dies and the counters stay;
- * the next server counts on.  A reader takes the file as it is and asks
- * nobody.
+ * the next server counts on.  A reader takes the file as it is and asks no
+ * process.
  *
  * The file is of the disk that has its nonce.  The magic is written last, so a
  * file that was not finished is no file.
  *
- * The figures are a service, and no disk fails for want of them: whoever cannot
- * have the file counts in memory that nobody reads.
+ * The figures are a service, and no disk fails for want of them: a supervisor
+ * that cannot have the file maps memory that no other process reads.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -46,7 +46,7 @@ static int check(const struct stats *stats, uint64_t nonce)
 	return stats->nonce == nonce ? 0 : -ENOENT;
 }
 
-/* Reads what makes a file ours; the rest is read by those who show it. */
+/* Is the open file that of the disk with this nonce? */
 static int check_file(int fd, uint64_t nonce)
 {
 	struct stats stats;
@@ -76,7 +76,7 @@ static int map_new(const char *path, uint64_t nonce, struct stats **stats)
 {
 	int fd, ret;
 
-	/* Another's processes may still count in the old one. */
+	/* The processes of another disk may still count in the old file. */
 	unlink(path);
 	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 	if (fd < 0)
@@ -141,7 +141,7 @@ int stats_read(int id, uint64_t nonce, struct stats *stats)
 	close(fd);
 	if (got != sizeof(*stats))
 		return got < 0 ? -EIO : -EPROTO;
-	/* A server that was taken over can write into it (P6). */
+	/* A server that was taken over can write into the file (P6). */
 	for (i = 0; i < STATS_STALLS; i++)
 		stats->stalls[i].cause[sizeof(stats->stalls[i].cause) - 1] = 0;
 	return check(stats, nonce);

@@ -71,12 +71,13 @@ struct stats {
 int stats_map(int id, uint64_t nonce, struct stats **stats);
 
 /* Reads the disk's file.  Returns:
-   -ENOENT	there is none of this disk
+   0		*stats is filled in
+   -ENOENT	this disk has no file
    -EPROTO	another version of this program made it
    or another -errno. */
 int stats_read(int id, uint64_t nonce, struct stats *stats);
 
-/* The disk has got another id. */
+/* Renames the file of a disk that has got another id. */
 void stats_rename(int from, int to);
 
 void stats_forget(int id);
@@ -92,12 +93,12 @@ static inline void stats_add(uint64_t *field, uint64_t value)
 	stats_set(field, *field + value);
 }
 
-/* A stall begins, unless one lasts already; and ends, if one lasts. */
+/* Begins a stall, unless one lasts already, and ends the one that lasts. */
 void stats_begin_stall(struct stats *stats, const char *cause);
 void stats_end_stall(struct stats *stats);
 
-/* stats-figures.c: what the figures say.  They may be anything: no file is
-   trusted (P6). */
+/* stats-figures.c: percentiles and differences.  The figures may be anything:
+   no file is trusted (P6). */
 
 /* "read", for example. */
 const char *stats_kind_name(enum stats_kind kind);
@@ -113,8 +114,8 @@ uint64_t stats_bucket_end(unsigned int bucket);
    are none. */
 uint64_t stats_percentile(const struct stats_io *io, unsigned int per_mille);
 
-/* What there is in now and was not yet in before.  The longest is exact only
-   if it is the longest of all. */
+/* The requests of now that were not yet in before.  The longest latency is
+   exact only if it is the longest of all. */
 void stats_difference(const struct stats_io *now, const struct stats_io *before,
 		      struct stats_io *difference);
 

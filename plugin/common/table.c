@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Tables by libsmartcols, which the tools of util-linux print theirs with.
+ * Tables by libsmartcols, the library of the tools of util-linux.
  *
  * A pipe gets the same table as a terminal.  The library encodes bytes that are
  * no characters in the locale: without that its search for their width never
@@ -60,7 +60,7 @@ static int set_text(struct libscols_line *line, size_t column, const char *text)
 	if (!tamed)
 		return -ENOMEM;
 	text_tame(tamed);
-	/* The line owns it from here on. */
+	/* The line owns the text from here on. */
 	return scols_line_refer_data(line, column, tamed);
 }
 
@@ -80,7 +80,7 @@ int table_print_to(struct table *table, FILE *file)
 {
 	if (!table->filled)
 		return 0;
-	/* How wide a character is. */
+	/* The locale tells how wide a character is. */
 	setlocale(LC_CTYPE, "");
 	scols_table_set_stream(table->lines, file);
 	return scols_print_table(table->lines);

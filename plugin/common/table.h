@@ -25,7 +25,7 @@ void table_free(struct table *table);
    empty one is shown as -.  -ENOMEM. */
 int table_add(struct table *table, const char *const *texts);
 
-/* Prints the table.  One without lines is not shown at all, as scripts
+/* Prints the table.  A table without lines is not shown at all, as scripts
    expect. */
 int table_print_to(struct table *table, FILE *file);
 

@@ -71,7 +71,7 @@ void text_format(char *text, size_t size, const char *format, va_list args)
 	free(whole);
 }
 
-/* Of a sequence, or of a byte that is none. */
+/* Is the sequence, or the byte that is none, a control character? */
 static int is_control(const unsigned char *text, int length)
 {
 	if (length == 2)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Texts that come from outside: names of files, and what images say (P6).
+ * Texts that come from outside: names of files, and texts of images (P6).
  */
 #ifndef TEXT_H
 #define TEXT_H
@@ -18,7 +18,7 @@ int text_sequence(const unsigned char *text);
 void text_format(char *text, size_t size, const char *format, va_list args)
 	__attribute__((format(printf, 3, 0)));
 
-/* Makes of every control character one ? per byte, so that the text is one
+/* Replaces each byte of a control character by a ?, so that the text is one
    line and commands no terminal.  Other bytes stay, UTF-8 or not. */
 void text_tame(char *text);
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A process's title is what the memory holds in which the kernel has put its
- * arguments.  The strings of the environment lie behind them.  A copy of those
- * makes their memory room for the title, too: the kernel reads on there if the
- * last byte of the arguments is no zero.
+ * A process's title is the text in the memory into which the kernel has put
+ * the arguments.  The strings of the environment lie behind the arguments.  A
+ * copy of the environment makes that memory room for the title, too: the
+ * kernel reads on there if the last byte of the arguments is no zero.
  *
  * Without memory for the copy a title has the arguments' room only.
  */

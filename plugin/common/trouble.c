@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What ails a disk that is served.
+ * The trouble of a disk that is served.
  *
- * A request can fail because its user asked for what cannot be done; that is
- * no trouble of the host.  Every other failure is: there is no room, or the
+ * A request can fail because its user asked for the impossible; that is no
+ * trouble of the host.  Every other failure is one: there is no room, or the
  * storage fails, under whatever name.  The driver shows most names to the
  * disk's user as EIO.
  */

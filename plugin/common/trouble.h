@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What ails a disk that is served: its host's storage is full, or fails.
+ * The trouble of a disk that is served: its host's storage is full, or fails.
  */
 #ifndef TROUBLE_H
 #define TROUBLE_H
 
 enum host_trouble {
 	HOST_WELL,
-	HOST_NO_SPACE,	 /* where the image lies nothing is left to write to */
+	HOST_NO_SPACE,	 /* no room is left where the image lies */
 	HOST_IO_ERROR,	 /* the storage refuses or fails */
 	NR_HOST_TROUBLES /* a later one is worse */
 };
@@ -18,7 +18,7 @@ const char *trouble_name(enum host_trouble trouble);
 /* The trouble of that name, or HOST_WELL. */
 enum host_trouble trouble_named(const char *name);
 
-/* What the result of a request tells: error is 0 or -errno. */
+/* The trouble that the result of a request tells of; error is 0 or -errno. */
 enum host_trouble trouble_of(int error);
 
 #endif /* TROUBLE_H */

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The help of a program and of its commands, made from the tables that the
- * command line is read by, so that the two cannot differ.
+ * The help of a program and of its commands, made from the tables by which the
+ * command line is read, so that the two cannot differ.
  *
- * A command's help is its usage, an empty line, what the command does, an empty
- * line, and its options in two columns.  Lines are broken at 80 columns.
+ * A command's help is its usage, an empty line, a description, an empty line,
+ * and its options in two columns.  Lines have less than 80 columns.
  */
 #include <string.h>
 
@@ -103,7 +103,7 @@ static void put_plain_options(struct cursor *cursor,
 	}
 }
 
-/* One line for the arguments, one for the option in their place. */
+/* Prints one line for the arguments, and one for the option in their place. */
 static void put_usage(FILE *file, int indent, const struct program *program,
 		      const struct command *command)
 {
