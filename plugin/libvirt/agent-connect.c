@@ -2,9 +2,9 @@
 /*
  * The agent's connection to libvirt, and its events.
  *
- * libvirtd may not run yet, may be restarted, may hang: keepalive messages
- * tell.  The guests do not care, and after a new connection all domains are
- * looked at, so no event that was missed matters.
+ * libvirtd may not run yet, may be restarted, or may hang, which keepalive
+ * messages show.  The guests do not notice.  After a new connection the agent
+ * looks at all domains, so a missed event does not matter.
  */
 #include <libvirt/virterror.h>
 #include <stdlib.h>

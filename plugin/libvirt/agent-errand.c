@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What takes the agent long: each is done by a child, while the agent goes on.
- * There is one errand of a kind per disk at a time.  A recovery that failed is
- * remembered, and not begun again for a while; the while grows.
+ * Errands: tasks that take long.  A child does each while the agent goes on.
+ * A disk has one errand of a kind at a time.  After a failed recovery the
+ * agent waits before the next attempt, longer each time.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -41,11 +41,11 @@ static struct errand *find(struct agent *agent, const char *name, bool release)
 
 static void forget(struct errand *errand)
 {
-	struct errand **link = &errand->agent->errands;
+	struct errand **at = &errand->agent->errands;
 
-	while (*link != errand)
-		link = &(*link)->next;
-	*link = errand->next;
+	while (*at != errand)
+		at = &(*at)->next;
+	*at = errand->next;
 	free(errand);
 }
 
@@ -99,7 +99,7 @@ static void on_end(int handle, int fd, int events, void *opaque)
 	status = job_finish(&errand->job, text);
 	errand->job.pidfd = -1;
 	if (!*text)
-		strcpy(text, "its child died");
+		strcpy(text, "the child that was to do so died");
 	if (errand->release)
 		tell_released(errand, status, text);
 	else
@@ -139,7 +139,7 @@ static int recover(const void *argument, char *text)
 	return ret ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-/* A service manager may have started the disk's supervisor, and is about to
+/* The service manager that started the disk's supervisor may be about to
    replace it. */
 static void give_grace(struct errand *errand, const struct process *supervisor)
 {

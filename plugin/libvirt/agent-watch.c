@@ -2,10 +2,10 @@
 /*
  * The agent's domains.
  *
- * Whatever happened to a domain, the answer is the same: look at it.  What an
- * event says is not relied on; it may be old by the time that it is heard, or
- * have been missed.  Only the alias of a disk that was plugged out has to be
- * looked up in what we knew before.
+ * Whatever happens to a domain, the agent looks at the domain.  The contents
+ * of an event do not matter: an event may be old when it arrives, or be
+ * missed.  Only the alias of an unplugged disk is looked up in the state of
+ * the last look.
  */
 #include <errno.h>
 #include <libvirt/virterror.h>
@@ -74,11 +74,11 @@ void watch_resumed(struct agent *agent, virDomainPtr domain)
 
 static void drop(struct agent *agent, struct watched *watched)
 {
-	struct watched **link = &agent->domains;
+	struct watched **at = &agent->domains;
 
-	while (*link != watched)
-		link = &(*link)->next;
-	*link = watched->next;
+	while (*at != watched)
+		at = &(*at)->next;
+	*at = watched->next;
 	guest_free(&watched->guest);
 	free(watched);
 }
@@ -99,7 +99,7 @@ void watch_forget_all(struct agent *agent)
 
 /* --- looking ------------------------------------------------------------- */
 
-/* Says what it has come to, once. */
+/* Logs a new verdict, once. */
 static void tell(struct watched *watched, const struct verdict *verdict)
 {
 	const struct guest *guest = &watched->guest;
@@ -142,7 +142,7 @@ static void act(struct agent *agent, struct watched *watched,
 		watched->due = clock_ms() + verdict->delay;
 }
 
-/* The disks that were not there at the last look. */
+/* Logs the disks that were not there at the last look. */
 static void tell_new_disks(const struct guest *old, const struct guest *new)
 {
 	size_t i, j;
@@ -197,7 +197,7 @@ static int look_at(struct agent *agent, struct watched *watched,
 	return ret;
 }
 
-/* Says so once, since it may go on. */
+/* Logs the failure once, since it may last. */
 static void look_later(struct watched *watched, int ret)
 {
 	watched->due = clock_ms() + RETRY_INTERVAL;

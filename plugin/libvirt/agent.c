@@ -3,12 +3,13 @@
  * ublk-qcow2-agent: resumes guests that an I/O error of one of our disks has
  * paused, once the disk is well again.
  *
- * It keeps nothing that it could not learn again, so it may be started, ended
- * or killed at any time: libvirt says which domains run, with which disks, and
- * which are paused and why; the records in /run say how our disks are.
+ * The agent keeps nothing that it could not learn again, so an admin may
+ * start, end or kill it at any time.  libvirt says which domains run, with
+ * which disks, and which are paused and why; the records in /run have the
+ * state of our disks.
  *
- * One thread.  Each turn of the loop does what is due, tells libvirt's event
- * loop when to return at the latest, and runs it once.
+ * One thread.  Each turn of the loop does all that is due, tells libvirt's
+ * event loop when to return at the latest, and runs it once.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -48,7 +49,7 @@ static int misuse(const char *what, const char *why)
 	return EXIT_USAGE;
 }
 
-/* -1: go on; else the exit status. */
+/* Returns -1 for the agent to go on, else the exit status. */
 static int read_options(int argc, char **argv, struct agent *agent)
 {
 	int letter;
@@ -88,7 +89,7 @@ static int read_options(int argc, char **argv, struct agent *agent)
 	return -1;
 }
 
-/* --- there is one of it -------------------------------------------------- */
+/* --- there is one agent -------------------------------------------------- */
 
 /* The lock is that of the open file, which ends with us. */
 static int lock_out_others(void)
@@ -108,7 +109,7 @@ static int lock_out_others(void)
 	if (fd < 0)
 		return complain("agent: %s: %s", path, strerror(errno));
 	if (fcntl(fd, F_OFD_SETLK, &whole))
-		return complain("agent: another one is running");
+		return complain("agent: another agent is running");
 	return 0;
 }
 
@@ -155,7 +156,8 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-/* Does what is due; the time until something else is. */
+/* Does all tasks that are due, and returns the time in ms until the next
+   one. */
 static int do_turn(struct agent *agent)
 {
 	uint64_t next, now;

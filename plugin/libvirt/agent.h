@@ -25,7 +25,7 @@ struct watched {
 	bool failed;	     /* the last look did */
 };
 
-/* A disk for which something is being done, or was, in vain. */
+/* A task for a disk, which a child does, or has failed to do. */
 struct errand {
 	struct errand *next;
 	struct agent *agent;
@@ -51,8 +51,8 @@ struct agent {
 	struct errand *errands;
 };
 
-/* agent-connect.c: has or gets a connection, with its events; without one it
-   tries again later. */
+/* agent-connect.c: the connection to libvirt, with its events.  A failed
+   attempt is repeated later. */
 void agent_connect(struct agent *agent);
 void agent_disconnect(struct agent *agent);
 
@@ -61,7 +61,8 @@ void agent_disconnect(struct agent *agent);
 /* Looks at the domain soon. */
 void watch_domain(struct agent *agent, virDomainPtr domain);
 
-/* It was resumed.  If not by us its past is over. */
+/* The domain was resumed.  Unless the agent did so, the domain's history
+   begins anew. */
 void watch_resumed(struct agent *agent, virDomainPtr domain);
 
 void watch_forget(struct agent *agent, virDomainPtr domain);
@@ -70,18 +71,21 @@ void watch_forget_all(struct agent *agent);
 /* A device has been unplugged. */
 void watch_removed(struct agent *agent, virDomainPtr domain, const char *alias);
 
-/* Looks at those domains whose time has come; the time of the next one. */
+/* Looks at the domains that are due, and returns the time of the next look. */
 uint64_t watch_look(struct agent *agent);
 
-/* Sees to it that every disk in use has a supervisor; the next time to. */
+/* Sees to it that every disk in use has a supervisor, and returns the time of
+   the next patrol. */
 uint64_t watch_patrol(struct agent *agent);
 
 /* agent-errand.c: long tasks, done by children. */
 
-/* Has a disk recovered, unless somebody is about it, or it failed just now. */
+/* Has a disk recovered, unless a child is at work on that, or has failed just
+   now. */
 void errand_recover(struct agent *agent, const struct disk *disk);
 
-/* Ends a domain's use of a disk, which goes if that domain owns it. */
+/* Ends a domain's use of a disk, and removes the disk if that domain owns
+   it. */
 void errand_release(struct agent *agent, const char *uuid, const char *name);
 
 /* Kills the errands under way. */

@@ -2,14 +2,15 @@
 /*
  * `attach`: gives a domain one more disk.
  *
- * libvirt has no hook for a disk that is plugged into a running domain, so
- * here is done what the hook would do: the disk is served, and a record says
- * that the domain owns it, by which it is removed when the domain ends.  Its
- * entry goes into the <metadata> of the domain that runs, for a saved domain
- * to be restored.  If libvirt refuses the disk all that is undone.
+ * libvirt has no hook for a disk that is plugged into a running domain, so the
+ * command does the work of the hook.  It has the disk served, and records that
+ * the domain owns the disk, so that the disk is removed when the domain ends.
+ * The entry of the disk goes into the <metadata> of the running domain, so
+ * that a saved domain can be restored.  If libvirt refuses the disk, the
+ * command undoes all of that.
  *
- * With --config the disk gets into the domain's definition, too.  What is to
- * change is worked out before anything is changed.
+ * With --config the disk gets into the domain's definition, too.  The command
+ * works out all changes before it makes the first.
  */
 #include <errno.h>
 #include <limits.h>
@@ -27,7 +28,7 @@
 #define LOCK_PATIENCE 90000 /* ms */
 #define STOP_PATIENCE 10000 /* ms */
 
-/* --- what is to change --------------------------------------------------- */
+/* --- the changes --------------------------------------------------------- */
 
 static int judge(struct plug *plug, const struct candidate *candidate)
 {

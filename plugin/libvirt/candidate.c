@@ -2,8 +2,8 @@
 /*
  * Judging an image before a domain gets it as a disk.
  *
- * It is opened, by a reader, as its server will open it: what the engine says
- * then is what `add` would say at the domain's next start.
+ * A reader opens the image as a server would, so a refusal is the one that
+ * `add` would give at the domain's next start.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -95,7 +95,8 @@ int candidate_is_fit(const struct candidate *candidate)
 	return 0;
 }
 
-/* A file in disks.d would be served under its name, whatever we want. */
+/* A file in disks.d would be served under its name, whatever the domain
+   wants. */
 static bool is_taken(const struct host *host, const char *name)
 {
 	char link[sizeof(DOMAIN_LINKS) + DISK_NAME_MAX];

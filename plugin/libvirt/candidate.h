@@ -17,14 +17,14 @@ struct candidate {
 
 /* These return 0, or EXIT_FAILURE after a complaint. */
 
-/* Is the image nobody else's, and not served at the moment? */
+/* Does no other domain use the image, and is it not served at the moment? */
 int candidate_is_free(const struct candidate *candidate,
 		      const struct host *host);
 
-/* Can it be served? */
+/* Can the image be served? */
 int candidate_is_fit(const struct candidate *candidate);
 
-/* Gives the disk a name that nobody has, and notes it in host. */
+/* Gives the disk a name that no disk has, and notes the name in host. */
 int candidate_name(const struct candidate *candidate, struct host *host,
 		   char name[DISK_NAME_MAX + 1]);
 

@@ -2,16 +2,15 @@
 /*
  * Children of the hook.
  *
- * libvirt waits for the end of the hook and then for the end of everybody who
- * has the hook's stdout or stderr open, without a limit.  So a child gets
- * neither: its stderr is a pipe to us, which we read until the child itself
- * is dead, whoever else may have inherited the pipe; stdin and stdout are
- * /dev/null.  A child that is not done in time is killed together with the
- * children it started, but for those that have made themselves independent.
- * One that even SIGKILL does not end, because it waits for a file server, is
- * left to init.
+ * libvirt waits for the end of the hook, and then, without a limit, for every
+ * process that has the hook's stdout or stderr open.  So a child gets neither.
+ * Its stderr is a pipe to the hook, which reads until the child itself is
+ * dead, even if other processes have inherited the pipe; its stdin and stdout
+ * are /dev/null.  A child that is not done in time is killed together with its
+ * own children, but for those that have left its process group.  A child that
+ * waits for a file server may survive even SIGKILL; then it is left to init.
  *
- * A child dies when we do, so if somebody kills the hook an unfinished `add`
+ * A child dies with the hook.  So if the hook is killed, an unfinished `add`
  * ends as well, and its supervisor drops the disk.
  */
 #include <errno.h>
@@ -34,7 +33,7 @@
 #include "plugin/common/program.h"
 #include "plugin/common/text.h"
 
-#define KILL_PATIENCE	 1000 /* ms, for the death of what was killed */
+#define KILL_PATIENCE	 1000 /* ms, for the death of a killed child */
 #define NOT_EXECUTED	 127
 #define PROGRAM_SAYS_MAX 16384
 
@@ -92,8 +91,8 @@ static int start(struct child *child, child_fn *work, const void *argument)
 	return ret;
 }
 
-/* Takes what is in the pipe; false: nobody writes there any more.  What
-   exceeds the size is read, too, or the child would wait. */
+/* Reads the pipe; false: no process has it open for writing any more.  Bytes
+   beyond the size are read, too, or the child would wait. */
 static bool listen_to(struct child *child)
 {
 	char rest[512];
@@ -183,7 +182,8 @@ static int execute(const void *argument)
 	return NOT_EXECUTED;
 }
 
-/* stderr is the pipe, stdout /dev/null; here it is the other way round. */
+/* In execute(), stderr is the pipe and stdout /dev/null; here stdout is the
+   pipe. */
 static int execute_to_ask(const void *argument)
 {
 	int null = dup(STDOUT_FILENO);

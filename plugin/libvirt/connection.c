@@ -2,8 +2,8 @@
 /*
  * The connection to libvirt.
  *
- * Disks are this host's, so the libvirt must be, too: a domain of another
- * host is not to be judged by the images that lie here.
+ * Disks are on this host, so libvirt must be on this host, too: the images
+ * here say nothing about the domains of another host.
  */
 #include <libvirt/virterror.h>
 #include <stdlib.h>
@@ -12,7 +12,7 @@
 #include "plugin/libvirt/connection.h"
 #include "plugin/common/log.h"
 
-/* libvirt prints errors itself unless it is given somebody who does not. */
+/* libvirt prints errors itself unless it has another function for them. */
 static void say_nothing(void *opaque, virErrorPtr error)
 {
 	(void)opaque;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Whether a domain is in a state in which it may be converted.
+ * The judgement on a domain: may it be converted in its state?
  *
  * A saved state, a snapshot and a checkpoint hold a definition of their own,
- * in which the disk is what it was when they were made.  libvirt would go back
- * to that one, so none of them may be there.
+ * with the disk as it was when they were made.  libvirt would go back to that
+ * definition, so none of them may exist.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -52,7 +52,7 @@ static bool xml_mentions(const xmlNode *node, const char *path)
 	return found;
 }
 
-/* Takes over the text.  What cannot be read is as good as a mention. */
+/* Takes over the text.  A text that cannot be read counts as a mention. */
 static bool text_mentions(char *text, const char *path)
 {
 	xmlDoc *document = text ? xml_read(text, strlen(text)) : NULL;
@@ -106,8 +106,8 @@ int convert_judge_snapshots(const struct conversion *conversion,
 	if (snapshots_mention(conversion->domain, disk->source))
 		return complain("%s: libvirt's snapshots of it know disk %s as "
 				"it is; remove them first (virsh snapshot-list "
-				"%s, virsh snapshot-delete), or only what "
-				"libvirt notes of them, with --metadata",
+				"%s, virsh snapshot-delete), or only "
+				"libvirt's notes of them, with --metadata",
 				name, disk->target, conversion->word);
 	if (checkpoints_mention(conversion->domain, disk->source))
 		return complain("%s: its checkpoints know disk %s as it is; "

@@ -3,9 +3,9 @@
  * `convert`: redefines a domain so that its disks are served by us, or no
  * longer.
  *
- * All that would keep the domain from starting again, or its data from being
- * what they were, is judged before anything is changed, and refused with what
- * to do.  Then there is a single change, libvirt's: the new definition.
+ * Before it changes anything, the command looks for all that would keep the
+ * domain from starting again, or change its data.  A refusal says what to do.
+ * Then there is a single change, which libvirt makes: the new definition.
  *
  * With --all each domain is on its own, and gets one line.
  */
@@ -68,7 +68,7 @@ static int prepare_disks(struct conversion *conversion)
 
 /* --- the new definition -------------------------------------------------- */
 
-/* NULL: libvirt does not know it, or it is no file. */
+/* NULL: libvirt does not know the volume, or the volume is no file. */
 static char *path_of_volume(virConnectPtr connection, const char *pool_name,
 			    const char *name)
 {

@@ -29,7 +29,7 @@ struct conversion {
 /* Can the domain be redefined as it is now? */
 int convert_judge_state(const struct conversion *conversion);
 
-/* Does nothing in libvirt's books know the disk as it is? */
+/* Does no snapshot or checkpoint of libvirt's know the disk as it is? */
 int convert_judge_snapshots(const struct conversion *conversion,
 			    const struct rewrite_disk *disk);
 

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Whether a domain that an I/O error has paused may go on.
+ * The decision whether a domain that an I/O error has paused may go on.
  *
  * QEMU holds the requests that failed and sends them again when the domain is
- * resumed, so nothing is lost by a pause, and nothing by a resume that comes
- * too early, either: the domain is paused again.  Still we resume only what we
- * can answer for: the disks that failed are all ours, and each has a server
- * again.  If QEMU does not say which disk failed it may be any, hence all have
- * to be ours.
+ * resumed, so a pause loses nothing.  A resume that comes too early loses
+ * nothing either: the domain is paused again.  Still the agent resumes a
+ * domain only if the disks that failed are all ours, and each has a server
+ * again.  If QEMU does not say which disk failed, any disk may have, hence all
+ * disks have to be ours.
  *
- * An error may come from below us, from the host's disk, and nobody tells us
- * when that is well again.  So we try, later each time, and not for ever.
- * Where space was missing we wait until there is some, before each try.
+ * An error may come from the host's storage, and no event tells when that is
+ * well again.  So the agent tries, later each time, and not for ever.  Where
+ * space was missing, the agent waits for space before each try.
  */
 #include "plugin/libvirt/decide.h"
 

@@ -21,7 +21,7 @@ struct decide_disk {
 	bool ours;
 	bool served; /* the disk exists */
 	bool live;   /* it has a server and a supervisor */
-	bool orphan; /* it has no supervisor: nobody recovers it */
+	bool orphan; /* it has no supervisor, which would recover it */
 	bool room;   /* there is space for its image to grow */
 };
 
@@ -32,7 +32,7 @@ struct decide_history {
 };
 
 enum decision {
-	DECIDE_NOTHING, /* it runs, or its pause is not our affair */
+	DECIDE_NOTHING, /* it runs, or its pause is not for the agent */
 	DECIDE_RECOVER, /* recover the orphans, then look again */
 	DECIDE_WAIT,	/* look again */
 	DECIDE_RESUME,

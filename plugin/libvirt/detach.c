@@ -3,8 +3,8 @@
  * `detach`: takes a disk of ours from a domain.
  *
  * A guest has to let go of a disk, and may take its time, or never do it.
- * Only when libvirt says that the disk is out of the domain's XML is it QEMU's
- * no more, and removed if the domain owns it.
+ * QEMU has let go of the disk only when libvirt says that the disk is out of
+ * the domain's XML.  Then the command removes the disk if the domain owns it.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -2,8 +2,8 @@
 /*
  * The difference between two texts, found by diff(1).
  *
- * A domain's definition holds passwords, hence the texts are given to it in
- * memory that has no name, not in files.
+ * A domain's definition holds passwords, hence diff(1) gets the texts in
+ * memory that has no name, and not in files.
  */
 #include <errno.h>
 #include <spawn.h>

@@ -5,8 +5,8 @@
 #ifndef DIFFERENCE_H
 #define DIFFERENCE_H
 
-/* Prints it on stdout, as a unified diff; where the host has no diff, the new
-   text whole.  -errno: that failed. */
+/* Prints the difference on stdout, as a unified diff, or the new text whole
+   where the host has no diff(1).  0 or -errno. */
 int difference_print(const char *old, const char *old_label, const char *new,
 		     const char *new_label);
 

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Whether a domain's disks and our entries in its <metadata> fit together.
+ * The check whether a domain's disks and our entries in its <metadata> fit
+ * together.
  *
  * A disk and its entry are joined by the path of the device, as text.  Most
- * mistakes that people make here would either keep the domain from starting
- * with an error far from its cause or, worse, let it start on something else
- * than was meant: an image interpreted twice, or opened by QEMU beside us.
- * So each has a line of its own, which says what to change.
+ * mistakes here would keep the domain from starting, with an error far from
+ * the cause.  Others are worse, and would let the domain start: on an image
+ * that is interpreted twice, or that QEMU opens beside a server.  So each
+ * mistake has a message of its own, which says what to change.
  *
- * What can be told from the XML alone is told here.  Whether a disk without
- * an entry is served all the same depends on the host and is not.
+ * This file judges by the XML alone.  A disk without an entry may be served
+ * all the same; that depends on the host, and is for wish.c to judge.
  */
 #include <string.h>
 

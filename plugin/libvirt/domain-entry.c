@@ -51,7 +51,7 @@ static int take_path(const char *name, const char *value, char path[PATH_MAX],
 			    value);
 }
 
-/* One of two words; yes is the second. */
+/* Takes one of two words; yes is the second. */
 static int take_choice(const char *name, const char *value,
 		       const char *const words[2], bool *yes,
 		       char why[DOMAIN_REASON_MAX])

@@ -2,9 +2,9 @@
 /*
  * Reading a domain's XML.
  *
- * The tree is walked once and what concerns us is copied out of it, so that
- * the rest of the program sees plain strings.  The XML comes from libvirt,
- * which has judged it, but for our own entries (domain-entry.c).
+ * domain_parse() walks the tree once and copies the values that concern us, so
+ * that the rest of the program sees plain strings.  The XML comes from
+ * libvirt, which has judged it, but for our own entries (domain-entry.c).
  */
 #include <errno.h>
 #include <libxml/tree.h>
@@ -96,7 +96,8 @@ static int keep(char *found, char **text)
 	return ret;
 }
 
-/* layer is the <disk>, or what describes an image in it as a <disk> does. */
+/* layer is the <disk>, or an element in it that describes an image as a <disk>
+   does. */
 static int read_layer(const xmlNode *layer, const xmlNode *node,
 		      struct domain_disk *disk)
 {
@@ -160,7 +161,8 @@ static int add_disk(const xmlNode *layer, const xmlNode *node,
 	return 0;
 }
 
-/* The image, and those in it: the chain below, and a copy being made. */
+/* Reads the image, and those in it: the backing chain, and a copy that is
+   being made. */
 static int read_layers(const xmlNode *layer, const xmlNode *node,
 		       struct domain *domain, char why[DOMAIN_REASON_MAX])
 {
@@ -200,7 +202,7 @@ static int read_domain(const xmlNode *root, struct domain *domain,
 		ret = keep(xml_content(xml_child(root, "uuid")), &domain->uuid);
 	if (!ret && (!domain->name || !domain->uuid))
 		ret = domain_wrong(why, "the XML has no name or no uuid");
-	/* The disks first: they are as true if our entries are wrong. */
+	/* The disks first: they are right even if our entries are wrong. */
 	if (!ret)
 		ret = read_disks(xml_child(root, "devices"), domain, why);
 	if (!ret)

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * `event`: what the shipped hook in hooks.d runs.
+ * `event`: the command that the shipped hook in hooks.d runs.
  *
- * It says which domains use the disk, and when the disk has a server again it
- * resumes those that an I/O error has paused, by the same judgement as the
- * agent's, and once.  Who wants that tried again and again, and for errors
- * that do not come from a dead server, runs the agent.
+ * The command logs which domains use the disk.  When the disk has a server
+ * again, the command resumes the domains that an I/O error has paused, once,
+ * by the same decision as the agent's.  The agent, where it runs, tries again
+ * and again, also after errors that do not come from a dead server.
  *
- * Nobody waits for what it prints; it speaks to the system's log.
+ * No user reads the output of a hook, so the command speaks to the system's
+ * log.
  */
 #include <stdlib.h>
 #include <string.h>

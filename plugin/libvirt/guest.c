@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A running domain's disks: from its XML which they are, from libvirt which of
- * them failed, from our records whether they are served.
+ * A running domain's disks.  The domain's XML says which disks there are,
+ * libvirt which of them failed, and our records whether they are served.
  *
  * libvirt may wait for QEMU, for half a minute at most, and is asked only
  * about domains that are paused.  The file system of an image may hang for
@@ -182,7 +182,7 @@ static int look_at_troubles(virDomainPtr domain, const struct guest *guest,
 	return nr < 0 ? -EIO : 0;
 }
 
-/* A device has what it has; whether it is enough only a try can tell. */
+/* Only a try can tell whether the room on a device is enough. */
 static int look_for_room(const void *image)
 {
 	struct statvfs fs;

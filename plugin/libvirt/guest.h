@@ -25,19 +25,25 @@ struct guest {
 	size_t nr_disks;
 };
 
-/* Reads the XML of a domain that runs.  -EINVAL: it is none; -ENOMEM.
-   guest_free() frees it, also after an error. */
+/* Reads the XML of a domain that runs.  -EINVAL: the text is no such XML;
+   -ENOMEM.  guest_free() frees the guest, also after an error. */
 int guest_parse(const char *xml, struct guest *guest);
 
-/* Asks libvirt for it.  -EIO: that failed, see connection_error(). */
+/* Reads a domain that runs from libvirt.  Returns:
+   0		*guest is filled in
+   -EIO		libvirt failed, see connection_error()
+   -EINVAL	libvirt's XML is no domain's
+   -ENOMEM */
 int guest_read(virDomainPtr domain, struct guest *guest);
 
 void guest_free(struct guest *guest);
 
-/* Is it paused by an I/O error, for no other reason?  -EIO. */
+/* Has an I/O error paused the domain, and nothing else?  -EIO: libvirt
+   failed. */
 int guest_is_stopped(virDomainPtr domain, bool *stopped);
 
-/* How each disk is; states has room for all of them.  -EIO. */
+/* Looks at the state of each disk; states has room for all of them.  -EIO:
+   libvirt failed; -ENOMEM. */
 int guest_look(virDomainPtr domain, const struct guest *guest,
 	       struct decide_disk *states);
 

@@ -2,11 +2,12 @@
 /*
  * `migrate`: a running domain is about to come from another host.
  *
- * It is only noted here that it does, as a file that `prepare`, which follows
- * at once, looks for: the XML does not tell.  The note of a migration that
- * never came so far means nothing after a while.  Nor does the XML tell of a
- * domain that comes shut off, whose `prepare` is that of its next start: if
- * that is too soon it is refused once, and the message says so.
+ * `prepare` follows at once, and its XML does not say that the domain comes
+ * from another host.  So `migrate` leaves a note for `prepare`, a file.  After
+ * NOTE_LIFE the note means nothing: that migration never came so far.  The XML
+ * does not say either that a domain comes shut off.  The next `prepare` of
+ * such a domain is that of its next start; a start that comes too soon is
+ * refused once, and the message says so.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -41,7 +42,7 @@ static bool is_fresh(int dir, const char *name)
 	       time(NULL) - st.st_mtime < NOTE_LIFE;
 }
 
-/* Those of domains that never came. */
+/* Removes the notes of domains that never came. */
 static void sweep(int dir)
 {
 	struct dirent **entries;
@@ -67,7 +68,7 @@ static int make_note(const struct call *call)
 		return ret;
 	sweep(dir);
 	note_name(call, name);
-	/* Anew, for its time. */
+	/* A new file has a new time. */
 	unlinkat(dir, name, 0);
 	fd = openat(dir, name,
 		    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -82,7 +83,7 @@ int migrate_begin(const struct call *call)
 {
 	int ret;
 
-	/* What is wrong with our part of the XML is for `prepare` to say. */
+	/* `prepare` will tell of wrong entries in the XML. */
 	if (!*call->uuid)
 		return hook_say(call, "%s", call->why);
 	if (!call->wrong && !hook_concerns_us(call))

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * `prepare`: the domain is about to start, and its disks are to be there.
+ * `prepare`: the domain is about to start, and needs its disks.
  *
- * First the XML is judged as a whole, then each disk is taken in turn
- * (wish.c).  If one fails, what was done for those before it is undone;
+ * First the hook judges the XML as a whole, then it takes each disk in turn
+ * (wish.c).  If one disk fails, the hook undoes its work for the disks before;
  * libvirt calls `release` then, too, which finds nothing left to do.
  */
 #include <stdlib.h>
@@ -27,7 +27,8 @@ static void undo(const struct wish *wishes, size_t nr)
 {
 	char ignored[DOMAIN_REASON_MAX];
 
-	/* What cannot be undone now `release` tries again, and tells. */
+	/* If something cannot be undone now, `release` tries again, and
+	   tells. */
 	while (nr--) {
 		const struct call *call = wishes[nr].call;
 
@@ -39,9 +40,9 @@ static void undo(const struct wish *wishes, size_t nr)
 	}
 }
 
-/* The disk before these that is the same device, or NULL.  By its name, as
-   both the link and the number may be in the XML.  What lies below other
-   images is only read, by any number of them. */
+/* Finds an earlier disk that is the same device, or NULL.  The names are
+   compared, as both the link and the number may be in the XML.  A disk that
+   lies below other images is only read, by any number of them. */
 static const struct domain_disk *find_same(const struct wish *wishes, size_t nr)
 {
 	const struct wish *last = &wishes[nr];

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * `started`: QEMU runs, the guest is about to.  `reconnect`: libvirtd is
- * there again, the guest was running all the time.
+ * `started`: QEMU runs, and the guest is about to run.  `reconnect`: libvirtd
+ * was restarted, and the guest ran all the time.
  *
- * Both are moments to see that nobody waits for a dead server: each disk that
- * the XML or a record of this domain names is looked at, and recovered where
- * it has to be.  Wrong XML does not keep us from what the records say.
+ * At both, the hook looks at each disk that the XML or a record of this domain
+ * names, and recovers it if a process is missing, so that no guest waits for a
+ * dead server.  Wrong XML does not keep the hook from the disks of the
+ * records.
  *
- * A record may be missing at `reconnect`: the domain was started before there
- * was a hook, or the disk plugged in since.  If an entry in <metadata> claims
- * the disk and no other domain does, it gets one.
+ * A record may be missing at `reconnect`: the domain was started before the
+ * hook was installed, or the disk was plugged in since.  If an entry in
+ * <metadata> claims the disk, and no other domain does, the hook writes the
+ * record.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -82,7 +84,7 @@ static void claim(const struct call *call, const struct domain_disk *wanted,
 	close(lock);
 }
 
-/* One without a record whose path is that of a plain device may be another
+/* A disk without a record whose path is that of a plain device may be another
    program's. */
 static int look_after_named(const struct call *call,
 			    const struct domain_disk *wanted)

@@ -2,9 +2,8 @@
 /*
  * `release`: the domain has ended, or its start has failed.
  *
- * What is to be done follows from the records of this domain's uuid alone, so
- * a domain that never got a disk takes none away, and doing it twice does no
- * harm.
+ * The hook acts by the records of this domain's uuid alone.  So a domain that
+ * never got a disk removes none, and a second call does no harm.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -48,7 +47,8 @@ int release_end(const struct call *call)
 	migrate_take(call);
 	ret = owner_each(release_one, &release);
 	if (ret)
-		return hook_say(call, "cannot read what disks it has: %s",
+		return hook_say(call,
+				"cannot read the records of its disks: %s",
 				strerror(-ret));
 	return release.status;
 }

@@ -3,18 +3,19 @@
  * ublk-qcow2-hook: libvirt's qemu hook.
  *
  * libvirt runs it at each stage of a domain's life: DOMAIN OPERATION
- * SUBOPERATION EXTRA, the domain's XML on stdin.  The table operations[] says
- * what is done at which; at all others nothing is, and not even the XML read.
+ * SUBOPERATION EXTRA, the domain's XML on stdin.  The table operations[] has
+ * the operations at which the hook acts; at any other the hook does nothing,
+ * and does not even read the XML.
  *
  * libvirt waits for us, without a limit and with the domain locked.  Hence the
- * rules: libvirt is never called, every wait has an end, and nobody whom we
- * start gets our stdout or stderr (child.c).  stdout stays empty, which at
- * `migrate` and `restore` means that the XML is to stay as it is.
+ * rules: the hook never calls libvirt, every wait has an end, and no child
+ * gets the stdout or stderr of the hook (child.c).  stdout stays empty, which
+ * at `migrate` and `restore` means that the XML is to stay as it is.
  *
- * A failure of `prepare` or `started` ends the start of the domain, and what
- * we say on stderr, one line, is in libvirt's error message.  A failure of
- * `reconnect` would end a running guest, therefore a child does what is to be
- * done there and its fate, whatever it is, is not ours.
+ * A failure of `prepare` or `started` ends the start of the domain, and
+ * libvirt's error message has the hook's one line on stderr.  A failure of
+ * `reconnect` would end a running guest.  Therefore a child does the work of
+ * `reconnect`, and the hook succeeds whatever becomes of the child.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -77,7 +78,7 @@ int hook_say(const struct call *call, const char *format, ...)
 		strcpy(line + length, "there is more to say, but no more room");
 	text_tame(line);
 	strcat(line, "\n");
-	/* Whoever does not listen does not want to know. */
+	/* A caller that does not read needs no line. */
 	if (write(STDERR_FILENO, line, strlen(line)) < 0)
 		return EXIT_FAILURE;
 	return EXIT_FAILURE;
@@ -118,7 +119,7 @@ static int wait_for_input(uint64_t deadline)
 }
 
 /* Reads stdin to its end; the last byte of the buffer stays free, so a full
-   one means too much. */
+   buffer means that the XML is too long. */
 static int read_input(char *xml, size_t size, size_t *length)
 {
 	const uint64_t deadline = clock_ms() + service_patience(XML_PATIENCE);

@@ -18,7 +18,7 @@ struct call {
 	const char *name;	    /* the domain, as libvirt calls it */
 	struct domain domain;	    /* as far as it could be read */
 	char uuid[OWNER_UUID_SIZE]; /* "": unknown */
-	int wrong;		    /* 0, or -errno: the XML is, and why */
+	int wrong; /* 0, or -errno: the XML is wrong, see why */
 	char why[DOMAIN_REASON_MAX];
 	uint64_t deadline; /* by clock_ms() */
 };
@@ -42,7 +42,8 @@ bool hook_concerns_us(const struct call *call);
    least. */
 int hook_patience(const struct call *call, int milliseconds);
 
-/* hook-migrate.c: has the domain been announced as incoming?  Forgets that. */
+/* hook-migrate.c: has the domain been announced as incoming?  Forgets the
+   announcement. */
 bool migrate_take(const struct call *call);
 
 #endif /* HOOK_H */

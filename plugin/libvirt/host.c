@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Which files and devices the domains of a host use: the sources of their
- * disks, and the images of those that are disks of ours.
+ * The files and devices that the domains of a host use: the sources of their
+ * disks, and the images of the disks that are ours.
  *
- * A domain that runs has two definitions, what it runs with and what it will
- * start with.  Both count.
+ * A domain that runs has two definitions: the one that it runs with, and the
+ * one that it will start with.  Both count.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -120,8 +120,8 @@ static int compare(const void *argument)
 		       EXIT_FAILURE;
 }
 
-/* One of them is another domain's, whose storage may hang: a child looks.
-   Paths alone decide where it gets no answer. */
+/* One path is another domain's, whose storage may hang, so a child looks.  If
+   the child gets no answer, the paths alone decide. */
 static bool same_file(const char *a, const char *b)
 {
 	const struct pair pair = { .a = a, .b = b };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Which files and devices the domains of a host use.
+ * The files and devices that the domains of a host use.
  */
 #ifndef HOST_H
 #define HOST_H
@@ -17,12 +17,12 @@ struct host {
 	size_t nr_paths;
 };
 
-/* Adds one more; -ENOMEM. */
+/* Adds a path that a domain uses; -ENOMEM. */
 int host_add(struct host *host, const char *domain, const char *path);
 
 /* Asks libvirt about all domains, those that run and those that are defined.
-   -EIO: libvirt failed, see connection_error(); -ENOMEM.  host_free() frees it,
-   also after an error. */
+   -EIO: libvirt failed, see connection_error(); -ENOMEM.  host_free() frees
+   the host, also after an error. */
 int host_read(virConnectPtr connection, struct host *host);
 
 void host_free(struct host *host);

@@ -5,9 +5,9 @@
  * A file server that is gone may let stat() wait for ever, and not even
  * SIGKILL helps, so a child looks.
  *
- * Whether two hosts share an image can be told by a lock only where locks
- * reach the other host.  On a network's or a cluster's file system that
- * depends on how it is mounted, and on a block device they never do.
+ * A lock tells that two hosts share an image only where locks reach the other
+ * host.  On a file system of a network or a cluster that depends on the
+ * options of the mount; on a block device, locks never reach another host.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,8 +23,8 @@
 
 #define LOOK_PATIENCE 10000 /* ms */
 
-/* The types of statfs(2); what <linux/magic.h> has of them differs from one
-   release to the next. */
+/* The types of statfs(2).  <linux/magic.h> has not all of them in every
+   release. */
 static const struct {
 	unsigned long type;
 	const char *name;
@@ -46,7 +46,7 @@ static const struct {
 	{ 0x61636673, "an ACFS" },
 	{ 0xaad7aaea, "a PanFS" },
 	{ 0xa501fcf5, "a VxFS" },
-	/* GlusterFS, Quobyte, virtiofs, sshfs: it does not say. */
+	/* GlusterFS, Quobyte, virtiofs or sshfs: the type does not say. */
 	{ 0x65735546, "a FUSE" },
 };
 
@@ -60,7 +60,7 @@ static void tell_type(unsigned long type, char shared[48])
 				 shared_types[i].name);
 }
 
-/* 0 where the file system does not know it. */
+/* The time of birth of a file; 0: the file system does not know it. */
 static uint64_t birth_of(const char *path)
 {
 	struct statx stx;

@@ -13,13 +13,13 @@
 struct image {
 	char path[PATH_MAX]; /* absolute, no symbolic links */
 	struct qcow_identity identity;
-	/* Where another host may have it open without our seeing a lock: "an
-	   NFS file system", "a block device"; or "". */
+	/* The storage, if another host may have the image open there without a
+	   lock that we see: "an NFS file system", "a block device"; or "". */
 	char shared[48];
 };
 
-/* Looks at an image, for a bounded time: -ETIMEDOUT if its file system does
-   not answer; -errno. */
+/* Looks at an image, for a bounded time.  -ETIMEDOUT: its file system does not
+   answer; or another -errno. */
 int image_look(const char *path, struct image *image);
 
 /* Does the disk serve this image? */

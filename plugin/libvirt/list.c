@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * `libvirt list`: the disks of ours that libvirt's domains have, and as which
- * devices they are served.
+ * `libvirt list`: the disks of ours that libvirt's domains have, and the
+ * devices as which they are served.
  *
- * A domain that runs is looked at as it runs, any other as it will start.  A
- * disk that is not served is nothing wrong: the hook has it served when its
- * domain starts.  Domains without a disk of ours are left out.
+ * A running domain is shown as it runs, any other as it will start.  A disk
+ * that is not served is no error: the hook has the disk served when its domain
+ * starts.  Domains without a disk of ours are left out.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -37,7 +37,7 @@ static const struct table_column columns[] = {
 
 #define NR_COLUMNS (sizeof(columns) / sizeof(columns[0]))
 
-/* Where the rows go. */
+/* The form in which the rows are printed. */
 struct output {
 	struct json json;
 	struct table *table; /* NULL: they go into json */

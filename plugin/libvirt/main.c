@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * ublk-qcow2-libvirt: what `ublk-qcow2 libvirt` runs.
+ * ublk-qcow2-libvirt: the program that `ublk-qcow2 libvirt` runs.
  *
- * A program of its own, since libvirt's library brings dozens of others with
- * it, which the processes of a disk are not to have in their memory.
+ * libvirt's library brings dozens of others with it.  The processes of a disk
+ * must not have these in their memory, so this is a program of its own.
  */
 #include <stddef.h>
 

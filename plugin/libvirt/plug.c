@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What `attach` and `detach` have in common.
+ * The steps that `attach` and `detach` have in common.
  */
 #include <stdlib.h>
 

@@ -26,9 +26,10 @@ struct plug {
 	char *old_list;
 };
 
-/* Except for the last they return 0, or EXIT_FAILURE after a complaint. */
+/* The functions that return an int return 0, or EXIT_FAILURE after a
+   complaint. */
 
-/* Finds the domain, and judges whether something can be changed. */
+/* Finds the domain, and judges whether its disks can be changed. */
 int plug_begin(struct plug *plug, const struct libvirt_options *options);
 
 void plug_end(struct plug *plug);

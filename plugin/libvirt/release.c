@@ -2,10 +2,10 @@
 /*
  * The end of a domain's use of a disk.
  *
- * A disk goes with its last user, if it was served for domains at all.  One
- * that cannot be removed, because somebody on the host still has it open,
- * keeps its record, marked: the next domain that asks for it tries again, and
- * is not told that this one is still using it.
+ * A disk that was served for domains goes with its last user.  While another
+ * process on the host has the disk open, the disk stays, and the record of its
+ * user is marked: the next domain that asks for the disk tries again, and is
+ * not told that the former user still uses it.
  */
 #include <errno.h>
 #include <string.h>

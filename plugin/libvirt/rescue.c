@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Resuming domains, for the agent and for the hook of our disks.  Between the
- * look and the resume somebody else may resume the domain, which does no harm,
- * or an admin pause it, who then has to do so again; libvirt has no call that
- * resumes only what is still as it was.
+ * look and the resume, another program may resume the domain, which does no
+ * harm.  An admin may pause the domain in that moment, and then has to do so
+ * again: libvirt has no call that resumes a domain only if its state is
+ * unchanged.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -2,9 +2,9 @@
 /*
  * Rewriting a domain's XML.
  *
- * What an element says that is not ours to change stays as it is; so a disk
- * keeps its bus, its boot order, its iothread.  What is changed or dropped is
- * copied, as it was, into our entry for the disk:
+ * An element that is not ours to change stays as it is; so a disk keeps its
+ * bus, its boot order, its iothread.  Our entry for the disk gets a copy of
+ * each element that is changed or dropped:
  *
  *   <ublk:disk dev='/dev/ublk-qcow2/web1-vda' file='/srv/web1.qcow2'>
  *     <ublk:before>
@@ -12,13 +12,13 @@
  *     </ublk:before>
  *   </ublk:disk>
  *
- * The way back takes from there what the way forth changed and nothing else:
- * what was edited in between stays edited.  The image is the one that the
- * entry names, which may have moved.  An entry that was written by hand has
- * no <before>; then the driver only becomes qcow2 again.
+ * The way back takes the changes of the way forth from there, and nothing
+ * else: an edit in between stays.  The image is the one that the entry names,
+ * which may have moved.  An entry that was written by hand has no <before>;
+ * then the driver only becomes qcow2 again.
  *
- * <source> is replaced whole.  What it may contain belongs to a file: a label
- * that keeps libvirt from touching it would keep QEMU from opening our
+ * <source> is replaced whole.  Its contents belong to a file: a label that
+ * keeps libvirt from touching the file would keep QEMU from opening our
  * device.  <backingStore> goes because the device has none.
  */
 #include <errno.h>
@@ -31,7 +31,8 @@
 
 /* clang-format off */
 
-/* What the driver of a disk of ours says; NULL: nothing. */
+/* The attributes of the driver of a disk of ours; NULL: it has none of that
+   name. */
 static const struct {
 	const char *name;
 	const char *value;
@@ -103,7 +104,7 @@ xmlNode *rewrite_list(const struct rewrite *rewrite)
 
 /* --- forth --------------------------------------------------------------- */
 
-/* Where libvirt writes <metadata>: behind what tells which domain it is. */
+/* libvirt writes <metadata> behind the elements that identify the domain. */
 static xmlNode *add_metadata(xmlNode *root)
 {
 	static const char *const before[] = { "name",  "uuid",	"hwuuid",
@@ -141,7 +142,7 @@ static xmlNode *add_list(const struct rewrite *rewrite)
 	return list->ns ? list : NULL;
 }
 
-/* A copy of the element, if it is there, as a new last child. */
+/* Appends a copy of the element, if there is one, to the parent. */
 static int copy(const xmlNode *node, xmlNode *parent)
 {
 	xmlNode *made;
@@ -151,7 +152,7 @@ static int copy(const xmlNode *node, xmlNode *parent)
 	made = xmlDocCopyNode((xmlNode *)node, parent->doc, 1);
 	if (!made)
 		return -ENOMEM;
-	/* Plain elements, also where ours have no prefix. */
+	/* The elements stay plain, also where ours have no prefix. */
 	if (parent->ns && !parent->ns->prefix)
 		xmlNewNs(made, text_of(""), NULL);
 	xmlAddChild(parent, made);
@@ -228,7 +229,7 @@ static int go_forth(const struct rewrite *rewrite, struct rewrite_disk *disk)
 
 /* --- back ---------------------------------------------------------------- */
 
-/* A <disk> has no namespaces, even if what it was copied from had. */
+/* A <disk> has no namespaces, even if the copied element had. */
 static void make_plain(xmlNode *node)
 {
 	xmlNode *child;
@@ -287,7 +288,7 @@ static int restore_driver(xmlNode *driver, const xmlNode *before)
 	return 0;
 }
 
-/* The source before was a volume of a pool, and not a file. */
+/* Was the source before a volume of a pool, and not a file? */
 static bool was_volume(const xmlNode *before)
 {
 	char *volume = before ? xml_attribute(before, "volume") : NULL;

@@ -2,8 +2,8 @@
 /*
  * Disks that come and go.
  *
- * A new disk begins as one of a qcow2 file, in the XML only, and goes the way
- * forth at once.  So it has the same form as one that was converted, and can
+ * In the XML, a new disk begins as one of a qcow2 file, and goes the way forth
+ * at once.  So the disk has the same form as one that was converted, and can
  * be converted back.
  */
 #include <errno.h>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Which disks of a domain can be rewritten.
+ * The disks of a domain that can be rewritten.
  *
- * A disk that was named and does not fit is an error; when none was named
- * those that do not fit are left out, each with its reason.
+ * A disk that was named and does not fit is an error.  If no disk was named,
+ * the disks that do not fit are left out, each with its reason.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -138,7 +138,7 @@ unfit(struct rewrite_disk *disk, const char *format, ...)
 	return -EINVAL;
 }
 
-/* Is the attribute of that value, or not there? */
+/* Has the attribute that value, or is it missing? */
 static bool is_or_not_said(const xmlNode *node, const char *name,
 			   const char *value)
 {
@@ -149,7 +149,7 @@ static bool is_or_not_said(const xmlNode *node, const char *name,
 	return is;
 }
 
-/* What a file must not have that it is to be the image of a disk of ours. */
+/* Can the file be the image of a disk of ours? */
 static int judge_file(struct rewrite_disk *disk)
 {
 	const xmlNode *source = xml_child(disk->node, "source");

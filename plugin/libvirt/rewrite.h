@@ -27,7 +27,7 @@ struct rewrite_disk {
 	char *pool, *volume; /* by which libvirt knows it; NULL: it is no
 				volume of a pool */
 	bool chosen;
-	char reason[160];	      /* why it is not */
+	char reason[160];	      /* why the disk is not */
 	char name[DISK_NAME_MAX + 1]; /* of the new disk */
 };
 
@@ -39,12 +39,12 @@ struct rewrite {
 	size_t nr_disks;
 };
 
-/* Says which file a disk's volume is; NULL: out of memory.  Without it such a
+/* Sets the file of a disk that is a volume; -ENOMEM.  Without a file such a
    disk does not fit. */
 int rewrite_set_file(struct rewrite_disk *disk, const char *path);
 
-/* Reads the XML.  -EINVAL: it is not that of a domain, why says more;
-   -ENOMEM.  rewrite_free() frees it, also after an error. */
+/* Reads the XML.  -EINVAL: the XML is not that of a domain, why has the
+   reason; -ENOMEM.  rewrite_free() frees the rewrite, also after an error. */
 int rewrite_read(const char *xml, enum rewrite_way way, struct rewrite *rewrite,
 		 char why[DOMAIN_REASON_MAX]);
 
@@ -58,7 +58,7 @@ char *rewrite_text(const struct rewrite *rewrite);
 int rewrite_choose(struct rewrite *rewrite, const char *disk,
 		   char why[DOMAIN_REASON_MAX]);
 
-/* rewrite-disk.c: disks that go forth or back. */
+/* rewrite-disk.c: the disks on their way forth or back. */
 
 /* Our list of entries in <metadata>, or NULL. */
 xmlNode *rewrite_list(const struct rewrite *rewrite);
@@ -66,15 +66,16 @@ xmlNode *rewrite_list(const struct rewrite *rewrite);
 /* A copy without any namespaces; NULL: no memory. */
 xmlNode *rewrite_plain_copy(const xmlNode *node, xmlDoc *document);
 
-/* With its last entry goes our list, and <metadata> if it was not there
-   before. */
+/* Removes an entry; with the last entry also our list, and <metadata> if that
+   was not there before. */
 void rewrite_remove_entry(xmlNode *entry);
 
-/* Rewrites the chosen disks.  On the way forth each has got its name before,
-   by the caller.  -ENOMEM. */
+/* Rewrites the chosen disks; -ENOMEM.  On the way forth, the caller has given
+   each its name before. */
 int rewrite_do(struct rewrite *rewrite);
 
-/* rewrite-plug.c: disks that come and go.  -EINVAL: why; -ENOMEM. */
+/* rewrite-plug.c: disks that come and go.  -EINVAL: why has the reason;
+   -ENOMEM. */
 
 /* Adds a disk with this image, chosen, as one that is to go forth; pointers
    to disks are void then.  target is vdX or sdX. */

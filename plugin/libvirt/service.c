@@ -8,8 +8,8 @@
  * exit status tells the cause that a decision depends on.  The record of the
  * disk shows whether the program has succeeded.
  *
- * The program is the one beside us, or else the installed one: PATH does not
- * decide what root runs.
+ * The program is the one beside this one, or else the installed one: PATH must
+ * not choose a program that root runs.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -131,7 +131,7 @@ static int run(struct arguments *arguments, int milliseconds,
 			    arguments->verb, ret);
 }
 
-/* --- what it is run for -------------------------------------------------- */
+/* --- its commands -------------------------------------------------------- */
 
 static void put_entry(struct arguments *arguments,
 		      const struct domain_entry *entry, const char *name)
@@ -168,14 +168,14 @@ static void put_entry(struct arguments *arguments,
 }
 
 /* The disk of an `add` that was killed may have become usable in the last
-   moment; else its supervisor gives it up by itself. */
+   moment; else its supervisor gives the disk up by itself. */
 static void abandon(const char *name)
 {
 	struct arguments arguments = { .nr = 0 };
 	char why[DOMAIN_REASON_MAX];
 
 	put_verb(&arguments, "del");
-	/* It may begin as an option does. */
+	/* A name may begin as an option does. */
 	put(&arguments, "--");
 	put(&arguments, name);
 	run(&arguments, ABANDON_PATIENCE, why);
@@ -195,7 +195,7 @@ static int add(const struct domain_entry *entry, const char *name,
 	return ret;
 }
 
-/* What a file in disks.d says, without the unit that would. */
+/* Does the work of the unit: adds the disk as its file in disks.d says. */
 static int add_configured(const char *name, char why[DOMAIN_REASON_MAX])
 {
 	struct domain_entry entry;
@@ -235,7 +235,7 @@ static int run_on(struct arguments *arguments, int milliseconds,
 	return run(arguments, milliseconds, why);
 }
 
-/* What has its supervisor replaced by us would belong to libvirtd, too; a
+/* A supervisor that we start would be in libvirtd's control group, too.  A
    scope is a control group without a unit's file. */
 static void put_scope(struct arguments *arguments)
 {
@@ -282,8 +282,8 @@ static int delete_once(const struct disk *disk, char why[DOMAIN_REASON_MAX])
 	return run_on(&arguments, DEL_PATIENCE, disk, why);
 }
 
-/* A server is needed to close the image in good order, so a dead one is
-   replaced first; if that fails the disk is to go all the same. */
+/* Only a server can close the image in good order, so a dead one is replaced
+   first; if that fails, the disk goes all the same. */
 int service_stop(const struct disk *disk, int milliseconds,
 		 char why[DOMAIN_REASON_MAX])
 {

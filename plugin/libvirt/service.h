@@ -12,7 +12,8 @@
 #include "plugin/libvirt/domain.h"
 #include "plugin/common/state.h"
 
-/* A time for tests instead of the usual one, from the environment. */
+/* The usual time, or a shorter one that a test has put into the
+   environment. */
 int service_patience(int milliseconds);
 
 /* Serves an entry's image as the disk of this name; entry NULL: as disks.d
@@ -24,18 +25,18 @@ int service_patience(int milliseconds);
 int service_start(const struct domain_entry *entry, const char *name,
 		  char why[DOMAIN_REASON_MAX]);
 
-/* Has the disk a living server and supervisor, and serves? */
+/* Is the disk live, with a living server and a living supervisor? */
 bool service_is_live(const struct disk *disk);
 
 /* Starts the server and the supervisor of a disk if they are missing; takes
-   that many milliseconds at most.  A live disk that was told to end learns that
-   it is wanted again. */
+   that many milliseconds at most.  A supervisor that was told to end learns
+   that the disk is wanted again. */
 int service_revive(const struct disk *disk, int milliseconds,
 		   char why[DOMAIN_REASON_MAX]);
 
 /* Removes the disk.  Tries again, for about that many milliseconds, while a
-   process still has it open.  0 with a reason: the disk is gone, but a part of
-   the removal failed. */
+   process still has the disk open.  0 with a reason: the disk is gone, but a
+   part of the removal failed. */
 int service_stop(const struct disk *disk, int milliseconds,
 		 char why[DOMAIN_REASON_MAX]);
 

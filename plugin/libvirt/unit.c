@@ -2,15 +2,15 @@
 /*
  * Disks as units of systemd.
  *
- * What the hook starts belongs to libvirtd's control group, and would be
- * accounted, limited and at worst ended together with libvirtd.  So where
- * systemd is, it starts the servers: we write what the disk is into
- * /run/ublk-qcow2/disks.d/NAME.conf and start ublk-qcow2@NAME.service, which
- * is an admin's way, too.
+ * A process that the hook starts belongs to libvirtd's control group, and
+ * would be accounted, limited and at worst ended together with libvirtd.  So
+ * where systemd runs, systemd starts the servers: the hook writes the disk's
+ * options into /run/ublk-qcow2/disks.d/NAME.conf and starts
+ * ublk-qcow2@NAME.service, as an admin would.
  *
- * A file there begins with MARK if it is ours.  Another one, and any in /etc,
- * is somebody else's: it is used as it is, and stays.  Whether that disk is
- * what the entry wants is looked at when it is there.
+ * A file there that begins with MARK is the hook's.  Any other file there, and
+ * any in /etc, is an admin's: the hook uses it as it is, and leaves it there.
+ * Once the disk is served, wish.c compares it with the entry.
  *
  * systemctl says that a unit failed, and does not say why.  `ublk-qcow2 serve`
  * leaves the cause in the unit's status before it ends, and its exit status
@@ -144,7 +144,8 @@ static int write_file(const char *path, const struct domain_entry *entry)
 	return ret;
 }
 
-/* Under the lock of the disk's users, so nobody else writes the new file. */
+/* The lock of the disk's users is held, so no other process writes the new
+   file. */
 static int configure(const struct domain_entry *entry, const char *name,
 		     char why[DOMAIN_REASON_MAX])
 {

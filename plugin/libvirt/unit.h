@@ -17,7 +17,7 @@ bool unit_manager(void);
 /* Is there a file disks.d/NAME.conf? */
 bool unit_is_known(const char *name);
 
-/* Is there one that somebody else wrote? */
+/* Is there one that the hook has not written? */
 bool unit_is_configured(const char *name);
 
 /* Configures an entry's disk, unless an admin has, and starts its unit; entry
@@ -29,12 +29,13 @@ bool unit_is_configured(const char *name);
 int unit_start(const struct domain_entry *entry, const char *name,
 	       int milliseconds, char why[DOMAIN_REASON_MAX]);
 
-/* Has the unit of a disk that has lost its supervisor replace it. */
+/* Has the unit of a disk that has lost its supervisor start another one.
+   Returns as unit_start(). */
 int unit_revive(const struct disk *disk, int milliseconds,
 		char why[DOMAIN_REASON_MAX]);
 
-/* After the end of a disk: ends its unit, should it go on for a moment, and
-   removes the configuration if it is ours. */
+/* After the end of a disk: ends the disk's unit, should that go on for a
+   moment, and removes the configuration if the hook wrote it. */
 void unit_end(const char *name);
 
 #endif /* UNIT_H */

@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * One disk that a domain wants.  Under the lock of its users, what we find
- * decides:
+ * One disk that a domain wants.  Under the lock of the disk's users, the hook
+ * looks at the disk and acts:
  *
- *     not served             it is, and is ours to remove; as disks.d says,
- *                            if an admin has a file for it there
- *     served, recorded for   a leftover of an earlier life: used again, or
- *       this domain          replaced if it is not what is wanted now
- *     served, recorded for   refused, unless all share it
+ *     not served             has the disk served, as a file in disks.d says if
+ *                            an admin has one there; the disk will go with
+ *                            its last user
+ *     served, recorded for   uses this leftover of an earlier life, or replaces
+ *       this domain          it if the entry wants another disk now
+ *     served, recorded for   refuses, unless all share the disk
  *       another domain
- *     served, no record      somebody did it by hand: used if it is what is
- *                            wanted, and left alone at the end
+ *     served, no record      uses the disk, which an admin has added, if it is
+ *                            the one wanted; leaves it alone at the end
  *
- * In each case a record says that this domain uses the disk now, before the
- * lock goes: two domains cannot both find that nobody does.
+ * In each case the hook records that this domain uses the disk before the hook
+ * unlocks the users.  So two domains cannot both find that no domain does.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -42,10 +43,10 @@ static int look_at_image(struct wish *wish, char why[DOMAIN_REASON_MAX])
 		return 0;
 	return domain_wrong(
 		why,
-		"it is on %s, and the host that the domain comes from may have "
-		"it open, too; live migration to a host that shares the image "
-		"is not possible yet: shut the domain down and start it here; "
-		"if it came shut off, start it again",
+		"the image is on %s, and the host that the domain comes from "
+		"may have it open, too; live migration to a host that shares "
+		"the image is not possible yet: shut the domain down and start "
+		"it here; if it came shut off, start it again",
 		image->shared);
 }
 
@@ -88,10 +89,10 @@ struct users {
 	const struct wish *wish;
 	const struct disk *disk;
 	bool ours;   /* this domain is one */
-	bool others; /* there are others, with whom it shares */
-	bool ended;  /* there was one that has ended */
+	bool others; /* other domains share the disk */
+	bool ended;  /* a domain that used the disk has ended */
 	bool owned;
-	struct owner refused; /* one that does not share */
+	struct owner refused; /* a domain that does not share */
 };
 
 static int look_at_user(const struct owner *owner, void *opaque)
@@ -112,7 +113,7 @@ static int look_at_user(const struct owner *owner, void *opaque)
 	return 0;
 }
 
-/* Is the disk what the entry wants? */
+/* Is the disk the one that the entry wants? */
 static int check_disk(const struct wish *wish, const struct disk *disk,
 		      char why[DOMAIN_REASON_MAX])
 {
@@ -135,7 +136,8 @@ static int check_disk(const struct wish *wish, const struct disk *disk,
 	return 0;
 }
 
-/* A leftover of ours or of a domain that has ended: -EAGAIN, it is gone. */
+/* Removes a leftover of this domain, or of one that has ended.  -EAGAIN: the
+   disk is gone. */
 static int remove_leftover(const struct disk *disk, char why[DOMAIN_REASON_MAX])
 {
 	int ret = release_remove(disk, HOOK_STOP_PATIENCE, why);
@@ -148,7 +150,7 @@ static int revive(struct disk *disk, char why[DOMAIN_REASON_MAX])
 	const int id = disk->id;
 	int ret = service_revive(disk, HOOK_RECOVER_PATIENCE, why);
 
-	/* It may have been about to go. */
+	/* The disk may have been about to go. */
 	if (disk_load(id, disk))
 		return -EAGAIN;
 	return ret;
@@ -161,7 +163,8 @@ static int use_served(struct wish *wish, struct disk *disk,
 	int ret = owner_each(look_at_user, &users);
 
 	if (ret)
-		return domain_wrong(why, "cannot read who uses it: %s",
+		return domain_wrong(why,
+				    "cannot read the records of its users: %s",
 				    strerror(-ret));
 	if (*users.refused.uuid)
 		return domain_wrong(why, "is in use by domain %s",
@@ -244,7 +247,7 @@ static bool is_device(const char *path)
 
 static int leave_alone(struct wish *wish, char why[DOMAIN_REASON_MAX])
 {
-	/* It may be another program's; libvirt has it as it is. */
+	/* The device may be another program's; libvirt uses it as it is. */
 	if (!domain_link_name(wish->disk->source) &&
 	    is_device(wish->disk->source))
 		return 0;
@@ -253,8 +256,7 @@ static int leave_alone(struct wish *wish, char why[DOMAIN_REASON_MAX])
 				 "image that is");
 }
 
-/* A file in disks.d has the last word on what is served, and may not say what
-   the entry says. */
+/* A file in disks.d has the last word, and may differ from the entry. */
 static int start(struct wish *wish, char why[DOMAIN_REASON_MAX])
 {
 	char ignored[DOMAIN_REASON_MAX];
@@ -278,14 +280,15 @@ static int start(struct wish *wish, char why[DOMAIN_REASON_MAX])
 
 /* --- one disk ------------------------------------------------------------ */
 
-/* An `add` that was interrupted leaves a record for the next one to sweep. */
+/* An `add` that was interrupted leaves a record for the next `add` to
+   sweep. */
 static bool is_served(const struct wish *wish, struct disk *disk)
 {
 	return !disk_find(wish->disk->source, disk) &&
 	       (disk->state != DISK_ADDING || process_alive(&disk->supervisor));
 }
 
-/* The name under which it is served, or is going to be. */
+/* Finds the name under which the disk is served, or will be. */
 static int find_name(struct wish *wish, char why[DOMAIN_REASON_MAX])
 {
 	const char *name = domain_link_name(wish->disk->source);
@@ -295,7 +298,7 @@ static int find_name(struct wish *wish, char why[DOMAIN_REASON_MAX])
 	if (is_served(wish, &disk))
 		name = disk.name;
 	else if (!name)
-		/* A name that is nobody else's: that of the device. */
+		/* The name of the device, which is no other disk's. */
 		name = wish->disk->source + strlen("/dev/");
 	wrong = name_check(name);
 	if (wrong)
@@ -310,7 +313,7 @@ static int take_locked(struct wish *wish, char why[DOMAIN_REASON_MAX])
 
 	if (!is_served(wish, &disk))
 		return start(wish, why);
-	/* Before we had the lock it had another name. */
+	/* Before the hook had the lock, the disk had another name. */
 	if (strcmp(disk.name, wish->name))
 		return -EAGAIN;
 	if (!wish->entry)
@@ -338,7 +341,7 @@ static int take(struct wish *wish, char why[DOMAIN_REASON_MAX])
 	return ret;
 }
 
-/* What was about to go when we came is looked for again. */
+/* Looks again for a disk that was about to go. */
 int wish_fulfil(struct wish *wish, char why[DOMAIN_REASON_MAX])
 {
 	int attempts = ATTEMPTS;
@@ -350,6 +353,8 @@ int wish_fulfil(struct wish *wish, char why[DOMAIN_REASON_MAX])
 		ret = take(wish, why);
 	while (ret == -EAGAIN && --attempts);
 	if (ret == -EAGAIN)
-		return domain_wrong(why, "it comes and goes");
+		return domain_wrong(why,
+				    "it was removed and added again and again "
+				    "meanwhile");
 	return ret;
 }

@@ -17,7 +17,7 @@ struct wish {
 	char name[DISK_NAME_MAX + 1]; /* the disk's, known when it is locked */
 	struct image image; /* the entry's, or that of the disk served */
 	bool recorded;	    /* we wrote the record, which was not there */
-	bool unexplained;   /* nothing says which image that is */
+	bool unexplained;   /* no entry and no file says which image that is */
 };
 
 /* Has the disk served, and recorded that this domain uses it; 0, or -errno

@@ -4,8 +4,8 @@
  *
  * libxml2 reads a text without network, entities or external subsets: a
  * domain's XML has none, and one with a DOCTYPE is refused.  Blanks between
- * elements are left out, as libvirt leaves them out, so that what is written
- * again can be indented anew.
+ * elements are left out, as libvirt leaves them out, so that the XML can be
+ * indented anew when it is written again.
  */
 #include <libxml/parser.h>
 #include <limits.h>

@@ -9,10 +9,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Why the last xml_read() found that it is no XML: one line. */
+/* The reason why the last xml_read() failed: one line. */
 const char *xml_complaint(void);
 
-/* Reads a text, without blanks between elements; NULL: it is no XML, or
+/* Reads a text, without blanks between elements; NULL: the text is no XML, or
    memory is short.  The caller frees it by xmlFreeDoc(). */
 xmlDoc *xml_read(const char *text, size_t length);
 

@@ -52,7 +52,7 @@ agent_says "disk web: recovered"
 progress web
 listed_becomes state live 60
 
-refused 'another one is running' "$AGENT_PROGRAM"
+refused 'another agent is running' "$AGENT_PROGRAM"
 end_agent
 kill_and_recover "$DEV"		# what it has recovered outlives it
 shut_down web

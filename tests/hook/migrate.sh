@@ -110,7 +110,7 @@ case_of "a block device, of which no lock tells"
 device=$(find /dev -type b -print -quit)
 one web3 "$UUID1" $link/web "$device"
 accepted web3 migrate
-refused 'disk vda, /dev/ublk-qcow2/web of .*: it is on a block device, and the host that the domain comes from may have it open, too; live migration to a host that shares the image is not possible yet: shut the domain down and start it here; if it came shut off, start it again$' \
+refused 'disk vda, /dev/ublk-qcow2/web of .*: the image is on a block device, and the host that the domain comes from may have it open, too; live migration to a host that shares the image is not possible yet: shut the domain down and start it here; if it came shut off, start it again$' \
 	web3 prepare
 called ""
 accepted web3 prepare
