@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The parts of the load program: load.c, load-options.c, load-helpers.c. */
+/* The parts of the load program: load.c, options.c, helpers.c. */
 #ifndef LOAD_H
 #define LOAD_H
 
@@ -18,7 +18,7 @@ struct op {
 	struct op *next; /* free, or waiting for a helper */
 };
 
-/* load-options.c */
+/* options.c */
 
 struct options {
 	const char *path, *ledger;
@@ -38,7 +38,7 @@ void parse_options(int argc, char **argv);
 void __attribute__((noreturn, format(printf, 2, 3)))
 die(int error, const char *format, ...);
 
-/* load-helpers.c */
+/* helpers.c */
 
 /* Starts the threads; every operation that ends is written, as its pointer,
    to the pipe whose end for reading is returned. */
