@@ -217,19 +217,24 @@ done < <(part ublk-qcow2.8 '.Sh DIAGNOSTICS' | sed -n 's/^\.It //p')
 
 # --- files --------------------------------------------------------------------
 
-# names_in README: the sources that it speaks of.
+# names_in README: the sources and scripts that it speaks of.
 names_in()
 {
-	grep -oE '[a-z0-9_/-]+\.[ch]\b' "$TOP/$1" | sort -u
+	grep -oE '\b[a-z0-9][a-z0-9_/-]*\.(c|h|sh|\[ch\])' "$TOP/$1" |
+		sed 's/\[ch\]$/c/' | sort -u
 }
 
 # The READMEs send nobody to a file that is not there.
-for readme in plugin/README qcow/README; do
+for readme in plugin/README qcow/README tests/README; do
 	while read -r file; do
 		find "$TOP/plugin" "$TOP/qcow" "$TOP/tests" -path "*/$file" |
 			grep -q . ||
 			complain "$readme names $file, which is not there"
 	done < <(names_in "$readme")
+done
+for room in "$TOP"/tests/*/; do
+	grep -q "^    $(basename "$room")/ " "$TOP/tests/README" ||
+		complain "tests/README has no line for $room"
 done
 while read -r file; do
 	[[ -e $TOP/$file ]] || complain "README names $file, which is not there"
