@@ -13,8 +13,10 @@ enum landlock_use {
 };
 
 /* Makes rules that allow nothing: no file, no network, no signal to a process
-   outside.  An older kernel takes a part of these rules.  -EOPNOTSUPP: the
-   kernel has no Landlock. */
+   outside.  An older kernel takes a part of these rules.  Returns:
+   0		*rules is a descriptor
+   -EOPNOTSUPP	the kernel has no Landlock
+   or another -errno. */
 int landlock_open(int *rules);
 
 /* Allows the use of a file, or of all that lies below a directory.  A path

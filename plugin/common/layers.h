@@ -18,7 +18,10 @@ struct layers {
 	struct qcow_layer list[QCOW_FILES_MAX]; /* their paths are ours */
 };
 
-/* Appends a copy of a layer; -E2BIG: the list is full. */
+/* Appends a copy of a layer.  Returns:
+   0		the copy is the last layer
+   -E2BIG	the list is full
+   -ENOMEM */
 int layers_append(struct layers *layers, const struct qcow_layer *layer);
 
 /* Forgets and frees all layers. */
@@ -29,7 +32,10 @@ void layers_clear(struct layers *layers);
 void layers_put(FILE *file, const struct layers *layers);
 
 /* Takes one of these lines, and ignores any other line.  The layers are known
-   once the last of their lines has been taken. */
+   once the last of their lines has been taken.  Returns:
+   0		the line is taken, or ignored
+   -EINVAL	the line is damaged, or lines before it are missing
+   -E2BIG, -ENOMEM	as layers_append() */
 int layers_get_line(struct layers *layers, char *line);
 
 #endif /* LAYERS_H */

@@ -36,14 +36,19 @@ int owner_uuid(const char *text, char uuid[OWNER_UUID_SIZE]);
 void owner_fill(struct owner *owner, const char *uuid, const char *domain,
 		const struct disk *disk);
 
-/* Opens the directory of the records; -ENOENT: there is no directory, and make
-   is false. */
+/* Opens the directory of the records.  Returns:
+   0		*dir is a descriptor
+   -ENOENT	there is no directory, and make is false
+   or another -errno. */
 int owner_open(bool make, int *dir);
 
 /* Writes a record: a reader sees the old one or the new one. */
 int owner_save(const struct owner *owner);
 
-/* Reads a record; -ENOENT: there is no such record. */
+/* Reads a record.  Returns:
+   0		*owner is filled in
+   -ENOENT	there is no such record
+   or another -errno. */
 int owner_load(const char *uuid, const char *name, struct owner *owner);
 
 /* Removes a record; one that is gone already is no error. */
@@ -64,8 +69,10 @@ bool owner_is_using(const struct owner *owner, const struct disk *disk);
 void owner_forget_all(const struct disk *disk);
 
 /* Locks the users of the disk of this name, whether the disk exists or not.
-   -EBUSY: another process has kept the lock for that time.  Closing *lock
-   unlocks. */
+   Closing *lock unlocks.  Returns:
+   0		they are locked
+   -EBUSY	another process has kept the lock for that time
+   or another -errno. */
 int owner_lock(const char *name, int milliseconds, int *lock);
 
 #endif /* OWNER_H */

@@ -34,10 +34,20 @@ struct outcome {
 /* The supervisor's end: listens for appeals on behalf of disk id. */
 int rpc_listen(int id, int *listener);
 
-/* Takes the next caller; -EPERM: the caller is not root. */
+/* Takes the next caller.  Returns:
+   0		*caller is a descriptor
+   -EPERM	the caller is not root
+   or another -errno. */
 int rpc_accept(int listener, int *caller);
-/* -EPROTO: a caller of another version, which has been told so. */
+
+/* Reads the appeal of a caller.  Returns:
+   0		*appeal has it
+   -EPIPE	the caller has gone
+   -EPROTO	the caller is of another version, and has been told so
+   or another -errno. */
 int rpc_receive(int caller, struct appeal *appeal);
+
+/* Sends the outcome; the caller may have gone. */
 void rpc_answer(int caller, const struct outcome *outcome);
 
 /* The command's end: calls the supervisor of disk id, and sends the appeal.

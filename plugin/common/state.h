@@ -96,9 +96,11 @@ void disk_forget(int id);
 /* Fills in the nonce and the boot of a new disk. */
 int disk_stamp(struct disk *disk);
 
-/* Locks a disk, or with id STATE_LOCK_ALL the choice of ids, names and
-   images.  -EBUSY: another process kept the lock for that time.  Closing *lock,
-   in every process that inherited it, unlocks. */
+/* Locks a disk, or with id STATE_LOCK_ALL the choice of ids, names and images.
+   Closing *lock, in every process that inherited it, unlocks.  Returns:
+   0		it is locked
+   -EBUSY	another process has kept the lock for that time
+   or another -errno. */
 #define STATE_LOCK_ALL (DISK_ID_MAX + 1)
 int state_lock(int id, int milliseconds, int *lock);
 
@@ -121,14 +123,15 @@ void state_sweep(void);
 bool disk_is_file(const struct disk *disk,
 		  const struct qcow_identity *identity);
 
-/* Finds the disk that serves this image, or has this name; -ENOENT.  An image
-   is known by its path, or by identity, which may be NULL. */
+/* Finds the disk that serves this image, or has this name.  An image is known
+   by its path, or by identity, which may be NULL.  Returns: 0		*disk is
+   that disk -ENOENT	there is none or another -errno. */
 int disk_of_image(const char *image, const struct qcow_identity *identity,
 		  struct disk *disk);
 int disk_of_name(const char *name, struct disk *disk);
 
-/* Finds the disk that DEV means: an id, a name, /dev/ublkbN or a link to
-   it; -ENOENT. */
+/* Finds the disk that DEV means: an id, a name, /dev/ublkbN or a link to that.
+   Returns as disk_load(). */
 int disk_find(const char *dev, struct disk *disk);
 
 /* Finds the lowest id, from first on, without a record and without a device;

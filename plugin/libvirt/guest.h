@@ -25,8 +25,11 @@ struct guest {
 	size_t nr_disks;
 };
 
-/* Reads the XML of a domain that runs.  -EINVAL: the text is no such XML;
-   -ENOMEM.  guest_free() frees the guest, also after an error. */
+/* Reads the XML of a domain that runs; guest_free() frees the guest, also after
+   an error.  Returns:
+   0		*guest is filled in
+   -EINVAL	the text is no such XML
+   -ENOMEM */
 int guest_parse(const char *xml, struct guest *guest);
 
 /* Reads a domain that runs from libvirt.  Returns:
@@ -42,8 +45,10 @@ void guest_free(struct guest *guest);
    failed. */
 int guest_is_stopped(virDomainPtr domain, bool *stopped);
 
-/* Looks at the state of each disk; states has room for all of them.  -EIO:
-   libvirt failed; -ENOMEM. */
+/* Looks at the state of each disk; states has room for all of them.  Returns:
+   0		states is filled in
+   -EIO		libvirt failed, see connection_error()
+   -ENOMEM */
 int guest_look(virDomainPtr domain, const struct guest *guest,
 	       struct decide_disk *states);
 

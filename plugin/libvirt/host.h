@@ -20,9 +20,11 @@ struct host {
 /* Adds a path that a domain uses; -ENOMEM. */
 int host_add(struct host *host, const char *domain, const char *path);
 
-/* Asks libvirt about all domains, those that run and those that are defined.
-   -EIO: libvirt failed, see connection_error(); -ENOMEM.  host_free() frees
-   the host, also after an error. */
+/* Asks libvirt about all domains, those that run and those that are defined;
+   host_free() frees the host, also after an error.  Returns:
+   0		*host is filled in
+   -EIO		libvirt failed, see connection_error()
+   -ENOMEM */
 int host_read(virConnectPtr connection, struct host *host);
 
 void host_free(struct host *host);

@@ -18,8 +18,10 @@ struct image {
 	char shared[48];
 };
 
-/* Looks at an image, for a bounded time.  -ETIMEDOUT: its file system does not
-   answer; or another -errno. */
+/* Looks at an image, for a bounded time.  Returns:
+   0		*image is filled in
+   -ETIMEDOUT	the file system of the image does not answer
+   or another -errno. */
 int image_look(const char *path, struct image *image);
 
 /* Does the disk serve this image? */

@@ -43,8 +43,11 @@ struct rewrite {
    disk does not fit. */
 int rewrite_set_file(struct rewrite_disk *disk, const char *path);
 
-/* Reads the XML.  -EINVAL: the XML is not that of a domain, why has the
-   reason; -ENOMEM.  rewrite_free() frees the rewrite, also after an error. */
+/* Reads the XML; rewrite_free() frees the rewrite, also after an error.
+   Returns:
+   0		*rewrite is filled in
+   -EINVAL	the XML is not that of a domain; why has the reason
+   -ENOMEM */
 int rewrite_read(const char *xml, enum rewrite_way way, struct rewrite *rewrite,
 		 char why[DOMAIN_REASON_MAX]);
 
@@ -74,15 +77,18 @@ void rewrite_remove_entry(xmlNode *entry);
    each its name before. */
 int rewrite_do(struct rewrite *rewrite);
 
-/* rewrite-plug.c: disks that come and go.  -EINVAL: why has the reason;
-   -ENOMEM. */
+/* rewrite-plug.c: disks that come and go. */
 
 /* Adds a disk with this image, chosen, as one that is to go forth; pointers
-   to disks are void then.  target is vdX or sdX. */
+   to disks are void then.  target is vdX or sdX.  Returns:
+   0		the last disk is the new one
+   -EINVAL	the domain cannot have such a disk; why has the reason
+   -ENOMEM */
 int rewrite_add(struct rewrite *rewrite, const char *target, const char *image,
 		bool read_only, char why[DOMAIN_REASON_MAX]);
 
-/* Removes a chosen disk that could go back, and its entry. */
+/* Removes a chosen disk that could go back, and its entry; -EINVAL: no disk is
+   chosen. */
 int rewrite_remove(struct rewrite *rewrite);
 
 /* The chosen disk alone, as libvirt wants it; the caller free()s it. */
