@@ -28,7 +28,7 @@ void test_volume(void);
    others, and one without such disks is passed over. */
 void test_all(void);
 
-/* Which domains have disks of ours, and as what they are served. */
+/* The list of the domains with disks of ours, and of the devices. */
 void test_list(void);
 
 #endif /* CONVERT_TEST_H */
