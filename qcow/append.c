@@ -142,6 +142,11 @@ void append_publish(struct qcow_image *image, const struct record *r)
 		image->header.refcount_table_clusters = r->index;
 		image->allocator.table_moved = true;
 		break;
+	case RECORD_L1_TABLE:
+		image->header.l1_offset = image->geometry.l1_offset = r->value;
+		image->header.l1_size = image->geometry.l1_size = r->index;
+		image->l1_moved = true;
+		break;
 	}
 }
 

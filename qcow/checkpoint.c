@@ -26,6 +26,7 @@
 #include <time.h>
 #include "qcow/append.h"
 #include "qcow/checkpoint.h"
+#include "qcow/l1.h"
 #include "qcow/provide.h"
 #include "qcow/trace.h"
 
@@ -101,6 +102,8 @@ static int link_entries(struct qcow_image *image, const struct frozen *f)
 	ret = writeback_slices(image, f->l2, f->counts, LINK);
 	if (!ret)
 		ret = writeback_l1(image, f->l1, f->l2);
+	if (!ret && image->l1_moved)
+		ret = l1_write_header(image);
 	if (!ret)
 		ret = image_raise_generation(image);
 	if (!ret)
@@ -155,6 +158,7 @@ static void thaw(struct qcow_image *image, const struct frozen *f)
 			image->allocator.cursor = min_u64(
 				image->allocator.cursor, key_index(a->key));
 	journal_drop(&image->journal, image->checkpoint.frozen_end);
+	image->l1_moved = false;
 	/* R9: from here on the freed clusters may be used again. */
 	image->dirty.freezing = false;
 	image->checkpoint.complete++;

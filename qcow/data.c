@@ -135,3 +135,32 @@ void data_give_back(struct qcow_image *image, uint64_t offset, uint64_t length)
 	if (image->external && !image->raw_data)
 		file_punch(&image->data_file, offset, length);
 }
+
+/* Behind the disk's end the file may hold anything. */
+static int extend_raw(struct qcow_image *image, uint64_t size,
+		      uint64_t file_end)
+{
+	uint64_t old = image->geometry.size;
+	int ret = 0;
+
+	if (file_end > old)
+		ret = data_make_zero(image, old, min_u64(file_end, size) - old);
+	if (!ret && file_end < size)
+		ret = file_set_size(&image->data_file, size);
+	return ret;
+}
+
+int data_extend(struct qcow_image *image, uint64_t size)
+{
+	uint64_t file_end;
+	int ret;
+
+	if (!image->external)
+		return 0;
+	ret = file_size(&image->data_file, &file_end);
+	if (ret)
+		return ret;
+	if (image->data_file.block_device && file_end < size)
+		return -ENOSPC;
+	return image->raw_data ? extend_raw(image, size, file_end) : 0;
+}

@@ -366,3 +366,17 @@ int file_size(struct file *file, uint64_t *size)
 	*size = end;
 	return 0;
 }
+
+/* The tests' own disk gets longer by what is written to it. */
+int file_set_size(struct file *file, uint64_t size)
+{
+	int ret = 0;
+
+	if (file_test_ops(file))
+		return file_write_zeroes(file, size - QCOW_SECTOR, QCOW_SECTOR);
+	lease_begin(file->lease);
+	if (ftruncate(file->fd, size) < 0)
+		ret = -errno;
+	lease_end(file->lease);
+	return ret;
+}

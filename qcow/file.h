@@ -33,7 +33,7 @@ struct qcow_test_hooks {
 	void *opaque;
 	bool no_fence;	   /* what happens without R14's fence byte? */
 	bool block_device; /* the disk is like one */
-	const struct qcow_test_hooks *data; /* under an external data file */
+	const struct qcow_test_hooks *data;  /* under an external data file */
 };
 
 struct file {
@@ -75,6 +75,8 @@ int file_write_entries(struct file *file, const uint64_t *entries,
 /* Gives space back.  -EOPNOTSUPP where that does not exist. */
 int file_punch(struct file *file, uint64_t offset, uint64_t length);
 int file_size(struct file *file, uint64_t *size);
+/* Makes it end there. */
+int file_set_size(struct file *file, uint64_t size);
 
 /* identity.c */
 

@@ -147,30 +147,44 @@ struct move {
 	uint64_t table_clusters;
 	uint64_t blocks; /* behind the table, for this area */
 	uint64_t *table;
-	uint32_t table_size; /* entries */
+	uint64_t table_size; /* entries */
 };
 
-static int plan_move(const struct qcow_image *image, struct move *move)
+/* Twice the old table, or more where that is too small for the blocks. */
+static void plan_size(const struct qcow_image *image, uint64_t spare,
+		      struct move *move)
 {
 	uint64_t old_size = image->allocator.refcount_table_size;
 	uint64_t reach = 1ull << image->geometry.block_bits;
-	uint64_t bytes;
+
+	move->table_clusters = old_size * 8 >> image->geometry.cluster_bits;
+	do {
+		move->table_clusters *= 2;
+		move->table_size = move->table_clusters
+					   << image->geometry.cluster_bits >>
+				   3;
+		move->blocks = 1;
+		while (move->blocks * reach <
+		       move->table_clusters + move->blocks + spare)
+			move->blocks++;
+	} while (move->table_size < old_size + move->blocks);
+}
+
+/* The blocks describe so many spare clusters behind them, too. */
+static int plan_move(const struct qcow_image *image, uint64_t spare,
+		     struct move *move)
+{
+	uint64_t old_size = image->allocator.refcount_table_size;
 
 	*move = (struct move){
 		.first = old_size << image->geometry.block_bits,
-		.table_clusters = 2 * (old_size * 8 >>
-				       image->geometry.cluster_bits),
-		.blocks = 1,
 	};
-	while (move->blocks * reach < move->table_clusters + move->blocks)
-		move->blocks++;
-	bytes = move->table_clusters << image->geometry.cluster_bits;
-	if (bytes > MAX_REFCOUNT_TABLE_BYTES)
+	plan_size(image, spare, move);
+	if (move->table_size * 8ull > MAX_REFCOUNT_TABLE_BYTES)
 		return -EFBIG;
-	if (move->first + move->table_clusters + move->blocks >
+	if (move->first + move->table_clusters + move->blocks + spare >
 	    image->allocator.max_clusters)
 		return -ENOSPC;
-	move->table_size = bytes / 8;
 	move->table = calloc(move->table_size, sizeof(uint64_t));
 	if (!move->table)
 		return -ENOMEM;
@@ -250,7 +264,8 @@ static void switch_table(struct qcow_image *image, struct move *move)
 	move->table = NULL;
 }
 
-static int move_table(struct qcow_image *image)
+/* Where the spare clusters begin is stored in *end. */
+static int move_table(struct qcow_image *image, uint64_t spare, uint64_t *end)
 {
 	uint64_t old_clusters = image->header.refcount_table_clusters;
 	uint64_t words = 3 + 2 * div_round_up(old_clusters, GROUP_RUN);
@@ -259,7 +274,7 @@ static int move_table(struct qcow_image *image)
 
 	if (ret)
 		return ret;
-	ret = plan_move(image, &move);
+	ret = plan_move(image, spare, &move);
 	if (!ret) {
 		image_io_begin(image);
 		ret = write_area(image, &move);
@@ -271,6 +286,7 @@ static int move_table(struct qcow_image *image)
 	if (!ret)
 		switch_table(image, &move);
 	free(move.table);
+	*end = move.first + move.table_clusters + move.blocks;
 	return ret ? ret : grow_write_header(image);
 }
 
@@ -293,10 +309,12 @@ int grow_write_header(struct qcow_image *image)
 
 static int grow(struct qcow_image *image, uint64_t index)
 {
+	uint64_t end;
+
 	if (image->allocator.table_moved)
 		return grow_write_header(image);
 	if (index >= image->allocator.refcount_table_size)
-		return move_table(image);
+		return move_table(image, 0, &end);
 	if (!image->allocator.refcount_table[index])
 		return add_blocks(image, index);
 	return 0;
@@ -308,6 +326,19 @@ int grow_refcounts(struct qcow_image *image, uint64_t index)
 
 	turn_take(&image->allocator.grow_turn, &image->lock);
 	ret = grow(image, index);
+	turn_end(&image->allocator.grow_turn);
+	return ret;
+}
+
+int grow_run(struct qcow_image *image, uint64_t clusters, uint64_t *first)
+{
+	int ret = 0;
+
+	turn_take(&image->allocator.grow_turn, &image->lock);
+	if (image->allocator.table_moved)
+		ret = grow_write_header(image);
+	if (!ret)
+		ret = move_table(image, clusters, first);
 	turn_end(&image->allocator.grow_turn);
 	return ret;
 }

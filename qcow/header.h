@@ -117,6 +117,9 @@ int header_write_refcount_table(struct file *file, const struct header *header,
 /* Writes where the snapshot table is, likewise. */
 int header_write_snapshots(struct file *file, const struct header *header,
 			   struct header_area *area);
+/* Writes the disk's size and where its L1 table is, likewise, at once. */
+int header_write_size(struct file *file, const struct header *header,
+		      struct header_area *area);
 /* Sets bits of incompatible_features. */
 int header_write_incompatible(struct file *file, struct header *header,
 			      struct header_area *area, uint64_t bits);

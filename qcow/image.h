@@ -25,7 +25,8 @@
 #include "qcow/qcow.h"
 #include "qcow/turn.h"
 
-/* Never changes after the open: read without the lock. */
+/* Never changes after the open, but for a growth of the disk (resize.c), when
+   nobody reads it: read without the lock. */
 struct image_geometry {
 	unsigned int version;
 	uint32_t cluster_bits;
@@ -155,6 +156,7 @@ struct qcow_image {
 	struct image_life life;
 	struct lease lease;	    /* has its own lock */
 	uint64_t *l1;		    /* as the file has it */
+	bool l1_moved;		    /* the header does not say so yet */
 	struct turn table_turn;	    /* to make an L2 table */
 	struct turn unaligned_turn; /* to write less than a unit */
 	struct qcow_range ranges;   /* list head, in order of arrival */

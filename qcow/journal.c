@@ -47,8 +47,7 @@ static void *ring_at(const struct journal *journal, uint64_t position)
 static void check_record(const struct group *group, const struct record *record)
 {
 	assert(group->words + 2 <= GROUP_WORDS);
-	assert(record->kind >= RECORD_L1 &&
-	       record->kind <= RECORD_REFCOUNT_TABLE);
+	assert(record->kind >= RECORD_L1 && record->kind <= RECORD_L1_TABLE);
 	assert(record->count && record->count <= GROUP_RUN);
 	assert(record->index < 1ull << INDEX_BITS);
 }

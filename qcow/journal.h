@@ -25,6 +25,7 @@ enum record_kind {
 	RECORD_L2_BITMAP,      /* its second word, if extended = value */
 	RECORD_REFCOUNT,       /* refcount[index + i] = value */
 	RECORD_REFCOUNT_TABLE, /* header: offset = value, index clusters */
+	RECORD_L1_TABLE,       /* header: offset = value, index entries */
 };
 
 struct record {

@@ -210,6 +210,20 @@ int header_write_snapshots(struct file *file, const struct header *header,
 	return change_area(file, header, area, put_snapshots);
 }
 
+static void put_size(uint8_t *bytes, const struct header *header)
+{
+	store_be64(bytes + HEADER_SIZE, header->size);
+	store_be32(bytes + HEADER_L1_SIZE, header->l1_size);
+	store_be64(bytes + HEADER_L1_OFFSET, header->l1_offset);
+}
+
+int header_write_size(struct file *file, const struct header *header,
+		      struct header_area *area)
+{
+	/* All of them lie in the first sector. */
+	return change_area(file, header, area, put_size);
+}
+
 static void put_incompatible(uint8_t *bytes, const struct header *header)
 {
 	store_be64(bytes + HEADER_INCOMPATIBLE, header->incompatible);

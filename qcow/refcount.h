@@ -46,4 +46,8 @@ int grow_write_header(struct qcow_image *image);
    need be. */
 int grow_refcounts(struct qcow_image *image, uint64_t table_index);
 
+/* Moves the refcount table so that, behind all that it described, so many
+   clusters in a row are free, from *first on. */
+int grow_run(struct qcow_image *image, uint64_t clusters, uint64_t *first);
+
 #endif /* QCOW_REFCOUNT_H */

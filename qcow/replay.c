@@ -14,28 +14,33 @@
 #include <errno.h>
 #include "qcow/append.h"
 #include "qcow/error.h"
+#include "qcow/l1.h"
 #include "qcow/refcount.h"
 
 /* Does a record speak of things that this image has? */
 static bool fits(const struct qcow_image *image, const struct record *record)
 {
 	uint64_t end = record->index + record->count;
+	uint64_t tables = image->geometry.l1_size;
 
 	switch (record->kind) {
 	case RECORD_L1:
-		return end <= image->geometry.l1_size;
+		return end <= tables;
 	case RECORD_L2_BITMAP:
 		if (!image->geometry.extended)
 			return false;
 		/* fall through */
 	case RECORD_L2:
 	case RECORD_L2_DATA:
-		return end <= image->geometry.clusters;
+		/* A disk that was to grow may have had zeros behind its end. */
+		return end <= tables << image->geometry.l2_bits;
 	case RECORD_REFCOUNT:
 		return end <= image->allocator.max_clusters &&
 		       record->value <= refcount_max(image);
 	case RECORD_REFCOUNT_TABLE:
 		return record->count == 1 && record->index;
+	case RECORD_L1_TABLE:
+		return true; /* l1_replay() judges it */
 	}
 	return false;
 }
@@ -43,6 +48,7 @@ static bool fits(const struct qcow_image *image, const struct record *record)
 static int replay_group(struct qcow_image *image, const struct group *group)
 {
 	struct record record;
+	int ret;
 
 	for (unsigned int word = 0; word < group->words;) {
 		group_next(group, &word, &record);
@@ -51,12 +57,17 @@ static int replay_group(struct qcow_image *image, const struct group *group)
 		/* R16: whatever the ring holds can be replayed. */
 		while (image->dirty.active.used + record.count >
 		       image->dirty.active.max_used) {
-			int ret = append_enlarge_sets(image);
-
+			ret = append_enlarge_sets(image);
 			if (ret)
 				return ret;
 		}
-		append_publish(image, &record);
+		if (record.kind != RECORD_L1_TABLE) {
+			append_publish(image, &record);
+			continue;
+		}
+		ret = l1_replay(image, &record);
+		if (ret)
+			return ret;
 	}
 	return 0;
 }

@@ -1,0 +1,485 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Death and power loss at every step of a disk's growth.
+ *
+ * A recording disk (lib/disk.c) takes down random operations with two growths
+ * among them, and then every step of the record is made an end, as in crash.c.
+ * After each operation the whole disk is known; so after a death the disk has
+ * the size and the bytes after the last acknowledged operation, or those after
+ * the one begun, sector by sector; and after a power loss those of any since
+ * the last flush or growth.  New space reads as zero.  After a death the growth
+ * is asked for again, and at the end nothing has leaked.
+ *
+ * usage: resize-crash [SEED]
+ */
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "qcow/resize.h"
+#include "tests/lib/disk.h"
+#include "tests/lib/helpers.h"
+#include "tests/lib/judge.h"
+#include "tests/lib/operations.h"
+
+#define SECTOR	     512u
+#define OPERATIONS   24
+#define FIRST_GROWTH 8
+#define OTHER_GROWTH 16
+#define JOURNAL_SIZE (16u << 10)
+#define WINDOW	     (3u << 20) /* of a disk that is compared */
+#define KIB	     1024ull
+
+struct geometry {
+	const char *options; /* of qemu-img create */
+	uint32_t cluster;
+	enum base {
+		EMPTY,
+		DEVICE,
+		SNAPSHOT,
+		OVERLAY, /* of a file that is longer than any size below */
+	} base;
+	uint64_t sizes[3]; /* at first, and after each growth; KiB */
+};
+
+static const struct geometry geometries[] = {
+	/* in place; one moved; behind a moved refcount table */
+	{ "cluster_size=512", 512, EMPTY, { 96, 200, 3000 } },
+	{ "cluster_size=512,refcount_bits=1", 512, EMPTY, { 63, 64, 2100 } },
+	{ "cluster_size=512,refcount_bits=64",
+	  512,
+	  EMPTY,
+	  { 100, 2500, 140000 } },
+	{ "cluster_size=512,refcount_bits=64",
+	  512,
+	  DEVICE,
+	  { 70, 2200, 2300 } },
+	{ "cluster_size=1024,compat=0.10", 1024, EMPTY, { 100, 16500, 20000 } },
+	{ "cluster_size=4096", 4096, EMPTY, { 300, 301, 2100000 } },
+	{ "cluster_size=65536", 65536, EMPTY, { 1000, 1025, 1000000 } },
+	{ "cluster_size=512", 512, SNAPSHOT, { 70, 150, 2200 } },
+	{ "cluster_size=512", 512, OVERLAY, { 70, 151, 2200 } },
+	{ "cluster_size=4096", 4096, OVERLAY, { 190, 193, 400 } },
+	{ "cluster_size=1024,compat=0.10", 1024, OVERLAY, { 70, 151, 260 } },
+	{ "cluster_size=16384,extended_l2=on",
+	  16384,
+	  OVERLAY,
+	  { 301, 310, 500 } },
+};
+
+/* The disk after so many operations. */
+struct state {
+	uint64_t size;
+	uint8_t *bytes; /* of the window */
+};
+
+static struct {
+	const struct geometry *geometry;
+	struct operation operations[OPERATIONS];
+	struct state states[OPERATIONS + 1];
+	char *journal; /* path */
+	uint64_t deaths, powers, checks;
+} test;
+
+static bool is_growth(unsigned int n)
+{
+	return n == FIRST_GROWTH || n == OTHER_GROWTH;
+}
+
+static uint64_t window(uint64_t size)
+{
+	return min_u64(size, WINDOW);
+}
+
+/* The one journal in the scratch directory. */
+static const char *journal_path(void)
+{
+	glob_t found;
+
+	if (test.journal)
+		return test.journal;
+	test.journal = scratch_path("journals/*.journal");
+	if (glob(test.journal, 0, NULL, &found) || found.gl_pathc != 1)
+		die("there is no journal, or more than one");
+	free(test.journal);
+	test.journal = strdup(found.gl_pathv[0]);
+	globfree(&found);
+	return test.journal;
+}
+
+static void must(int ret, const char *what)
+{
+	if (ret)
+		die("%s: %s: %s", test.geometry->options, what, strerror(-ret));
+}
+
+static struct qcow_image *open_disk(struct disk *disk, bool force)
+{
+	struct qcow_error error = { "" };
+	struct qcow_image *image;
+	char *journals = scratch_path("journals");
+	char *path = scratch_path("image");
+	struct qcow_options options = {
+		.journal_dir = journals,
+		.journal_size = JOURNAL_SIZE,
+		.inline_checkpoint = true,
+		.force = force,
+		.test = &disk->hooks,
+	};
+
+	if (qcow_open(path, &options, &image, &error))
+		die("%s: open: %s", test.geometry->options, error.text);
+	free(journals);
+	free(path);
+	return image;
+}
+
+static int grow(struct qcow_image *image, uint64_t size)
+{
+	struct qcow_error error = { "" };
+	int ret = qcow_grow(image, size, &error);
+
+	if (ret)
+		die("%s: grow: %s", test.geometry->options, error.text);
+	return ret;
+}
+
+/* ---- what is known ---- */
+
+static bool has(const struct state *state, uint64_t sector,
+		const uint8_t *bytes)
+{
+	return (sector + 1) * SECTOR <= state->size &&
+	       !memcmp(state->bytes + sector * SECTOR, bytes, SECTOR);
+}
+
+static void check_sector(uint64_t sector, const uint8_t *bytes,
+			 unsigned int low, unsigned int high, const char *where)
+{
+	for (unsigned int n = low; n <= high; n++)
+		if (has(&test.states[n], sector, bytes))
+			return;
+	die("%s: %s: sector %lu is of no state from %u to %u",
+	    test.geometry->options, where, sector, low, high);
+}
+
+static void check_size(uint64_t size, unsigned int low, unsigned int high,
+		       const char *where)
+{
+	for (unsigned int n = low; n <= high; n++)
+		if (test.states[n].size == size)
+			return;
+	die("%s: %s: the disk has %lu bytes", test.geometry->options, where,
+	    size);
+}
+
+static void check_zero(struct qcow_image *image, uint64_t offset,
+		       const char *where)
+{
+	uint8_t bytes[64 * SECTOR];
+
+	if (offset + sizeof(bytes) < WINDOW)
+		return;
+	must(qcow_read(image, bytes, offset, sizeof(bytes)), "read");
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		if (bytes[i])
+			die("%s: %s: byte %lu of new space is not zero",
+			    test.geometry->options, where, offset + i);
+}
+
+static void check_contents(struct qcow_image *image, unsigned int low,
+			   unsigned int high, const char *where)
+{
+	uint64_t size = qcow_size(image);
+	uint64_t length = window(size);
+	uint8_t *bytes = aligned_alloc(4096, round_up(length, 4096));
+
+	check_size(size, low, high, where);
+	must(qcow_read(image, bytes, 0, length), "read");
+	for (uint64_t s = 0; s < length / SECTOR; s++)
+		check_sector(s, bytes + s * SECTOR, low, high, where);
+	if (size > 2 * WINDOW)
+		check_zero(image, size - 64 * SECTOR, where);
+	free(bytes);
+}
+
+/* ---- judgement ---- */
+
+static void check_image(const struct disk *disk, bool leaks_allowed,
+			bool sample, const char *where)
+{
+	struct verdict verdict;
+	char *path;
+	int status;
+
+	judge(disk->bytes, disk->size, &verdict);
+	if (verdict.corruptions || (verdict.leaks && !leaks_allowed))
+		die("%s: %s: %u corruptions, %u leaks: %s",
+		    test.geometry->options, where, verdict.corruptions,
+		    verdict.leaks, verdict.first);
+	if (!sample)
+		return;
+	path = scratch_path("sample");
+	disk_save(disk, path);
+	status = run("qemu-img check -q %s >/dev/null 2>&1", path);
+	if (status && !(leaks_allowed && status == 3))
+		die("%s: %s: qemu-img check: status %d, see %s",
+		    test.geometry->options, where, status, path);
+	test.checks++;
+	free(path);
+}
+
+/* The last size that was asked for is asked for again. */
+static void judge_death(const struct disk *now, const struct step *step,
+			bool sample)
+{
+	struct disk disk;
+	struct qcow_image *image;
+	unsigned int low = step->acked;
+
+	disk_copy(&disk, now);
+	write_file(journal_path(), step->journal, JOURNAL_SIZE);
+	image = open_disk(&disk, false);
+	check_contents(image, low, step->begun, "death");
+	if (step->begun > low && is_growth(low) && test.deaths % 2) {
+		grow(image, test.states[step->begun].size);
+		low = step->begun;
+		check_contents(image, low, step->begun, "grown again");
+	}
+	must(qcow_close(image), "close");
+	check_image(&disk, false, sample, "death, close");
+	image = open_disk(&disk, false);
+	check_contents(image, low, step->begun, "second open");
+	must(qcow_close(image), "second close");
+	test.deaths++;
+	disk_free(&disk);
+}
+
+/* The states since the last flush that was acknowledged. */
+static unsigned int flushed(const struct step *step)
+{
+	for (unsigned int n = step->acked; n--;)
+		if (is_growth(n) || test.operations[n].kind == OPERATION_FLUSH)
+			return n + 1;
+	return 0;
+}
+
+static void check_power(struct disk *disk, const struct step *step, bool sample)
+{
+	struct qcow_image *image;
+
+	check_image(disk, true, sample, "power loss");
+	unlink(journal_path());
+	image = open_disk(disk, true);
+	check_contents(image, flushed(step), step->begun, "power loss");
+	must(qcow_close(image), "close");
+	test.powers++;
+}
+
+enum fate {
+	ALL_LOST,
+	LAST_WRITES_LOST,
+	TORN,
+	NR_FATES,
+};
+
+static void apply_some(struct disk *disk, const struct step *step,
+		       enum fate fate, struct random *random)
+{
+	uint64_t coin = random_next(random);
+
+	for (size_t at = 0; at < step->length && fate; at += SECTOR) {
+		struct step part = *step;
+
+		part.offset += at;
+		part.length = min_u64(SECTOR, step->length - at);
+		part.bytes = step->bytes ? step->bytes + at : NULL;
+		if (fate == TORN ? random_below(random, 2) : coin & 1)
+			disk_apply(disk, &part);
+	}
+}
+
+/* Each sector that was not synced has been written or has not. */
+static void judge_power(const struct disk *synced, const struct step *steps,
+			unsigned int first, unsigned int last,
+			struct random *random, bool sample)
+{
+	for (enum fate fate = 0; fate < NR_FATES; fate++) {
+		struct disk disk;
+
+		disk_copy(&disk, synced);
+		for (unsigned int n = first; n <= last; n++)
+			apply_some(&disk, &steps[n], fate, random);
+		check_power(&disk, &steps[last], sample);
+		disk_free(&disk);
+	}
+}
+
+static unsigned int stride(void)
+{
+	const char *text = getenv("TEST_STRIDE");
+	int n = text ? atoi(text) : 1;
+
+	return n > 0 ? n : 1;
+}
+
+static void judge_steps(const struct disk *base, const struct disk *record,
+			struct random *random)
+{
+	struct disk now, synced;
+	unsigned int first = 0;
+
+	disk_copy(&now, base);
+	disk_copy(&synced, base);
+	for (unsigned int n = 0; n < record->nr_steps; n++) {
+		const struct step *step = &record->steps[n];
+
+		disk_apply(&now, step);
+		if (n % stride() == 0) {
+			judge_death(&now, step, random_below(random, 50) == 0);
+			judge_power(&synced, record->steps, first, n, random,
+				    random_below(random, 100) == 0);
+		}
+		if (step->kind != STEP_SYNC)
+			continue;
+		disk_free(&synced);
+		disk_copy(&synced, &now);
+		first = n + 1;
+	}
+	disk_free(&now);
+	disk_free(&synced);
+}
+
+/* ---- the record ---- */
+
+static uint64_t size_after(unsigned int n)
+{
+	const uint64_t *sizes = test.geometry->sizes;
+
+	if (n <= FIRST_GROWTH)
+		return sizes[0] * KIB;
+	return sizes[n <= OTHER_GROWTH ? 1 : 2] * KIB;
+}
+
+static void next_state(unsigned int n)
+{
+	const struct state *old = &test.states[n];
+	struct state *new = &test.states[n + 1];
+	const struct operation *operation = &test.operations[n];
+	bool is_void = operation->kind == OPERATION_DISCARD &&
+		       test.geometry->base == OVERLAY &&
+		       strstr(test.geometry->options, "compat=0.10");
+
+	*new = (struct state){
+		.size = size_after(n + 1),
+		.bytes = calloc(1, WINDOW),
+	};
+	memcpy(new->bytes, old->bytes, WINDOW);
+	if (!is_growth(n) && !is_void)
+		operation_apply(operation, new->bytes, old->size,
+				test.geometry->cluster);
+}
+
+static void live(struct disk *disk, struct random *random)
+{
+	struct qcow_image *image = open_disk(disk, false);
+
+	disk_record(disk, journal_path());
+	for (unsigned int n = 0; n < OPERATIONS; n++) {
+		struct operation *operation = &test.operations[n];
+		uint64_t size = test.states[n].size;
+
+		operation_draw(operation, n + 1, random, window(size),
+			       test.geometry->cluster, false);
+		next_state(n);
+		disk->begun = n + 1;
+		if (is_growth(n))
+			must(grow(image, test.states[n + 1].size), "grow");
+		else
+			must(operation_do(operation, image,
+					  random_below(random, 2),
+					  &disk->hooks),
+			     "operation");
+		disk->acked = n + 1;
+	}
+	must(qcow_close(image), "close");
+}
+
+static void make_raw(const char *path)
+{
+	const uint64_t size = test.geometry->sizes[2] * KIB + 100 * SECTOR;
+	uint8_t *bytes = calloc(1, size);
+
+	for (uint64_t s = 0; s < size / SECTOR; s++)
+		operation_stamp(bytes + s * SECTOR, 1000, s);
+	write_file(path, bytes, size);
+	memcpy(test.states[0].bytes, bytes, test.states[0].size);
+	free(bytes);
+}
+
+static void create_image(const char *path)
+{
+	const struct geometry *geometry = test.geometry;
+	char *raw = scratch_path("raw");
+
+	must_run("rm -f %s", path);
+	if (geometry->base == OVERLAY) {
+		make_raw(raw);
+		must_run(
+			"qemu-img create -q -f qcow2 -o %s -b %s -F raw %s %luK",
+			geometry->options, raw, path, geometry->sizes[0]);
+	} else {
+		must_run("qemu-img create -q -f qcow2 -o %s %s %luK",
+			 geometry->options, path, geometry->sizes[0]);
+	}
+	if (geometry->base == SNAPSHOT)
+		must_run(
+			"qemu-io -c 'write -q -P 0 0 20K' %s && qemu-img snapshot -c one %s",
+			path, path);
+	free(raw);
+}
+
+static void test_geometry(const struct geometry *geometry, uint64_t seed)
+{
+	struct random random = { .state = seed };
+	char *path = scratch_path("image");
+	struct disk base, record;
+
+	test.geometry = geometry;
+	test.states[0] = (struct state){
+		.size = geometry->sizes[0] * KIB,
+		.bytes = calloc(1, WINDOW),
+	};
+	create_image(path);
+	disk_load(&base, path);
+	if (geometry->base == DEVICE)
+		disk_make_device(&base, 1u << 20);
+	disk_copy(&record, &base);
+	live(&record, &random);
+	judge_steps(&base, &record, &random);
+	for (unsigned int n = 0; n <= OPERATIONS; n++)
+		free(test.states[n].bytes);
+	free(test.journal);
+	test.journal = NULL;
+	disk_free(&base);
+	disk_free(&record);
+	free(path);
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 0) : 1;
+	char *journals = scratch_path("journals");
+
+	must_run("mkdir %s", journals);
+	for (unsigned int n = 0; n < effort(); n++)
+		for (unsigned int g = 0; g < ARRAY_SIZE(geometries); g++) {
+			test_geometry(&geometries[g], seed + n);
+			must_run("rm -f %s/*", journals);
+		}
+	printf("%lu deaths, %lu power losses, %lu qemu-img checks\n",
+	       test.deaths, test.powers, test.checks);
+	free(journals);
+	return 0;
+}
