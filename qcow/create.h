@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A new image over one that there is. */
+#ifndef QCOW_CREATE_H
+#define QCOW_CREATE_H
+
+#include "qcow/qcow.h"
+
+struct qcow_overlay {
+	const char *backing;   /* path of what will lie under it */
+	const char *name;      /* by which it names that.  NULL: the file's own
+				  name if it lies beside, else its path */
+	const char *format;    /* of what will lie under it: "qcow2", "raw" or
+				  "qcow" */
+	uint64_t size;	       /* virtual, bytes, whole sectors */
+	uint32_t cluster_size; /* bytes.  0: that of a qcow2 image under it, but
+				  4 KiB at least; 64 KiB over another */
+};
+
+/*
+ * Makes an empty image of version 3 at path, durably, with owner, mode and
+ * security label of the file under it.  -EEXIST: there is a file.  After a
+ * death or a power loss there is no file at path, or the whole image.
+ * Nobody's locks are asked or taken.
+ */
+int qcow_create_overlay(const char *path, const struct qcow_overlay *overlay,
+			struct qcow_error *error);
+
+#endif /* QCOW_CREATE_H */
