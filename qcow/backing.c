@@ -35,6 +35,7 @@ struct backing {
 	struct qcow_image *image; /* of a qcow2 image */
 	struct legacy *legacy;
 	uint64_t size; /* bytes that can be read */
+	bool written;  /* a merge writes to it */
 };
 
 int backing_check_depth(unsigned int depth, struct qcow_error *error)
@@ -203,6 +204,7 @@ static int open_named(struct qcow_image *image, const char *path,
 	if (!backing)
 		return fail(error, -ENOMEM, "out of memory");
 	backing->file.fd = -1;
+	backing->written = !options->read_only;
 	ret = open_format(backing, image, path, format, options, &why);
 	if (ret) {
 		backing_close(backing);
@@ -213,22 +215,33 @@ static int open_named(struct qcow_image *image, const char *path,
 	return 0;
 }
 
+/* For what lies under the image. */
+static struct qcow_options options_under(const struct qcow_image *image,
+					 const struct qcow_options *options)
+{
+	struct qcow_options under = *options;
+
+	under.read_only = options->look ||
+			  options->merge_into != image_next_index(image);
+	if (under.look)
+		under.look = QCOW_LOOK_READER;
+	/* What is only read is not locked by the supervisor. */
+	if (under.read_only || !options->layers)
+		under.locking = QCOW_LOCK_TEST;
+	under.test = options->test ? options->test->under : NULL;
+	return under;
+}
+
 int backing_open(struct qcow_image *image, const struct qcow_options *options,
 		 struct qcow_error *error)
 {
-	/* It is only read, so the supervisor does not hold its locks. */
-	struct qcow_options under = *options;
+	struct qcow_options under = options_under(image, options);
 	char name[MAX_BACKING_NAME + 1], format[64];
 	char *path;
 	int ret;
 
 	if (!image->header.backing_offset)
 		return 0;
-	under.read_only = true;
-	if (under.look)
-		under.look = QCOW_LOOK_READER;
-	under.locking = QCOW_LOCK_TEST;
-	under.test = NULL;
 	ret = header_read_backing(&image->file, &image->header, name);
 	if (ret)
 		return fail(error, ret, "reading its backing file's name: %s",
@@ -302,6 +315,7 @@ unsigned int backing_layers(const struct backing *backing,
 		layer = (struct qcow_layer){
 			.path = backing->image->path,
 			.identity = backing->image->file.identity,
+			.written = backing->written,
 		};
 		count = layers_add(layers, max, count, &layer);
 		return layers_of_image(backing->image, layers, max, count);
@@ -312,8 +326,24 @@ unsigned int backing_layers(const struct backing *backing,
 	layer = (struct qcow_layer){
 		.path = backing->path,
 		.identity = backing->file.identity,
+		.written = backing->written,
 	};
 	return layers_add(layers, max, count, &layer);
+}
+
+struct qcow_image *backing_image(const struct backing *backing)
+{
+	return backing->image;
+}
+
+struct file *backing_raw(struct backing *backing)
+{
+	return backing->kind == BACKING_RAW ? &backing->file : NULL;
+}
+
+bool backing_is_written(const struct backing *backing)
+{
+	return backing->written;
 }
 
 uint64_t backing_size(const struct backing *backing)

@@ -97,8 +97,9 @@ int data_open(struct qcow_image *image, const struct qcow_options *options,
 			     sizeof(name), error);
 	if (!ret)
 		ret = reference_resolve(image,
-					image->overlay ? REFERS_TO_DATA_UNDER :
-							 REFERS_TO_DATA,
+					image->overlay && image->read_only ?
+						REFERS_TO_DATA_UNDER :
+						REFERS_TO_DATA,
 					name, &own, &path, error);
 	if (ret)
 		return ret;

@@ -166,7 +166,8 @@ struct qcow_image {
 	struct dirty dirty;
 	struct checkpoint checkpoint;
 	struct health health;
-	uint64_t groups; /* appended, statistics */
+	struct qcow_merge *merge; /* of layers under it; NULL: none */
+	uint64_t groups;	  /* appended, statistics */
 };
 
 /* Answers inside the engine, beside 0 and -errno. */

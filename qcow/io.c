@@ -73,7 +73,7 @@ static void tell_once(struct qcow_image *image, bool *flag, const char *line)
 }
 
 /* A read marks nothing: it asks for no change. */
-static int explain_read(struct qcow_image *image, int ret)
+int io_explain_read(struct qcow_image *image, int ret)
 {
 	if (ret == -EUCLEAN)
 		tell_once(
@@ -91,7 +91,7 @@ static int explain_read(struct qcow_image *image, int ret)
 int io_explain(struct qcow_image *image, int ret)
 {
 	if (ret != -EUCLEAN)
-		return explain_read(image, ret);
+		return io_explain_read(image, ret);
 	image_set_corrupt(image);
 	return -EIO;
 }
@@ -239,7 +239,7 @@ int io_read_aligned(struct qcow_image *image, uint8_t *buffer, uint64_t offset,
 				     min_u64(length, PIECE), &done);
 
 		if (ret)
-			return explain_read(image, ret);
+			return io_explain_read(image, ret);
 		buffer += done;
 		offset += done;
 		length -= done;

@@ -10,6 +10,8 @@
 /* Turns an error into the one that the guest is told, and tells the host's log
    of its cause. */
 int io_explain(struct qcow_image *image, int ret);
+/* The same for a read. */
+int io_explain_read(struct qcow_image *image, int ret);
 /* Reads; the caller has entered the range. */
 int io_read_entered(struct qcow_image *image, void *buffer, uint64_t offset,
 		    size_t length);

@@ -86,6 +86,11 @@ int backing_open_legacy(struct qcow_image *image,
 			const struct qcow_options *options,
 			struct qcow_error *error);
 void backing_close(struct backing *backing);
+/* What lies there, if it is a qcow2 image; and if it is a raw file. */
+struct qcow_image *backing_image(const struct backing *backing);
+struct file *backing_raw(struct backing *backing);
+/* Was it opened for writing, to be merged into? */
+bool backing_is_written(const struct backing *backing);
 /* Fills in the descriptors from their index on; returns how many in all. */
 unsigned int backing_fds(const struct backing *backing, int *fds,
 			 unsigned int max, unsigned int count);

@@ -27,6 +27,7 @@
 #include "qcow/link.h"
 #include "qcow/map.h"
 #include "qcow/refcount.h"
+#include "qcow/written.h"
 
 /* ---- extents ---- */
 
@@ -352,6 +353,8 @@ int map_write(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
 		return -EIO;
 	if (!image->life.marked)
 		return needs(image, need, NEED_MARK, 0);
+	merge_note(image, offset >> image->geometry.cluster_bits,
+		   (offset + length - 1) >> image->geometry.cluster_bits);
 	ret = map_parts(image, io, offset, length, write_part, need);
 	if (io->length)
 		ret = link_reserve(image, io, need);

@@ -61,8 +61,8 @@ struct qcow_identity {
 struct qcow_layer {
 	const char *path; /* resolved */
 	struct qcow_identity identity;
-	bool written; /* with the image; the others are only
-			 read */
+	bool written; /* with the image, or merged into; the
+			 others are only read */
 };
 
 /*
@@ -123,6 +123,10 @@ struct qcow_options {
 	/* Which files the image may name.  NULL: backing files beside it.
 	   Without a meaning where layers are known: then it is those. */
 	const struct qcow_references *references;
+
+	/* A layer that is opened for writing, for qcow_merge_open(): its
+	   place among qcow_layers(), counted from 1.  0: none. */
+	unsigned int merge_into;
 
 	/* Sizes in bytes; 0 stands for the default. */
 	size_t journal_size;

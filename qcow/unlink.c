@@ -22,6 +22,7 @@
 #include "qcow/range.h"
 #include "qcow/space.h"
 #include "qcow/unlink.h"
+#include "qcow/written.h"
 
 /* Clusters that one group may change. */
 #define MAX_CLUSTERS 1024u
@@ -278,6 +279,7 @@ int unlink_clusters(struct qcow_image *image, uint64_t first, uint64_t end,
 		int ret;
 
 		range_enter_wait(image, &range, first, stop - 1, true);
+		merge_note(image, first, stop - 1);
 		ret = make_data_zero(image, first, stop);
 		if (!ret)
 			ret = unlink_range(image, first, stop, how);

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Merging: the layer that qcow_options.merge_into names gets all that the
+ * layers above it hide of it, while the guest goes on writing to the image.
+ * Once it holds all that the guest sees, it can be served in their place.
+ */
+#ifndef QCOW_MERGE_H
+#define QCOW_MERGE_H
+
+#include "qcow/qcow.h"
+
+struct qcow_merge;
+
+/* Bytes of the disk. */
+struct qcow_merge_progress {
+	uint64_t done;	/* that the layer has as the guest sees them; writes
+			   of the guest take some back */
+	uint64_t total; /* of the disk */
+	uint64_t moved; /* written by this step */
+};
+
+/*
+ * Begins a merge; no I/O is under way yet.  A layer that is smaller than the
+ * disk gets larger.  -EINVAL: no layer was opened for that, or the layer is
+ * larger than the disk.  After a death a merge begins again, from an open with
+ * the same merge_into.
+ */
+int qcow_merge_open(struct qcow_image *image, struct qcow_merge **merge,
+		    struct qcow_error *error);
+
+/* Copies some of what the layer lacks.  Blocks, as qcow_write() does; one
+   thread at a time.  The guest's requests wait if they touch the same.
+   done == total: at this moment, it lacks nothing. */
+int qcow_merge_step(struct qcow_merge *merge,
+		    struct qcow_merge_progress *progress);
+
+/* All I/O has ended, and none follows: copies the rest, and makes the layer
+   durable.  0: it holds the disk; close the image. */
+int qcow_merge_finish(struct qcow_merge *merge, struct qcow_error *error);
+
+/* Ends it, whether it is finished or not; before qcow_close(). */
+void qcow_merge_close(struct qcow_merge *merge);
+
+#endif /* QCOW_MERGE_H */

@@ -1,0 +1,489 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Merging of many kinds of chains, with random operations of a guest between
+ * the steps: the disk shows at every point what the guest wrote, and at the end
+ * the layer, by itself, does, too; qemu-img says both, and finds no fault in
+ * any layer.  Other layers stay as they were.  Then with a guest in threads of
+ * its own, whose operations meet the merge anywhere.
+ *
+ * usage: merge [SEED]
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "qcow/bits.h"
+#include "qcow/merge.h"
+#include "tests/lib/helpers.h"
+#include "tests/lib/model.h"
+#include "tests/lib/operations.h"
+
+#define KIB	   1024ull
+#define LAYERS_MAX 4
+#define OPERATIONS 40 /* of the guest, in each merge */
+#define SCRIBBLES  12 /* before, in each layer */
+
+/* A layer: its options, or NULL for a raw file; its size in KiB. */
+struct layer {
+	const char *options;
+	uint64_t size; /* 0: there is no such layer */
+};
+
+struct chain {
+	unsigned int into; /* the place of the layer; 1: just below the top */
+	struct layer layers[LAYERS_MAX]; /* from the top down */
+	const char *then; /* done to the layer, $i; may be NULL */
+};
+
+#define CHAIN(place, ...) \
+	{ \
+		.into = place, .layers = { __VA_ARGS__ } \
+	}
+#define L(...) \
+	{ \
+		__VA_ARGS__ \
+	}
+
+static const struct chain chains[] = {
+	CHAIN(1, L("cluster_size=64k", 3000), L("cluster_size=64k", 3000)),
+	CHAIN(1, L("cluster_size=64k", 3000), L(NULL, 3000)),
+	CHAIN(1, L("cluster_size=4k", 3001), L("cluster_size=64k", 3001)),
+	CHAIN(1, L("cluster_size=64k", 3001), L("cluster_size=512", 3001)),
+	CHAIN(1, L("cluster_size=512", 301), L("cluster_size=2M", 301)),
+	/* A layer that is smaller. */
+	CHAIN(1, L("cluster_size=64k", 3000), L("cluster_size=64k", 1001)),
+	CHAIN(1, L("cluster_size=64k", 3000), L("cluster_size=512", 101)),
+	CHAIN(1, L("cluster_size=64k", 3000), L(NULL, 1001)),
+	CHAIN(2, L("cluster_size=64k", 3000), L("cluster_size=64k", 100),
+	      L("cluster_size=64k", 1001), L("cluster_size=4k", 3500)),
+	/* Subclusters. */
+	CHAIN(1, L("cluster_size=16k,extended_l2=on", 2000),
+	      L("cluster_size=16k,extended_l2=on", 2000), L(NULL, 2000)),
+	CHAIN(1, L("cluster_size=128k,extended_l2=on", 2000),
+	      L("cluster_size=64k,compat=0.10", 2000), L(NULL, 1500)),
+	CHAIN(1, L("cluster_size=16k,extended_l2=on", 2000), L(NULL, 2000)),
+	CHAIN(1, L("cluster_size=4k,compat=0.10", 2000),
+	      L("cluster_size=4k,compat=0.10", 2000),
+	      L("cluster_size=64k", 2000)),
+	/* Several layers at once. */
+	CHAIN(2, L("cluster_size=64k", 3000), L("cluster_size=4k", 3000),
+	      L("cluster_size=64k", 3000)),
+	CHAIN(3, L("cluster_size=4k", 2000), L("cluster_size=64k", 2000),
+	      L("cluster_size=16k,extended_l2=on", 1999), L(NULL, 1998)),
+	CHAIN(1, L("cluster_size=4k", 2000),
+	      L("cluster_size=4k,data_file=$i.data", 1500), L(NULL, 1000)),
+};
+
+/* What is replaced below is compressed, or a snapshot's, too. */
+static const struct chain shared[] = {
+	{
+		.into = 1,
+		.layers = { L("cluster_size=4k", 2000),
+			    L("cluster_size=64k", 2000) },
+		.then = "qemu-img convert -c -O qcow2 $i $i.c && mv $i.c $i",
+	},
+	{
+		.into = 1,
+		.layers = { L("cluster_size=4k", 2000),
+			    L("cluster_size=64k", 2000) },
+		.then = "qemu-img snapshot -c one $i",
+	},
+};
+
+static struct {
+	const struct chain *chain;
+	unsigned int nr;
+	char *paths[LAYERS_MAX];
+	uint64_t size;
+	uint8_t *model; /* what the guest sees */
+} test;
+
+static const char *name_of(unsigned int layer)
+{
+	const char *options = test.chain->layers[layer].options;
+
+	return options ? options : "raw";
+}
+
+static void die_here(const char *what, const char *why)
+{
+	die("%s, %s...: %s: %s", name_of(0), name_of(1), what, why);
+}
+
+/* ---- making a chain ---- */
+
+static void scribble(unsigned int layer, struct random *random)
+{
+	struct qcow_image *image = model_open(test.paths[layer],
+					      QCOW_CACHE_WRITEBACK);
+
+	for (unsigned int n = 1; n <= SCRIBBLES; n++) {
+		struct operation operation;
+
+		operation_draw(&operation, (layer + 1) * 1000 + n, random,
+			       qcow_size(image), qcow_cluster_size(image),
+			       false);
+		if (operation_do(&operation, image, false, NULL))
+			die_here(test.paths[layer], "scribbling");
+	}
+	model_close(image);
+}
+
+static void make_raw(const char *path, uint64_t size)
+{
+	uint8_t *bytes = calloc(1, size);
+
+	for (uint64_t s = 0; s < size / 512; s++)
+		if (s / 100 % 3)
+			operation_stamp(bytes + s * 512, 9000, s);
+	write_file(path, bytes, size);
+	free(bytes);
+}
+
+static void make_layer(unsigned int layer, struct random *random)
+{
+	const char *options = test.chain->layers[layer].options;
+	const char *then = layer == test.chain->into ? test.chain->then : NULL;
+	uint64_t size = test.chain->layers[layer].size;
+	const char *path = test.paths[layer];
+
+	if (!options) {
+		make_raw(path, size * KIB);
+		return;
+	}
+	if (layer + 1 == test.nr)
+		must_run("i=%s; qemu-img create -q -f qcow2 -o %s %s %luK",
+			 path, options, path, size);
+	else
+		must_run(
+			"i=%s; qemu-img create -q -f qcow2 -o %s -F %s -b %s %s %luK",
+			path, options,
+			test.chain->layers[layer + 1].options ? "qcow2" : "raw",
+			test.paths[layer + 1], path, size);
+	scribble(layer, random);
+	if (then)
+		must_run("i=%s; %s", path, then);
+}
+
+static void make_chain(const struct chain *chain, struct random *random)
+{
+	char *raw = scratch_path("model");
+	size_t size;
+
+	test.chain = chain;
+	must_run("rm -f %s/*", scratch());
+	while (test.nr < LAYERS_MAX && chain->layers[test.nr].size) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "layer%u", test.nr);
+		test.paths[test.nr++] = scratch_path(name);
+	}
+	for (unsigned int layer = test.nr; layer--;)
+		make_layer(layer, random);
+	must_run("qemu-img convert -O raw %s %s", test.paths[0], raw);
+	test.model = read_file(raw, &size);
+	test.size = size;
+	for (unsigned int layer = 0; layer < test.nr; layer++)
+		must_run("cp %s %s.before", test.paths[layer],
+			 test.paths[layer]);
+	free(raw);
+}
+
+static void free_chain(void)
+{
+	while (test.nr)
+		free(test.paths[--test.nr]);
+	free(test.model);
+}
+
+/* ---- merging ---- */
+
+static struct qcow_image *open_chain(void)
+{
+	struct qcow_options options = {
+		.cache = QCOW_CACHE_WRITEBACK,
+		.journal_dir = scratch(),
+		.references = &model_references,
+		.merge_into = test.chain->into,
+	};
+	struct qcow_error error = { "" };
+	struct qcow_image *image;
+
+	/* A data file takes a place, too. */
+	if (qcow_open(test.paths[0], &options, &image, &error))
+		die_here("open", error.text);
+	return image;
+}
+
+static void check_written(const struct qcow_image *image)
+{
+	struct qcow_layer layers[QCOW_FILES_MAX];
+	unsigned int n = qcow_layers(image, layers, QCOW_FILES_MAX);
+
+	for (unsigned int i = 0; i < n; i++)
+		if (layers[i].written != (i + 1 == test.chain->into ||
+					  strstr(layers[i].path, ".data")))
+			die_here(layers[i].path, "is it written?");
+}
+
+static void compare_disk(struct qcow_image *image, const char *when)
+{
+	uint8_t *bytes = aligned_alloc(4096, round_up(test.size, 4096));
+	int ret = qcow_read(image, bytes, 0, test.size);
+
+	if (ret)
+		die_here(when, strerror(-ret));
+	for (uint64_t s = 0; s < test.size / 512; s++)
+		if (memcmp(bytes + s * 512, test.model + s * 512, 512))
+			die("%s, %s...: %s: sector %lu differs", name_of(0),
+			    name_of(1), when, s);
+	free(bytes);
+}
+
+static void guest_operation(struct qcow_image *image, unsigned int n,
+			    bool discards, struct random *random)
+{
+	struct operation operation;
+	int ret;
+
+	operation_draw(&operation, n, random, test.size,
+		       qcow_cluster_size(image), false);
+	ret = operation_do(&operation, image, random_below(random, 2), NULL);
+	if (ret)
+		die_here("operation", strerror(-ret));
+	if (operation.kind != OPERATION_DISCARD || discards)
+		operation_apply(&operation, test.model, test.size,
+				qcow_cluster_size(image));
+}
+
+static void step(struct qcow_merge *merge, struct qcow_merge_progress *progress)
+{
+	int ret = qcow_merge_step(merge, progress);
+
+	if (ret)
+		die_here("step", strerror(-ret));
+	if (progress->total != test.size || progress->done > progress->total)
+		die_here("step", "its progress cannot be");
+}
+
+static void merge_and_write(struct qcow_image *image, struct qcow_merge *merge,
+			    struct random *random)
+{
+	bool discards = model_discards(test.paths[0]);
+	struct qcow_merge_progress progress = { 0 };
+	struct qcow_error error = { "" };
+	unsigned int n = 0;
+
+	while (n < OPERATIONS || progress.done < progress.total) {
+		step(merge, &progress);
+		compare_disk(image, "after a step");
+		if (n < OPERATIONS)
+			guest_operation(image, ++n, discards, random);
+	}
+	/* And some that the last pass finds. */
+	for (unsigned int i = 0; i < 5; i++)
+		guest_operation(image, ++n, discards, random);
+	if (qcow_merge_finish(merge, &error))
+		die_here("finish", error.text);
+	compare_disk(image, "at the end");
+}
+
+static void check_layers(void)
+{
+	char *raw = scratch_path("model");
+	unsigned int into = test.chain->into;
+	const char *format = test.chain->layers[into].options ? "qcow2" : "raw";
+
+	write_file(raw, test.model, test.size);
+	for (unsigned int layer = 0; layer < test.nr; layer++) {
+		const char *path = test.paths[layer];
+
+		if (test.chain->layers[layer].options &&
+		    run("qemu-img check -q %s", path))
+			die_here(path, "qemu-img check finds errors");
+		if (layer && layer != into &&
+		    run("cmp -s %s %s.before", path, path))
+			die_here(path, "has changed");
+	}
+	if (run("qemu-img compare -q -f qcow2 -F raw %s %s", test.paths[0],
+		raw))
+		die_here(test.paths[0], "is not the disk any more");
+	if (run("qemu-img compare -q -f %s -F raw %s %s && "
+		"test $(qemu-img info -f %s --output=json %s | "
+		"sed -n 's/^    \"virtual-size\": \\([0-9]*\\),/\\1/p') = %lu",
+		format, test.paths[into], raw, format, test.paths[into],
+		test.size))
+		die_here(test.paths[into], "is not the disk");
+	free(raw);
+}
+
+static void test_chain(const struct chain *chain, struct random *random)
+{
+	struct qcow_error error = { "" };
+	struct qcow_image *image;
+	struct qcow_merge *merge;
+
+	make_chain(chain, random);
+	image = open_chain();
+	check_written(image);
+	if (qcow_merge_open(image, &merge, &error))
+		die_here("merge", error.text);
+	merge_and_write(image, merge, random);
+	qcow_merge_close(merge);
+	model_close(image);
+	check_layers();
+	free_chain();
+}
+
+/* ---- cancelled, and begun again ---- */
+
+static void test_cancel(const struct chain *chain, struct random *random)
+{
+	struct qcow_merge_progress progress;
+	struct qcow_error error = { "" };
+	struct qcow_image *image;
+	struct qcow_merge *merge;
+
+	make_chain(chain, random);
+	image = open_chain();
+	for (unsigned int n = 0; n < 3; n++) {
+		if (qcow_merge_open(image, &merge, &error))
+			die_here("merge", error.text);
+		step(merge, &progress);
+		qcow_merge_close(merge);
+		guest_operation(image, n + 1, true, random);
+		compare_disk(image, "cancelled");
+	}
+	if (qcow_merge_open(image, &merge, &error) ||
+	    qcow_merge_finish(merge, &error))
+		die_here("merge", error.text);
+	qcow_merge_close(merge);
+	model_close(image);
+	check_layers();
+	free_chain();
+}
+
+/* ---- threads ---- */
+
+#define GUESTS 3
+#define AREA   (256u * KIB) /* of the disk; each is one guest's */
+#define ROUNDS 150
+
+struct guest {
+	pthread_t thread;
+	struct qcow_image *image;
+	struct random random;
+	unsigned int number;
+};
+
+static void write_area(struct guest *guest, unsigned int n)
+{
+	uint64_t areas = test.size / AREA / GUESTS;
+	uint64_t area = random_below(&guest->random, areas) * GUESTS +
+			guest->number;
+	struct operation operation;
+
+	operation_draw(&operation, 1000 * (guest->number + 1) + n,
+		       &guest->random, AREA, qcow_cluster_size(guest->image),
+		       false);
+	operation.offset += area * AREA;
+	if (operation_do(&operation, guest->image, n % 2, NULL))
+		die("a guest's operation fails");
+	operation_apply(&operation, test.model, test.size,
+			qcow_cluster_size(guest->image));
+}
+
+static void *be_guest(void *argument)
+{
+	for (unsigned int n = 0; n < ROUNDS; n++)
+		write_area(argument, n);
+	return NULL;
+}
+
+static void run_guests(struct qcow_image *image, struct qcow_merge *merge,
+		       struct random *random)
+{
+	struct qcow_merge_progress progress = { 0 };
+	struct guest guests[GUESTS];
+
+	for (unsigned int g = 0; g < GUESTS; g++) {
+		guests[g] = (struct guest){
+			.image = image,
+			.random.state = random_next(random),
+			.number = g,
+		};
+		pthread_create(&guests[g].thread, NULL, be_guest, &guests[g]);
+	}
+	for (unsigned int n = 0; n < ROUNDS; n++)
+		step(merge, &progress);
+	for (unsigned int g = 0; g < GUESTS; g++)
+		pthread_join(guests[g].thread, NULL);
+}
+
+static void test_threads(const struct chain *chain, struct random *random)
+{
+	struct qcow_error error = { "" };
+	struct qcow_image *image;
+	struct qcow_merge *merge;
+
+	make_chain(chain, random);
+	image = open_chain();
+	if (qcow_merge_open(image, &merge, &error))
+		die_here("merge", error.text);
+	run_guests(image, merge, random);
+	if (qcow_merge_finish(merge, &error))
+		die_here("finish", error.text);
+	compare_disk(image, "after the guests");
+	qcow_merge_close(merge);
+	model_close(image);
+	check_layers();
+	free_chain();
+}
+
+/* ---- refusals ---- */
+
+static void expect_refusal(const struct chain *chain, struct random *random)
+{
+	struct qcow_error error = { "" };
+	struct qcow_image *image;
+	struct qcow_merge *merge;
+
+	make_chain(chain, random);
+	image = open_chain();
+	if (qcow_merge_open(image, &merge, &error) != -EINVAL || !error.text[0])
+		die_here("merge", "it is not refused");
+	model_close(image);
+	free_chain();
+}
+
+static void test_refusals(struct random *random)
+{
+	static const struct chain none = CHAIN(0, L("cluster_size=64k", 300),
+					       L("cluster_size=64k", 300));
+	static const struct chain larger = CHAIN(1, L("cluster_size=64k", 300),
+						 L("cluster_size=64k", 301));
+
+	expect_refusal(&none, random);
+	expect_refusal(&larger, random);
+}
+
+int main(int argc, char **argv)
+{
+	struct random random = {
+		.state = argc > 1 ? strtoull(argv[1], NULL, 0) : 1,
+	};
+
+	for (unsigned int n = 0; n < effort(); n++)
+		for (unsigned int c = 0; c < ARRAY_SIZE(chains); c++)
+			test_chain(&chains[c], &random);
+	for (unsigned int c = 0; c < ARRAY_SIZE(shared); c++) {
+		test_chain(&shared[c], &random);
+		test_threads(&shared[c], &random);
+	}
+	test_threads(&chains[0], &random);
+	test_cancel(&chains[0], &random);
+	test_refusals(&random);
+	return 0;
+}
