@@ -281,6 +281,39 @@ int qcow_lock(const char *path, const struct qcow_identity *identity,
 	return 0;
 }
 
+static const int writing[] = { WRITE, RESIZE };
+
+static void give_back(int fd)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(writing); i++)
+		lock_byte(fd, F_OFD_SETLK, F_UNLCK,
+			  PERMISSION_BASE + writing[i]);
+}
+
+/* P4: the bytes that let nobody else write stay. */
+void qcow_lock_lower(struct qcow_lock *lock)
+{
+	give_back(lock->file.fd);
+	if (lock->file.claim >= 0)
+		close(lock->file.claim);
+	lock->file.claim = -1;
+}
+
+int qcow_lock_raise(struct qcow_lock *lock, struct qcow_error *error)
+{
+	const int fd = lock->file.fd;
+	int ret = take(fd, PERMISSION_BASE, writing, ARRAY_SIZE(writing));
+
+	if (ret)
+		return fail(error, ret, "locking it: %s", strerror(-ret));
+	ret = test(fd, UNSHARED_BASE, writing, ARRAY_SIZE(writing), error);
+	if (!ret)
+		ret = claim(&lock->file, error);
+	if (ret)
+		give_back(fd);
+	return ret;
+}
+
 void qcow_lock_identify(const struct qcow_lock *lock,
 			struct qcow_identity *identity)
 {

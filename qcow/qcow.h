@@ -498,6 +498,11 @@ struct qcow_lock;
 int qcow_lock(const char *path, const struct qcow_identity *identity,
 	      bool read_only, bool test, struct qcow_lock **lock,
 	      struct qcow_error *error);
+/* The lock of a writer becomes that of a reader, and back.  Nobody else can
+   become a writer in between.  -EBUSY: there is another reader by now, and the
+   lock stays that of a reader. */
+void qcow_lock_lower(struct qcow_lock *lock);
+int qcow_lock_raise(struct qcow_lock *lock, struct qcow_error *error);
 /* Which file it is that is locked. */
 void qcow_lock_identify(const struct qcow_lock *lock,
 			struct qcow_identity *identity);
