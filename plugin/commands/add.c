@@ -300,6 +300,7 @@ static int add_image(const struct disk_request *request, bool force,
 		.foreground = foreground,
 		.lock = -1,
 		.caller = -1,
+		.channel = -1,
 	};
 
 	if (add_judge(request, &task.disk))

@@ -70,6 +70,7 @@ static int replace_supervisor(const struct disk *disk, int lock, bool force)
 		.force = force,
 		.lock = lock,
 		.caller = -1,
+		.channel = -1,
 	};
 	const uint64_t begun = clock_ms();
 	enum device_presence presence;
@@ -97,6 +98,9 @@ static int recover_disk(const struct disk *disk, int lock, bool force)
 	int pidfd;
 	int ret = command_appeal(disk, &appeal, PATIENCE, &outcome);
 
+	/* It has let go of the disk: its service manager wants it to end. */
+	if (!ret && !outcome.failed && !outcome.stays)
+		ret = -ESRCH;
 	if (!ret || ret == -ETIMEDOUT)
 		return tell(disk, begun, ret, &outcome);
 	if (ret != -ESRCH)

@@ -45,7 +45,12 @@
 
 static int serve_new(const char *name)
 {
-	struct task task = { .lock = -1, .caller = -1 };
+	struct task task = {
+		.managed = true,
+		.lock = -1,
+		.caller = -1,
+		.channel = -1,
+	};
 	char text[CONF_TEXT_MAX];
 	struct conf conf;
 
@@ -109,8 +114,10 @@ static int take_over(const struct disk *disk, int lock)
 	struct task task = {
 		.disk = *disk,
 		.take_over = true,
+		.managed = true,
 		.lock = lock,
 		.caller = -1,
+		.channel = -1,
 	};
 
 	warn_of_change(disk);

@@ -51,4 +51,9 @@ int conf_each(void (*visit)(const char *name, void *opaque), void *opaque,
    conf_find(). */
 int conf_read_file(struct conf *conf, char text[CONF_TEXT_MAX]);
 
+/* conf-image.c: another image for the disk NAME, whose file must name the first
+   one.  -ENOENT: there is no file; -EINVAL: it names a third one. */
+int conf_change_image(const char *name, const char *from, const char *to,
+		      char text[CONF_TEXT_MAX]);
+
 #endif /* CONF_H */

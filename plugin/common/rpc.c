@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -26,7 +28,19 @@
 #define CALL_PATIENCE 5 /* s */
 
 #define MAGIC	0x71326275u /* "ub2q" */
-#define VERSION 2	    /* 1 had no head */
+#define VERSION 3	    /* 1 had no head, 2 no changes */
+
+/* A program for tests can be one of another version. */
+static unsigned int our_version(void)
+{
+#ifdef TEST_FAULTS
+	const char *faults = getenv("UBLK_QCOW2_FAULT");
+
+	if (faults && strstr(faults, "old-protocol"))
+		return VERSION - 1;
+#endif
+	return VERSION;
+}
 
 struct packet {
 	uint32_t magic;
@@ -46,7 +60,7 @@ static struct packet head_of(size_t length)
 {
 	return (struct packet){
 		.magic = MAGIC,
-		.version = VERSION,
+		.version = our_version(),
 		.length = length,
 	};
 }
@@ -55,7 +69,7 @@ static struct packet head_of(size_t length)
 static int check_packet(const struct packet *packet, ssize_t got, size_t length)
 {
 	if (got != (ssize_t)length || packet->magic != MAGIC ||
-	    packet->version != VERSION || packet->length != length)
+	    packet->version != our_version() || packet->length != length)
 		return -EPROTO;
 	return 0;
 }
@@ -123,7 +137,7 @@ int rpc_receive(int caller, struct appeal *appeal)
 	if (!got)
 		return -EPIPE;
 	if (check_packet(&packet, got, LENGTH_OF(appeal)) ||
-	    (unsigned int)packet.appeal.type > APPEAL_HAND_OVER) {
+	    (unsigned int)packet.appeal.type > APPEAL_CHANGE) {
 		snprintf(other.text, sizeof(other.text),
 			 "the supervisor is of another version");
 		rpc_answer(caller, &other);

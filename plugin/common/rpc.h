@@ -12,21 +12,26 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "plugin/common/change.h"
+
 struct appeal {
 	enum appeal_type {
 		APPEAL_RECOVER,
 		APPEAL_STOP,
 		APPEAL_HAND_OVER, /* to the supervisor that asks */
+		APPEAL_RENEW,	  /* become the program that is installed */
+		APPEAL_CHANGE,	  /* the disk, by another server */
 	} type;
 	bool force;
+	struct change change; /* APPEAL_CHANGE */
 };
 
 /* How the appeal ended.  A failure has a text for the user: one line. */
 struct outcome {
 	bool failed;
 	bool stays;    /* the supervisor does not end with that */
-	uint8_t cause; /* of a failure: enum failure_cause.  It lies where
-			  supervisors of older builds have padding */
+	bool later;    /* the same appeal may succeed in a moment */
+	uint8_t cause; /* of a failure: enum failure_cause */
 	int id;
 	char text[1024];
 };

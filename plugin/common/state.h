@@ -43,6 +43,9 @@ struct disk {
 	struct process server;
 	struct process supervisor;
 	unsigned int confinement; /* of the server: enum confinement */
+	char server_version[32];  /* of the program that it runs */
+	char supervisor_version[32];
+	uint64_t growing; /* the size that the image is to get; 0: none */
 	unsigned int recoveries;
 	uint64_t since;		   /* in this state; seconds since 1970 */
 	uint64_t nonce;		   /* the driver keeps it with the device, so

@@ -9,6 +9,7 @@
  * Terminals obey two sets of control characters: those below the space, and
  * those from 0x80 to 0x9f, which they take as UTF-8 or, some, as single bytes.
  */
+#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -119,6 +120,29 @@ void text_size(uint64_t bytes, char text[TEXT_SIZE_MAX])
 		unit++;
 	}
 	snprintf(text, TEXT_SIZE_MAX, "%.4g%c", size, *unit);
+}
+
+int text_to_size(const char *text, uint64_t *bytes)
+{
+	static const char units[] = "BKMGTP";
+	const char *unit = units;
+	double size;
+	char *end;
+
+	if (*text < '0' || *text > '9')
+		return -EINVAL;
+	size = strtod(text, &end);
+	if (*end)
+		unit = strchr(units, *end++);
+	if (!unit || *end)
+		return -EINVAL;
+	for (; unit > units; unit--)
+		size *= 1024;
+	if (size >= 0x1p63)
+		return -EINVAL;
+	/* Whole sectors below 2^62 bytes are exact in a double. */
+	*bytes = size;
+	return 0;
 }
 
 void text_time(uint64_t ns, char text[TEXT_TIME_MAX])

@@ -235,6 +235,17 @@ int control_get_params(struct control *control, int id,
 	return ret;
 }
 
+int control_update_size(struct control *control, int id, uint64_t sectors)
+{
+	const struct command command = {
+		.op = UBLK_U_CMD_UPDATE_SIZE,
+		.id = id,
+		.data = sectors,
+	};
+
+	return run(control, &command);
+}
+
 int control_start(struct control *control, int id, int pid)
 {
 	return run_waiting(control, UBLK_U_CMD_START_DEV, id, pid);

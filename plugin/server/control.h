@@ -32,6 +32,10 @@ int control_set_params(struct control *control, int id,
 int control_get_params(struct control *control, int id,
 		       struct ublk_params *params);
 
+/* The device grows to so many sectors of 512 bytes, and its users hear so.
+   -EOPNOTSUPP: this driver cannot (before 6.16). */
+int control_update_size(struct control *control, int id, uint64_t sectors);
+
 /* Waits until all queues have fetched. */
 int control_start(struct control *control, int id, int pid);
 

@@ -100,6 +100,8 @@ void device_params(const struct device_shape *shape, struct ublk_params *params)
    have bugs in what they do with the buffers of a dead server. */
 #define ZERO_COPY_NEEDS (ZERO_COPY_FLAGS | UBLK_F_SHMEM_ZC)
 #define BUFFERS_MAX	16384u /* that a ring can know */
+#define OPTIONAL_FLAGS \
+	(UBLK_F_NO_AUTO_PART_SCAN | UBLK_F_UPDATE_SIZE | UBLK_F_QUIESCE)
 
 static uint64_t zero_copy_flags(uint64_t features, unsigned int tags)
 {
@@ -120,7 +122,7 @@ void device_add_info(int id, unsigned int queues, unsigned int depth,
 	info->queue_depth = depth;
 	info->max_io_buf_bytes = DEVICE_MAX_IO;
 	info->flags = RECOVERY_FLAGS | UBLK_F_CMD_IOCTL_ENCODE |
-		      (features & UBLK_F_NO_AUTO_PART_SCAN) |
+		      (features & OPTIONAL_FLAGS) |
 		      zero_copy_flags(features, queues * depth);
 	info->ublksrv_flags = nonce;
 }

@@ -9,6 +9,8 @@
  *	no-fence-lock	the engine does without its fence byte
  *	no-landlock	as on a kernel without Landlock
  *	no-seccomp	as on a kernel without seccomp
+ *	old-protocol	the supervisor speaks with commands as an earlier
+ *			version did (common/rpc.c)
  *	owned		a guest's write makes the server take the steps of
  *			owned.c
  */

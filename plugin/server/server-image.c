@@ -21,6 +21,7 @@
 #include "plugin/common/references.h"
 #include "plugin/server/fault.h"
 #include "plugin/server/server-inside.h"
+#include "qcow/resize.h"
 
 static void engine_notice(void *opaque, const char *line)
 {
@@ -63,6 +64,19 @@ static bool supervisor_lives(void *opaque)
 	return channel_is_held(server->channel);
 }
 
+/* If the image cannot grow it is served as it is. */
+static void grow(const struct server *server)
+{
+	const uint64_t size = server->config->grow;
+	struct qcow_error error;
+
+	if (size > qcow_size(server->image) &&
+	    qcow_grow(server->image, size, &error) < 0)
+		channel_notice(server->channel,
+			       "the image cannot grow to %llu bytes: %s",
+			       (unsigned long long)size, error.text);
+}
+
 int server_open_image(struct server *server)
 {
 	const struct server_config *config = server->config;
@@ -97,6 +111,7 @@ int server_open_image(struct server *server)
 	if (ret < 0)
 		return channel_fail(server->channel, cause_of(ret), "%s",
 				    error.text);
+	grow(server);
 	return 0;
 }
 

@@ -40,6 +40,7 @@ struct server_config {
 	const char *image;
 	const struct disk_options *options;
 	bool force;			 /* qcow_options.force */
+	uint64_t grow;			 /* the image, to this size; 0: no */
 	bool unbroken;			 /* qcow_options.unbroken */
 	struct qcow_identity identity;	 /* qcow_options.identity */
 	const struct qcow_layer *layers; /* qcow_options.layers */

@@ -20,7 +20,6 @@
 
 #include "plugin/common/link.h"
 #include "plugin/common/log.h"
-#include "plugin/common/log.h"
 #include "plugin/supervisor/teardown.h"
 #include "plugin/supervisor/watch.h"
 
@@ -44,6 +43,8 @@ static void resume(struct supervisor *sv)
 		watch_settle(sv, false,
 			     "server %d has a new supervisor, process %d",
 			     (int)sv->disk.server.pid, (int)getpid());
+		if (sv->disk.growing)
+			change_resume(sv);
 		return;
 	}
 	/* Its supervisor died in the middle of a recovery; whether the image
@@ -76,8 +77,7 @@ static int adopt_server(struct supervisor *sv)
 		return 0;
 	}
 	hold_drop(sv);
-	close(sv->server);
-	sv->server = -1;
+	spawn_reap(sv);
 	return -ESRCH;
 }
 

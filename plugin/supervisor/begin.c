@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "config.h"
 #include "plugin/server/control.h"
 #include "plugin/server/device.h"
 #include "plugin/common/link.h"
@@ -313,6 +314,7 @@ int supervisor_run(const struct task *task)
 		.disk = task->disk,
 		.phase = PHASE_ADDING,
 		.foreground = task->foreground,
+		.managed = task->managed,
 		.stand_in = task->stand_in,
 		.force_open = task->force,
 		.lock = task->lock,
@@ -321,8 +323,12 @@ int supervisor_run(const struct task *task)
 	int lock, ret;
 
 	log_about(sv.disk.id, sv.disk.image);
-	settle_process(settle_is_managed(task->foreground), tell_unsettled);
+	settle_process(settle_is_managed(task->foreground || task->managed),
+		       tell_unsettled);
 	ret = watch_open(&sv);
+	sv.channel = task->channel;
+	snprintf(sv.disk.supervisor_version, sizeof(sv.disk.supervisor_version),
+		 "%s", PACKAGE_VERSION);
 	/* The host may wait for this disk to get rid of dirty memory: we must
 	   not wait for memory in turn, nor for what is paged out to it. */
 	prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0);

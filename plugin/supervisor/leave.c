@@ -7,7 +7,10 @@
  * signal is kept: the disk is served on, and recovered if its server dies,
  * while a child looks at intervals whether it is still used; once it is not,
  * it is removed as by `del`.  Nothing of this ever harms a user.  `recover`,
- * which says that the disk is wanted, takes the signal back.
+ * which says that the disk is wanted, takes the signal back.  A service manager
+ * does not take its signal back, and waits for our end before it starts the
+ * service again.  So the supervisor of a service ends, and leaves the disk to
+ * one that `recover` begins.
  *
  * A service manager has less patience.  After a while it lets go of us, and if
  * it was asked for a restart it starts another supervisor, which asks for the
@@ -62,10 +65,24 @@ void leave_begin(struct supervisor *sv)
 	sv->leave.next = clock_ms();
 }
 
+/* Nothing is under way that only we know of. */
+static bool can_end(const struct supervisor *sv)
+{
+	return sv->phase == PHASE_LIVE || sv->phase == PHASE_LOCKING ||
+	       sv->phase == PHASE_WAITING || sv->phase == PHASE_FAILED;
+}
+
 void leave_cancel(struct supervisor *sv)
 {
 	if (!sv->leave.next)
 		return;
+	if (sv->managed && can_end(sv)) {
+		sv->ended = true;
+		watch_settle(sv, false,
+			     "is wanted again; its supervisor ends, as it was "
+			     "told to, and leaves the disk to another one");
+		return;
+	}
 	sv->leave.next = 0;
 	sv->leave.used_by[0] = '\0';
 	log_line(LOG_NOTICE, "is wanted again, and no longer waits for its "

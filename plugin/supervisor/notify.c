@@ -46,6 +46,19 @@ void notify_open(void)
 	unsetenv("NOTIFY_SOCKET");
 }
 
+void notify_keep(void)
+{
+	char name[sizeof(manager.sun_path) + 1] = "";
+
+	if (!manager_length)
+		return;
+	memcpy(name, manager.sun_path,
+	       manager_length - offsetof(struct sockaddr_un, sun_path));
+	if (!*name)
+		*name = '@';
+	setenv("NOTIFY_SOCKET", name, 1);
+}
+
 static void send_text(const char *text)
 {
 	const struct timeval patience = { .tv_sec = SEND_PATIENCE };

@@ -26,6 +26,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "config.h"
 #include "plugin/common/channel.h"
 #include "plugin/common/log.h"
 #include "plugin/common/title.h"
@@ -38,6 +39,7 @@ serve(const struct supervisor *sv, bool recover, int channel)
 		.image = sv->disk.image,
 		.options = &sv->disk.options,
 		.force = sv->force_open,
+		.grow = sv->disk.growing,
 		.unbroken = sv->unbroken,
 		.identity = sv->disk.identity,
 		.layers = sv->layers.known ? sv->layers.list : NULL,
@@ -62,6 +64,8 @@ serve(const struct supervisor *sv, bool recover, int channel)
 
 static int watch_child(struct supervisor *sv, pid_t pid)
 {
+	snprintf(sv->disk.server_version, sizeof(sv->disk.server_version), "%s",
+		 PACKAGE_VERSION);
 	sv->server = pidfd_open(pid, 0);
 	if (sv->server >= 0 && !process_identify(pid, &sv->disk.server) &&
 	    !disk_save(&sv->disk, &sv->layers))
@@ -99,6 +103,7 @@ int spawn_server(struct supervisor *sv, bool recover)
 	send(sv->channel, "", 1, MSG_NOSIGNAL);
 	sv->adopted = false;
 	sv->death[0] = '\0';
+	sv->notice[0] = '\0';
 	sv->cause = CAUSE_PASSING;
 	sv->heard = 0;
 	sv->heard_since = clock_ms();
@@ -216,8 +221,8 @@ void spawn_reap(struct supervisor *sv)
 	hear_last_words(sv);
 	close(sv->server);
 	sv->server = -1;
-	if (!sv->adopted &&
-	    waitpid(sv->disk.server.pid, &status, 0) == sv->disk.server.pid) {
+	/* One that was adopted is our child if we were renewed. */
+	if (waitpid(sv->disk.server.pid, &status, 0) == sv->disk.server.pid) {
 		describe_death(sv, status);
 	} else {
 		sv->orderly = false;

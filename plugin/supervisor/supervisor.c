@@ -41,6 +41,7 @@
 #define DELAY_MAX	 5000  /* ms */
 #define DELAY_MAX_LIVE	 1000  /* ms; if they do become live */
 #define TALLY_LASTING	 2
+#define GROWTHS		 2     /* servers that may die before the image grew */
 #define DELAY_LASTING	 1000  /* ms; before the second look */
 #define SLOW_FIRST	 10000 /* ms until a recovery is called slow */
 #define SLOW_AGAIN	 60000 /* ms */
@@ -54,6 +55,7 @@ static enum disk_state state_of(enum phase phase)
 		[PHASE_LOCKING] = DISK_RECOVERING,
 		[PHASE_RECOVERING] = DISK_RECOVERING,
 		[PHASE_WAITING] = DISK_RECOVERING,
+		[PHASE_CHANGING] = DISK_RECOVERING,
 		[PHASE_FAILED] = DISK_FAILED,
 		[PHASE_STOPPING] = DISK_STOPPING,
 		[PHASE_CLOSING] = DISK_STOPPING,
@@ -196,6 +198,10 @@ static void crashed(struct supervisor *sv)
 		finish_stopped(sv);
 		return;
 	}
+	if (sv->change.kind) {
+		change_server_ended(sv);
+		return;
+	}
 	if (sv->died_at - sv->tally.live_since < LONG_LIFE)
 		sv->tally.short_lives++;
 	else
@@ -219,9 +225,14 @@ static void recovered(struct supervisor *sv)
 	sv->tally.lasting = 0;
 	sv->tally.live_since = now;
 	sv->deadline = 0;
-	sv->disk.recoveries++;
 	stats_end_stall(sv->stats);
 	sv->disk.reason[0] = '\0';
+	change_grow_device(sv);
+	if (sv->change.kind) {
+		change_end(sv);
+		return;
+	}
+	sv->disk.recoveries++;
 	supervisor_enter(sv, PHASE_LIVE);
 	watch_settle(sv, false,
 		     "recovered after %llu ms by process %d (recovery %u)",
@@ -234,6 +245,7 @@ static void give_up(struct supervisor *sv, pid_t server)
 {
 	sv->force_open = false;
 	sv->deadline = 0;
+	sv->change.kind = CHANGE_NONE;
 	supervisor_enter(sv, PHASE_FAILED);
 	watch_settle(sv, true,
 		     "gave up after %u attempts, the last of which failed so: "
@@ -259,6 +271,12 @@ static void died_again(struct supervisor *sv)
 		hold_tell_where(sv, sv->death, sizeof(sv->death));
 	snprintf(sv->disk.reason, sizeof(sv->disk.reason), "%s", sv->death);
 	sv->tally.short_lives++;
+	/* What was there before the growth can be served, perhaps. */
+	if (sv->disk.growing && sv->tally.stillborn == GROWTHS) {
+		snprintf(sv->change_text, sizeof(sv->change_text), "%s",
+			 sv->death);
+		sv->disk.growing = 0;
+	}
 	if (hopeless(&sv->tally, sv->cause, clock_ms())) {
 		give_up(sv, server);
 		return;
@@ -299,44 +317,54 @@ static void report_slow(struct supervisor *sv)
 	sv->deadline = clock_ms() + SLOW_AGAIN;
 }
 
-/* The columns: OPENED, LIVE, DIED, TIMER, RECOVER, STOP, HAND_OVER, JOB,
-   CALLER_LEFT. */
+/* The columns: OPENED, LIVE, DIED, TIMER, RECOVER, STOP, HAND_OVER, RENEW,
+   CHANGE, JOB, CALLER_LEFT. */
 /* clang-format off */
 static void (*const actions[NR_PHASES][NR_EVENTS])(struct supervisor *sv) = {
 	[PHASE_ADDING] = {
 		begin_add_device, begin_publish, begin_fail, nothing,
-		nothing, begin_abandon, leave_put_off, nothing, begin_abandon,
+		nothing, begin_abandon, leave_put_off, change_put_off,
+		change_put_off, nothing, begin_abandon,
 	},
 	[PHASE_LIVE] = {
 		nothing, nothing, crashed, nothing,
-		is_live, finish_start, leave_hand_over, nothing, nothing,
+		is_live, finish_start, leave_hand_over, renew,
+		change_begin, nothing, nothing,
 	},
 	[PHASE_LOCKING] = {
 		nothing, nothing, nothing, adopt_lock,
-		nothing, finish_start, leave_hand_over, nothing, nothing,
+		nothing, finish_start, leave_hand_over, renew,
+		change_put_off, nothing, nothing,
 	},
 	[PHASE_RECOVERING] = {
 		hold_layers, recovered, died_again, report_slow,
-		nothing, finish_recovering, leave_put_off, nothing, nothing,
+		nothing, finish_recovering, leave_put_off, change_put_off,
+		change_put_off, nothing, nothing,
 	},
 	[PHASE_WAITING] = {
 		nothing, nothing, nothing, supervisor_recover,
-		supervisor_recover, finish_start, leave_hand_over, nothing,
-		nothing,
+		supervisor_recover, finish_start, leave_hand_over, renew,
+		change_put_off, nothing, nothing,
+	},
+	[PHASE_CHANGING] = {
+		nothing, nothing, nothing, nothing,
+		nothing, change_abandon, leave_put_off, change_put_off,
+		change_put_off, change_image_closed, nothing,
 	},
 	[PHASE_FAILED] = {
 		nothing, nothing, nothing, nothing,
-		try_again, finish_start, leave_hand_over, nothing, nothing,
+		try_again, finish_start, leave_hand_over, renew,
+		change_put_off, nothing, nothing,
 	},
 	[PHASE_STOPPING] = {
 		nothing, nothing, finish_server_ended, finish_lose_patience,
 		finish_refuse_recovery, finish_hasten, leave_put_off,
-		finish_device_stopped, nothing,
+		change_put_off, change_put_off, finish_device_stopped, nothing,
 	},
 	[PHASE_CLOSING] = {
 		nothing, nothing, nothing, nothing,
 		finish_refuse_recovery, nothing, leave_put_off,
-		finish_image_closed, nothing,
+		change_put_off, change_put_off, finish_image_closed, nothing,
 	},
 };
 /* clang-format on */

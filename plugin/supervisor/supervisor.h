@@ -20,9 +20,11 @@ struct task {
 			    supervisor of a service manager that asks */
 	bool force;	 /* a new disk: open the image although
 			    acknowledged writes may be lost */
-	bool foreground; /* speaks on stdout and stderr */
+	bool foreground; /* prints the device's name on stdout */
+	bool managed;	 /* by a service manager or a run script */
 	int lock;	 /* of the disk, inherited; a new one: -1 */
 	int caller;	 /* who waits for the outcome, or -1 */
+	int channel;	 /* of its living server, or -1 */
 };
 
 /* Supervises the disk until it ends; returns the exit status. */

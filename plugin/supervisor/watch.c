@@ -92,6 +92,22 @@ void watch_settle(struct supervisor *sv, bool failed, const char *format, ...)
 	drop_caller(sv);
 }
 
+void watch_put_off(struct supervisor *sv, const char *state)
+{
+	struct outcome outcome = {
+		.failed = true,
+		.stays = true,
+		.later = true,
+		.id = sv->disk.id,
+	};
+
+	snprintf(outcome.text, sizeof(outcome.text),
+		 "is %s just now; try again later", state);
+	if (sv->caller >= 0)
+		rpc_answer(sv->caller, &outcome);
+	drop_caller(sv);
+}
+
 static bool is_power(uint64_t value, uint64_t least, uint64_t most)
 {
 	return value >= least && value <= most && !(value & (value - 1));
@@ -161,6 +177,8 @@ static void hear_server(struct supervisor *sv)
 		break;
 	case SERVER_NOTICE:
 		log_line(LOG_NOTICE, "%s", message.text);
+		snprintf(sv->notice, sizeof(sv->notice), "%.255s",
+			 message.text);
 		break;
 	case SERVER_TROUBLE:
 		trouble_hear(sv, &message);
@@ -180,14 +198,24 @@ static void hear_job(struct supervisor *sv)
 	supervisor_handle(sv, EVENT_JOB);
 }
 
+static void renew_now(struct supervisor *sv)
+{
+	if (!sv->renew_later)
+		return;
+	sv->renew_later = false;
+	supervisor_handle(sv, EVENT_RENEW);
+}
+
 static void hear_look(struct supervisor *sv)
 {
 	leave_looked(sv);
+	renew_now(sv);
 }
 
 static void hear_hooks(struct supervisor *sv)
 {
 	hooks_finished(&sv->hooks, &sv->disk);
+	renew_now(sv);
 }
 
 /* A command has found no way to speak to us: somebody removed the socket. */
@@ -237,6 +265,8 @@ static void hear_caller(struct supervisor *sv)
 		[APPEAL_RECOVER] = EVENT_RECOVER,
 		[APPEAL_STOP] = EVENT_STOP,
 		[APPEAL_HAND_OVER] = EVENT_HAND_OVER,
+		[APPEAL_RENEW] = EVENT_RENEW,
+		[APPEAL_CHANGE] = EVENT_CHANGE,
 	};
 	struct appeal appeal;
 	int ret = rpc_receive(sv->caller, &appeal);
@@ -260,6 +290,9 @@ static void hear_caller(struct supervisor *sv)
 		sv->force_open = true;
 	if (appeal.type == APPEAL_RECOVER)
 		leave_cancel(sv);
+	if (sv->ended)
+		return;
+	sv->asked = appeal.change;
 	supervisor_handle(sv, events[appeal.type]);
 }
 

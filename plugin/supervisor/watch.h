@@ -22,6 +22,7 @@ enum phase {
 	PHASE_LOCKING,	  /* until the files can be locked */
 	PHASE_RECOVERING, /* another server opens and takes over */
 	PHASE_WAITING,	  /* until it is time to start another one */
+	PHASE_CHANGING,	  /* until another image is in the image's place */
 	PHASE_FAILED,	  /* gave up; the device waits, quiesced */
 	PHASE_STOPPING,	  /* the device, and then the server */
 	PHASE_CLOSING,	  /* the image, in a dead server's stead */
@@ -36,6 +37,8 @@ enum event {
 	EVENT_RECOVER,	 /* a command wants it live */
 	EVENT_STOP,	 /* a command or a signal wants it gone */
 	EVENT_HAND_OVER, /* another supervisor wants the disk */
+	EVENT_RENEW,	 /* a new program is installed */
+	EVENT_CHANGE,	 /* a command wants the disk changed */
 	EVENT_JOB,	 /* our child has done its work */
 	EVENT_CALLER_LEFT,
 	NR_EVENTS
@@ -61,6 +64,12 @@ struct leave {
 	bool told;		    /* there was one, taken back or not */
 };
 
+/* The disk as an overlay will make it. */
+struct move {
+	struct disk disk;
+	struct layers layers;
+};
+
 /* A single thread has it all to itself. */
 struct supervisor {
 	struct disk disk;
@@ -68,7 +77,8 @@ struct supervisor {
 	enum phase phase;
 	enum phase before; /* STOPPING: where a refusal leads back to */
 	bool ended;
-	bool foreground;
+	bool foreground; /* see struct task */
+	bool managed;
 	bool stand_in; /* see struct task */
 
 	/* The server of the moment; -1 when there is none. */
@@ -86,10 +96,16 @@ struct supervisor {
 	struct qcow_lock *image_lock;
 	struct layers layers; /* of the disk; when known, locked, too */
 	struct qcow_lock *layer_locks[QCOW_FILES_MAX];
+	struct change asked;  /* by the caller */
+	struct change change; /* for which the server was killed */
+	struct move move;
+	char change_text[JOB_TEXT_MAX]; /* why it failed; "": it has not */
+	char notice[256];		/* the last one of this server */
 	bool unbroken; /* our locks are older than the last death */
 	bool force_open;
 	bool id_chosen; /* by the user: there is no other */
 
+	bool renew_later; /* when its hooks have run */
 	bool stop_forced; /* what was asked for */
 	bool job_forced;  /* what the job is about */
 	bool device_stopped;
@@ -193,6 +209,52 @@ void leave_hand_over(struct supervisor *sv);
 /* The same in the middle of something: it is to ask again. */
 void leave_put_off(struct supervisor *sv);
 
+/* renew.c: becomes the program that is installed; returns if that fails. */
+void renew(struct supervisor *sv);
+
+/* move.c: from an image to an overlay of it. */
+
+/* Says in *move what the disk will be with that overlay. */
+int move_plan(const struct supervisor *sv, const char *image,
+	      struct move *move);
+void move_clear(struct move *move);
+
+/* Before the move nobody may write any more, and after a move that failed the
+   next server is to. */
+void move_lower_locks(struct supervisor *sv);
+void move_raise_locks(struct supervisor *sv);
+
+/* Locks the overlay and writes the record; both images are closed.  On failure
+   all is as before. */
+int move_make(struct supervisor *sv, struct move *move,
+	      struct qcow_error *error);
+
+/* change.c: the planned death of a server. */
+
+/* LIVE: a command asks for it. */
+void change_begin(struct supervisor *sv);
+
+/* The server is dead. */
+void change_server_ended(struct supervisor *sv);
+
+/* CHANGING: the image is closed, or is not. */
+void change_image_closed(struct supervisor *sv);
+
+/* RECOVERING: the server serves.  If the disk was growing, its device grows. */
+void change_grow_device(struct supervisor *sv);
+
+/* The change is done, or has failed. */
+void change_end(struct supervisor *sv);
+
+/* The supervisor that began a growth is dead; the server lives. */
+void change_resume(struct supervisor *sv);
+
+/* CHANGING: the disk is to be removed all the same. */
+void change_abandon(struct supervisor *sv);
+
+/* In the middle of something else. */
+void change_put_off(struct supervisor *sv);
+
 /* trouble.c: the host's storage is full, or fails. */
 void trouble_hear(struct supervisor *sv, const struct server_message *message);
 
@@ -209,6 +271,10 @@ void watch_close(struct supervisor *sv);
    not begin with the device's or the image's name. */
 void watch_settle(struct supervisor *sv, bool failed, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* Tells whoever waits, and nobody else, to ask again later: the disk is just
+   being STATE. */
+void watch_put_off(struct supervisor *sv, const char *state);
 
 /* spawn.c: the server as a child.  It begins when its pid is in the record. */
 int spawn_server(struct supervisor *sv, bool recover);

@@ -104,10 +104,18 @@ systemctl stop --no-block "$unit"
 becomes StatusText "$DEV is in use by process $LOAD_PID (load)*" 60
 [[ $(property ActiveState) == deactivating ]] || fail "does not wait"
 kill_and_recover
+server=$(listed server_pid)
 "$UBLK_QCOW2" recover "$DEV" || fail "recover, while it is to end"
-becomes StatusText "$DEV is live" 60
-# Told once more, it ends as soon as it can.
-systemctl kill --kill-whom=main --signal=TERM "$unit"
+becomes ActiveState inactive 60
+[[ $(property Result) == success ]] || fail "recover: $(property Result)"
+wait_live
+[[ $(listed server_pid) == "$server" ]] || fail "the server was replaced"
+
+note "and the next start, which does not wait for the stop"
+timeout 90 systemctl start "$unit" || fail "start: $(cat "$disks/messages")"
+becomes MainPID "$(listed supervisor_pid)" 60
+[[ $(listed server_pid) == "$server" ]] || fail "the server was replaced"
+systemctl stop --no-block "$unit"
 stop_load
 becomes ActiveState inactive 60
 [[ -z $(traces) ]] || fail "left behind: $(traces)"

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A planned change of a disk: one thing that is different for its next server.
+ */
+#ifndef CHANGE_H
+#define CHANGE_H
+
+#include <limits.h>
+#include <stdint.h>
+
+enum change_kind {
+	CHANGE_NONE,
+	CHANGE_SERVER, /* nothing: a server of this very program */
+	CHANGE_SIZE,   /* the image and the device grow */
+	CHANGE_IMAGE,  /* an overlay of the image takes the image's place */
+};
+
+struct change {
+	enum change_kind kind;
+	uint64_t size;	      /* CHANGE_SIZE: bytes, whole sectors */
+	char image[PATH_MAX]; /* CHANGE_IMAGE: absolute */
+};
+
+#endif /* CHANGE_H */

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Another image for a configured disk.
+ *
+ * The file belongs to the admin: all of it stays but the value of one key.  A
+ * reader sees the old file or the new one, also after the death of a process
+ * or of the host, and the new one has the owner and the mode of the old one.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "plugin/common/conf.h"
+
+#define BLANKS " \t"
+
+/* Does the line give the key `image` a value? */
+static bool is_image_line(const char *line)
+{
+	static const char key[] = "image";
+
+	line += strspn(line, BLANKS);
+	if (strncmp(line, key, strlen(key)))
+		return false;
+	line += strlen(key);
+	return line[strspn(line, BLANKS)] == '=';
+}
+
+static int copy_lines(FILE *from, FILE *to, const char *image)
+{
+	char *line = NULL;
+	size_t size = 0;
+
+	while (getline(&line, &size, from) > 0) {
+		if (is_image_line(line))
+			fprintf(to, "image = %s\n", image);
+		else
+			fputs(line, to);
+	}
+	free(line);
+	return ferror(from) || fflush(to) || ferror(to) ? -EIO : 0;
+}
+
+static int write_new(FILE *from, const char *path, const char *image)
+{
+	struct stat st;
+	FILE *to;
+	int ret, fd;
+
+	if (fstat(fileno(from), &st))
+		return -errno;
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
+		  0600);
+	if (fd < 0)
+		return -errno;
+	to = fdopen(fd, "w");
+	if (!to) {
+		close(fd);
+		return -ENOMEM;
+	}
+	ret = copy_lines(from, to, image);
+	if (!ret && (fchown(fd, st.st_uid, st.st_gid) ||
+		     fchmod(fd, st.st_mode & 07777) || fsync(fd)))
+		ret = -errno;
+	fclose(to);
+	return ret;
+}
+
+static int sync_directory(const char *path)
+{
+	char copy[PATH_MAX];
+	int fd, ret;
+
+	snprintf(copy, sizeof(copy), "%s", path);
+	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	ret = fsync(fd) ? -errno : 0;
+	close(fd);
+	return ret;
+}
+
+static int replace(const char *path, const char *image)
+{
+	char new[PATH_MAX + 8];
+	FILE *from = fopen(path, "re");
+	int ret;
+
+	if (!from)
+		return -errno;
+	/* No name of a disk has two dots. */
+	snprintf(new, sizeof(new), "%s.new", path);
+	ret = write_new(from, new, image);
+	fclose(from);
+	if (!ret && rename(new, path))
+		ret = -errno;
+	if (ret)
+		unlink(new);
+	return ret ? ret : sync_directory(path);
+}
+
+static bool is_same_file(const char *a, const char *b)
+{
+	char resolved[PATH_MAX];
+
+	return !strcmp(a, b) || (realpath(a, resolved) && !strcmp(resolved, b));
+}
+
+int conf_change_image(const char *name, const char *from, const char *to,
+		      char text[CONF_TEXT_MAX])
+{
+	struct conf conf;
+	int ret = conf_find(name, &conf, text);
+
+	if (ret)
+		return ret;
+	if (!is_same_file(conf.image, from)) {
+		snprintf(text, CONF_TEXT_MAX,
+			 "%.400s: image: is %.200s, and the disk is served "
+			 "with %.200s; mend that first",
+			 conf.path, conf.image, from);
+		return -EINVAL;
+	}
+	ret = replace(conf.path, to);
+	if (ret)
+		snprintf(text, CONF_TEXT_MAX, "%.400s: cannot be changed: %s",
+			 conf.path, strerror(-ret));
+	return ret;
+}

@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A planned change of a disk that is in use is a planned death of its server.
+ *
+ * All that can be refused is refused while the server still serves.  Then the
+ * server is killed, which loses nothing (P1), and its users wait (P5).  The
+ * next server differs in one thing: it is of the program that runs now, or the
+ * image grows before it is served, or another image is served.  A plain
+ * recovery follows, so a death of anything at any moment leads to where a
+ * recovery leads, with the record as it is:
+ *
+ * - While the record says that the disk is growing, each server tries to grow
+ *   the image before it serves.  Whoever sees such a server live lets the
+ * device grow, if the image has, and takes that word out of the record.
+ * - An overlay takes the place of the image in one write of the record.  Before
+ *   that, the image is closed from its journal: as a backing file it is read
+ *   only.  A server that has opened the overlay may have written to it, so from
+ *   then on there is no way back; before that, a failure leads back to the
+ *   image.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "plugin/common/log.h"
+#include "plugin/server/control.h"
+#include "plugin/supervisor/teardown.h"
+#include "plugin/supervisor/watch.h"
+
+/* ---- what can be refused ---- */
+
+static int driver_can_grow(void)
+{
+	struct control *control;
+	uint64_t features = 0;
+	int ret = control_open(&control);
+
+	if (ret)
+		return ret;
+	ret = control_get_features(control, &features);
+	control_close(control);
+	if (ret)
+		return ret;
+	return features & UBLK_F_UPDATE_SIZE ? 0 : -EOPNOTSUPP;
+}
+
+static bool refuse_size(struct supervisor *sv)
+{
+	const struct disk *disk = &sv->disk;
+	int ret;
+
+	if (disk->options.read_only) {
+		watch_settle(sv, true, "is read-only");
+		return true;
+	}
+	if (sv->asked.size < disk->size) {
+		watch_settle(sv, true,
+			     "has %" PRIu64
+			     " bytes and cannot shrink to %" PRIu64
+			     ": what its users have written beyond that would "
+			     "be lost",
+			     disk->size, sv->asked.size);
+		return true;
+	}
+	ret = driver_can_grow();
+	if (ret == -EOPNOTSUPP)
+		watch_settle(sv, true,
+			     "this kernel's ublk driver cannot change the size "
+			     "of a device (6.16 and later can); grow the image "
+			     "while the disk is removed");
+	else if (ret)
+		watch_settle(sv, true, "the ublk driver says: %s",
+			     strerror(-ret));
+	return ret;
+}
+
+static bool refuse_image(struct supervisor *sv)
+{
+	const char *why = NULL;
+
+	if (sv->disk.options.read_only)
+		why = "is read-only";
+	else if (*sv->disk.options.key_file)
+		why = "is encrypted, and an overlay of it would not be";
+	else if (!sv->layers.known || sv->layers.count == QCOW_FILES_MAX)
+		why = "consists of too many files, or they are not known";
+	if (why)
+		watch_settle(sv, true, "%s", why);
+	return why;
+}
+
+static bool is_refused(struct supervisor *sv)
+{
+	switch (sv->asked.kind) {
+	case CHANGE_SERVER:
+		return false;
+	case CHANGE_SIZE:
+		return refuse_size(sv);
+	case CHANGE_IMAGE:
+		return refuse_image(sv);
+	default:
+		watch_settle(sv, true, "does not know such a change");
+		return true;
+	}
+}
+
+/* ---- its course ---- */
+
+void change_put_off(struct supervisor *sv)
+{
+	static const char *const states[NR_PHASES] = {
+		[PHASE_STOPPING] = "being removed",
+		[PHASE_CLOSING] = "being removed",
+		[PHASE_FAILED] = "waiting for 'ublk-qcow2 recover'",
+	};
+
+	watch_put_off(sv, states[sv->phase] ?: "being recovered or changed");
+}
+
+/* The record says first that the disk grows, so that no death forgets it. */
+static int prepare(struct supervisor *sv)
+{
+	int ret = 0;
+
+	if (sv->change.kind == CHANGE_SIZE) {
+		sv->disk.growing = sv->change.size;
+		ret = supervisor_enter(sv, PHASE_LIVE);
+	} else if (sv->change.kind == CHANGE_IMAGE) {
+		ret = move_plan(sv, sv->change.image, &sv->move);
+	}
+	return ret;
+}
+
+static void begin(struct supervisor *sv, const struct change *change)
+{
+	int ret;
+
+	sv->change = *change;
+	sv->change_text[0] = '\0';
+	ret = prepare(sv);
+	if (!ret) {
+		spawn_kill(sv);
+		return;
+	}
+	sv->disk.growing = 0;
+	sv->change.kind = CHANGE_NONE;
+	watch_settle(sv, true, "cannot be changed: %s", strerror(-ret));
+}
+
+void change_begin(struct supervisor *sv)
+{
+	if (!is_refused(sv))
+		begin(sv, &sv->asked);
+}
+
+void change_resume(struct supervisor *sv)
+{
+	const struct change change = {
+		.kind = CHANGE_SIZE,
+		.size = sv->disk.growing,
+	};
+
+	begin(sv, &change);
+}
+
+static const char *purpose(const struct supervisor *sv)
+{
+	static const char *const purposes[] = {
+		[CHANGE_SERVER] = "its server is replaced",
+		[CHANGE_SIZE] = "its image grows",
+		[CHANGE_IMAGE] = "its image gets an overlay",
+	};
+
+	return purposes[sv->change.kind];
+}
+
+/* The overlay is opened as the next server will open it. */
+static int close_job(const void *argument, char *text)
+{
+	const struct supervisor *sv = argument;
+	const struct move *move = &sv->move;
+	int ret = teardown_close_image(&sv->disk, &sv->layers, true,
+				       sv->unbroken, false, text);
+
+	if (!ret)
+		ret = teardown_close_image(&move->disk, &move->layers, true,
+					   false, false, text);
+	return ret ? 1 : 0;
+}
+
+static void fail(struct supervisor *sv, const char *why)
+{
+	snprintf(sv->change_text, sizeof(sv->change_text),
+		 "%.400s; its image is served as before", why);
+	move_raise_locks(sv);
+	supervisor_recover(sv);
+}
+
+void change_server_ended(struct supervisor *sv)
+{
+	int ret;
+
+	snprintf(sv->disk.reason, sizeof(sv->disk.reason), "%s", purpose(sv));
+	stats_begin_stall(sv->stats, sv->disk.reason);
+	if (sv->change.kind != CHANGE_IMAGE) {
+		supervisor_recover(sv);
+		return;
+	}
+	supervisor_enter(sv, PHASE_CHANGING);
+	move_lower_locks(sv);
+	ret = job_start(&sv->job, close_job, sv, true);
+	if (ret)
+		fail(sv, strerror(-ret));
+}
+
+void change_image_closed(struct supervisor *sv)
+{
+	char text[JOB_TEXT_MAX];
+	struct qcow_error error;
+
+	if (job_finish(&sv->job, text))
+		fail(sv, *text ? text : "closing the image was interrupted");
+	else if (move_make(sv, &sv->move, &error))
+		fail(sv, error.text);
+	else
+		supervisor_recover(sv);
+}
+
+void change_abandon(struct supervisor *sv)
+{
+	if (!sv->stop_forced) {
+		watch_settle(sv, true,
+			     "is just being changed; wait for that, or use "
+			     "--force");
+		return;
+	}
+	job_abandon(&sv->job);
+	sv->change.kind = CHANGE_NONE;
+	finish_start(sv);
+}
+
+/* ---- its end ---- */
+
+static int update_size(const struct disk *disk)
+{
+	struct control *control;
+	int ret = control_open(&control);
+
+	if (ret)
+		return ret;
+	ret = control_update_size(control, disk->id,
+				  disk->growing / QCOW_SECTOR);
+	control_close(control);
+	return ret;
+}
+
+/* The server has grown the image before it began to serve, or has said why the
+   image cannot grow. */
+void change_grow_device(struct supervisor *sv)
+{
+	struct disk *disk = &sv->disk;
+	int ret = 0;
+
+	if (!disk->growing)
+		return;
+	if (sv->opened.size < disk->growing)
+		snprintf(sv->change_text, sizeof(sv->change_text), "%s",
+			 *sv->notice ? sv->notice : "the image has not grown");
+	else
+		ret = update_size(disk);
+	if (ret)
+		snprintf(sv->change_text, sizeof(sv->change_text),
+			 "the image has grown, but the device has not: %s; try "
+			 "again",
+			 strerror(-ret));
+	if (!*sv->change_text)
+		disk->size = disk->growing;
+	disk->growing = 0;
+}
+
+static void settle(struct supervisor *sv, const char *result)
+{
+	watch_settle(sv, false, "%s; its users have waited %" PRIu64 " ms",
+		     result, clock_ms() - sv->died_at);
+}
+
+void change_end(struct supervisor *sv)
+{
+	const enum change_kind kind = sv->change.kind;
+	char text[64];
+
+	sv->change.kind = CHANGE_NONE;
+	move_clear(&sv->move);
+	supervisor_enter(sv, PHASE_LIVE);
+	if (*sv->change_text) {
+		watch_settle(sv, true, "%s", sv->change_text);
+	} else if (kind == CHANGE_SIZE) {
+		snprintf(text, sizeof(text), "has %" PRIu64 " bytes now",
+			 sv->disk.size);
+		settle(sv, text);
+	} else if (kind == CHANGE_IMAGE) {
+		settle(sv, "is served from its overlay now");
+	} else {
+		snprintf(text, sizeof(text), "is served by process %d now",
+			 (int)sv->disk.server.pid);
+		settle(sv, text);
+	}
+}

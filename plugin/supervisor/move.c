@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * From an image to an overlay of it.
+ *
+ * The overlay is a new image whose backing file is the image.  The move is one
+ * write of the record, which names the overlay, its identity and its layers:
+ * the image, and the image's own layers.  Nobody writes to any of these from
+ * then on, so the supervisor's locks on them become a reader's before that.
+ * They are never given back, so nobody gets in between (P4).
+ *
+ * The overlay's header names its backing file, and an image is input (P6).  So
+ * the layers do not come from the overlay but from what is known of the image,
+ * and a server refuses an overlay that names other files.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "plugin/common/log.h"
+#include "plugin/supervisor/watch.h"
+
+void move_lower_locks(struct supervisor *sv)
+{
+	unsigned int i;
+
+	qcow_lock_lower(sv->image_lock);
+	for (i = 0; i < sv->layers.count; i++)
+		if (sv->layers.list[i].written)
+			qcow_lock_lower(sv->layer_locks[i]);
+}
+
+void move_raise_locks(struct supervisor *sv)
+{
+	struct qcow_error error;
+	unsigned int i;
+	int ret = qcow_lock_raise(sv->image_lock, &error);
+
+	for (i = 0; !ret && i < sv->layers.count; i++)
+		if (sv->layers.list[i].written)
+			ret = qcow_lock_raise(sv->layer_locks[i], &error);
+	/* The server's own locks keep other writers out. */
+	if (ret)
+		log_line(LOG_WARNING, "cannot lock its image again: %s",
+			 error.text);
+}
+
+static int append_read_only(struct layers *layers, const struct qcow_layer *old)
+{
+	const struct qcow_layer layer = {
+		.path = old->path,
+		.identity = old->identity,
+	};
+
+	return layers_append(layers, &layer);
+}
+
+int move_plan(const struct supervisor *sv, const char *image, struct move *move)
+{
+	const struct qcow_layer below = {
+		.path = sv->disk.image,
+		.identity = sv->disk.identity,
+	};
+	unsigned int i;
+	int ret;
+
+	move_clear(move);
+	move->disk = sv->disk;
+	snprintf(move->disk.image, sizeof(move->disk.image), "%s", image);
+	ret = qcow_identify_path(image, &move->disk.identity);
+	if (!ret)
+		ret = append_read_only(&move->layers, &below);
+	for (i = 0; !ret && i < sv->layers.count; i++)
+		ret = append_read_only(&move->layers, &sv->layers.list[i]);
+	move->layers.known = !ret;
+	if (ret)
+		move_clear(move);
+	return ret;
+}
+
+void move_clear(struct move *move)
+{
+	layers_clear(&move->layers);
+}
+
+/* The lock of the image becomes that of the first layer. */
+static void use_lock(struct supervisor *sv, struct qcow_lock *lock)
+{
+	memmove(sv->layer_locks + 1, sv->layer_locks,
+		sizeof(sv->layer_locks) - sizeof(sv->layer_locks[0]));
+	sv->layer_locks[0] = sv->image_lock;
+	sv->image_lock = lock;
+}
+
+static void use_record(struct supervisor *sv, struct move *move)
+{
+	struct layers old = sv->layers;
+
+	sv->disk = move->disk;
+	sv->layers = move->layers;
+	memset(&move->layers, 0, sizeof(move->layers));
+	layers_clear(&old);
+	log_about(sv->disk.id, sv->disk.image);
+}
+
+int move_make(struct supervisor *sv, struct move *move,
+	      struct qcow_error *error)
+{
+	const struct disk *disk = &move->disk;
+	struct qcow_lock *lock;
+	int ret = qcow_lock(disk->image, &disk->identity, false, true, &lock,
+			    error);
+
+	if (ret)
+		return ret;
+	ret = disk_save(disk, &move->layers);
+	if (ret) {
+		snprintf(error->text, sizeof(error->text),
+			 "cannot write its record: %s", strerror(-ret));
+		qcow_unlock(lock);
+		return ret;
+	}
+	use_lock(sv, lock);
+	use_record(sv, move);
+	return 0;
+}
