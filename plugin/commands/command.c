@@ -20,8 +20,9 @@
 #include "plugin/commands/command.h"
 #include "plugin/common/log.h"
 
-#define END_PATIENCE	2000 /* ms; between the socket's end and its own */
-#define SOCKET_PATIENCE 2000 /* ms */
+#define END_PATIENCE	2000  /* ms; between the socket's end and its own */
+#define SOCKET_PATIENCE 2000  /* ms */
+#define KILL_PATIENCE	10000 /* ms */
 
 int command_begin(const char *subject)
 {
@@ -133,6 +134,20 @@ static int appeal_to(const struct disk *disk, int pidfd,
 	return ret;
 }
 
+int command_kill_supervisor(const struct disk *disk)
+{
+	int pidfd;
+	int ret = process_open(&disk->supervisor, &pidfd);
+
+	if (ret)
+		return ret == -ESRCH ? 0 : ret;
+	ret = process_kill(pidfd);
+	if (!ret && !process_wait(pidfd, KILL_PATIENCE))
+		ret = -ETIMEDOUT;
+	close(pidfd);
+	return ret;
+}
+
 /* Only a pidfd tells that a process is dead. */
 int command_appeal(const struct disk *disk, const struct appeal *appeal,
 		   int milliseconds, struct outcome *outcome)
@@ -162,10 +177,9 @@ int command_deaf(const struct disk *disk, int error)
 					"its supervisor (process %d) is of "
 					"another version of this program; the "
 					"disk is served all the same: use that "
-					"version, or replace the supervisor by "
-					"'kill -9 %d' and 'ublk-qcow2 recover "
+					"version, or run 'ublk-qcow2 upgrade "
 					"%d'",
-					pid, pid, disk->id);
+					pid, disk->id);
 	if (error == -EXDEV)
 		return command_complain(
 			disk, "its supervisor is in another pid "

@@ -34,6 +34,9 @@ int command_lock(struct disk *disk, int *lock);
 int command_appeal(const struct disk *disk, const struct appeal *appeal,
 		   int milliseconds, struct outcome *outcome);
 
+/* Kills the disk's supervisor, if it lives, and waits for its end. */
+int command_kill_supervisor(const struct disk *disk);
+
 /* Complains about a supervisor that lives and cannot be spoken with. */
 int command_deaf(const struct disk *disk, int error);
 

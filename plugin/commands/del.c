@@ -20,28 +20,13 @@
 #include "plugin/commands/options.h"
 #include "plugin/supervisor/teardown.h"
 
-#define PATIENCE      35000 /* ms; the supervisor's own is shorter */
-#define END_PATIENCE  2000  /* ms */
-#define KILL_PATIENCE 10000 /* ms */
-
-static int kill_supervisor(const struct disk *disk)
-{
-	int pidfd;
-	int ret = process_open(&disk->supervisor, &pidfd);
-
-	if (ret)
-		return ret == -ESRCH ? 0 : ret;
-	ret = process_kill(pidfd);
-	if (!ret && !process_wait(pidfd, KILL_PATIENCE))
-		ret = -ETIMEDOUT;
-	close(pidfd);
-	return ret;
-}
+#define PATIENCE     35000 /* ms; the supervisor's own is shorter */
+#define END_PATIENCE 2000  /* ms */
 
 static int remove_alone(struct disk *disk, bool force)
 {
 	char text[JOB_TEXT_MAX] = "";
-	int ret = kill_supervisor(disk);
+	int ret = command_kill_supervisor(disk);
 
 	if (ret == -EXDEV)
 		return command_deaf(disk, ret);

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "config.h"
 #include "plugin/commands/command.h"
 #include "plugin/commands/options.h"
 #include "plugin/common/confinement.h"
@@ -99,6 +100,13 @@ static void find_users(struct listing *listing)
 				 sizeof(listing->used_by));
 }
 
+/* Do both processes run the version that this is? */
+static bool is_current(const struct disk *disk)
+{
+	return !strcmp(disk->server_version, PACKAGE_VERSION) &&
+	       !strcmp(disk->supervisor_version, PACKAGE_VERSION);
+}
+
 static void advise(struct listing *listing)
 {
 	const struct disk *disk = listing->disk;
@@ -111,8 +119,13 @@ static void advise(struct listing *listing)
 		snprintf(listing->advice, size,
 			 "it has no supervisor; run 'ublk-qcow2 recover %d'",
 			 disk->id);
-	else
+	else if (*disk->reason || is_current(disk))
 		snprintf(listing->advice, size, "%s", disk->reason);
+	else
+		snprintf(listing->advice, size,
+			 "it runs another version than %s, which is installed; "
+			 "run 'ublk-qcow2 upgrade %d'",
+			 PACKAGE_VERSION, disk->id);
 }
 
 /* Of a disk that is served: requests do reach its storage. */
@@ -243,6 +256,8 @@ static void put_json(struct json *json, const struct listing *listing)
 	put_trouble(json, disk);
 	put_process(json, "server_pid", &disk->server);
 	put_process(json, "supervisor_pid", &disk->supervisor);
+	put_text(json, "server_version", disk->server_version);
+	put_text(json, "supervisor_version", disk->supervisor_version);
 	put_confinement(json, disk);
 	json_number(json, "recoveries", disk->recoveries);
 	json_time(json, "since", disk->since);

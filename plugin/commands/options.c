@@ -154,10 +154,38 @@ static const struct command_option check_options[] = {
 	OPTION_JSON,
 };
 
+static const struct command_option upgrade_options[] = {
+	{ .name = "all",
+	  .role = OPTION_ALONE,
+	  .offset = FIELD(all),
+	  .help = "every disk, one after the other" },
+};
+
+static const struct command_option snapshot_options[] = {
+	{ .name = "domain-told",
+	  .offset = FIELD(domain_told),
+	  .help = "the domain that the disk was served for names the overlay "
+		  "already" },
+};
+
 #define OPTIONS(table) \
 	.options = table, .nr_options = sizeof(table) / sizeof((table)[0])
 
-enum { ADD, DEL, RECOVER, SERVE, LIST, STAT, INFO, CHECK, LIBVIRT, HELP };
+enum {
+	ADD,
+	DEL,
+	RECOVER,
+	SERVE,
+	LIST,
+	STAT,
+	RESIZE,
+	SNAPSHOT,
+	UPGRADE,
+	INFO,
+	CHECK,
+	LIBVIRT,
+	HELP,
+};
 
 static const struct command commands[] = {
 	[ADD] = { "add", "IMAGE", OPTIONS(add_options),
@@ -183,6 +211,19 @@ static const struct command commands[] = {
 		   .help = "Tells how many requests the disks have done and "
 			   "how long they took, and of pauses.  The figures "
 			   "outlive the disks' servers." },
+	[RESIZE] = { "resize", "DEV SIZE",
+		     .help = "Lets a disk grow while it is in use, the image "
+			     "and the device, to SIZE bytes or, with a + "
+			     "before it, by so many; K, M, G and T are units. "
+			     "Needs a kernel of 6.16 or later." },
+	[SNAPSHOT] = { "snapshot", "DEV OVERLAY", OPTIONS(snapshot_options),
+		       .help = "Keeps the image as it is now: makes OVERLAY, a "
+			       "new image, which gets all later writes.  The "
+			       "image below is only read from then on." },
+	[UPGRADE] = { "upgrade", "DEV", OPTIONS(upgrade_options),
+		      .help = "Has a disk that is in use served by the program "
+			      "that is installed now: its supervisor becomes "
+			      "that program, and replaces the server." },
 	[INFO] = { "info", "IMAGE", OPTIONS(info_options),
 		   .help = "Tells what an image is, what it consists of, and "
 			   "whether it would be served by an 'add' with these "
@@ -202,7 +243,9 @@ static int (*const runs[])(const struct options *options) = {
 	[ADD] = command_add,	     [DEL] = command_del,
 	[RECOVER] = command_recover, [SERVE] = command_serve,
 	[LIST] = command_list,	     [STAT] = command_stat,
-	[INFO] = command_info,	     [CHECK] = command_check,
+	[RESIZE] = command_resize,   [SNAPSHOT] = command_snapshot,
+	[UPGRADE] = command_upgrade, [INFO] = command_info,
+	[CHECK] = command_check,
 };
 
 static const struct program program = {

@@ -22,6 +22,7 @@ struct options {
 	bool force;
 	bool brief;
 	bool all;
+	bool domain_told; /* of an overlay */
 	bool json;
 	bool watch;
 	bool openmetrics;
@@ -37,6 +38,9 @@ int command_list(const struct options *options);
 int command_stat(const struct options *options);
 int command_info(const struct options *options);
 int command_check(const struct options *options);
+int command_upgrade(const struct options *options);
+int command_resize(const struct options *options);
+int command_snapshot(const struct options *options);
 
 /* Does what the command line asks for; returns the exit status. */
 int options_run(int argc, char **argv);

@@ -21,6 +21,7 @@ fail()
 
 sleep 600 &
 SLEEPER=$!
+VERSION=$("$PROGRAM" --version | sed 's/.* //')
 START=$(sed 's/.*) //' "/proc/$SLEEPER/stat" | cut -d ' ' -f 20)
 
 # record ID NAME SIZE READ-ONLY IMAGE [LINE]...: of a disk whose supervisor and
@@ -35,6 +36,7 @@ record()
 		"boot $(</proc/sys/kernel/random/boot_id)" \
 		"server_pid $SLEEPER" "server_start $START" \
 		"supervisor_pid $SLEEPER" "supervisor_start $START" \
+		"server_version $VERSION" "supervisor_version $VERSION" \
 		"since 1764331391" "$@" >"$UBLK_QCOW2_RUN/$id.disk"
 }
 
@@ -86,6 +88,13 @@ DEVICE         NAME STATE  SIZE R/O USED-BY RECOVERIES LAST-PAUSE SINCE         
 /dev/ublkb5004 bad  failed   1K no  -                0          - 2025-11-28 12:03:11 /bad
 /dev/ublkb5004: no room for it
 END
+record 5008 old 1024 0 /old "server_version 0.0"
+is_table old <<END
+DEVICE         NAME STATE SIZE R/O USED-BY RECOVERIES LAST-PAUSE SINCE               IMAGE
+/dev/ublkb5008 old  live    1K no  -                0          - 2025-11-28 12:03:11 /old
+/dev/ublkb5008: it runs another version than $VERSION, which is installed; run 'ublk-qcow2 upgrade 5008'
+END
+rm "$UBLK_QCOW2_RUN/5008.disk"
 record 5007 over 1024 0 /over "queues 2" "depth 64" "writeback 1" \
 	"layer 1 2 3 0 /srv/base one.qcow2" "layers 1"
 "$PROGRAM" list --json over | jq -e '.[0] | .queues == 2 and .depth == 64 and

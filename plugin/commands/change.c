@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Planned changes: the command asks, and the supervisor does it.
+ *
+ * The users of the disk wait meanwhile, as in a recovery, and a recovery may
+ * have to wait for its storage.  The command does not wait for ever; the
+ * supervisor goes on without it.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "plugin/commands/change.h"
+#include "plugin/commands/command.h"
+
+#define PATIENCE 90000 /* ms */
+#define INTERVAL 200   /* ms */
+
+/* A disk that is being recovered can be changed in a moment. */
+int change_ask(const struct disk *disk, const struct appeal *appeal,
+	       struct outcome *outcome)
+{
+	const struct timespec interval = { .tv_nsec = INTERVAL * 1000000 };
+	const uint64_t end = clock_ms() + PATIENCE;
+	int ret;
+
+	for (;;) {
+		ret = command_appeal(disk, appeal, PATIENCE, outcome);
+		if (ret || !outcome->later || clock_ms() >= end)
+			return ret;
+		nanosleep(&interval, NULL);
+	}
+}
+
+int change_disk(const struct disk *disk, const struct change *change)
+{
+	const struct appeal appeal = {
+		.type = APPEAL_CHANGE,
+		.change = *change,
+	};
+	struct outcome outcome;
+	int ret = change_ask(disk, &appeal, &outcome);
+
+	if (ret == -ESRCH)
+		return command_complain(disk,
+					"it has no supervisor; run 'ublk-qcow2 "
+					"recover %d' first",
+					disk->id);
+	if (ret == -ETIMEDOUT)
+		return command_complain(disk,
+					"not done after %d seconds; its users "
+					"wait, so look at the image's storage; "
+					"the change goes on",
+					PATIENCE / 1000);
+	if (ret)
+		return command_deaf(disk, ret);
+	if (outcome.failed)
+		return command_complain(disk, "%s", outcome.text);
+	printf("/dev/ublkb%d: %s\n", disk->id, outcome.text);
+	fflush(stdout);
+	return EXIT_SUCCESS;
+}

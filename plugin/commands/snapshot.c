@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * `snapshot`: a disk that is in use gets an overlay, and its image stays as it
+ * is at that moment.
+ *
+ * The overlay is made before anybody waits.  Whoever will serve the disk after
+ * the next boot must come to the overlay: to the image itself, another writer
+ * would make all that is in the overlay worthless.  So a file of disks.d that
+ * names the image is changed first, and a disk that a domain of libvirt's names
+ * is left to the command that changes the domain, too.  An empty overlay shows
+ * its image, so a death between the two steps changes no byte of the disk.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "plugin/commands/change.h"
+#include "plugin/commands/command.h"
+#include "plugin/commands/options.h"
+#include "plugin/common/conf.h"
+#include "plugin/common/log.h"
+#include "plugin/common/owner.h"
+#include "plugin/common/references.h"
+#include "qcow/create.h"
+
+/* The absolute path of a file that is not there yet. */
+static int overlay_path(const char *word, char path[PATH_MAX])
+{
+	char directory[PATH_MAX], copy[PATH_MAX];
+	const char *slash = strrchr(word, '/');
+	const char *base = slash ? slash + 1 : word;
+
+	snprintf(copy, sizeof(copy), "%.*s",
+		 slash ? (int)(slash - word) + 1 : 1, slash ? word : ".");
+	if (!*base)
+		return complain("%s: is no name of a file", word);
+	if (!realpath(copy, directory))
+		return complain("%s: %s: %s", word, copy, strerror(errno));
+	if (snprintf(path, PATH_MAX, "%s/%s",
+		     strcmp(directory, "/") ? directory : "", base) >= PATH_MAX)
+		return complain("%s: %s", word, strerror(ENAMETOOLONG));
+	return EXIT_SUCCESS;
+}
+
+/* P6: would the next `add` of the overlay be refused? */
+static int check_reference(const struct disk *disk, const char *overlay)
+{
+	const struct qcow_layer below = {
+		.path = disk->image,
+		.identity = disk->identity,
+	};
+	struct qcow_references references;
+	struct qcow_error error;
+	int ret = references_read(&disk->options, &references, &error);
+
+	if (!ret)
+		ret = qcow_check_layer(overlay, &below, &references, &error);
+	references_free(&references);
+	if (ret)
+		return command_complain(disk,
+					"an overlay at %s would be refused: %s",
+					overlay, error.text);
+	return EXIT_SUCCESS;
+}
+
+struct search {
+	const struct disk *disk;
+	char domain[256];
+};
+
+static int note_domain(const struct owner *owner, void *opaque)
+{
+	struct search *search = opaque;
+
+	if (!owner_is_using(owner, search->disk))
+		return 0;
+	snprintf(search->domain, sizeof(search->domain), "%s", owner->domain);
+	return 1;
+}
+
+static int check_domain(const struct disk *disk)
+{
+	struct search search = { .disk = disk };
+
+	if (!owner_each(note_domain, &search))
+		return EXIT_SUCCESS;
+	return command_complain(disk,
+				"the domain %s names its image; run "
+				"'ublk-qcow2 libvirt snapshot %s', which "
+				"changes the domain, too",
+				search.domain, search.domain);
+}
+
+static int make_overlay(const struct disk *disk, const char *overlay)
+{
+	const struct qcow_overlay wanted = {
+		.backing = disk->image,
+		.format = "qcow2",
+		.size = disk->size,
+	};
+	struct qcow_error error;
+
+	if (qcow_create_overlay(overlay, &wanted, &error))
+		return complain("%s: %s", overlay, error.text);
+	return EXIT_SUCCESS;
+}
+
+/* A disk without such a file has been added by hand. */
+static int configure(const struct disk *disk, const char *from, const char *to)
+{
+	char text[CONF_TEXT_MAX];
+	int ret = conf_change_image(disk->name, from, to, text);
+
+	if (ret && ret != -ENOENT)
+		return complain("%s", text);
+	return EXIT_SUCCESS;
+}
+
+static int move(const struct disk *disk, const char *overlay)
+{
+	struct change change = { .kind = CHANGE_IMAGE };
+	struct disk now;
+	int status;
+
+	snprintf(change.image, sizeof(change.image), "%s", overlay);
+	status = change_disk(disk, &change);
+	if (!status || disk_load(disk->id, &now) || !strcmp(now.image, overlay))
+		return status;
+	/* A living supervisor may still be at it; a dead one has told nobody.
+	 */
+	if (now.state != DISK_LIVE && process_alive(&now.supervisor))
+		return status;
+	configure(disk, overlay, disk->image);
+	unlink(overlay);
+	return status;
+}
+
+static int snapshot(const struct disk *disk, const char *overlay, bool told)
+{
+	if ((!told && check_domain(disk)) || check_reference(disk, overlay) ||
+	    make_overlay(disk, overlay))
+		return EXIT_FAILURE;
+	if (configure(disk, disk->image, overlay)) {
+		unlink(overlay);
+		return EXIT_FAILURE;
+	}
+	return move(disk, overlay);
+}
+
+int command_snapshot(const struct options *options)
+{
+	char overlay[PATH_MAX];
+	struct disk disk;
+	int lock, status;
+
+	if (command_begin(options->subject) ||
+	    overlay_path(options->subjects[1], overlay) ||
+	    command_find(options->subject, &disk, &lock))
+		return EXIT_FAILURE;
+	status = snapshot(&disk, overlay, options->domain_told);
+	close(lock);
+	return status;
+}

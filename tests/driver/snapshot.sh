@@ -1,0 +1,86 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# limit: 240
+#
+# `snapshot`: a disk in use gets an overlay; the image below stays as it was at
+# that moment, for anybody to read, and nothing that was acknowledged is lost,
+# whatever is killed meanwhile.
+# shellcheck source=../lib/driver.sh
+. "$(dirname "$0")/../lib/driver.sh"
+
+image=$(image disk.qcow2 96M)
+add "$image" --name disk
+start_load --depth 8
+sleep 0.5
+
+note "what is refused"
+refused 'File exists' "$UBLK_QCOW2" snapshot "$DEV" "$image"
+refused 'No such file' "$UBLK_QCOW2" snapshot "$DEV" "$WORK/none/a.qcow2"
+mkdir "$WORK/elsewhere"
+refused 'would be refused' "$UBLK_QCOW2" snapshot "$DEV" \
+	"$WORK/elsewhere/a.qcow2"
+[[ ! -e $WORK/elsewhere/a.qcow2 ]] || fail "it was made all the same"
+
+note "in use"
+"$UBLK_QCOW2" snapshot "$DEV" "$WORK/one.qcow2" || fail snapshot
+[[ $(listed image) == "$WORK/one.qcow2" ]] || fail "list: $(listed image)"
+[[ $(listed state) == live && $(listed recoveries) == 0 ]] ||
+	fail "$(listed state), $(listed recoveries) recoveries"
+sum=$(sha256sum <"$image")
+qemu-img info "$image" >/dev/null || fail "QEMU cannot read what is below"
+check_image "$image"
+! qemu-io -c 'write 0 64k' "$image" >/dev/null 2>&1 ||
+	fail "somebody else may write to what is below"
+storm 2
+"$UBLK_QCOW2" recover "$DEV" || fail recover
+
+note "the image below is a backup"
+main=$DEV
+add --read-only --name below "$image"
+qemu-img compare -q -f qcow2 -F raw "$image" "$DEV" ||
+	fail "it is served differently"
+del
+DEV=$main
+
+note "supervisor and server die"
+kill_off "$(listed supervisor_pid)" "$(listed server_pid)"
+"$UBLK_QCOW2" recover "$DEV" || fail recover
+[[ $(listed image) == "$WORK/one.qcow2" ]] || fail "list: $(listed image)"
+
+note "killed meanwhile"
+for round in 1 2 3 4 5 6; do
+	"$UBLK_QCOW2" snapshot "$DEV" "$WORK/round$round.qcow2" \
+		>"$WORK/out" 2>&1 &
+	command=$!
+	sleep "0.$((RANDOM % 4))$((RANDOM % 10))"
+	victims=$(listed server_pid)
+	((round % 2)) || victims+=" $(listed supervisor_pid)"
+	# shellcheck disable=SC2086  # several
+	kill -9 ${victims//null/} 2>/dev/null || true
+	wait "$command" || note "round $round: $(cat "$WORK/out")"
+	"$UBLK_QCOW2" recover "$DEV" || fail "recover, round $round"
+	wait_live
+done
+"$UBLK_QCOW2" snapshot "$DEV" "$WORK/last.qcow2" || fail "snapshot at last"
+sleep 0.5
+stop_load
+[[ $(sha256sum <"$image") == "$sum" ]] || fail "what is below has changed"
+del
+for file in "$WORK"/*.qcow2; do
+	check_image "$file"
+done
+
+note "a configured disk"
+export UBLK_QCOW2_DISKS=$WORK/disks.d
+mkdir "$UBLK_QCOW2_DISKS"
+printf '%s\n' '# mine' "image=$WORK/last.qcow2" 'depth = 32' \
+	>"$UBLK_QCOW2_DISKS/conf.conf"
+add --name conf "$WORK/last.qcow2"
+"$UBLK_QCOW2" snapshot "$DEV" "$WORK/conf.qcow2" || fail snapshot
+diff - "$UBLK_QCOW2_DISKS/conf.conf" <<-END || fail "its file is another"
+# mine
+image = $WORK/conf.qcow2
+depth = 32
+END
+del
+check_image "$WORK/conf.qcow2"
