@@ -14,6 +14,8 @@ struct libvirt_options {
 	bool back;
 	bool config;
 	bool read_only;
+	bool quiesce;
+	const char *suffix; /* NULL: the time */
 	bool all;
 	bool json;
 };
@@ -24,5 +26,7 @@ int command_convert(const struct libvirt_options *options);
 int command_detach(const struct libvirt_options *options);
 int command_event(const struct libvirt_options *options);
 int command_list(const struct libvirt_options *options);
+int command_resize(const struct libvirt_options *options);
+int command_snapshot(const struct libvirt_options *options);
 
 #endif /* COMMANDS_H */

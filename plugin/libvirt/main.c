@@ -56,12 +56,27 @@ static const struct command_option list_options[] = {
 	OPTION_CONNECT,
 };
 
+static const struct command_option resize_options[] = { OPTION_CONNECT };
+
+static const struct command_option snapshot_options[] = {
+	{ .name = "quiesce",
+	  .offset = FIELD(quiesce),
+	  .help = "the guest's agent freezes the file systems meanwhile" },
+	{ .name = "suffix",
+	  .kind = OPTION_TEXT,
+	  .value = "TEXT",
+	  .offset = FIELD(suffix),
+	  .help = "web.qcow2 gets the overlay web.TEXT.qcow2 (default: the "
+		  "time)" },
+	OPTION_CONNECT,
+};
+
 static const struct command_option event_options[] = { OPTION_CONNECT };
 
 #define OPTIONS(table) \
 	.options = table, .nr_options = sizeof(table) / sizeof((table)[0])
 
-enum { CONVERT, ATTACH, DETACH, LIST, EVENT };
+enum { CONVERT, ATTACH, DETACH, LIST, RESIZE, SNAPSHOT, EVENT };
 
 static const struct command commands[] = {
 	[CONVERT] = { "convert", "DOMAIN [DISK]", OPTIONS(convert_options),
@@ -79,6 +94,13 @@ static const struct command commands[] = {
 	[LIST] = { "list", "", OPTIONS(list_options),
 		   .help = "Tells which domains have disks of ublk-qcow2, and "
 			   "as which devices they are served." },
+	[RESIZE] = { "resize", "DOMAIN DISK SIZE", OPTIONS(resize_options),
+		     .help = "Lets a disk of a running domain grow, by its "
+			     "target or path: image, device and guest." },
+	[SNAPSHOT] = { "snapshot", "DOMAIN", OPTIONS(snapshot_options),
+		       .help = "Keeps the images of a running domain's disks "
+			       "as they are now, all at one moment: each gets "
+			       "an overlay beside it." },
 	[EVENT] = { "event", "EVENT DEV", OPTIONS(event_options),
 		    .help = "EVENT is one of those that hooks.d is run for.  "
 			    "Logs which domains are affected.  At 'recovered', "
@@ -90,6 +112,7 @@ static const struct command commands[] = {
 static int (*const runs[])(const struct libvirt_options *options) = {
 	[CONVERT] = command_convert, [ATTACH] = command_attach,
 	[DETACH] = command_detach,   [LIST] = command_list,
+	[RESIZE] = command_resize,   [SNAPSHOT] = command_snapshot,
 	[EVENT] = command_event,
 };
 

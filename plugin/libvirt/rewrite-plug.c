@@ -129,6 +129,23 @@ static struct rewrite_disk *chosen(const struct rewrite *rewrite)
 	return NULL;
 }
 
+bool rewrite_image(struct rewrite *rewrite, const char *from, const char *to)
+{
+	bool found = false;
+	size_t i;
+
+	for (i = 0; i < rewrite->nr_disks; i++) {
+		const struct rewrite_disk *disk = &rewrite->disks[i];
+
+		if (!disk->entry || !disk->file || strcmp(disk->file, from))
+			continue;
+		xmlSetProp(disk->entry, (const xmlChar *)"file",
+			   (const xmlChar *)to);
+		found = true;
+	}
+	return found;
+}
+
 int rewrite_remove(struct rewrite *rewrite)
 {
 	struct rewrite_disk *disk = chosen(rewrite);

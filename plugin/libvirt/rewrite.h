@@ -87,6 +87,10 @@ int rewrite_do(struct rewrite *rewrite);
 int rewrite_add(struct rewrite *rewrite, const char *target, const char *image,
 		bool read_only, char why[DOMAIN_REASON_MAX]);
 
+/* In our list, one image takes the place of another.  Was there an entry with
+   it? */
+bool rewrite_image(struct rewrite *rewrite, const char *from, const char *to);
+
 /* Removes a chosen disk that could go back, and its entry; -EINVAL: no disk is
    chosen. */
 int rewrite_remove(struct rewrite *rewrite);

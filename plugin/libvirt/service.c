@@ -39,7 +39,7 @@ int service_patience(int milliseconds)
 	return text && atoi(text) < milliseconds ? atoi(text) : milliseconds;
 }
 
-static const char *program(void)
+const char *service_program(void)
 {
 	static char path[PATH_MAX + sizeof(PROGRAM)];
 	const char *chosen = program_choice("UBLK_QCOW2");
@@ -76,7 +76,7 @@ static void put(struct arguments *arguments, const char *text)
 
 static void put_verb(struct arguments *arguments, const char *verb)
 {
-	put(arguments, program());
+	put(arguments, service_program());
 	put(arguments, verb);
 	put(arguments, "--brief");
 	arguments->verb = verb;

@@ -16,6 +16,9 @@
    environment. */
 int service_patience(int milliseconds);
 
+/* The program that serves disks: its path. */
+const char *service_program(void);
+
 /* Serves an entry's image as the disk of this name; entry NULL: as disks.d
    says.  Returns:
    0		the disk is served

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * `snapshot`: each disk of a domain gets an overlay, all at one moment.
+ *
+ * The guest stands still for as long as that takes: libvirt suspends the
+ * domain, after the guest's agent has frozen the guest's file systems if that
+ * was asked for.  Without it, the images are as after a power failure.
+ *
+ * The domain's <metadata> names the images, for the hook to serve them at the
+ * next start, so it is changed with each disk, in the domain that runs and in
+ * its definition.  The metadata come first: an overlay that is still empty
+ * shows its image, so a death between the two steps loses nothing.  If a disk
+ * cannot be changed its entry goes back, and the disks after it stay as they
+ * are.
+ */
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "plugin/common/log.h"
+#include "plugin/libvirt/change.h"
+#include "plugin/libvirt/connection.h"
+#include "plugin/libvirt/plug.h"
+
+#define SUFFIX ".qcow2"
+
+/* ---- the metadata ---- */
+
+static int set_list(const struct plug *plug, const char *list,
+		    unsigned int flags)
+{
+	if (!virDomainSetMetadata(plug->domain, VIR_DOMAIN_METADATA_ELEMENT,
+				  list, DOMAIN_PREFIX, DOMAIN_NAMESPACE, flags))
+		return 0;
+	return complain("%s: cannot change the metadata: %s", plug->name,
+			connection_error());
+}
+
+/* In the domain that runs, or in its definition: where the entry says from, it
+   says to. */
+static int rename_image(const struct plug *plug, bool live, const char *from,
+			const char *to)
+{
+	struct rewrite rewrite;
+	char *list = NULL;
+	int ret = plug_read(plug, live, REWRITE_BACK, &rewrite);
+
+	if (!ret && rewrite_image(&rewrite, from, to)) {
+		ret = rewrite_list_text(&rewrite, &list) ?
+			      complain("%s: out of memory", plug->name) :
+			      set_list(plug, list,
+				       live ? VIR_DOMAIN_AFFECT_LIVE :
+					      VIR_DOMAIN_AFFECT_CONFIG);
+	}
+	free(list);
+	rewrite_free(&rewrite);
+	return ret;
+}
+
+static int rename_everywhere(const struct plug *plug, const char *from,
+			     const char *to)
+{
+	int ret = 0;
+
+	if (virDomainIsPersistent(plug->domain) == 1)
+		ret = rename_image(plug, false, from, to);
+	if (!ret)
+		ret = rename_image(plug, true, from, to);
+	return ret;
+}
+
+/* ---- the disks ---- */
+
+/* web.qcow2 becomes web.NAME.qcow2, beside it. */
+static int overlay_path(const char *image, const char *name,
+			char path[PATH_MAX])
+{
+	const size_t length = strlen(image), suffix = strlen(SUFFIX);
+	const bool has = length > suffix &&
+			 !strcmp(image + length - suffix, SUFFIX);
+
+	if (snprintf(path, PATH_MAX, "%.*s.%s" SUFFIX,
+		     (int)(has ? length - suffix : length), image,
+		     name) < PATH_MAX)
+		return 0;
+	return complain("%s: its name is too long for another", image);
+}
+
+static int change_disk(const struct plug *plug, const struct disk *disk,
+		       const char *name)
+{
+	char id[16], overlay[PATH_MAX];
+	const char *const arguments[] = { "snapshot", id, overlay,
+					  "--domain-told", NULL };
+
+	snprintf(id, sizeof(id), "%d", disk->id);
+	if (overlay_path(disk->image, name, overlay) ||
+	    rename_everywhere(plug, disk->image, overlay))
+		return EXIT_FAILURE;
+	if (!change_run(arguments))
+		return 0;
+	rename_everywhere(plug, overlay, disk->image);
+	return EXIT_FAILURE;
+}
+
+static int change_disks(const struct plug *plug, const char *name)
+{
+	struct rewrite rewrite;
+	struct disk disk;
+	size_t i, changed = 0;
+	int ret = plug_read(plug, true, REWRITE_BACK, &rewrite);
+
+	for (i = 0; !ret && i < rewrite.nr_disks; i++) {
+		const char *source = rewrite.disks[i].source;
+
+		if (!source || !domain_is_ours(source) ||
+		    disk_find(source, &disk) || disk.options.read_only)
+			continue;
+		ret = change_disk(plug, &disk, name);
+		changed++;
+	}
+	rewrite_free(&rewrite);
+	if (!ret && !changed)
+		ret = complain("%s: has no disk of ublk-qcow2 that can be "
+			       "written to",
+			       plug->name);
+	return ret;
+}
+
+/* ---- the moment ---- */
+
+static bool is_suspended(const struct plug *plug)
+{
+	int state = 0;
+
+	return !virDomainGetState(plug->domain, &state, NULL, 0) &&
+	       state != VIR_DOMAIN_RUNNING;
+}
+
+static int stand_still(const struct plug *plug, bool quiesce, bool *suspended)
+{
+	*suspended = false;
+	if (quiesce && virDomainFSFreeze(plug->domain, NULL, 0, 0) < 0)
+		return complain("%s: the guest's agent does not freeze its "
+				"file systems: %s",
+				plug->name, connection_error());
+	if (is_suspended(plug))
+		return 0;
+	*suspended = !virDomainSuspend(plug->domain);
+	if (*suspended)
+		return 0;
+	complain("%s: %s", plug->name, connection_error());
+	if (quiesce)
+		virDomainFSThaw(plug->domain, NULL, 0, 0);
+	return EXIT_FAILURE;
+}
+
+static int go_on(const struct plug *plug, bool quiesce, bool suspended)
+{
+	int ret = 0;
+
+	if (suspended && virDomainResume(plug->domain))
+		ret = complain("%s: cannot be resumed: %s; run 'virsh resume'",
+			       plug->name, connection_error());
+	if (quiesce && virDomainFSThaw(plug->domain, NULL, 0, 0) < 0)
+		ret = complain("%s: the guest's agent does not thaw its file "
+			       "systems: %s; run 'virsh domfsthaw'",
+			       plug->name, connection_error());
+	return ret;
+}
+
+static int snapshot(const struct plug *plug)
+{
+	const bool quiesce = plug->options->quiesce;
+	char name[32];
+	bool suspended;
+	time_t now = time(NULL);
+	struct tm tm;
+	int ret;
+
+	if (!plug->live)
+		return complain("%s: is not running; make overlays with "
+				"qemu-img",
+				plug->name);
+	strftime(name, sizeof(name), "%Y%m%d-%H%M%S", localtime_r(&now, &tm));
+	ret = stand_still(plug, quiesce, &suspended);
+	if (ret)
+		return ret;
+	ret = change_disks(plug, plug->options->suffix ?: name);
+	return go_on(plug, quiesce, suspended) || ret;
+}
+
+int command_snapshot(const struct libvirt_options *options)
+{
+	struct plug plug;
+	int ret = plug_begin(&plug, options);
+
+	if (!ret)
+		ret = snapshot(&plug);
+	plug_end(&plug);
+	return ret;
+}
