@@ -10,10 +10,14 @@
  * a merge has finished is the disk, even if that process died before it closed
  * anything.
  *
+ * These disks are small enough to be copied by one step: while the first one
+ * writes to the layer, the guest can map nothing.
+ *
  * usage: merge-crash [SEED]
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,6 +51,14 @@ static const struct chain chains[] = {
 	{ "cluster_size=4k", NULL, 300, 170 },
 };
 
+/* Only lived through: what is copied is less than a cluster of the layer. */
+static const struct chain large = {
+	"cluster_size=4k",
+	"cluster_size=2M",
+	2000,
+	2000,
+};
+
 /* What the dying process tells. */
 struct news {
 	unsigned int begun, acked; /* operations */
@@ -69,6 +81,7 @@ static struct {
 
 struct counted {
 	int fd;
+	bool is_layer;
 	struct qcow_test_hooks hooks;
 };
 
@@ -78,6 +91,20 @@ static void count_call(void)
 {
 	if (calls++ == last_call)
 		_exit(9);
+}
+
+/* The image on top, during a step. */
+static struct qcow_image *stepping;
+
+/* R9: nobody reads or writes what a step may move. */
+static void probe(void)
+{
+	const uint32_t unit = 4096;
+	uint64_t offset = round_down(test.size - 1, unit);
+	struct qcow_io io;
+
+	if (qcow_map_read(stepping, &io, offset, test.size - offset) != -EBUSY)
+		die("%s: a step does not keep the guest out", test.chain->top);
 }
 
 static int file_io(ssize_t n, size_t length)
@@ -102,6 +129,8 @@ static int counted_write(void *disk, const void *buffer, uint64_t offset,
 			 size_t length)
 {
 	count_call();
+	if (stepping && ((struct counted *)disk)->is_layer)
+		probe();
 	return file_io(
 		pwrite(((struct counted *)disk)->fd, buffer, length, offset),
 		length);
@@ -183,6 +212,7 @@ static void open_path(struct opened *opened, const char *path,
 
 	open_counted(&opened->top, path);
 	open_counted(&opened->layer, test.paths[1]);
+	opened->layer.is_layer = true;
 	if (path == test.paths[0])
 		opened->top.hooks.under = &opened->layer.hooks;
 	if (qcow_open(path, &options, &opened->image, &error))
@@ -216,8 +246,12 @@ static void merge_and_write(struct opened *opened, struct qcow_merge *merge)
 				  &opened->top.hooks),
 		     "operation");
 		test.news->acked = n + 1;
-		if (n % 3 == 0)
-			must(qcow_merge_step(merge, &progress), "step");
+		if (n % 3)
+			continue;
+		/* Later ones copy parts. */
+		stepping = n ? NULL : opened->image;
+		must(qcow_merge_step(merge, &progress), "step");
+		stepping = NULL;
 	}
 }
 
@@ -428,23 +462,24 @@ static void restore(void)
 	*test.news = (struct news){ 0 };
 }
 
-static void test_chain(const struct chain *chain, struct random *random)
+static void test_chain(const struct chain *chain, bool deaths,
+		       struct random *random)
 {
 	struct qcow_error error = { "" };
 	struct qcow_info info;
-	int n = 0;
+	int n = deaths ? 0 : INT_MAX;
 
 	test.chain = chain;
 	make_chain(chain, random);
 	if (qcow_read_info(test.paths[0], &info, &error))
 		die("%s", error.text);
-	for (bool died = true; died; n++) {
+	for (bool died = true; died; n += died) {
 		restore();
 		make_states(info.cluster_size);
 		died = dies_at(n);
+		test.deaths += died;
 		judge_death(n);
 	}
-	test.deaths += n;
 	for (unsigned int i = 0; i < LAYERS; i++) {
 		free(test.before[i]);
 		free(test.paths[i]);
@@ -465,7 +500,8 @@ int main(int argc, char **argv)
 			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	for (unsigned int n = 0; n < effort(); n++)
 		for (unsigned int c = 0; c < ARRAY_SIZE(chains); c++)
-			test_chain(&chains[c], &random);
+			test_chain(&chains[c], true, &random);
+	test_chain(&large, false, &random);
 	printf("%lu deaths, %lu qemu-img checks\n", test.deaths, test.checks);
 	return 0;
 }

@@ -268,6 +268,20 @@ static void step(struct qcow_merge *merge, struct qcow_merge_progress *progress)
 		die_here("step", "its progress cannot be");
 }
 
+/* P2: the layer's own file says it, although it is still open. */
+static void check_flushed(void)
+{
+	char *raw = scratch_path("model");
+	unsigned int into = test.chain->into;
+	const char *format = test.chain->layers[into].options ? "qcow2" : "raw";
+
+	write_file(raw, test.model, test.size);
+	if (run("qemu-img compare -q -U -f %s -F raw %s %s", format,
+		test.paths[into], raw))
+		die_here(test.paths[into], "is not the disk yet");
+	free(raw);
+}
+
 static void merge_and_write(struct qcow_image *image, struct qcow_merge *merge,
 			    struct random *random)
 {
@@ -288,6 +302,7 @@ static void merge_and_write(struct qcow_image *image, struct qcow_merge *merge,
 	if (qcow_merge_finish(merge, &error))
 		die_here("finish", error.text);
 	compare_disk(image, "at the end");
+	check_flushed();
 }
 
 static void check_layers(void)

@@ -48,6 +48,9 @@ static const struct kind kinds[] = {
 	{ PLAIN("cluster_size=4k,data_file=$i.data,data_file_raw=on") " && "
 								      "yes | head -c 2000000 | dd of=$i.data bs=1K seek=777 2>/dev/null",
 	  777, 3000 },
+	{ PLAIN("cluster_size=512,data_file=$i.data,data_file_raw=on") " && "
+								       "yes | head -c 2000000 | dd of=$i.data bs=1K seek=6000 2>/dev/null",
+	  777, 9000 },
 	{ PLAIN("cluster_size=4k") " && qemu-img bitmap --add $i one", 777,
 	  9000 },
 	/* The file under it is longer than both. */
