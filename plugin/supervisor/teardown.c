@@ -292,10 +292,19 @@ int teardown_close_image(const struct disk *disk, const struct layers *layers,
 		return ret;
 	}
 	ret = qcow_close(image);
-	if (ret)
+	if (ret) {
 		snprintf(text, JOB_TEXT_MAX,
 			 "the image could not be closed cleanly: %s; its "
 			 "journal stays for the next `ublk-qcow2 add`",
+			 strerror(-ret));
+		return ret;
+	}
+	/* A server that closed it before us had no path to its journal. */
+	ret = qcow_forget_journal(&disk->identity, NULL);
+	if (ret)
+		snprintf(text, JOB_TEXT_MAX,
+			 "its journal could not be removed: %s; nothing in it "
+			 "is needed",
 			 strerror(-ret));
 	return ret;
 }

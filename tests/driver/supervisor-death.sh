@@ -22,3 +22,11 @@ storm 3
 stop_load
 del
 check_image "$image"
+
+# A server that is nobody's child ends in good order, too.
+add "$image"
+kill_off "$(listed supervisor_pid)"
+"$UBLK_QCOW2" recover "$DEV" || fail "recover"
+del
+[[ -z $(traces) ]] || fail "left behind: $(traces)"
+check_image "$image"
