@@ -3,10 +3,11 @@
  * Lines for the user, and where they go (P7).
  *
  * A command speaks on stderr, one line for one failure.  So does a supervisor
- * in the foreground.  A supervisor in the background speaks to syslog if a
- * daemon listens at /dev/log.  Each line looks for the daemon anew: the daemon
- * may start later than the supervisor, or end.  Without a daemon, a file in
- * /run takes the lines.  /run is memory (tmpfs), so the file is bounded: a
+ * in the foreground.  A supervisor in the background speaks to the journal,
+ * with fields, or without a journal to syslog.  Each line looks for the daemon
+ * anew: the daemon may start later than the supervisor, or end.  Without a
+ * daemon, or with one that does not take the line at once (datagram.c), a file
+ * in /run takes the line.  /run is memory (tmpfs), so the file is bounded: a
  * full file is put aside as .old, and a new one begins.
  *
  * Each line of a supervisor names its device and image.  Names
@@ -23,17 +24,24 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "plugin/common/datagram.h"
+#include "plugin/common/journald.h"
 #include "plugin/common/log.h"
+#include "plugin/common/owner.h"
 #include "plugin/common/text.h"
 
+#define NAME	     "ublk-qcow2"
+#define SYSLOG	     "/dev/log"
 #define LOG_PATH     "/run/ublk-qcow2.log"
 #define LOG_PATH_OLD LOG_PATH ".old"
 #define LOG_FILE_MAX (256 * 1024)
 #define LOG_LINE_MAX 2048
 
 static bool to_system;
-static bool to_journal;
-static char subject[LOG_LINE_MAX / 2];
+static bool stderr_is_journal;
+static bool has_disk;
+static struct disk the_disk; /* if there is one */
+static char prefix[LOG_LINE_MAX / 2];
 static char last_error[LOG_LINE_MAX];
 static bool brief;
 
@@ -45,7 +53,9 @@ const char *log_last_error(void)
 void log_to_system(void)
 {
 	to_system = true;
-	openlog("ublk-qcow2", LOG_PID, LOG_DAEMON);
+	openlog(NAME, LOG_PID, LOG_DAEMON);
+	/* Reads a file, which may later lie on a disk that waits for us. */
+	tzset();
 }
 
 /* sd-daemon(3): JOURNAL_STREAM names the file of the journal, since stderr may
@@ -56,20 +66,101 @@ void log_to_journal(void)
 	unsigned long long device, inode;
 	struct stat st;
 
-	to_journal = stream &&
-		     sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
-		     !fstat(STDERR_FILENO, &st) && st.st_dev == device &&
-		     st.st_ino == inode;
+	stderr_is_journal = stream &&
+			    sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
+			    !fstat(STDERR_FILENO, &st) && st.st_dev == device &&
+			    st.st_ino == inode;
 }
 
-void log_about(int id, const char *image)
+void log_about(const struct disk *disk)
 {
-	if (id < 0)
-		snprintf(subject, sizeof(subject), "%.900s: ", image);
+	the_disk = *disk;
+	has_disk = true;
+	if (disk->id < 0)
+		snprintf(prefix, sizeof(prefix), "%.900s: ", disk->image);
 	else
-		snprintf(subject, sizeof(subject),
-			 "/dev/ublkb%d (%.900s): ", id, image);
+		snprintf(prefix, sizeof(prefix),
+			 "/dev/ublkb%d (%.900s): ", disk->id, disk->image);
 }
+
+/* What a line is of, besides the disk. */
+struct subject {
+	enum disk_event event;
+	const char *domain; /* NULL: none */
+};
+
+/* ---- the journal ---- */
+
+static void add_number(struct journald_entry *entry, const char *name,
+		       int number)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%d", number);
+	journald_add(entry, name, text);
+}
+
+static int add_domain(const struct owner *owner, void *entry)
+{
+	if (owner_is_using(owner, &the_disk))
+		journald_add(entry, "DOMAIN", owner->domain);
+	return 0;
+}
+
+/* A field may be there twice: a disk is found by its name and by its device. */
+static void add_disk(struct journald_entry *entry)
+{
+	char device[32];
+
+	journald_add(entry, "DISK", the_disk.name);
+	snprintf(device, sizeof(device), "/dev/ublkb%d", the_disk.id);
+	if (the_disk.id >= 0)
+		journald_add(entry, "DISK", device);
+	journald_add(entry, "IMAGE", the_disk.image);
+	owner_each(add_domain, entry);
+}
+
+static int to_journal(const struct subject *of, int priority, const char *line)
+{
+	struct journald_entry entry = { .length = 0 };
+
+	journald_add(&entry, "MESSAGE", line);
+	add_number(&entry, "PRIORITY", priority);
+	add_number(&entry, "SYSLOG_FACILITY", LOG_DAEMON >> 3);
+	journald_add(&entry, "SYSLOG_IDENTIFIER", NAME);
+	if (of->event != DISK_EVENT_NONE) {
+		journald_add(&entry, "EVENT", disk_event_word(of->event));
+		journald_add(&entry, "MESSAGE_ID", disk_event_id(of->event));
+	}
+	if (of->domain)
+		journald_add(&entry, "DOMAIN", of->domain);
+	if (has_disk)
+		add_disk(&entry);
+	return journald_send(&entry);
+}
+
+/* ---- syslog ---- */
+
+/* The month is English for a process that has set no locale. */
+static int to_syslog(int priority, const char *line)
+{
+	char text[LOG_LINE_MAX + 64], when[32];
+	time_t now = time(NULL);
+	struct tm tm;
+	int ret;
+
+	strftime(when, sizeof(when), "%b %e %T", localtime_r(&now, &tm));
+	snprintf(text, sizeof(text), "<%d>%s " NAME "[%d]: %s",
+		 LOG_DAEMON | priority, when, (int)getpid(), line);
+	ret = datagram_send(SYSLOG, text, strlen(text));
+	if (ret != -EPROTOTYPE)
+		return ret;
+	/* An old daemon takes a stream. */
+	syslog(priority, "%s", line);
+	return 0;
+}
+
+/* ---- a file ---- */
 
 /* One write to a file opened for appending: lines of several supervisors
    do not mix. */
@@ -95,28 +186,77 @@ static void to_file(const char *line)
 	close(fd);
 }
 
-void log_line(int priority, const char *format, ...)
+/* ---- a line ---- */
+
+static void to_stderr(int priority, const char *line)
+{
+	if (stderr_is_journal)
+		fprintf(stderr, "<%d>%s\n", priority, line);
+	else
+		fprintf(stderr, NAME ": %s\n", line);
+}
+
+/* A journal that takes no datagram may take nothing on stderr or at SYSLOG
+   either, and there we would wait for it. */
+static void send_line(const struct subject *of, int priority, const char *line)
+{
+	int ret = -ENOENT;
+
+	if (to_system || stderr_is_journal)
+		ret = to_journal(of, priority, line);
+	if (ret == -EAGAIN)
+		to_file(line);
+	else if (ret && !to_system)
+		to_stderr(priority, line);
+	else if (ret && to_syslog(priority, line))
+		to_file(line);
+}
+
+static void __attribute__((format(printf, 3, 0)))
+tell(const struct subject *of, int priority, const char *format, va_list args)
 {
 	char line[LOG_LINE_MAX];
 	size_t length;
-	va_list args;
 
-	length = snprintf(line, sizeof(line), "%s", subject);
-	va_start(args, format);
+	length = snprintf(line, sizeof(line), "%s", prefix);
+	if (of->domain)
+		length += snprintf(line + length, sizeof(line) - length,
+				   "domain %.256s: ", of->domain);
 	text_format(line + length, sizeof(line) - length, format, args);
-	va_end(args);
 	text_tame(line);
 	if (priority <= LOG_ERR)
 		strcpy(last_error, line + length);
+	send_line(of, priority, line);
+}
 
-	if (!to_system && to_journal)
-		fprintf(stderr, "<%d>%s\n", priority, line);
-	else if (!to_system)
-		fprintf(stderr, "ublk-qcow2: %s\n", line);
-	else if (!access("/dev/log", W_OK))
-		syslog(priority, "%s", line);
-	else
-		to_file(line);
+void log_line(int priority, const char *format, ...)
+{
+	const struct subject of = { .event = DISK_EVENT_NONE };
+	va_list args;
+
+	va_start(args, format);
+	tell(&of, priority, format, args);
+	va_end(args);
+}
+
+void log_event(enum disk_event event, const char *format, ...)
+{
+	const struct subject of = { .event = event };
+	va_list args;
+
+	va_start(args, format);
+	tell(&of, disk_event_priority(event), format, args);
+	va_end(args);
+}
+
+void log_of_domain(int priority, const char *domain, const char *format, ...)
+{
+	const struct subject of = { .domain = domain };
+	va_list args;
+
+	va_start(args, format);
+	tell(&of, priority, format, args);
+	va_end(args);
 }
 
 void log_close(void)
@@ -141,7 +281,7 @@ static int put_complaint(const char *about, const char *format, va_list args)
 	snprintf(line, sizeof(line), "%s%s%s", about, *about ? ": " : "",
 		 cause);
 	text_tame(line);
-	fprintf(stderr, "%s%s\n", brief ? "" : "ublk-qcow2: ", line);
+	fprintf(stderr, "%s%s\n", brief ? "" : NAME ": ", line);
 	return EXIT_FAILURE;
 }
 

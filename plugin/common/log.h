@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Lines for the user: a command writes them to stderr, a supervisor to the
- * system's log (P7).
+ * system's log (P7), where the journal gets fields with them.
  */
 #ifndef LOG_H
 #define LOG_H
 
 #include <stdbool.h>
 #include <syslog.h>
+
+#include "plugin/common/disk-event.h"
+
+struct disk;
 
 /* The cause of the last error that this process has logged or complained of,
    without the disk's name, for the status of a unit; "": none. */
@@ -16,16 +20,25 @@ const char *log_last_error(void);
 /* From now on log_line() goes to the system's log instead of stderr. */
 void log_to_system(void);
 
-/* If stderr is systemd's journal: lines there get their priority, too. */
+/* If stderr is systemd's journal: lines there get their priority and fields,
+   too. */
 void log_to_journal(void);
 
-/* Every line from now on begins with this device, if it is not negative, and
-   image. */
-void log_about(int id, const char *image);
+/* Every line from now on begins with this disk's device, if its id is not
+   negative, and image. */
+void log_about(const struct disk *disk);
 
 /* Says one line; priority is one of syslog's. */
 void log_line(int priority, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/* The one line about an event of the disk, with that event's priority. */
+void log_event(enum disk_event event, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* Says one line about a domain of libvirt's, with whose name it begins. */
+void log_of_domain(int priority, const char *domain, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* Closes the descriptor that log_line() may have opened. */
 void log_close(void);

@@ -50,9 +50,9 @@ static void on_io_error(virConnectPtr connection, virDomainPtr domain,
 	watch_domain(opaque, domain);
 	if (!domain_is_ours(source))
 		return;
-	log_line(LOG_WARNING, "domain %s: paused by an I/O error of %s, %s%s%s",
-		 virDomainGetName(domain), alias, source, *reason ? ": " : "",
-		 reason);
+	log_of_domain(LOG_WARNING, virDomainGetName(domain),
+		      "paused by an I/O error of %s, %s%s%s", alias, source,
+		      *reason ? ": " : "", reason);
 }
 
 static void on_device_added(virConnectPtr connection, virDomainPtr domain,

@@ -43,8 +43,8 @@ static struct watched *find_or_add(struct agent *agent, virDomainPtr domain)
 	watched = calloc(1, sizeof(*watched));
 	if (!watched || virDomainGetUUIDString(domain, watched->uuid)) {
 		free(watched);
-		log_line(LOG_ERR, "domain %s: cannot be watched: %s",
-			 virDomainGetName(domain), strerror(ENOMEM));
+		log_of_domain(LOG_ERR, virDomainGetName(domain),
+			      "cannot be watched: %s", strerror(ENOMEM));
 		return NULL;
 	}
 	watched->next = agent->domains;
@@ -114,19 +114,19 @@ static void tell(struct watched *watched, const struct verdict *verdict)
 		return;
 	text_quote(word, sizeof(word), guest->name);
 	if (verdict->decision == DECIDE_GIVE_UP)
-		log_line(LOG_ERR,
-			 "domain %s: stays paused: its disk %s, %s, %s; when "
-			 "that is mended, run: virsh resume %s",
-			 guest->name, disk->target, disk->source ?: "",
-			 verdict->reason, word);
+		log_of_domain(LOG_ERR, guest->name,
+			      "stays paused: its disk %s, %s, %s; when "
+			      "that is mended, run: virsh resume %s",
+			      disk->target, disk->source ?: "", verdict->reason,
+			      word);
 	else if (verdict->decision == DECIDE_NOTHING)
-		log_line(LOG_INFO, "domain %s: stays paused: its disk %s %s",
-			 guest->name, disk->target, verdict->reason);
+		log_of_domain(LOG_INFO, guest->name,
+			      "stays paused: its disk %s %s", disk->target,
+			      verdict->reason);
 	else
-		log_line(LOG_NOTICE,
-			 "domain %s: waits, since its disk %s, %s, %s",
-			 guest->name, disk->target, disk->source ?: "",
-			 verdict->reason);
+		log_of_domain(LOG_NOTICE, guest->name,
+			      "waits, since its disk %s, %s, %s", disk->target,
+			      disk->source ?: "", verdict->reason);
 }
 
 static void act(struct agent *agent, struct watched *watched,
@@ -154,8 +154,8 @@ static void tell_new_disks(const struct guest *old, const struct guest *new)
 			if (!strcmp(old->disks[j].target, disk->target))
 				break;
 		if (disk->ours && j == old->nr_disks)
-			log_line(LOG_INFO, "domain %s: its disk %s is %s",
-				 new->name, disk->target, disk->source);
+			log_of_domain(LOG_INFO, new->name, "its disk %s is %s",
+				      disk->target, disk->source);
 	}
 }
 
@@ -202,11 +202,10 @@ static void look_later(struct watched *watched, int ret)
 {
 	watched->due = clock_ms() + RETRY_INTERVAL;
 	if (!watched->failed)
-		log_line(LOG_WARNING,
-			 "domain %s: cannot look at it: %s; tries again and "
-			 "again",
-			 watched->guest.name ?: watched->uuid,
-			 ret == -EIO ? connection_error() : strerror(-ret));
+		log_of_domain(LOG_WARNING, watched->guest.name ?: watched->uuid,
+			      "cannot look at it: %s; tries again and again",
+			      ret == -EIO ? connection_error() :
+					    strerror(-ret));
 	watched->failed = true;
 }
 
@@ -288,8 +287,9 @@ void watch_removed(struct agent *agent, virDomainPtr domain, const char *alias)
 
 		if (!disk->ours || !disk->alias || strcmp(disk->alias, alias))
 			continue;
-		log_line(LOG_INFO, "domain %s: its disk %s, %s, was unplugged",
-			 watched->guest.name, disk->target, disk->source);
+		log_of_domain(LOG_INFO, watched->guest.name,
+			      "its disk %s, %s, was unplugged", disk->target,
+			      disk->source);
 		errand_release(agent, watched->uuid, disk->name);
 	}
 	watch_domain(agent, domain);

@@ -59,12 +59,12 @@ static void rescue(virDomainPtr domain, const struct guest *guest)
 	struct verdict verdict;
 
 	if (rescue_try(domain, guest, &history, &verdict))
-		log_line(LOG_WARNING, "domain %s: cannot be resumed: %s",
-			 guest->name, connection_error());
+		log_of_domain(LOG_WARNING, guest->name, "cannot be resumed: %s",
+			      connection_error());
 	else if (verdict.reason)
-		log_line(LOG_NOTICE, "domain %s: stays paused: its disk %s %s",
-			 guest->name, guest->disks[verdict.disk].target,
-			 verdict.reason);
+		log_of_domain(
+			LOG_NOTICE, guest->name, "stays paused: its disk %s %s",
+			guest->disks[verdict.disk].target, verdict.reason);
 }
 
 static void tell_domain(virDomainPtr domain, const struct event *event, int id)
@@ -75,11 +75,9 @@ static void tell_domain(virDomainPtr domain, const struct event *event, int id)
 	if (!guest_read(domain, &guest)) {
 		disk = find_disk(&guest, id);
 		if (disk)
-			log_line(event->priority,
-				 "domain %s: its disk %s, %s, "
-				 "%s",
-				 guest.name, disk->target, disk->source,
-				 event->what);
+			log_of_domain(event->priority, guest.name,
+				      "its disk %s, %s, %s", disk->target,
+				      disk->source, event->what);
 		if (disk && event->rescue)
 			rescue(domain, &guest);
 	}

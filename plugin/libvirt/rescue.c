@@ -21,10 +21,10 @@ static int resume(virDomainPtr domain, const struct guest *guest,
 	decide_resumed(history, clock_ms());
 	if (ret)
 		return -EIO;
-	log_line(LOG_NOTICE,
-		 "domain %s: resumed; it had been paused by an I/O error of "
-		 "disk %s, %s",
-		 guest->name, disk->target, disk->source);
+	log_of_domain(LOG_NOTICE, guest->name,
+		      "resumed; it had been paused by an I/O error of "
+		      "disk %s, %s",
+		      disk->target, disk->source);
 	return 0;
 }
 

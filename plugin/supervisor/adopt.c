@@ -40,9 +40,9 @@ static void resume(struct supervisor *sv)
 	if (teardown_look(&sv->disk, &presence) || presence != DEVICE_WAITING) {
 		sv->unbroken = true;
 		supervisor_enter(sv, PHASE_LIVE);
-		watch_settle(sv, false,
-			     "server %d has a new supervisor, process %d",
-			     (int)sv->disk.server.pid, (int)getpid());
+		watch_settle_event(sv, DISK_EVENT_ADOPTED,
+				   "server %d has a new supervisor, process %d",
+				   (int)sv->disk.server.pid, (int)getpid());
 		if (sv->disk.growing)
 			change_resume(sv);
 		return;
@@ -104,8 +104,8 @@ static void wait_for_locks(struct supervisor *sv, uint64_t now)
 		supervisor_enter(sv, PHASE_LOCKING);
 		sv->slow = now + SLOW_FIRST;
 	} else if (now >= sv->slow) {
-		log_line(LOG_WARNING, "its users still wait: %s",
-			 sv->disk.reason);
+		log_event(DISK_EVENT_RECOVERY_SLOW, "its users still wait: %s",
+			  sv->disk.reason);
 		sv->slow = now + SLOW_AGAIN;
 	}
 	if (pause < PAUSE_MIN)

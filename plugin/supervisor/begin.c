@@ -56,7 +56,7 @@ static int claim_id(struct supervisor *sv, int first)
 	if (sv->lock >= 0)
 		close(sv->lock);
 	sv->lock = lock;
-	log_about(disk->id, disk->image);
+	log_about(disk);
 	return disk_save(disk, &sv->layers);
 }
 
@@ -266,8 +266,9 @@ void begin_publish(struct supervisor *sv)
 		printf("/dev/ublkb%d\n", sv->disk.id);
 		fflush(stdout);
 	}
-	watch_settle(sv, false, "is served by process %d, supervised by %d",
-		     (int)sv->disk.server.pid, (int)getpid());
+	watch_settle_event(sv, DISK_EVENT_LIVE,
+			   "is served by process %d, supervised by %d",
+			   (int)sv->disk.server.pid, (int)getpid());
 }
 
 /* ADDING: the server is dead, and so is the attempt. */
@@ -322,7 +323,7 @@ int supervisor_run(const struct task *task)
 	};
 	int lock, ret;
 
-	log_about(sv.disk.id, sv.disk.image);
+	log_about(&sv.disk);
 	settle_process(settle_is_managed(task->foreground || task->managed),
 		       tell_unsettled);
 	ret = watch_open(&sv);

@@ -148,7 +148,9 @@ static void forget(struct supervisor *sv, bool failed, const char *text)
 		return;
 	}
 	disk_forget(sv->disk.id);
-	watch_settle(sv, failed, "%s", text);
+	watch_settle_event(sv,
+			   failed ? DISK_EVENT_NOT_CLOSED : DISK_EVENT_REMOVED,
+			   "%s", text);
 }
 
 /* Device and server are stopped: what is left is the image. */
@@ -220,7 +222,7 @@ void finish_image_closed(struct supervisor *sv)
 
 void finish_stopped(struct supervisor *sv)
 {
-	log_line(LOG_WARNING, "was stopped; removing it");
+	log_event(DISK_EVENT_STOPPED, "was stopped; removing it");
 	supervisor_enter(sv, PHASE_STOPPING);
 	sv->device_stopped = true;
 	wind_up(sv);

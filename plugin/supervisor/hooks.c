@@ -24,12 +24,6 @@
 
 #define HOOKS_DIR "/etc/ublk-qcow2/hooks.d"
 
-static const char *const event_names[] = {
-	[HOOK_CRASHED] = "crashed",   [HOOK_RECOVERED] = "recovered",
-	[HOOK_GAVE_UP] = "gave-up",   [HOOK_NO_SPACE] = "no-space",
-	[HOOK_IO_ERROR] = "io-error", [HOOK_WELL_AGAIN] = "well-again",
-};
-
 static const char *hooks_dir(void)
 {
 	const char *dir = program_choice("UBLK_QCOW2_HOOKS");
@@ -110,7 +104,7 @@ static int run_all(const void *argument, char *text)
 		snprintf(path, sizeof(path), "%s/%s", dir, entries[i]->d_name);
 		if (is_executable(path, run->tell))
 			execute(path, entries[i]->d_name,
-				event_names[run->hook->event], device);
+				disk_event_word(run->hook->event), device);
 	}
 	return EXIT_SUCCESS;
 }
@@ -139,22 +133,22 @@ void hooks_init(struct hooks *hooks)
 }
 
 /* Why the event came about; "" if there is nothing to tell. */
-static const char *reason_of(const struct disk *disk, enum hook_event event)
+static const char *reason_of(const struct disk *disk, enum disk_event event)
 {
-	if (event == HOOK_NO_SPACE || event == HOOK_IO_ERROR)
+	if (event == DISK_EVENT_NO_SPACE || event == DISK_EVENT_IO_ERROR)
 		return disk->trouble_text;
 	return disk->reason;
 }
 
 void hooks_run(struct hooks *hooks, const struct disk *disk,
-	       enum hook_event event, pid_t server)
+	       enum disk_event event, pid_t server)
 {
 	struct hook *hook = &hooks->pending[hooks->nr_pending];
 
 	if (hooks->nr_pending == HOOKS_PENDING_MAX) {
 		log_line(LOG_WARNING,
 			 "the hooks are behind; those for '%s' are left out",
-			 event_names[event]);
+			 disk_event_word(event));
 		return;
 	}
 	hook->event = event;

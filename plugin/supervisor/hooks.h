@@ -8,17 +8,9 @@
 
 #include <stdbool.h>
 
+#include "plugin/common/disk-event.h"
 #include "plugin/common/process.h"
 #include "plugin/common/state.h"
-
-enum hook_event {
-	HOOK_CRASHED,	 /* the server died; a new one is starting */
-	HOOK_RECOVERED,	 /* the new one serves */
-	HOOK_GAVE_UP,	 /* the disk waits for `recover` */
-	HOOK_NO_SPACE,	 /* requests fail: the host has no room left */
-	HOOK_IO_ERROR,	 /* requests fail: the host's storage does */
-	HOOK_WELL_AGAIN, /* they no longer fail */
-};
 
 #define HOOKS_PENDING_MAX 8
 
@@ -29,7 +21,7 @@ struct hooks {
 	bool told; /* which files of hooks.d cannot be run */
 	unsigned int nr_pending;
 	struct hook {
-		enum hook_event event;
+		enum disk_event event;
 		unsigned int recoveries;
 		pid_t server;
 		char reason[256];
@@ -41,7 +33,7 @@ void hooks_init(struct hooks *hooks);
 /* Has the executables run for an event that befell this server, after those
    of earlier events.  Never waits. */
 void hooks_run(struct hooks *hooks, const struct disk *disk,
-	       enum hook_event event, pid_t server);
+	       enum disk_event event, pid_t server);
 
 /* hooks->job.pidfd has become readable. */
 void hooks_finished(struct hooks *hooks, const struct disk *disk);

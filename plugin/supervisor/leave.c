@@ -85,8 +85,8 @@ void leave_cancel(struct supervisor *sv)
 	}
 	sv->leave.next = 0;
 	sv->leave.used_by[0] = '\0';
-	log_line(LOG_NOTICE, "is wanted again, and no longer waits for its "
-			     "users' end");
+	log_event(DISK_EVENT_WANTED,
+		  "is wanted again, and no longer waits for its users' end");
 	if (sv->phase == PHASE_LIVE)
 		trouble_notify(&sv->disk);
 }
@@ -105,10 +105,10 @@ static void tell_user(struct supervisor *sv, const char *who)
 	if (!strcmp(sv->leave.used_by, who))
 		return;
 	snprintf(sv->leave.used_by, sizeof(sv->leave.used_by), "%s", who);
-	log_line(LOG_NOTICE,
-		 "is in use by %s; is served on, and removed once nobody uses "
-		 "it",
-		 who);
+	log_event(DISK_EVENT_ENDING,
+		  "is in use by %s; is served on, and removed once nobody uses "
+		  "it",
+		  who);
 	notify(NOTIFY_STATUS,
 	       "/dev/ublkb%d is in use by %s; waiting for its "
 	       "end",
@@ -137,7 +137,8 @@ void leave_hand_over(struct supervisor *sv)
 		return;
 	}
 	sv->ended = true;
-	watch_settle(sv, false, "is handed over to another supervisor");
+	watch_settle_event(sv, DISK_EVENT_HANDED_OVER,
+			   "is handed over to another supervisor");
 }
 
 void leave_put_off(struct supervisor *sv)

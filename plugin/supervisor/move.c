@@ -98,7 +98,7 @@ static void use_record(struct supervisor *sv, struct move *move)
 	sv->layers = move->layers;
 	memset(&move->layers, 0, sizeof(move->layers));
 	layers_clear(&old);
-	log_about(sv->disk.id, sv->disk.image);
+	log_about(&sv->disk);
 }
 
 int move_make(struct supervisor *sv, struct move *move,

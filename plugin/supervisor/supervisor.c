@@ -209,9 +209,10 @@ static void crashed(struct supervisor *sv)
 	snprintf(sv->disk.reason, sizeof(sv->disk.reason), "%s", sv->death);
 	stats_begin_stall(sv->stats, sv->death);
 	recover_or_wait(sv);
-	log_line(LOG_WARNING, "%s; its users wait while a new one takes over",
-		 sv->disk.reason);
-	hooks_run(&sv->hooks, &sv->disk, HOOK_CRASHED, server);
+	log_event(DISK_EVENT_CRASHED,
+		  "%s; its users wait while a new one takes over",
+		  sv->disk.reason);
+	hooks_run(&sv->hooks, &sv->disk, DISK_EVENT_CRASHED, server);
 }
 
 /* RECOVERING: the new server serves. */
@@ -234,11 +235,13 @@ static void recovered(struct supervisor *sv)
 	}
 	sv->disk.recoveries++;
 	supervisor_enter(sv, PHASE_LIVE);
-	watch_settle(sv, false,
-		     "recovered after %llu ms by process %d (recovery %u)",
-		     (unsigned long long)(now - sv->died_at),
-		     (int)sv->disk.server.pid, sv->disk.recoveries);
-	hooks_run(&sv->hooks, &sv->disk, HOOK_RECOVERED, sv->disk.server.pid);
+	watch_settle_event(
+		sv, DISK_EVENT_RECOVERED,
+		"recovered after %llu ms by process %d (recovery %u)",
+		(unsigned long long)(now - sv->died_at),
+		(int)sv->disk.server.pid, sv->disk.recoveries);
+	hooks_run(&sv->hooks, &sv->disk, DISK_EVENT_RECOVERED,
+		  sv->disk.server.pid);
 }
 
 static void give_up(struct supervisor *sv, pid_t server)
@@ -247,18 +250,20 @@ static void give_up(struct supervisor *sv, pid_t server)
 	sv->deadline = 0;
 	sv->change.kind = CHANGE_NONE;
 	supervisor_enter(sv, PHASE_FAILED);
-	watch_settle(sv, true,
-		     "gave up after %u attempts, the last of which failed so: "
-		     "%s; its users wait: mend that, then run "
-		     "'ublk-qcow2 recover %d'",
-		     sv->tally.stillborn, sv->disk.reason, sv->disk.id);
-	hooks_run(&sv->hooks, &sv->disk, HOOK_GAVE_UP, server);
+	watch_settle_event(
+		sv, DISK_EVENT_GAVE_UP,
+		"gave up after %u attempts, the last of which failed so: "
+		"%s; its users wait: mend that, then run "
+		"'ublk-qcow2 recover %d'",
+		sv->tally.stillborn, sv->disk.reason, sv->disk.id);
+	hooks_run(&sv->hooks, &sv->disk, DISK_EVENT_GAVE_UP, server);
 }
 
 /* RECOVERING: the new server died before it served. */
 static void died_again(struct supervisor *sv)
 {
 	pid_t server = sv->disk.server.pid;
+	unsigned long long pause;
 
 	spawn_reap(sv);
 	sv->deadline = 0;
@@ -281,9 +286,11 @@ static void died_again(struct supervisor *sv)
 		give_up(sv, server);
 		return;
 	}
-	log_line(LOG_WARNING, "a recovery failed: %s; trying again in %llu ms",
-		 sv->disk.reason, (unsigned long long)delay(&sv->tally));
+	pause = delay(&sv->tally);
 	recover_or_wait(sv);
+	log_event(DISK_EVENT_RECOVERY_FAILED,
+		  "a recovery failed: %s; trying again in %llu ms",
+		  sv->disk.reason, pause);
 }
 
 /* FAILED: somebody has mended what was wrong. */
@@ -310,10 +317,10 @@ static void report_slow(struct supervisor *sv)
 			sv->deadline = clock_ms() + ADOPTED_INTERVAL;
 		return;
 	}
-	log_line(LOG_WARNING,
-		 "the new server (process %d) does not serve yet; it may wait "
-		 "for the dead one's last I/O, so look at the image's storage",
-		 (int)sv->disk.server.pid);
+	log_event(DISK_EVENT_RECOVERY_SLOW,
+		  "the new server (process %d) does not serve yet; it may wait "
+		  "for the dead one's last I/O, so look at the image's storage",
+		  (int)sv->disk.server.pid);
 	sv->deadline = clock_ms() + SLOW_AGAIN;
 }
 

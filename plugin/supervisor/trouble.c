@@ -37,15 +37,20 @@ static void save(struct supervisor *sv)
 			 sv->disk.id, strerror(-ret));
 }
 
-static void run_hooks(struct supervisor *sv)
+static enum disk_event event_of(enum host_trouble trouble)
 {
-	static const enum hook_event events[] = {
-		[HOST_WELL] = HOOK_WELL_AGAIN,
-		[HOST_NO_SPACE] = HOOK_NO_SPACE,
-		[HOST_IO_ERROR] = HOOK_IO_ERROR,
+	static const enum disk_event events[] = {
+		[HOST_WELL] = DISK_EVENT_WELL_AGAIN,
+		[HOST_NO_SPACE] = DISK_EVENT_NO_SPACE,
+		[HOST_IO_ERROR] = DISK_EVENT_IO_ERROR,
 	};
 
-	hooks_run(&sv->hooks, &sv->disk, events[sv->disk.trouble],
+	return events[trouble];
+}
+
+static void run_hooks(struct supervisor *sv)
+{
+	hooks_run(&sv->hooks, &sv->disk, event_of(sv->disk.trouble),
 		  sv->disk.server.pid);
 }
 
@@ -65,8 +70,8 @@ static void begin(struct supervisor *sv, const struct server_message *message)
 	snprintf(disk->trouble_text, sizeof(disk->trouble_text), "%.200s",
 		 message->text);
 	save(sv);
-	log_line(LOG_ERR, "its users' requests fail: %s; %s",
-		 disk->trouble_text, remedy(disk->trouble));
+	log_event(event_of(disk->trouble), "its users' requests fail: %s; %s",
+		  disk->trouble_text, remedy(disk->trouble));
 	tell_manager(disk);
 	run_hooks(sv);
 }
@@ -79,8 +84,8 @@ static void end(struct supervisor *sv)
 	disk->trouble_since = 0;
 	disk->trouble_text[0] = '\0';
 	save(sv);
-	log_line(LOG_NOTICE, "is well again: its users' requests no longer "
-			     "fail");
+	log_event(DISK_EVENT_WELL_AGAIN,
+		  "is well again: its users' requests no longer fail");
 	tell_manager(disk);
 	run_hooks(sv);
 }

@@ -69,7 +69,19 @@ static void drop_caller(struct supervisor *sv)
 	sv->caller = -1;
 }
 
-void watch_settle(struct supervisor *sv, bool failed, const char *format, ...)
+/* An event has a priority of its own. */
+static void tell(enum disk_event event, const struct outcome *outcome)
+{
+	if (event != DISK_EVENT_NONE)
+		log_event(event, "%s", outcome->text);
+	else
+		log_line(outcome->failed ? LOG_ERR : LOG_INFO, "%s",
+			 outcome->text);
+}
+
+static void __attribute__((format(printf, 4, 0)))
+settle(struct supervisor *sv, enum disk_event event, bool failed,
+       const char *format, va_list args)
 {
 	struct outcome outcome = {
 		.failed = failed,
@@ -77,16 +89,12 @@ void watch_settle(struct supervisor *sv, bool failed, const char *format, ...)
 		.stays = sv->phase != PHASE_ADDING && !sv->ended,
 		.id = sv->disk.id,
 	};
-	va_list args;
 
-	va_start(args, format);
 	vsnprintf(outcome.text, sizeof(outcome.text), format, args);
-	va_end(args);
-
 	/* A disk that never was is no matter for the log: its caller hears why.
 	   In the foreground there is no caller but the one who reads stderr. */
 	if (!failed || sv->phase != PHASE_ADDING || sv->caller < 0)
-		log_line(failed ? LOG_ERR : LOG_INFO, "%s", outcome.text);
+		tell(event, &outcome);
 	if (sv->caller >= 0)
 		rpc_answer(sv->caller, &outcome);
 	drop_caller(sv);
@@ -106,6 +114,25 @@ void watch_put_off(struct supervisor *sv, const char *state)
 	if (sv->caller >= 0)
 		rpc_answer(sv->caller, &outcome);
 	drop_caller(sv);
+}
+
+void watch_settle(struct supervisor *sv, bool failed, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	settle(sv, DISK_EVENT_NONE, failed, format, args);
+	va_end(args);
+}
+
+void watch_settle_event(struct supervisor *sv, enum disk_event event,
+			const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	settle(sv, event, disk_event_priority(event) <= LOG_ERR, format, args);
+	va_end(args);
 }
 
 static bool is_power(uint64_t value, uint64_t least, uint64_t most)

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "plugin/supervisor/hooks.h"
+#include "plugin/common/disk-event.h"
 #include "plugin/common/process.h"
 #include "plugin/common/channel.h"
 #include "plugin/common/rpc.h"
@@ -270,6 +271,11 @@ void watch_close(struct supervisor *sv);
 /* Tells whoever waits how it ended, and the log.  The text of a failure does
    not begin with the device's or the image's name. */
 void watch_settle(struct supervisor *sv, bool failed, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* The same of an event of the disk; it is a failure if it is an error. */
+void watch_settle_event(struct supervisor *sv, enum disk_event event,
+			const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /* Tells whoever waits, and nobody else, to ask again later: the disk is just

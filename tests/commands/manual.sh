@@ -136,6 +136,14 @@ keys=$(sed -nE 's/^\t\[[A-Z_]+\] = \{ "([a-z-]+)".*/\1/p' "$CONF" | sort)
 same "keys" "$keys" "$(part ublk-qcow2.conf.5 '.Ss disks.d' |
 	sed -n 's/^\.It Cm //p' | sort)"
 
+# Words and ids of the events, as the log has them.
+events=$(tr -d '\n' <"$TOP/plugin/common/disk-event.c" |
+	grep -oE '"[a-z-]+", LOG_[A-Z]+,[[:space:]]*"[0-9a-f]{32}"' |
+	sed -E 's/^"([a-z-]+)".*"(.*)"$/\1 \2/')
+[[ $(wc -l <<<"$events") -ge 15 ]] || complain "only the events $events"
+same "events" "$events" "$(part ublk-qcow2.8 '.Sh LOG' |
+	sed -n 's/^\.It Cm \([a-z-]*\) , Li /\1 /p')"
+
 # --- the keys of --json -------------------------------------------------------
 
 # The keys that these sources print, sorted.

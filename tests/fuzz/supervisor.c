@@ -26,9 +26,9 @@ static char directory[] = "/dev/shm/fuzz-supervisor.XXXXXX";
 /* ---- in place of what would reach outside (the linker's --wrap) ---- */
 
 void __wrap_hooks_run(struct hooks *hooks, const struct disk *disk,
-		      enum hook_event event, pid_t server);
+		      enum disk_event event, pid_t server);
 void __wrap_hooks_run(struct hooks *hooks, const struct disk *disk,
-		      enum hook_event event, pid_t server)
+		      enum disk_event event, pid_t server)
 {
 	(void)hooks, (void)disk, (void)event, (void)server;
 }
@@ -40,16 +40,34 @@ int __wrap_control_open(struct control **control)
 	return -ENODEV;
 }
 
+static void compose(const char *format, va_list args)
+{
+	char line[8192];
+
+	vsnprintf(line, sizeof(line), format, args);
+}
+
 void __wrap_log_line(int priority, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 void __wrap_log_line(int priority, const char *format, ...)
 {
-	char line[8192];
 	va_list args;
 
 	(void)priority;
 	va_start(args, format);
-	vsnprintf(line, sizeof(line), format, args);
+	compose(format, args);
+	va_end(args);
+}
+
+void __wrap_log_event(enum disk_event event, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+void __wrap_log_event(enum disk_event event, const char *format, ...)
+{
+	va_list args;
+
+	(void)event;
+	va_start(args, format);
+	compose(format, args);
 	va_end(args);
 }
 
