@@ -180,6 +180,15 @@ static void put_text(struct json *json, const char *key, const char *text)
 		json_null(json, key);
 }
 
+/* 0: there is none. */
+static void put_option(struct json *json, const char *key, uint64_t value)
+{
+	if (value)
+		json_number(json, key, value);
+	else
+		json_null(json, key);
+}
+
 static void put_trouble(struct json *json, const struct disk *disk)
 {
 	if (!disk->trouble) {
@@ -251,6 +260,7 @@ static void put_json(struct json *json, const struct listing *listing)
 	json_number(json, "depth", disk->options.depth);
 	json_text(json, "cache",
 		  disk->options.writeback ? "writeback" : "none");
+	put_option(json, "watchdog", disk->options.watchdog);
 	put_files(json, disk);
 	put_text(json, "reason", disk->reason);
 	put_trouble(json, disk);

@@ -83,6 +83,13 @@ static const struct command_option add_options[] = {
 	{ .name = "confined",
 	  .offset = FIELD(disk.confined),
 	  .help = "refuse where the kernel cannot confine the server wholly" },
+	{ .name = "watchdog",
+	  .kind = OPTION_OTHER,
+	  .value = "SECONDS",
+	  .offset = FIELD(disk),
+	  .help = "replace a server that makes no progress for so long "
+		  "(default 30), though nothing it waits for is in the "
+		  "kernel; no: never" },
 	{ .name = "foreground",
 	  .offset = FIELD(foreground),
 	  .help = "stay and supervise, speak on stderr" },

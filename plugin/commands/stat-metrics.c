@@ -118,7 +118,7 @@ static void put_stalls(FILE *file, const struct samples *samples)
 	size_t i;
 
 	put_family(file, "last_stall_seconds", "gauge",
-		   "Length of the last pause for want of a server.");
+		   "Length of the last pause, without a server or progress.");
 	for (i = 0; i < samples->nr; i++) {
 		stall = stats_last_stall(&samples->list[i].stats);
 		if (!stall)
@@ -158,7 +158,7 @@ int stat_put_metrics(FILE *file, const struct samples *samples)
 	NUMBERS("supervisor_memory_bytes", "gauge", supervisor_memory,
 		"Resident memory of the supervisor, 0 without one.");
 	NUMBERS("stalls_total", "counter", stats.nr_stalls,
-		"Pauses for want of a server.");
+		"Pauses, without a server or without progress.");
 	put_stalls(file, samples);
 	return 0;
 }

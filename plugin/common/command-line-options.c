@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "plugin/common/command-line-inside.h"
+#include "plugin/common/disk-number.h"
 
 #define OPTIONS_MAX 32
 #define LONG_FIRST  256 /* above every letter */
@@ -140,6 +141,9 @@ static bool set_field(const struct command_option *option, void *fields,
 	case OPTION_CHOICE:
 		*(const char **)field = text;
 		return find_choice(option->choices, text) >= 0;
+	case OPTION_OTHER:
+		return disk_number_take(disk_number_of_key(option->name), text,
+					(struct disk_options *)field);
 	case OPTION_SECOND:
 		choice = find_choice(option->choices, text);
 		*(bool *)field = choice == 1;
@@ -151,11 +155,18 @@ static bool set_field(const struct command_option *option, void *fields,
 static int misuse_value(const struct reading *reading,
 			const struct command_option *option, const char *word)
 {
-	if (option->choices)
+	char numbers[DISK_NUMBER_TEXT_MAX];
+	const char *allowed = option->choices;
+
+	if (option->kind == OPTION_OTHER) {
+		disk_number_describe(disk_number_of_key(option->name), numbers);
+		allowed = numbers;
+	}
+	if (allowed)
 		return command_line_misuse(
 			reading->program, reading->command,
 			"'%s' is no value for %s; allowed: %s", optarg, word,
-			option->choices);
+			allowed);
 	return command_line_misuse(reading->program, reading->command,
 				   "'%s' is no value for %s", optarg, word);
 }

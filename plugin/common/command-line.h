@@ -21,6 +21,7 @@ enum option_kind {
 	OPTION_COUNT,  /* unsigned int */
 	OPTION_CHOICE, /* const char *, one of choices */
 	OPTION_SECOND, /* bool: is it the second of choices? */
+	OPTION_OTHER,  /* struct disk_options: the disk_number of its name */
 };
 
 enum option_role {

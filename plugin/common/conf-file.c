@@ -10,6 +10,7 @@
  * The file is read whole, bounded, and only if it is a regular one: a pipe
  * must not keep a boot waiting.
  */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -21,6 +22,7 @@
 #include <unistd.h>
 
 #include "plugin/common/conf.h"
+#include "plugin/common/disk-number.h"
 
 #define FILE_SIZE_MAX (64 * 1024)
 #define BLANKS	      " \t\r\v\f"
@@ -31,6 +33,7 @@ enum kind {
 	COUNT,	/* unsigned int in struct conf */
 	FLAG,	/* bool in struct conf: yes or no */
 	CACHE,	/* the same: writeback or none */
+	OTHER,	/* a disk_number of this name */
 };
 
 enum key_id {
@@ -44,6 +47,7 @@ enum key_id {
 	DATA_FILE,
 	NO_REFERENCES,
 	CONFINED,
+	WATCHDOG,
 	NR_KEYS
 };
 
@@ -74,6 +78,7 @@ static const struct key {
 			    0, 0 },
 	[CONFINED] = { "confined", FLAG,
 		       offsetof(struct conf, request.options.confined), 0, 0 },
+	[WATCHDOG] = { "watchdog", OTHER, 0, 0, 0 },
 };
 /* clang-format on */
 
@@ -114,12 +119,15 @@ static long largest(const struct key *key)
 
 static void describe(const struct key *key, char *text, size_t size)
 {
+	assert(size >= DISK_NUMBER_TEXT_MAX);
 	if (key->kind == PATH)
 		snprintf(text, size, "an absolute path, without quotes");
 	else if (key->kind == FLAG)
 		snprintf(text, size, "yes, no");
 	else if (key->kind == CACHE)
 		snprintf(text, size, "none, writeback");
+	else if (key->kind == OTHER)
+		disk_number_describe(disk_number_of_key(key->name), text);
 	else
 		snprintf(text, size, "a number from %ld to %ld%s", key->min,
 			 largest(key),
@@ -177,6 +185,9 @@ static bool take_value(const struct key *key, const char *value,
 		return take_count(key, value, member);
 	case FLAG:
 		return take_choice(value, "yes", "no", member);
+	case OTHER:
+		return disk_number_take(disk_number_of_key(key->name), value,
+					&conf->request.options);
 	default:
 		return take_choice(value, "writeback", "none", member);
 	}
@@ -186,7 +197,7 @@ static bool take_value(const struct key *key, const char *value,
 
 static int reject_key(const struct reader *reader, const char *name)
 {
-	char names[128] = "";
+	char names[256] = "";
 	size_t i;
 
 	for (i = 0; i < NR_KEYS; i++) {

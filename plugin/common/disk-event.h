@@ -17,6 +17,9 @@ enum disk_event {
 	DISK_EVENT_NO_SPACE,	    /* requests fail for want of room */
 	DISK_EVENT_IO_ERROR,	    /* requests fail for the storage does */
 	DISK_EVENT_WELL_AGAIN,	    /* they no longer fail */
+	DISK_EVENT_NO_PROGRESS,	    /* its server does nothing, blamelessly */
+	DISK_EVENT_GOES_ON,	    /* it does something again */
+	DISK_EVENT_STUCK,	    /* it does nothing, and is replaced */
 	DISK_EVENT_ADOPTED,	    /* its server has a new supervisor */
 	DISK_EVENT_HANDED_OVER,	    /* its supervisor ends for another one */
 	DISK_EVENT_ENDING,	    /* it is to go, and somebody uses it */

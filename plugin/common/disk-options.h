@@ -9,6 +9,7 @@
 
 #include <limits.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #define DISK_DEPTH_MAX 4096 /* the driver's limit, UBLK_MAX_QUEUE_DEPTH */
 
@@ -19,14 +20,18 @@ struct disk_options {
 	bool writeback;
 	bool no_references;	  /* the image may name no file */
 	bool confined;		  /* refuse where the kernel cannot */
+	uint64_t watchdog;	  /* seconds without progress; 0: none */
 	char key_file[PATH_MAX];  /* empty: none.  Never the key */
 	char data_file[PATH_MAX]; /* that the image may name; empty: none */
 };
 
+#define DISK_WATCHDOG_MIN 2
+#define DISK_WATCHDOG_MAX 3600
+
 /* The options of a disk for which an admin gives none. */
 #define DISK_OPTIONS_DEFAULT \
 	{ \
-		.queues = 1, .depth = 128 \
+		.queues = 1, .depth = 128, .watchdog = 30 \
 	}
 
 /* A new disk, as the caller asks for it.  The caller keeps the strings. */

@@ -70,6 +70,7 @@ static const struct field {
 	FIELD("read_only", FLAG, options.read_only),
 	FIELD("writeback", FLAG, options.writeback),
 	FIELD("confined", FLAG, options.confined),
+	FIELD("watchdog", LONG, options.watchdog),
 	FIELD("confinement", NUMBER, confinement),
 	FIELD("server_pid", NUMBER, server.pid),
 	FIELD("server_start", LONG, server.start),
@@ -301,6 +302,7 @@ static int read_boot(char *boot, size_t size)
 
 int disk_load(int id, struct disk *disk)
 {
+	static const struct disk_options defaults = DISK_OPTIONS_DEFAULT;
 	char boot[sizeof(disk->boot)];
 	char *text, *rest, *line;
 	int ret = read_record(id, &text);
@@ -309,6 +311,8 @@ int disk_load(int id, struct disk *disk)
 		return ret;
 	memset(disk, 0, sizeof(*disk));
 	disk->id = -1;
+	/* An older version may have known fewer of them. */
+	disk->options = defaults;
 	for (rest = text; (line = strsep(&rest, "\n"));)
 		get_line(disk, line);
 	free(text);

@@ -18,6 +18,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -29,8 +30,9 @@
 #include "plugin/common/state.h"
 #include "plugin/common/stats.h"
 
-#define MAGIC	0x7374617473716375 /* "ucqstats" */
-#define VERSION 1
+#define MAGIC	   0x7374617473716375 /* "ucqstats" */
+#define VERSION	   2
+#define OLD_LENGTH offsetof(struct stats, progress) /* of version 1 */
 
 static void stats_path(int id, char path[PATH_MAX])
 {
@@ -97,6 +99,23 @@ static int map_new(const char *path, uint64_t nonce, struct stats **stats)
 	return 0;
 }
 
+/* A file of version 1 is this one's beginning.  Its server may live and count
+   on in it. */
+static void grow(int fd)
+{
+	const uint32_t version = VERSION, length = sizeof(struct stats);
+	struct stats old;
+
+	if (pread(fd, &old, OLD_LENGTH, 0) != OLD_LENGTH || old.version != 1 ||
+	    old.length != OLD_LENGTH || posix_fallocate(fd, 0, length))
+		return;
+	if (pwrite(fd, &length, sizeof(length),
+		   offsetof(struct stats, length)) == sizeof(length) &&
+	    pwrite(fd, &version, sizeof(version),
+		   offsetof(struct stats, version)) != sizeof(version))
+		errno = 0; /* it is no file of ours then */
+}
+
 static int map_old(const char *path, uint64_t nonce, struct stats **stats)
 {
 	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
@@ -104,6 +123,7 @@ static int map_old(const char *path, uint64_t nonce, struct stats **stats)
 
 	if (fd < 0)
 		return -errno;
+	grow(fd);
 	ret = check_file(fd, nonce);
 	if (!ret)
 		ret = map(fd, stats);
@@ -171,7 +191,7 @@ static struct stats_stall *latest(struct stats *stats)
 	return &stats->stalls[(stats->nr_stalls - 1) % STATS_STALLS];
 }
 
-void stats_begin_stall(struct stats *stats, const char *cause)
+void stats_begin_stall(struct stats *stats, const char *cause, uint64_t began)
 {
 	struct stats_stall *stall;
 
@@ -179,8 +199,8 @@ void stats_begin_stall(struct stats *stats, const char *cause)
 		return;
 	stall = &stats->stalls[stats->nr_stalls % STATS_STALLS];
 	memset(stall, 0, sizeof(*stall));
-	stall->since = time(NULL);
-	stall->began = clock_ms();
+	stall->since = time(NULL) - (clock_ms() - began) / 1000;
+	stall->began = began;
 	snprintf(stall->cause, sizeof(stall->cause), "%s", cause);
 	__atomic_store_n(&stats->nr_stalls, stats->nr_stalls + 1,
 			 __ATOMIC_RELEASE);

@@ -34,7 +34,7 @@ struct stats_io {
 	uint64_t buckets[STATS_BUCKETS];
 };
 
-/* A pause of the disk's users, for want of a server. */
+/* A pause of the disk's users: for want of a server, or of progress. */
 struct stats_stall {
 	uint64_t since; /* seconds since 1970 */
 	uint64_t began; /* ms, of clock_ms() */
@@ -43,7 +43,7 @@ struct stats_stall {
 	char cause[160];
 };
 
-/* The file.  A change of its form is another version. */
+/* The file.  A change of its form is another version, and it only grows. */
 struct stats {
 	uint64_t magic;
 	uint32_t version;
@@ -63,6 +63,14 @@ struct stats {
 	/* the supervisor */
 	uint64_t nr_stalls; /* all there were */
 	struct stats_stall stalls[STATS_STALLS];
+
+	/* What the supervisor judges a server by; since version 2. */
+	struct stats_progress {
+		uint64_t server;    /* whose this is: a pid */
+		uint64_t steps;	    /* of the I/O thread */
+		uint64_t parts;	    /* of requests that workers did */
+		uint64_t transfers; /* on the ring, not ended */
+	} progress;
 };
 
 /* Maps the disk's file, which is made if there is none that fits; the caller
@@ -93,8 +101,14 @@ static inline void stats_add(uint64_t *field, uint64_t value)
 	stats_set(field, *field + value);
 }
 
-/* Begins a stall, unless one lasts already, and ends the one that lasts. */
-void stats_begin_stall(struct stats *stats, const char *cause);
+static inline uint64_t stats_get(const uint64_t *field)
+{
+	return __atomic_load_n(field, __ATOMIC_RELAXED);
+}
+
+/* Begins a stall at that time of clock_ms(), unless one lasts already, and ends
+   the one that lasts. */
+void stats_begin_stall(struct stats *stats, const char *cause, uint64_t began);
 void stats_end_stall(struct stats *stats);
 
 /* stats-figures.c: percentiles and differences.  The figures may be anything:

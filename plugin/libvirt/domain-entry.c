@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "plugin/common/disk-number.h"
 #include "plugin/libvirt/domain-inside.h"
 #include "plugin/libvirt/xml.h"
 
@@ -90,8 +91,20 @@ static int take_fixed(const char *name, const char *value,
 		why,
 		"there is no attribute '%s'; there are dev, file, id, "
 		"queues, depth, readonly, cache, keyfile, datafile, "
-		"references and confined",
-		name);
+		"references, %sand confined",
+		name, disk_number_attributes());
+}
+
+static int take_other(const char *name, const char *value,
+		      struct disk_options *options, char why[DOMAIN_REASON_MAX])
+{
+	const struct disk_number *number = disk_number_of_attribute(name);
+	char allowed[DISK_NUMBER_TEXT_MAX];
+
+	if (disk_number_take(number, value, options))
+		return 0;
+	disk_number_describe(number, allowed);
+	return domain_wrong(why, "%s='%s' must be: %s", name, value, allowed);
 }
 
 static int take_attribute(struct domain_entry *entry, const char *name,
@@ -127,6 +140,8 @@ static int take_attribute(struct domain_entry *entry, const char *name,
 	if (!strcmp(name, "cache"))
 		return take_choice(name, value, caches,
 				   &entry->options.writeback, why);
+	if (disk_number_of_attribute(name))
+		return take_other(name, value, &entry->options, why);
 	return take_fixed(name, value, why);
 }
 

@@ -36,6 +36,15 @@ static const struct event {
 	{ "io-error", LOG_ERR,
 	  "fails requests: the storage below its image fails", false },
 	{ "well-again", LOG_NOTICE, "no longer fails requests", false },
+	{ "no-progress", LOG_WARNING,
+	  "has a server that makes no progress, and is not to blame; the "
+	  "domain waits",
+	  false },
+	{ "goes-on", LOG_NOTICE, "has a server that makes progress again",
+	  false },
+	{ "stuck", LOG_ERR,
+	  "has a server that is stuck, and gets another one; the domain waits",
+	  false },
 };
 
 #define NR_EVENTS (sizeof(events) / sizeof(events[0]))

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "plugin/common/cause.h"
+#include "plugin/common/disk-number.h"
 #include "plugin/common/conf.h"
 #include "plugin/libvirt/child.h"
 #include "plugin/libvirt/service.h"
@@ -67,6 +68,8 @@ struct arguments {
 	const char *verb;
 	char numbers[4][24];
 	size_t nr_numbers;
+	char others[8][48];
+	size_t nr_others;
 };
 
 static void put(struct arguments *arguments, const char *text)
@@ -133,6 +136,15 @@ static int run(struct arguments *arguments, int milliseconds,
 
 /* --- its commands -------------------------------------------------------- */
 
+static void put_other(const char *key, const char *text, void *opaque)
+{
+	struct arguments *arguments = opaque;
+	char *word = arguments->others[arguments->nr_others++];
+
+	snprintf(word, sizeof(arguments->others[0]), "--%s=%s", key, text);
+	put(arguments, word);
+}
+
 static void put_entry(struct arguments *arguments,
 		      const struct domain_entry *entry, const char *name)
 {
@@ -165,6 +177,7 @@ static void put_entry(struct arguments *arguments,
 		put(arguments, "--no-references");
 	if (entry->options.confined)
 		put(arguments, "--confined");
+	disk_number_each(&entry->options, put_other, arguments);
 }
 
 /* The disk of an `add` that was killed may have become usable in the last

@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "plugin/common/cause.h"
+#include "plugin/common/disk-number.h"
 #include "plugin/common/conf.h"
 #include "plugin/libvirt/child.h"
 #include "plugin/libvirt/service.h"
@@ -96,6 +97,11 @@ static bool fits(const char *path)
 	       (!strchr(path, '\n') && !strchr(BLANKS, path[strlen(path) - 1]));
 }
 
+static void put_other(const char *key, const char *text, void *file)
+{
+	fprintf(file, "%s = %s\n", key, text);
+}
+
 static void put_entry(FILE *file, const struct domain_entry *entry)
 {
 	static const struct disk_options defaults = DISK_OPTIONS_DEFAULT;
@@ -120,6 +126,7 @@ static void put_entry(FILE *file, const struct domain_entry *entry)
 		fprintf(file, "no-references = yes\n");
 	if (entry->options.confined)
 		fprintf(file, "confined = yes\n");
+	disk_number_each(&entry->options, put_other, file);
 }
 
 static int write_file(const char *path, const struct domain_entry *entry)

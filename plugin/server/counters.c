@@ -14,6 +14,7 @@
  */
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "plugin/common/stats.h"
 #include "plugin/server/counters.h"
@@ -27,6 +28,8 @@ void counters_init(struct counters *counters, struct stats *stats)
 	counters->cache_misses = stats->cache_misses;
 	counters->checkpoints = stats->checkpoints;
 	stats_set(&stats->in_flight, 0);
+	stats_set(&stats->progress.transfers, 0);
+	stats_set(&stats->progress.server, getpid());
 }
 
 void counters_tick(struct counters *counters)
@@ -35,6 +38,22 @@ void counters_tick(struct counters *counters)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	counters->now = now.tv_sec * 1000000000ull + now.tv_nsec;
+}
+
+void counters_step(struct counters *counters)
+{
+	stats_add(&counters->stats->progress.steps, 1);
+}
+
+void counters_transfer(struct counters *counters, int change)
+{
+	stats_add(&counters->stats->progress.transfers, change);
+}
+
+void counters_part(struct counters *counters)
+{
+	__atomic_fetch_add(&counters->stats->progress.parts, 1,
+			   __ATOMIC_RELAXED);
 }
 
 void counters_begin(struct counters *counters, struct request *request)

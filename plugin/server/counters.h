@@ -24,6 +24,13 @@ void counters_init(struct counters *counters, struct stats *stats);
 /* I/O thread: takes the time of the requests that begin or end next. */
 void counters_tick(struct counters *counters);
 
+/* I/O thread: something has ended; a transfer has begun (1), or ended (-1). */
+void counters_step(struct counters *counters);
+void counters_transfer(struct counters *counters, int change);
+
+/* Any worker: one more part of a long request is done. */
+void counters_part(struct counters *counters);
+
 /* I/O thread: the driver has given us the request; it has ended so, bytes or
    -errno. */
 void counters_begin(struct counters *counters, struct request *request);

@@ -18,6 +18,7 @@
 #include <fcntl.h>
 #include <liburing.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -173,6 +174,24 @@ static int flood_supervisor(void)
 	return -EAGAIN;
 }
 
+/* Two that nobody but a mistake of ours would take: for the watchdog. */
+static int spin(void)
+{
+	volatile bool for_ever = true;
+
+	while (for_ever)
+		;
+	return 0;
+}
+
+static int wait_for_itself(void)
+{
+	pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+	pthread_mutex_lock(&lock);
+	return -pthread_mutex_lock(&lock);
+}
+
 static const struct step {
 	const char *name;
 	int (*take)(void);
@@ -194,6 +213,8 @@ static const struct step {
 	{ "open another image by a ring", open_by_ring },
 	{ "name another file to its supervisor", name_other_file },
 	{ "flood its supervisor", flood_supervisor },
+	{ "run in circles", spin },
+	{ "wait for itself", wait_for_itself },
 };
 
 #define NR_STEPS (sizeof(steps) / sizeof(*steps))

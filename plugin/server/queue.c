@@ -127,6 +127,7 @@ static void address(struct io_uring_sqe *sqe, struct request *request,
 	sqe->flags = IOSQE_FIXED_FILE;
 	sqe->user_data = pack(COMPLETION_TRANSFER, extent,
 			      index_of(request->all->queue, request));
+	counters_transfer(&request->all->counters, 1);
 }
 
 void queue_read(struct request *request, unsigned int extent, unsigned int file,
@@ -274,6 +275,7 @@ static void dispatch(struct queue *queue, uint64_t user_data, int res)
 		tag_returned(request, res);
 		break;
 	case COMPLETION_TRANSFER:
+		counters_transfer(&queue->all.counters, -1);
 		inflight_transferred(request, extent, res);
 		break;
 	case COMPLETION_WORKERS:
@@ -296,6 +298,8 @@ static void reap(struct queue *queue)
 		count++;
 	}
 	io_uring_cq_advance(&queue->ring, count);
+	if (count)
+		counters_step(&queue->all.counters);
 	requests_retry(&queue->all);
 }
 

@@ -28,6 +28,7 @@
 #include <errno.h>
 #include <stddef.h>
 #include <sys/mman.h>
+#include "plugin/server/blocking.h"
 #include "plugin/server/health.h"
 #include "plugin/server/inflight.h"
 #include "plugin/server/queue.h"
@@ -40,47 +41,6 @@ static void request_try(struct request *request);
 
 /* The way of the worker */
 
-static int read_by_engine(struct request *request)
-{
-	int ret = qcow_read(request->all->image, request->buffer,
-			    request->offset, request->length);
-
-	if (ret < 0)
-		return ret;
-	return queue_give_bytes(request, 0, request->length);
-}
-
-static int write_by_engine(struct request *request)
-{
-	int ret = queue_take_bytes(request, 0, request->length);
-
-	if (ret < 0)
-		return ret;
-	return qcow_write(request->all->image, request->buffer, request->offset,
-			  request->length);
-}
-
-static int call_engine(struct request *request)
-{
-	struct qcow_image *image = request->all->image;
-	bool unmap;
-
-	switch (request->op) {
-	case UBLK_IO_OP_READ:
-		return read_by_engine(request);
-	case UBLK_IO_OP_WRITE:
-		return write_by_engine(request);
-	case UBLK_IO_OP_DISCARD:
-		return qcow_discard(image, request->offset, request->length);
-	case UBLK_IO_OP_WRITE_ZEROES:
-		unmap = !(request->desc->op_flags & UBLK_IO_F_NOUNMAP);
-		return qcow_write_zeroes(image, request->offset,
-					 request->length, unmap);
-	default: /* UBLK_IO_OP_FLUSH */
-		return qcow_flush(image);
-	}
-}
-
 static struct request *request_of(struct work *work)
 {
 	return (void *)((char *)work - offsetof(struct request, work));
@@ -91,7 +51,7 @@ static void run_work(struct work *work)
 {
 	struct request *request = request_of(work);
 
-	request->result = call_engine(request);
+	request->result = blocking_call(request);
 	counters_look(&request->all->counters, request->all->image);
 }
 

@@ -50,8 +50,9 @@ static void resume(struct supervisor *sv)
 	/* Its supervisor died in the middle of a recovery; whether the image
 	   was locked all the time is not known. */
 	supervisor_enter(sv, PHASE_RECOVERING);
-	stats_begin_stall(sv->stats, "its supervisor and its server died");
 	sv->died_at = clock_ms();
+	stats_begin_stall(sv->stats, "its supervisor and its server died",
+			  sv->died_at);
 	sv->deadline = sv->died_at + 1;
 }
 
@@ -134,7 +135,8 @@ static int adopt_or_lock(struct supervisor *sv)
 	if (ret != -ESRCH)
 		return ret;
 	sv->died_at = clock_ms();
-	stats_begin_stall(sv->stats, "its supervisor and its server died");
+	stats_begin_stall(sv->stats, "its supervisor and its server died",
+			  sv->died_at);
 	adopt_lock(sv);
 	return 0;
 }

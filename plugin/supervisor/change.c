@@ -203,7 +203,7 @@ void change_server_ended(struct supervisor *sv)
 	int ret;
 
 	snprintf(sv->disk.reason, sizeof(sv->disk.reason), "%s", purpose(sv));
-	stats_begin_stall(sv->stats, sv->disk.reason);
+	stats_begin_stall(sv->stats, sv->disk.reason, sv->died_at);
 	if (sv->change.kind != CHANGE_IMAGE) {
 		supervisor_recover(sv);
 		return;

@@ -226,9 +226,10 @@ void spawn_reap(struct supervisor *sv)
 		describe_death(sv, status);
 	} else {
 		sv->orderly = false;
-		snprintf(sv->death, sizeof(sv->death),
-			 "its server (process %d) is dead",
-			 (int)sv->disk.server.pid);
+		if (!sv->death[0])
+			snprintf(sv->death, sizeof(sv->death),
+				 "its server (process %d) is dead",
+				 (int)sv->disk.server.pid);
 	}
 	sv->disk.server.pid = 0;
 	if (sv->orderly)

@@ -95,6 +95,10 @@ int supervisor_enter(struct supervisor *sv, enum phase phase)
 		log_line(LOG_ERR, "cannot write " STATE_DIR "/%d.disk: %s",
 			 sv->disk.id, strerror(-ret));
 	tell_manager(&sv->disk);
+	if (phase == PHASE_LIVE)
+		watchdog_begin(sv);
+	else
+		watchdog_end(sv);
 	return ret;
 }
 
@@ -207,7 +211,7 @@ static void crashed(struct supervisor *sv)
 	else
 		sv->tally.short_lives = 1;
 	snprintf(sv->disk.reason, sizeof(sv->disk.reason), "%s", sv->death);
-	stats_begin_stall(sv->stats, sv->death);
+	stats_begin_stall(sv->stats, sv->death, sv->died_at);
 	recover_or_wait(sv);
 	log_event(DISK_EVENT_CRASHED,
 		  "%s; its users wait while a new one takes over",

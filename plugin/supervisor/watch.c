@@ -323,12 +323,18 @@ static void hear_caller(struct supervisor *sv)
 	supervisor_handle(sv, events[appeal.type]);
 }
 
-/* Until the one of the two that comes first; 0: there is none. */
+/* 0: never. */
+static uint64_t earlier(uint64_t one, uint64_t other)
+{
+	if (!one || !other)
+		return one + other;
+	return one < other ? one : other;
+}
+
 static uint64_t next_time(const struct supervisor *sv)
 {
-	if (!sv->deadline || !sv->leave.next)
-		return sv->deadline + sv->leave.next;
-	return sv->deadline < sv->leave.next ? sv->deadline : sv->leave.next;
+	return earlier(earlier(sv->deadline, sv->leave.next),
+		       sv->watchdog.suspicion.next);
 }
 
 static int time_left(uint64_t when)
@@ -348,6 +354,8 @@ static void hear_time(struct supervisor *sv)
 	}
 	if (!time_left(sv->leave.next))
 		leave_look(sv);
+	if (!time_left(sv->watchdog.suspicion.next))
+		watchdog_look(sv);
 }
 
 /* A negative descriptor is one that poll() leaves out. */

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "plugin/supervisor/hooks.h"
+#include "plugin/supervisor/suspicion.h"
 #include "plugin/common/disk-event.h"
 #include "plugin/common/process.h"
 #include "plugin/common/channel.h"
@@ -65,6 +66,13 @@ struct leave {
 	bool told;		    /* there was one, taken back or not */
 };
 
+/* Over the server of a live disk. */
+struct watchdog {
+	struct suspicion suspicion; /* its next is 0: there is no watchdog */
+	uint64_t looked_at;	    /* clock_ms(), at the threads; 0: not yet */
+	uint64_t cpu;		    /* ms, then */
+};
+
 /* The disk as an overlay will make it. */
 struct move {
 	struct disk disk;
@@ -118,6 +126,7 @@ struct supervisor {
 	struct job job;
 	struct hooks hooks;
 	struct leave leave;
+	struct watchdog watchdog;
 	struct tally tally;
 	uint64_t died_at;
 	uint64_t deadline; /* of EVENT_TIMER, 0: none */
@@ -261,6 +270,12 @@ void trouble_hear(struct supervisor *sv, const struct server_message *message);
 
 /* Tells the service manager how a live disk fares. */
 void trouble_notify(const struct disk *disk);
+
+/* watchdog.c: is the server, which lives, at work?  LIVE begins and ends the
+   watch; the look is for the time that suspicion.next says. */
+void watchdog_begin(struct supervisor *sv);
+void watchdog_end(struct supervisor *sv);
+void watchdog_look(struct supervisor *sv);
 
 /* watch.c: turns what the descriptors have to say into events, until
    sv->ended. */

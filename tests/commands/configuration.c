@@ -83,7 +83,8 @@ static void minimal(void)
 	if (conf.request.id != -1 || conf.request.options.queues != 1 ||
 	    conf.request.options.depth != 128 ||
 	    conf.request.options.read_only || conf.request.options.writeback ||
-	    *conf.request.options.key_file)
+	    *conf.request.options.key_file ||
+	    conf.request.options.watchdog != 30)
 		die("not the defaults of add");
 }
 
@@ -102,7 +103,8 @@ static void complete(void)
 		 "cache = writeback\n"
 		 "key-file = /etc/keys/all\n"
 		 "data-file = /srv/data\n"
-		 "no-references = yes\n");
+		 "no-references = yes\n"
+		 "watchdog = 7\n");
 	must_find("all.of_it-2", &conf);
 	if (strcmp(conf.image, "/srv/with = and # and blanks.qcow2"))
 		die("image '%s'", conf.image);
@@ -112,13 +114,15 @@ static void complete(void)
 	    !conf.request.options.writeback ||
 	    strcmp(conf.request.options.key_file, "/etc/keys/all") ||
 	    strcmp(conf.request.options.data_file, "/srv/data") ||
-	    !conf.request.options.no_references)
+	    !conf.request.options.no_references ||
+	    conf.request.options.watchdog != 7)
 		die("something was not taken");
 
-	put_text(CONF_ADMIN, "no", "read-only=no\ncache=none\nid=0\nimage=/i");
+	put_text(CONF_ADMIN, "no",
+		 "read-only=no\ncache=none\nid=0\nimage=/i\nwatchdog=no");
 	must_find("no", &conf);
 	if (conf.request.id || conf.request.options.read_only ||
-	    conf.request.options.writeback)
+	    conf.request.options.writeback || conf.request.options.watchdog)
 		die("no, none and 0 are not that");
 }
 
@@ -133,7 +137,7 @@ static const struct {
 	{ "imgae = /i",
 	  ":2: 'imgae' is no key; allowed are image, id, queues, depth, "
 	  "read-only, cache, key-file, data-file, no-references, "
-	  "confined" },
+	  "confined, watchdog" },
 	{ "Depth = 1", "'Depth' is no key" },
 	{ "= 1", "'' is no key" },
 	{ "image = /j", ":2: image: is in line 1 already" },
@@ -155,6 +159,9 @@ static const struct {
 	{ "cache = unsafe", ":2: cache: 'unsafe' is no value for it; allowed: "
 			    "none, writeback" },
 	{ "cache =", "cache: '' is no value" },
+	{ "watchdog = 1", ":2: watchdog: '1' is no value for it; allowed: no, "
+			  "a number from 2 to 3600" },
+	{ "watchdog = 10s", "watchdog: '10s' is no value" },
 	{ "key-file = key", ":2: key-file: 'key' is no value for it; allowed: "
 			    "an absolute path" },
 };

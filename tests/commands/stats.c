@@ -5,6 +5,8 @@
  * the last ten stalls.
  */
 #include <errno.h>
+#include <limits.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "plugin/common/process.h"
 #include "plugin/common/stats.h"
 #include "tests/lib/helpers.h"
 
@@ -107,6 +110,29 @@ static void test_file(void)
 		die("the file stays");
 }
 
+/* The figures of the version before go on, and its server may count on. */
+static void test_old_file(void)
+{
+	struct stats *old, *new;
+	char path[PATH_MAX];
+
+	if (stats_map(ID, NONCE, &old))
+		die("no file");
+	stats_add(&old->io[STATS_READ].count, 3);
+	old->version = 1;
+	old->length = offsetof(struct stats, progress);
+	snprintf(path, sizeof(path), "%s/%d.stats", getenv("UBLK_QCOW2_RUN"),
+		 ID);
+	if (truncate(path, old->length))
+		die("cannot make it short");
+	if (stats_map(ID, NONCE, &new) || new->io[STATS_READ].count != 3)
+		die("the figures are lost");
+	stats_add(&old->io[STATS_READ].count, 1);
+	if (new->io[STATS_READ].count != 4 || new->progress.server)
+		die("it is another file");
+	stats_forget(ID);
+}
+
 static void test_stalls(void)
 {
 	static struct stats stats;
@@ -118,8 +144,8 @@ static void test_stalls(void)
 		die("a stall before any");
 	for (i = 0; i < 13; i++) {
 		snprintf(cause, sizeof(cause), "cause %u", i);
-		stats_begin_stall(&stats, cause);
-		stats_begin_stall(&stats, "the same pause");
+		stats_begin_stall(&stats, cause, clock_ms());
+		stats_begin_stall(&stats, "the same pause", 0);
 		stats_end_stall(&stats);
 	}
 	if (stats.nr_stalls != 13 || stats_stall(&stats, 10))
@@ -140,6 +166,7 @@ int main(void)
 	test_buckets();
 	test_percentiles();
 	test_file();
+	test_old_file();
 	test_stalls();
 	rmdir(directory);
 	return 0;

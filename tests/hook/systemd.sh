@@ -56,7 +56,7 @@ records ""
 case_of "all that an entry says"
 one web1 "$UUID1" $link/web "$web" "id='3' queues='2' depth='64'
 	readonly='yes' cache='writeback' keyfile='/etc/key'
-	datafile='/srv/data' references='no' confined='yes'"
+	datafile='/srv/data' references='no' confined='yes' watchdog='9'"
 accepted web1 prepare
 sed "s:$WORK/images/::" "$CONF/web.conf" >"$WORK/conf"
 cat >"$WORK/expected" <<-END
@@ -71,6 +71,7 @@ cat >"$WORK/expected" <<-END
 	data-file = /srv/data
 	no-references = yes
 	confined = yes
+	watchdog = 9
 END
 cmp "$WORK/conf" "$WORK/expected" || wrong "the file is wrong"
 
