@@ -35,7 +35,6 @@
 #include <errno.h>
 #include <liburing.h>
 #include <sys/prctl.h>
-#include <unistd.h>
 #include "plugin/server/inflight.h"
 #include "plugin/server/owned.h"
 #include "plugin/server/queue-inside.h"
@@ -183,44 +182,6 @@ void queue_write_fixed(struct request *request, unsigned int extent,
 				  (void *)(uintptr_t)position, length, offset,
 				  index_of(queue, request));
 	address(sqe, request, extent);
-}
-
-int queue_take_bytes(struct request *request, uint32_t position,
-		     uint32_t length)
-{
-	const struct queue *queue = request->all->queue;
-	uint64_t place = UBLK_BYTES(request->queue_id, request->tag);
-	char *buffer = request->buffer;
-	ssize_t ret;
-
-	while (queue->user_copy && length) {
-		ret = pread(queue->fd, buffer + position, length,
-			    place + position);
-		if (ret <= 0)
-			return ret ? -errno : -EIO;
-		position += ret;
-		length -= ret;
-	}
-	return 0;
-}
-
-int queue_give_bytes(struct request *request, uint32_t position,
-		     uint32_t length)
-{
-	const struct queue *queue = request->all->queue;
-	uint64_t place = UBLK_BYTES(request->queue_id, request->tag);
-	const char *buffer = request->buffer;
-	ssize_t ret;
-
-	while (queue->user_copy && length) {
-		ret = pwrite(queue->fd, buffer + position, length,
-			     place + position);
-		if (ret <= 0)
-			return ret ? -errno : -EIO;
-		position += ret;
-		length -= ret;
-	}
-	return 0;
 }
 
 static void await_workers(struct queue *queue)
