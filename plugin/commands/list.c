@@ -261,6 +261,10 @@ static void put_json(struct json *json, const struct listing *listing)
 	json_text(json, "cache",
 		  disk->options.writeback ? "writeback" : "none");
 	put_option(json, "watchdog", disk->options.watchdog);
+	put_option(json, "iops", disk->options.iops);
+	put_option(json, "bandwidth", disk->options.bandwidth);
+	put_option(json, "cache_size", disk->options.cache_size);
+	put_option(json, "workers", disk->options.workers);
 	put_files(json, disk);
 	put_text(json, "reason", disk->reason);
 	put_trouble(json, disk);

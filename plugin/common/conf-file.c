@@ -48,6 +48,10 @@ enum key_id {
 	NO_REFERENCES,
 	CONFINED,
 	WATCHDOG,
+	IOPS,
+	BANDWIDTH,
+	CACHE_SIZE,
+	WORKERS,
 	NR_KEYS
 };
 
@@ -79,6 +83,10 @@ static const struct key {
 	[CONFINED] = { "confined", FLAG,
 		       offsetof(struct conf, request.options.confined), 0, 0 },
 	[WATCHDOG] = { "watchdog", OTHER, 0, 0, 0 },
+	[IOPS] = { "iops", OTHER, 0, 0, 0 },
+	[BANDWIDTH] = { "bandwidth", OTHER, 0, 0, 0 },
+	[CACHE_SIZE] = { "cache-size", OTHER, 0, 0, 0 },
+	[WORKERS] = { "workers", OTHER, 0, 0, 0 },
 };
 /* clang-format on */
 

@@ -21,17 +21,23 @@ struct disk_options {
 	bool no_references;	  /* the image may name no file */
 	bool confined;		  /* refuse where the kernel cannot */
 	uint64_t watchdog;	  /* seconds without progress; 0: none */
+	uint64_t iops;		  /* requests in a second; 0: no limit */
+	uint64_t bandwidth;	  /* bytes in a second; 0: no limit */
+	uint64_t cache_size;	  /* bytes, of tables in memory */
+	uint64_t workers;	  /* threads for what may block */
 	char key_file[PATH_MAX];  /* empty: none.  Never the key */
 	char data_file[PATH_MAX]; /* that the image may name; empty: none */
 };
 
 #define DISK_WATCHDOG_MIN 2
 #define DISK_WATCHDOG_MAX 3600
+#define DISK_WORKERS_MAX  32
 
 /* The options of a disk for which an admin gives none. */
 #define DISK_OPTIONS_DEFAULT \
 	{ \
-		.queues = 1, .depth = 128, .watchdog = 30 \
+		.queues = 1, .depth = 128, .watchdog = 30, \
+		.cache_size = 4 << 20, .workers = 4 \
 	}
 
 /* A new disk, as the caller asks for it.  The caller keeps the strings. */

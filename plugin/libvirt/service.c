@@ -29,7 +29,7 @@
 #define ABANDON_PATIENCE 10000 /* ms; for an `add` that was killed */
 #define DEL_PATIENCE	 40000 /* ms; its own is 35 s */
 #define DEL_INTERVAL	 250   /* ms */
-#define ARGUMENTS_MAX	 24
+#define ARGUMENTS_MAX	 32
 #define PROGRAM		 "ublk-qcow2"
 
 /* The environment is for tests. */

@@ -91,7 +91,8 @@ static void init_requests(struct queue *queue, uint32_t buffer_size)
 
 int queue_create(const struct ublksrv_ctrl_dev_info *info,
 		 struct qcow_image *image, struct health *health,
-		 struct stats *stats, struct queue **result)
+		 struct stats *stats, const struct disk_options *options,
+		 struct queue **result)
 {
 	struct queue *queue = calloc(1, sizeof(*queue));
 	int ret = -ENOMEM;
@@ -111,7 +112,7 @@ int queue_create(const struct ublksrv_ctrl_dev_info *info,
 	init_requests(queue, info->max_io_buf_bytes);
 	counters_init(&queue->all.counters, stats);
 	ret = requests_create(&queue->all, queue, image, health,
-			      info->max_io_buf_bytes);
+			      info->max_io_buf_bytes, options);
 	if (ret < 0)
 		goto free_buffers;
 	ret = create_ring(queue);

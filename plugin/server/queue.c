@@ -259,8 +259,10 @@ static void reap(struct queue *queue)
 		count++;
 	}
 	io_uring_cq_advance(&queue->ring, count);
-	if (count)
+	/* A thread that waits for the limits is at work, too. */
+	if (count || requests_wait(&queue->all))
 		counters_step(&queue->all.counters);
+	requests_admit(&queue->all);
 	requests_retry(&queue->all);
 }
 
@@ -281,14 +283,32 @@ static int fetch_all(struct queue *queue)
 	return 0;
 }
 
+/* Until something ends, or a request may begin that waits for the limits. */
+static int submit_and_wait(struct queue *queue)
+{
+	const uint64_t wait = requests_wait(&queue->all);
+	struct __kernel_timespec time = { .tv_nsec = wait };
+	struct io_uring_cqe *cqe;
+	int ret;
+
+	if (!wait)
+		return io_uring_submit_and_wait(&queue->ring, 1);
+	/* By a call for both liburing would wait twice as long. */
+	ret = io_uring_submit(&queue->ring);
+	if (ret < 0)
+		return ret;
+	return io_uring_wait_cqe_timeout(&queue->ring, &cqe, &time);
+}
+
 static int serve(struct queue *queue)
 {
 	int ret;
 
 	await_workers(queue);
 	while (queue->alive && !queue->error) {
-		ret = io_uring_submit_and_wait(&queue->ring, 1);
-		if (ret < 0 && ret != -EINTR && ret != -EAGAIN && ret != -EBUSY)
+		ret = submit_and_wait(queue);
+		if (ret < 0 && ret != -EINTR && ret != -EAGAIN &&
+		    ret != -EBUSY && ret != -ETIME)
 			return ret;
 		reap(queue);
 	}

@@ -11,6 +11,7 @@
 #include "plugin/server/device.h"
 #include "qcow/qcow.h"
 
+struct disk_options;
 struct health;
 struct queue;
 struct request;
@@ -61,7 +62,8 @@ int queue_run(struct queue *queue, struct device *device);
    workers.  -E2BIG: more tags than one ring can hold. */
 int queue_create(const struct ublksrv_ctrl_dev_info *info,
 		 struct qcow_image *image, struct health *health,
-		 struct stats *stats, struct queue **queue);
+		 struct stats *stats, const struct disk_options *options,
+		 struct queue **queue);
 void queue_destroy(struct queue *queue);
 
 /* Makes /dev/ublkcN a file of the ring. */

@@ -10,7 +10,8 @@
  *             reads and writes that the engine answers with QCOW_MUST_BLOCK
  *   parked    the engine says -EBUSY: tried again whenever something ended
  *
- * and ends in one, request_end(), which commits it.  Data is acknowledged
+ * once the disk's limits allow it (limits.c).
+ * All end in one, request_end(), which commits it.  Data is acknowledged
  * after qcow_finish(), which makes it survive us (P1).  One that only another
  * process can do is not ended: this one dies, and the next gets it again.
  *
@@ -28,14 +29,13 @@
 #include <errno.h>
 #include <stddef.h>
 #include <sys/mman.h>
+#include "plugin/common/disk-options.h"
 #include "plugin/server/blocking.h"
 #include "plugin/server/health.h"
 #include "plugin/server/inflight.h"
 #include "plugin/server/queue.h"
 #include "plugin/server/request.h"
 #include "qcow/trace.h"
-
-#define NR_WORKERS 4
 
 static void request_try(struct request *request);
 
@@ -267,8 +267,30 @@ static int check(const struct request *request)
 	return 0;
 }
 
+static void begin(struct request *request)
+{
+	if (moves_data(request))
+		request_try(request);
+	else
+		give_to_worker(request);
+}
+
+void requests_admit(struct requests *all)
+{
+	struct request *request;
+
+	while ((request = limits_next(&all->limits, all->counters.now)))
+		begin(request);
+}
+
+uint64_t requests_wait(const struct requests *all)
+{
+	return limits_wait(&all->limits, all->counters.now);
+}
+
 void request_start(struct request *request)
 {
+	struct requests *all = request->all;
 	int ret;
 
 	decode(request);
@@ -277,15 +299,13 @@ void request_start(struct request *request)
 	ret = check(request);
 	if (ret < 0)
 		queue_commit(request, ret);
-	else if (moves_data(request))
-		request_try(request);
-	else
-		give_to_worker(request);
+	else if (limits_admit(&all->limits, request, all->counters.now))
+		begin(request);
 }
 
 int requests_create(struct requests *all, struct queue *queue,
 		    struct qcow_image *image, struct health *health,
-		    uint32_t max_io)
+		    uint32_t max_io, const struct disk_options *options)
 {
 	uint32_t cluster_size = qcow_cluster_size(image);
 	int ret;
@@ -298,13 +318,14 @@ int requests_create(struct requests *all, struct queue *queue,
 	all->alignment = qcow_alignment(image);
 	all->cluster_bits = __builtin_ctz(cluster_size);
 	all->read_only = qcow_read_only(image);
+	limits_init(&all->limits, options);
 	take_parked(all);
 	/* Never written to, so all of it is the kernel's one page of zeros. */
 	all->zeros = mmap(NULL, cluster_size, PROT_READ,
 			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (all->zeros == MAP_FAILED)
 		return -errno;
-	ret = workers_create(NR_WORKERS, run_work, &all->workers);
+	ret = workers_create(options->workers, run_work, &all->workers);
 	if (ret < 0)
 		munmap(all->zeros, cluster_size);
 	return ret;

@@ -10,10 +10,12 @@
 #include <stdint.h>
 #include <sys/uio.h>
 #include "plugin/server/counters.h"
+#include "plugin/server/limits.h"
 #include "plugin/server/ublk_abi.h"
 #include "plugin/server/worker.h"
 #include "qcow/qcow.h"
 
+struct disk_options;
 struct health;
 struct queue;
 struct request;
@@ -25,6 +27,7 @@ struct requests {
 	struct workers *workers;
 	struct health *health;
 	struct counters counters;
+	struct limits limits;
 	uint64_t size;	    /* of the disk, bytes */
 	uint32_t max_io;    /* bytes */
 	uint32_t alignment; /* of I/O on the image's files */
@@ -62,7 +65,7 @@ struct request {
 
 	bool registered;  /* its bytes are a buffer of the ring; I/O thread */
 	bool with_driver; /* its FETCH or COMMIT has not ended; I/O thread */
-	struct request *next; /* parked */
+	struct request *next; /* parked, or waiting for the limits */
 	struct work work;
 	uint8_t op;	   /* UBLK_IO_OP_ */
 	uint64_t offset;   /* bytes */
@@ -84,6 +87,11 @@ void request_moved(struct request *request);
 /* After a batch of completions: starts the parked requests that may go now. */
 void requests_retry(struct requests *all);
 
+/* After the time that it tells, in ns, or a batch of completions: starts those
+   that waited for the disk's limits.  0: there are none. */
+void requests_admit(struct requests *all);
+uint64_t requests_wait(const struct requests *all);
+
 /* To be called when request->desc holds a new request. */
 void request_start(struct request *request);
 
@@ -91,7 +99,7 @@ void request_start(struct request *request);
    -errno. */
 int requests_create(struct requests *all, struct queue *queue,
 		    struct qcow_image *image, struct health *health,
-		    uint32_t max_io);
+		    uint32_t max_io, const struct disk_options *options);
 void requests_destroy(struct requests *all);
 
 #endif /* REQUEST_H */

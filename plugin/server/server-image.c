@@ -92,6 +92,7 @@ int server_open_image(struct server *server)
 		.layers = config->layers,
 		.nr_layers = config->nr_layers,
 		.key_file = disk_key_file(config->options),
+		.cache_size = config->options->cache_size,
 		.references = &references,
 		.force = config->force,
 		.journal_stays = true, /* it has no path by then */

@@ -97,7 +97,7 @@ static int create_queue(struct server *server)
 {
 	int ret = queue_create(&server->view.info, server->image,
 			       &server->health, server->config->stats,
-			       &server->queue);
+			       server->config->options, &server->queue);
 
 	if (ret < 0)
 		return channel_fail(server->channel, CAUSE_PASSING,

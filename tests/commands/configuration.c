@@ -84,7 +84,8 @@ static void minimal(void)
 	    conf.request.options.depth != 128 ||
 	    conf.request.options.read_only || conf.request.options.writeback ||
 	    *conf.request.options.key_file ||
-	    conf.request.options.watchdog != 30)
+	    conf.request.options.watchdog != 30 || conf.request.options.iops ||
+	    conf.request.options.bandwidth || conf.request.options.workers != 4)
 		die("not the defaults of add");
 }
 
@@ -104,7 +105,11 @@ static void complete(void)
 		 "key-file = /etc/keys/all\n"
 		 "data-file = /srv/data\n"
 		 "no-references = yes\n"
-		 "watchdog = 7\n");
+		 "watchdog = 7\n"
+		 "iops = 500\n"
+		 "bandwidth = 3M\n"
+		 "cache-size = 2097152\n"
+		 "workers = 32\n");
 	must_find("all.of_it-2", &conf);
 	if (strcmp(conf.image, "/srv/with = and # and blanks.qcow2"))
 		die("image '%s'", conf.image);
@@ -115,7 +120,11 @@ static void complete(void)
 	    strcmp(conf.request.options.key_file, "/etc/keys/all") ||
 	    strcmp(conf.request.options.data_file, "/srv/data") ||
 	    !conf.request.options.no_references ||
-	    conf.request.options.watchdog != 7)
+	    conf.request.options.watchdog != 7 ||
+	    conf.request.options.iops != 500 ||
+	    conf.request.options.bandwidth != 3 << 20 ||
+	    conf.request.options.cache_size != 2 << 20 ||
+	    conf.request.options.workers != 32)
 		die("something was not taken");
 
 	put_text(CONF_ADMIN, "no",
@@ -137,7 +146,7 @@ static const struct {
 	{ "imgae = /i",
 	  ":2: 'imgae' is no key; allowed are image, id, queues, depth, "
 	  "read-only, cache, key-file, data-file, no-references, "
-	  "confined, watchdog" },
+	  "confined, watchdog, iops, bandwidth, cache-size, workers" },
 	{ "Depth = 1", "'Depth' is no key" },
 	{ "= 1", "'' is no key" },
 	{ "image = /j", ":2: image: is in line 1 already" },
@@ -162,6 +171,17 @@ static const struct {
 	{ "watchdog = 1", ":2: watchdog: '1' is no value for it; allowed: no, "
 			  "a number from 2 to 3600" },
 	{ "watchdog = 10s", "watchdog: '10s' is no value" },
+	{ "iops = 0", ":2: iops: '0' is no value for it; allowed: no, a number "
+		      "from 1 to 1000000000" },
+	{ "iops = 1K", "iops: '1K' is no value" },
+	{ "bandwidth = 1K", ":2: bandwidth: '1K' is no value for it; allowed: "
+			    "no, a number from 64K to 1T" },
+	{ "bandwidth = 1MB", "bandwidth: '1MB' is no value" },
+	{ "bandwidth = 99999999999T", "bandwidth: '99999999999T' is no value" },
+	{ "bandwidth = M", "bandwidth: 'M' is no value" },
+	{ "cache-size = no", ":2: cache-size: 'no' is no value for it; "
+			     "allowed: a number from 1M to 16G" },
+	{ "workers = 33", "workers: '33' is no value" },
 	{ "key-file = key", ":2: key-file: 'key' is no value for it; allowed: "
 			    "an absolute path" },
 };

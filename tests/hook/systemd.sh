@@ -56,7 +56,8 @@ records ""
 case_of "all that an entry says"
 one web1 "$UUID1" $link/web "$web" "id='3' queues='2' depth='64'
 	readonly='yes' cache='writeback' keyfile='/etc/key'
-	datafile='/srv/data' references='no' confined='yes' watchdog='9'"
+	datafile='/srv/data' references='no' confined='yes' watchdog='9'
+	iops='500' bandwidth='1048577' cachesize='8M' workers='5'"
 accepted web1 prepare
 sed "s:$WORK/images/::" "$CONF/web.conf" >"$WORK/conf"
 cat >"$WORK/expected" <<-END
@@ -72,6 +73,10 @@ cat >"$WORK/expected" <<-END
 	no-references = yes
 	confined = yes
 	watchdog = 9
+	iops = 500
+	bandwidth = 1048577
+	cache-size = 8M
+	workers = 5
 END
 cmp "$WORK/conf" "$WORK/expected" || wrong "the file is wrong"
 

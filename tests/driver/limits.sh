@@ -1,0 +1,55 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# limit: 240
+#
+# A disk does as many requests and bytes in a second as its limits allow, not
+# more and not much less; flushes do not wait.  Deaths of a server with requests
+# that wait for the limits lose nothing.
+# shellcheck source=../lib/driver.sh
+. "$(dirname "$0")/../lib/driver.sh"
+
+# measure OPTION...: what fio does in ten seconds; IOPS and BYTES in a second.
+measure()
+{
+	fio --name=limit --filename="$DEV" --direct=1 --ioengine=io_uring \
+		--size=64m --time_based --runtime=10 --output-format=json \
+		--output="$WORK/fio.json" "$@" || fail "fio"
+	IOPS=$(jq '[.jobs[0] | .read, .write | .iops] | add | round' \
+		"$WORK/fio.json")
+	BYTES=$(jq '[.jobs[0] | .read, .write | .bw_bytes] | add | round' \
+		"$WORK/fio.json")
+	note "$*: $IOPS requests, $BYTES bytes in a second"
+}
+
+# about WHAT FOUND WANTED: not more than a tenth above; the machine may stand still
+# for longer than a burst, so somewhat less is not our fault.
+about()
+{
+	(($2 * 100 >= $3 * 85 && $2 * 100 <= $3 * 112)) ||
+		fail "$1: $2 and not $3"
+}
+
+add "$(image requests.qcow2 256M)" --iops 100 --name requests
+[[ $(listed iops) == 100 ]] || fail "not in the list"
+measure --rw=randwrite --bs=4k --iodepth=16
+about "requests, depth 16" "$IOPS" 100
+measure --rw=randread --bs=4k --iodepth=1
+about "requests, depth 1" "$IOPS" 100
+
+note "kills with requests that wait"
+start_load --depth 16
+storm 3
+stop_load
+[[ $(listed recoveries) == 3 ]] || fail "not three recoveries"
+del
+check_image "$WORK/requests.qcow2"
+
+add "$(image bytes.qcow2 256M)" --bandwidth 2M --cache-size 1M --workers 1
+[[ $(listed bandwidth) == 2097152 ]] || fail "not in the list"
+measure --rw=randrw --bs=64k --iodepth=8
+about "bytes" "$BYTES" 2097152
+start_load --depth 16
+storm 2
+stop_load
+del
+check_image "$WORK/bytes.qcow2"
