@@ -22,6 +22,10 @@ enum disk_event {
 	DISK_EVENT_STUCK,	    /* it does nothing, and is replaced */
 	DISK_EVENT_ADOPTED,	    /* its server has a new supervisor */
 	DISK_EVENT_HANDED_OVER,	    /* its supervisor ends for another one */
+	DISK_EVENT_UPGRADED,	    /* another server, of the new program */
+	DISK_EVENT_RESIZED,	    /* it is larger */
+	DISK_EVENT_SNAPSHOT,	    /* an overlay is in its image's place */
+	DISK_EVENT_NOT_CHANGED,	    /* one of these has failed */
 	DISK_EVENT_ENDING,	    /* it is to go, and somebody uses it */
 	DISK_EVENT_WANTED,	    /* it is not to go after all */
 	DISK_EVENT_STOPPED,	    /* somebody else has stopped the device */

@@ -280,10 +280,12 @@ void change_grow_device(struct supervisor *sv)
 	disk->growing = 0;
 }
 
-static void settle(struct supervisor *sv, const char *result)
+static void settle(struct supervisor *sv, enum disk_event event,
+		   const char *result)
 {
-	watch_settle(sv, false, "%s; its users have waited %" PRIu64 " ms",
-		     result, clock_ms() - sv->died_at);
+	watch_settle_event(sv, event,
+			   "%s; its users have waited %" PRIu64 " ms", result,
+			   clock_ms() - sv->died_at);
 }
 
 void change_end(struct supervisor *sv)
@@ -295,16 +297,18 @@ void change_end(struct supervisor *sv)
 	move_clear(&sv->move);
 	supervisor_enter(sv, PHASE_LIVE);
 	if (*sv->change_text) {
-		watch_settle(sv, true, "%s", sv->change_text);
+		watch_settle_event(sv, DISK_EVENT_NOT_CHANGED, "%s",
+				   sv->change_text);
 	} else if (kind == CHANGE_SIZE) {
 		snprintf(text, sizeof(text), "has %" PRIu64 " bytes now",
 			 sv->disk.size);
-		settle(sv, text);
+		settle(sv, DISK_EVENT_RESIZED, text);
 	} else if (kind == CHANGE_IMAGE) {
-		settle(sv, "is served from its overlay now");
+		settle(sv, DISK_EVENT_SNAPSHOT,
+		       "is served from its overlay now");
 	} else {
 		snprintf(text, sizeof(text), "is served by process %d now",
 			 (int)sv->disk.server.pid);
-		settle(sv, text);
+		settle(sv, DISK_EVENT_UPGRADED, text);
 	}
 }
