@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Why a disk cannot be served, as far as a decision depends on the cause.  The
- * text of a failure is for people; a program decides by this.
+ * The cause for which a disk cannot be served, as far as a decision depends on
+ * the cause.  The text of a failure is for people; programs decide by this
+ * enum.
  */
 #ifndef CAUSE_H
 #define CAUSE_H

@@ -17,7 +17,7 @@
  * Only a text that outgrows its slot needs a new file, which then replaces the
  * old one by renaming; the new one's name ends in the writer's pid.
  *
- * Version 1 had no head and one text.  It can still be read.
+ * A file of version 1 has no head and one text, and can still be read.
  */
 #include <errno.h>
 #include <fcntl.h>

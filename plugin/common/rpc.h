@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * How a command and a supervisor speak with each other: one struct appeal,
- * answered by one struct outcome, over a SOCK_SEQPACKET socket.
+ * The conversation of a command and a supervisor: one struct appeal, answered
+ * by one struct outcome, over a SOCK_SEQPACKET socket.
  *
  * Functions return 0 or -errno; -EPROTO where the other side speaks another
  * version.

@@ -10,7 +10,7 @@
  * boot (a container may keep its /run) counts as none.
  *
  * Each lock is one byte of one file, byte N for disk N, so no lock leaves
- * anything to clean up.  They are locks of the open file description: a
+ * anything to clean up.  These are locks of the open file description: a
  * supervisor forked by a command inherits the lock with the descriptor and the
  * disk stays locked if the command dies.
  *

@@ -90,7 +90,8 @@ void stats_rename(int from, int to);
 
 void stats_forget(int id);
 
-/* One thread adds, or sets, and others read meanwhile. */
+/* One thread adds to a field, or sets it, and other threads read it
+   meanwhile. */
 static inline void stats_set(uint64_t *field, uint64_t value)
 {
 	__atomic_store_n(field, value, __ATOMIC_RELAXED);

@@ -14,7 +14,7 @@
 #define COLUMN 23 /* of the options' texts */
 #define WORD   128
 
-/* Where the next word goes. */
+/* The place of the next word. */
 struct cursor {
 	FILE *file;
 	int column;

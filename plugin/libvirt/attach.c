@@ -3,11 +3,11 @@
  * `attach`: gives a domain one more disk.
  *
  * libvirt has no hook for a disk that is plugged into a running domain, so the
- * command does the work of the hook.  It has the disk served, and records that
- * the domain owns the disk, so that the disk is removed when the domain ends.
- * The entry of the disk goes into the <metadata> of the running domain, so
- * that a saved domain can be restored.  If libvirt refuses the disk, the
- * command undoes all of that.
+ * command does the work of the hook.  The command has the disk served, and
+ * records that the domain owns the disk, so that the disk is removed when the
+ * domain ends.  The entry of the disk goes into the <metadata> of the running
+ * domain, so that a saved domain can be restored.  If libvirt refuses the
+ * disk, the command undoes all of that.
  *
  * With --config the disk gets into the domain's definition, too.  The command
  * works out all changes before it makes the first.

@@ -113,7 +113,8 @@ static bool listen_to(struct child *child)
 	}
 }
 
-/* Whether the child ended in time. */
+/* Waits for the end of the child, and reads its stderr meanwhile.  Has the
+   child ended in time? */
 static bool hear_out(struct child *child, int milliseconds)
 {
 	struct pollfd fds[] = {

@@ -194,7 +194,7 @@ static void tell(const struct conversion *conversion)
 		       conversion->name);
 }
 
-/* One line for one domain of many. */
+/* Prints one line for one domain of many. */
 static void tell_briefly(const struct conversion *conversion)
 {
 	const struct rewrite *rewrite = &conversion->rewrite;

@@ -25,7 +25,7 @@ struct decide_disk {
 	bool room;   /* there is space for its image to grow */
 };
 
-/* How often we have resumed the domain already. */
+/* The resumes of the domain so far. */
 struct decide_history {
 	unsigned int tries;
 	uint64_t resumed; /* the last time, in ms */

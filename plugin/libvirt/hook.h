@@ -31,14 +31,14 @@ int release_end(const struct call *call);
 int reconnect_begin(const struct call *call);
 int migrate_begin(const struct call *call);
 
-/* One line on stderr about the domain; returns EXIT_FAILURE. */
+/* Writes one line about the domain to stderr; returns EXIT_FAILURE. */
 int hook_say(const struct call *call, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /* Has the domain a disk of ours? */
 bool hook_concerns_us(const struct call *call);
 
-/* That time in ms, or the rest of the call's time if that is less; 5 s at
+/* The smaller of that time, in ms, and the rest of the call's time; 5 s at
    least. */
 int hook_patience(const struct call *call, int milliseconds);
 
