@@ -17,6 +17,7 @@ int main(void)
 {
 	broken_make_bases();
 	broken_refused();
+	broken_tables();
 	broken_names();
 	broken_later();
 	broken_clusters();

@@ -125,8 +125,28 @@ void approach(const struct later *row, struct qcow_image *image,
 	      enum approach how);
 void expect_qemu_agrees(const char *name, const char *path);
 
+/* A row of a table: an image that is refused at the open. */
+enum info {
+	INFO_SAYS, /* qcow_read_info() refuses it, likewise */
+	INFO_WORKS,
+};
+
+struct refusal {
+	const char *name;
+	enum base base;
+	struct poke pokes[MAX_POKES];
+	const char *says;
+	enum info info;
+	bool read_only_works;
+	bool needs_key; /* and has none */
+};
+
+/* Makes the image, and tries to open it in each way. */
+void broken_test_refusal(const struct refusal *row);
+
 /* The classes. */
-void broken_refused(void);  /* at the open, by the header and top tables */
+void broken_refused(void);  /* at the open, by the header */
+void broken_tables(void);   /* at the open, by the top tables */
 void broken_names(void);    /* of backing and data files */
 void broken_later(void);    /* entries of L2 tables, counts */
 void broken_clusters(void); /* compressed ones, subclusters */
