@@ -226,7 +226,11 @@ tell(const struct subject *of, int priority, const char *format, va_list args)
 	text_tame(line);
 	if (priority <= LOG_ERR)
 		strcpy(last_error, line + length);
-	send_line(of, priority, line);
+	/* In brief, stderr is told the cause alone. */
+	if (brief && !to_system && !stderr_is_journal)
+		fprintf(stderr, "%s\n", line + length);
+	else
+		send_line(of, priority, line);
 }
 
 void log_line(int priority, const char *format, ...)

@@ -51,8 +51,8 @@ int complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int complain_about(const char *subject, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* From now on a complaint is the cause alone, without the names of program and
-   disk: for a program that names them itself. */
+/* From now on a line on stderr is the cause alone, without the names of program
+   and disk: for a program that names them itself. */
 void complain_briefly(void);
 
 #endif /* LOG_H */
