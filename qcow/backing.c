@@ -215,7 +215,7 @@ static int open_named(struct qcow_image *image, const char *path,
 	return 0;
 }
 
-/* For what lies under the image. */
+/* For the open of the layer under the image. */
 static struct qcow_options options_under(const struct qcow_image *image,
 					 const struct qcow_options *options)
 {
@@ -225,7 +225,7 @@ static struct qcow_options options_under(const struct qcow_image *image,
 			  options->merge_into != image_next_index(image);
 	if (under.look)
 		under.look = QCOW_LOOK_READER;
-	/* What is only read is not locked by the supervisor. */
+	/* The supervisor locks the layers that are written, and no other. */
 	if (under.read_only || !options->layers)
 		under.locking = QCOW_LOCK_TEST;
 	under.test = options->test ? options->test->under : NULL;

@@ -5,8 +5,8 @@
  *
  * An image takes the calls of a guest, and is made larger as for a guest
  * (resize.c).  A file has only its bytes: they are copied in the file's own
- * units.  What a unit has beside the bytes that are copied comes from the disk,
- * too; there the file shows through, so it stays what it was.
+ * units.  The rest of such a unit comes from the disk, too; there the file
+ * shows through, so its bytes stay the same.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -21,7 +21,7 @@ struct below {
 int below_open(struct below *below, struct qcow_image *top,
 	       struct qcow_error *error);
 void below_close(struct below *below);
-/* Gives the layer what the disk has there, bytes or zeros.  The caller has
+/* Gives the layer the disk's bytes, or zeros.  The caller has
    entered the disk's range. */
 int below_copy(struct below *below, uint64_t offset, uint64_t length);
 int below_zero(struct below *below, uint64_t offset, uint64_t length);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A new overlay: an image that has nothing yet and shows what lies under it.
+ * A new overlay: an image that has nothing yet and shows the file under it.
  *
  *	| header, name | refcount table | blocks | L1 table, a hole |
  *
@@ -39,7 +39,7 @@ struct plan {
 	uint64_t size;
 	uint64_t l1_entries;
 	uint64_t table, blocks, l1; /* clusters of each */
-	const char *name, *format;  /* of what lies under it */
+	const char *name, *format;  /* of the file under it */
 };
 
 static uint64_t total(const struct plan *plan)
@@ -159,7 +159,7 @@ static int copy_label(int fd, int from)
 		       0;
 }
 
-/* Whoever may use that one may use this one. */
+/* The users of that one may use this one. */
 static int copy_owner(int fd, int from, struct qcow_error *error)
 {
 	struct stat st;

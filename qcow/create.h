@@ -6,11 +6,10 @@
 #include "qcow/qcow.h"
 
 struct qcow_overlay {
-	const char *backing;   /* path of what will lie under it */
+	const char *backing;   /* path of the file that will lie under it */
 	const char *name;      /* by which it names that.  NULL: the file's own
 				  name if it lies beside, else its path */
-	const char *format;    /* of what will lie under it: "qcow2", "raw" or
-				  "qcow" */
+	const char *format;    /* of that file: "qcow2", "raw" or "qcow" */
 	uint64_t size;	       /* virtual, bytes, whole sectors */
 	uint32_t cluster_size; /* bytes.  0: that of a qcow2 image under it, but
 				  4 KiB at least; 64 KiB over another */

@@ -367,7 +367,7 @@ int file_size(struct file *file, uint64_t *size)
 	return 0;
 }
 
-/* The tests' own disk gets longer by what is written to it. */
+/* The tests' own disk gets longer by a write. */
 int file_set_size(struct file *file, uint64_t size)
 {
 	int ret = 0;

@@ -34,7 +34,7 @@ struct qcow_test_hooks {
 	bool no_fence;	   /* what happens without R14's fence byte? */
 	bool block_device; /* the disk is like one */
 	const struct qcow_test_hooks *data;  /* under an external data file */
-	const struct qcow_test_hooks *under; /* of what lies under the image */
+	const struct qcow_test_hooks *under; /* under its backing file */
 };
 
 struct file {

@@ -2,11 +2,11 @@
 /*
  * Which bytes of a disk come from above a layer?  The images are asked from the
  * top down, as for a read (map.c), but only as far as that layer: the first one
- * that has the cluster, or subcluster, hides what is under it.  So does the end
- * of a layer that is shorter than the disk: behind it, zeros are read.
+ * that has the cluster, or subcluster, hides the others under it.  So does the
+ * end of a layer that is shorter than the disk: behind it, zeros are read.
  *
- * What is hidden stays so: a write hides, and so does a discard, which leaves a
- * zero cluster, or nothing is discarded (unlink.c).
+ * Hidden bytes stay hidden: a write hides, and so does a discard, which leaves
+ * a zero cluster, or nothing is discarded (unlink.c).
  */
 #include "qcow/cluster.h"
 #include "qcow/hidden.h"

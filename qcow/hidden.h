@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the layers above another hide of it. */
+/* The bytes of a layer that the layers above it hide. */
 #ifndef QCOW_HIDDEN_H
 #define QCOW_HIDDEN_H
 
@@ -15,9 +15,9 @@ struct hidden {
 };
 
 /*
- * The beginning of a range of an image, as far as it is of one kind; under is
- * what has the layer, somewhere below the image.  May block; not under the
- * lock.  The caller has entered the range.
+ * The beginning of a range of an image, as far as it is of one kind; under has
+ * the layer, somewhere below the image.  May block; not under the lock.  The
+ * caller has entered the range.
  */
 int hidden_look(struct qcow_image *image, const struct backing *under,
 		uint64_t offset, uint64_t length, struct hidden *hidden);

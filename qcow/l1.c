@@ -3,8 +3,8 @@
  * A larger L1 table, for a larger disk.
  *
  * The table has whole clusters to itself, so in most images it can get longer
- * where it is: what lies behind its entries becomes zero, durably, and then
- * the header says how many entries there are.
+ * where it is: the bytes behind its entries become zero, durably, and then the
+ * header says how many entries there are.
  *
  * Else it moves.  The new table is written whole into clusters in a row (R2).
  * One group says where it is, counts its clusters and frees the old ones.  The
@@ -15,9 +15,9 @@
  *	in place	| entries | zero ... | end of the cluster
  *	moved		| entries | zero ...        | zero ... |
  *
- * Whoever changes the table has the checkpoint's turn, with nothing frozen:
- * so the array in memory is what the file says, and no checkpoint is between
- * its phases.
+ * A thread that changes the table has the checkpoint's turn, with nothing
+ * frozen: so the array in memory is that of the file, and no checkpoint is
+ * between its phases.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -158,8 +158,8 @@ static int find_run(struct qcow_image *image, uint64_t count, uint64_t *first)
 	return 0;
 }
 
-/* A refcount block stands at the beginning of what it describes, so a longer
-   run needs the place behind a moved refcount table. */
+/* A refcount block stands at the beginning of its range, so a longer run needs
+   the place behind a moved refcount table. */
 static int find_place(struct qcow_image *image, uint64_t count, uint64_t *first)
 {
 	uint64_t gains;
@@ -186,7 +186,7 @@ static int reserve_place(struct qcow_image *image, uint64_t count,
 	/* R1: death forgets it. */
 	for (uint64_t i = 0; i < count && !ret; i++)
 		refcount_reserve(image, r, first + i);
-	/* What was too short stays to be found. */
+	/* Clusters in runs that were too short stay to be found. */
 	image->allocator.cursor = min_u64(image->allocator.cursor, cursor);
 	return ret;
 }

@@ -86,7 +86,7 @@ int backing_open_legacy(struct qcow_image *image,
 			const struct qcow_options *options,
 			struct qcow_error *error);
 void backing_close(struct backing *backing);
-/* What lies there, if it is a qcow2 image; and if it is a raw file. */
+/* The layer itself, if it is a qcow2 image; and if it is a raw file. */
 struct qcow_image *backing_image(const struct backing *backing);
 struct file *backing_raw(struct backing *backing);
 /* Was it opened for writing, to be merged into? */

@@ -2,8 +2,8 @@
 /*
  * Merging layers into one that lies under them, while the guest writes.
  *
- * Only what the layers above hide is ever written below (hidden.c): to the
- * guest, a merge changes nothing, however far it came and wherever it ends.
+ * Only bytes that the layers above hide are ever written below (hidden.c): to
+ * the guest, a merge changes nothing, however far it came and wherever it ends.
  * Bytes that show are copied with those beside them where a cluster of the
  * layer has to be allocated, and are the same afterwards.
  *
@@ -14,18 +14,18 @@
  *
  * The layer is an image like any other, with a journal of its own: so it is
  * valid at every instant, and leaks nothing by a death (P3).  The image on top
- * reads it through the same struct qcow_image, so what it sees is of now.
+ * reads it through the same struct qcow_image, so it never sees an old state.
  * A step enters the disk's range exclusively, in granules that are whole
- * clusters of the layer, too: I/O that was mapped to what the layer frees has
- * ended then, as R9 wants it, and no write of the guest's comes between the
- * reading and the writing of a copy.
+ * clusters of the layer, too: I/O that was mapped to a cluster which the layer
+ * frees has ended then, as R9 wants it, and no write of the guest's comes
+ * between the reading and the writing of a copy.
  *
  * A bitmap says which granules are equal below.  A step sets bits, a write of
- * the guest's clears them before its range is left.  It is in memory only:
- * after a death all is copied anew.  Nothing depends on the layer until
+ * the guest's clears them before its range is left.  The bitmap is in memory
+ * only: after a death all is copied anew.  Nothing depends on the layer until
  * qcow_merge_finish() has made it durable, so a power loss may take back any
- * of what a step did; and what it took from unflushed writes of the guest's may
- * come to light where those are lost, as unflushed writes may.
+ * work of a step.  A step may have copied unflushed writes of the guest's;
+ *where the image on top loses these, the copy shows, as unflushed writes may.
  */
 #include <assert.h>
 #include <errno.h>
@@ -56,7 +56,7 @@ struct qcow_merge {
 	uint64_t nr_equal;
 };
 
-/* ---- what is equal ---- */
+/* ---- equal granules ---- */
 
 static bool is_equal(const struct qcow_merge *merge, uint64_t granule)
 {

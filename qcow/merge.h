@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Merging: the layer that qcow_options.merge_into names gets all that the
- * layers above it hide of it, while the guest goes on writing to the image.
+ * Merging: the layer that qcow_options.merge_into names gets all the bytes that
+ * the layers above it hide of it, while the guest goes on writing to the image.
  * Once it holds all that the guest sees, it can be served in their place.
  */
 #ifndef QCOW_MERGE_H
@@ -28,7 +28,7 @@ struct qcow_merge_progress {
 int qcow_merge_open(struct qcow_image *image, struct qcow_merge **merge,
 		    struct qcow_error *error);
 
-/* Copies some of what the layer lacks.  Blocks, as qcow_write() does; one
+/* Copies some bytes that the layer lacks.  Blocks, as qcow_write() does; one
    thread at a time.  The guest's requests wait if they touch the same.
    done == total: at this moment, it lacks nothing. */
 int qcow_merge_step(struct qcow_merge *merge,

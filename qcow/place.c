@@ -3,7 +3,7 @@
  * A new file that is wholly there or not at all, after a death or a power loss
  * at any moment.
  *
- * It is written without a name.  What it holds, its owner and its mode are
+ * It is written without a name.  Its contents, its owner and its mode are
  * synced; then a link gives it its name, in one step and in nobody's place, and
  * the directory is synced.  File systems without nameless files have it under
  * another name meanwhile, which a death may leave there.
@@ -59,7 +59,7 @@ static int give_name(const struct place *place)
 		       0;
 }
 
-/* What it holds is durable before its name is. */
+/* Its contents are durable before its name is. */
 int place_settle(const struct place *place)
 {
 	int ret = fsync(place->fd) < 0 ? -errno : give_name(place);

@@ -14,10 +14,10 @@
  * the old size or the new one, at every step; groups in the journal hold with
  * either (replay.c).
  *
- * The zeros are those of WRITE ZEROES.  They hide what lies under the image, if
- * that is longer than the disk was; and what a cluster at the old end holds
- * behind it, and what an earlier user of the image left there.  Where there is
- * no table there is nothing to do, so mostly this costs nothing.
+ * The zeros are those of WRITE ZEROES.  They hide a backing file that is longer
+ * than the disk was, the rest of a cluster at the old end, and entries that an
+ * earlier user of the image left there.  Where there is no table there is
+ * nothing to do, so mostly this costs nothing.
  */
 #include <errno.h>
 #include "qcow/checkpoint.h"
@@ -38,7 +38,7 @@ static int judge(const struct qcow_image *image, uint64_t size,
 	if (size < image->geometry.size)
 		return fail(
 			error, -EINVAL,
-			"the disk has %llu bytes already, and cannot be made smaller: what the guest has at its end would be lost",
+			"the disk has %llu bytes already, and cannot be made smaller: the guest would lose its end",
 			(unsigned long long)image->geometry.size);
 	/* Such a snapshot does not say how large the disk was. */
 	if (image->geometry.version < 3 && image->header.nb_snapshots)
@@ -121,8 +121,9 @@ int qcow_grow(struct qcow_image *image, uint64_t size, struct qcow_error *error)
 		return ret;
 	ret = grow(image, size);
 	if (ret == -ENOSPC)
-		return fail(error, ret,
-			    "there is no room for what a larger disk needs");
+		return fail(
+			error, ret,
+			"there is no room for the tables and data of a larger disk");
 	return ret ? fail(error, ret, "making the disk larger: %s",
 			  strerror(-ret)) :
 		     0;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a merge knows of the guest's writes.  Under the lock. */
+/* The guest's writes during a merge.  Under the lock. */
 #ifndef QCOW_WRITTEN_H
 #define QCOW_WRITTEN_H
 
 #include "qcow/image.h"
 
-/* The guest will change these clusters: what was merged of them is no longer
-   equal.  Called before the guest's range is left. */
+/* The guest will change these clusters: they are no longer equal below.
+   Called before the guest's range is left. */
 void merge_note_write(struct qcow_merge *merge, uint64_t first, uint64_t last);
 
 /* Likewise, whether there is a merge or not. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * New overlays: qemu-img finds no fault in them, tells the same of them as of
- * those that it makes itself, and reads what lies under them.  A death at any
+ * those that it makes itself, and reads the files under them.  A death at any
  * step leaves no file, or the whole image; no file is ever replaced.
  */
 #include <errno.h>
@@ -82,7 +82,7 @@ static void must_create(const char *path, const struct qcow_overlay *overlay)
 		die("%s: %s", path, error.text);
 }
 
-/* What differs is in the names' places and feature names only. */
+/* Names apart, qemu-img tells the same of both. */
 static void compare_info(const char *ours, const char *theirs)
 {
 	must_run("for i in %s %s; do qemu-img info $i | "
@@ -119,7 +119,7 @@ static void test_kind(const struct kind *kind)
 		die("%s: %s", path, error.text);
 	if (info.size != kind->bytes || info.version != 3 ||
 	    strcmp(info.backing, "base"))
-		die("%s: is not what was asked for", kind->backing);
+		die("%s: another image was asked for", kind->backing);
 	free(backing);
 	free(path);
 	free(theirs);
@@ -253,7 +253,7 @@ static void test_refusals(void)
 	free(base);
 }
 
-/* P4: whoever is there stays. */
+/* P4: a file that is there stays. */
 static void test_existing(void)
 {
 	char *base = scratch_path("base"), *path = scratch_path("ours");

@@ -4,8 +4,8 @@
  *
  * A process merges, with operations of a guest in between, and dies at the n-th
  * of its writes, syncs, holes and events of the journals, in whichever layer;
- * for every n.  Whoever opens the image then, for another merge or for none,
- * finds the disk as the guest left it (P1).  The merge begins again and comes
+ * for every n.  An open of the image, for another merge or for none, then finds
+ * the disk as the guest left it (P1).  The merge begins again and comes
  * to its end.  Each layer is a valid image without leaks (P3); and a layer that
  * a merge has finished is the disk, even if that process died before it closed
  * anything.
@@ -51,7 +51,7 @@ static const struct chain chains[] = {
 	{ "cluster_size=4k", NULL, 300, 170 },
 };
 
-/* Only lived through: what is copied is less than a cluster of the layer. */
+/* Only lived through: copies are smaller than a cluster of the layer. */
 static const struct chain large = {
 	"cluster_size=4k",
 	"cluster_size=2M",
@@ -59,7 +59,7 @@ static const struct chain large = {
 	2000,
 };
 
-/* What the dying process tells. */
+/* Told by the dying process. */
 struct news {
 	unsigned int begun, acked; /* operations */
 	bool finished;		   /* the merge */
@@ -96,7 +96,7 @@ static void count_call(void)
 /* The image on top, during a step. */
 static struct qcow_image *stepping;
 
-/* R9: nobody reads or writes what a step may move. */
+/* R9: nobody reads or writes bytes that a step may move. */
 static void probe(void)
 {
 	const uint32_t unit = 4096;
@@ -305,7 +305,7 @@ static void check_disk(struct qcow_image *image, const char *when)
 		    memcmp(bytes + at, high + at, 512))
 			die("%s: %s: sector %lu is of no state",
 			    test.chain->top, when, at / 512);
-	/* What there is now stays. */
+	/* So it stays. */
 	memcpy(test.states[test.news->begun], bytes, test.size);
 	test.news->acked = test.news->begun;
 	free(bytes);

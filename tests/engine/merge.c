@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Merging of many kinds of chains, with random operations of a guest between
- * the steps: the disk shows at every point what the guest wrote, and at the end
- * the layer, by itself, does, too; qemu-img says both, and finds no fault in
- * any layer.  Other layers stay as they were.  Then with a guest in threads of
- * its own, whose operations meet the merge anywhere.
+ * the steps: the disk shows at every point all that the guest wrote, and at the
+ * end the layer, by itself, does, too; qemu-img says both, and finds no fault
+ * in any layer.  Other layers stay as they were.  Then with a guest in threads
+ * of its own, whose operations meet the merge anywhere.
  *
  * usage: merge [SEED]
  */
 #include <errno.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,7 +75,7 @@ static const struct chain chains[] = {
 	      L("cluster_size=4k,data_file=$i.data", 1500), L(NULL, 1000)),
 };
 
-/* What is replaced below is compressed, or a snapshot's, too. */
+/* The layer has compressed clusters, or a snapshot. */
 static const struct chain shared[] = {
 	{
 		.into = 1,
@@ -97,7 +96,7 @@ static struct {
 	unsigned int nr;
 	char *paths[LAYERS_MAX];
 	uint64_t size;
-	uint8_t *model; /* what the guest sees */
+	uint8_t *model; /* as the guest sees it */
 } test;
 
 static const char *name_of(unsigned int layer)
@@ -473,6 +472,29 @@ static void expect_refusal(const struct chain *chain, struct random *random)
 	free_chain();
 }
 
+/* P4: another disk lies on the layer, too. */
+static void test_shared(struct random *random)
+{
+	struct qcow_options reader = {
+		.read_only = true,
+		.journal_dir = scratch(),
+	};
+	struct qcow_options merger = {
+		.journal_dir = scratch(),
+		.merge_into = 1,
+	};
+	struct qcow_error error = { "" };
+	struct qcow_image *image, *other;
+
+	make_chain(&chains[0], random);
+	if (qcow_open(test.paths[1], &reader, &other, &error))
+		die_here("open", error.text);
+	if (qcow_open(test.paths[0], &merger, &image, &error) != -EBUSY)
+		die_here("open", "a layer in use is opened for writing");
+	model_close(other);
+	free_chain();
+}
+
 static void test_refusals(struct random *random)
 {
 	static const struct chain none = CHAIN(0, L("cluster_size=64k", 300),
@@ -500,5 +522,6 @@ int main(int argc, char **argv)
 	test_threads(&chains[0], &random);
 	test_cancel(&chains[0], &random);
 	test_refusals(&random);
+	test_shared(&random);
 	return 0;
 }

@@ -145,7 +145,7 @@ static int grow(struct qcow_image *image, uint64_t size)
 	return ret;
 }
 
-/* ---- what is known ---- */
+/* ---- known states ---- */
 
 static bool has(const struct state *state, uint64_t sector,
 		const uint8_t *bytes)

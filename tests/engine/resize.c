@@ -2,8 +2,8 @@
 /*
  * Larger disks of many kinds of images: qemu-img finds the new size, no fault,
  * and the bytes that were there with zeros behind them; then random operations
- * go on (lib/model.h).  What cannot be made larger is refused, with its reason,
- * and stays as it was.
+ * go on (lib/model.h).  Other growths are refused, with their reason, and leave
+ * the image as it was.
  *
  * usage: resize [SEED]
  */
