@@ -253,11 +253,11 @@ done < <(grep -oE '\b(plugin|qcow|tests)/[a-z0-9_/.-]*[a-z0-9]' \
 
 for page in "$MAN"/*.[158]; do
 	while read -r name section; do
-		[[ $name == ublk-qcow2* ]] || continue
+		[[ $name == ublk?qcow2* ]] || continue
 		[[ -e $MAN/$name.$section ]] ||
 			complain "$page: there is no $name($section)"
 	done < <(sed -n 's/^\.Xr \([^ ]*\) \([0-9]\).*/\1 \2/p' "$page")
-	for other in "$MAN"/ublk-qcow2*; do
+	for other in "$MAN"/ublk?qcow2*; do
 		other=$(basename "$other")
 		[[ $other != "$(basename "$page")" ]] || continue
 		grep -q "^\.Xr ${other%.*} ${other##*.}" "$MAN/ublk-qcow2.8" ||
