@@ -61,11 +61,13 @@ expected()
 	/usr/lib/udev/rules.d/99-ublk-qcow2.rules
 	/usr/sbin/ublk-qcow2
 	/usr/sbin/ublk.qcow2
+	/usr/share/bash-completion/completions/ublk-qcow2
 	/usr/share/doc/ublk-qcow2/README
 	/usr/share/doc/ublk-qcow2/examples/web.conf
 	/usr/share/man/man5/ublk-qcow2.conf.5
 	/usr/share/man/man8/ublk-qcow2.8
 	/usr/share/man/man8/ublk.qcow2.8
+	/usr/share/zsh/site-functions/_ublk-qcow2
 	END
 	[[ -x $BUILD/plugin/ublk-qcow2-libvirt ]] || return 0
 	cat <<-'END'
