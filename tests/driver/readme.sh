@@ -88,6 +88,8 @@ commands()
 possible()
 {
 	[[ $1 != "ublk-qcow2 resize "* || $CAN_GROW ]] || return 1
+	# commands/packages installs packages, and needs no network.
+	[[ $1 != apt-get\ * && $1 != dnf\ * ]] || return 1
 	# Of ublksrv, which Debian lacks; driver/ublk-tool stands for it.
 	[[ $1 != "ublk "* ]] || return 1
 	[[ -n $LIBVIRT ]] || ! grep -qE 'libvirt|virsh|web1|agent' <<<"$1"
