@@ -26,9 +26,13 @@
  * A network's file system stamps by its server's clock, and a block device
  * has no times: nothing can be told there.
  *
- * begun and ended count writes.  The thread that ends the last one takes the
- * times; they hold if nothing has begun meanwhile.  At most one thread takes
- * them.
+ * begun and ended count writes.  The lease's thread takes the times within
+ * TICK_NS of the end of the last one; they hold if nothing has begun meanwhile.
+ * Whoever ends a write does not: a disk that is asked for one write at a time
+ * would ask for the times after each, and on file systems with times of a fine
+ * grain (Linux 6.13) the next write would be one that has to store a new time,
+ * which costs more than the write.  Where there is no thread, the caller that
+ * ends the last write takes the times.  At most one thread takes them.
  */
 #include <errno.h>
 #include <linux/magic.h>
@@ -252,7 +256,7 @@ void lease_end(struct lease *lease)
 	if (!lease || !lease->record)
 		return;
 	ended = atomic_fetch_add(&lease->ended, 1) + 1;
-	if (ended == atomic_load(&lease->record->begun))
+	if (!lease->has_thread && ended == atomic_load(&lease->record->begun))
 		take_times(lease, true, ended);
 }
 
