@@ -160,6 +160,7 @@ struct qcow_image {
 	struct turn table_turn;	    /* to make an L2 table */
 	struct turn unaligned_turn; /* to write less than a unit */
 	struct qcow_range ranges;   /* list head, in order of arrival */
+	unsigned int exclusives;    /* in that list */
 	struct allocator allocator;
 	struct cache cache;
 	struct journal journal;

@@ -433,6 +433,7 @@ struct qcow_io {
 		struct qcow_range *prev, *next;
 		uint64_t first, last; /* guest clusters */
 		bool exclusive;
+		bool waits; /* for one that came before it */
 	} range;
 	uint64_t offset;
 	uint32_t length;
