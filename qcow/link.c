@@ -25,12 +25,10 @@ static uint64_t clusters_of(const struct qcow_image *image,
 	       (extent->offset >> image->geometry.cluster_bits) + 1;
 }
 
+/* Then there is room for the group that links them. */
 bool link_has_fresh(const struct qcow_io *io)
 {
-	for (unsigned int i = 0; i < io->nr_extents; i++)
-		if (io->extents[i].fresh)
-			return true;
-	return false;
+	return io->room_words;
 }
 
 /* The words of an extent's records in a group: its L2 entries, the second
@@ -116,13 +114,16 @@ static void link_fresh(struct qcow_image *image, const struct qcow_io *io)
 
 void link_end(struct qcow_image *image, struct qcow_io *io, bool moved)
 {
-	/* The append takes the room that it was promised. */
-	bool linked = moved && link_has_fresh(io);
+	bool fresh = link_has_fresh(io);
 
-	if (io->writes)
-		lease_end(&image->lease);
+	if (!io->writes)
+		return;
+	lease_end(&image->lease);
 	io->writes = false;
-	link_release(image, io, linked);
-	if (linked)
+	if (!fresh)
+		return;
+	/* The append takes the room that it was promised. */
+	link_release(image, io, moved);
+	if (moved)
 		link_fresh(image, io);
 }
