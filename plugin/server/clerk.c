@@ -88,9 +88,11 @@ static int start_device(const struct desk *desk, int *timeout)
 {
 	int ret = control_start(desk->control, desk->id, desk->server);
 
-	if (!ret)
-		*timeout = device_set_timeout(desk->id);
-	return ret;
+	if (ret)
+		return ret;
+	*timeout = device_set_timeout(desk->id);
+	device_set_scheduler(desk->id); /* a matter of speed only */
+	return 0;
 }
 
 static int execute(struct desk *desk, const struct order *order,

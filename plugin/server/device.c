@@ -263,18 +263,27 @@ void device_close(struct device *device)
 	free(device->descs);
 }
 
-int device_set_timeout(int id)
+static int set_attribute(int id, const char *name, const char *value)
 {
-	static const char timeout[] = "2000"; /* ms */
 	char path[64];
 	int fd, ret = 0;
 
-	snprintf(path, sizeof(path), "/sys/block/ublkb%d/queue/io_timeout", id);
+	snprintf(path, sizeof(path), "/sys/block/ublkb%d/queue/%s", id, name);
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	if (write(fd, timeout, strlen(timeout)) < 0)
+	if (write(fd, value, strlen(value)) < 0)
 		ret = -errno;
 	close(fd);
 	return ret;
+}
+
+int device_set_timeout(int id)
+{
+	return set_attribute(id, "io_timeout", "2000"); /* ms */
+}
+
+int device_set_scheduler(int id)
+{
+	return set_attribute(id, "scheduler", "none");
 }

@@ -72,4 +72,10 @@ void device_close(struct device *device);
    would wait for its own recovery. */
 int device_set_timeout(int id);
 
+/* Requests go to the server in the order in which they come.  The driver gives
+   a device with one queue a scheduler, which costs more than it gains: the
+   image's own disk has one, if that is of use.  For a new device only, as
+   above. */
+int device_set_scheduler(int id);
+
 #endif /* DEVICE_H */

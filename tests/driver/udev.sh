@@ -91,10 +91,12 @@ settle
 [[ $(reads) == "$before" ]] || fail "$(($(reads) - before)) reads"
 untouched "$DEV"
 [[ $(readlink -f "$link") == "$DEV" ]] || fail "the link suffered"
-echo 30000 >"/sys/block/$(basename "$DEV")/queue/io_timeout"
+queue=/sys/block/$(basename "$DEV")/queue
+echo 30000 >"$queue/io_timeout"
+echo mq-deadline >"$queue/scheduler"
 event add "$DEV"
-[[ $(cat "/sys/block/$(basename "$DEV")/queue/io_timeout") == 2000 ]] ||
-	fail "io_timeout"
+[[ $(cat "$queue/io_timeout") == 2000 ]] || fail "io_timeout"
+[[ $(cat "$queue/scheduler") == *"[none]"* ]] || fail "scheduler"
 untouched "$DEV"
 kill_and_recover
 settle
