@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The bytes of a request whose bytes the driver keeps: they are read from and
- * written to /dev/ublkcN, at a place of its tag's own.
+ * written to /dev/ublkcN, at a place of its tag's own (UBLK_F_USER_COPY).  That
+ * blocks for no longer than a copy takes.
  */
 #include <errno.h>
 #include <unistd.h>

@@ -35,7 +35,31 @@ struct queue {
 	size_t buffers_length;
 	struct requests all;
 	struct request *requests;    /* [tags] */
-	struct io_uring_sqe nowhere; /* see get_sqe() */
+	struct io_uring_sqe nowhere; /* see queue_sqe() */
 };
+
+/* Which kind of command or transfer has ended. */
+enum completion {
+	COMPLETION_TAG, /* the driver gave a tag back */
+	COMPLETION_TRANSFER,
+	COMPLETION_WORKERS,
+};
+
+/* user_data: the kind (8 bits), the number of the extent (8), and the index of
+   the request (32). */
+static inline uint64_t queue_pack(enum completion completion,
+				  unsigned int extent, unsigned int index)
+{
+	return (uint64_t)completion << 56 | (uint64_t)extent << 48 | index;
+}
+
+static inline unsigned int queue_index(const struct queue *queue,
+				       const struct request *request)
+{
+	return request - queue->requests;
+}
+
+/* An entry of the ring to fill; never NULL. */
+struct io_uring_sqe *queue_sqe(struct queue *queue);
 
 #endif /* QUEUE_INSIDE_H */

@@ -27,9 +27,6 @@
  * it and so becomes its owner: only the thread that fetched a tag may commit
  * it.  That thread never blocks but in waiting for the ring,
  * allocates nothing and says nothing.
- *
- * user_data: kind of completion (8 bits), number of the extent (8), index of
- * the request (32).
  */
 #include <assert.h>
 #include <errno.h>
@@ -47,27 +44,12 @@
 #error "assertions stay in every build"
 #endif
 
-static_assert(QCOW_IO_EXTENTS <= 256, "user_data has 8 bits for the extent");
-
-/* Which kind of command or transfer has ended. */
-enum completion {
-	COMPLETION_TAG, /* the driver gave a tag back */
-	COMPLETION_TRANSFER,
-	COMPLETION_WORKERS,
-};
-
-static uint64_t pack(enum completion completion, unsigned int extent,
-		     unsigned int index)
-{
-	return (uint64_t)completion << 56 | (uint64_t)extent << 48 | index;
-}
-
 /*
  * Never NULL.  A full ring is submitted; if that fails there is nothing left
  * to do but to die (P1 holds), and until queue_run() sees that, the caller
  * fills an entry that goes nowhere.
  */
-static struct io_uring_sqe *get_sqe(struct queue *queue)
+struct io_uring_sqe *queue_sqe(struct queue *queue)
 {
 	struct io_uring_sqe *sqe;
 	int ret;
@@ -83,19 +65,13 @@ static struct io_uring_sqe *get_sqe(struct queue *queue)
 	return sqe;
 }
 
-static unsigned int index_of(const struct queue *queue,
-			     const struct request *request)
-{
-	return request - queue->requests;
-}
-
 static void send_command(struct request *request, uint32_t op, int32_t result)
 {
 	struct queue *queue = request->all->queue;
-	struct io_uring_sqe *sqe = get_sqe(queue);
+	struct io_uring_sqe *sqe = queue_sqe(queue);
 	struct ublksrv_io_cmd *cmd = (void *)sqe->cmd;
 
-	assert(index_of(queue, request) < queue->tags);
+	assert(queue_index(queue, request) < queue->tags);
 	assert(!request->with_driver); /* one FETCH or COMMIT at a time */
 	request->with_driver = true;
 
@@ -103,14 +79,15 @@ static void send_command(struct request *request, uint32_t op, int32_t result)
 			 0);
 	sqe->flags = queue->device_flags;
 	sqe->cmd_op = op;
-	sqe->user_data = pack(COMPLETION_TAG, 0, index_of(queue, request));
+	sqe->user_data = queue_pack(COMPLETION_TAG, 0,
+				    queue_index(queue, request));
 	cmd->q_id = request->queue_id;
 	cmd->tag = request->tag;
 	cmd->result = result;
 	cmd->addr = queue->user_copy ? 0 : (uintptr_t)request->buffer;
 	/* A failed registration must not be the guest's error (P5). */
 	if (queue->registers)
-		sqe->addr = index_of(queue, request) |
+		sqe->addr = queue_index(queue, request) |
 			    UBLK_AUTO_BUF_REG_FALLBACK << 16;
 }
 
@@ -120,78 +97,14 @@ void queue_commit(struct request *request, int32_t result)
 	send_command(request, UBLK_U_IO_COMMIT_AND_FETCH_REQ, result);
 }
 
-static void address(struct io_uring_sqe *sqe, struct request *request,
-		    unsigned int extent)
-{
-	sqe->flags = IOSQE_FIXED_FILE;
-	sqe->user_data = pack(COMPLETION_TRANSFER, extent,
-			      index_of(request->all->queue, request));
-	counters_transfer(&request->all->counters, 1);
-}
-
-void queue_read(struct request *request, unsigned int extent, unsigned int file,
-		void *buffer, uint32_t length, uint64_t offset)
-{
-	struct io_uring_sqe *sqe = get_sqe(request->all->queue);
-
-	io_uring_prep_read(sqe, FILE_IMAGE + file, buffer, length, offset);
-	address(sqe, request, extent);
-}
-
-void queue_write(struct request *request, unsigned int extent,
-		 unsigned int file, const void *buffer, uint32_t length,
-		 uint64_t offset)
-{
-	struct io_uring_sqe *sqe = get_sqe(request->all->queue);
-
-	io_uring_prep_write(sqe, FILE_IMAGE + file, buffer, length, offset);
-	address(sqe, request, extent);
-}
-
-void queue_writev(struct request *request, unsigned int extent,
-		  unsigned int file, const struct iovec *vector,
-		  unsigned int count, uint64_t offset)
-{
-	struct io_uring_sqe *sqe = get_sqe(request->all->queue);
-
-	io_uring_prep_writev(sqe, FILE_IMAGE + file, vector, count, offset);
-	address(sqe, request, extent);
-}
-
-void queue_read_fixed(struct request *request, unsigned int extent,
-		      unsigned int file, uint32_t position, uint32_t length,
-		      uint64_t offset)
-{
-	struct queue *queue = request->all->queue;
-	struct io_uring_sqe *sqe = get_sqe(queue);
-
-	io_uring_prep_read_fixed(sqe, FILE_IMAGE + file,
-				 (void *)(uintptr_t)position, length, offset,
-				 index_of(queue, request));
-	address(sqe, request, extent);
-}
-
-void queue_write_fixed(struct request *request, unsigned int extent,
-		       unsigned int file, uint32_t position, uint32_t length,
-		       uint64_t offset)
-{
-	struct queue *queue = request->all->queue;
-	struct io_uring_sqe *sqe = get_sqe(queue);
-
-	io_uring_prep_write_fixed(sqe, FILE_IMAGE + file,
-				  (void *)(uintptr_t)position, length, offset,
-				  index_of(queue, request));
-	address(sqe, request, extent);
-}
-
 static void await_workers(struct queue *queue)
 {
-	struct io_uring_sqe *sqe = get_sqe(queue);
+	struct io_uring_sqe *sqe = queue_sqe(queue);
 
 	io_uring_prep_read(sqe, FILE_WORKERS, &queue->wakeups,
 			   sizeof(queue->wakeups), 0);
 	sqe->flags = IOSQE_FIXED_FILE;
-	sqe->user_data = pack(COMPLETION_WORKERS, 0, 0);
+	sqe->user_data = queue_pack(COMPLETION_WORKERS, 0, 0);
 }
 
 static void tag_returned(struct request *request, int res)

@@ -21,6 +21,16 @@ struct stats;
    fetches the tag's next. */
 void queue_commit(struct request *request, int32_t result);
 
+/* The I/O thread, first: the ring is its own from now on.  0 or -errno. */
+int queue_enable(struct queue *queue);
+
+/* The I/O thread: maps the device's descriptors, fetches all tags, serves, and
+   returns 0 when the device was stopped.  After an error the process must
+   end. */
+int queue_run(struct queue *queue, struct device *device);
+
+/* queue-transfer.c */
+
 /* For requests whose bytes the driver keeps, on any thread: copy length of
    them, from position on, to or from the same place of request->buffer.
    0 or -errno; nothing to do, and 0, where the driver itself copies. */
@@ -47,14 +57,6 @@ void queue_read_fixed(struct request *request, unsigned int extent,
 void queue_write_fixed(struct request *request, unsigned int extent,
 		       unsigned int file, uint32_t position, uint32_t length,
 		       uint64_t offset);
-
-/* The I/O thread, first: the ring is its own from now on.  0 or -errno. */
-int queue_enable(struct queue *queue);
-
-/* The I/O thread: maps the device's descriptors, fetches all tags, serves, and
-   returns 0 when the device was stopped.  After an error the process must
-   end. */
-int queue_run(struct queue *queue, struct device *device);
 
 /* queue-create.c */
 

@@ -7,7 +7,7 @@
  * otherwise.  They go to registered files only: those of the image,
  * /dev/ublkcN and the workers' eventfd; no other can be registered later.
  *
- * Whoever gives queue.c another operation adds it to this list.
+ * Whoever gives the queues another operation adds it to this list.
  */
 #include <liburing.h>
 #include "plugin/server/restrict.h"

@@ -9,7 +9,7 @@
 
 struct io_uring;
 
-/* Restricts a ring that is still disabled to the operations of queue.c;
+/* Restricts a ring that is still disabled to the operations of the queues;
    fixed: and to its registered files.  0 or -errno. */
 int restrict_ring(struct io_uring *ring, bool fixed);
 

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * One transfer between memory and a file of the image, for a request: queued
+ * in the ring, and named so that its end finds the request again.
+ */
+#include <assert.h>
+#include <liburing.h>
+#include "plugin/server/queue-inside.h"
+#include "plugin/server/queue.h"
+#include "plugin/server/request.h"
+
+static_assert(QCOW_IO_EXTENTS <= 256, "user_data has 8 bits for the extent");
+
+static void address(struct io_uring_sqe *sqe, struct request *request,
+		    unsigned int extent)
+{
+	sqe->flags = IOSQE_FIXED_FILE;
+	sqe->user_data = queue_pack(COMPLETION_TRANSFER, extent,
+				    queue_index(request->all->queue, request));
+	counters_transfer(&request->all->counters, 1);
+}
+
+void queue_read(struct request *request, unsigned int extent, unsigned int file,
+		void *buffer, uint32_t length, uint64_t offset)
+{
+	struct io_uring_sqe *sqe = queue_sqe(request->all->queue);
+
+	io_uring_prep_read(sqe, FILE_IMAGE + file, buffer, length, offset);
+	address(sqe, request, extent);
+}
+
+void queue_write(struct request *request, unsigned int extent,
+		 unsigned int file, const void *buffer, uint32_t length,
+		 uint64_t offset)
+{
+	struct io_uring_sqe *sqe = queue_sqe(request->all->queue);
+
+	io_uring_prep_write(sqe, FILE_IMAGE + file, buffer, length, offset);
+	address(sqe, request, extent);
+}
+
+void queue_writev(struct request *request, unsigned int extent,
+		  unsigned int file, const struct iovec *vector,
+		  unsigned int count, uint64_t offset)
+{
+	struct io_uring_sqe *sqe = queue_sqe(request->all->queue);
+
+	io_uring_prep_writev(sqe, FILE_IMAGE + file, vector, count, offset);
+	address(sqe, request, extent);
+}
+
+void queue_read_fixed(struct request *request, unsigned int extent,
+		      unsigned int file, uint32_t position, uint32_t length,
+		      uint64_t offset)
+{
+	struct queue *queue = request->all->queue;
+	struct io_uring_sqe *sqe = queue_sqe(queue);
+
+	io_uring_prep_read_fixed(sqe, FILE_IMAGE + file,
+				 (void *)(uintptr_t)position, length, offset,
+				 queue_index(queue, request));
+	address(sqe, request, extent);
+}
+
+void queue_write_fixed(struct request *request, unsigned int extent,
+		       unsigned int file, uint32_t position, uint32_t length,
+		       uint64_t offset)
+{
+	struct queue *queue = request->all->queue;
+	struct io_uring_sqe *sqe = queue_sqe(queue);
+
+	io_uring_prep_write_fixed(sqe, FILE_IMAGE + file,
+				  (void *)(uintptr_t)position, length, offset,
+				  queue_index(queue, request));
+	address(sqe, request, extent);
+}
