@@ -264,6 +264,28 @@ int qcow_flush(struct qcow_image *image)
 	return ret;
 }
 
+/* R17: a failed sync of the page cache must be remembered, so file_sync() has
+   to make it. */
+static bool is_direct(const struct qcow_image *image)
+{
+	return image->file.direct && image->data->direct;
+}
+
+int qcow_map_flush(struct qcow_image *image, unsigned int *files)
+{
+	*files = 0;
+	if (image->read_only)
+		return 0;
+	LOCKED(image);
+	if (image->health.sync_lost)
+		return -EIO;
+	if (checkpoint_is_dirty(image) || !is_direct(image))
+		return QCOW_MUST_BLOCK;
+	/* R8: the caller begins the syncs after now. */
+	*files = 1 + image->external;
+	return 0;
+}
+
 /* ---- the thread, for when nobody does ---- */
 
 /* Until there is something to write: append_group() wakes. */

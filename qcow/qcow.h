@@ -385,6 +385,15 @@ int qcow_write_zeroes(struct qcow_image *image, uint64_t offset,
 /* All that was acknowledged before the call survives a power loss (R8). */
 int qcow_flush(struct qcow_image *image);
 
+/* The same without blocking.  Returns:
+   0        now call fdatasync() on each of the first *files of qcow_fds(),
+	    there may be none; the flush has succeeded when all of them have,
+	    and has failed if one has
+   QCOW_MUST_BLOCK
+	    make the blocking call, on a thread that may block
+   -errno   the flush has failed */
+int qcow_map_flush(struct qcow_image *image, unsigned int *files);
+
 /* mapped.c: calls that never block, never allocate memory, never do I/O */
 
 /* Their answers beside 0 and -errno.  No error of the kernel has such a

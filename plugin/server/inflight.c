@@ -13,6 +13,10 @@
  * that fails the request's own buffer is moved, and queue_take_bytes() or
  * queue_give_bytes() copy.
  *
+ * The flush of an image whose tables are written is in flight, too: a sync of
+ * each file.  The kernel makes it in a worker of its own, which costs less than
+ * to wake one of ours and to be woken by it.
+ *
  * Short transfers are continued.  A read that reaches the end of its file
  * finds zeros there: no byte comes, or a count that no further direct read
  * could continue from.  The zeros around fresh data are written together with
@@ -256,12 +260,40 @@ static void copy_instead(struct request *request, unsigned int nr)
 	start_copying(request, nr);
 }
 
+/* The last: the kernel could not start a worker for the ring.  P5: the disk's
+   user waits until it can. */
+static bool is_to_be_repeated(int res)
+{
+	return res == -EINTR || res == -EAGAIN || res == -ECANCELED;
+}
+
+static void synced(struct request *request, unsigned int file, int res)
+{
+	if (is_to_be_repeated(res))
+		queue_sync(request, file);
+	else if (res < 0)
+		transfer_failed(request, res);
+	else
+		put_transfer(request);
+}
+
+void inflight_sync(struct request *request, unsigned int files)
+{
+	request->result = 0;
+	request->left = files;
+	for (unsigned int file = 0; file < files; file++)
+		queue_sync(request, file);
+}
+
 void inflight_transferred(struct request *request, unsigned int nr, int res)
 {
-	assert(request->left > 0 && nr < request->io.nr_extents);
-	/* The last: the kernel could not start a worker for the ring.  P5: the
-	   disk's user waits until it can. */
-	if (res == -EINTR || res == -EAGAIN || res == -ECANCELED)
+	assert(request->left > 0);
+	if (request->op == UBLK_IO_OP_FLUSH) {
+		synced(request, nr, res);
+		return;
+	}
+	assert(nr < request->io.nr_extents);
+	if (is_to_be_repeated(res))
 		start_transfer(request, nr);
 	else if (res == -EINVAL && request->transfers[nr].fixed)
 		copy_instead(request, nr);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A mapped request in flight: moving the bytes of its extents.
+ * A mapped request in flight: moving the bytes of its extents, or syncing the
+ * files of the image.
  */
 #ifndef INFLIGHT_H
 #define INFLIGHT_H
@@ -11,7 +12,10 @@ struct request;
    called when the last has ended, perhaps at once. */
 void inflight_start(struct request *request);
 
-/* One transfer ended with the result of its system call. */
+/* The same for a FLUSH: syncs so many of the image's files, the first ones. */
+void inflight_sync(struct request *request, unsigned int files);
+
+/* One transfer, or sync, ended with the result of its system call. */
 void inflight_transferred(struct request *request, unsigned int extent,
 			  int res);
 

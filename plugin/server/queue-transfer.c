@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * One transfer between memory and a file of the image, for a request: queued
- * in the ring, and named so that its end finds the request again.
+ * One transfer between memory and a file of the image, or a sync of one, for a
+ * request: queued in the ring, and named so that its end finds the request
+ * again.
  */
 #include <assert.h>
 #include <liburing.h>
@@ -10,6 +11,7 @@
 #include "plugin/server/request.h"
 
 static_assert(QCOW_IO_EXTENTS <= 256, "user_data has 8 bits for the extent");
+static_assert(QCOW_FILES_MAX <= 256, "... or for the file");
 
 static void address(struct io_uring_sqe *sqe, struct request *request,
 		    unsigned int extent)
@@ -47,6 +49,14 @@ void queue_writev(struct request *request, unsigned int extent,
 
 	io_uring_prep_writev(sqe, FILE_IMAGE + file, vector, count, offset);
 	address(sqe, request, extent);
+}
+
+void queue_sync(struct request *request, unsigned int file)
+{
+	struct io_uring_sqe *sqe = queue_sqe(request->all->queue);
+
+	io_uring_prep_fsync(sqe, FILE_IMAGE + file, IORING_FSYNC_DATASYNC);
+	address(sqe, request, file);
 }
 
 void queue_read_fixed(struct request *request, unsigned int extent,

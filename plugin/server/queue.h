@@ -49,6 +49,9 @@ void queue_write(struct request *request, unsigned int extent,
 void queue_writev(struct request *request, unsigned int extent,
 		  unsigned int file, const struct iovec *vector,
 		  unsigned int count, uint64_t offset);
+/* The same for an fdatasync() of a file, which is the number of its extent,
+   too. */
+void queue_sync(struct request *request, unsigned int file);
 /* The same with the bytes of the request itself, from position on; it is
    registered. */
 void queue_read_fixed(struct request *request, unsigned int extent,

@@ -5,14 +5,15 @@
  * A request takes one of three ways:
  *
  *   mapped    reads and writes whose place the engine knows at once: one
- *             transfer per extent on the queue's ring, then qcow_finish()
- *   worker    everything that may block: FLUSH, DISCARD, WRITE_ZEROES, and
- *             reads and writes that the engine answers with QCOW_MUST_BLOCK
+ *             transfer per extent on the queue's ring, then qcow_finish();
+ *             and a FLUSH that needs no checkpoint: one sync per file there
+ *   worker    everything that may block: DISCARD, WRITE_ZEROES, and whatever
+ *             else the engine answers with QCOW_MUST_BLOCK
  *   parked    the engine says -EBUSY: tried again whenever something ended
  *
- * once the disk's limits allow it (limits.c).
- * All end in one, request_end(), which commits it.  Data is acknowledged
- * after qcow_finish(), which makes it survive us (P1).  One that only another
+ * A request sets out once the disk's limits allow it (limits.c).  All end in
+ * one function, request_end(), which commits them.  Data is acknowledged after
+ * qcow_finish(), which makes it survive us (P1).  One that only another
  * process can do is not ended: this one dies, and the next gets it again.
  *
  * Parked requests keep the order in which they came.  So that none starves,
@@ -106,10 +107,16 @@ int requests_reap(struct requests *all)
 	return 0;
 }
 
+static int finish(struct request *request)
+{
+	if (request->op == UBLK_IO_OP_FLUSH)
+		return request->result;
+	return qcow_finish(request->all->image, &request->io, request->result);
+}
+
 void request_moved(struct request *request)
 {
-	int result = qcow_finish(request->all->image, &request->io,
-				 request->result);
+	int result = finish(request);
 
 	/* The engine may find space, which can take a while. */
 	if (result == QCOW_NO_SPACE_YET) {
@@ -230,6 +237,21 @@ static void request_try(struct request *request)
 		request_end(request, ret);
 }
 
+static void flush(struct request *request)
+{
+	unsigned int files;
+	int ret = qcow_map_flush(request->all->image, &files);
+
+	if (ret == QCOW_MUST_BLOCK) {
+		give_to_worker(request);
+	} else if (ret || !files) {
+		request_end(request, ret);
+	} else {
+		request->all->under_way++;
+		inflight_sync(request, files);
+	}
+}
+
 static void decode(struct request *request)
 {
 	const struct ublksrv_io_desc *desc = request->desc;
@@ -271,6 +293,8 @@ static void begin(struct request *request)
 {
 	if (moves_data(request))
 		request_try(request);
+	else if (request->op == UBLK_IO_OP_FLUSH)
+		flush(request);
 	else
 		give_to_worker(request);
 }

@@ -22,7 +22,8 @@ static const unsigned int calls[] = {
 
 static const unsigned int operations[] = {
 	IORING_OP_READ,	       IORING_OP_READ_FIXED, IORING_OP_WRITE,
-	IORING_OP_WRITE_FIXED, IORING_OP_WRITEV,     IORING_OP_URING_CMD,
+	IORING_OP_WRITE_FIXED, IORING_OP_WRITEV,     IORING_OP_FSYNC,
+	IORING_OP_URING_CMD,
 };
 
 int restrict_ring(struct io_uring *ring, bool fixed)

@@ -117,8 +117,8 @@ static void make_ring(struct io_uring *ring, int file)
 static void case_ring(void)
 {
 	static const int forbidden[] = {
-		IORING_OP_NOP,	   IORING_OP_OPENAT,   IORING_OP_CONNECT,
-		IORING_OP_FSYNC,   IORING_OP_UNLINKAT, IORING_OP_SPLICE,
+		IORING_OP_NOP,	     IORING_OP_OPENAT,	 IORING_OP_CONNECT,
+		IORING_OP_FALLOCATE, IORING_OP_UNLINKAT, IORING_OP_SPLICE,
 		IORING_OP_SENDMSG,
 	};
 	int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);

@@ -9,6 +9,22 @@
 . "$(dirname "$0")/../lib/driver.sh"
 
 image=$(image disk.qcow2 64M)
+qemu-io -f qcow2 -c "write -q 0 64k" "$image"
+add "$image"
+server=$(listed server_pid)
+
+note "a flush, with nothing before it that has got a worker"
+prlimit --pid "$server" --nproc=0:1000
+dd if=/dev/urandom of="$DEV" bs=4k count=1 oflag=direct \
+	conv=notrunc,fdatasync status=none &
+writer=$!
+sleep 2
+kill -0 "$writer" 2>/dev/null || fail "no flush waits: nothing is proven"
+prlimit --pid "$server" --nproc=1000:1000
+wait "$writer" || fail "the user sees an error of a flush"
+del
+
+note "writes"
 add "$image"
 server=$(listed server_pid)
 prlimit --pid "$server" --nproc=0:1000
