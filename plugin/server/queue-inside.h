@@ -33,6 +33,7 @@ struct queue {
 	uint64_t wakeups;   /* where the eventfd is read to */
 	char *buffers;
 	size_t buffers_length;
+	size_t pinned; /* bytes of each that are registered: the tag's index */
 	struct requests all;
 	struct request *requests;    /* [tags] */
 	struct io_uring_sqe nowhere; /* see queue_sqe() */

@@ -22,12 +22,27 @@ static void address(struct io_uring_sqe *sqe, struct request *request,
 	counters_transfer(&request->all->counters, 1);
 }
 
+/* Is the memory in the registered part of the request's buffer? */
+static bool is_pinned(const struct request *request, const void *memory,
+		      uint32_t length)
+{
+	size_t start = (uintptr_t)memory - (uintptr_t)request->buffer;
+	size_t pinned = request->all->queue->pinned;
+
+	return start < pinned && length <= pinned - start;
+}
+
 void queue_read(struct request *request, unsigned int extent, unsigned int file,
 		void *buffer, uint32_t length, uint64_t offset)
 {
-	struct io_uring_sqe *sqe = queue_sqe(request->all->queue);
+	struct queue *queue = request->all->queue;
+	struct io_uring_sqe *sqe = queue_sqe(queue);
 
 	io_uring_prep_read(sqe, FILE_IMAGE + file, buffer, length, offset);
+	if (is_pinned(request, buffer, length)) {
+		sqe->opcode = IORING_OP_READ_FIXED;
+		sqe->buf_index = queue_index(queue, request);
+	}
 	address(sqe, request, extent);
 }
 
@@ -35,9 +50,14 @@ void queue_write(struct request *request, unsigned int extent,
 		 unsigned int file, const void *buffer, uint32_t length,
 		 uint64_t offset)
 {
-	struct io_uring_sqe *sqe = queue_sqe(request->all->queue);
+	struct queue *queue = request->all->queue;
+	struct io_uring_sqe *sqe = queue_sqe(queue);
 
 	io_uring_prep_write(sqe, FILE_IMAGE + file, buffer, length, offset);
+	if (is_pinned(request, buffer, length)) {
+		sqe->opcode = IORING_OP_WRITE_FIXED;
+		sqe->buf_index = queue_index(queue, request);
+	}
 	address(sqe, request, extent);
 }
 

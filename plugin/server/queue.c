@@ -12,10 +12,11 @@
  * is stopped, each command ends with UBLK_IO_RES_ABORT and its tag is gone
  * for good; the thread ends with the last.
  *
- * The bytes of a request are in its tag's buffer where the driver copies.
- * Where it registers them they are the ring's buffer of the tag's index from
- * the end of a FETCH or COMMIT to the next COMMIT, and the tag's own buffer
- * is for those who must see bytes: see queue_take_bytes().
+ * The bytes of a request are in its tag's buffer where the driver copies; the
+ * first few of that are registered with the ring, once.
+ * Where the driver registers them they are the ring's buffer of the tag's index
+ * from the end of a FETCH or COMMIT to the next COMMIT, and the tag's own
+ * buffer is for those who must see bytes: see queue_take_bytes().
  *
  * The ring's files:  0 /dev/ublkcN,  1 the workers' eventfd,  2... the files
  * of the image.  That /dev/ublkcN is among them is the first of the two
