@@ -24,7 +24,8 @@ int append_create_sets(struct qcow_image *image, uint32_t max_dirty)
 
 	if (!ret)
 		ret = dirty_create(&image->dirty.frozen, max_dirty);
-	image->checkpoint.sorted = malloc(max_dirty *
+	/* As dirty_sort() wants it. */
+	image->checkpoint.sorted = malloc(2 * max_dirty *
 					  sizeof(*image->checkpoint.sorted));
 	if (!image->checkpoint.sorted)
 		ret = -ENOMEM;

@@ -112,16 +112,71 @@ void dirty_clear(struct dirty_set *set)
 	set->frees = false;
 }
 
-static int compare(const void *a, const void *b)
-{
-	const struct assignment *x = a, *y = b;
+/*
+ * Sorting, by the digits of the keys from the last to the first, of which only
+ * those in which keys differ are looked at: that is less work for each
+ * assignment than comparing it with a dozen others.  A FLUSH after one write
+ * has three, which are not worth it.
+ */
 
-	return x->key < y->key ? -1 : x->key > y->key;
+#define DIGIT_BITS 8
+#define DIGITS	   (1u << DIGIT_BITS)
+#define FEW	   32u
+
+static void sort_few(struct assignment *list, uint32_t count)
+{
+	for (uint32_t i = 1; i < count; i++) {
+		struct assignment one = list[i];
+		uint32_t at = i;
+
+		for (; at && list[at - 1].key > one.key; at--)
+			list[at] = list[at - 1];
+		list[at] = one;
+	}
+}
+
+/* Those with equal digits keep their order. */
+static void sort_by_digit(const struct assignment *from, uint32_t count,
+			  unsigned int shift, struct assignment *to)
+{
+	uint32_t starts[DIGITS + 1] = { 0 };
+
+	for (uint32_t i = 0; i < count; i++)
+		starts[(from[i].key >> shift) % DIGITS + 1]++;
+	for (unsigned int digit = 1; digit < DIGITS; digit++)
+		starts[digit] += starts[digit - 1];
+	for (uint32_t i = 0; i < count; i++)
+		to[starts[(from[i].key >> shift) % DIGITS]++] = from[i];
+}
+
+/* The bits in which some keys differ. */
+static uint64_t different_bits(const struct assignment *list, uint32_t count)
+{
+	uint64_t bits = 0;
+
+	for (uint32_t i = 1; i < count; i++)
+		bits |= list[i].key ^ list[0].key;
+	return bits;
 }
 
 uint32_t dirty_sort(const struct dirty_set *set, struct assignment *sorted)
 {
-	memcpy(sorted, set->list, set->used * sizeof(*sorted));
-	qsort(sorted, set->used, sizeof(*sorted), compare);
-	return set->used;
+	const struct assignment *from = set->list;
+	const uint32_t count = set->used;
+	struct assignment *spare = sorted + count, *to;
+	uint64_t bits = different_bits(from, count);
+
+	for (unsigned int shift = 0; count > FEW && shift < 64;
+	     shift += DIGIT_BITS) {
+		if (!(bits >> shift & (DIGITS - 1)))
+			continue;
+		to = from == sorted ? spare : sorted;
+		sort_by_digit(from, count, shift, to);
+		from = to;
+	}
+	if (from != sorted)
+		memcpy(sorted, from, count * sizeof(*sorted));
+	if (count <= FEW)
+		sort_few(sorted, count);
+	return count;
 }

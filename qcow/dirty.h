@@ -50,7 +50,8 @@ void dirty_destroy(struct dirty_set *set);
 bool dirty_get(const struct dirty_set *set, uint64_t key, uint64_t *value);
 void dirty_put(struct dirty_set *set, uint64_t key, uint64_t value);
 void dirty_clear(struct dirty_set *set);
-/* Copies the assignments out, sorted by key; returns how many. */
+/* Copies the assignments out, sorted by key; returns how many.  There is room
+   for twice as many. */
 uint32_t dirty_sort(const struct dirty_set *set, struct assignment *sorted);
 
 #endif /* QCOW_DIRTY_H */
