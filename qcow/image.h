@@ -22,6 +22,7 @@
 #include "qcow/format.h"
 #include "qcow/header.h"
 #include "qcow/journal.h"
+#include "qcow/punched.h"
 #include "qcow/qcow.h"
 #include "qcow/turn.h"
 
@@ -74,10 +75,11 @@ struct allocator {
 					   (R1) */
 	uint64_t high_water;		      /* host clusters from here on were
 						 never used: they read as zero */
-	uint64_t cursor;       /* no free cluster is known below */
-	bool swept;	       /* ... after the search at the open */
-	uint64_t gains;	       /* how often there was more space */
-	uint64_t max_clusters; /* of the host file; a device may grow */
+	struct punched punched; /* ... nor were these, since they were free */
+	uint64_t cursor;	/* no free cluster is known below */
+	bool swept;		/* ... after the search at the open */
+	uint64_t gains;		/* how often there was more space */
+	uint64_t max_clusters;	/* of the host file; a device may grow */
 };
 
 /* The assignments that the file's tables do not have yet.  Protected by

@@ -18,7 +18,7 @@
  *
  * What a fresh cluster holds around the guest's bytes must read as zero: it
  * is written as zero, unless the cluster lies above the high-water mark and
- * was never used (R1).
+ * was never used, or was punched when it was freed (R1).
  */
 #include <errno.h>
 #include "qcow/append.h"
@@ -256,6 +256,15 @@ static bool continue_fresh(struct qcow_io *io, const struct part *part)
 	return true;
 }
 
+/* R1: is it known of a free cluster? */
+static bool reads_as_zero(const struct qcow_image *image, uint64_t cluster)
+{
+	if (image->file.block_device)
+		return false;
+	return cluster >= image->allocator.high_water ||
+	       punched_has(&image->allocator.punched, cluster);
+}
+
 static int write_fresh(struct qcow_image *image, struct qcow_io *io,
 		       const struct part *part, struct need *need)
 {
@@ -276,9 +285,7 @@ static int write_fresh(struct qcow_image *image, struct qcow_io *io,
 		return ret;
 	extent.offset = (cluster << image->geometry.cluster_bits) +
 			part->in_cluster;
-	/* R1: only what lies above the mark is known to be zero. */
-	io->zeroes = cluster < image->allocator.high_water ||
-		     image->file.block_device;
+	io->zeroes = !reads_as_zero(image, cluster);
 	if (io->zeroes)
 		zero_around(&extent, part);
 	ret = map_add_extent(io, &extent, true);

@@ -219,6 +219,8 @@ void refcount_reserve(struct qcow_image *image, struct qcow_reservation *r,
 {
 	struct qcow_reservation *head = &image->allocator.reservations;
 
+	/* R1: bytes may get there, and it may be given back. */
+	punched_remove(&image->allocator.punched, cluster, 1);
 	image->allocator.cursor = cluster + 1;
 	image->allocator.high_water = max_u64(image->allocator.high_water,
 					      cluster + 1);

@@ -225,20 +225,32 @@ static const struct assignment *freed_run(const struct assignment *a,
 
 /* Gives the space of what was freed back to the file system.  Nothing
    depends on it, so a failure is not one of the checkpoint. */
+static void punch_run(struct qcow_image *image, uint64_t first, uint64_t count)
+{
+	struct punched *punched = &image->allocator.punched;
+	int ret;
+
+	punched_remove(punched, first, count);
+	if (image->health.punch_unsupported)
+		return;
+	image_io_begin(image);
+	ret = file_punch(&image->file, first << image->geometry.cluster_bits,
+			 count << image->geometry.cluster_bits);
+	image_io_end(image);
+	if (!ret)
+		punched_add(punched, first, count);
+	if (ret == -EOPNOTSUPP)
+		image->health.punch_unsupported = true;
+}
+
 void writeback_punch(struct qcow_image *image, const struct assignment *a,
 		     const struct assignment *end)
 {
-	image_io_begin(image);
-	while (a != end && !image->health.punch_unsupported) {
+	while (a != end) {
 		uint64_t first, count;
 
 		a = freed_run(a, end, &first, &count);
-		if (count &&
-		    file_punch(&image->file,
-			       first << image->geometry.cluster_bits,
-			       count << image->geometry.cluster_bits) ==
-			    -EOPNOTSUPP)
-			image->health.punch_unsupported = true;
+		if (count)
+			punch_run(image, first, count);
 	}
-	image_io_end(image);
 }
