@@ -286,6 +286,8 @@ static int write_fresh(struct qcow_image *image, struct qcow_io *io,
 	extent.offset = (cluster << image->geometry.cluster_bits) +
 			part->in_cluster;
 	io->zeroes = !reads_as_zero(image, cluster);
+	extent.grows = cluster >= image->allocator.high_water &&
+		       !image->file.block_device;
 	if (io->zeroes)
 		zero_around(&extent, part);
 	ret = map_add_extent(io, &extent, true);

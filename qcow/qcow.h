@@ -418,6 +418,7 @@ struct qcow_extent {
 	uint64_t offset;      /* of these bytes in the file */
 	uint32_t zero_before; /* bytes just before offset, and just after */
 	uint32_t zero_after;  /*  the end, that must be written as zero */
+	bool grows;	      /* the file, so that its write has to wait */
 	/* private to the engine */
 	void *source;  /* whose bytes these are */
 	uint32_t skip; /* bytes of a packed cluster before them */

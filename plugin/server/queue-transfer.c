@@ -22,6 +22,15 @@ static void address(struct io_uring_sqe *sqe, struct request *request,
 	counters_transfer(&request->all->counters, 1);
 }
 
+/* What is known to wait need not be tried without first. */
+static void address_write(struct io_uring_sqe *sqe, struct request *request,
+			  unsigned int extent)
+{
+	address(sqe, request, extent);
+	if (request->io.extents[extent].grows)
+		sqe->flags |= IOSQE_ASYNC;
+}
+
 /* Is the memory in the registered part of the request's buffer? */
 static bool is_pinned(const struct request *request, const void *memory,
 		      uint32_t length)
@@ -58,7 +67,7 @@ void queue_write(struct request *request, unsigned int extent,
 		sqe->opcode = IORING_OP_WRITE_FIXED;
 		sqe->buf_index = queue_index(queue, request);
 	}
-	address(sqe, request, extent);
+	address_write(sqe, request, extent);
 }
 
 void queue_writev(struct request *request, unsigned int extent,
@@ -68,7 +77,7 @@ void queue_writev(struct request *request, unsigned int extent,
 	struct io_uring_sqe *sqe = queue_sqe(request->all->queue);
 
 	io_uring_prep_writev(sqe, FILE_IMAGE + file, vector, count, offset);
-	address(sqe, request, extent);
+	address_write(sqe, request, extent);
 }
 
 void queue_sync(struct request *request, unsigned int file)
@@ -102,5 +111,5 @@ void queue_write_fixed(struct request *request, unsigned int extent,
 	io_uring_prep_write_fixed(sqe, FILE_IMAGE + file,
 				  (void *)(uintptr_t)position, length, offset,
 				  queue_index(queue, request));
-	address(sqe, request, extent);
+	address_write(sqe, request, extent);
 }

@@ -7,7 +7,7 @@
  * otherwise.  They go to registered files only: those of the image,
  * /dev/ublkcN and the workers' eventfd; no other can be registered later.
  *
- * Whoever gives the queues another operation adds it to this list.
+ * Whoever gives the queues another operation, or flag, adds it here.
  */
 #include <liburing.h>
 #include "plugin/server/restrict.h"
@@ -29,7 +29,7 @@ static const unsigned int operations[] = {
 int restrict_ring(struct io_uring *ring, bool fixed)
 {
 	struct io_uring_restriction
-		list[ARRAY_SIZE(calls) + ARRAY_SIZE(operations) + 1] = { 0 };
+		list[ARRAY_SIZE(calls) + ARRAY_SIZE(operations) + 2] = { 0 };
 	struct io_uring_restriction *next = list;
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(calls); i++, next++) {
@@ -40,9 +40,11 @@ int restrict_ring(struct io_uring *ring, bool fixed)
 		next->opcode = IORING_RESTRICTION_SQE_OP;
 		next->sqe_op = operations[i];
 	}
-	next->opcode = fixed ? IORING_RESTRICTION_SQE_FLAGS_REQUIRED :
-			       IORING_RESTRICTION_SQE_FLAGS_ALLOWED;
-	next->sqe_flags = IOSQE_FIXED_FILE;
+	next->opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED;
+	next->sqe_flags = IOSQE_FIXED_FILE | IOSQE_ASYNC;
+	next++;
+	next->opcode = IORING_RESTRICTION_SQE_FLAGS_REQUIRED;
+	next->sqe_flags = fixed ? IOSQE_FIXED_FILE : 0;
 	/* io_uring_register_restrictions(), which liburing 2.3 forgot to
 	   export */
 	return io_uring_register(ring->ring_fd, IORING_REGISTER_RESTRICTIONS,

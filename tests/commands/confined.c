@@ -128,6 +128,12 @@ static void case_ring(void)
 	fall();
 	check(submit(&ring, IORING_OP_READ, 0, IOSQE_FIXED_FILE) == 512,
 	      "the ring does not read");
+	check(submit(&ring, IORING_OP_READ, 0,
+		     IOSQE_FIXED_FILE | IOSQE_ASYNC) == 512,
+	      "the ring does not read in a worker");
+	check(submit(&ring, IORING_OP_READ, 0,
+		     IOSQE_FIXED_FILE | IOSQE_IO_LINK) == -EACCES,
+	      "the ring takes another flag");
 	check(submit(&ring, IORING_OP_READ, file, 0) == -EACCES,
 	      "the ring takes a file that is not registered");
 	for (size_t i = 0; i < sizeof(forbidden) / sizeof(*forbidden); i++)
