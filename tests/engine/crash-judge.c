@@ -10,80 +10,14 @@
 #include "tests/lib/helpers.h"
 #include "tests/lib/judge.h"
 
-/* ---- what sectors may hold ---- */
-
-/* Version 2 cannot discard what covers something else. */
-static bool is_void(const struct operation *operation)
-{
-	return operation->kind == OPERATION_DISCARD &&
-	       test.geometry->base == OVERLAY &&
-	       strstr(test.geometry->options, "compat=0.10");
-}
-
-static bool changes(unsigned int n, uint64_t sector, uint32_t *stamp)
-{
-	if (is_void(&test.operations[n]))
-		return false;
-	return operation_changes(&test.operations[n], sector, test.size,
-				 test.geometry->cluster, stamp);
-}
-
-/* After the first n operations.  Steps go forwards, so the answer for the
-   last n asked for is kept and carried on from there. */
-static const uint32_t *stamps_after(unsigned int n)
-{
-	uint64_t sectors = test.size / SECTOR;
-	uint32_t stamp;
-
-	if (n < test.known) {
-		memcpy(test.after, test.before, sectors * sizeof(uint32_t));
-		test.known = 0;
-	}
-	for (; test.known < n; test.known++)
-		for (uint64_t s = 0; s < sectors; s++)
-			if (changes(test.known, s, &stamp))
-				test.after[s] = stamp;
-	return test.after;
-}
-
-/* Does one of the operations from low to high leave this stamp? */
-static bool may_become(unsigned int low, unsigned int high, uint64_t sector,
-		       uint32_t held)
-{
-	uint32_t stamp;
-
-	for (unsigned int n = low; n < high; n++)
-		if (changes(n, sector, &stamp) && stamp == held)
-			return true;
-	return false;
-}
-
-static void check_stamps(const uint32_t *stamps, unsigned int low,
-			 unsigned int high, const char *where)
-{
-	const uint32_t *after = stamps_after(low);
-
-	for (uint64_t s = 0; s < test.size / SECTOR; s++)
-		if (stamps[s] != after[s] &&
-		    !may_become(low, high, s, stamps[s]))
-			die("%s: %s: sector %lu holds operation %u, may hold that after %u to %u operations (%u)",
-			    test.geometry->options, where, s, stamps[s], low,
-			    high, after[s]);
-}
-
 void read_stamps(struct qcow_image *image, uint32_t *stamps, const char *where)
 {
-	uint8_t *bytes = aligned_alloc(4096, round_up(test.size, 4096));
+	uint8_t *bytes = aligned_alloc(4096, round_up(test.script.size, 4096));
 
-	must(qcow_read(image, bytes, 0, test.size), "read");
-	for (uint64_t s = 0; s < test.size / SECTOR; s++)
+	must(qcow_read(image, bytes, 0, test.script.size), "read");
+	for (uint64_t s = 0; s < test.script.size / SECTOR; s++)
 		stamps[s] = stamp_of(bytes + s * SECTOR, s, where);
 	free(bytes);
-}
-
-uint32_t *new_stamps(void)
-{
-	return calloc(test.size / SECTOR, sizeof(uint32_t));
 }
 
 /* ---- judgement ---- */
@@ -91,7 +25,7 @@ uint32_t *new_stamps(void)
 static void read_raw_stamps(const struct disk *disk, uint32_t *stamps,
 			    const char *where)
 {
-	for (uint64_t s = 0; s < test.size / SECTOR; s++) {
+	for (uint64_t s = 0; s < test.script.size / SECTOR; s++) {
 		uint8_t bytes[SECTOR];
 
 		judge_read(disk->bytes, disk->size, s, bytes);
@@ -117,20 +51,19 @@ static void read_layered_stamps(const struct disk *disk, uint32_t *stamps,
 static void check_image(const struct disk *disk, bool leaks_allowed,
 			unsigned int high, unsigned int low, const char *where)
 {
-	uint32_t *stamps = new_stamps();
+	uint32_t *stamps = script_new_stamps(&test.script);
 	struct verdict verdict;
 
 	judge(disk->bytes, disk->size, &verdict);
 	if (verdict.corruptions || (verdict.leaks && !leaks_allowed))
 		die("%s: %s: %u corruptions, %u leaks: %s",
-		    test.geometry->options, where, verdict.corruptions,
+		    test.script.geometry->options, where, verdict.corruptions,
 		    verdict.leaks, verdict.first);
-	if (test.geometry->base >= COMPRESSED)
+	if (test.script.geometry->base >= COMPRESSED)
 		read_layered_stamps(disk, stamps, where);
 	else
 		read_raw_stamps(disk, stamps, where);
-	if (low <= high)
-		check_stamps(stamps, low, high, where);
+	script_check(&test.script, stamps, low, high, where);
 	free(stamps);
 }
 
@@ -144,7 +77,7 @@ static void check_qemu(const struct disk *disk, bool leaks_allowed)
 	status = run("qemu-img check -q %s >/dev/null 2>&1", path);
 	if (status && !(leaks_allowed && status == 3))
 		die("%s: qemu-img check: status %d, see %s",
-		    test.geometry->options, status, path);
+		    test.script.geometry->options, status, path);
 	test.checks++;
 	free(path);
 }
@@ -152,19 +85,19 @@ static void check_qemu(const struct disk *disk, bool leaks_allowed)
 static void judge_death(const struct disk *state, const struct step *step,
 			bool sample)
 {
-	uint32_t *stamps = new_stamps();
+	uint32_t *stamps = script_new_stamps(&test.script);
 	unsigned int low = step->acked;
 	struct qcow_image *image;
 	struct disk disk;
 
 	disk_copy(&disk, state);
-	write_file(journal_path(), step->journal, JOURNAL_SIZE);
+	write_file(journal_path(), step->journal, SCRIPT_JOURNAL);
 	image = open_disk(&disk, false);
 	read_stamps(image, stamps, "death");
-	check_stamps(stamps, step->acked, step->begun, "death");
+	script_check(&test.script, stamps, step->acked, step->begun, "death");
 	if (step->begun > step->acked && test.deaths % 2) {
-		must(operation_do(&test.operations[step->acked], image, true,
-				  &disk.hooks),
+		must(operation_do(&test.script.operations[step->acked], image,
+				  true, &disk.hooks),
 		     "reissue");
 		low = step->begun;
 	}
@@ -179,18 +112,9 @@ static void judge_death(const struct disk *state, const struct step *step,
 	disk_free(&disk);
 }
 
-/* The last flush that was acknowledged; above high if there was none. */
-static unsigned int flushed(const struct step *step)
-{
-	for (unsigned int n = step->acked; n--;)
-		if (test.operations[n].kind == OPERATION_FLUSH)
-			return n;
-	return test.fresh ? 0 : OPERATIONS + 1;
-}
-
 static void check_power(struct disk *disk, const struct step *step, bool sample)
 {
-	unsigned int low = flushed(step);
+	unsigned int low = script_flushed(&test.script, step->acked);
 
 	check_image(disk, true, step->begun, low, "power loss");
 	if (sample)

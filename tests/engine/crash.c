@@ -31,31 +31,6 @@
 
 #define LIVES 3
 
-static const struct geometry geometries[] = {
-	{ "cluster_size=512", 512, "96K", EMPTY },
-	{ "cluster_size=512,refcount_bits=64", 512, "200K", EMPTY },
-	{ "cluster_size=512,refcount_bits=64", 512, "5200K", NEARLY_FULL },
-	{ "cluster_size=512,refcount_bits=1", 512, "65024", EMPTY },
-	{ "cluster_size=1024,compat=0.10", 1024, "100K", EMPTY },
-	{ "cluster_size=4096", 4096, "300K", EMPTY },
-	{ "cluster_size=4096,refcount_bits=64", 4096, "3000384", EMPTY },
-	{ "cluster_size=4096,preallocation=metadata", 4096, "256K", EMPTY },
-	{ "cluster_size=65536", 65536, "1M", EMPTY },
-	{ "cluster_size=65536,compat=0.10,preallocation=full", 65536, "640K",
-	  EMPTY },
-	{ "cluster_size=16384,extended_l2=on", 16384, "500K", EMPTY },
-	{ "cluster_size=16384,extended_l2=on", 16384, "300K", OVERLAY },
-	{ "cluster_size=16384,extended_l2=on", 16384, "300K", SNAPSHOT },
-	{ "cluster_size=4096", 4096, "200K", COMPRESSED },
-	{ "cluster_size=1024,compat=0.10", 1024, "90K", COMPRESSED },
-	{ "cluster_size=512", 512, "70K", SNAPSHOT },
-	{ "cluster_size=4096", 4096, "200K", SNAPSHOT },
-	{ "cluster_size=4096", 4096, "190K", OVERLAY },
-	{ "cluster_size=512,compat=0.10", 512, "70K", OVERLAY },
-	{ "cluster_size=512", 512, "70K", DEVICE },
-	{ "cluster_size=32768,extended_l2=on", 32768, "600K", DEVICE },
-};
-
 struct crash_test test;
 
 const char *journal_path(void)
@@ -76,28 +51,13 @@ const char *journal_path(void)
 void must(int ret, const char *what)
 {
 	if (ret)
-		die("%s: %s: %s", test.geometry->options, what, strerror(-ret));
+		die("%s: %s: %s", test.script.geometry->options, what,
+		    strerror(-ret));
 }
 
 struct qcow_image *open_disk(struct disk *disk, bool force)
 {
-	struct qcow_error error = { "" };
-	struct qcow_image *image;
-	char *journals = scratch_path("journals");
-	char *path = scratch_path("image");
-	struct qcow_options options = {
-		.journal_dir = journals,
-		.journal_size = JOURNAL_SIZE,
-		.inline_checkpoint = true,
-		.force = force,
-		.test = &disk->hooks,
-	};
-
-	if (qcow_open(path, &options, &image, &error))
-		die("%s: open: %s", test.geometry->options, error.text);
-	free(journals);
-	free(path);
-	return image;
+	return script_open(&test.script, disk, force);
 }
 
 /* ---- lives ---- */
@@ -109,18 +69,7 @@ static void live(struct disk *disk, struct random *random)
 	struct qcow_image *image = open_disk(disk, false);
 
 	disk_record(disk, journal_path());
-	for (unsigned int n = 0; n < OPERATIONS; n++) {
-		struct operation *operation = &test.operations[n];
-
-		operation_draw(operation, n + 1, random, test.size,
-			       test.geometry->cluster, false);
-		disk->begun = n + 1;
-		must(operation_do(operation, image, random_below(random, 2),
-				  &disk->hooks),
-		     "operation");
-		disk->acked = n + 1;
-	}
-	must(qcow_close(image), "close");
+	script_play(&test.script, disk, image, random);
 }
 
 /* Leaves disk and journal as a death at a random step left them. */
@@ -132,7 +81,7 @@ static void die_somewhere(struct disk *disk, struct disk *record,
 
 	for (unsigned int n = 0; n <= last; n++)
 		disk_apply(disk, &record->steps[n]);
-	write_file(journal_path(), step->journal, JOURNAL_SIZE);
+	write_file(journal_path(), step->journal, SCRIPT_JOURNAL);
 }
 
 /* What a disk holds that was left so: the next life begins with that.  A
@@ -147,7 +96,7 @@ static void settle(const struct disk *disk)
 	disk_copy(&copy, disk);
 	journal = read_file(journal_path(), &size);
 	image = open_disk(&copy, false);
-	read_stamps(image, test.before, "settling");
+	read_stamps(image, test.script.before, "settling");
 	must(qcow_close(image), "close");
 	write_file(journal_path(), journal, size);
 	free(journal);
@@ -160,59 +109,15 @@ static uint64_t table_of(const struct disk *disk)
 	return load_be64(disk->bytes + HEADER_REFCOUNT_TABLE_OFFSET);
 }
 
-/* A raw file whose sectors carry a stamp of before all operations. */
-static void make_stamped(const char *path, uint64_t size)
-{
-	uint64_t *words = malloc(size);
-
-	for (uint64_t i = 0; i < size / 8; i++)
-		words[i] = (uint64_t)STAMPED << 32 | (i * 8 / SECTOR + 1);
-	write_file(path, words, size);
-	free(words);
-}
-
-static void create_image(const char *path)
-{
-	const struct geometry *geometry = test.geometry;
-	char *raw = scratch_path("raw");
-
-	must_run("rm -f %s", path);
-	must_run("qemu-img create -q -f raw %s %s", raw, geometry->size);
-	free(read_file(raw, &test.size));
-	if (geometry->base >= COMPRESSED)
-		make_stamped(raw, test.size);
-	if (geometry->base == COMPRESSED || geometry->base == SNAPSHOT)
-		must_run("qemu-img convert -f raw %s -O qcow2 -o %s %s %s",
-			 geometry->base == COMPRESSED ? "-c" : "",
-			 geometry->options, raw, path);
-	else if (geometry->base == OVERLAY)
-		must_run("qemu-img create -q -f qcow2 -o %s -b %s -F raw %s",
-			 geometry->options, raw, path);
-	else
-		must_run("qemu-img create -q -f qcow2 -o %s %s %s",
-			 geometry->options, path, geometry->size);
-	if (geometry->base == SNAPSHOT)
-		must_run("qemu-img snapshot -c one %s", path);
-	if (geometry->base == NEARLY_FULL)
-		must_run("qemu-io -c 'write -q -P 0 0 1960K' %s", path);
-	free(raw);
-}
-
-static void make_base(struct disk *base)
+static void make_base(const struct geometry *geometry, struct disk *base)
 {
 	char *path = scratch_path("image");
 
-	create_image(path);
+	script_create(&test.script, geometry, geometry_make(geometry, path));
 	disk_load(base, path);
 	free(path);
-	if (test.geometry->base == DEVICE)
+	if (geometry->base == DEVICE)
 		disk_make_device(base, 1u << 20);
-	test.before = new_stamps();
-	test.after = new_stamps();
-	if (test.geometry->base < COMPRESSED)
-		return;
-	for (uint64_t s = 0; s < test.size / SECTOR; s++)
-		test.before[s] = STAMPED;
 }
 
 static void test_geometry(const struct geometry *geometry, uint64_t seed)
@@ -221,26 +126,22 @@ static void test_geometry(const struct geometry *geometry, uint64_t seed)
 	struct disk base;
 	bool moved = false;
 
-	test.geometry = geometry;
-	make_base(&base);
-	test.fresh = true;
+	make_base(geometry, &base);
 	for (unsigned int n = 0; n < LIVES; n++) {
 		struct disk record;
 
-		test.known = OPERATIONS + 1;
 		disk_copy(&record, &base);
 		live(&record, &random);
 		moved |= table_of(&record) != table_of(&base);
 		judge_steps(&base, &record, &random);
 		die_somewhere(&base, &record, &random);
 		settle(&base);
-		test.fresh = false;
+		test.script.durable = false;
 		disk_free(&record);
 	}
 	if (geometry->base == NEARLY_FULL && !moved)
 		die("%s: the refcount table did not move", geometry->options);
-	free(test.before);
-	free(test.after);
+	script_destroy(&test.script);
 	free(test.journal);
 	test.journal = NULL;
 	disk_free(&base);
@@ -253,7 +154,7 @@ int main(int argc, char **argv)
 
 	must_run("mkdir %s", journals);
 	for (unsigned int n = 0; n < effort(); n++)
-		for (unsigned int g = 0; g < ARRAY_SIZE(geometries); g++) {
+		for (unsigned int g = 0; g < nr_geometries; g++) {
 			test_geometry(&geometries[g], seed + n);
 			must_run("rm -f %s/*", journals);
 		}

@@ -8,36 +8,12 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include "tests/lib/disk.h"
-#include "tests/lib/operations.h"
+#include "tests/engine/script.h"
 
-#define SECTOR	     512u
-#define OPERATIONS   60
-#define JOURNAL_SIZE (8u << 10)
-#define STAMPED	     1000000u /* the number of no operation */
-
-struct geometry {
-	const char *options; /* of qemu-img create */
-	uint32_t cluster;
-	const char *size;
-	enum base {
-		EMPTY,
-		NEARLY_FULL, /* the refcount table has to move */
-		DEVICE,	     /* on a block device */
-		COMPRESSED,
-		SNAPSHOT,
-		OVERLAY,
-	} base; /* what the image is to begin with */
-};
+#define SECTOR 512u
 
 extern struct crash_test {
-	const struct geometry *geometry;
-	uint64_t size; /* of the virtual disk */
-	struct operation operations[OPERATIONS];
-	uint32_t *before; /* stamps when the life began */
-	uint32_t *after;  /* after the first known operations */
-	unsigned int known;
-	bool fresh;    /* it began with an empty journal */
+	struct script script;
 	char *journal; /* path */
 	uint64_t deaths, powers, checks;
 } test;
@@ -51,9 +27,6 @@ void must(int ret, const char *what);
 struct qcow_image *open_disk(struct disk *disk, bool force);
 
 /* crash-judge.c */
-
-/* One stamp for each sector of the virtual disk, 0 at first. */
-uint32_t *new_stamps(void);
 
 void read_stamps(struct qcow_image *image, uint32_t *stamps, const char *where);
 

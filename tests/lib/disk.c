@@ -6,6 +6,7 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 /* How much a test may make its disk grow. */
 #define GROWTH	  (6u << 20)
 #define MAX_STEPS (1u << 16)
+#define LARGE	  (1 << 20)
 
 static uint8_t *copy_journal(const struct disk *disk)
 {
@@ -177,6 +179,9 @@ void disk_load(struct disk *disk, const char *path)
 	uint8_t *bytes = read_file(path, &size);
 
 	assert(bytes);
+	/* Large memory comes from the kernel each time: of its zeros only those
+	   are made that are used. */
+	mallopt(M_MMAP_THRESHOLD, LARGE);
 	*disk = (struct disk){
 		.bytes = calloc(1, size + GROWTH),
 		.size = size,

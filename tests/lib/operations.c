@@ -90,10 +90,9 @@ static int put(int fd, const struct qcow_test_hooks *hooks, const void *bytes,
 static int move(struct qcow_image *image, struct qcow_io *io,
 		const uint8_t *bytes, const struct qcow_test_hooks *hooks)
 {
-	void *zeroes = aligned_alloc(4096, 4u << 20);
+	static const uint8_t zeroes[4u << 20] __attribute__((aligned(4096)));
 	int fds[QCOW_FILES_MAX], ret = 0;
 
-	memset(zeroes, 0, 4u << 20);
 	qcow_fds(image, fds, QCOW_FILES_MAX);
 	for (unsigned int i = 0; i < io->nr_extents && !ret; i++) {
 		struct qcow_extent *e = &io->extents[i];
@@ -109,7 +108,6 @@ static int move(struct qcow_image *image, struct qcow_io *io,
 				  e->zero_after);
 		bytes += e->length;
 	}
-	free(zeroes);
 	return ret;
 }
 
