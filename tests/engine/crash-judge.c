@@ -174,16 +174,7 @@ static void judge_power(const struct disk *synced, const struct step *steps,
 	}
 }
 
-/* Sanitizers look for other things than every step; TEST_STRIDE is how many
-   to go at once. */
-static unsigned int stride(void)
-{
-	const char *text = getenv("TEST_STRIDE");
-	int n = text ? atoi(text) : 1;
-
-	return n > 0 ? n : 1;
-}
-
+/* Sanitizers look for other things than every step. */
 void judge_steps(const struct disk *base, const struct disk *record,
 		 struct random *random)
 {

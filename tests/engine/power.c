@@ -214,7 +214,7 @@ static void test_geometry(const struct geometry *geometry)
 int main(int argc, char **argv)
 {
 	/* Sanitizers look for other things than many subsets. */
-	unsigned int per_sync = getenv("TEST_STRIDE") ? 1 : PER_SYNC;
+	unsigned int per_sync = stride() > 1 ? 1 : PER_SYNC;
 	uint64_t wanted = (uint64_t)SUBSETS * effort() * per_sync / PER_SYNC;
 	uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 0) : 1;
 

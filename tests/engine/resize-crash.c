@@ -316,14 +316,6 @@ static void judge_power(const struct disk *synced, const struct step *steps,
 	}
 }
 
-static unsigned int stride(void)
-{
-	const char *text = getenv("TEST_STRIDE");
-	int n = text ? atoi(text) : 1;
-
-	return n > 0 ? n : 1;
-}
-
 static void judge_steps(const struct disk *base, const struct disk *record,
 			struct random *random)
 {

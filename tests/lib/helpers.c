@@ -136,3 +136,11 @@ unsigned int effort(void)
 
 	return text ? atoi(text) : 1;
 }
+
+unsigned int stride(void)
+{
+	const char *text = getenv("TEST_STRIDE");
+	int n = text ? atoi(text) : 1;
+
+	return n > 0 ? n : 1;
+}

@@ -34,5 +34,7 @@ uint64_t random_below(struct random *random, uint64_t n);
 
 /* How much longer to test than by default; from TEST_EFFORT. */
 unsigned int effort(void);
+/* One of how many cases to test; from TEST_STRIDE. */
+unsigned int stride(void);
 
 #endif /* HELPERS_H */
