@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Never two writers (P4): an image that we have open is refused to QEMU, one
+ * that QEMU has open is refused to us, and so is what lies under it.  Readers
+ * share.  A server that is dead but has I/O in flight is waited for (R14).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "tests/lib/helpers.h"
+#include "tests/lib/model.h"
+#include "qcow/qcow.h"
+
+#define FENCE_BYTE 400
+#define TIME_LIMIT 60	/* seconds; who hangs is killed */
+#define PATIENCE   100u /* milliseconds for what must not happen */
+
+static char *image, *under;
+
+static int open_it(bool read_only, struct qcow_image **opened)
+{
+	struct qcow_options options = {
+		.journal_dir = scratch(),
+		.read_only = read_only,
+		.references = &model_references,
+		.inline_checkpoint = true,
+	};
+	struct qcow_error error = { "" };
+
+	return qcow_open(image, &options, opened, &error);
+}
+
+static void must_open(bool read_only, struct qcow_image **opened)
+{
+	int ret = open_it(read_only, opened);
+
+	if (ret)
+		die("open, %s: %s", read_only ? "to read" : "to write",
+		    strerror(-ret));
+}
+
+/* Does qemu-io get it? */
+static bool qemu_gets(const char *path, bool read_only)
+{
+	return !run("qemu-io %s -c 'read -q 0 512' %s >/dev/null 2>&1",
+		    read_only ? "-r" : "", path);
+}
+
+static void qemu_must(bool get, const char *path, bool read_only,
+		      const char *when)
+{
+	if (qemu_gets(path, read_only) != get)
+		die("%s: QEMU %s %s, to %s", when,
+		    get ? "does not get" : "gets", path,
+		    read_only ? "read" : "write");
+}
+
+/* QEMU has it open until its input ends; returns that. */
+static FILE *begin_qemu(bool read_only)
+{
+	char *command = NULL, *ready = scratch_path("ready");
+	FILE *input;
+
+	unlink(ready);
+	if (asprintf(&command, "qemu-io %s %s >%s 2>&1", read_only ? "-r" : "",
+		     image, ready) < 0)
+		die("out of memory");
+	input = popen(command, "w");
+	fputs("read 0 512\n", input);
+	fflush(input);
+	while (run("grep -q 'read 512' %s 2>/dev/null", ready))
+		usleep(10000);
+	free(command);
+	free(ready);
+	return input;
+}
+
+static void must_be_refused(bool read_only, const char *when)
+{
+	struct qcow_image *opened;
+	int ret = open_it(read_only, &opened);
+
+	if (ret != -EBUSY)
+		die("%s: we get it to %s (%d)", when,
+		    read_only ? "read" : "write", ret);
+}
+
+static void test_ours(void)
+{
+	struct qcow_image *opened, *other;
+
+	must_open(false, &opened);
+	qemu_must(false, image, false, "we write");
+	qemu_must(false, image, true, "we write");
+	qemu_must(false, under, false, "we write");
+	qemu_must(true, under, true, "we write");
+	must_be_refused(true, "we write");
+	qcow_close(opened);
+	must_open(true, &opened);
+	qemu_must(false, image, false, "we read");
+	qemu_must(true, image, true, "we read");
+	qemu_must(false, under, false, "we read");
+	must_be_refused(false, "we read");
+	must_open(true, &other);
+	qcow_close(other);
+	qcow_close(opened);
+	qemu_must(true, image, false, "we have closed");
+	qemu_must(true, under, false, "we have closed");
+}
+
+static void test_theirs(void)
+{
+	struct qcow_image *opened;
+	FILE *qemu = begin_qemu(false);
+
+	must_be_refused(false, "QEMU writes");
+	must_be_refused(true, "QEMU writes");
+	pclose(qemu);
+	qemu = begin_qemu(true);
+	must_be_refused(false, "QEMU reads");
+	must_open(true, &opened);
+	qcow_close(opened);
+	pclose(qemu);
+	must_open(false, &opened);
+	qcow_close(opened);
+}
+
+/* ---- the fence ---- */
+
+static atomic_bool is_open;
+
+static void *open_slowly(void *unused)
+{
+	struct qcow_image *opened;
+
+	(void)unused;
+	must_open(false, &opened);
+	is_open = true;
+	qcow_close(opened);
+	return NULL;
+}
+
+/* The description that a dead server's I/O still holds. */
+static void test_fence(void)
+{
+	struct flock lock = {
+		.l_type = F_WRLCK,
+		.l_whence = SEEK_SET,
+		.l_start = FENCE_BYTE,
+		.l_len = 1,
+	};
+	int fd = open(image, O_RDWR | O_CLOEXEC);
+	pthread_t thread;
+
+	if (fd < 0 || fcntl(fd, F_OFD_SETLK, &lock) < 0)
+		die("cannot lock %s", image);
+	if (pthread_create(&thread, NULL, open_slowly, NULL))
+		die("cannot start a thread");
+	for (unsigned int i = 0; i < PATIENCE; i++) {
+		if (is_open)
+			die("it is opened beside I/O in flight (R14)");
+		usleep(1000);
+	}
+	close(fd);
+	pthread_join(thread, NULL);
+}
+
+int main(void)
+{
+	alarm(TIME_LIMIT);
+	image = scratch_path("image");
+	under = scratch_path("under");
+	must_run("qemu-img create -q -f qcow2 %s 1M", under);
+	must_run("qemu-img create -q -f qcow2 -b %s -F qcow2 %s", under, image);
+	test_ours();
+	test_theirs();
+	test_fence();
+	return 0;
+}
