@@ -11,8 +11,7 @@
  *		the frozen set: what it freed may be used again		(R7)
  *
  * So in the file a count is never behind an entry, and neither is the data,
- * which the first sync covers, too.  Where all that is frozen takes clusters
- * away, there is nothing to raise, and the first sync is left out.
+ * which the first sync covers, too.
  *
  * An attempt that fails leaves the frozen set as it is (R17); the next one
  * does all phases again with the same values, which is harmless, and only
@@ -79,39 +78,13 @@ static int sync_image(struct qcow_image *image)
 	return ret;
 }
 
-/* An entry that says where bytes are; whether these are new it does not say. */
-static bool refers(const struct assignment *entry)
-{
-	return entry->value && !(entry->value & ENTRY_ZERO);
-}
-
-/* Are there only entries that take clusters away, and the counts of these?
-   The second words of extended entries are not looked at. */
-static bool only_unlinks(const struct qcow_image *image, const struct frozen *f)
-{
-	const struct assignment *a;
-
-	if (f->l1 != f->l2 || image->geometry.extended ||
-	    image->allocator.table_moved)
-		return false;
-	for (a = f->l2; a != f->counts; a++)
-		if (refers(a))
-			return false;
-	for (a = f->counts; a != f->end; a++)
-		if (a->value)
-			return false;
-	return true;
-}
-
 /* R5: counts that go up are durable before anything refers to their
-   clusters.  R11: so they are in the first checkpoint, whatever it says. */
+   clusters. */
 static int raise_counts(struct qcow_image *image, const struct frozen *f)
 {
 	int ret = 0;
 
 	TRACE(checkpoint_raise, (uintptr_t)image);
-	if (image->checkpoint.complete && only_unlinks(image, f))
-		return 0;
 	if (image->allocator.table_moved)
 		ret = grow_write_header(image);
 	if (!ret)
