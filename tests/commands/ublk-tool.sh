@@ -44,11 +44,14 @@ chmod +x "$WORK"/sbin/*
 # it is answered, in $WORK/err what its user reads.
 ublk()
 {
+	: >"$WORK/called"
 	{
-		exec 9>&1 2>"$WORK/err"
-		: >"$WORK/called"
-		"$WORK/sbin/ublk.qcow2" "$@" --eventfd 9 <&- >&- 2>&- || true
-	} | od -An -tu8 -N16 | tr -s ' \n' ' ' >"$WORK/answer"
+		{
+			exec 9>&1
+			"$WORK/sbin/ublk.qcow2" "$@" --eventfd 9 \
+				<&- >&- 2>&- || true
+		} 2>&3 | od -An -tu8 -N16 | tr -s ' \n' ' ' >"$WORK/answer"
+	} 3>&1 >/dev/null | cat >"$WORK/err"
 }
 
 # calls COMMAND... with the line that the program gets
@@ -86,7 +89,7 @@ answers 301
 
 # What `ublk recover` and `ublk list` read.
 file=$WORK/run/ublksrvd/300.pid
-[[ $(head -c 32 "$file") == 4711* && $(tail -c 1 "$file" | od -An -tu1) -eq 0 ]] ||
+[[ $(head -c 32 "$file") == "0 "* && $(tail -c 1 "$file" | od -An -tu1) -eq 0 ]] ||
 	fail "300.pid: $(od -c "$file")"
 tail -c +33 "$file" | tr -d '\0' | jq -e '.target.name == "qcow2" and
 	.target.dev_size == 1024 and .dev_info.dev_id == 300 and
@@ -124,6 +127,10 @@ answers $FAILED
 	fail "the user reads $(cat "$WORK/err")"
 ublk recover -n 13
 answers $FAILED
+
+# A file would be spoilt by two that write at their own places.
+(exec 2>"$WORK/file"; "$WORK/sbin/ublk.qcow2" bogus <&- >&- 2>&- || true)
+[[ ! -s $WORK/file ]] || fail "it writes into a file: $(cat "$WORK/file")"
 
 # By hand.
 run()
