@@ -88,12 +88,34 @@ static void check_qemu(struct loss *loss, const struct disk *disk)
 	free(path);
 }
 
+/* A count may be left of a cluster behind the end of the file.  It is a leak
+   that is seen when the file is longer. */
+static unsigned int leaks_within(const struct loss *loss,
+				 const struct disk *disk, size_t size)
+{
+	uint8_t last = 0;
+	const struct step longer = {
+		.kind = STEP_WRITE,
+		.offset = size - 1,
+		.length = 1,
+		.bytes = &last,
+	};
+	struct disk grown;
+	unsigned int leaks;
+
+	disk_copy(&grown, disk);
+	if (size > grown.size)
+		disk_apply(&grown, &longer);
+	leaks = check_valid(loss, &grown, "before a life");
+	disk_free(&grown);
+	return leaks;
+}
+
 /* The engine goes on with what is left, and leaks no more. */
 static void check_opened(struct loss *loss, const struct disk *disk,
 			 uint32_t *stamps)
 {
 	static uint8_t bytes[SECTOR] __attribute__((aligned(4096)));
-	unsigned int leaks = check_valid(loss, disk, "before the open");
 	struct qcow_image *image;
 	struct disk copy;
 
@@ -113,7 +135,8 @@ static void check_opened(struct loss *loss, const struct disk *disk,
 		     "write");
 	}
 	must(loss, qcow_close(image), "close");
-	if (check_valid(loss, &copy, "after a life") > leaks)
+	if (check_valid(loss, &copy, "after a life") >
+	    leaks_within(loss, disk, copy.size))
 		die("%s: a life after a loss of power leaks", options(loss));
 	disk_free(&copy);
 	loss->opened++;
