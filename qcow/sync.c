@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Stable storage: every sync of an image goes through here.
+ * Stable storage: every sync of an image goes through here, but for those of
+ * files opened for direct I/O that qcow_map_flush() leaves to its caller.
  *
  * With direct I/O a sync that fails can be made again.  With the page cache it
  * cannot (R17): so the first failure is noted in the image, and from then on

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "plugin/common/disk-number.h"
+#include "plugin/common/text.h"
 
 struct disk_number {
 	const char *key;
@@ -91,31 +92,22 @@ const struct disk_number *disk_number_of_attribute(const char *attribute)
 	return NULL;
 }
 
-/* The unit's letter, or the end of the text; -1: neither. */
-static int shift_of(const char *unit)
-{
-	static const char units[] = "KMGT";
-	const char *found = *unit ? strchr(units, *unit) : NULL;
-
-	if (!*unit)
-		return 0;
-	return found && !unit[1] ? 10 * (found - units + 1) : -1;
-}
-
 static bool take(const struct disk_number *number, const char *text,
 		 uint64_t *value)
 {
 	char *end;
-	int shift;
 
-	if (*text < '0' || *text > '9')
-		return false;
-	errno = 0;
-	*value = strtoull(text, &end, 10);
-	shift = number->bytes || !*end ? shift_of(end) : -1;
-	if (errno || shift < 0 || *value > UINT64_MAX >> shift)
-		return false;
-	*value <<= shift;
+	if (number->bytes) {
+		if (text_to_size(text, value))
+			return false;
+	} else {
+		if (*text < '0' || *text > '9')
+			return false;
+		errno = 0;
+		*value = strtoull(text, &end, 10);
+		if (errno || *end)
+			return false;
+	}
 	return *value >= number->min && *value <= number->max;
 }
 

@@ -237,7 +237,6 @@ void change_abandon(struct supervisor *sv)
 		return;
 	}
 	job_abandon(&sv->job);
-	sv->change.kind = CHANGE_NONE;
 	finish_start(sv);
 }
 

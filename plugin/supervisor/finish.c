@@ -81,6 +81,8 @@ void finish_start(struct supervisor *sv)
 {
 	sv->before = sv->phase;
 	sv->orderly = false;
+	/* A stop that is refused leads to a recovery, and to no change. */
+	sv->change.kind = CHANGE_NONE;
 	supervisor_enter(sv, PHASE_STOPPING);
 	start_stop_job(sv);
 }

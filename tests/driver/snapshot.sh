@@ -49,17 +49,8 @@ kill_off "$(listed supervisor_pid)" "$(listed server_pid)"
 
 note "killed meanwhile"
 for round in 1 2 3 4 5 6; do
-	"$UBLK_QCOW2" snapshot "$DEV" "$WORK/round$round.qcow2" \
-		>"$WORK/out" 2>&1 &
-	command=$!
-	sleep "0.$((RANDOM % 4))$((RANDOM % 10))"
-	victims=$(listed server_pid)
-	((round % 2)) || victims+=" $(listed supervisor_pid)"
-	# shellcheck disable=SC2086  # several
-	kill -9 ${victims//null/} 2>/dev/null || true
-	wait "$command" || note "round $round: $(cat "$WORK/out")"
-	"$UBLK_QCOW2" recover "$DEV" || fail "recover, round $round"
-	wait_live
+	change_and_kill "$round" "$UBLK_QCOW2" snapshot "$DEV" \
+		"$WORK/round$round.qcow2"
 done
 "$UBLK_QCOW2" snapshot "$DEV" "$WORK/last.qcow2" || fail "snapshot at last"
 sleep 0.5

@@ -68,16 +68,7 @@ is_upgraded
 note "whatever dies meanwhile"
 for round in 1 2 3 4 5 6; do
 	install_program "$UBLK_QCOW2"
-	"$UBLK_QCOW2" upgrade "$DEV" >"$WORK/out" 2>&1 &
-	command=$!
-	sleep "0.$((RANDOM % 4))$((RANDOM % 10))"
-	victims=$(listed server_pid)
-	((round % 2)) || victims+=" $(listed supervisor_pid)"
-	# shellcheck disable=SC2086  # several
-	kill -9 ${victims//null/} 2>/dev/null || true
-	wait "$command" || note "round $round: $(cat "$WORK/out")"
-	"$UBLK_QCOW2" recover "$DEV" || fail "recover, round $round"
-	wait_live
+	change_and_kill "$round" "$UBLK_QCOW2" upgrade "$DEV"
 done
 "$UBLK_QCOW2" upgrade "$DEV" || fail "upgrade at last"
 is_upgraded

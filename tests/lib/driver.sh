@@ -266,6 +266,26 @@ kill_and_recover()
 	wait_live "$dev" "$limit"
 }
 
+# change_and_kill ROUND COMMAND...: kills the server while the command is at work,
+# in every other round the supervisor, too.  The command may fail; the disk must
+# be live in the end.
+change_and_kill()
+{
+	local round=$1 command victims
+	shift
+
+	"$@" >"$WORK/out" 2>&1 &
+	command=$!
+	sleep "0.$((RANDOM % 4))$((RANDOM % 10))"
+	victims=$(listed server_pid)
+	((round % 2)) || victims+=" $(listed supervisor_pid)"
+	# shellcheck disable=SC2086  # several
+	kill -9 ${victims//null/} 2>/dev/null || true
+	wait "$command" || note "round $round: $(cat "$WORK/out")"
+	"$UBLK_QCOW2" recover "$DEV" || fail "recover, round $round"
+	wait_live
+}
+
 # How many requests its users have under way, of a device that is there.
 under_way()
 {
