@@ -119,6 +119,18 @@ static int configure(const struct disk *disk, const char *from, const char *to)
 	return EXIT_SUCCESS;
 }
 
+/* It was never served.  Somebody who was killed while checking it may have left
+   its journal, which nobody would ever find without it. */
+static void discard(const char *overlay)
+{
+	struct qcow_identity identity;
+	bool known = !qcow_identify_path(overlay, &identity);
+
+	unlink(overlay);
+	if (known)
+		qcow_forget_journal(&identity, NULL);
+}
+
 static int move(const struct disk *disk, const char *overlay)
 {
 	struct change change = { .kind = CHANGE_IMAGE };
@@ -134,7 +146,7 @@ static int move(const struct disk *disk, const char *overlay)
 	if (now.state != DISK_LIVE && process_alive(&now.supervisor))
 		return status;
 	configure(disk, overlay, disk->image);
-	unlink(overlay);
+	discard(overlay);
 	return status;
 }
 
@@ -144,7 +156,7 @@ static int snapshot(const struct disk *disk, const char *overlay, bool told)
 	    make_overlay(disk, overlay))
 		return EXIT_FAILURE;
 	if (configure(disk, disk->image, overlay)) {
-		unlink(overlay);
+		discard(overlay);
 		return EXIT_FAILURE;
 	}
 	return move(disk, overlay);

@@ -61,7 +61,8 @@ dd if="$DEV" of=/dev/null bs=4096 count=1 iflag=direct status=none ||
 timeout 90 "$UBLK_QCOW2" del --force "$DEV" || fail "del --force"
 exec 7<&-
 check_image "$image"
-for _ in {1..300}; do [[ -n $(traces) ]] || break; sleep 0.1; done
+end=$((SECONDS + 30))
+until [[ -z $(traces) ]] || ((SECONDS > end)); do sleep 0.1; done
 [[ -z $(traces) ]] || fail "left behind: $(traces)"
 
 # Of the dead nothing stays.

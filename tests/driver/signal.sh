@@ -89,6 +89,7 @@ ends 60
 note "in the background"
 add "$image"
 kill -TERM "$(listed supervisor_pid)"
-for _ in {1..600}; do [[ -n $(traces) ]] || break; sleep 0.1; done
+end=$((SECONDS + 60))
+until [[ -z $(traces) ]] || ((SECONDS > end)); do sleep 0.1; done
 [[ -z $(traces) ]] || fail "left behind: $(traces)"
 check_image "$image"
