@@ -96,12 +96,14 @@ copy_sources()
 		{ cat "$to.log" >&2; die "autoreconf failed"; }
 }
 
-# What git knows or would add; without git, everything but what is built.
+# What git knows or would add; without git, everything but what is built.  A
+# copy of the tree may lie in a tree of git that knows nothing of the copy.
 source_files()
 {
 	local file
 
-	if git -C "$1" rev-parse --git-dir >/dev/null 2>&1; then
+	if [[ $(git -C "$1" rev-parse --show-toplevel 2>/dev/null) -ef $1 ]]
+	then
 		git -C "$1" ls-files -z --cached --others --exclude-standard
 	else
 		(cd "$1" && find . -path ./build -prune -o -type f -print0)
