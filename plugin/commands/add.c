@@ -24,6 +24,7 @@
 
 #include "plugin/commands/add.h"
 #include "plugin/commands/command.h"
+#include "plugin/commands/kernel.h"
 #include "plugin/common/cause.h"
 #include "plugin/common/conf.h"
 #include "plugin/server/control.h"
@@ -227,6 +228,8 @@ int add_judge(const struct disk_request *request, struct disk *disk)
 {
 	int ret = fill_in(request, disk);
 
+	if (!ret)
+		ret = kernel_check(disk->image, &disk->options);
 	return ret ? ret : check_driver(disk->image);
 }
 

@@ -83,6 +83,10 @@ static const struct command_option add_options[] = {
 	{ .name = "confined",
 	  .offset = FIELD(disk.confined),
 	  .help = "refuse where the kernel cannot confine the server wholly" },
+	{ .name = "sound-kernel",
+	  .offset = FIELD(disk.sound_kernel),
+	  .help = "refuse on a kernel whose ublk driver has a known defect "
+		  "that is fatal" },
 	{ .name = "watchdog",
 	  .kind = OPTION_OTHER,
 	  .value = "SECONDS",

@@ -20,6 +20,7 @@ struct disk_options {
 	bool writeback;
 	bool no_references;	  /* the image may name no file */
 	bool confined;		  /* refuse where the kernel cannot */
+	bool sound_kernel;	  /* refuse where it has a known defect */
 	uint64_t watchdog;	  /* seconds without progress; 0: none */
 	uint64_t iops;		  /* requests in a second; 0: no limit */
 	uint64_t bandwidth;	  /* bytes in a second; 0: no limit */

@@ -91,7 +91,7 @@ static int take_fixed(const char *name, const char *value,
 		why,
 		"there is no attribute '%s'; there are dev, file, id, "
 		"queues, depth, readonly, cache, keyfile, datafile, "
-		"references, %sand confined",
+		"references, %sconfined and soundkernel",
 		name, disk_number_attributes());
 }
 
@@ -128,6 +128,9 @@ static int take_attribute(struct domain_entry *entry, const char *name,
 	if (!strcmp(name, "confined"))
 		return take_choice(name, value, answers,
 				   &entry->options.confined, why);
+	if (!strcmp(name, "soundkernel"))
+		return take_choice(name, value, answers,
+				   &entry->options.sound_kernel, why);
 	if (!strcmp(name, "id"))
 		return take_number(name, value, &entry->id, why);
 	if (!strcmp(name, "queues"))

@@ -177,6 +177,8 @@ static void put_entry(struct arguments *arguments,
 		put(arguments, "--no-references");
 	if (entry->options.confined)
 		put(arguments, "--confined");
+	if (entry->options.sound_kernel)
+		put(arguments, "--sound-kernel");
 	disk_number_each(&entry->options, put_other, arguments);
 }
 

@@ -126,6 +126,8 @@ static void put_entry(FILE *file, const struct domain_entry *entry)
 		fprintf(file, "no-references = yes\n");
 	if (entry->options.confined)
 		fprintf(file, "confined = yes\n");
+	if (entry->options.sound_kernel)
+		fprintf(file, "sound-kernel = yes\n");
 	disk_number_each(&entry->options, put_other, file);
 }
 

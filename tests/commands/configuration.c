@@ -146,7 +146,7 @@ static const struct {
 	{ "imgae = /i",
 	  ":2: 'imgae' is no key; allowed are image, id, queues, depth, "
 	  "read-only, cache, key-file, data-file, no-references, "
-	  "confined, watchdog, iops, bandwidth, cache-size, workers" },
+	  "confined, sound-kernel, watchdog, iops, bandwidth, cache-size, workers" },
 	{ "Depth = 1", "'Depth' is no key" },
 	{ "= 1", "'' is no key" },
 	{ "image = /j", ":2: image: is in line 1 already" },

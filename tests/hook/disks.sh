@@ -47,10 +47,10 @@ records ""
 case_of "options"
 one web1 "$UUID1" $link/web "$web" "id='3' queues='2' depth='64'
 	readonly='yes' cache='writeback' keyfile='/etc/key' recovery='reissue'
-	datafile='/srv/data' references='no' confined='yes' watchdog='no'
+	datafile='/srv/data' references='no' confined='yes' soundkernel='yes' watchdog='no'
 	iops='500' bandwidth='3072K' cachesize='8M' workers='4'"
 accepted web1 prepare
-called "add web.qcow2 --name web -n 3 -q 2 -d 64 --read-only --cache writeback --key-file /etc/key --data-file /srv/data --no-references --confined --watchdog=no --iops=500 --bandwidth=3M --cache-size=8M"
+called "add web.qcow2 --name web -n 3 -q 2 -d 64 --read-only --cache writeback --key-file /etc/key --data-file /srv/data --no-references --confined --sound-kernel --watchdog=no --iops=500 --bandwidth=3M --cache-size=8M"
 
 case_of "a second domain with the same disk"
 one web1 "$UUID1" $link/web "$web"

@@ -56,7 +56,7 @@ records ""
 case_of "all that an entry says"
 one web1 "$UUID1" $link/web "$web" "id='3' queues='2' depth='64'
 	readonly='yes' cache='writeback' keyfile='/etc/key'
-	datafile='/srv/data' references='no' confined='yes' watchdog='9'
+	datafile='/srv/data' references='no' confined='yes' soundkernel='yes' watchdog='9'
 	iops='500' bandwidth='1048577' cachesize='8M' workers='5'"
 accepted web1 prepare
 sed "s:$WORK/images/::" "$CONF/web.conf" >"$WORK/conf"
@@ -72,6 +72,7 @@ cat >"$WORK/expected" <<-END
 	data-file = /srv/data
 	no-references = yes
 	confined = yes
+	sound-kernel = yes
 	watchdog = 9
 	iops = 500
 	bandwidth = 1048577
