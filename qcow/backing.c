@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "qcow/cluster.h"
 #include "qcow/error.h"
 #include "qcow/layers.h"
 #include "qcow/legacy/legacy.h"
@@ -349,6 +350,32 @@ bool backing_is_written(const struct backing *backing)
 uint64_t backing_size(const struct backing *backing)
 {
 	return backing->size;
+}
+
+static bool image_is_empty(const struct qcow_image *image, uint64_t offset,
+			   uint64_t length)
+{
+	const unsigned int bits = image->geometry.cluster_bits +
+				  image->geometry.l2_bits;
+	const uint64_t end = min_u64(offset + length, image->geometry.size);
+	uint64_t index;
+
+	for (index = offset >> bits; index << bits < end; index++)
+		if (cluster_l1_entry(image, index))
+			return false;
+	return backing_is_empty(image->backing, offset, length);
+}
+
+/* A table without an entry in use is taken for data: to find out would be
+   I/O.  No lock is needed, for an image that only lies under others never
+   changes. */
+bool backing_is_empty(const struct backing *backing, uint64_t offset,
+		      uint64_t length)
+{
+	if (!backing || offset >= backing->size)
+		return true;
+	return backing->kind == BACKING_QCOW && !backing->written &&
+	       image_is_empty(backing->image, offset, length);
 }
 
 bool backing_is_encrypted(const struct backing *backing)

@@ -100,6 +100,10 @@ unsigned int backing_layers(const struct backing *backing,
 			    unsigned int count);
 /* In bytes; behind that, the range of an image reads as zero. */
 uint64_t backing_size(const struct backing *backing);
+/* Is nothing allocated in that range, down to the bottom?  The range reads as
+   zero then, and always will. */
+bool backing_is_empty(const struct backing *backing, uint64_t offset,
+		      uint64_t length);
 /* Is there, at the bottom, a legacy image that needed a key? */
 bool backing_is_encrypted(const struct backing *backing);
 /* Adds what lies there under a range of an image to a mapped read. */

@@ -207,15 +207,37 @@ static int unlink_some(struct qcow_image *image, uint64_t *guest, uint64_t end,
 	return ret;
 }
 
-/* Where a table is missing there is nothing to unlink. */
+/* The first guest cluster behind the table of this one. */
+static uint64_t table_end(const struct qcow_image *image, uint64_t guest)
+{
+	const unsigned int bits = image->geometry.l2_bits;
+
+	return ((guest >> bits) + 1) << bits;
+}
+
+/* Where a table is missing, and nothing shows, there is nothing to unlink. */
+static bool is_hole(const struct qcow_image *image, uint64_t guest,
+		    uint64_t stop)
+{
+	const unsigned int bits = image->geometry.cluster_bits;
+
+	return !cluster_l1_entry(image, guest >> image->geometry.l2_bits) &&
+	       backing_is_empty(image->backing, guest << bits,
+				(stop - guest) << bits);
+}
+
+/* A table's range at a time. */
 static uint64_t skip_holes(const struct qcow_image *image, uint64_t guest,
 			   uint64_t end)
 {
-	while (guest < end && !cluster_shows_under(image, guest) &&
-	       !cluster_l1_entry(image, guest >> image->geometry.l2_bits))
-		guest = ((guest >> image->geometry.l2_bits) + 1)
-			<< image->geometry.l2_bits;
-	return min_u64(guest, end);
+	while (guest < end) {
+		uint64_t stop = min_u64(table_end(image, guest), end);
+
+		if (!is_hole(image, guest, stop))
+			break;
+		guest = stop;
+	}
+	return guest;
 }
 
 static int unlink_range(struct qcow_image *image, uint64_t guest, uint64_t end,
@@ -278,6 +300,8 @@ int unlink_clusters(struct qcow_image *image, uint64_t first, uint64_t end,
 		struct qcow_range range;
 		int ret;
 
+		/* The next table may be missing: a hole need not get one. */
+		stop = min_u64(stop, table_end(image, first));
 		range_enter_wait(image, &range, first, stop - 1, true);
 		merge_note(image, first, stop - 1);
 		ret = make_data_zero(image, first, stop);

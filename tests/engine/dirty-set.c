@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * A dirty set of any size is sorted: by kinds, and indices of a few bits or of
- * all that there are.  What is sorted is the set, each value with its key.
+ * all that there are.  What is sorted is the set, each value with its key.  A
+ * set that is full of keys in strides finds them all, and no others.
  */
 #include <stdlib.h>
 #include "tests/lib/helpers.h"
@@ -48,6 +49,26 @@ static void check(const struct dirty_set *set, struct assignment *sorted)
 	}
 }
 
+static void fill_in_strides(struct dirty_set *set, unsigned int bits)
+{
+	for (uint64_t i = 0; i < LARGEST; i++)
+		dirty_put(set, dirty_key(KEY_L2, i << bits), i);
+}
+
+static void check_strides(const struct dirty_set *set, unsigned int bits)
+{
+	uint64_t value;
+
+	for (uint64_t i = 0; i < 2 * LARGEST; i++) {
+		bool found = dirty_get(set, dirty_key(KEY_L2, i << bits),
+				       &value);
+
+		if (found != (i < LARGEST) || (found && value != i))
+			die("number %u of a stride of 2^%u is wrong",
+			    (unsigned int)i, bits);
+	}
+}
+
 int main(void)
 {
 	struct assignment *sorted = calloc(2 * LARGEST, sizeof(*sorted));
@@ -57,6 +78,12 @@ int main(void)
 		die("no memory");
 	for (unsigned int round = 0; round < ROUNDS; round++) {
 		fill(&set, round < 100 ? round : random_number() % LARGEST);
+		check(&set, sorted);
+		dirty_clear(&set);
+	}
+	for (unsigned int bits = 0; bits < 45; bits++) {
+		fill_in_strides(&set, bits);
+		check_strides(&set, bits);
 		check(&set, sorted);
 		dirty_clear(&set);
 	}
