@@ -3,7 +3,7 @@
 #ifndef QCOW_CREATE_H
 #define QCOW_CREATE_H
 
-#include "qcow/qcow.h"
+#include "qcow/options.h"
 
 struct qcow_overlay {
 	const char *backing;   /* path of the file that will lie under it */

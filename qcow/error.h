@@ -3,7 +3,7 @@
 #ifndef QCOW_ERROR_H
 #define QCOW_ERROR_H
 
-#include "qcow/qcow.h"
+#include "qcow/options.h"
 
 /* Says why, if anybody wants to know, and returns the code. */
 int fail(struct qcow_error *error, int code, const char *format, ...)

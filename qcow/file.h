@@ -6,7 +6,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
-#include "qcow/qcow.h"
+#include "qcow/options.h"
 
 /* file.c: the seam under the engine, full-length I/O or an error */
 

@@ -4,6 +4,7 @@
 #define QCOW_HEADER_H
 
 #include "qcow/file.h"
+#include "qcow/inspect.h"
 #include "qcow/format.h"
 
 /* header.c */

@@ -31,6 +31,7 @@
 #include "qcow/bits.h"
 #include "qcow/error.h"
 #include "qcow/file.h"
+#include "qcow/lock.h"
 
 #define PERMISSION_BASE 100
 #define UNSHARED_BASE	200

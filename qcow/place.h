@@ -3,7 +3,7 @@
 #ifndef QCOW_PLACE_H
 #define QCOW_PLACE_H
 
-#include "qcow/qcow.h"
+#include "qcow/options.h"
 
 /* The new file, before and after it is at its path. */
 struct place {

@@ -3,7 +3,7 @@
 #ifndef QCOW_RANGE_H
 #define QCOW_RANGE_H
 
-#include "qcow/qcow.h"
+#include "qcow/mapped.h"
 
 bool range_conflicts(struct qcow_image *image, uint64_t first, uint64_t last,
 		     bool exclusive);

@@ -9,10 +9,11 @@
  * is a table that nothing but the header, the snapshot table or the bitmap
  * directory leads to.
  */
-#ifndef QCOW_CHECK_H
-#define QCOW_CHECK_H
+#ifndef QCOW_CHECK_CHECK_H
+#define QCOW_CHECK_CHECK_H
 
 #include "qcow/bits.h"
+#include "qcow/check.h"
 #include "qcow/error.h"
 #include "qcow/header.h"
 
@@ -321,4 +322,4 @@ int check_clear_bits(struct check *check, uint64_t incompatible,
 		     uint64_t autoclear);
 int check_repair(struct check *check);
 
-#endif /* QCOW_CHECK_H */
+#endif /* QCOW_CHECK_CHECK_H */

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "qcow/qcow.h"
 #include "tests/lib/breakages.h"
 #include "tests/lib/disk.h"
 #include "tests/lib/helpers.h"
