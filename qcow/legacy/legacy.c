@@ -219,52 +219,6 @@ bool legacy_is_encrypted(const struct legacy *legacy)
 
 /* ---- opening ---- */
 
-/* What a key file holds, without a newline at its end. */
-static int read_key(const char *path, uint8_t key[LEGACY_KEY_SIZE],
-		    struct qcow_error *error)
-{
-	uint8_t bytes[LEGACY_KEY_SIZE + 2];
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	ssize_t n;
-
-	if (fd < 0)
-		return fail(error, -errno, "key file %s: %s", path,
-			    strerror(errno));
-	n = read(fd, bytes, sizeof(bytes));
-	close(fd);
-	if (n < 0)
-		return fail(error, -EIO, "key file %s: cannot be read", path);
-	if (n && bytes[n - 1] == '\n')
-		n--;
-	if (n < 1)
-		return fail(
-			error, -EINVAL,
-			"key file %s: is empty; write the key into it, 1 to %d bytes",
-			path, LEGACY_KEY_SIZE);
-	if (n > LEGACY_KEY_SIZE)
-		return fail(
-			error, -EINVAL,
-			"key file %s: holds more than %d bytes; QEMU takes no more than so many of a longer key, so leave only these in it",
-			path, LEGACY_KEY_SIZE);
-	memset(key, 0, LEGACY_KEY_SIZE);
-	memcpy(key, bytes, n);
-	explicit_bzero(bytes, sizeof(bytes));
-	return 0;
-}
-
-static int choose_key(const struct gate *gate, const char *key_file,
-		      struct helper_job *job, struct qcow_error *error)
-{
-	job->encrypted = gate->encrypted;
-	if (!gate->encrypted)
-		return 0;
-	if (!key_file)
-		return fail(
-			error, -ENOKEY,
-			"encrypted with AES; name a file that holds its key with --key-file");
-	return read_key(key_file, job->key, error);
-}
-
 /* The file once more, without the locks and the I/O mode of the first. */
 static int open_again(const struct file *file)
 {
@@ -375,7 +329,7 @@ int legacy_open(struct file *file, const char *key_file, struct legacy **result,
 	int ret = gate_check(file, &gate, error);
 
 	if (!ret)
-		ret = choose_key(&gate, key_file, &job, error);
+		ret = legacy_choose_key(&gate, key_file, &job, error);
 	if (ret)
 		return ret;
 	legacy = new_legacy(&gate);

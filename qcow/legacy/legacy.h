@@ -100,6 +100,13 @@ struct helper_reply {
 /* In a child of the server, and never returns: keeps one reader alive. */
 void helper_run(const struct helper_job *job) __attribute__((noreturn));
 
+/* key.c */
+
+/* The key that the image needs, if any, for the reading process.  key_file may
+   be NULL. */
+int legacy_choose_key(const struct gate *gate, const char *key_file,
+		      struct helper_job *job, struct qcow_error *error);
+
 /* jail.c */
 
 /* Limits memory, and files to so many and to the image; none can be written
