@@ -3,25 +3,22 @@
  * Finds what is wrong with an image, and mends it.
  *
  * A round looks at everything once: it counts the references to each cluster
- * (walk.c), compares them with what the refcount blocks say
- * (compare.c) and then the COPIED flags with the counts
- * (copied.c).  That is a plain check.  A repair (check-repair.c) goes
- * between two rounds, so what is reported in the end is what the last round
- * saw and not what the repair hoped for.  To mend one thing may bring
- * another to light; the repair is done again while it helps.
+ * (walk.c), compares them with the counts in the refcount blocks (compare.c)
+ * and then the COPIED flags with the counts (copied.c).  That is a plain check.
+ * A repair (repair.c) goes between two rounds, so the report at the end is that
+ * of the last round and not the hope of the repair.  To mend one thing may
+ * bring another to light; the repair is done again while it helps.
  *
- * The image is input (P6).  Whatever it says, the memory has a bound: a
- * window of references (counts.c), a list of L2 tables and some
- * buffers of a cluster; and the time follows from the tables that are in the
- * file (tables.c).  The file is used through the page cache: everything
- * is read once, in order, or soon again.
+ * The image is input (P6).  The memory has a bound for any image: a window of
+ * references (counts.c), a list of L2 tables and some buffers of a cluster.
+ * The time follows from the tables that are in the file (tables.c).  The file
+ * is used through the page cache: everything is read once, in order, or soon
+ * again.
  *
  * The locks are a writer's if there is to be a repair, a reader's otherwise;
  * an image in use is refused either way (P4).
  */
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include "qcow/check/check.h"
 #include "qcow/image.h"
@@ -29,68 +26,7 @@
 
 #define DEFAULT_MEMORY (64u << 20)
 #define MIN_MEMORY     4096u
-#define MAX_LINES      10000u
 #define MAX_ROUNDS     4
-
-/* ---- telling ---- */
-
-static void say(struct check *check, const char *format, va_list args)
-{
-	char line[512];
-
-	if (!check->options->line || check->lines > MAX_LINES)
-		return;
-	if (check->lines++ == MAX_LINES) {
-		check->options->line(
-			check->options->opaque,
-			"further findings are counted, but not told");
-		return;
-	}
-	vsnprintf(line, sizeof(line), format, args);
-	check->options->line(check->options->opaque, line);
-}
-
-void check_say(struct check *check, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	say(check, format, args);
-	va_end(args);
-}
-
-void check_corrupt(struct check *check, const char *format, ...)
-{
-	va_list args;
-
-	if (!check->reporting || check->quiet)
-		return;
-	check->result.corruptions++;
-	va_start(args, format);
-	say(check, format, args);
-	va_end(args);
-}
-
-void check_failed(struct check *check, const char *format, ...)
-{
-	va_list args;
-
-	check->incomplete = true;
-	check->result.check_errors++;
-	if (!check->reporting || check->quiet)
-		return;
-	va_start(args, format);
-	say(check, format, args);
-	va_end(args);
-}
-
-void check_progress(struct check *check, uint64_t done, uint64_t total)
-{
-	if (check->options->progress)
-		check->options->progress(check->options->opaque, done, total);
-}
-
-/* ---- rounds ---- */
 
 int check_each_window(struct check *check, window_function *function)
 {

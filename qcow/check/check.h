@@ -195,6 +195,14 @@ static inline bool check_has_data_file(const struct check *check)
 	return check->header.incompatible & INCOMPATIBLE_DATA_FILE;
 }
 
+/* One look at everything; the findings are in check->result. */
+int check_round(struct check *check);
+/* Counts the references window by window and calls this after each. */
+typedef int window_function(struct check *check);
+int check_each_window(struct check *check, window_function *function);
+
+/* say.c */
+
 void check_say(struct check *check, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 /* Findings: told and counted once, however often a walk meets them. */
@@ -204,11 +212,6 @@ void check_corrupt(struct check *check, const char *format, ...)
 void check_failed(struct check *check, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 void check_progress(struct check *check, uint64_t done, uint64_t total);
-/* One look at everything; the findings are in check->result. */
-int check_round(struct check *check);
-/* Counts the references window by window and calls this after each. */
-typedef int window_function(struct check *check);
-int check_each_window(struct check *check, window_function *function);
 
 /* roots.c */
 
@@ -255,20 +258,23 @@ typedef int table_function(struct check *check, const struct table *table);
 int check_each_table(struct check *check, table_function *function);
 int check_write_table(struct check *check, const struct table *table);
 
-/* walk.c */
-
-#define L2_RESERVED 0x3f000000000001feull
+/* reference.c */
 
 /* Does a run of bytes lie in the file, but for a part of a cluster? */
 bool check_is_inside(const struct check *check, uint64_t offset,
 		     uint64_t length);
+/* Does a cluster? */
+bool check_is_there(const struct check *check, uint64_t offset);
+/* Counts every cluster of the window that a run of bytes touches. */
+int check_count_run(struct check *check, uint64_t offset, uint64_t length,
+		    uint64_t references, unsigned int flags);
+/* An entry does not say where its cluster lies: its reference cannot be
+   counted. */
+void check_lose_reference(struct check *check);
 
-/* Are bytes of the guest's stored where a data entry says? */
-bool check_holds_data(const struct check *check, uint64_t entry,
-		      uint64_t bitmap);
+/* entry.c */
 
-/* Counts all references of the window that begins at this cluster. */
-int check_count(struct check *check, uint64_t first);
+#define L2_RESERVED 0x3f000000000001feull
 
 enum entry_kind {
 	ENTRY_IS_UNALLOCATED,
@@ -278,6 +284,19 @@ enum entry_kind {
 };
 
 enum entry_kind check_entry_kind(const struct check *check, uint64_t entry);
+
+/* Are bytes of the guest's stored where a data entry says? */
+bool check_holds_data(const struct check *check, uint64_t entry,
+		      uint64_t bitmap);
+/* Judges an entry and counts its references.  bitmap is 0 where entries have
+   no subclusters. */
+int check_count_entry(struct check *check, const struct table *table,
+		      uint64_t entry, uint64_t bitmap);
+
+/* walk.c */
+
+/* Counts all references of the window that begins at this cluster. */
+int check_count(struct check *check, uint64_t first);
 
 /* compare.c */
 

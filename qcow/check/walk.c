@@ -5,13 +5,8 @@
  * snapshot table, refcount table and blocks, bitmaps, the encryption header.
  *
  * Entries are judged on the way: reserved bits, alignment, the end of the
- * file, subcluster bitmaps.  An entry that cannot be followed makes the walk
- * incomplete: what it once referred to is not known, so a repair must not
- * take counts away.
- *
- * A compressed cluster refers to each host cluster that its sectors touch;
- * neighbours share those.  With an external data file, standard clusters are
- * not in this file and refer to nothing here.
+ * file, subcluster bitmaps.  entry.c has the entries of L2 tables,
+ * reference.c the references that cannot be followed.
  */
 #include "qcow/check/check.h"
 
@@ -19,218 +14,12 @@
 #define BITMAP_RESERVED 0xff000000000001feull
 #define BITMAP_ALL_ONES 1ull
 
-/* The last cluster may be cut by the end of the file, and a compressed
-   cluster's last sectors may lie behind it. */
-bool check_is_inside(const struct check *check, uint64_t offset,
-		     uint64_t length)
-{
-	uint64_t end;
-
-	if (__builtin_add_overflow(offset, length, &end))
-		return false;
-	return end <= check->file_size ||
-	       end - check->file_size < check_cluster_size(check);
-}
-
-/* Every cluster that a run of bytes touches; false: it leaves the file. */
-static int count_run(struct check *check, uint64_t offset, uint64_t length,
-		     uint64_t references, unsigned int flags)
-{
-	uint32_t bits = check->header.cluster_bits;
-	uint64_t first = offset >> bits, last = (offset + length - 1) >> bits;
-
-	check->clusters = max_u64(check->clusters, last + 1);
-	check->highest = max_u64(check->highest, last);
-	first = max_u64(first, check->counts.first);
-	last = min_u64(last, check->counts.limit - 1);
-	for (uint64_t cluster = first; cluster <= last; cluster++) {
-		int ret = counts_add(&check->counts, cluster, references,
-				     flags);
-
-		if (ret)
-			return ret;
-	}
-	return 0;
-}
-
 /* Roots and areas were judged when they were found. */
 static int count_area(struct check *check, uint64_t offset, uint64_t length)
 {
 	if (!length)
 		return 0;
-	return count_run(check, offset, length, 1, REFERENCE_OWN);
-}
-
-/* ---- L2 entries ---- */
-
-enum entry_kind check_entry_kind(const struct check *check, uint64_t entry)
-{
-	bool has_offset = entry & ENTRY_OFFSET;
-
-	if (entry & ENTRY_COMPRESSED)
-		return ENTRY_IS_COMPRESSED;
-	if (!check_has_subclusters(check) && entry & ENTRY_ZERO)
-		return has_offset ? ENTRY_IS_DATA : ENTRY_IS_ZERO;
-	/* In an external file, offset 0 is an offset. */
-	if (check_has_data_file(check) && entry & ENTRY_COPIED)
-		has_offset = true;
-	return has_offset ? ENTRY_IS_DATA : ENTRY_IS_UNALLOCATED;
-}
-
-/* Where it lies is unknown: what it refers to cannot be counted. */
-static void lost_reference(struct check *check)
-{
-	check->incomplete = true;
-}
-
-static int count_entry_run(struct check *check, const struct table *table,
-			   uint64_t entry, uint64_t offset, uint64_t length,
-			   unsigned int flags)
-{
-	if (check_is_inside(check, offset, length))
-		return count_run(check, offset, length, table->references,
-				 flags);
-	lost_reference(check);
-	check_corrupt(
-		check,
-		"ERROR L2 entry %#llx (table at %#llx): cluster at offset %#llx lies beyond the end of the file",
-		(unsigned long long)entry, (unsigned long long)table->offset,
-		(unsigned long long)offset);
-	return 0;
-}
-
-static int count_compressed(struct check *check, const struct table *table,
-			    uint64_t entry, uint64_t bitmap)
-{
-	unsigned int size_bits = check->header.cluster_bits - 8;
-	unsigned int shift = 62 - size_bits;
-	uint64_t offset = entry & ((1ull << shift) - 1);
-	uint64_t sectors = (entry >> shift & ((1ull << size_bits) - 1)) + 1;
-	uint64_t length = sectors * QCOW_SECTOR - offset % QCOW_SECTOR;
-
-	if (entry & ENTRY_COPIED) {
-		check->mendable = true;
-		check_corrupt(
-			check,
-			"ERROR L2 entry %#llx: a compressed cluster must not have COPIED set",
-			(unsigned long long)entry);
-	}
-	if (bitmap)
-		check_corrupt(
-			check,
-			"ERROR L2 entry %#llx: a compressed cluster with a subcluster bitmap",
-			(unsigned long long)entry);
-	if (check_has_data_file(check)) {
-		check_corrupt(
-			check,
-			"ERROR L2 entry %#llx: a compressed cluster in an image with a data file",
-			(unsigned long long)entry);
-		return 0;
-	}
-	return count_entry_run(check, table, entry, offset, length,
-			       REFERENCE_DATA);
-}
-
-bool check_holds_data(const struct check *check, uint64_t entry,
-		      uint64_t bitmap)
-{
-	return check_has_subclusters(check) ? bitmap & ALL_SUBCLUSTERS :
-					      !(entry & ENTRY_ZERO);
-}
-
-static void judge_alignment(struct check *check, uint64_t entry,
-			    uint64_t bitmap)
-{
-	bool holds_data = check_holds_data(check, entry, bitmap);
-
-	if (is_aligned(entry & ENTRY_OFFSET, check_cluster_size(check)))
-		return;
-	if (holds_data)
-		lost_reference(check);
-	else
-		check->mendable = true;
-	check_corrupt(
-		check,
-		"ERROR offset=%llx: %s cluster is not properly aligned; L2 entry corrupted",
-		(unsigned long long)(entry & ENTRY_OFFSET),
-		holds_data ? "Data" : "Preallocated");
-}
-
-static bool is_there(const struct check *check, uint64_t offset)
-{
-	return check_is_inside(check, offset, check_cluster_size(check));
-}
-
-static int count_data(struct check *check, const struct table *table,
-		      uint64_t entry, uint64_t bitmap)
-{
-	unsigned int flags = REFERENCE_DATA;
-
-	if (bitmap >> 32 & bitmap) {
-		check->mendable = true;
-		check_corrupt(
-			check,
-			"ERROR offset=%llx: allocated cluster with corrupted subcluster allocation bitmap",
-			(unsigned long long)(entry & ENTRY_OFFSET));
-	}
-	judge_alignment(check, entry, bitmap);
-	if (check_has_data_file(check))
-		return 0;
-	if (table->active)
-		flags |= entry & ENTRY_COPIED ? REFERENCE_COPIED :
-						REFERENCE_PLAIN;
-	check->copied_nowhere |= table->active && entry & ENTRY_COPIED &&
-				 !is_there(check, entry & ENTRY_OFFSET);
-	return count_entry_run(check, table, entry, entry & ENTRY_OFFSET,
-			       check_cluster_size(check), flags);
-}
-
-static void judge_unallocated(struct check *check, uint64_t bitmap)
-{
-	if (!(bitmap & ALL_SUBCLUSTERS))
-		return;
-	check->mendable = true;
-	check_corrupt(
-		check,
-		"ERROR unallocated cluster has a non-zero subcluster allocation map");
-}
-
-/* With subclusters, their bitmap alone says what is zero. */
-static void judge_zero_flag(struct check *check, enum entry_kind kind,
-			    uint64_t entry)
-{
-	if (!check_has_subclusters(check) || kind == ENTRY_IS_COMPRESSED ||
-	    !(entry & ENTRY_ZERO))
-		return;
-	check->mendable = true;
-	check_corrupt(
-		check,
-		"ERROR L2 entry %#llx: the flag of a zero cluster beside a subcluster bitmap",
-		(unsigned long long)entry);
-}
-
-static int count_entry(struct check *check, const struct table *table,
-		       uint64_t entry, uint64_t bitmap)
-{
-	enum entry_kind kind = check_entry_kind(check, entry);
-
-	if (kind != ENTRY_IS_COMPRESSED && entry & L2_RESERVED)
-		check_corrupt(check,
-			      "ERROR L2 entry with reserved bits set: %llx",
-			      (unsigned long long)entry);
-	judge_zero_flag(check, kind, entry);
-	switch (kind) {
-	case ENTRY_IS_COMPRESSED:
-		return count_compressed(check, table, entry, bitmap);
-	case ENTRY_IS_DATA:
-		return count_data(check, table, entry, bitmap);
-	case ENTRY_IS_UNALLOCATED:
-		judge_unallocated(check, bitmap);
-		break;
-	case ENTRY_IS_ZERO:
-		break;
-	}
-	return 0;
+	return check_count_run(check, offset, length, 1, REFERENCE_OWN);
 }
 
 /* Statistics, of the active layer only; fragmented is what does not follow
@@ -273,15 +62,13 @@ static int count_table(struct check *check, const struct table *table)
 			continue;
 		if (table->active)
 			note_allocated(check, entry, &expected);
-		ret = count_entry(check, table, entry, bitmap);
+		ret = check_count_entry(check, table, entry, bitmap);
 		if (ret)
 			return ret;
 	}
 	check->malformed |= check->result.corruptions != told;
 	return 0;
 }
-
-/* ---- roots ---- */
 
 static int count_l1_entry(struct check *check, const struct root *root,
 			  uint32_t index, uint64_t entry)
@@ -304,20 +91,20 @@ static int count_l1_entry(struct check *check, const struct root *root,
 	else if (!check_is_inside(check, offset, size))
 		what = "lies beyond the end of the file";
 	if (what) {
-		lost_reference(check);
+		check_lose_reference(check);
 		check_corrupt(
 			check,
 			"ERROR L1 entry %u: the L2 table at offset %#llx %s; L1 entry corrupted",
 			index, (unsigned long long)offset, what);
 	}
 	check->copied_nowhere |= entry & ENTRY_COPIED &&
-				 !is_there(check, offset);
+				 !check_is_there(check, offset);
 	if (!check_is_inside(check, offset, size))
 		return 0;
 	if (root->kind == ROOT_ACTIVE && !what)
 		flags |= entry & ENTRY_COPIED ? REFERENCE_COPIED :
 						REFERENCE_PLAIN;
-	return count_run(check, offset, size, 1, flags);
+	return check_count_run(check, offset, size, 1, flags);
 }
 
 static int count_l1(struct check *check, const struct root *root,
@@ -349,7 +136,7 @@ static int count_bitmap_entry(struct check *check, const struct root *root,
 	    !(offset && entry & BITMAP_ALL_ONES) &&
 	    check_is_inside(check, offset, size))
 		return count_area(check, offset, offset ? size : 0);
-	lost_reference(check);
+	check_lose_reference(check);
 	check->bitmaps_broken = true;
 	check_corrupt(check, "ERROR bitmap %u: malformed table entry %llx",
 		      root->number, (unsigned long long)entry);
