@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The judgement on each step of a record: as a death, and as a power loss in
- * three ways.  A model of the operations says which stamps a sector may have.
+ * The judgement on each end of a record.  A model of the operations says which
+ * stamps a sector may have.
  */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "tests/engine/crash.h"
+#include "tests/engine/ends.h"
 #include "tests/lib/helpers.h"
 #include "tests/lib/judge.h"
+#include "tests/lib/qemu-check.h"
 
 void read_stamps(struct qcow_image *image, uint32_t *stamps, const char *where)
 {
@@ -70,16 +72,8 @@ static void check_image(const struct disk *disk, bool leaks_allowed,
 /* The oracle that is not ours. */
 static void check_qemu(const struct disk *disk, bool leaks_allowed)
 {
-	char *path = scratch_path("sample");
-	int status;
-
-	disk_save(disk, path);
-	status = run("qemu-img check -q %s >/dev/null 2>&1", path);
-	if (status && !(leaks_allowed && status == 3))
-		die("%s: qemu-img check: status %d, see %s",
-		    test.script.geometry->options, status, path);
+	check_disk(disk, leaks_allowed, test.script.geometry->options);
 	test.checks++;
-	free(path);
 }
 
 static void judge_death(const struct disk *state, const struct step *step,
@@ -122,82 +116,15 @@ static void check_power(struct disk *disk, const struct step *step, bool sample)
 	test.powers++;
 }
 
-/* How an unsynced sector fares. */
-enum fate {
-	ALL_LOST,
-	LAST_WRITES_LOST, /* some writes, whole */
-	TORN,		  /* some sectors of some writes */
-	NR_FATES,
-};
-
-static bool survives(enum fate fate, struct random *random, uint64_t coin)
-{
-	switch (fate) {
-	case ALL_LOST:
-		return false;
-	case LAST_WRITES_LOST:
-		return coin & 1;
-	default:
-		return random_below(random, 2);
-	}
-}
-
-static void apply_sectors(struct disk *disk, const struct step *step,
-			  enum fate fate, struct random *random)
-{
-	uint64_t coin = random_next(random);
-
-	for (size_t at = 0; at < step->length; at += SECTOR) {
-		struct step part = *step;
-
-		part.offset += at;
-		part.length = min_u64(SECTOR, step->length - at);
-		part.bytes = step->bytes ? step->bytes + at : NULL;
-		if (survives(fate, random, coin))
-			disk_apply(disk, &part);
-	}
-}
-
-/* synced: the disk at the last sync, which is step first. */
-static void judge_power(const struct disk *synced, const struct step *steps,
-			unsigned int first, unsigned int last,
-			struct random *random, bool sample)
-{
-	for (enum fate fate = 0; fate < NR_FATES; fate++) {
-		struct disk disk;
-
-		disk_copy(&disk, synced);
-		for (unsigned int n = first; n <= last; n++)
-			apply_sectors(&disk, &steps[n], fate, random);
-		check_power(&disk, &steps[last], sample);
-		disk_free(&disk);
-	}
-}
-
-/* Sanitizers look for other things than every step. */
 void judge_steps(const struct disk *base, const struct disk *record,
 		 struct random *random)
 {
-	struct disk now, synced;
-	unsigned int first = 0;
+	static const struct ends ends = {
+		.death = judge_death,
+		.power = check_power,
+		.death_sample = 100,
+		.power_sample = 300,
+	};
 
-	disk_copy(&now, base);
-	disk_copy(&synced, base);
-	for (unsigned int n = 0; n < record->nr_steps; n++) {
-		const struct step *step = &record->steps[n];
-
-		disk_apply(&now, step);
-		if (n % stride() == 0) {
-			judge_death(&now, step, random_below(random, 100) == 0);
-			judge_power(&synced, record->steps, first, n, random,
-				    random_below(random, 300) == 0);
-		}
-		if (step->kind != STEP_SYNC)
-			continue;
-		disk_free(&synced);
-		disk_copy(&synced, &now);
-		first = n + 1;
-	}
-	disk_free(&now);
-	disk_free(&synced);
+	ends_judge(&ends, base, record, random);
 }

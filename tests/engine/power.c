@@ -22,7 +22,6 @@
  *
  * usage: power [SUBSETS [SEED]]
  */
-#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,20 +107,6 @@ static void lose_power(struct disk *disk, const struct disk *record)
 	test.script.durable = true;
 }
 
-/* The one journal there is. */
-static char *find_journal(void)
-{
-	char *pattern = scratch_path("journals/*.journal"), *path;
-	glob_t found;
-
-	if (glob(pattern, 0, NULL, &found) || found.gl_pathc != 1)
-		die("there is no journal, or more than one");
-	path = strdup(found.gl_pathv[0]);
-	globfree(&found);
-	free(pattern);
-	return path;
-}
-
 /* Leaves disk and journal as a death at some step left them.  The stamps are
    those of a copy that has gone on from there. */
 static void die_somewhere(struct disk *disk, const struct disk *record)
@@ -152,7 +137,7 @@ static void live(struct disk *record, bool after_loss)
 	image = script_open(&test.script, record, after_loss);
 	journal = &image->journal;
 	test.paths.seen[PATH_REPLAY] += journal->end > journal->header->start;
-	disk_record(record, find_journal());
+	disk_record(record, scratch_find("journals/*.journal"));
 	script_play(&test.script, record, image, &test.random);
 }
 

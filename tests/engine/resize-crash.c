@@ -3,7 +3,7 @@
  * Death and power loss at every step of a disk's growth.
  *
  * A recording disk (lib/disk.c) takes down random operations with two growths
- * among them, and then every step of the record is made an end, as in crash.c.
+ * among them, and then every step of the record is made an end (ends.c).
  * After each operation the whole disk is known; so after a death the disk has
  * the size and the bytes after the last acknowledged operation, or those after
  * the one begun, sector by sector; and after a power loss those of any since
@@ -12,16 +12,17 @@
  *
  * usage: resize-crash [SEED]
  */
-#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "qcow/resize.h"
+#include "tests/engine/ends.h"
 #include "tests/lib/disk.h"
 #include "tests/lib/helpers.h"
 #include "tests/lib/judge.h"
 #include "tests/lib/operations.h"
+#include "tests/lib/qemu-check.h"
 
 #define SECTOR	     512u
 #define OPERATIONS   24
@@ -95,16 +96,8 @@ static uint64_t window(uint64_t size)
 /* The one journal in the scratch directory. */
 static const char *journal_path(void)
 {
-	glob_t found;
-
-	if (test.journal)
-		return test.journal;
-	test.journal = scratch_path("journals/*.journal");
-	if (glob(test.journal, 0, NULL, &found) || found.gl_pathc != 1)
-		die("there is no journal, or more than one");
-	free(test.journal);
-	test.journal = strdup(found.gl_pathv[0]);
-	globfree(&found);
+	if (!test.journal)
+		test.journal = scratch_find("journals/*.journal");
 	return test.journal;
 }
 
@@ -116,23 +109,7 @@ static void must(int ret, const char *what)
 
 static struct qcow_image *open_disk(struct disk *disk, bool force)
 {
-	struct qcow_error error = { "" };
-	struct qcow_image *image;
-	char *journals = scratch_path("journals");
-	char *path = scratch_path("image");
-	struct qcow_options options = {
-		.journal_dir = journals,
-		.journal_size = JOURNAL_SIZE,
-		.inline_checkpoint = true,
-		.force = force,
-		.test = &disk->hooks,
-	};
-
-	if (qcow_open(path, &options, &image, &error))
-		die("%s: open: %s", test.geometry->options, error.text);
-	free(journals);
-	free(path);
-	return image;
+	return disk_open(disk, JOURNAL_SIZE, force, test.geometry->options);
 }
 
 static int grow(struct qcow_image *image, uint64_t size)
@@ -210,8 +187,6 @@ static void check_image(const struct disk *disk, bool leaks_allowed,
 			bool sample, const char *where)
 {
 	struct verdict verdict;
-	char *path;
-	int status;
 
 	judge(disk->bytes, disk->size, &verdict);
 	if (verdict.corruptions || (verdict.leaks && !leaks_allowed))
@@ -220,14 +195,8 @@ static void check_image(const struct disk *disk, bool leaks_allowed,
 		    verdict.leaks, verdict.first);
 	if (!sample)
 		return;
-	path = scratch_path("sample");
-	disk_save(disk, path);
-	status = run("qemu-img check -q %s >/dev/null 2>&1", path);
-	if (status && !(leaks_allowed && status == 3))
-		die("%s: %s: qemu-img check: status %d, see %s",
-		    test.geometry->options, where, status, path);
+	check_disk(disk, leaks_allowed, test.geometry->options);
 	test.checks++;
-	free(path);
 }
 
 /* The last size that was asked for is asked for again. */
@@ -275,72 +244,6 @@ static void check_power(struct disk *disk, const struct step *step, bool sample)
 	check_contents(image, flushed(step), step->begun, "power loss");
 	must(qcow_close(image), "close");
 	test.powers++;
-}
-
-enum fate {
-	ALL_LOST,
-	LAST_WRITES_LOST,
-	TORN,
-	NR_FATES,
-};
-
-static void apply_some(struct disk *disk, const struct step *step,
-		       enum fate fate, struct random *random)
-{
-	uint64_t coin = random_next(random);
-
-	for (size_t at = 0; at < step->length && fate; at += SECTOR) {
-		struct step part = *step;
-
-		part.offset += at;
-		part.length = min_u64(SECTOR, step->length - at);
-		part.bytes = step->bytes ? step->bytes + at : NULL;
-		if (fate == TORN ? random_below(random, 2) : coin & 1)
-			disk_apply(disk, &part);
-	}
-}
-
-/* Each sector that was not synced has been written or has not. */
-static void judge_power(const struct disk *synced, const struct step *steps,
-			unsigned int first, unsigned int last,
-			struct random *random, bool sample)
-{
-	for (enum fate fate = 0; fate < NR_FATES; fate++) {
-		struct disk disk;
-
-		disk_copy(&disk, synced);
-		for (unsigned int n = first; n <= last; n++)
-			apply_some(&disk, &steps[n], fate, random);
-		check_power(&disk, &steps[last], sample);
-		disk_free(&disk);
-	}
-}
-
-static void judge_steps(const struct disk *base, const struct disk *record,
-			struct random *random)
-{
-	struct disk now, synced;
-	unsigned int first = 0;
-
-	disk_copy(&now, base);
-	disk_copy(&synced, base);
-	for (unsigned int n = 0; n < record->nr_steps; n++) {
-		const struct step *step = &record->steps[n];
-
-		disk_apply(&now, step);
-		if (n % stride() == 0) {
-			judge_death(&now, step, random_below(random, 50) == 0);
-			judge_power(&synced, record->steps, first, n, random,
-				    random_below(random, 100) == 0);
-		}
-		if (step->kind != STEP_SYNC)
-			continue;
-		disk_free(&synced);
-		disk_copy(&synced, &now);
-		first = n + 1;
-	}
-	disk_free(&now);
-	disk_free(&synced);
 }
 
 /* ---- the record ---- */
@@ -434,6 +337,12 @@ static void create_image(const char *path)
 
 static void test_geometry(const struct geometry *geometry, uint64_t seed)
 {
+	static const struct ends ends = {
+		.death = judge_death,
+		.power = check_power,
+		.death_sample = 50,
+		.power_sample = 100,
+	};
 	struct random random = { .state = seed };
 	char *path = scratch_path("image");
 	struct disk base, record;
@@ -449,7 +358,7 @@ static void test_geometry(const struct geometry *geometry, uint64_t seed)
 		disk_make_device(&base, 1u << 20);
 	disk_copy(&record, &base);
 	live(&record, &random);
-	judge_steps(&base, &record, &random);
+	ends_judge(&ends, &base, &record, &random);
 	for (unsigned int n = 0; n <= OPERATIONS; n++)
 		free(test.states[n].bytes);
 	free(test.journal);

@@ -18,7 +18,6 @@
  * usage: schedules [COUNT [SEED]]
  */
 #include <errno.h>
-#include <glob.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -97,15 +96,8 @@ static struct qcow_image *open_disk(const struct qcow_test_hooks *hooks,
 /* The one journal there is; each image has another. */
 static void find_journal(void)
 {
-	char *pattern = scratch_path("journals/*.journal");
-	glob_t found;
-
 	free(test.journal);
-	if (glob(pattern, 0, NULL, &found) || found.gl_pathc != 1)
-		die("there is no journal, or more than one");
-	test.journal = strdup(found.gl_pathv[0]);
-	globfree(&found);
-	free(pattern);
+	test.journal = scratch_find("journals/*.journal");
 	qcow_identify(test.image, &test.identity);
 }
 

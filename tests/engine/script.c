@@ -48,23 +48,8 @@ static void must(const struct script *script, int ret, const char *what)
 struct qcow_image *script_open(const struct script *script, struct disk *disk,
 			       bool force)
 {
-	struct qcow_error error = { "" };
-	struct qcow_image *image;
-	char *journals = scratch_path("journals");
-	char *path = scratch_path("image");
-	struct qcow_options options = {
-		.journal_dir = journals,
-		.journal_size = SCRIPT_JOURNAL,
-		.inline_checkpoint = true,
-		.force = force,
-		.test = &disk->hooks,
-	};
-
-	if (qcow_open(path, &options, &image, &error))
-		die("%s: open: %s", script->geometry->options, error.text);
-	free(journals);
-	free(path);
-	return image;
+	return disk_open(disk, SCRIPT_JOURNAL, force,
+			 script->geometry->options);
 }
 
 void script_play(struct script *script, struct disk *disk,

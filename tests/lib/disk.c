@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "qcow/qcow.h"
 #include "tests/lib/disk.h"
 #include "tests/lib/helpers.h"
 
@@ -256,4 +257,26 @@ void disk_apply(struct disk *disk, const struct step *step)
 void disk_save(const struct disk *disk, const char *path)
 {
 	write_file(path, disk->bytes, disk->size);
+}
+
+struct qcow_image *disk_open(struct disk *disk, size_t journal_size, bool force,
+			     const char *name)
+{
+	struct qcow_error error = { "" };
+	struct qcow_image *image;
+	char *journals = scratch_path("journals");
+	char *path = scratch_path("image");
+	struct qcow_options options = {
+		.journal_dir = journals,
+		.journal_size = journal_size,
+		.inline_checkpoint = true,
+		.force = force,
+		.test = &disk->hooks,
+	};
+
+	if (qcow_open(path, &options, &image, &error))
+		die("%s: open: %s", name, error.text);
+	free(journals);
+	free(path);
+	return image;
 }

@@ -74,4 +74,10 @@ void disk_record(struct disk *disk, const char *journal_path);
 void disk_apply(struct disk *disk, const struct step *step);
 void disk_save(const struct disk *disk, const char *path);
 
+/* Opens the image on a disk.  Its journal, of so many bytes, is in the scratch
+   directory "journals"; with force, the open gives up one that does not fit.
+   The test ends with the name if that fails. */
+struct qcow_image *disk_open(struct disk *disk, size_t journal_size, bool force,
+			     const char *name);
+
 #endif /* DISK_H */

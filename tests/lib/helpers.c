@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <errno.h>
+#include <glob.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,6 +39,19 @@ char *scratch_path(const char *name)
 
 	if (asprintf(&path, "%s/%s", scratch(), name) < 0)
 		abort();
+	return path;
+}
+
+char *scratch_find(const char *pattern)
+{
+	char *full = scratch_path(pattern), *path;
+	glob_t found;
+
+	if (glob(full, 0, NULL, &found) || found.gl_pathc != 1)
+		die("%s: there is none, or more than one", pattern);
+	path = strdup(found.gl_pathv[0]);
+	globfree(&found);
+	free(full);
 	return path;
 }
 

@@ -10,6 +10,9 @@
 const char *scratch(void);
 /* DIRECTORY/NAME; the caller frees it. */
 char *scratch_path(const char *name);
+/* The one file there that matches a pattern of glob(), or the test ends; the
+   caller frees the path. */
+char *scratch_find(const char *pattern);
 
 /* Ends the test with a message. */
 void die(const char *format, ...)

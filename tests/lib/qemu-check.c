@@ -75,3 +75,16 @@ int check_theirs(const char *path, const char *options)
 	free(name);
 	return status;
 }
+
+void check_disk(const struct disk *disk, bool leaks_allowed, const char *name)
+{
+	char *path = scratch_path("sample");
+	int status;
+
+	disk_save(disk, path);
+	status = run("qemu-img check -q %s >/dev/null 2>&1", path);
+	if (status && !(leaks_allowed && status == STATUS_LEAKS))
+		die("%s: qemu-img check: status %d, see %s", name, status,
+		    path);
+	free(path);
+}

@@ -4,6 +4,7 @@
 #define QEMU_CHECK_H
 
 #include "qcow/qcow.h"
+#include "tests/lib/disk.h"
 
 #define STATUS_SOUND   0
 #define STATUS_FAILED  1
@@ -27,6 +28,9 @@ int check_ours(const char *path, enum qcow_repair repair, size_t memory,
 	       struct qcow_check *result);
 /* What it says is in the scratch file "qemu". */
 int check_theirs(const char *path, const char *options);
+/* The test ends with the name if qemu-img check finds errors on a disk, or
+   leaks unless they are allowed. */
+void check_disk(const struct disk *disk, bool leaks_allowed, const char *name);
 /* An image, as arguments of qemu-img's; LUKS needs the passphrase "secret".
    The caller frees it. */
 char *qemu_name(const char *path);
