@@ -10,17 +10,14 @@
 #include <fcntl.h>
 #include <libqcow.h>
 #include <linux/landlock.h>
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
-#include "tests/engine/legacy-images.h"
+#include "tests/engine/legacy.h"
 #include "qcow/image.h"
 
-static struct legacy_images images;
+struct legacy_images images;
 
 /* The library's, in a reader: whatever the image makes of it, it gets at no
    other file. */
@@ -49,7 +46,7 @@ int __wrap_libqcow_file_open(libqcow_file_t *file, const char *path, int flags,
 	return __real_libqcow_file_open(file, path, flags, error);
 }
 
-static void read_all(struct legacy *legacy, const char *what)
+void read_all(struct legacy *legacy, const char *what)
 {
 	uint8_t *bytes = malloc(LEGACY_SIZE);
 	int ret = legacy_read(legacy, bytes, 0, LEGACY_SIZE);
@@ -234,182 +231,6 @@ static void test_no_key_needed(const char *options)
 	open_whole(images.image_path, true, NULL, NULL);
 	open_whole(images.image_path, true, images.key_path,
 		   "leave out --key-file");
-}
-
-/* ---- deaths ---- */
-
-/* The only child of a process, or 0. */
-static pid_t child_of(pid_t parent)
-{
-	char path[64];
-	FILE *file;
-	int pid = 0;
-
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", parent,
-		 parent);
-	file = fopen(path, "r");
-	if (!file || fscanf(file, "%d", &pid) != 1)
-		pid = 0;
-	if (file)
-		fclose(file);
-	return pid;
-}
-
-/* The thread that reads, once it is about to. */
-static _Atomic pid_t reading;
-
-static void *read_a_sector(void *legacy)
-{
-	uint8_t sector[512];
-
-	reading = gettid();
-	return (void *)(intptr_t)legacy_read(legacy, sector, 65536, 512);
-}
-
-/* Only a request that is under way has to fail. */
-static void wait_for_request(void)
-{
-	while (!reading || run("grep -q '^State:.S' /proc/%d/task/%d/status",
-			       getpid(), reading))
-		usleep(20 * 1000);
-	usleep(100 * 1000);
-}
-
-/* Until the keeper has another reader than that one. */
-static void wait_for_successor(pid_t keeper, pid_t reader)
-{
-	pid_t next;
-
-	do {
-		usleep(20 * 1000);
-		next = child_of(keeper);
-	} while (!next || next == reader);
-}
-
-/* A read while the reader is stopped; meanwhile it is killed, or not. */
-static void test_reader_death(struct legacy *legacy, bool killed)
-{
-	pid_t reader = child_of(child_of(getpid()));
-	pthread_t thread;
-	void *ret;
-
-	if (!reader)
-		die("there is no reader");
-	kill(reader, SIGSTOP);
-	reading = 0;
-	pthread_create(&thread, NULL, read_a_sector, legacy);
-	wait_for_request();
-	if (killed)
-		kill(reader, SIGKILL);
-	pthread_join(thread, &ret);
-	if ((intptr_t)ret != -EIO)
-		die("a read whose reader %s: %ld",
-		    killed ? "was killed" : "hung", (long)(intptr_t)ret);
-	read_all(legacy, killed ? "after a death" : "after a hang");
-}
-
-/* Has the process come to hold so many descriptors?  It may be busy still
-   closing those that it was born with. */
-static bool holds(pid_t pid, unsigned int count)
-{
-	for (unsigned int n = 0; n < 1500; n++) {
-		if (!run("test $(ls /proc/%d/fd | wc -l) = %u", pid, count))
-			return true;
-		usleep(20 * 1000);
-	}
-	return false;
-}
-
-/* What the two have open: sockets and the image; the keeper, its reader. */
-static void test_descriptors(void)
-{
-	pid_t keeper = child_of(getpid());
-
-	if (!holds(keeper, 4))
-		die("the keeper's descriptors");
-	if (!holds(child_of(keeper), 2))
-		die("the reader's descriptors");
-	if (run("grep -q '^NoNewPrivs:.1' /proc/%d/status", child_of(keeper)) ||
-	    run("grep -q '^CapPrm:.0*$' /proc/%d/status", child_of(keeper)))
-		die("the reader is not in its jail");
-}
-
-/* Nobody starts another reader; with that, who has the image must end. */
-static void test_keeper_death(struct legacy *legacy)
-{
-	pid_t keeper = child_of(getpid());
-	uint8_t sector[512];
-	siginfo_t info;
-
-	kill(keeper, SIGKILL);
-	waitid(P_PID, keeper, &info, WEXITED | WNOWAIT);
-	for (unsigned int n = 0; n < 2; n++) {
-		int ret = legacy_read(legacy, sector, 65536, 512);
-
-		if (ret != -EOWNERDEAD)
-			die("a read without a keeper: %d", ret);
-	}
-}
-
-static void test_deaths(void)
-{
-	struct legacy *legacy;
-	struct file file;
-	pid_t keeper, reader;
-
-	images_make(&images, "-f raw -c -O qcow");
-	legacy = images_open(&images, "deaths", NULL, QCOW_CACHE_NONE, &file);
-	test_descriptors();
-	test_reader_death(legacy, true);
-	test_reader_death(legacy, true);
-	/* one that dies with nothing to do is not missed */
-	keeper = child_of(getpid());
-	reader = child_of(keeper);
-	kill(reader, SIGKILL);
-	wait_for_successor(keeper, reader);
-	read_all(legacy, "after a quiet death");
-	test_reader_death(legacy, false);
-	test_keeper_death(legacy);
-	legacy_close(legacy);
-	if (child_of(getpid()))
-		die("a keeper outlives its image");
-	file_close(&file);
-}
-
-static bool is_gone(pid_t pid)
-{
-	for (int n = 0; n < 600; n++) {
-		/* nobody may have come for a zombie */
-		if (run("grep -q '^State:.[^Z]' /proc/%d/status 2>/dev/null",
-			pid))
-			return true;
-		usleep(50 * 1000);
-	}
-	return false;
-}
-
-/* Its processes do not outlive a server that is killed. */
-static void test_server_death(void)
-{
-	pid_t server = fork(), keeper = 0, reader = 0;
-
-	if (!server) {
-		struct file file;
-
-		images_open(&images, "server", NULL, QCOW_CACHE_NONE, &file);
-		for (;;)
-			pause();
-	}
-	for (int n = 0; n < 600 && !reader; n++) {
-		usleep(50 * 1000);
-		keeper = child_of(server);
-		reader = keeper ? child_of(keeper) : 0;
-	}
-	usleep(300 * 1000);
-	kill(server, SIGKILL);
-	waitpid(server, NULL, 0);
-	if (!reader || !is_gone(keeper) || !is_gone(reader))
-		die("processes outlive their server");
 }
 
 int main(int argc, char **argv)

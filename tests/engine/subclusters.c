@@ -25,64 +25,12 @@
 #include <unistd.h>
 #include "tests/lib/model.h"
 #include "tests/engine/l2-prediction.h"
+#include "tests/engine/subclusters.h"
 #include "tests/lib/judge.h"
 #include "qcow/image.h"
 
-#define CLUSTER 65536u
 #define SECTORS (CLUSTER / 512)
-#define SUB	(CLUSTER / 32)
 #define RANDOM	150 /* changes of the second life */
-
-/* ---- what there is ---- */
-
-static const struct variant {
-	const char *name;
-	bool backing, snapshot, data_file, raw;
-} variants[] = {
-	{ .name = "alone" },
-	{ .name = "overlay", .backing = true },
-	{ .name = "snapshot", .snapshot = true },
-	{ .name = "overlay with a snapshot",
-	  .backing = true,
-	  .snapshot = true },
-	{ .name = "data file", .data_file = true },
-	{ .name = "overlay with a data file",
-	  .backing = true,
-	  .data_file = true },
-	{ .name = "raw data file", .data_file = true, .raw = true },
-};
-
-/* What qemu-io does to subclusters. */
-#define DATA   "write -q -P 0x61"
-#define ZERO   "write -q -z"
-#define PACKED "write -q -c -P 0x62"
-
-static const struct state {
-	const char *name;
-	struct make {
-		const char *verb;
-		unsigned int first, count;
-	} make[2];
-	bool shared; /* with a snapshot, of an image that has one */
-} states[] = {
-	{ .name = "nothing" },
-	{ "all", .make = { { DATA, 0, 32 } } },
-	{ "the first", .make = { { DATA, 0, 1 } } },
-	{ "the last", .make = { { DATA, 31, 1 } } },
-	{ "some", .make = { { DATA, 5, 16 } } },
-	{ "zero", .make = { { ZERO, 0, 32 } } },
-	{ "some zero", .make = { { ZERO, 4, 6 } } },
-	{ "the first zero", .make = { { ZERO, 0, 6 } } },
-	{ "zero over data", .make = { { DATA, 0, 32 }, { ZERO, 0, 32 } } },
-	{ "data and zero", .make = { { DATA, 2, 6 }, { ZERO, 5, 8 } } },
-	{ "compressed", .make = { { PACKED, 0, 32 } } },
-	{ "shared", .make = { { DATA, 0, 16 } }, .shared = true },
-	{ "shared data and zero", .make = { { DATA, 2, 6 }, { ZERO, 5, 8 } },
-	  .shared = true },
-	{ "shared zero over data", .make = { { DATA, 0, 32 }, { ZERO, 0, 32 } },
-	  .shared = true },
-	{ "shared, compressed", .make = { { PACKED, 0, 32 } }, .shared = true },
-};
 
 /* In sectors, of which a subcluster has four. */
 static const struct change {
@@ -106,15 +54,9 @@ static const struct change {
 };
 
 #define CHANGES ARRAY_SIZE(changes)
-/* Each state meets each change twice: blocking and mapped. */
-#define CLUSTERS  (ARRAY_SIZE(states) * CHANGES * 2)
-#define SIZE	  (CLUSTERS * (uint64_t)CLUSTER - 30 * 512)
-#define BASE_SIZE (SIZE * 3 / 4 / 512 * 512)
 
-static const struct state *state_of(uint64_t guest)
-{
-	return &states[guest / (CHANGES * 2)];
-}
+/* Each state meets each change twice: blocking and mapped. */
+_Static_assert(CHANGES * 2 == STATE_CLUSTERS, "clusters of each state");
 
 static struct {
 	const struct variant *variant;
@@ -123,75 +65,6 @@ static struct {
 	struct random random;
 	unsigned long judged;
 } test;
-
-/* ---- making the image ---- */
-
-static bool is_made(const struct state *state, bool shared)
-{
-	if (test.variant->data_file &&
-	    (state->shared || !strcmp(state->make[0].verb ?: "", PACKED)))
-		return false;
-	return state->make[0].verb && state->shared == shared;
-}
-
-static void put_state(FILE *script, uint64_t guest, const struct state *state)
-{
-	for (unsigned int i = 0; i < 2 && state->make[i].verb; i++) {
-		const struct make *make = &state->make[i];
-		uint64_t at = guest * CLUSTER + make->first * SUB;
-
-		if (at < SIZE)
-			fprintf(script, "%s %lu %lu\n", make->verb, at,
-				min_u64(make->count * SUB, SIZE - at));
-	}
-}
-
-/* The states that are shared with a snapshot, or the others. */
-static void make_states(bool shared)
-{
-	char *path = scratch_path("script");
-	FILE *script = fopen(path, "w");
-
-	for (uint64_t g = 0; g < CLUSTERS; g++)
-		if (is_made(state_of(g), shared))
-			put_state(script, g, state_of(g));
-	fclose(script);
-	must_run("qemu-io -f qcow2 %s <%s >%s.out && ! grep -i fail %s.out",
-		 test.path, path, path, path);
-	free(path);
-}
-
-static void make_base(const char *path)
-{
-	uint8_t *bytes = malloc(BASE_SIZE);
-
-	memset(bytes, 'b', BASE_SIZE);
-	write_file(path, bytes, BASE_SIZE);
-	free(bytes);
-}
-
-static void make_image(void)
-{
-	const struct variant *v = test.variant;
-	char *base = scratch_path("base");
-
-	make_base(base);
-	must_run(
-		"rm -f %s %s.data; qemu-img create -q -f qcow2 -o extended_l2=on,cluster_size=%u%s%s%s%s%s %s %lu",
-		test.path, test.path, CLUSTER,
-		v->backing ? ",backing_fmt=raw,backing_file=" : "",
-		v->backing ? base : "", v->data_file ? ",data_file=" : "",
-		v->data_file ? test.path : "",
-		v->data_file ? v->raw ? ".data,data_file_raw=on" : ".data" : "",
-		test.path, SIZE);
-	make_states(true);
-	if (v->snapshot)
-		must_run(
-			"qemu-img snapshot -c one %s && qemu-img convert -l one -O raw %s %s.one",
-			test.path, test.path, test.path);
-	make_states(false);
-	free(base);
-}
 
 /* What the guest sees, by qemu-img. */
 static void load_content(void)
@@ -217,8 +90,8 @@ static void judge_entry(const char *when, uint64_t guest,
 	    (must->moved || is->host == must->host))
 		return;
 	die("%s, %s: cluster %lu (%s; kind %u, sectors %u, %u): host %#lx, bitmap %#lx, predicted %s %#lx, %#lx",
-	    test.variant->name, when, guest, state_of(guest)->name,
-	    change->kind, change->first, change->count, is->host, is->bitmap,
+	    test.variant->name, when, guest, image_state(guest), change->kind,
+	    change->first, change->count, is->host, is->bitmap,
 	    must->moved ? "one like" : "", must->host, must->bitmap);
 }
 
@@ -261,7 +134,7 @@ static void compare_content(struct qcow_image *image, const char *when)
 			   512))
 			die("%s, %s: sector %lu of cluster %lu (%s) differs",
 			    test.variant->name, when, s % SECTORS, s / SECTORS,
-			    state_of(s / SECTORS)->name);
+			    image_state(s / SECTORS));
 	free(bytes);
 }
 
@@ -413,7 +286,7 @@ static void test_variant(const struct variant *variant)
 		.data_file = variant->data_file,
 		.entries = entries,
 	};
-	make_image();
+	image_make(test.path, variant);
 	load_content();
 	entries_read(test.path, entries, CLUSTERS);
 	first_life();
@@ -429,7 +302,7 @@ int main(int argc, char **argv)
 {
 	test.random.state = argc > 1 ? strtoull(argv[1], NULL, 0) : 1;
 	test.path = scratch_path("image");
-	for (unsigned int v = 0; v < ARRAY_SIZE(variants); v++)
+	for (unsigned int v = 0; v < nr_variants; v++)
 		test_variant(&variants[v]);
 	printf("%lu entries as predicted\n", test.judged);
 	free(test.path);
