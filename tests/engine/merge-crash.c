@@ -16,18 +16,14 @@
  * usage: merge-crash [SEED]
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 #include "qcow/bits.h"
-#include "qcow/file.h"
 #include "qcow/merge.h"
+#include "tests/engine/counted.h"
 #include "tests/lib/helpers.h"
 #include "tests/lib/judge.h"
 #include "tests/lib/model.h"
@@ -77,21 +73,7 @@ static struct {
 	uint64_t deaths, checks;
 } test;
 
-/* ---- files whose calls are counted ---- */
-
-struct counted {
-	int fd;
-	bool is_layer;
-	struct qcow_test_hooks hooks;
-};
-
-static int calls, last_call; /* the process dies before that one */
-
-static void count_call(void)
-{
-	if (calls++ == last_call)
-		_exit(9);
-}
+/* ---- the disk ---- */
 
 /* The image on top, during a step. */
 static struct qcow_image *stepping;
@@ -103,92 +85,11 @@ static void probe(void)
 	uint64_t offset = round_down(test.size - 1, unit);
 	struct qcow_io io;
 
+	if (!stepping)
+		return;
 	if (qcow_map_read(stepping, &io, offset, test.size - offset) != -EBUSY)
 		die("%s: a step does not keep the guest out", test.chain->top);
 }
-
-static int file_io(ssize_t n, size_t length)
-{
-	if (n < 0)
-		return -errno;
-	return (size_t)n == length ? 0 : -EIO;
-}
-
-static int counted_read(void *disk, void *buffer, uint64_t offset,
-			size_t length)
-{
-	ssize_t n = pread(((struct counted *)disk)->fd, buffer, length, offset);
-
-	if (n < 0)
-		return -errno;
-	memset((char *)buffer + n, 0, length - n);
-	return 0;
-}
-
-static int counted_write(void *disk, const void *buffer, uint64_t offset,
-			 size_t length)
-{
-	count_call();
-	if (stepping && ((struct counted *)disk)->is_layer)
-		probe();
-	return file_io(
-		pwrite(((struct counted *)disk)->fd, buffer, length, offset),
-		length);
-}
-
-static int counted_sync(void *disk)
-{
-	(void)disk;
-	count_call();
-	return 0;
-}
-
-static int counted_punch(void *disk, uint64_t offset, uint64_t length)
-{
-	count_call();
-	return fallocate(((struct counted *)disk)->fd,
-			 FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset,
-			 length) ?
-		       -errno :
-		       0;
-}
-
-static uint64_t counted_size(void *disk)
-{
-	return lseek(((struct counted *)disk)->fd, 0, SEEK_END);
-}
-
-static void counted_event(void *disk, enum qcow_event event)
-{
-	(void)disk;
-	(void)event;
-	count_call();
-}
-
-static const struct qcow_file_ops counted_ops = {
-	.read = counted_read,
-	.write = counted_write,
-	.sync = counted_sync,
-	.punch = counted_punch,
-	.size = counted_size,
-};
-
-static void open_counted(struct counted *counted, const char *path)
-{
-	*counted = (struct counted){
-		.fd = open(path, O_RDWR),
-		.hooks = {
-			.ops = &counted_ops,
-			.disk = counted,
-			.event = counted_event,
-			.opaque = counted,
-		},
-	};
-	if (counted->fd < 0)
-		die("%s: %s", path, strerror(errno));
-}
-
-/* ---- the disk ---- */
 
 struct opened {
 	struct counted top, layer;
@@ -210,9 +111,9 @@ static void open_path(struct opened *opened, const char *path,
 	};
 	struct qcow_error error = { "" };
 
-	open_counted(&opened->top, path);
-	open_counted(&opened->layer, test.paths[1]);
-	opened->layer.is_layer = true;
+	counted_open(&opened->top, path);
+	counted_open(&opened->layer, test.paths[1]);
+	opened->layer.on_write = probe;
 	if (path == test.paths[0])
 		opened->top.hooks.under = &opened->layer.hooks;
 	if (qcow_open(path, &options, &opened->image, &error))
@@ -224,8 +125,8 @@ static void close_disk(struct opened *opened, const char *when)
 {
 	if (qcow_close(opened->image))
 		die("%s, %s: close", test.chain->top, when);
-	close(opened->top.fd);
-	close(opened->layer.fd);
+	counted_close(&opened->top);
+	counted_close(&opened->layer);
 }
 
 /* ---- the process that dies ---- */
@@ -268,25 +169,6 @@ static void live(void)
 	test.news->finished = true;
 	qcow_merge_close(merge);
 	close_disk(&opened, "life");
-}
-
-/* Did it die before its n-th call? */
-static bool dies_at(int n)
-{
-	pid_t child = fork();
-	int status;
-
-	if (!child) {
-		calls = 0;
-		last_call = n;
-		live();
-		_exit(0);
-	}
-	if (waitpid(child, &status, 0) != child || !WIFEXITED(status) ||
-	    (WEXITSTATUS(status) && WEXITSTATUS(status) != 9))
-		die("%s: the process that was to die at call %d failed",
-		    test.chain->top, n);
-	return WEXITSTATUS(status) == 9;
 }
 
 /* ---- judgement ---- */
@@ -369,7 +251,6 @@ static void judge_death(int n)
 	bool sample = n % SAMPLES == 0;
 	struct opened opened;
 
-	last_call = -1;
 	if (test.news->finished && n % 2) {
 		check_served("finished");
 		check_layer(1, sample);
@@ -476,7 +357,7 @@ static void test_chain(const struct chain *chain, bool deaths,
 	for (bool died = true; died; n += died) {
 		restore();
 		make_states(info.cluster_size);
-		died = dies_at(n);
+		died = counted_dies_at(n, live);
 		test.deaths += died;
 		judge_death(n);
 	}

@@ -15,35 +15,12 @@
 #include <string.h>
 #include "qcow/bits.h"
 #include "qcow/merge.h"
+#include "tests/engine/merge.h"
 #include "tests/lib/helpers.h"
 #include "tests/lib/model.h"
 #include "tests/lib/operations.h"
 
-#define KIB	   1024ull
-#define LAYERS_MAX 4
 #define OPERATIONS 40 /* of the guest, in each merge */
-#define SCRIBBLES  12 /* before, in each layer */
-
-/* A layer: its options, or NULL for a raw file; its size in KiB. */
-struct layer {
-	const char *options;
-	uint64_t size; /* 0: there is no such layer */
-};
-
-struct chain {
-	unsigned int into; /* the place of the layer; 1: just below the top */
-	struct layer layers[LAYERS_MAX]; /* from the top down */
-	const char *then; /* done to the layer, $i; may be NULL */
-};
-
-#define CHAIN(place, ...) \
-	{ \
-		.into = place, .layers = { __VA_ARGS__ } \
-	}
-#define L(...) \
-	{ \
-		__VA_ARGS__ \
-	}
 
 static const struct chain chains[] = {
 	CHAIN(1, L("cluster_size=64k", 3000), L("cluster_size=64k", 3000)),
@@ -91,141 +68,7 @@ static const struct chain shared[] = {
 	},
 };
 
-static struct {
-	const struct chain *chain;
-	unsigned int nr;
-	char *paths[LAYERS_MAX];
-	uint64_t size;
-	uint8_t *model; /* as the guest sees it */
-} test;
-
-static const char *name_of(unsigned int layer)
-{
-	const char *options = test.chain->layers[layer].options;
-
-	return options ? options : "raw";
-}
-
-static void die_here(const char *what, const char *why)
-{
-	die("%s, %s...: %s: %s", name_of(0), name_of(1), what, why);
-}
-
-/* ---- making a chain ---- */
-
-static void scribble(unsigned int layer, struct random *random)
-{
-	struct qcow_image *image = model_open(test.paths[layer],
-					      QCOW_CACHE_WRITEBACK);
-
-	for (unsigned int n = 1; n <= SCRIBBLES; n++) {
-		struct operation operation;
-
-		operation_draw(&operation, (layer + 1) * 1000 + n, random,
-			       qcow_size(image), qcow_cluster_size(image),
-			       false);
-		if (operation_do(&operation, image, false, NULL))
-			die_here(test.paths[layer], "scribbling");
-	}
-	model_close(image);
-}
-
-static void make_raw(const char *path, uint64_t size)
-{
-	uint8_t *bytes = calloc(1, size);
-
-	for (uint64_t s = 0; s < size / 512; s++)
-		if (s / 100 % 3)
-			operation_stamp(bytes + s * 512, 9000, s);
-	write_file(path, bytes, size);
-	free(bytes);
-}
-
-static void make_layer(unsigned int layer, struct random *random)
-{
-	const char *options = test.chain->layers[layer].options;
-	const char *then = layer == test.chain->into ? test.chain->then : NULL;
-	uint64_t size = test.chain->layers[layer].size;
-	const char *path = test.paths[layer];
-
-	if (!options) {
-		make_raw(path, size * KIB);
-		return;
-	}
-	if (layer + 1 == test.nr)
-		must_run("i=%s; qemu-img create -q -f qcow2 -o %s %s %luK",
-			 path, options, path, size);
-	else
-		must_run(
-			"i=%s; qemu-img create -q -f qcow2 -o %s -F %s -b %s %s %luK",
-			path, options,
-			test.chain->layers[layer + 1].options ? "qcow2" : "raw",
-			test.paths[layer + 1], path, size);
-	scribble(layer, random);
-	if (then)
-		must_run("i=%s; %s", path, then);
-}
-
-static void make_chain(const struct chain *chain, struct random *random)
-{
-	char *raw = scratch_path("model");
-	size_t size;
-
-	test.chain = chain;
-	must_run("rm -f %s/*", scratch());
-	while (test.nr < LAYERS_MAX && chain->layers[test.nr].size) {
-		char name[16];
-
-		snprintf(name, sizeof(name), "layer%u", test.nr);
-		test.paths[test.nr++] = scratch_path(name);
-	}
-	for (unsigned int layer = test.nr; layer--;)
-		make_layer(layer, random);
-	must_run("qemu-img convert -O raw %s %s", test.paths[0], raw);
-	test.model = read_file(raw, &size);
-	test.size = size;
-	for (unsigned int layer = 0; layer < test.nr; layer++)
-		must_run("cp %s %s.before", test.paths[layer],
-			 test.paths[layer]);
-	free(raw);
-}
-
-static void free_chain(void)
-{
-	while (test.nr)
-		free(test.paths[--test.nr]);
-	free(test.model);
-}
-
 /* ---- merging ---- */
-
-static struct qcow_image *open_chain(void)
-{
-	struct qcow_options options = {
-		.cache = QCOW_CACHE_WRITEBACK,
-		.journal_dir = scratch(),
-		.references = &model_references,
-		.merge_into = test.chain->into,
-	};
-	struct qcow_error error = { "" };
-	struct qcow_image *image;
-
-	/* A data file takes a place, too. */
-	if (qcow_open(test.paths[0], &options, &image, &error))
-		die_here("open", error.text);
-	return image;
-}
-
-static void check_written(const struct qcow_image *image)
-{
-	struct qcow_layer layers[QCOW_FILES_MAX];
-	unsigned int n = qcow_layers(image, layers, QCOW_FILES_MAX);
-
-	for (unsigned int i = 0; i < n; i++)
-		if (layers[i].written != (i + 1 == test.chain->into ||
-					  strstr(layers[i].path, ".data")))
-			die_here(layers[i].path, "is it written?");
-}
 
 static void compare_disk(struct qcow_image *image, const char *when)
 {
@@ -234,10 +77,14 @@ static void compare_disk(struct qcow_image *image, const char *when)
 
 	if (ret)
 		die_here(when, strerror(-ret));
-	for (uint64_t s = 0; s < test.size / 512; s++)
-		if (memcmp(bytes + s * 512, test.model + s * 512, 512))
-			die("%s, %s...: %s: sector %lu differs", name_of(0),
-			    name_of(1), when, s);
+	for (uint64_t s = 0; s < test.size / 512; s++) {
+		char why[64];
+
+		if (!memcmp(bytes + s * 512, test.model + s * 512, 512))
+			continue;
+		snprintf(why, sizeof(why), "sector %lu differs", s);
+		die_here(when, why);
+	}
 	free(bytes);
 }
 
@@ -267,20 +114,6 @@ static void step(struct qcow_merge *merge, struct qcow_merge_progress *progress)
 		die_here("step", "its progress cannot be");
 }
 
-/* P2: the layer's own file says it, although it is still open. */
-static void check_flushed(void)
-{
-	char *raw = scratch_path("model");
-	unsigned int into = test.chain->into;
-	const char *format = test.chain->layers[into].options ? "qcow2" : "raw";
-
-	write_file(raw, test.model, test.size);
-	if (run("qemu-img compare -q -U -f %s -F raw %s %s", format,
-		test.paths[into], raw))
-		die_here(test.paths[into], "is not the disk yet");
-	free(raw);
-}
-
 static void merge_and_write(struct qcow_image *image, struct qcow_merge *merge,
 			    struct random *random)
 {
@@ -302,35 +135,6 @@ static void merge_and_write(struct qcow_image *image, struct qcow_merge *merge,
 		die_here("finish", error.text);
 	compare_disk(image, "at the end");
 	check_flushed();
-}
-
-static void check_layers(void)
-{
-	char *raw = scratch_path("model");
-	unsigned int into = test.chain->into;
-	const char *format = test.chain->layers[into].options ? "qcow2" : "raw";
-
-	write_file(raw, test.model, test.size);
-	for (unsigned int layer = 0; layer < test.nr; layer++) {
-		const char *path = test.paths[layer];
-
-		if (test.chain->layers[layer].options &&
-		    run("qemu-img check -q %s", path))
-			die_here(path, "qemu-img check finds errors");
-		if (layer && layer != into &&
-		    run("cmp -s %s %s.before", path, path))
-			die_here(path, "has changed");
-	}
-	if (run("qemu-img compare -q -f qcow2 -F raw %s %s", test.paths[0],
-		raw))
-		die_here(test.paths[0], "is not the disk any more");
-	if (run("qemu-img compare -q -f %s -F raw %s %s && "
-		"test $(qemu-img info -f %s --output=json %s | "
-		"sed -n 's/^    \"virtual-size\": \\([0-9]*\\),/\\1/p') = %lu",
-		format, test.paths[into], raw, format, test.paths[into],
-		test.size))
-		die_here(test.paths[into], "is not the disk");
-	free(raw);
 }
 
 static void test_chain(const struct chain *chain, struct random *random)
