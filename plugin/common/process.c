@@ -247,6 +247,19 @@ static void close_from_to(int first, int last)
 		close_range(first, last, 0);
 }
 
+int process_hold(pid_t child, int *pidfd)
+{
+	int ret;
+
+	*pidfd = pidfd_open(child, 0);
+	if (*pidfd >= 0)
+		return 0;
+	ret = -errno;
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	return ret;
+}
+
 void process_fresh(int keep, int keep_too)
 {
 	const int low = keep < keep_too ? keep : keep_too;
@@ -294,14 +307,10 @@ int job_start(struct job *job, job_fn *work, const void *argument, bool mortal)
 	ret = job->pid < 0 ? -errno : 0;
 	close(ends[1]);
 	job->text = ends[0];
-	if (!ret) {
-		job->pidfd = pidfd_open(job->pid, 0);
-		if (job->pidfd >= 0)
-			return 0;
-		ret = -errno;
-		kill(job->pid, SIGKILL);
-		waitpid(job->pid, NULL, 0);
-	}
+	if (!ret)
+		ret = process_hold(job->pid, &job->pidfd);
+	if (!ret)
+		return 0;
 	close(job->text);
 	job->pidfd = -1;
 	return ret;

@@ -60,6 +60,10 @@ int process_kill(int pidfd);
    end.  Has the process ended? */
 bool process_wait(int pidfd, int milliseconds);
 
+/* For the parent of a child just forked: opens its pidfd.  If that fails, the
+   child is killed. */
+int process_hold(pid_t child, int *pidfd);
+
 /* For a child just forked: closes every descriptor but stdin, stdout, stderr
    and these two (or -1), and receives signals as usual again. */
 void process_fresh(int keep, int keep_too);

@@ -79,14 +79,10 @@ static int start(struct child *child, child_fn *work, const void *argument)
 		ret = -errno;
 	close(ends[1]);
 	child->pipe = ends[0];
-	if (!ret) {
-		child->pidfd = pidfd_open(child->pid, 0);
-		if (child->pidfd >= 0)
-			return 0;
-		ret = -errno;
-		kill(child->pid, SIGKILL);
-		waitpid(child->pid, NULL, 0);
-	}
+	if (!ret)
+		ret = process_hold(child->pid, &child->pidfd);
+	if (!ret)
+		return 0;
 	close(child->pipe);
 	return ret;
 }

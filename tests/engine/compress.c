@@ -139,37 +139,65 @@ static void read_broken(const struct sample *sample, struct unpacker *unpacker,
 	unpacker_forget(unpacker, 0, UINT64_MAX);
 }
 
+/* A sample in memory, where it can be broken. */
+struct copy {
+	struct memory memory;
+	struct qcow_test_hooks hooks;
+	struct file file;
+	struct unpacker *unpacker;
+};
+
+static void open_copy(struct copy *copy, const struct sample *sample)
+{
+	*copy = (struct copy){
+		.hooks = { .ops = &memory_ops, .disk = &copy->memory },
+		.file = { .fd = -1, .alignment = 512, .test = &copy->hooks },
+		.unpacker = new_unpacker(sample),
+	};
+	copy->memory.bytes = read_file(sample->path, &copy->memory.size);
+}
+
+static void close_copy(struct copy *copy)
+{
+	unpacker_destroy(copy->unpacker);
+	free(copy->memory.bytes);
+}
+
+/* Reads a byte of the sample's first cluster. */
+static int read_first(struct copy *copy, const struct sample *sample)
+{
+	uint8_t byte;
+
+	return unpacker_read(copy->unpacker, &copy->file,
+			     sample->found[0].entry, &byte, 0, 1);
+}
+
 static void test_broken(const struct sample *sample, struct random *random)
 {
-	struct memory memory;
-	struct qcow_test_hooks hooks = { .ops = &memory_ops, .disk = &memory };
-	struct file file = { .fd = -1, .alignment = 512, .test = &hooks };
-	struct unpacker *unpacker = new_unpacker(sample);
-	uint8_t *sound = read_file(sample->path, &memory.size);
+	size_t whole;
+	uint8_t *sound = read_file(sample->path, &whole);
 	uint8_t *bytes = malloc(1u << sample->cluster_bits);
-	size_t whole = memory.size;
+	struct copy copy;
 
-	memory.bytes = malloc(whole);
-	memcpy(memory.bytes, sound, whole);
+	open_copy(&copy, sample);
 	for (unsigned int n = 0; n < 300 * effort(); n++) {
 		unsigned int i = random_below(random, sample->count);
 		uint64_t entry = sample->found[i].entry;
 		struct compressed where;
 
 		compress_locate(entry, sample->cluster_bits, &where);
-		break_something(&memory, &where, random);
-		read_broken(sample, unpacker, &file, entry, bytes);
-		memory.size = whole;
-		memcpy(memory.bytes + where.offset, sound + where.offset,
+		break_something(&copy.memory, &where, random);
+		read_broken(sample, copy.unpacker, &copy.file, entry, bytes);
+		copy.memory.size = whole;
+		memcpy(copy.memory.bytes + where.offset, sound + where.offset,
 		       min_u64(where.length, whole - where.offset));
 		/* an entry that points anywhere */
 		entry = random_below(random, whole * 2) |
 			random_next(random) << (62 - sample->cluster_bits + 8);
-		read_broken(sample, unpacker, &file, entry | ENTRY_COMPRESSED,
-			    bytes);
+		read_broken(sample, copy.unpacker, &copy.file,
+			    entry | ENTRY_COMPRESSED, bytes);
 	}
-	unpacker_destroy(unpacker);
-	free(memory.bytes);
+	close_copy(&copy);
 	free(sound);
 	free(bytes);
 }
@@ -177,23 +205,17 @@ static void test_broken(const struct sample *sample, struct random *random)
 /* A file that ends in the middle of a stream, or before it. */
 static void test_cut(const struct sample *sample)
 {
-	struct memory memory;
-	struct qcow_test_hooks hooks = { .ops = &memory_ops, .disk = &memory };
-	struct file file = { .fd = -1, .alignment = 512, .test = &hooks };
-	struct unpacker *unpacker = new_unpacker(sample);
-	uint64_t entry = sample->found[0].entry;
 	struct compressed where;
-	uint8_t byte;
+	struct copy copy;
 
-	compress_locate(entry, sample->cluster_bits, &where);
-	memory.bytes = read_file(sample->path, &memory.size);
+	open_copy(&copy, sample);
+	compress_locate(sample->found[0].entry, sample->cluster_bits, &where);
 	for (unsigned int left = 0; left < 4; left++) {
-		memory.size = where.offset + left;
-		if (unpacker_read(unpacker, &file, entry, &byte, 0, 1) != -EIO)
+		copy.memory.size = where.offset + left;
+		if (read_first(&copy, sample) != -EIO)
 			die("%s: %u bytes make a cluster", sample->what, left);
 	}
-	free(memory.bytes);
-	unpacker_destroy(unpacker);
+	close_copy(&copy);
 }
 
 /* ---- many threads ---- */
@@ -271,26 +293,20 @@ static void test_threads(const struct sample *sample)
 
 static void test_forget(const struct sample *sample)
 {
-	struct memory memory;
-	struct qcow_test_hooks hooks = { .ops = &memory_ops, .disk = &memory };
-	struct file file = { .fd = -1, .alignment = 512, .test = &hooks };
-	struct unpacker *unpacker = new_unpacker(sample);
-	uint64_t entry = sample->found[0].entry;
 	struct compressed where;
-	uint8_t byte;
+	struct copy copy;
 
-	compress_locate(entry, sample->cluster_bits, &where);
-	memory.bytes = read_file(sample->path, &memory.size);
-	if (unpacker_read(unpacker, &file, entry, &byte, 0, 1))
+	open_copy(&copy, sample);
+	compress_locate(sample->found[0].entry, sample->cluster_bits, &where);
+	if (read_first(&copy, sample))
 		die("%s: first read", sample->what);
-	memset(memory.bytes + where.offset, 0xff, 8);
-	if (unpacker_read(unpacker, &file, entry, &byte, 0, 1))
+	memset(copy.memory.bytes + where.offset, 0xff, 8);
+	if (read_first(&copy, sample))
 		die("%s: not remembered", sample->what);
-	unpacker_forget(unpacker, where.first, where.count);
-	if (unpacker_read(unpacker, &file, entry, &byte, 0, 1) != -EIO)
+	unpacker_forget(copy.unpacker, where.first, where.count);
+	if (read_first(&copy, sample) != -EIO)
 		die("%s: not forgotten", sample->what);
-	free(memory.bytes);
-	unpacker_destroy(unpacker);
+	close_copy(&copy);
 }
 
 static unsigned int test_one(const char *compat, enum compression type,
