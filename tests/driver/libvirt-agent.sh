@@ -9,8 +9,7 @@
 . "$(dirname "$0")/../lib/libvirt.sh"
 
 make_host_disk
-qemu-img create -q -f qcow2 "$WORK/host/web.qcow2" 64M
-image=$WORK/host/web.qcow2
+image=$(host_image web.qcow2)
 guest "$image"
 sync -f "$WORK/host"
 start_libvirt

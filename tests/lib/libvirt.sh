@@ -510,6 +510,20 @@ make_host_disk()
 	cleanup "umount $WORK/host"
 }
 
+# host_image NAME: an image on that disk whose file has all its room.  While
+# the disk is broken the kernel gives up the file system's own writes, and says
+# so to nobody who asks later; so no new place in the file may depend on them.
+host_image()
+{
+	local file=$WORK/host/$1 node=driver=qcow2,discard=unmap
+
+	qemu-img create -q -f qcow2 "$file" 64M
+	node+=,file.driver=file,file.discard=ignore,file.filename=$file
+	qemu-io --image-opts -c 'write 0 64M' -c 'discard 0 64M' "$node" \
+		>/dev/null || fail "cannot prepare $file"
+	echo "$file"
+}
+
 host_disk_is()
 {
 	dmsetup suspend --noudevsync --nolockfs "host-$$"
