@@ -70,6 +70,7 @@ static void put_sample(struct json *json, const struct sample *sample)
 	put_memory(json, "server_memory", sample->server_memory);
 	put_memory(json, "supervisor_memory", sample->supervisor_memory);
 	json_number(json, "recoveries", sample->disk.recoveries);
+	json_number(json, "poisoned", stats->poisoned);
 	json_begin(json, "stalls", '[');
 	for (i = 0; (stall = stats_stall(stats, i)); i++)
 		put_stall(json, stall);

@@ -157,6 +157,8 @@ int stat_put_metrics(FILE *file, const struct samples *samples)
 		"Resident memory of the server, 0 without one.");
 	NUMBERS("supervisor_memory_bytes", "gauge", supervisor_memory,
 		"Resident memory of the supervisor, 0 without one.");
+	NUMBERS("poisoned_total", "counter", stats.poisoned,
+		"Requests that killed three servers, and failed.");
 	NUMBERS("stalls_total", "counter", stats.nr_stalls,
 		"Pauses, without a server or without progress.");
 	put_stalls(file, samples);

@@ -106,8 +106,12 @@ static void put_state(FILE *file, const struct sample *sample)
 		sample->stats.in_flight);
 	put_hits(file, &sample->stats);
 	put_journal(file, &sample->stats);
-	fprintf(file, ", memory %s server + %s supervisor, %u recoveries\n",
+	fprintf(file, ", memory %s server + %s supervisor, %u recoveries",
 		server, supervisor, sample->disk.recoveries);
+	if (sample->stats.poisoned)
+		fprintf(file, ", %" PRIu64 " requests that killed servers",
+			sample->stats.poisoned);
+	fputc('\n', file);
 }
 
 /* ---- pauses ---- */

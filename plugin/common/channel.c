@@ -17,6 +17,9 @@
 #include <sys/socket.h>
 #include "plugin/common/channel.h"
 
+_Static_assert(sizeof(struct culprit) <= sizeof(struct qcow_identity),
+	       "the text is where it was in earlier versions");
+
 size_t channel_length(const struct server_message *message)
 {
 	return offsetof(struct server_message, text) + strlen(message->text) +

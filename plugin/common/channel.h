@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 #include "plugin/common/cause.h"
+#include "plugin/common/culprit.h"
 #include "plugin/common/trouble.h"
 #include "qcow/qcow.h"
 
@@ -22,26 +23,31 @@ enum server_message_type {
 	SERVER_NOTICE,
 	SUPERVISOR_ADDED,
 	SERVER_TROUBLE,
+	SERVER_DYING,
 };
 
 struct server_message {
 	enum server_message_type type;
-	enum failure_cause cause;      /* SERVER_FAILED */
-	int dev_id;		       /* SUPERVISOR_ADDED */
-	unsigned int confinement;      /* SERVER_LIVE: enum confinement */
-	uint64_t size;		       /* SERVER_OPENED: bytes */
-	uint32_t cluster_size;	       /* SERVER_OPENED: bytes */
-	uint32_t alignment;	       /* SERVER_OPENED: qcow_alignment() */
-	uint8_t read_only;	       /* SERVER_OPENED, SERVER_LAYER; the
-					  byte may be anything, a bool may not */
-	struct qcow_identity identity; /* SERVER_OPENED, SERVER_LAYER */
-	unsigned int layers;	       /* SERVER_OPENED: how many came */
-	enum host_trouble trouble;     /* SERVER_TROUBLE */
-	uint64_t failures;	       /* SERVER_TROUBLE: since the last */
-	char text[PATH_MAX];	       /* SERVER_FAILED, SERVER_NOTICE,
-					  SERVER_TROUBLE: the cause;
-					  SERVER_LAYER: the path.  The packet
-					  ends with it */
+	enum failure_cause cause; /* SERVER_FAILED */
+	int dev_id;		  /* SUPERVISOR_ADDED */
+	unsigned int confinement; /* SERVER_LIVE: enum confinement */
+	uint64_t size;		  /* SERVER_OPENED: bytes */
+	uint32_t cluster_size;	  /* SERVER_OPENED: bytes */
+	uint32_t alignment;	  /* SERVER_OPENED: qcow_alignment() */
+	uint8_t read_only;	  /* SERVER_OPENED, SERVER_LAYER; the
+				     byte may be anything, a bool may not */
+	/* A server of an earlier version finds all else where it was. */
+	union {
+		struct qcow_identity identity; /* SERVER_OPENED, SERVER_LAYER */
+		struct culprit culprit;	       /* SERVER_DYING */
+	};
+	unsigned int layers;	   /* SERVER_OPENED: how many came */
+	enum host_trouble trouble; /* SERVER_TROUBLE */
+	uint64_t failures;	   /* SERVER_TROUBLE: since the last */
+	char text[PATH_MAX];	   /* SERVER_FAILED, SERVER_NOTICE,
+				      SERVER_TROUBLE: the cause;
+				      SERVER_LAYER: the path.  The packet
+				      ends with it */
 };
 
 /* The bytes of a message that are sent. */

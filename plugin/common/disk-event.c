@@ -41,6 +41,8 @@ static const struct {
 		"4e87610e1b2e44539abc12edc0ff1054" },
 	[DISK_EVENT_STUCK] = { "stuck", LOG_ERR,
 		"c470b79e80b24a23a73a8a71da86f51b" },
+	[DISK_EVENT_POISONED] = { "poisoned", LOG_ERR,
+		"bb559b9c69b44a90910d64263aad3fba" },
 	[DISK_EVENT_ADOPTED] = { "adopted", LOG_INFO,
 		"b49c7948f81940b2aaec06a377260fcd" },
 	[DISK_EVENT_HANDED_OVER] = { "handed-over", LOG_INFO,

@@ -20,6 +20,7 @@ enum disk_event {
 	DISK_EVENT_NO_PROGRESS,	    /* its server does nothing, blamelessly */
 	DISK_EVENT_GOES_ON,	    /* it does something again */
 	DISK_EVENT_STUCK,	    /* it does nothing, and is replaced */
+	DISK_EVENT_POISONED,	    /* a request has killed three servers */
 	DISK_EVENT_ADOPTED,	    /* its server has a new supervisor */
 	DISK_EVENT_HANDED_OVER,	    /* its supervisor ends for another one */
 	DISK_EVENT_UPGRADED,	    /* another server, of the new program */

@@ -30,9 +30,14 @@
 #include "plugin/common/state.h"
 #include "plugin/common/stats.h"
 
-#define MAGIC	   0x7374617473716375 /* "ucqstats" */
-#define VERSION	   2
-#define OLD_LENGTH offsetof(struct stats, progress) /* of version 1 */
+#define MAGIC	0x7374617473716375 /* "ucqstats" */
+#define VERSION 3
+
+/* Of the versions before. */
+static const size_t old_lengths[] = {
+	[1] = offsetof(struct stats, progress),
+	[2] = offsetof(struct stats, poisoned),
+};
 
 static void stats_path(int id, char path[PATH_MAX])
 {
@@ -99,15 +104,23 @@ static int map_new(const char *path, uint64_t nonce, struct stats **stats)
 	return 0;
 }
 
-/* A file of version 1 is this one's beginning.  Its server may live and count
-   on in it. */
+static bool is_old(int fd)
+{
+	const ssize_t head = offsetof(struct stats, nonce);
+	struct stats old;
+
+	return pread(fd, &old, head, 0) == head && old.magic == MAGIC &&
+	       old.version && old.version < VERSION &&
+	       old.length == old_lengths[old.version];
+}
+
+/* An old file is the beginning of this version's.  Its server may live and
+   count on in it. */
 static void grow(int fd)
 {
 	const uint32_t version = VERSION, length = sizeof(struct stats);
-	struct stats old;
 
-	if (pread(fd, &old, OLD_LENGTH, 0) != OLD_LENGTH || old.version != 1 ||
-	    old.length != OLD_LENGTH || posix_fallocate(fd, 0, length))
+	if (!is_old(fd) || posix_fallocate(fd, 0, length))
 		return;
 	if (pwrite(fd, &length, sizeof(length),
 		   offsetof(struct stats, length)) == sizeof(length) &&

@@ -71,6 +71,9 @@ struct stats {
 		uint64_t parts;	    /* of requests that workers did */
 		uint64_t transfers; /* on the ring, not ended */
 	} progress;
+
+	/* the supervisor; since version 3 */
+	uint64_t poisoned; /* requests that failed, for servers died of them */
 };
 
 /* Maps the disk's file, which is made if there is none that fits; the caller

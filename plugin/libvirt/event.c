@@ -36,6 +36,9 @@ static const struct event {
 	{ "io-error", LOG_ERR,
 	  "fails requests: the storage below its image fails", false },
 	{ "well-again", LOG_NOTICE, "no longer fails requests", false },
+	{ "poisoned", LOG_ERR,
+	  "had a request that killed three servers; this request fails",
+	  false },
 	{ "no-progress", LOG_WARNING,
 	  "has a server that makes no progress, and is not to blame; the "
 	  "domain waits",

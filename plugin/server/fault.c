@@ -6,8 +6,12 @@
 
 #ifdef TEST_FAULTS
 
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "plugin/server/ublk_abi.h"
 #include "qcow/file.h"
 
 bool fault(const char *name)
@@ -32,6 +36,26 @@ void fault_options(struct qcow_options *options)
 
 	if (fault("no-fence-lock"))
 		options->test = &no_fence;
+}
+
+static bool dies_of(uint64_t sector)
+{
+	char name[40];
+
+	snprintf(name, sizeof(name), "dies-of-%" PRIu64, sector);
+	return fault(name);
+}
+
+void fault_of_queue(uint8_t op, uint64_t sector)
+{
+	if (op == UBLK_IO_OP_WRITE && dies_of(sector))
+		abort();
+}
+
+void fault_of_worker(uint8_t op, uint64_t sector)
+{
+	if (op == UBLK_IO_OP_DISCARD && dies_of(sector))
+		raise(SIGSEGV);
 }
 
 #endif

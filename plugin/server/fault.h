@@ -11,6 +11,8 @@
  *	no-seccomp	as on a kernel without seccomp
  *	old-protocol	the supervisor speaks with commands as an earlier
  *			version did (common/rpc.c)
+ *	dies-of-N	a write that begins at the sector N kills the server,
+ *			on the I/O thread; a discard does so on a worker's
  *	owned		a guest's write makes the server take the steps of
  *			owned.c
  */
@@ -18,6 +20,7 @@
 #define FAULT_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct qcow_options;
 
@@ -28,6 +31,10 @@ bool fault(const char *name);
 
 /* Passes on the faults that are the engine's. */
 void fault_options(struct qcow_options *options);
+
+/* The I/O thread begins a request, and a worker does; it may be the last. */
+void fault_of_queue(uint8_t op, uint64_t sector);
+void fault_of_worker(uint8_t op, uint64_t sector);
 
 #else
 
@@ -40,6 +47,18 @@ static inline bool fault(const char *name)
 static inline void fault_options(struct qcow_options *options)
 {
 	(void)options;
+}
+
+static inline void fault_of_queue(uint8_t op, uint64_t sector)
+{
+	(void)op;
+	(void)sector;
+}
+
+static inline void fault_of_worker(uint8_t op, uint64_t sector)
+{
+	(void)op;
+	(void)sector;
 }
 
 #endif

@@ -175,6 +175,12 @@ void queue_destroy(struct queue *queue)
 	free(queue);
 }
 
+void queue_expect(struct queue *queue, const struct culprit *culprit,
+		  unsigned int deaths)
+{
+	quarantine_init(&queue->all.quarantine, culprit, deaths);
+}
+
 int queue_attach(struct queue *queue, const struct device *device)
 {
 	int ret;

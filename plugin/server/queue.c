@@ -33,6 +33,7 @@
 #include <errno.h>
 #include <liburing.h>
 #include <sys/prctl.h>
+#include "plugin/server/dying.h"
 #include "plugin/server/inflight.h"
 #include "plugin/server/owned.h"
 #include "plugin/server/queue-inside.h"
@@ -98,6 +99,15 @@ void queue_commit(struct request *request, int32_t result)
 	send_command(request, UBLK_U_IO_COMMIT_AND_FETCH_REQ, result);
 }
 
+void queue_submit(struct queue *queue)
+{
+	int ret = io_uring_submit(&queue->ring);
+
+	/* Otherwise the next wait submits it. */
+	if (ret < 0 && ret != -EINTR && ret != -EAGAIN && ret != -EBUSY)
+		queue->error = ret;
+}
+
 static void await_workers(struct queue *queue)
 {
 	struct io_uring_sqe *sqe = queue_sqe(queue);
@@ -145,12 +155,14 @@ static void dispatch(struct queue *queue, uint64_t user_data, int res)
 	unsigned int extent = user_data >> 48 & 0xff;
 
 	assert(index < queue->tags);
+	dying_of(NULL);
 	switch ((enum completion)(user_data >> 56)) {
 	case COMPLETION_TAG:
 		tag_returned(request, res);
 		break;
 	case COMPLETION_TRANSFER:
 		counters_transfer(&queue->all.counters, -1);
+		dying_of(request);
 		inflight_transferred(request, extent, res);
 		break;
 	case COMPLETION_WORKERS:
@@ -178,6 +190,7 @@ static void reap(struct queue *queue)
 		counters_step(&queue->all.counters);
 	requests_admit(&queue->all);
 	requests_retry(&queue->all);
+	dying_of(NULL);
 }
 
 /* All tags in one system call: see above. */

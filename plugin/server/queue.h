@@ -11,6 +11,7 @@
 #include "plugin/server/device.h"
 #include "qcow/qcow.h"
 
+struct culprit;
 struct disk_options;
 struct health;
 struct queue;
@@ -20,6 +21,9 @@ struct stats;
 /* Tells the driver how the request went, in full bytes or -errno, and
    fetches the tag's next. */
 void queue_commit(struct request *request, int32_t result);
+
+/* The driver gets now what it would get with the next wait for the ring. */
+void queue_submit(struct queue *queue);
 
 /* The I/O thread, first: the ring is its own from now on.  0 or -errno. */
 int queue_enable(struct queue *queue);
@@ -70,6 +74,10 @@ int queue_create(const struct ublksrv_ctrl_dev_info *info,
 		 struct stats *stats, const struct disk_options *options,
 		 struct queue **queue);
 void queue_destroy(struct queue *queue);
+
+/* So many servers in a row have died of that request; before queue_run(). */
+void queue_expect(struct queue *queue, const struct culprit *culprit,
+		  unsigned int deaths);
 
 /* Makes /dev/ublkcN a file of the ring. */
 int queue_attach(struct queue *queue, const struct device *device);

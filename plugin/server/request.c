@@ -11,10 +11,11 @@
  *             else the engine answers with QCOW_MUST_BLOCK
  *   parked    the engine says -EBUSY: tried again whenever something ended
  *
- * A request sets out once the disk's limits allow it (limits.c).  All end in
- * one function, request_end(), which commits them.  Data is acknowledged after
- * qcow_finish(), which makes it survive us (P1).  One that only another
- * process can do is not ended: this one dies, and the next gets it again.
+ * A request sets out once no culprit is in its way (quarantine.c) and the
+ * disk's limits allow it (limits.c).  All end in one function, request_end(),
+ * which commits them.  Data is acknowledged after qcow_finish(), which makes it
+ * survive us (P1).  One that only another process can do is not ended: this one
+ * dies, and the next gets it again.
  *
  * Parked requests keep the order in which they came.  So that none starves,
  * a request that shares a cluster with an older parked one parks behind it
@@ -32,6 +33,8 @@
 #include <sys/mman.h>
 #include "plugin/common/disk-options.h"
 #include "plugin/server/blocking.h"
+#include "plugin/server/dying.h"
+#include "plugin/server/fault.h"
 #include "plugin/server/health.h"
 #include "plugin/server/inflight.h"
 #include "plugin/server/queue.h"
@@ -52,8 +55,11 @@ static void run_work(struct work *work)
 {
 	struct request *request = request_of(work);
 
+	dying_of(request);
+	fault_of_worker(request->op, request->offset / QCOW_SECTOR);
 	request->result = blocking_call(request);
 	counters_look(&request->all->counters, request->all->image);
+	dying_of(NULL);
 }
 
 static void give_to_worker(struct request *request)
@@ -79,6 +85,7 @@ static void request_end(struct request *request, int result)
 	if (!result && moves_data(request))
 		result = request->length;
 	TRACE(request_end, (uintptr_t)request, result);
+	quarantine_end(&request->all->quarantine, request);
 	queue_commit(request, result);
 }
 
@@ -99,6 +106,7 @@ int requests_reap(struct requests *all)
 	for (work = workers_reap(all->workers); work; work = next) {
 		next = work->next;
 		request = request_of(work);
+		dying_of(request);
 		/* Only the next server can end this request. */
 		if (request->result == -EOWNERDEAD)
 			return -EOWNERDEAD;
@@ -225,8 +233,10 @@ static int map(struct request *request)
 
 static void request_try(struct request *request)
 {
-	int ret = must_queue(request) ? -EBUSY : map(request);
+	int ret;
 
+	dying_of(request);
+	ret = must_queue(request) ? -EBUSY : map(request);
 	if (!ret)
 		start_mapped(request);
 	else if (ret == -EBUSY)
@@ -291,6 +301,8 @@ static int check(const struct request *request)
 
 static void begin(struct request *request)
 {
+	dying_of(request);
+	fault_of_queue(request->op, request->offset / QCOW_SECTOR);
 	if (moves_data(request))
 		request_try(request);
 	else if (request->op == UBLK_IO_OP_FLUSH)
@@ -299,17 +311,38 @@ static void begin(struct request *request)
 		give_to_worker(request);
 }
 
+static void begin_or_wait(struct request *request)
+{
+	struct requests *all = request->all;
+
+	if (limits_admit(&all->limits, request, all->counters.now))
+		begin(request);
+}
+
 void requests_admit(struct requests *all)
 {
+	const uint64_t now = all->counters.now;
 	struct request *request;
 
-	while ((request = limits_next(&all->limits, all->counters.now)))
+	while ((request = quarantine_next(&all->quarantine, now)))
+		begin_or_wait(request);
+	while ((request = limits_next(&all->limits, now)))
 		begin(request);
 }
 
 uint64_t requests_wait(const struct requests *all)
 {
-	return limits_wait(&all->limits, all->counters.now);
+	const uint64_t limits = limits_wait(&all->limits, all->counters.now);
+
+	/* The limits are looked at in time for the quarantine, too. */
+	return limits ? limits : quarantine_wait(&all->quarantine);
+}
+
+/* It is answered before another request may end us. */
+static void fail(struct request *request, int error)
+{
+	queue_commit(request, error);
+	queue_submit(request->all->queue);
 }
 
 void request_start(struct request *request)
@@ -321,10 +354,13 @@ void request_start(struct request *request)
 	TRACE(request_begin, (uintptr_t)request, request->op, request->offset,
 	      request->length);
 	ret = check(request);
-	if (ret < 0)
-		queue_commit(request, ret);
-	else if (limits_admit(&all->limits, request, all->counters.now))
-		begin(request);
+	if (!ret)
+		ret = quarantine_admit(&all->quarantine, request,
+				       all->counters.now);
+	if (!ret)
+		begin_or_wait(request);
+	else if (ret != -EBUSY)
+		fail(request, ret);
 }
 
 int requests_create(struct requests *all, struct queue *queue,

@@ -11,6 +11,7 @@
 #include <sys/uio.h>
 #include "plugin/server/counters.h"
 #include "plugin/server/limits.h"
+#include "plugin/server/quarantine.h"
 #include "plugin/server/ublk_abi.h"
 #include "plugin/server/worker.h"
 #include "qcow/qcow.h"
@@ -28,6 +29,7 @@ struct requests {
 	struct health *health;
 	struct counters counters;
 	struct limits limits;
+	struct quarantine quarantine;
 	uint64_t size;	    /* of the disk, bytes */
 	uint32_t max_io;    /* bytes */
 	uint32_t alignment; /* of I/O on the image's files */
@@ -65,7 +67,7 @@ struct request {
 
 	bool registered;  /* its bytes are a buffer of the ring; I/O thread */
 	bool with_driver; /* its FETCH or COMMIT has not ended; I/O thread */
-	struct request *next; /* parked, or waiting for the limits */
+	struct request *next; /* parked, held, or waiting for the limits */
 	struct work work;
 	uint8_t op;	   /* UBLK_IO_OP_ */
 	uint64_t offset;   /* bytes */
@@ -88,7 +90,8 @@ void request_moved(struct request *request);
 void requests_retry(struct requests *all);
 
 /* After the time that it tells, in ns, or a batch of completions: starts those
-   that waited for the disk's limits.  0: there are none. */
+   that the quarantine held or that waited for the disk's limits.  0: there are
+   none. */
 void requests_admit(struct requests *all);
 uint64_t requests_wait(const struct requests *all);
 

@@ -33,6 +33,7 @@
 #include "plugin/common/channel.h"
 #include "plugin/common/confinement.h"
 #include "plugin/server/confine.h"
+#include "plugin/server/dying.h"
 #include "plugin/server/owned.h"
 #include "plugin/server/queue.h"
 #include "plugin/server/server-inside.h"
@@ -69,6 +70,7 @@ static void set_up_process(const struct server *server)
 		warn_of_waits(server, "become an I/O flusher");
 	if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0)
 		warn_of_waits(server, "lock its memory");
+	dying_prepare(server->channel);
 }
 
 static int start_clerk(struct server *server)
@@ -105,6 +107,8 @@ static int create_queue(struct server *server)
 				    server->view.info.nr_hw_queues,
 				    server->view.info.queue_depth,
 				    strerror(-ret));
+	queue_expect(server->queue, &server->config->culprit,
+		     server->config->deaths);
 	return 0;
 }
 

@@ -13,6 +13,7 @@
  *	SERVER_NOTICE (text)	   ->	at any time
  *	SERVER_TROUBLE (which ...) ->	when storage begins to fail, and ends to
  *	SERVER_FAILED (cause, text) ->	then exits with status 1
+ *	SERVER_DYING (culprit)	   ->	then a fault ends it (dying.c)
  *
  * A server that recovers sends SERVER_OPENED too but waits for no answer, and
  * names the layers only if nobody has told it which they are.  Texts name
@@ -30,6 +31,7 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include "plugin/common/culprit.h"
 #include "plugin/common/disk-options.h"
 #include "plugin/common/trouble.h"
 #include "qcow/qcow.h"
@@ -50,6 +52,8 @@ struct server_config {
 	uint64_t nonce;		   /* by which the device is known for ours */
 	enum host_trouble trouble; /* that an earlier server told of */
 	struct stats *stats;	   /* of the disk, mapped */
+	struct culprit culprit;	   /* of the deaths before */
+	unsigned int deaths;	   /* in a row; 0: no culprit */
 	int channel;		   /* to the supervisor */
 };
 

@@ -49,6 +49,8 @@ serve(const struct supervisor *sv, bool recover, int channel)
 		.nonce = sv->disk.nonce,
 		.trouble = sv->disk.trouble,
 		.stats = sv->stats,
+		.culprit = sv->poison.culprit,
+		.deaths = sv->poison.deaths,
 		.channel = channel,
 	};
 
@@ -106,6 +108,7 @@ int spawn_server(struct supervisor *sv, bool recover)
 	sv->notice[0] = '\0';
 	sv->cause = CAUSE_PASSING;
 	sv->heard = 0;
+	poison_begin(&sv->poison);
 	sv->heard_since = clock_ms();
 	/* What the one before has told in part, this one tells anew. */
 	if (!sv->layers.known)
@@ -161,9 +164,13 @@ void spawn_tell_added(struct supervisor *sv)
 	send(sv->channel, &added, channel_length(&added), MSG_NOSIGNAL);
 }
 
-void spawn_note_failure(struct supervisor *sv,
-			const struct server_message *message)
+void spawn_note_last_words(struct supervisor *sv,
+			   const struct server_message *message)
 {
+	if (message->type == SERVER_DYING) {
+		poison_name(&sv->poison, &message->culprit);
+		return;
+	}
 	snprintf(sv->death, sizeof(sv->death), "%.*s",
 		 (int)sizeof(sv->death) - 1, message->text);
 	sv->cause = message->cause;
@@ -175,8 +182,9 @@ static void hear_last_words(struct supervisor *sv)
 	struct server_message message;
 
 	while (spawn_receive(sv, &message))
-		if (message.type == SERVER_FAILED)
-			spawn_note_failure(sv, &message);
+		if (message.type == SERVER_FAILED ||
+		    message.type == SERVER_DYING)
+			spawn_note_last_words(sv, &message);
 	if (sv->channel >= 0)
 		close(sv->channel);
 	sv->channel = -1;
@@ -224,7 +232,11 @@ void spawn_reap(struct supervisor *sv)
 	/* One that was adopted is our child if we were renewed. */
 	if (waitpid(sv->disk.server.pid, &status, 0) == sv->disk.server.pid) {
 		describe_death(sv, status);
+		poison_count(&sv->poison,
+			     WIFSIGNALED(status) ? WTERMSIG(status) : 0,
+			     clock_ms());
 	} else {
+		poison_count(&sv->poison, 0, clock_ms());
 		sv->orderly = false;
 		if (!sv->death[0])
 			snprintf(sv->death, sizeof(sv->death),

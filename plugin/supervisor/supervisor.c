@@ -232,6 +232,7 @@ static void recovered(struct supervisor *sv)
 	sv->deadline = 0;
 	stats_end_stall(sv->stats);
 	sv->disk.reason[0] = '\0';
+	poison_tell(sv);
 	change_grow_device(sv);
 	if (sv->change.kind) {
 		change_end(sv);

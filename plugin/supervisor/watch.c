@@ -200,7 +200,8 @@ static void hear_server(struct supervisor *sv)
 		supervisor_handle(sv, EVENT_LIVE);
 		break;
 	case SERVER_FAILED:
-		spawn_note_failure(sv, &message);
+	case SERVER_DYING:
+		spawn_note_last_words(sv, &message);
 		break;
 	case SERVER_NOTICE:
 		log_line(LOG_NOTICE, "%s", message.text);

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "plugin/supervisor/hooks.h"
+#include "plugin/supervisor/poison.h"
 #include "plugin/supervisor/suspicion.h"
 #include "plugin/common/disk-event.h"
 #include "plugin/common/process.h"
@@ -128,6 +129,7 @@ struct supervisor {
 	struct leave leave;
 	struct watchdog watchdog;
 	struct tally tally;
+	struct poison poison;
 	uint64_t died_at;
 	uint64_t deadline; /* of EVENT_TIMER, 0: none */
 	uint64_t slow;	   /* LOCKING: when to tell that it is */
@@ -271,6 +273,10 @@ void trouble_hear(struct supervisor *sv, const struct server_message *message);
 /* Tells the service manager how a live disk fares. */
 void trouble_notify(const struct disk *disk);
 
+/* poison-tell.c: RECOVERING, the server serves.  Tells of a request that it
+   fails, since servers before it died of it. */
+void poison_tell(struct supervisor *sv);
+
 /* watchdog.c: is the server, which lives, at work?  LIVE begins and ends the
    watch; the look is for the time that suspicion.next says. */
 void watchdog_begin(struct supervisor *sv);
@@ -308,9 +314,9 @@ int spawn_adopt(struct supervisor *sv);
 void spawn_reap(struct supervisor *sv);
 void spawn_kill(struct supervisor *sv);
 
-/* Notes the last words of a server. */
-void spawn_note_failure(struct supervisor *sv,
-			const struct server_message *message);
+/* Notes the last words of a server: SERVER_FAILED, SERVER_DYING. */
+void spawn_note_last_words(struct supervisor *sv,
+			   const struct server_message *message);
 
 /* Reads one message; true if there was one. */
 bool spawn_receive(struct supervisor *sv, struct server_message *message);

@@ -110,8 +110,8 @@ static void test_file(void)
 		die("the file stays");
 }
 
-/* The figures of the version before go on, and its server may count on. */
-static void test_old_file(void)
+/* The figures of a version before go on, and its server may count on. */
+static void test_old_file(uint32_t version, uint32_t length)
 {
 	struct stats *old, *new;
 	char path[PATH_MAX];
@@ -119,8 +119,9 @@ static void test_old_file(void)
 	if (stats_map(ID, NONCE, &old))
 		die("no file");
 	stats_add(&old->io[STATS_READ].count, 3);
-	old->version = 1;
-	old->length = offsetof(struct stats, progress);
+	old->progress.steps = 7;
+	old->version = version;
+	old->length = length;
 	snprintf(path, sizeof(path), "%s/%d.stats", getenv("UBLK_QCOW2_RUN"),
 		 ID);
 	if (truncate(path, old->length))
@@ -128,8 +129,10 @@ static void test_old_file(void)
 	if (stats_map(ID, NONCE, &new) || new->io[STATS_READ].count != 3)
 		die("the figures are lost");
 	stats_add(&old->io[STATS_READ].count, 1);
-	if (new->io[STATS_READ].count != 4 || new->progress.server)
+	if (new->io[STATS_READ].count != 4 || new->poisoned)
 		die("it is another file");
+	if (new->progress.steps != (version == 1 ? 0 : 7))
+		die("the progress is lost, or comes from nowhere");
 	stats_forget(ID);
 }
 
@@ -166,7 +169,8 @@ int main(void)
 	test_buckets();
 	test_percentiles();
 	test_file();
-	test_old_file();
+	test_old_file(1, offsetof(struct stats, progress));
+	test_old_file(2, offsetof(struct stats, poisoned));
 	test_stalls();
 	rmdir(directory);
 	return 0;

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The proof that servers die of one request: a server that has begun nothing
+ * else dies while it works for that one.
+ *
+ * When a server has died of a request (dying.c), the next server holds all
+ * others until that one, the culprit, has come and has ended.  Whatever the
+ * others may spoil in the memory of a server, here they have not: none is
+ * blamed for another.  If the culprit is served, all go on, and there is no
+ * culprit any more.  After CULPRIT_GUILTY deaths in a row (supervisor/poison.c
+ * counts them) it is answered with an error, before another one begins that may
+ * end this server, too.
+ *
+ * A request keeps its tag when it is issued again, and the tag is its own until
+ * it is answered.  So the first request with the culprit's tag is the culprit,
+ * or else the driver has changed the tags: then the quarantine ends, and nobody
+ * is taken for it (P5).
+ *
+ * The others wait for PATIENCE and no longer: after that the culprit is not
+ * alone, and a death proves nothing.
+ *
+ * Without a culprit, which is nearly always, a request costs two comparisons.
+ */
+#include <errno.h>
+#include <stddef.h>
+#include "plugin/server/quarantine.h"
+#include "plugin/server/request.h"
+
+#define PATIENCE 5000000000ull /* ns */
+#define LOOK	 500000000ull  /* ns */
+
+void quarantine_init(struct quarantine *quarantine,
+		     const struct culprit *culprit, unsigned int deaths)
+{
+	*quarantine = (struct quarantine){
+		.on = deaths,
+		.culprit = *culprit,
+		.deaths = deaths,
+	};
+	quarantine->held_end = &quarantine->held;
+}
+
+/* A thread that dies just now reads it. */
+static void set_alone(struct quarantine *quarantine, struct request *request)
+{
+	__atomic_store_n(&quarantine->alone, request, __ATOMIC_RELAXED);
+}
+
+void quarantine_lift(struct quarantine *quarantine)
+{
+	quarantine->on = false;
+	set_alone(quarantine, NULL);
+}
+
+struct culprit quarantine_name(const struct request *request)
+{
+	const struct quarantine *quarantine = &request->all->quarantine;
+
+	return (struct culprit){
+		.sector = request->offset / QCOW_SECTOR,
+		.sectors = request->length / QCOW_SECTOR,
+		.queue_id = request->queue_id,
+		.tag = request->tag,
+		.op = request->op,
+		.alone = __atomic_load_n(&quarantine->alone,
+					 __ATOMIC_RELAXED) == request,
+	};
+}
+
+static bool has_its_tag(const struct quarantine *quarantine,
+			const struct request *request)
+{
+	return request->queue_id == quarantine->culprit.queue_id &&
+	       request->tag == quarantine->culprit.tag;
+}
+
+/* Of the first request with the culprit's tag. */
+static int judge_tag(struct quarantine *quarantine, struct request *request)
+{
+	const struct culprit name = quarantine_name(request);
+
+	if (!culprit_is(&name, &quarantine->culprit)) {
+		quarantine_lift(quarantine);
+		return 0;
+	}
+	if (quarantine->deaths >= CULPRIT_GUILTY) {
+		quarantine_lift(quarantine);
+		return -EIO;
+	}
+	set_alone(quarantine, request);
+	return 0;
+}
+
+static void hold(struct quarantine *quarantine, struct request *request)
+{
+	request->next = NULL;
+	*quarantine->held_end = request;
+	quarantine->held_end = &request->next;
+}
+
+int quarantine_judge(struct quarantine *quarantine, struct request *request,
+		     uint64_t now)
+{
+	if (has_its_tag(quarantine, request))
+		return judge_tag(quarantine, request);
+	if (!quarantine->end)
+		quarantine->end = now + PATIENCE;
+	hold(quarantine, request);
+	return -EBUSY;
+}
+
+struct request *quarantine_next(struct quarantine *quarantine, uint64_t now)
+{
+	struct request *request = quarantine->held;
+
+	if (!request || (quarantine->on && now < quarantine->end))
+		return NULL;
+	quarantine_lift(quarantine);
+	quarantine->held = request->next;
+	if (!quarantine->held)
+		quarantine->held_end = &quarantine->held;
+	return request;
+}
+
+uint64_t quarantine_wait(const struct quarantine *quarantine)
+{
+	return quarantine->held ? LOOK : 0;
+}
