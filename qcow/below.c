@@ -53,6 +53,22 @@ static int fit_size(struct below *below, struct qcow_error *error)
 			      enlarge_raw(below, disk, error);
 }
 
+/* The format is the one that the header above names (P6): a guest may have
+   written what it likes into a raw file. */
+int below_check(const struct qcow_image *top, struct qcow_error *error)
+{
+	const struct backing *backing = find_written(top);
+	const struct qcow_image *image = backing ? backing_image(backing) :
+						   NULL;
+
+	if (!image)
+		return fail(error, -ENOTSUP,
+			    "the image below is no qcow2 image");
+	if (image->external)
+		return fail(error, -ENOTSUP, "the image below has a data file");
+	return 0;
+}
+
 int below_open(struct below *below, struct qcow_image *top,
 	       struct qcow_error *error)
 {

@@ -16,6 +16,8 @@ struct below {
 	uint8_t *buffer;
 };
 
+/* Is the layer that was opened for writing an image that can be served? */
+int below_check(const struct qcow_image *top, struct qcow_error *error);
 /* Finds the layer that was opened for writing, and makes it as large as the
    disk.  On failure, too, below_close() is due. */
 int below_open(struct below *below, struct qcow_image *top,

@@ -306,6 +306,8 @@ int qcow_lock_raise(struct qcow_lock *lock, struct qcow_error *error)
 	if (ret)
 		return fail(error, ret, "locking it: %s", strerror(-ret));
 	ret = test(fd, UNSHARED_BASE, writing, ARRAY_SIZE(writing), error);
+	if (!ret && !lock->file.claim)
+		ret = claim(&lock->file, error);
 	if (ret)
 		give_back(fd);
 	return ret;

@@ -235,6 +235,11 @@ int qcow_merge_step(struct qcow_merge *merge,
 	return ret ? io_explain_read(merge->image, ret) : 0;
 }
 
+int qcow_merge_settle(struct qcow_merge *merge)
+{
+	return below_sync(&merge->below);
+}
+
 int qcow_merge_finish(struct qcow_merge *merge, struct qcow_error *error)
 {
 	struct qcow_merge_progress progress;
@@ -280,6 +285,11 @@ static int prepare(struct qcow_merge *merge, struct qcow_error *error)
 	choose_granule(merge);
 	merge->equal = calloc(div_round_up(merge->granules, 64), 8);
 	return merge->equal ? 0 : fail(error, -ENOMEM, "out of memory");
+}
+
+int qcow_merge_check(const struct qcow_image *image, struct qcow_error *error)
+{
+	return below_check(image, error);
 }
 
 int qcow_merge_open(struct qcow_image *image, struct qcow_merge **result,

@@ -19,6 +19,10 @@ struct qcow_merge_progress {
 	uint64_t moved; /* written by this step */
 };
 
+/* Could the layer be served in place of the image, once it is merged into?
+   -ENOTSUP: it is no qcow2 image, or has a data file. */
+int qcow_merge_check(const struct qcow_image *image, struct qcow_error *error);
+
 /*
  * Begins a merge; no I/O is under way yet.  A layer that is smaller than the
  * disk gets larger.  -EINVAL: no layer was opened for that, or the layer is
@@ -33,6 +37,10 @@ int qcow_merge_open(struct qcow_image *image, struct qcow_merge **merge,
    done == total: at this moment, it lacks nothing. */
 int qcow_merge_step(struct qcow_merge *merge,
 		    struct qcow_merge_progress *progress);
+
+/* Makes durable what was copied so far, so that qcow_merge_finish() has less to
+   wait for.  Likewise blocks, while the guest goes on. */
+int qcow_merge_settle(struct qcow_merge *merge);
 
 /* All I/O has ended, and none follows: copies the rest, and makes the layer
    durable.  0: it holds the disk; close the image. */
