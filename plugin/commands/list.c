@@ -8,7 +8,7 @@
  * or the server has died since, the state follows from which of them lives.
  *
  * People get a table, and below it one line for each disk that needs them.
- * Programs get JSON, whose keys stay; new ones may come.
+ * Programs get JSON (list-json.c).
  */
 #include <errno.h>
 #include <stdio.h>
@@ -18,29 +18,14 @@
 
 #include "config.h"
 #include "plugin/commands/command.h"
+#include "plugin/commands/list.h"
 #include "plugin/commands/options.h"
-#include "plugin/common/confinement.h"
-#include "plugin/common/json.h"
 #include "plugin/common/link.h"
 #include "plugin/common/log.h"
 #include "plugin/common/owner.h"
-#include "plugin/common/stats.h"
 #include "plugin/common/table.h"
 #include "plugin/common/text.h"
 #include "plugin/supervisor/use.h"
-
-/* All that is told of one disk, in words. */
-struct listing {
-	const struct disk *disk;
-	const char *state;
-	char device[32];
-	char link[PATH_MAX];
-	char domains[512];  /* of libvirt's; "": none */
-	char used_by[600];  /* "": nobody that everybody can see */
-	char advice[700];   /* "": it is as it should be */
-	char trouble[400];  /* "": none */
-	struct stats stats; /* zeros: there are none */
-};
 
 /* Where the listings go. */
 struct output {
@@ -160,127 +145,6 @@ static void look(const struct disk *disk, struct listing *listing)
 	describe_trouble(listing);
 }
 
-/* ---- for programs ---- */
-
-static void put_process(struct json *json, const char *key,
-			const struct process *process)
-{
-	if (process_is_ours(process) && process_alive(process))
-		json_number(json, key, process->pid);
-	else
-		json_null(json, key);
-}
-
-/* An empty text is null. */
-static void put_text(struct json *json, const char *key, const char *text)
-{
-	if (*text)
-		json_text(json, key, text);
-	else
-		json_null(json, key);
-}
-
-/* 0: there is none. */
-static void put_option(struct json *json, const char *key, uint64_t value)
-{
-	if (value)
-		json_number(json, key, value);
-	else
-		json_null(json, key);
-}
-
-static void put_trouble(struct json *json, const struct disk *disk)
-{
-	if (!disk->trouble) {
-		json_null(json, "trouble");
-		return;
-	}
-	json_begin(json, "trouble", '{');
-	json_text(json, "kind", trouble_name(disk->trouble));
-	json_time(json, "since", disk->trouble_since);
-	json_text(json, "text", disk->trouble_text);
-	json_end(json, '}');
-}
-
-/* Of a disk that has a server. */
-static void put_confinement(struct json *json, const struct disk *disk)
-{
-	unsigned int step;
-
-	json_begin(json, "confinement", '[');
-	for (step = 0; disk->server.pid && step < CONFINED_STEPS; step++)
-		if (disk->confinement & 1u << step)
-			json_text(json, NULL, confinement_name(step));
-	json_end(json, ']');
-}
-
-/* All that an image consists of but itself, as far as the record knows. */
-static void put_files(struct json *json, const struct disk *disk)
-{
-	static struct layers layers;
-	unsigned int i;
-
-	json_begin(json, "files", '[');
-	if (!disk_load_layers(disk->id, &layers))
-		for (i = 0; i < layers.count; i++)
-			json_text(json, NULL, layers.list[i].path);
-	json_end(json, ']');
-	layers_clear(&layers);
-}
-
-static void put_last_pause(struct json *json, const struct stats *stats)
-{
-	const struct stats_stall *stall = stats_last_stall(stats);
-
-	if (!stall) {
-		json_null(json, "last_pause");
-		return;
-	}
-	json_begin(json, "last_pause", '{');
-	json_time(json, "began", stall->since);
-	json_number(json, "ms", stall->ms);
-	json_text(json, "cause", stall->cause);
-	json_end(json, '}');
-}
-
-static void put_json(struct json *json, const struct listing *listing)
-{
-	const struct disk *disk = listing->disk;
-
-	json_begin(json, NULL, '{');
-	json_number(json, "id", disk->id);
-	json_text(json, "device", listing->device);
-	json_text(json, "link", listing->link);
-	json_text(json, "name", disk->name);
-	json_text(json, "image", disk->image);
-	json_number(json, "size", disk->size);
-	json_flag(json, "read_only", disk->options.read_only);
-	json_text(json, "state", listing->state);
-	json_number(json, "queues", disk->options.queues);
-	json_number(json, "depth", disk->options.depth);
-	json_text(json, "cache",
-		  disk->options.writeback ? "writeback" : "none");
-	put_option(json, "watchdog", disk->options.watchdog);
-	put_option(json, "iops", disk->options.iops);
-	put_option(json, "bandwidth", disk->options.bandwidth);
-	put_option(json, "cache_size", disk->options.cache_size);
-	put_option(json, "workers", disk->options.workers);
-	put_files(json, disk);
-	put_text(json, "reason", disk->reason);
-	put_trouble(json, disk);
-	put_process(json, "server_pid", &disk->server);
-	put_process(json, "supervisor_pid", &disk->supervisor);
-	put_text(json, "server_version", disk->server_version);
-	put_text(json, "supervisor_version", disk->supervisor_version);
-	put_confinement(json, disk);
-	json_number(json, "recoveries", disk->recoveries);
-	json_time(json, "since", disk->since);
-	put_last_pause(json, &listing->stats);
-	put_text(json, "domain", listing->domains);
-	put_text(json, "used_by", listing->used_by);
-	json_end(json, '}');
-}
-
 /* ---- for people ---- */
 
 static const struct table_column columns[] = {
@@ -330,7 +194,7 @@ static int put_disk(const struct disk *disk, void *opaque)
 		return 0;
 	look(disk, &listing);
 	if (output->json)
-		put_json(output->json, &listing);
+		list_put_json(output->json, &listing);
 	else
 		output->error = put_line(output, &listing);
 	return output->error;

@@ -179,7 +179,7 @@ while read -r file command; do
 			complain "$command --json: the page has '$word'"
 	done
 done <<-'END'
-	commands/list.c list
+	commands/list-json.c list
 	commands/stat-json.c stat
 	commands/info-json.c info
 	commands/check.c check
