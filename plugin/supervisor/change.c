@@ -18,7 +18,6 @@
  *   then on there is no way back; before that, a failure leads back to the
  *   image.
  */
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -28,83 +27,6 @@
 #include "plugin/server/control.h"
 #include "plugin/supervisor/teardown.h"
 #include "plugin/supervisor/watch.h"
-
-/* ---- what can be refused ---- */
-
-static int driver_can_grow(void)
-{
-	struct control *control;
-	uint64_t features = 0;
-	int ret = control_open(&control);
-
-	if (ret)
-		return ret;
-	ret = control_get_features(control, &features);
-	control_close(control);
-	if (ret)
-		return ret;
-	return features & UBLK_F_UPDATE_SIZE ? 0 : -EOPNOTSUPP;
-}
-
-static bool refuse_size(struct supervisor *sv)
-{
-	const struct disk *disk = &sv->disk;
-	int ret;
-
-	if (disk->options.read_only) {
-		watch_settle(sv, true, "is read-only");
-		return true;
-	}
-	if (sv->asked.size < disk->size) {
-		watch_settle(sv, true,
-			     "has %" PRIu64
-			     " bytes and cannot shrink to %" PRIu64
-			     ": what its users have written beyond that would "
-			     "be lost",
-			     disk->size, sv->asked.size);
-		return true;
-	}
-	ret = driver_can_grow();
-	if (ret == -EOPNOTSUPP)
-		watch_settle(sv, true,
-			     "this kernel's ublk driver cannot change the size "
-			     "of a device (6.16 and later can); grow the image "
-			     "while the disk is removed");
-	else if (ret)
-		watch_settle(sv, true, "the ublk driver says: %s",
-			     strerror(-ret));
-	return ret;
-}
-
-static bool refuse_image(struct supervisor *sv)
-{
-	const char *why = NULL;
-
-	if (sv->disk.options.read_only)
-		why = "is read-only";
-	else if (*sv->disk.options.key_file)
-		why = "is encrypted, and an overlay of it would not be";
-	else if (!sv->layers.known || sv->layers.count == QCOW_FILES_MAX)
-		why = "consists of too many files, or they are not known";
-	if (why)
-		watch_settle(sv, true, "%s", why);
-	return why;
-}
-
-static bool is_refused(struct supervisor *sv)
-{
-	switch (sv->asked.kind) {
-	case CHANGE_SERVER:
-		return false;
-	case CHANGE_SIZE:
-		return refuse_size(sv);
-	case CHANGE_IMAGE:
-		return refuse_image(sv);
-	default:
-		watch_settle(sv, true, "does not know such a change");
-		return true;
-	}
-}
 
 /* ---- its course ---- */
 
@@ -151,7 +73,7 @@ static void begin(struct supervisor *sv, const struct change *change)
 
 void change_begin(struct supervisor *sv)
 {
-	if (!is_refused(sv))
+	if (!refuse_change(sv))
 		begin(sv, &sv->asked);
 }
 

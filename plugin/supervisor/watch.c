@@ -20,12 +20,8 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "plugin/common/confinement.h"
 #include "plugin/common/log.h"
 #include "plugin/supervisor/watch.h"
-
-#define MINUTE	     60000		   /* ms */
-#define MESSAGES_MAX (QCOW_FILES_MAX + 64) /* of a server in a minute */
 
 int watch_open(struct supervisor *sv)
 {
@@ -133,87 +129,6 @@ void watch_settle_event(struct supervisor *sv, enum disk_event event,
 	va_start(args, format);
 	settle(sv, event, disk_event_priority(event) <= LOG_ERR, format, args);
 	va_end(args);
-}
-
-static bool is_power(uint64_t value, uint64_t least, uint64_t most)
-{
-	return value >= least && value <= most && !(value & (value - 1));
-}
-
-/* A server is not taken at its word: its image may have taken it over. */
-static bool is_sensible(const struct server_message *opened)
-{
-	return opened->size && opened->size <= INT64_MAX &&
-	       !(opened->size % QCOW_SECTOR) &&
-	       is_power(opened->cluster_size, 512, 2u << 20) &&
-	       is_power(opened->alignment, 1, 2u << 20) &&
-	       opened->layers <= QCOW_FILES_MAX;
-}
-
-/* One that does would fill the log and keep us from our work. */
-static bool says_too_much(struct supervisor *sv)
-{
-	uint64_t now = clock_ms();
-
-	if (now - sv->heard_since >= MINUTE) {
-		sv->heard_since = now;
-		sv->heard = 0;
-	}
-	return ++sv->heard > MESSAGES_MAX;
-}
-
-static void distrust(struct supervisor *sv, const char *why)
-{
-	snprintf(sv->death, sizeof(sv->death), "%s", why);
-	spawn_kill(sv);
-}
-
-static void hear_server(struct supervisor *sv)
-{
-	struct server_message message;
-
-	if (!spawn_receive(sv, &message))
-		return;
-	if (says_too_much(sv)) {
-		distrust(sv, "its server says too much");
-		return;
-	}
-	switch (message.type) {
-	case SERVER_LAYER:
-		hold_note_layer(sv, &message);
-		break;
-	case SERVER_OPENED:
-		/* Once: what follows from it is done once. */
-		if (sv->opened.size || !is_sensible(&message)) {
-			distrust(sv, "its server says what cannot be");
-			break;
-		}
-		sv->opened = message;
-		supervisor_handle(sv, EVENT_OPENED);
-		break;
-	case SERVER_LIVE:
-		if (!sv->opened.size) {
-			distrust(sv, "its server says what cannot be");
-			break;
-		}
-		sv->disk.confinement = message.confinement & CONFINED_WHOLLY;
-		supervisor_handle(sv, EVENT_LIVE);
-		break;
-	case SERVER_FAILED:
-	case SERVER_DYING:
-		spawn_note_last_words(sv, &message);
-		break;
-	case SERVER_NOTICE:
-		log_line(LOG_NOTICE, "%s", message.text);
-		snprintf(sv->notice, sizeof(sv->notice), "%.255s",
-			 message.text);
-		break;
-	case SERVER_TROUBLE:
-		trouble_hear(sv, &message);
-		break;
-	case SUPERVISOR_ADDED:
-		break;
-	}
 }
 
 static void hear_end(struct supervisor *sv)

@@ -241,6 +241,9 @@ void move_raise_locks(struct supervisor *sv);
 int move_make(struct supervisor *sv, struct move *move,
 	      struct qcow_error *error);
 
+/* refuse.c: tells the caller if the change that is asked for cannot be. */
+bool refuse_change(struct supervisor *sv);
+
 /* change.c: the planned death of a server. */
 
 /* LIVE: a command asks for it. */
@@ -282,6 +285,9 @@ void poison_tell(struct supervisor *sv);
 void watchdog_begin(struct supervisor *sv);
 void watchdog_end(struct supervisor *sv);
 void watchdog_look(struct supervisor *sv);
+
+/* hear.c: a message of the server. */
+void hear_server(struct supervisor *sv);
 
 /* watch.c: turns what the descriptors have to say into events, until
    sv->ended. */
