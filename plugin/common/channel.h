@@ -24,6 +24,9 @@ enum server_message_type {
 	SUPERVISOR_ADDED,
 	SERVER_TROUBLE,
 	SERVER_DYING,
+	SERVER_MERGING,
+	SERVER_MERGED,
+	SERVER_NOT_MERGED,
 };
 
 struct server_message {
@@ -43,9 +46,11 @@ struct server_message {
 	};
 	unsigned int layers;	   /* SERVER_OPENED: how many came */
 	enum host_trouble trouble; /* SERVER_TROUBLE */
-	uint64_t failures;	   /* SERVER_TROUBLE: since the last */
+	uint64_t failures;	   /* SERVER_TROUBLE: since the last;
+				      SERVER_MERGING: thousandths done */
 	char text[PATH_MAX];	   /* SERVER_FAILED, SERVER_NOTICE,
-				      SERVER_TROUBLE: the cause;
+				      SERVER_TROUBLE, SERVER_NOT_MERGED:
+				      the cause;
 				      SERVER_LAYER: the path.  The packet
 				      ends with it */
 };

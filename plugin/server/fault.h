@@ -13,6 +13,7 @@
  *			version did (common/rpc.c)
  *	dies-of-N	a write that begins at the sector N kills the server,
  *			on the I/O thread; a discard does so on a worker's
+ *	slow-merge	a merge rests after each step (merger.c)
  *	owned		a guest's write makes the server take the steps of
  *			owned.c
  */

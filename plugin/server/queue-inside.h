@@ -6,6 +6,7 @@
 #define QUEUE_INSIDE_H
 
 #include <liburing.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -24,13 +25,14 @@ struct queue {
 	int device_file;	   /* how commands name /dev/ublkcN, */
 	unsigned int device_flags; /* and IOSQE_FIXED_FILE */
 	int fd;			   /* itself, the device's */
-	bool user_copy;	    /* the driver copies no bytes of its own accord, */
-	bool registers;	    /* but registers them: the tag's index */
-	unsigned int tags;  /* of all queues */
-	unsigned int depth; /* tags of one */
-	unsigned int alive; /* tags not yet gone; I/O thread */
-	int error;	    /* ends the I/O thread; I/O thread */
-	uint64_t wakeups;   /* where the eventfd is read to */
+	bool user_copy;	     /* the driver copies no bytes of its own accord, */
+	bool registers;	     /* but registers them: the tag's index */
+	unsigned int tags;   /* of all queues */
+	unsigned int depth;  /* tags of one */
+	unsigned int alive;  /* tags not yet gone; I/O thread */
+	int error;	     /* ends the I/O thread; I/O thread */
+	atomic_bool leaving; /* set by any thread */
+	uint64_t wakeups;    /* where the eventfd is read to */
 	char *buffers;
 	size_t buffers_length;
 	size_t pinned; /* bytes of each that are registered: the tag's index */

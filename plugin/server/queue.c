@@ -130,7 +130,8 @@ static void tag_returned(struct request *request, int res)
 		counters_begin(&queue->all.counters, request);
 		owned_by(request->desc->start_sector,
 			 request->desc->nr_sectors);
-		request_start(request);
+		if (!queue->leaving)
+			request_start(request);
 		return;
 	}
 	assert(queue->alive > 0);
@@ -188,6 +189,8 @@ static void reap(struct queue *queue)
 	/* A thread that waits for the limits is at work, too. */
 	if (count || requests_wait(&queue->all))
 		counters_step(&queue->all.counters);
+	if (queue->leaving)
+		return;
 	requests_admit(&queue->all);
 	requests_retry(&queue->all);
 	dying_of(NULL);
@@ -227,18 +230,33 @@ static int submit_and_wait(struct queue *queue)
 	return io_uring_wait_cqe_timeout(&queue->ring, &cqe, &time);
 }
 
+void queue_leave(struct queue *queue)
+{
+	queue->leaving = true;
+	workers_wake(queue->all.workers);
+}
+
+bool queue_has_left(const struct queue *queue)
+{
+	return queue->leaving && queue->alive && !queue->error &&
+	       !queue->all.under_way;
+}
+
 static int serve(struct queue *queue)
 {
 	int ret;
 
 	await_workers(queue);
-	while (queue->alive && !queue->error) {
+	while (queue->alive && !queue->error && !queue_has_left(queue)) {
 		ret = submit_and_wait(queue);
 		if (ret < 0 && ret != -EINTR && ret != -EAGAIN &&
 		    ret != -EBUSY && ret != -ETIME)
 			return ret;
 		reap(queue);
 	}
+	/* What has ended is told, and not done once more by the next server. */
+	if (queue_has_left(queue))
+		io_uring_submit(&queue->ring);
 	return queue->error;
 }
 

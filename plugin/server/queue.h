@@ -6,6 +6,7 @@
 #ifndef QUEUE_H
 #define QUEUE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/uio.h>
 #include "plugin/server/device.h"
@@ -32,6 +33,15 @@ int queue_enable(struct queue *queue);
    returns 0 when the device was stopped.  After an error the process must
    end. */
 int queue_run(struct queue *queue, struct device *device);
+
+/* Any thread: the queue is to begin no more requests, and queue_run() returns 0
+   when those under way have ended.  The driver learns nothing of that: it takes
+   the death of the process for what it is, and gives the others to the next
+   server. */
+void queue_leave(struct queue *queue);
+
+/* Was that why queue_run() returned? */
+bool queue_has_left(const struct queue *queue);
 
 /* queue-transfer.c */
 

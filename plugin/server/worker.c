@@ -77,18 +77,25 @@ static struct work *wait_for_work(struct workers *workers)
 	return work;
 }
 
-static void hand_back(struct workers *workers, struct work *work)
+void workers_wake(struct workers *workers)
 {
 	static const uint64_t one = 1;
+
+	while (write(workers->fd, &one, sizeof(one)) < 0)
+		if (errno != EINTR)
+			abort(); /* a lost wake-up would be a lost request */
+}
+
+static void hand_back(struct workers *workers, struct work *work)
+{
 	bool nobody_told;
 
 	pthread_mutex_lock(&workers->lock);
 	nobody_told = !workers->finished.first;
 	list_append(&workers->finished, work);
 	pthread_mutex_unlock(&workers->lock);
-	while (nobody_told && write(workers->fd, &one, sizeof(one)) < 0)
-		if (errno != EINTR)
-			abort(); /* a lost wake-up would be a lost request */
+	if (nobody_told)
+		workers_wake(workers);
 }
 
 static void *worker(void *opaque)

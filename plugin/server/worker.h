@@ -24,6 +24,9 @@ void workers_destroy(struct workers *workers);
 /* An eventfd: a read from it ends when finished work is waiting. */
 int workers_fd(const struct workers *workers);
 
+/* Ends a read from workers_fd(), though there may be none. */
+void workers_wake(struct workers *workers);
+
 void workers_submit(struct workers *workers, struct work *work);
 
 /* Takes all finished work, the oldest first, linked by next. */

@@ -91,6 +91,9 @@ void hear_server(struct supervisor *sv)
 	case SERVER_TROUBLE:
 		trouble_hear(sv, &message);
 		break;
+	case SERVER_MERGING:
+	case SERVER_MERGED:
+	case SERVER_NOT_MERGED:
 	case SUPERVISOR_ADDED:
 		break;
 	}

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The merger copies while the guest writes, and the guest takes back some of
+ * what is done.  So there is a last round, for which the guest has to wait:
+ *
+ *	copy		until no more than a last round is left
+ *	settle		what was copied becomes durable
+ *	copy		what the guest has written meanwhile
+ *	leave		the queue begins no more requests; those under way end
+ *	finish		the last round, and a sync
+ *
+ * A last round is LAST_ROUND bytes.  If the guest writes as fast as they are
+ * copied, so that a whole WINDOW of steps gains nothing, the last round becomes
+ * twice as large, up to LAST_ROUND_MAX: what bounds the pause is the time in
+ * which the storage moves that much.  A guest that keeps more than that from
+ * being done keeps the merge from its end, and nothing else.
+ *
+ * One step at a time, and as long as the guest has requests under way, a rest
+ * as long as the step: so the guest has half of the storage at least.  There is
+ * no rest after a window that gained nothing.
+ *
+ * The supervisor hears how far it is, not more often than once in INTERVAL, and
+ * why it cannot go on.  It lets the next server merge from the beginning or not
+ * at all; this one serves until then.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include "plugin/common/channel.h"
+#include "plugin/common/process.h"
+#include "plugin/common/stats.h"
+#include "plugin/server/fault.h"
+#include "plugin/server/merger.h"
+#include "plugin/server/queue.h"
+#include "qcow/merge.h"
+
+#define LAST_ROUND     (16ull << 20) /* bytes */
+#define LAST_ROUND_MAX (128ull << 20)
+#define WINDOW	       64	 /* steps */
+#define REST_MAX       50000000	 /* ns */
+#define INTERVAL       1000	 /* ms */
+#define SLOW	       200000000 /* ns */
+
+struct merger {
+	struct qcow_image *image;
+	struct qcow_merge *merge;
+	const struct stats *stats;
+	struct queue *queue; /* once it has begun */
+	int channel;
+	pthread_t thread;
+	sem_t begun;
+	atomic_bool ending;
+
+	/* the thread's own */
+	uint64_t last_round; /* bytes */
+	uint64_t window;     /* bytes that were left at its beginning */
+	unsigned int steps;  /* since then */
+	bool hurries;	     /* the last window has gained nothing */
+	uint64_t told_at;    /* ms */
+	unsigned int told;   /* thousandths */
+};
+
+/* ---- the thread ---- */
+
+static void tell(struct merger *merger,
+		 const struct qcow_merge_progress *progress)
+{
+	struct server_message message = {
+		.type = SERVER_MERGING,
+		.failures = progress->done / ((progress->total + 999) / 1000),
+	};
+	uint64_t now = clock_ms();
+
+	if (message.failures == merger->told ||
+	    now - merger->told_at < INTERVAL)
+		return;
+	merger->told = message.failures;
+	merger->told_at = now;
+	channel_send(merger->channel, &message);
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000ull + now.tv_nsec;
+}
+
+static void rest(const struct merger *merger, uint64_t ns)
+{
+	const struct timespec time = {
+		.tv_nsec = ns < REST_MAX ? ns : REST_MAX,
+	};
+	const struct timespec slow = { .tv_nsec = SLOW };
+
+	if (fault("slow-merge"))
+		nanosleep(&slow, NULL);
+	else if (!merger->hurries && stats_get(&merger->stats->in_flight))
+		nanosleep(&time, NULL);
+}
+
+static void judge_window(struct merger *merger, uint64_t left)
+{
+	if (++merger->steps < WINDOW)
+		return;
+	merger->hurries = left >= merger->window;
+	if (merger->hurries && merger->last_round < LAST_ROUND_MAX)
+		merger->last_round *= 2;
+	merger->window = left;
+	merger->steps = 0;
+}
+
+/* Until no more than a last round is left, or it is to end. */
+static int copy(struct merger *merger)
+{
+	struct qcow_merge_progress progress;
+	uint64_t began, left;
+	int ret;
+
+	merger->window = UINT64_MAX;
+	merger->steps = 0;
+	for (;;) {
+		began = now_ns();
+		ret = qcow_merge_step(merger->merge, &progress);
+		if (ret)
+			return ret;
+		tell(merger, &progress);
+		left = progress.total - progress.done;
+		if (left <= merger->last_round || merger->ending)
+			return 0;
+		judge_window(merger, left);
+		rest(merger, now_ns() - began);
+	}
+}
+
+static int merge(struct merger *merger)
+{
+	int ret = copy(merger);
+
+	if (!ret && !merger->ending)
+		ret = qcow_merge_settle(merger->merge);
+	/* The close of the image syncs that, too. */
+	if (!ret && !merger->ending)
+		ret = qcow_flush(merger->image);
+	if (!ret && !merger->ending)
+		ret = copy(merger);
+	return ret;
+}
+
+static void tell_failure(const struct merger *merger, int error)
+{
+	struct server_message message = { .type = SERVER_NOT_MERGED };
+
+	snprintf(message.text, sizeof(message.text), "merging: %s",
+		 strerror(-error));
+	channel_send_surely(merger->channel, &message);
+}
+
+static void *merger_thread(void *opaque)
+{
+	struct merger *merger = opaque;
+	int ret = 0;
+
+	prctl(PR_SET_NAME, "merger");
+	sem_wait(&merger->begun);
+	if (!merger->ending)
+		ret = merge(merger);
+	if (ret)
+		tell_failure(merger, ret);
+	else if (!merger->ending)
+		queue_leave(merger->queue);
+	return NULL;
+}
+
+/* ---- the main thread ---- */
+
+static int begin_merge(struct merger *merger, struct qcow_error *error)
+{
+	int ret = qcow_merge_check(merger->image, error);
+
+	return ret ? ret :
+		     qcow_merge_open(merger->image, &merger->merge, error);
+}
+
+int merger_create(struct qcow_image *image, const struct stats *stats,
+		  int channel, struct merger **result, struct qcow_error *error)
+{
+	struct merger *merger = calloc(1, sizeof(*merger));
+	int ret;
+
+	if (!merger) {
+		snprintf(error->text, sizeof(error->text), "out of memory");
+		return -ENOMEM;
+	}
+	merger->image = image;
+	merger->stats = stats;
+	merger->channel = channel;
+	merger->last_round = LAST_ROUND;
+	sem_init(&merger->begun, 0, 0);
+	ret = begin_merge(merger, error);
+	if (ret) {
+		free(merger);
+		return ret;
+	}
+	ret = -pthread_create(&merger->thread, NULL, merger_thread, merger);
+	if (ret) {
+		snprintf(error->text, sizeof(error->text),
+			 "cannot start a thread: %s", strerror(-ret));
+		qcow_merge_close(merger->merge);
+		free(merger);
+		return ret;
+	}
+	*result = merger;
+	return 0;
+}
+
+void merger_begin(struct merger *merger, struct queue *queue)
+{
+	merger->queue = queue;
+	sem_post(&merger->begun);
+}
+
+int merger_finish(struct merger *merger, struct qcow_error *error)
+{
+	return qcow_merge_finish(merger->merge, error);
+}
+
+void merger_end(struct merger *merger)
+{
+	if (!merger)
+		return;
+	merger->ending = true;
+	sem_post(&merger->begun);
+	pthread_join(merger->thread, NULL);
+	qcow_merge_close(merger->merge);
+	sem_destroy(&merger->begun);
+	free(merger);
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The merger: the thread that merges the image into the one below, while the
+ * disk is served.
+ */
+#ifndef MERGER_H
+#define MERGER_H
+
+#include "qcow/qcow.h"
+
+struct merger;
+struct queue;
+struct stats;
+
+/* Makes the thread of an image that was opened with merge_into; the thread
+   waits. 0 or -errno. */
+int merger_create(struct qcow_image *image, const struct stats *stats,
+		  int channel, struct merger **merger,
+		  struct qcow_error *error);
+
+/* The disk is live: merges, and when little is left, has the queue leave. */
+void merger_begin(struct merger *merger, struct queue *queue);
+
+/* The queue has left: copies the rest and makes it durable.  0: the layer holds
+   the disk. */
+int merger_finish(struct merger *merger, struct qcow_error *error);
+
+/* Ends it, finished or not; before the queue and the image are gone.  NULL does
+   no harm. */
+void merger_end(struct merger *merger);
+
+#endif /* MERGER_H */

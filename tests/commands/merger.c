@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The merger merges while a guest writes, has the queue leave before the guest
+ * would have to wait for long, and finishes what is left: then the layer by
+ * itself is the disk.  It ends at any moment, tells how far it is, and refuses
+ * a layer that could not be served.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "plugin/common/channel.h"
+#include "plugin/common/stats.h"
+#include "plugin/server/merger.h"
+#include "plugin/server/queue.h"
+#include "tests/lib/helpers.h"
+#include "tests/lib/model.h"
+
+#define SIZE (64u << 20)
+
+static struct {
+	struct qcow_image *image;
+	struct merger *merger;
+	struct stats stats;
+	int ends[2];
+	pthread_t guest;
+	atomic_bool leaving;
+	atomic_uint writes;
+} test;
+
+void queue_leave(struct queue *queue)
+{
+	if (queue != (struct queue *)&test)
+		die("another queue is to leave");
+	test.leaving = true;
+}
+
+/* Until the queue begins no more requests. */
+static void *be_guest(void *opaque)
+{
+	struct random *random = opaque;
+	static uint8_t bytes[4096];
+
+	while (!test.leaving) {
+		uint64_t offset = random_below(random, SIZE / sizeof(bytes)) *
+				  sizeof(bytes);
+
+		memset(bytes, ++test.writes, sizeof(bytes));
+		if (qcow_write(test.image, bytes, offset, sizeof(bytes)))
+			die("a guest's write fails");
+	}
+	return NULL;
+}
+
+static char *layer(void)
+{
+	return scratch_path("layer");
+}
+
+static void make_chain(const char *format, const char *options)
+{
+	char *path = layer();
+
+	must_run("rm -f %s/*; qemu-img create -q -f %s %s %s %u", scratch(),
+		 format, options, path, SIZE);
+	must_run("qemu-img create -q -f qcow2 -F %s -b %s %s/top && "
+		 "qemu-io -f qcow2 -c 'write -q -P 7 0 48M' %s/top",
+		 format, path, scratch(), scratch());
+	free(path);
+}
+
+static void open_chain(void)
+{
+	char *path = scratch_path("top");
+	struct qcow_options options = {
+		.cache = QCOW_CACHE_WRITEBACK,
+		.journal_dir = scratch(),
+		.references = &model_references,
+		.merge_into = 1,
+	};
+	struct qcow_error error = { "" };
+
+	if (qcow_open(path, &options, &test.image, &error))
+		die("open: %s", error.text);
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, test.ends))
+		die("socketpair");
+	free(path);
+}
+
+static void close_chain(void)
+{
+	model_close(test.image);
+	close(test.ends[0]);
+	close(test.ends[1]);
+}
+
+static void create(void)
+{
+	struct qcow_error error = { "" };
+
+	if (merger_create(test.image, &test.stats, test.ends[1], &test.merger,
+			  &error))
+		die("create: %s", error.text);
+}
+
+static void begin(struct random *random)
+{
+	test.leaving = false;
+	test.writes = 0;
+	create();
+	if (pthread_create(&test.guest, NULL, be_guest, random))
+		die("cannot start a guest");
+	while (!test.writes)
+		usleep(100);
+	merger_begin(test.merger, (struct queue *)&test);
+}
+
+static void compare(void)
+{
+	char *path = layer();
+
+	must_run("qemu-img compare -q -f qcow2 -F qcow2 %s/top %s", scratch(),
+		 path);
+	must_run("qemu-img check -q %s", path);
+	free(path);
+}
+
+static void test_whole(struct random *random)
+{
+	struct qcow_error error = { "" };
+
+	make_chain("qcow2", "");
+	open_chain();
+	begin(random);
+	pthread_join(test.guest, NULL);
+	if (merger_finish(test.merger, &error))
+		die("finish: %s", error.text);
+	merger_end(test.merger);
+	close_chain();
+	compare();
+}
+
+/* How far it is, in thousandths; the last word of what there is. */
+static void test_told(void)
+{
+	struct server_message message = { 0 };
+
+	make_chain("qcow2", "");
+	open_chain();
+	create();
+	merger_begin(test.merger, (struct queue *)&test);
+	if (channel_receive(test.ends[0], &message) ||
+	    message.type != SERVER_MERGING || message.failures > 1000)
+		die("it does not tell how far it is");
+	merger_end(test.merger);
+	close_chain();
+}
+
+/* Before it has begun, and in the middle. */
+static void test_ended(struct random *random)
+{
+	make_chain("qcow2", "");
+	open_chain();
+	create();
+	merger_end(test.merger);
+	for (unsigned int ms = 0; ms < 20; ms += 5) {
+		begin(random);
+		usleep(ms * 1000);
+		test.leaving = true;
+		pthread_join(test.guest, NULL);
+		merger_end(test.merger);
+	}
+	close_chain();
+	must_run("qemu-img check -q %s/top", scratch());
+}
+
+static void refuse(const char *format, const char *options, const char *why)
+{
+	struct qcow_error error = { "" };
+
+	make_chain(format, options);
+	open_chain();
+	if (merger_create(test.image, &test.stats, test.ends[1], &test.merger,
+			  &error) != -ENOTSUP ||
+	    !strstr(error.text, why))
+		die("%s %s: is not refused: %s", format, options, error.text);
+	close_chain();
+}
+
+int main(int argc, char **argv)
+{
+	struct random random = {
+		.state = argc > 1 ? strtoull(argv[1], NULL, 0) : 1,
+	};
+	char data[256];
+
+	test_told();
+	test_whole(&random);
+	test_ended(&random);
+	snprintf(data, sizeof(data), "-o data_file=%s/data", scratch());
+	refuse("raw", "", "no qcow2 image");
+	refuse("qcow2", data, "data file");
+	return 0;
+}
