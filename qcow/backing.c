@@ -278,16 +278,17 @@ int backing_open_legacy(struct qcow_image *image,
 	return start_legacy(image->backing, &image->file, options, error);
 }
 
-void backing_close(struct backing *backing)
+int backing_close(struct backing *backing)
 {
+	int ret = backing && backing->image ? qcow_close(backing->image) : 0;
+
 	if (!backing)
-		return;
+		return 0;
 	legacy_close(backing->legacy);
 	file_close(&backing->file);
 	free(backing->path);
-	if (backing->image)
-		qcow_close(backing->image);
 	free(backing);
+	return ret;
 }
 
 unsigned int backing_fds(const struct backing *backing, int *fds,

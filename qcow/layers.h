@@ -85,7 +85,8 @@ int backing_open(struct qcow_image *image, const struct qcow_options *options,
 int backing_open_legacy(struct qcow_image *image,
 			const struct qcow_options *options,
 			struct qcow_error *error);
-void backing_close(struct backing *backing);
+/* A layer that was open for writing is closed cleanly, or fails. */
+int backing_close(struct backing *backing);
 /* The layer itself, if it is a qcow2 image; and if it is a raw file. */
 struct qcow_image *backing_image(const struct backing *backing);
 struct file *backing_raw(struct backing *backing);

@@ -374,10 +374,14 @@ int qcow_close(struct qcow_image *image)
 {
 	int ret = image->read_only ? 0 : close_cleanly(image);
 
+	int below;
+
 	checkpoint_stop_thread(image);
 	lease_stop(&image->lease);
 	journal_close(&image->journal,
 		      !image->read_only && !image->journal_stays && !ret);
+	below = backing_close(image->backing);
+	image->backing = NULL;
 	free_image(image);
-	return ret;
+	return ret ? ret : below;
 }
