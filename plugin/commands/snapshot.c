@@ -66,32 +66,17 @@ static int check_reference(const struct disk *disk, const char *overlay)
 	return EXIT_SUCCESS;
 }
 
-struct search {
-	const struct disk *disk;
-	char domain[256];
-};
-
-static int note_domain(const struct owner *owner, void *opaque)
-{
-	struct search *search = opaque;
-
-	if (!owner_is_using(owner, search->disk))
-		return 0;
-	snprintf(search->domain, sizeof(search->domain), "%s", owner->domain);
-	return 1;
-}
-
 static int check_domain(const struct disk *disk)
 {
-	struct search search = { .disk = disk };
+	struct owner owner;
 
-	if (!owner_each(note_domain, &search))
+	if (owner_find_user(disk, &owner))
 		return EXIT_SUCCESS;
 	return command_complain(disk,
 				"the domain %s names its image; run "
 				"'ublk-qcow2 libvirt snapshot %s', which "
 				"changes the domain, too",
-				search.domain, search.domain);
+				owner.domain, owner.domain);
 }
 
 static int make_overlay(const struct disk *disk, const char *overlay)

@@ -277,6 +277,28 @@ bool owner_is_using(const struct owner *owner, const struct disk *disk)
 	return owner_is_of(owner, disk) && !owner->released;
 }
 
+struct search {
+	const struct disk *disk;
+	struct owner *owner;
+};
+
+static int note_user(const struct owner *owner, void *opaque)
+{
+	struct search *search = opaque;
+
+	if (!owner_is_using(owner, search->disk))
+		return 0;
+	*search->owner = *owner;
+	return 1;
+}
+
+int owner_find_user(const struct disk *disk, struct owner *owner)
+{
+	struct search search = { .disk = disk, .owner = owner };
+
+	return owner_each(note_user, &search) == 1 ? 0 : -ENOENT;
+}
+
 static int forget_one(const struct owner *owner, void *disk)
 {
 	if (owner_is_of(owner, disk))

@@ -65,6 +65,11 @@ bool owner_is_of(const struct owner *owner, const struct disk *disk);
 /* Does that domain still use this very disk? */
 bool owner_is_using(const struct owner *owner, const struct disk *disk);
 
+/* Finds a domain that still uses this very disk.  Returns:
+   0		*owner is its record
+   -ENOENT	there is none */
+int owner_find_user(const struct disk *disk, struct owner *owner);
+
 /* Removes all records of this very disk. */
 void owner_forget_all(const struct disk *disk);
 
