@@ -71,6 +71,17 @@ static void put_files(struct json *json, const struct disk *disk)
 	layers_clear(&layers);
 }
 
+static void put_merging(struct json *json, const struct disk *disk)
+{
+	if (!disk->merging) {
+		json_null(json, "merging");
+		return;
+	}
+	json_begin(json, "merging", '{');
+	json_number(json, "thousandths", disk->merge_done);
+	json_end(json, '}');
+}
+
 static void put_last_pause(struct json *json, const struct stats *stats)
 {
 	const struct stats_stall *stall = stats_last_stall(stats);
@@ -109,6 +120,7 @@ void list_put_json(struct json *json, const struct listing *listing)
 	put_option(json, "cache_size", disk->options.cache_size);
 	put_option(json, "workers", disk->options.workers);
 	put_files(json, disk);
+	put_merging(json, disk);
 	put_text(json, "reason", disk->reason);
 	put_trouble(json, disk);
 	put_process(json, "server_pid", &disk->server);

@@ -92,6 +92,15 @@ static bool is_current(const struct disk *disk)
 	       !strcmp(disk->supervisor_version, PACKAGE_VERSION);
 }
 
+static void describe_merge(struct listing *listing)
+{
+	const struct disk *disk = listing->disk;
+
+	snprintf(listing->advice, sizeof(listing->advice),
+		 "its image is merged into the one below: %.1f%% are done",
+		 disk->merge_done / 10.0);
+}
+
 static void advise(struct listing *listing)
 {
 	const struct disk *disk = listing->disk;
@@ -104,6 +113,8 @@ static void advise(struct listing *listing)
 		snprintf(listing->advice, size,
 			 "it has no supervisor; run 'ublk-qcow2 recover %d'",
 			 disk->id);
+	else if (disk->merging && !*disk->reason)
+		describe_merge(listing);
 	else if (*disk->reason || is_current(disk))
 		snprintf(listing->advice, size, "%s", disk->reason);
 	else

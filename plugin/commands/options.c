@@ -200,6 +200,12 @@ static const struct command_option snapshot_options[] = {
 		  "already" },
 };
 
+static const struct command_option commit_options[] = {
+	{ .name = "cancel",
+	  .offset = FIELD(cancel),
+	  .help = "end a commit that is at work; the disk keeps its overlay" },
+};
+
 #define OPTIONS(table) \
 	.options = table, .nr_options = sizeof(table) / sizeof((table)[0])
 
@@ -212,6 +218,7 @@ enum {
 	STAT,
 	RESIZE,
 	SNAPSHOT,
+	COMMIT,
 	UPGRADE,
 	INFO,
 	CHECK,
@@ -252,6 +259,10 @@ static const struct command commands[] = {
 		       .help = "Keeps the image as it is now: makes OVERLAY, a "
 			       "new image, which gets all later writes.  The "
 			       "image below is only read from then on." },
+	[COMMIT] = { "commit", "DEV", OPTIONS(commit_options),
+		     .help = "Merges the image into the one below it while the "
+			     "disk is in use, and has the disk served from "
+			     "that; the image above is no longer needed then." },
 	[UPGRADE] = { "upgrade", "DEV", OPTIONS(upgrade_options),
 		      .help = "Has a disk that is in use served by the program "
 			      "that is installed now: its supervisor becomes "
@@ -276,8 +287,8 @@ static int (*const runs[])(const struct options *options) = {
 	[RECOVER] = command_recover, [SERVE] = command_serve,
 	[LIST] = command_list,	     [STAT] = command_stat,
 	[RESIZE] = command_resize,   [SNAPSHOT] = command_snapshot,
-	[UPGRADE] = command_upgrade, [INFO] = command_info,
-	[CHECK] = command_check,
+	[COMMIT] = command_commit,   [UPGRADE] = command_upgrade,
+	[INFO] = command_info,	     [CHECK] = command_check,
 };
 
 static const struct program program = {

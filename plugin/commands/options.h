@@ -23,6 +23,7 @@ struct options {
 	bool brief;
 	bool all;
 	bool domain_told; /* of an overlay */
+	bool cancel;	  /* a merge */
 	bool json;
 	bool watch;
 	bool openmetrics;
@@ -41,6 +42,7 @@ int command_check(const struct options *options);
 int command_upgrade(const struct options *options);
 int command_resize(const struct options *options);
 int command_snapshot(const struct options *options);
+int command_commit(const struct options *options);
 
 /* Does what the command line asks for; returns the exit status. */
 int options_run(int argc, char **argv);

@@ -106,6 +106,9 @@ static void put_state(FILE *file, const struct sample *sample)
 		sample->stats.in_flight);
 	put_hits(file, &sample->stats);
 	put_journal(file, &sample->stats);
+	if (sample->disk.merging)
+		fprintf(file, ", merged to %.1f%%",
+			sample->disk.merge_done / 10.0);
 	fprintf(file, ", memory %s server + %s supervisor, %u recoveries",
 		server, supervisor, sample->disk.recoveries);
 	if (sample->stats.poisoned)

@@ -10,9 +10,13 @@
 
 enum change_kind {
 	CHANGE_NONE,
-	CHANGE_SERVER, /* nothing: a server of this very program */
-	CHANGE_SIZE,   /* the image and the device grow */
-	CHANGE_IMAGE,  /* an overlay of the image takes the image's place */
+	CHANGE_SERVER,	 /* nothing: a server of this very program */
+	CHANGE_SIZE,	 /* the image and the device grow */
+	CHANGE_IMAGE,	 /* an overlay of the image takes the image's place */
+	CHANGE_MERGE,	 /* the image is merged into the one below */
+	CHANGE_NO_MERGE, /* not any more */
+	CHANGE_MERGED, /* it is: the one below takes its place; no command asks
+			  for that */
 };
 
 struct change {

@@ -111,21 +111,34 @@ static bool is_same_file(const char *a, const char *b)
 	return !strcmp(a, b) || (realpath(a, resolved) && !strcmp(resolved, b));
 }
 
-int conf_change_image(const char *name, const char *from, const char *to,
-		      char text[CONF_TEXT_MAX])
+int conf_check_image(const char *name, const char *image,
+		     char text[CONF_TEXT_MAX])
 {
 	struct conf conf;
 	int ret = conf_find(name, &conf, text);
 
+	if (ret || is_same_file(conf.image, image))
+		return ret;
+	snprintf(text, CONF_TEXT_MAX,
+		 "%.400s: image: is %.200s, and the disk is served with "
+		 "%.200s; mend that first",
+		 conf.path, conf.image, image);
+	return -EINVAL;
+}
+
+int conf_change_image(const char *name, const char *from, const char *to,
+		      char text[CONF_TEXT_MAX])
+{
+	struct conf conf;
+	int ret = conf_check_image(name, to, text);
+
+	if (ret != -EINVAL)
+		return ret;
+	ret = conf_check_image(name, from, text);
+	if (!ret)
+		ret = conf_find(name, &conf, text);
 	if (ret)
 		return ret;
-	if (!is_same_file(conf.image, from)) {
-		snprintf(text, CONF_TEXT_MAX,
-			 "%.400s: image: is %.200s, and the disk is served "
-			 "with %.200s; mend that first",
-			 conf.path, conf.image, from);
-		return -EINVAL;
-	}
 	ret = replace(conf.path, to);
 	if (ret)
 		snprintf(text, CONF_TEXT_MAX, "%.400s: cannot be changed: %s",

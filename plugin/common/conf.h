@@ -51,8 +51,13 @@ int conf_each(void (*visit)(const char *name, void *opaque), void *opaque,
    conf_find(). */
 int conf_read_file(struct conf *conf, char text[CONF_TEXT_MAX]);
 
-/* conf-image.c: another image for the disk NAME, whose file must name the first
-   one.  -ENOENT: there is no file; -EINVAL: it names a third one. */
+/* conf-image.c: does the file of the disk NAME name that image?  -ENOENT: there
+   is no file; -EINVAL: it names another one. */
+int conf_check_image(const char *name, const char *image,
+		     char text[CONF_TEXT_MAX]);
+
+/* Another image for the disk, whose file must name the first one, or the other
+   one already.  Returns the same. */
 int conf_change_image(const char *name, const char *from, const char *to,
 		      char text[CONF_TEXT_MAX]);
 

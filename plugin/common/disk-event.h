@@ -26,6 +26,9 @@ enum disk_event {
 	DISK_EVENT_UPGRADED,	    /* another server, of the new program */
 	DISK_EVENT_RESIZED,	    /* it is larger */
 	DISK_EVENT_SNAPSHOT,	    /* an overlay is in its image's place */
+	DISK_EVENT_MERGING,	    /* its image is merged into that below */
+	DISK_EVENT_MERGED,	    /* the one below is in its image's place */
+	DISK_EVENT_NOT_MERGED,	    /* it goes on with the image it has */
 	DISK_EVENT_NOT_CHANGED,	    /* one of these has failed */
 	DISK_EVENT_ENDING,	    /* it is to go, and somebody uses it */
 	DISK_EVENT_WANTED,	    /* it is not to go after all */

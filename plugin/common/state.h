@@ -45,7 +45,14 @@ struct disk {
 	unsigned int confinement; /* of the server: enum confinement */
 	char server_version[32];  /* of the program that it runs */
 	char supervisor_version[32];
-	uint64_t growing; /* the size that the image is to get; 0: none */
+	uint64_t growing;     /* the size that the image is to get; 0: none */
+	unsigned int merging; /* the place among its layers, counted from 1,
+				 of the one that its image is merged into;
+				 0: none */
+	unsigned int merge_done; /* of that, thousandths */
+	bool merged;		 /* that layer holds the disk, and no server has
+				    begun since */
+	char merge_failure[256]; /* why the last merge was given up */
 	unsigned int recoveries;
 	uint64_t since;		   /* in this state; seconds since 1970 */
 	uint64_t nonce;		   /* the driver keeps it with the device, so

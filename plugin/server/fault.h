@@ -14,6 +14,9 @@
  *	dies-of-N	a write that begins at the sector N kills the server,
  *			on the I/O thread; a discard does so on a worker's
  *	slow-merge	a merge rests after each step (merger.c)
+ *	die-merged	the supervisor dies when a merge is done, and
+ *	die-configured	 when disks.d has been changed for that
+ *			(supervisor/merge.c)
  *	owned		a guest's write makes the server take the steps of
  *			owned.c
  */

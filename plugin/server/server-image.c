@@ -77,6 +77,20 @@ static void grow(const struct server *server)
 			       (unsigned long long)size, error.text);
 }
 
+/* An image that cannot be merged is served all the same. */
+static int open_image(struct server *server, struct qcow_options *options,
+		      struct qcow_error *error)
+{
+	const char *path = server->config->image;
+
+	options->merge_into = server->config->merge_into;
+	if (options->merge_into &&
+	    !qcow_open(path, options, &server->image, &server->not_merged))
+		return 0;
+	options->merge_into = 0;
+	return qcow_open(path, options, &server->image, error);
+}
+
 int server_open_image(struct server *server)
 {
 	const struct server_config *config = server->config;
@@ -106,13 +120,14 @@ int server_open_image(struct server *server)
 	if (!config->layers)
 		ret = references_read(config->options, &references, &error);
 	if (!ret)
-		ret = qcow_open(config->image, &options, &server->image,
-				&error);
+		ret = open_image(server, &options, &error);
 	references_free(&references);
 	if (ret < 0)
 		return channel_fail(server->channel, cause_of(ret), "%s",
 				    error.text);
 	grow(server);
+	if (options.merge_into)
+		server_create_merger(server);
 	return 0;
 }
 

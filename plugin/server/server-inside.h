@@ -27,9 +27,12 @@ struct server {
 	struct queue *queue;
 	struct health health;
 	struct device device;
+	struct merger *merger;	      /* NULL: it does not merge */
+	struct qcow_error not_merged; /* why not, although it should */
 	pthread_t io_thread;
 	sem_t enabled;		  /* the I/O thread owns the ring */
 	sem_t confined;		  /* and may fetch */
+	sem_t never;		  /* nobody posts it */
 	unsigned int confinement; /* enum confinement, once it has fallen */
 };
 
@@ -42,6 +45,19 @@ void server_tell_opened(const struct server *server);
 
 /* Closes the image cleanly. */
 int server_close_image(const struct server *server);
+
+/* server-merge.c */
+
+/* Makes the merger, if the image was opened for that; it may turn out that the
+   image cannot be merged, which is told when the disk is live. */
+void server_create_merger(struct server *server);
+void server_begin_merge(struct server *server);
+
+/* The queue has left, because of the merger: the rest of the merge, and the end
+   of the process. */
+void __attribute__((noreturn)) server_finish_merge(struct server *server);
+
+void server_end_merger(struct server *server);
 
 /* server-device.c */
 

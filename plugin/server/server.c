@@ -131,6 +131,9 @@ static void *io_thread(void *opaque)
 	if (ret < 0)
 		_exit(EXIT_FAILURE);
 	health_end(&server->health);
+	/* Its end would take the ring's commands back. */
+	if (queue_has_left(server->queue))
+		sem_wait(&server->never);
 	return NULL;
 }
 
@@ -209,8 +212,12 @@ static int serve(struct server *server)
 	tell_live(server);
 	if (!config->recover)
 		owned_arm(server->channel);
+	server_begin_merge(server);
 	health_watch(&server->health, config->trouble, server->channel);
+	if (queue_has_left(server->queue))
+		server_finish_merge(server);
 	pthread_join(server->io_thread, NULL);
+	server_end_merger(server);
 	return 0;
 }
 
@@ -267,6 +274,7 @@ static int open_and_serve(struct server *server)
 		return -1;
 	server_tell_opened(server);
 	served = find_and_serve(server);
+	server_end_merger(server);
 	if (server_close_image(server) < 0)
 		return -1;
 	return served;
@@ -282,6 +290,7 @@ int server_run(const struct server_config *config)
 
 	sem_init(&server.enabled, 0, 0);
 	sem_init(&server.confined, 0, 0);
+	sem_init(&server.never, 0, 0);
 	set_up_process(&server);
 	if (start_clerk(&server) < 0)
 		return EXIT_FAILURE;

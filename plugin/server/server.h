@@ -12,6 +12,10 @@
  *	SERVER_LIVE		   ->
  *	SERVER_NOTICE (text)	   ->	at any time
  *	SERVER_TROUBLE (which ...) ->	when storage begins to fail, and ends to
+ *	SERVER_MERGING (how much)  ->	while it merges the image
+ *	SERVER_NOT_MERGED (text)   ->	it cannot; goes on without
+ *	SERVER_MERGED		   ->	the layer holds the disk; then exits
+ *					with status 0
  *	SERVER_FAILED (cause, text) ->	then exits with status 1
  *	SERVER_DYING (culprit)	   ->	then a fault ends it (dying.c)
  *
@@ -22,8 +26,9 @@
  * device lives.
  *
  * When the device is stopped (the supervisor does that), every FETCH ends;
- * the server then closes the image cleanly and exits with status 0.  There
- * is no other way to end it but to kill it, which harms nothing (P1).
+ * the server then closes the image cleanly and exits with status 0.  One that
+ * has merged its image does so by itself.  There is no other way to end it but
+ * to kill it, which harms nothing (P1).
  */
 #ifndef SERVER_H
 #define SERVER_H
@@ -43,6 +48,7 @@ struct server_config {
 	const struct disk_options *options;
 	bool force;			 /* qcow_options.force */
 	uint64_t grow;			 /* the image, to this size; 0: no */
+	unsigned int merge_into;	 /* qcow_options.merge_into */
 	bool unbroken;			 /* qcow_options.unbroken */
 	struct qcow_identity identity;	 /* qcow_options.identity */
 	const struct qcow_layer *layers; /* qcow_options.layers */

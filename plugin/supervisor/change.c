@@ -17,7 +17,10 @@
  *   only.  A server that has opened the overlay may have written to it, so from
  *   then on there is no way back; before that, a failure leads back to the
  *   image.
+ * - A merge begins with such a death, and ends with the end of a server that
+ *   has merged all (merge.c).
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -80,11 +83,24 @@ void change_begin(struct supervisor *sv)
 void change_resume(struct supervisor *sv)
 {
 	const struct change change = {
-		.kind = CHANGE_SIZE,
+		.kind = sv->disk.growing ? CHANGE_SIZE : CHANGE_MERGE,
 		.size = sv->disk.growing,
 	};
 
 	begin(sv, &change);
+}
+
+void change_end_merge(struct supervisor *sv)
+{
+	const struct change change = { .kind = CHANGE_NO_MERGE };
+
+	begin(sv, &change);
+}
+
+void change_program(struct supervisor *sv)
+{
+	if (!refuse_while_merging(sv))
+		renew(sv);
 }
 
 static const char *purpose(const struct supervisor *sv)
@@ -93,6 +109,9 @@ static const char *purpose(const struct supervisor *sv)
 		[CHANGE_SERVER] = "its server is replaced",
 		[CHANGE_SIZE] = "its image grows",
 		[CHANGE_IMAGE] = "its image gets an overlay",
+		[CHANGE_MERGE] = "a merge of its image begins",
+		[CHANGE_NO_MERGE] = "a merge of its image is given up",
+		[CHANGE_MERGED] = "its image was merged",
 	};
 
 	return purposes[sv->change.kind];
@@ -120,16 +139,10 @@ static void fail(struct supervisor *sv, const char *why)
 	supervisor_recover(sv);
 }
 
-void change_server_ended(struct supervisor *sv)
+static void begin_move(struct supervisor *sv)
 {
 	int ret;
 
-	snprintf(sv->disk.reason, sizeof(sv->disk.reason), "%s", purpose(sv));
-	stats_begin_stall(sv->stats, sv->disk.reason, sv->died_at);
-	if (sv->change.kind != CHANGE_IMAGE) {
-		supervisor_recover(sv);
-		return;
-	}
 	supervisor_enter(sv, PHASE_CHANGING);
 	move_lower_locks(sv);
 	ret = job_start(&sv->job, close_job, sv, true);
@@ -137,12 +150,35 @@ void change_server_ended(struct supervisor *sv)
 		fail(sv, strerror(-ret));
 }
 
+void change_server_ended(struct supervisor *sv)
+{
+	if (sv->disk.merged)
+		sv->change.kind = CHANGE_MERGED;
+	snprintf(sv->disk.reason, sizeof(sv->disk.reason), "%s", purpose(sv));
+	stats_begin_stall(sv->stats, sv->disk.reason, sv->died_at);
+	switch (sv->change.kind) {
+	case CHANGE_IMAGE:
+		begin_move(sv);
+		break;
+	case CHANGE_MERGE:
+		merge_lock(sv);
+		break;
+	case CHANGE_NO_MERGE:
+		merge_drop(sv, sv->told_failure ? sv->disk.merge_failure : "");
+		break;
+	default:
+		supervisor_recover(sv);
+	}
+}
+
 void change_image_closed(struct supervisor *sv)
 {
 	char text[JOB_TEXT_MAX];
 	struct qcow_error error;
 
-	if (job_finish(&sv->job, text))
+	if (sv->change.kind != CHANGE_IMAGE)
+		merge_job_ended(sv);
+	else if (job_finish(&sv->job, text))
 		fail(sv, *text ? text : "closing the image was interrupted");
 	else if (move_make(sv, &sv->move, &error))
 		fail(sv, error.text);
@@ -158,7 +194,8 @@ void change_abandon(struct supervisor *sv)
 			     "--force");
 		return;
 	}
-	job_abandon(&sv->job);
+	if (sv->job.pidfd >= 0)
+		job_abandon(&sv->job);
 	finish_start(sv);
 }
 
@@ -209,6 +246,23 @@ static void settle(struct supervisor *sv, enum disk_event event,
 			   clock_ms() - sv->died_at);
 }
 
+static void end_of_merge(struct supervisor *sv, enum change_kind kind)
+{
+	char text[JOB_TEXT_MAX];
+
+	if (kind == CHANGE_MERGE) {
+		settle(sv, DISK_EVENT_MERGING,
+		       "is being merged into the image below");
+	} else if (kind == CHANGE_NO_MERGE) {
+		settle(sv, DISK_EVENT_NOT_MERGED, "is not merged any more");
+	} else {
+		snprintf(text, sizeof(text),
+			 "has been merged down, and %.400s is no longer needed",
+			 sv->change.image);
+		settle(sv, DISK_EVENT_MERGED, text);
+	}
+}
+
 void change_end(struct supervisor *sv)
 {
 	const enum change_kind kind = sv->change.kind;
@@ -227,6 +281,8 @@ void change_end(struct supervisor *sv)
 	} else if (kind == CHANGE_IMAGE) {
 		settle(sv, DISK_EVENT_SNAPSHOT,
 		       "is served from its overlay now");
+	} else if (kind >= CHANGE_MERGE) {
+		end_of_merge(sv, kind);
 	} else {
 		snprintf(text, sizeof(text), "is served by process %d now",
 			 (int)sv->disk.server.pid);

@@ -12,8 +12,8 @@
 #include "plugin/common/log.h"
 #include "plugin/supervisor/watch.h"
 
-#define MINUTE	     60000		   /* ms */
-#define MESSAGES_MAX (QCOW_FILES_MAX + 64) /* of a server in a minute */
+#define MINUTE	     60000		    /* ms */
+#define MESSAGES_MAX (QCOW_FILES_MAX + 128) /* of a server in a minute */
 
 static bool is_power(uint64_t value, uint64_t least, uint64_t most)
 {
@@ -92,8 +92,14 @@ void hear_server(struct supervisor *sv)
 		trouble_hear(sv, &message);
 		break;
 	case SERVER_MERGING:
-	case SERVER_MERGED:
+		merge_hear_progress(sv, message.failures);
+		break;
 	case SERVER_NOT_MERGED:
+		merge_hear_failure(sv, message.text);
+		break;
+	case SERVER_MERGED:
+		sv->told_merged = true;
+		break;
 	case SUPERVISOR_ADDED:
 		break;
 	}

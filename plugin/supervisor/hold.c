@@ -77,8 +77,22 @@ static int lock_layer(struct supervisor *sv, unsigned int i, bool test,
 		ret = check_writers(sv, &layer->identity, &why);
 	if (ret)
 		snprintf(error->text, sizeof(error->text), "%s %.200s: %.240s",
-			 layer->written ? "data file" : "backing file",
+			 layer->written && !sv->disk.merging ? "data file" :
+							       "backing file",
 			 layer->path, why.text);
+	return ret;
+}
+
+int hold_raise_layer(struct supervisor *sv, unsigned int i,
+		     struct qcow_error *error)
+{
+	int ret = qcow_lock_raise(sv->layer_locks[i], error);
+
+	if (ret)
+		return ret;
+	ret = check_writers(sv, &sv->layers.list[i].identity, error);
+	if (ret)
+		qcow_lock_lower(sv->layer_locks[i]);
 	return ret;
 }
 

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * From an image to an overlay of it.
+ * From an image to an overlay of it, and back.
  *
  * The overlay is a new image whose backing file is the image.  The move is one
  * write of the record, which names the overlay, its identity and its layers:
  * the image, and the image's own layers.  Nobody writes to any of these from
  * then on, so the supervisor's locks on them become a reader's before that.
  * They are never given back, so nobody gets in between (P4).
+ *
+ * The way back is one write of the record, too, which names the layer that the
+ * image was merged into, and the layers below that.  We have the lock of a
+ * writer on it since the merge began (merge.c).
  *
  * The overlay's header names its backing file, and an image is input (P6).  So
  * the layers do not come from the overlay but from what is known of the image,
@@ -120,5 +124,55 @@ int move_make(struct supervisor *sv, struct move *move,
 	}
 	use_lock(sv, lock);
 	use_record(sv, move);
+	return 0;
+}
+
+static int plan_down(const struct supervisor *sv, struct move *move)
+{
+	const struct qcow_layer *below = &sv->layers.list[sv->disk.merging - 1];
+	unsigned int i;
+	int ret = 0;
+
+	move_clear(move);
+	move->disk = sv->disk;
+	snprintf(move->disk.image, sizeof(move->disk.image), "%s", below->path);
+	move->disk.identity = below->identity;
+	move->disk.merging = 0;
+	move->disk.merge_done = 0;
+	move->disk.merged = false;
+	for (i = sv->disk.merging; !ret && i < sv->layers.count; i++)
+		ret = append_read_only(&move->layers, &sv->layers.list[i]);
+	move->layers.known = !ret;
+	return ret;
+}
+
+/* The lock of that layer becomes the image's. */
+static void use_layer_lock(struct supervisor *sv, unsigned int place)
+{
+	unsigned int i;
+
+	qcow_unlock(sv->image_lock);
+	for (i = 0; i + 1 < place; i++)
+		qcow_unlock(sv->layer_locks[i]);
+	sv->image_lock = sv->layer_locks[place - 1];
+	for (i = 0; i < QCOW_FILES_MAX; i++)
+		sv->layer_locks[i] = i + place < QCOW_FILES_MAX ?
+					     sv->layer_locks[i + place] :
+					     NULL;
+}
+
+int move_down(struct supervisor *sv)
+{
+	const unsigned int place = sv->disk.merging;
+	int ret = plan_down(sv, &sv->move);
+
+	if (!ret)
+		ret = disk_save(&sv->move.disk, &sv->move.layers);
+	if (ret) {
+		move_clear(&sv->move);
+		return ret;
+	}
+	use_layer_lock(sv, place);
+	use_record(sv, &sv->move);
 	return 0;
 }

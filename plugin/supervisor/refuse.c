@@ -72,8 +72,37 @@ static bool refuse_image(struct supervisor *sv)
 	return why;
 }
 
+static bool refuse_merge(struct supervisor *sv)
+{
+	const char *why = merge_objection(sv);
+
+	if (why)
+		watch_settle(sv, true, "%s", why);
+	return why;
+}
+
+bool refuse_while_merging(struct supervisor *sv)
+{
+	if (sv->disk.merging)
+		watch_settle(sv, true,
+			     "is just being merged into the image below; wait "
+			     "for that, or run 'ublk-qcow2 commit --cancel "
+			     "%d'",
+			     sv->disk.id);
+	return sv->disk.merging;
+}
+
+static bool refuse_no_merge(struct supervisor *sv)
+{
+	if (!sv->disk.merging)
+		watch_settle(sv, true, "is not being merged");
+	return !sv->disk.merging;
+}
+
 bool refuse_change(struct supervisor *sv)
 {
+	if (sv->asked.kind != CHANGE_NO_MERGE && refuse_while_merging(sv))
+		return true;
 	switch (sv->asked.kind) {
 	case CHANGE_SERVER:
 		return false;
@@ -81,6 +110,10 @@ bool refuse_change(struct supervisor *sv)
 		return refuse_size(sv);
 	case CHANGE_IMAGE:
 		return refuse_image(sv);
+	case CHANGE_MERGE:
+		return refuse_merge(sv);
+	case CHANGE_NO_MERGE:
+		return refuse_no_merge(sv);
 	default:
 		watch_settle(sv, true, "does not know such a change");
 		return true;

@@ -40,6 +40,7 @@ serve(const struct supervisor *sv, bool recover, int channel)
 		.options = &sv->disk.options,
 		.force = sv->force_open,
 		.grow = sv->disk.growing,
+		.merge_into = sv->disk.merging,
 		.unbroken = sv->unbroken,
 		.identity = sv->disk.identity,
 		.layers = sv->layers.known ? sv->layers.list : NULL,
@@ -107,6 +108,8 @@ int spawn_server(struct supervisor *sv, bool recover)
 	sv->death[0] = '\0';
 	sv->notice[0] = '\0';
 	sv->cause = CAUSE_PASSING;
+	sv->told_merged = false;
+	sv->told_failure = false;
 	sv->heard = 0;
 	poison_begin(&sv->poison);
 	sv->heard_since = clock_ms();
@@ -181,10 +184,15 @@ static void hear_last_words(struct supervisor *sv)
 {
 	struct server_message message;
 
-	while (spawn_receive(sv, &message))
+	while (spawn_receive(sv, &message)) {
 		if (message.type == SERVER_FAILED ||
 		    message.type == SERVER_DYING)
 			spawn_note_last_words(sv, &message);
+		if (message.type == SERVER_MERGED)
+			sv->told_merged = true;
+		if (message.type == SERVER_NOT_MERGED)
+			sv->told_failure = true;
+	}
 	if (sv->channel >= 0)
 		close(sv->channel);
 	sv->channel = -1;
@@ -207,14 +215,19 @@ static void describe_death(struct supervisor *sv, int status)
 			 (int)sv->disk.server.pid, WEXITSTATUS(status));
 }
 
-/* It closed the image; to remove the journal was beyond its reach. */
-static void forget_journal(const struct supervisor *sv)
+/* It closed the image, and the layer that it had open for writing; to remove
+   the journals was beyond its reach. */
+static void forget_journals(const struct supervisor *sv)
 {
+	const unsigned int merging = sv->told_failure ? 0 : sv->disk.merging;
 	int ret;
 
 	if (sv->disk.options.read_only)
 		return;
 	ret = qcow_forget_journal(&sv->disk.identity, NULL);
+	if (!ret && merging)
+		ret = qcow_forget_journal(
+			&sv->layers.list[merging - 1].identity, NULL);
 	if (ret)
 		log_line(LOG_WARNING,
 			 "its journal cannot be removed: %s; nothing in it is "
@@ -244,6 +257,8 @@ void spawn_reap(struct supervisor *sv)
 				 (int)sv->disk.server.pid);
 	}
 	sv->disk.server.pid = 0;
-	if (sv->orderly)
-		forget_journal(sv);
+	if (!sv->orderly)
+		return;
+	forget_journals(sv);
+	sv->disk.merged = sv->disk.merging && sv->told_merged;
 }

@@ -41,7 +41,7 @@
 #define DELAY_MAX	 5000  /* ms */
 #define DELAY_MAX_LIVE	 1000  /* ms; if they do become live */
 #define TALLY_LASTING	 2
-#define GROWTHS		 2     /* servers that may die before the image grew */
+#define GROWTHS		 2     /* servers that may die of growth or merge */
 #define DELAY_LASTING	 1000  /* ms; before the second look */
 #define SLOW_FIRST	 10000 /* ms until a recovery is called slow */
 #define SLOW_AGAIN	 60000 /* ms */
@@ -149,8 +149,14 @@ static void wait_before_recovery(struct supervisor *sv)
 
 void supervisor_recover(struct supervisor *sv)
 {
-	int ret = spawn_server(sv, true);
+	int ret;
 
+	/* There must be no server before that. */
+	if (sv->disk.merged) {
+		merge_switch(sv);
+		return;
+	}
+	ret = spawn_server(sv, true);
 	if (ret) {
 		log_line(LOG_ERR, "cannot start a server: %s; trying again",
 			 strerror(-ret));
@@ -202,7 +208,7 @@ static void crashed(struct supervisor *sv)
 		finish_stopped(sv);
 		return;
 	}
-	if (sv->change.kind) {
+	if (sv->change.kind || sv->disk.merged) {
 		change_server_ended(sv);
 		return;
 	}
@@ -247,6 +253,8 @@ static void recovered(struct supervisor *sv)
 		(int)sv->disk.server.pid, sv->disk.recoveries);
 	hooks_run(&sv->hooks, &sv->disk, DISK_EVENT_RECOVERED,
 		  sv->disk.server.pid);
+	if (sv->adopted && sv->disk.merging)
+		change_resume(sv);
 }
 
 static void give_up(struct supervisor *sv, pid_t server)
@@ -286,6 +294,11 @@ static void died_again(struct supervisor *sv)
 		snprintf(sv->change_text, sizeof(sv->change_text), "%s",
 			 sv->death);
 		sv->disk.growing = 0;
+	}
+	if (sv->disk.merging && sv->tally.stillborn == GROWTHS) {
+		sv->tally.stillborn++;
+		merge_drop(sv, sv->death);
+		return;
 	}
 	if (hopeless(&sv->tally, sv->cause, clock_ms())) {
 		give_up(sv, server);
@@ -340,7 +353,7 @@ static void (*const actions[NR_PHASES][NR_EVENTS])(struct supervisor *sv) = {
 	},
 	[PHASE_LIVE] = {
 		nothing, nothing, crashed, nothing,
-		is_live, finish_start, leave_hand_over, renew,
+		is_live, finish_start, leave_hand_over, change_program,
 		change_begin, nothing, nothing,
 	},
 	[PHASE_LOCKING] = {
@@ -359,7 +372,7 @@ static void (*const actions[NR_PHASES][NR_EVENTS])(struct supervisor *sv) = {
 		change_put_off, nothing, nothing,
 	},
 	[PHASE_CHANGING] = {
-		nothing, nothing, nothing, nothing,
+		nothing, nothing, nothing, merge_try_again,
 		nothing, change_abandon, leave_put_off, change_put_off,
 		change_put_off, change_image_closed, nothing,
 	},

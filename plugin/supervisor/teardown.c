@@ -218,10 +218,10 @@ static void tell_notice(void *opaque, const char *line)
 	log_line(LOG_NOTICE, "%s", line);
 }
 
-/* As the server would open it. */
+/* As the server would open it; merge_into: a merge was begun. */
 static int open_image(const struct disk *disk, const struct layers *layers,
-		      bool locked, bool unbroken, struct qcow_image **image,
-		      struct qcow_error *error)
+		      bool locked, bool unbroken, unsigned int merge_into,
+		      struct qcow_image **image, struct qcow_error *error)
 {
 	struct qcow_references references = { .none = true };
 	struct qcow_options options = {
@@ -234,6 +234,7 @@ static int open_image(const struct disk *disk, const struct layers *layers,
 		.nr_layers = layers->count,
 		.key_file = disk_key_file(&disk->options),
 		.references = &references,
+		.merge_into = merge_into,
 		.notice = tell_notice,
 	};
 	int ret = 0;
@@ -275,6 +276,7 @@ int teardown_close_image(const struct disk *disk, const struct layers *layers,
 			 bool locked, bool unbroken, bool give_up,
 			 char text[JOB_TEXT_MAX])
 {
+	unsigned int merge_into = layers->known ? disk->merging : 0;
 	struct qcow_image *image;
 	struct qcow_error error;
 	int ret;
@@ -282,7 +284,14 @@ int teardown_close_image(const struct disk *disk, const struct layers *layers,
 	/* Nothing was ever written to it, nor is there a journal. */
 	if (disk->options.read_only)
 		return 0;
-	ret = open_image(disk, layers, locked, unbroken, &image, &error);
+	ret = open_image(disk, layers, locked, unbroken, merge_into, &image,
+			 &error);
+	/* The disk does not need what was merged. */
+	if (ret && merge_into) {
+		merge_into = 0;
+		ret = open_image(disk, layers, locked, unbroken, 0, &image,
+				 &error);
+	}
 	if (ret && give_up && image_is_gone(disk))
 		return forget_journal(disk);
 	if (ret) {
@@ -301,6 +310,9 @@ int teardown_close_image(const struct disk *disk, const struct layers *layers,
 	}
 	/* A server that closed it before us had no path to its journal. */
 	ret = qcow_forget_journal(&disk->identity, NULL);
+	if (!ret && merge_into)
+		ret = qcow_forget_journal(
+			&layers->list[merge_into - 1].identity, NULL);
 	if (ret)
 		snprintf(text, JOB_TEXT_MAX,
 			 "its journal could not be removed: %s; nothing in it "

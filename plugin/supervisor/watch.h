@@ -94,9 +94,11 @@ struct supervisor {
 	/* The server of the moment; -1 when there is none. */
 	int server; /* pidfd */
 	int channel;
-	bool adopted;	/* not our child: its exit status is unknown */
-	bool orderly;	/* the last one closed the image (status 0) */
-	bool signalled; /* the last one was killed */
+	bool adopted;	   /* not our child: its exit status is unknown */
+	bool orderly;	   /* the last one closed the image (status 0) */
+	bool signalled;	   /* the last one was killed */
+	bool told_merged;  /* it says so, in the end */
+	bool told_failure; /* it says that it cannot merge */
 	struct server_message opened; /* its size is 0 before that */
 	char death[512];	      /* how the last one died, and why */
 	enum failure_cause cause;     /* of that, as far as it is known */
@@ -160,6 +162,11 @@ enum locking {
    failure disk.reason says why.  -EBUSY: somebody else has one; -EINPROGRESS:
    a dead server's last I/O goes on. */
 int hold_try(struct supervisor *sv, enum locking locking);
+
+/* The lock on a layer becomes that of a writer.  -EBUSY: somebody reads it,
+   perhaps the last server's I/O. */
+int hold_raise_layer(struct supervisor *sv, unsigned int i,
+		     struct qcow_error *error);
 
 /* The same; waits a minute for such I/O, and settles on failure. */
 int hold_files(struct supervisor *sv, enum locking locking);
@@ -241,8 +248,39 @@ void move_raise_locks(struct supervisor *sv);
 int move_make(struct supervisor *sv, struct move *move,
 	      struct qcow_error *error);
 
-/* refuse.c: tells the caller if the change that is asked for cannot be. */
+/* From an image that is merged to the layer that holds all of it. */
+int move_down(struct supervisor *sv);
+
+/* merge.c: the image is merged into the one below. */
+
+/* Says why it cannot be, or NULL. */
+const char *merge_objection(const struct supervisor *sv);
+
+/* The server is dead: the next one merges, as soon as the layer is locked for
+   writing. */
+void merge_lock(struct supervisor *sv);
+
+/* The server is dead: the next one does not merge, once the layer is closed.
+   why: "" if it was asked for. */
+void merge_drop(struct supervisor *sv, const char *why);
+
+/* The server has ended, and has merged all: the layer takes the image's
+   place. */
+void merge_switch(struct supervisor *sv);
+
+/* CHANGING: the job of one of these has ended, or it is time to try again. */
+void merge_job_ended(struct supervisor *sv);
+void merge_try_again(struct supervisor *sv);
+
+/* The server says how much is done, or that it cannot. */
+void merge_hear_progress(struct supervisor *sv, uint64_t thousandths);
+void merge_hear_failure(struct supervisor *sv, const char *why);
+
+/* refuse.c: tells the caller if the change that is asked for cannot be; so is
+   it with every change that has nothing to do with a merge, while there is
+   one. */
 bool refuse_change(struct supervisor *sv);
+bool refuse_while_merging(struct supervisor *sv);
 
 /* change.c: the planned death of a server. */
 
@@ -261,8 +299,15 @@ void change_grow_device(struct supervisor *sv);
 /* The change is done, or has failed. */
 void change_end(struct supervisor *sv);
 
-/* The supervisor that began a growth is dead; the server lives. */
+/* The supervisor that began a growth or a merge is dead; the server lives, and
+   cannot tell us anything. */
 void change_resume(struct supervisor *sv);
+
+/* LIVE: the merge is to end. */
+void change_end_merge(struct supervisor *sv);
+
+/* LIVE: another program is installed. */
+void change_program(struct supervisor *sv);
 
 /* CHANGING: the disk is to be removed all the same. */
 void change_abandon(struct supervisor *sv);

@@ -25,6 +25,7 @@ static struct stats stats;
 static struct supervisor sv;
 static uint64_t now;
 static unsigned int spawned, before, settled, finished;
+static unsigned int dropped, switched;
 static pid_t dead; /* the last server that died */
 static bool settled_failed, spawned_before_hook;
 static int hooked; /* the last event; -1: none since the last look */
@@ -139,6 +140,21 @@ void change_grow_device(struct supervisor *s)
 	(void)s;
 }
 
+void merge_drop(struct supervisor *s, const char *why)
+{
+	if (!*why)
+		die("a merge is dropped and nobody is told why");
+	dropped++;
+	s->disk.merging = 0;
+	supervisor_recover(s);
+}
+
+void merge_switch(struct supervisor *s)
+{
+	s->disk.merged = false;
+	switched++;
+}
+
 void watchdog_begin(struct supervisor *s)
 {
 	(void)s;
@@ -163,13 +179,16 @@ PLAYED(begin_abandon)
 PLAYED(leave_put_off)
 PLAYED(leave_hand_over)
 PLAYED(adopt_lock)
-PLAYED(renew)
 PLAYED(change_begin)
 PLAYED(change_server_ended)
 PLAYED(change_image_closed)
 PLAYED(change_end)
 PLAYED(change_abandon)
 PLAYED(change_put_off)
+PLAYED(renew)
+PLAYED(change_program)
+PLAYED(change_resume)
+PLAYED(merge_try_again)
 PLAYED(hold_layers)
 PLAYED(finish_start)
 PLAYED(finish_recovering)
@@ -189,6 +208,7 @@ static void begin(void)
 	memset(&stats, 0, sizeof(stats));
 	now = 100 * MINUTE;
 	spawned = before = settled = finished = 0;
+	dropped = switched = 0;
 	spawn_result = 0;
 	presence = DEVICE_WAITING;
 	hooked = -1;
@@ -326,6 +346,37 @@ static void test_stillborn(void)
 	at_once("the first after that");
 }
 
+/* Those that merge; the disk can be served without. */
+static void test_merging(void)
+{
+	begin();
+	sv.disk.merging = 1;
+	dies(CAUSE_PASSING);
+	at_once("the first");
+	dies(CAUSE_PASSING);
+	at_once("the second");
+	dies(CAUSE_PASSING);
+	at_once("the third");
+	if (dropped)
+		die("a merge is given up too early");
+	dies(CAUSE_PASSING);
+	at_once("without the merge");
+	if (dropped != 1)
+		die("the merge is not given up");
+	serves();
+}
+
+/* All is merged, and the record does not say yet by whom the disk is served. */
+static void test_merged(void)
+{
+	begin();
+	sv.disk.merging = 1;
+	sv.disk.merged = true;
+	supervisor_recover(&sv);
+	if (spawned || switched != 1)
+		die("a server comes between a merge and the switch");
+}
+
 /* Ten, but not in a minute. */
 static void test_slow_deaths(void)
 {
@@ -440,6 +491,8 @@ int main(void)
 	test_crash();
 	test_short_lives();
 	test_stillborn();
+	test_merging();
+	test_merged();
 	test_slow_deaths();
 	test_lasting();
 	test_forgotten();

@@ -28,6 +28,7 @@ names()
 note "overlays"
 refused 'the domain web names its image' "$UBLK_QCOW2" snapshot "$DEV" \
 	"$WORK/mine.qcow2"
+refused 'the domain web names its image' "$UBLK_QCOW2" commit "$DEV"
 "$UBLK_QCOW2" libvirt snapshot web --suffix one || fail snapshot
 domain_is web running
 for name in web data; do

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * `commit`: a disk that is in use loses its overlay, which is merged into the
+ * image below.
+ *
+ * The supervisor has its servers do it (supervisor/merge.c), and goes on with
+ * it whatever becomes of this command.  The command only waits, by looking at
+ * the record, and shows how far it is.  It does not keep the disk locked
+ * meanwhile: another command may cancel the merge, or remove the disk.
+ *
+ * What the layer below is, the headers tell, and a header is input (P6): a
+ * child in a jail looks.  It only spares the disk's users the pause of a merge
+ * that would be refused by the server.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "plugin/commands/bar.h"
+#include "plugin/commands/change.h"
+#include "plugin/commands/command.h"
+#include "plugin/commands/jail.h"
+#include "plugin/commands/options.h"
+#include "plugin/common/conf.h"
+#include "plugin/common/log.h"
+#include "plugin/common/owner.h"
+#include "plugin/common/references.h"
+
+#define INTERVAL      100   /* ms */
+#define LOOK_PATIENCE 10000 /* ms */
+
+/* ---- the layer below ---- */
+
+struct look {
+	uint64_t size;
+	unsigned int backing; /* how many have come */
+	char *text;
+};
+
+static void note_part(void *opaque, const struct qcow_part *part)
+{
+	struct look *look = opaque;
+
+	look->backing += part->role == QCOW_ROLE_BACKING;
+	if (look->backing != 1 || *look->text)
+		return;
+	if (part->role == QCOW_ROLE_DATA_FILE)
+		snprintf(look->text, JOB_TEXT_MAX,
+			 "the image below has a data file");
+	else if (strcmp(part->format, "qcow2"))
+		snprintf(look->text, JOB_TEXT_MAX,
+			 "%.400s, which is below, is no qcow2 image",
+			 part->path);
+	else if (part->size > look->size)
+		snprintf(look->text, JOB_TEXT_MAX,
+			 "the image below has %" PRIu64
+			 " bytes, and the disk only %" PRIu64,
+			 part->size, look->size);
+}
+
+static int look_job(const void *argument, char *text)
+{
+	const struct disk *disk = argument;
+	struct look look = { .size = disk->size, .text = text };
+	struct qcow_references references;
+	struct qcow_error error;
+	int ret = references_read(&disk->options, &references, &error);
+
+	if (!ret)
+		ret = jail_command(disk->image, &references, false);
+	if (!ret)
+		ret = qcow_list_parts(disk->image, &references, note_part,
+				      &look, &error);
+	references_free(&references);
+	return *text ? 1 : 0;
+}
+
+/* Whatever it cannot find out, the server will. */
+static int check_layer(const struct disk *disk)
+{
+	char text[JOB_TEXT_MAX];
+	struct job job;
+
+	if (job_start(&job, look_job, disk, true))
+		return EXIT_SUCCESS;
+	if (!process_wait(job.pidfd, LOOK_PATIENCE)) {
+		job_abandon(&job);
+		return EXIT_SUCCESS;
+	}
+	if (job_finish(&job, text) != 1)
+		return EXIT_SUCCESS;
+	return command_complain(disk, "%s", text);
+}
+
+/* ---- who names the image ---- */
+
+static int check_domain(const struct disk *disk)
+{
+	struct owner owner;
+
+	if (owner_find_user(disk, &owner))
+		return EXIT_SUCCESS;
+	return command_complain(disk,
+				"the domain %s names its image; shut the "
+				"domain down and use 'qemu-img commit'",
+				owner.domain);
+}
+
+/* The supervisor will change that file. */
+static int check_file(const struct disk *disk)
+{
+	char text[CONF_TEXT_MAX];
+	int ret = conf_check_image(disk->name, disk->image, text);
+
+	if (ret && ret != -ENOENT)
+		return complain("%s", text);
+	return EXIT_SUCCESS;
+}
+
+/* ---- the wait ---- */
+
+/* The disk at a moment. */
+struct sight {
+	int error;  /* -errno: it could not be looked at */
+	bool gone;  /* there is no such disk any more */
+	bool alone; /* it has no supervisor */
+	struct disk disk;
+};
+
+static void look_at(const struct disk *disk, struct sight *sight)
+{
+	sight->error = disk_load(disk->id, &sight->disk);
+	sight->gone = sight->error == -ENOENT ||
+		      (!sight->error && sight->disk.nonce != disk->nonce);
+	sight->alone = !sight->error && !process_alive(&sight->disk.supervisor);
+}
+
+static bool is_over(const struct sight *sight)
+{
+	const struct disk *now = &sight->disk;
+
+	return sight->error || sight->gone || sight->alone ||
+	       now->state == DISK_FAILED ||
+	       (!now->merging && now->state == DISK_LIVE);
+}
+
+static int tell_end(const struct disk *disk, const struct sight *sight)
+{
+	const struct disk *now = &sight->disk;
+
+	if (sight->gone)
+		return command_complain(disk,
+					"was removed before it was merged; its "
+					"image is as good as before");
+	if (sight->error)
+		return command_complain(disk, "its record: %s",
+					strerror(-sight->error));
+	if (sight->alone || now->state == DISK_FAILED)
+		return command_complain(disk,
+					"is not merged yet; run 'ublk-qcow2 "
+					"recover %d', and the merge goes on",
+					disk->id);
+	if (!strcmp(now->image, disk->image))
+		return command_complain(disk, "was not merged: %s",
+					now->merge_failure);
+	printf("/dev/ublkb%d: is served from %s now; %s is no longer needed, "
+	       "and must not be served any more\n",
+	       disk->id, now->image, disk->image);
+	return EXIT_SUCCESS;
+}
+
+static int wait_for_end(const struct disk *disk)
+{
+	const struct timespec interval = { .tv_nsec = INTERVAL * 1000000 };
+	struct sight sight;
+	struct bar bar;
+
+	bar_begin(&bar, true);
+	for (look_at(disk, &sight); !is_over(&sight); look_at(disk, &sight)) {
+		if (sight.disk.merging)
+			bar_show(&bar, sight.disk.merge_done, 1000);
+		nanosleep(&interval, NULL);
+	}
+	bar_end(&bar);
+	return tell_end(disk, &sight);
+}
+
+/* ---- the command ---- */
+
+static int begin(const struct disk *disk)
+{
+	const struct change change = { .kind = CHANGE_MERGE };
+
+	/* Then only the wait is left. */
+	if (disk->merging)
+		return EXIT_SUCCESS;
+	if (check_domain(disk) || check_file(disk) || check_layer(disk))
+		return EXIT_FAILURE;
+	return change_disk(disk, &change);
+}
+
+int command_commit(const struct options *options)
+{
+	const struct change cancel = { .kind = CHANGE_NO_MERGE };
+	struct disk disk;
+	int lock, status;
+
+	if (command_begin(options->subject) ||
+	    command_find(options->subject, &disk, &lock))
+		return EXIT_FAILURE;
+	if (options->cancel)
+		status = change_disk(&disk, &cancel);
+	else
+		status = begin(&disk);
+	close(lock);
+	if (status || options->cancel)
+		return status;
+	return wait_for_end(&disk);
+}

@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The image of a disk is merged into the one below it, the layer, which takes
+ * its place.
+ *
+ * While the record says that the disk is merging, each server opens the layer
+ * for writing and merges from the beginning.  Until the last of them has ended,
+ * and has said that the layer holds all, the image is the truth, and what is in
+ * the layer is of no use to anybody: so every death leads to a plain recovery,
+ * and the disk can be removed at any time.
+ *
+ * Then image and layer are equal.  They stay so until a server writes to one of
+ * them, which makes the other one worthless.  The record decides which, and so
+ * does a file of disks.d for the next boot; these two are not one write.  So
+ * there is a time in between without a server:
+ *
+ *	record: merged	both will do; nobody serves either
+ *	disks.d		names the layer
+ *	record		names the layer, and no overlay
+ *	lock		the overlay's is given up
+ *	server		of the layer
+ *
+ * A supervisor that finds the word "merged" goes on from there, whatever the
+ * file says.  If the file cannot be changed, it names the image, and the disk
+ * goes on with that.
+ *
+ * A merge that is given up leaves a layer with a journal.  The image is opened
+ * once more for that, and closed with the layer, which is only read then.
+ *
+ * Our lock on the layer becomes a writer's as soon as the last I/O of the dead
+ * server has let go of its own, and a reader's when a merge is given up.  It is
+ * never given back, so nobody gets in between (P4).
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "plugin/common/conf.h"
+#include "plugin/common/log.h"
+#include "plugin/common/owner.h"
+#include "plugin/server/fault.h"
+#include "plugin/supervisor/teardown.h"
+#include "plugin/supervisor/watch.h"
+
+#define LOCK_PATIENCE	3000 /* ms */
+#define LOCK_INTERVAL	20   /* ms */
+#define RETRY_AFTER	200  /* ms */
+#define DOMAIN_PATIENCE 1000 /* ms */
+
+const char *merge_objection(const struct supervisor *sv)
+{
+	const struct layers *layers = &sv->layers;
+	struct disk other;
+
+	if (sv->disk.options.read_only)
+		return "is read-only";
+	if (*sv->disk.options.key_file)
+		return "is encrypted, and what is below might not be";
+	if (!layers->known)
+		return "consists of files that are not known";
+	if (!layers->count)
+		return "has no image below its own";
+	if (layers->list[0].written)
+		return "has a data file";
+	if (!disk_of_image(layers->list[0].path, &layers->list[0].identity,
+			   &other))
+		return "has an image below that another disk serves; remove "
+		       "that disk first";
+	return NULL;
+}
+
+static struct qcow_layer *layer_of(struct supervisor *sv)
+{
+	return &sv->layers.list[sv->disk.merging - 1];
+}
+
+/* ---- its beginning ---- */
+
+static void use_layer(struct supervisor *sv)
+{
+	sv->disk.merging = 1;
+	sv->disk.merge_done = 0;
+	sv->disk.merge_failure[0] = '\0';
+	layer_of(sv)->written = true;
+}
+
+static void try_lock(struct supervisor *sv)
+{
+	struct qcow_error error;
+	int ret = hold_raise_layer(sv, 0, &error);
+
+	if (ret == -EBUSY && clock_ms() - sv->died_at < LOCK_PATIENCE) {
+		sv->deadline = clock_ms() + LOCK_INTERVAL;
+		return;
+	}
+	if (ret && sv->disk.merging) {
+		merge_drop(sv, error.text);
+		return;
+	}
+	if (ret)
+		snprintf(sv->change_text, sizeof(sv->change_text),
+			 "cannot be merged into %.200s: %.200s",
+			 sv->layers.list[0].path, error.text);
+	else
+		use_layer(sv);
+	supervisor_recover(sv);
+}
+
+void merge_lock(struct supervisor *sv)
+{
+	supervisor_enter(sv, PHASE_CHANGING);
+	try_lock(sv);
+}
+
+void merge_try_again(struct supervisor *sv)
+{
+	if (sv->disk.merged)
+		merge_switch(sv);
+	else
+		try_lock(sv);
+}
+
+void merge_hear_progress(struct supervisor *sv, uint64_t thousandths)
+{
+	if (!sv->disk.merging || thousandths > 1000)
+		return;
+	sv->disk.merge_done = thousandths;
+	/* The next one may be written. */
+	disk_save(&sv->disk, &sv->layers);
+}
+
+void merge_hear_failure(struct supervisor *sv, const char *why)
+{
+	if (!sv->disk.merging)
+		return;
+	sv->told_failure = true;
+	snprintf(sv->disk.merge_failure, sizeof(sv->disk.merge_failure),
+		 "%.255s", why);
+	if (sv->phase == PHASE_LIVE)
+		change_end_merge(sv);
+}
+
+/* ---- given up ---- */
+
+static int close_job(const void *argument, char *text)
+{
+	const struct supervisor *sv = argument;
+
+	return teardown_close_image(&sv->disk, &sv->layers, true, sv->unbroken,
+				    false, text) ?
+		       1 :
+		       0;
+}
+
+static void use_layer_no_more(struct supervisor *sv)
+{
+	const unsigned int i = sv->disk.merging - 1;
+
+	qcow_lock_lower(sv->layer_locks[i]);
+	sv->layers.list[i].written = false;
+	sv->disk.merging = 0;
+	sv->disk.merge_done = 0;
+	supervisor_recover(sv);
+}
+
+void merge_drop(struct supervisor *sv, const char *why)
+{
+	char cause[sizeof(sv->disk.merge_failure)];
+
+	/* It may be the record's own. */
+	snprintf(cause, sizeof(cause), "%.255s",
+		 *why ? why : "it was cancelled");
+	if (*why)
+		snprintf(sv->change_text, sizeof(sv->change_text),
+			 "was not merged: %s; it is served as before", cause);
+	memcpy(sv->disk.merge_failure, cause, sizeof(cause));
+	sv->disk.merged = false;
+	sv->change.kind = CHANGE_NO_MERGE;
+	sv->deadline = 0;
+	supervisor_enter(sv, PHASE_CHANGING);
+	if (job_start(&sv->job, close_job, sv, true))
+		use_layer_no_more(sv);
+}
+
+static void drop(struct supervisor *sv)
+{
+	char text[JOB_TEXT_MAX];
+
+	if (job_finish(&sv->job, text))
+		log_line(LOG_WARNING, "%s: is not closed: %s",
+			 layer_of(sv)->path,
+			 *text ? text : "it was interrupted");
+	use_layer_no_more(sv);
+}
+
+/* ---- its end ---- */
+
+/* A domain that begins to use the disk during the merge names the image, too,
+   and we cannot change that.  The lock keeps the next one from coming before
+   the record names the layer; it ends with the job, so that there is a moment
+   left. */
+static int check_domains(const struct disk *disk, char *text)
+{
+	struct owner owner;
+	int dir, lock;
+
+	if (owner_open(false, &dir))
+		return 0;
+	close(dir);
+	if (owner_lock(disk->name, DOMAIN_PATIENCE, &lock)) {
+		snprintf(text, JOB_TEXT_MAX,
+			 "a domain begins or ends to use it");
+		return 1;
+	}
+	if (owner_find_user(disk, &owner))
+		return 0;
+	snprintf(text, JOB_TEXT_MAX, "the domain %.200s names its image",
+		 owner.domain);
+	return 1;
+}
+
+/* A failure may come when the file names the layer already; so it is asked
+   once more. */
+static int configure_job(const void *argument, char *text)
+{
+	const struct supervisor *sv = argument;
+	const char *name = sv->disk.name, *from = sv->disk.image;
+	const char *to = sv->layers.list[sv->disk.merging - 1].path;
+	char why[CONF_TEXT_MAX];
+	int ret;
+
+	if (check_domains(&sv->disk, text))
+		return 1;
+	ret = conf_change_image(name, from, to, why);
+	if (ret && ret != -ENOENT)
+		ret = conf_change_image(name, from, to, why);
+	if (!ret || ret == -ENOENT)
+		return 0;
+	snprintf(text, JOB_TEXT_MAX, "%.500s", why);
+	return 1;
+}
+
+void merge_switch(struct supervisor *sv)
+{
+	int ret = supervisor_enter(sv, PHASE_CHANGING);
+
+	sv->deadline = 0;
+	if (!ret && fault("die-merged"))
+		raise(SIGKILL);
+	if (ret || job_start(&sv->job, configure_job, sv, true))
+		sv->deadline = clock_ms() + RETRY_AFTER;
+}
+
+static void switch_down(struct supervisor *sv)
+{
+	char text[JOB_TEXT_MAX], overlay[PATH_MAX];
+	int status = job_finish(&sv->job, text);
+
+	if (status == 1) {
+		merge_drop(sv, text);
+		return;
+	}
+	if (fault("die-configured"))
+		raise(SIGKILL);
+	snprintf(overlay, sizeof(overlay), "%s", sv->disk.image);
+	/* It was interrupted and may have done it or not, or there is no memory
+	   for the record. */
+	if (status || move_down(sv)) {
+		sv->deadline = clock_ms() + RETRY_AFTER;
+		return;
+	}
+	sv->change.kind = CHANGE_MERGED;
+	sv->change_text[0] = '\0';
+	snprintf(sv->change.image, sizeof(sv->change.image), "%s", overlay);
+	supervisor_recover(sv);
+}
+
+void merge_job_ended(struct supervisor *sv)
+{
+	if (sv->disk.merged)
+		switch_down(sv);
+	else
+		drop(sv);
+}
