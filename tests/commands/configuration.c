@@ -286,6 +286,36 @@ static void places(void)
 	must_find("guest", &conf);
 }
 
+static void must_change(const char *from, const char *to, int expected)
+{
+	char text[CONF_TEXT_MAX] = "";
+	int ret = conf_change_image("moved", from, to, text);
+
+	if (ret != expected)
+		die("%s to %s: %d and not %d: %s", from, to, ret, expected,
+		    text);
+}
+
+/* Whoever died in the middle of it does it once more. */
+static void change_image(void)
+{
+	struct conf conf;
+
+	must_change("/a.qcow2", "/b.qcow2", -ENOENT);
+	put_text(CONF_ADMIN, "moved", "# image=\nimage = /a.qcow2\ndepth=2\n");
+	must_change("/c.qcow2", "/b.qcow2", -EINVAL);
+	must_change("/a.qcow2", "/b.qcow2", 0);
+	must_change("/a.qcow2", "/b.qcow2", 0);
+	must_find("moved", &conf);
+	if (strcmp(conf.image, "/b.qcow2") || conf.request.options.depth != 2)
+		die("it says something else");
+	must_change("/b.qcow2", "/a.qcow2", 0);
+	must_find("moved", &conf);
+	if (strcmp(conf.image, "/a.qcow2"))
+		die("there is no way back");
+	take_away(CONF_ADMIN, "moved");
+}
+
 static void collect(const char *name, void *opaque)
 {
 	strcat(opaque, name);
@@ -336,6 +366,7 @@ int main(void)
 	files();
 	names();
 	places();
+	change_image();
 	list();
 	free(runtime);
 	free(admin);
