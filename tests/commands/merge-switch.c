@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A merge is done, and the supervisor has the layer served: merge.c and move.c,
+ * with everything around them played.  The order is what counts: the record
+ * says that both images will do, then disks.d names the layer, then the record
+ * does, then a server begins.  Whatever fails, record and disks.d name the same
+ * image when a server begins.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "plugin/common/conf.h"
+#include "plugin/common/owner.h"
+#include "plugin/supervisor/teardown.h"
+#include "plugin/supervisor/watch.h"
+#include "tests/lib/helpers.h"
+
+#define IMAGE_LOCK ((struct qcow_lock *)1)
+#define LAYER_LOCK ((struct qcow_lock *)2)
+#define BASE_LOCK  ((struct qcow_lock *)3)
+
+static struct supervisor sv;
+static struct disk saved;
+static unsigned int saves, servers, lowered, unlocked;
+static int save_result;
+
+static bool configured(const char *image)
+{
+	char text[CONF_TEXT_MAX];
+	int ret = conf_check_image("moved", image, text);
+
+	if (ret && ret != -EINVAL)
+		die("disks.d: %s", text);
+	return !ret;
+}
+
+/* ---- what is around it ---- */
+
+int __wrap_disk_save(const struct disk *disk, const struct layers *layers);
+int __wrap_disk_save(const struct disk *disk, const struct layers *layers)
+{
+	const bool below = !strcmp(disk->image, "/layer");
+
+	if (save_result)
+		return save_result;
+	if (below && !configured("/layer"))
+		die("the record names the layer before disks.d does");
+	if (below && (layers->count != 1 || layers->list[0].written ||
+		      strcmp(layers->list[0].path, "/base")))
+		die("the record names other layers");
+	saved = *disk;
+	saves++;
+	return 0;
+}
+
+void __wrap_qcow_lock_lower(struct qcow_lock *lock);
+void __wrap_qcow_lock_lower(struct qcow_lock *lock)
+{
+	lowered += lock == LAYER_LOCK;
+}
+
+void __wrap_qcow_unlock(struct qcow_lock *lock);
+void __wrap_qcow_unlock(struct qcow_lock *lock)
+{
+	if (lock == IMAGE_LOCK && strcmp(saved.image, "/layer"))
+		die("the image is unlocked, and the record names it");
+	unlocked += lock == IMAGE_LOCK;
+}
+
+int supervisor_enter(struct supervisor *s, enum phase phase)
+{
+	s->phase = phase;
+	return __wrap_disk_save(&s->disk, &s->layers);
+}
+
+/* As spawn_server() does, a server begins when the record is written. */
+void supervisor_recover(struct supervisor *s)
+{
+	__wrap_disk_save(&s->disk, &s->layers);
+	if (saved.merged || saved.merging)
+		die("a server begins, and the record says that it merges");
+	if (!configured(saved.image))
+		die("a server of %s begins, and disks.d names another",
+		    saved.image);
+	servers++;
+}
+
+int hold_raise_layer(struct supervisor *s, unsigned int i,
+		     struct qcow_error *error)
+{
+	(void)s;
+	(void)i;
+	(void)error;
+	die("hold_raise_layer() is called");
+}
+
+int teardown_close_image(const struct disk *disk, const struct layers *layers,
+			 bool locked, bool unbroken, bool give_up,
+			 char text[JOB_TEXT_MAX])
+{
+	(void)layers;
+	(void)locked;
+	(void)unbroken;
+	(void)give_up;
+	(void)text;
+	return disk->merging ? 0 : -EINVAL;
+}
+
+void change_end_merge(struct supervisor *s)
+{
+	(void)s;
+	die("change_end_merge() is called");
+}
+
+/* ---- steps ---- */
+
+static void add_layer(const char *path, bool written)
+{
+	const struct qcow_layer layer = { .path = path, .written = written };
+
+	if (layers_append(&sv.layers, &layer))
+		die("out of memory");
+}
+
+static void write_file_of(const char *image)
+{
+	char line[64];
+	char *path = scratch_path("etc/moved.conf");
+
+	snprintf(line, sizeof(line), "image = %s\n", image);
+	write_file(path, line, strlen(line));
+	free(path);
+}
+
+/* The server has ended, and has merged all. */
+static void begin(const char *image_of_file)
+{
+	layers_clear(&sv.layers);
+	memset(&sv, 0, sizeof(sv));
+	saves = servers = lowered = unlocked = 0;
+	snprintf(sv.disk.name, sizeof(sv.disk.name), "moved");
+	snprintf(sv.disk.image, sizeof(sv.disk.image), "/top");
+	sv.disk.merging = 1;
+	sv.disk.merged = true;
+	add_layer("/layer", true);
+	add_layer("/base", false);
+	sv.layers.known = true;
+	sv.image_lock = IMAGE_LOCK;
+	sv.layer_locks[0] = LAYER_LOCK;
+	sv.layer_locks[1] = BASE_LOCK;
+	sv.job.pidfd = -1;
+	write_file_of(image_of_file);
+	merge_switch(&sv);
+	if (saves != 1 || !saved.merged || servers)
+		die("the record does not say that both will do");
+}
+
+static void end_job(void)
+{
+	if (!process_wait(sv.job.pidfd, 60000))
+		die("a job does not end");
+	merge_job_ended(&sv);
+}
+
+static void must_be_below(const char *when)
+{
+	if (servers != 1 || strcmp(saved.image, "/layer") || lowered ||
+	    unlocked != 1 || sv.image_lock != LAYER_LOCK ||
+	    sv.layer_locks[0] != BASE_LOCK || sv.layer_locks[1] ||
+	    sv.change.kind != CHANGE_MERGED || strcmp(sv.change.image, "/top"))
+		die("%s: the layer is not served as it should", when);
+}
+
+static void must_be_as_before(const char *when, const char *why)
+{
+	end_job();
+	if (servers != 1 || strcmp(saved.image, "/top") || lowered != 1 ||
+	    unlocked || sv.image_lock != IMAGE_LOCK ||
+	    sv.layers.list[0].written || sv.change.kind != CHANGE_NO_MERGE ||
+	    !strstr(sv.change_text, why) || !strstr(saved.merge_failure, why))
+		die("%s: the image is not served as before: %s", when,
+		    sv.change_text);
+}
+
+/* ---- what must be true ---- */
+
+static void test_switch(void)
+{
+	begin("/top");
+	end_job();
+	must_be_below("all goes well");
+	/* The one before died when the file was changed. */
+	begin("/layer");
+	end_job();
+	must_be_below("once more");
+}
+
+/* The record has no room for the moment. */
+static void test_no_record(void)
+{
+	begin("/top");
+	save_result = -ENOMEM;
+	end_job();
+	if (servers || !sv.deadline || unlocked)
+		die("it goes on without a record");
+	save_result = 0;
+	merge_try_again(&sv);
+	end_job();
+	must_be_below("the record can be written again");
+}
+
+static void test_interrupted(void)
+{
+	begin("/top");
+	kill(sv.job.pid, SIGKILL);
+	end_job();
+	/* It may have been quicker. */
+	if (!servers) {
+		merge_try_again(&sv);
+		end_job();
+	}
+	must_be_below("interrupted");
+}
+
+static void test_failures(void)
+{
+	struct owner owner;
+
+	begin("/top");
+	owner_fill(&owner, "6b6dbf1f-d3c9-46ef-87c8-bd5b30c4cf39", "web",
+		   &sv.disk);
+	if (owner_save(&owner))
+		die("owner_save");
+	/* This job is too late, or it is not; the next one is not. */
+	if (!process_wait(sv.job.pidfd, 60000))
+		die("a job does not end");
+	begin("/top");
+	end_job();
+	must_be_as_before("a domain", "the domain web names its image");
+	owner_forget("6b6dbf1f-d3c9-46ef-87c8-bd5b30c4cf39", sv.disk.name);
+}
+
+/* Then nothing names the same image, and the admin has to mend that; but they
+   did not by our doing. */
+static void test_other_file(void)
+{
+	begin("/third");
+	if (!process_wait(sv.job.pidfd, 60000))
+		die("a job does not end");
+	merge_job_ended(&sv);
+	write_file_of("/top");
+	must_be_as_before("another image", "mend that first");
+}
+
+int main(void)
+{
+	char *run = scratch_path("run"), *etc = scratch_path("etc");
+
+	if (mkdir(run, 0700) || mkdir(etc, 0700))
+		die("mkdir: %s", strerror(errno));
+	setenv("UBLK_QCOW2_RUN", run, 1);
+	setenv("UBLK_QCOW2_DISKS", etc, 1);
+	setenv("UBLK_QCOW2_RUN_DISKS", run, 1);
+	test_switch();
+	test_no_record();
+	test_interrupted();
+	test_failures();
+	test_other_file();
+	layers_clear(&sv.layers);
+	free(etc);
+	free(run);
+	return 0;
+}
