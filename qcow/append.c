@@ -2,12 +2,11 @@
 /*
  * Appending groups: room for them, which the code that may link reserves
  * before (R16), the journal, and then the active dirty set, where look-ups find
- * what they say (R3).
+ * their assignments (R3).
  *
- * A replay brings what was active and what was frozen when the last owner
- * died, as one set.  So the two together stay below what one can hold:
- * however many owners die in a row, with no checkpoint completed, what the
- * ring has fits.
+ * A replay brings the active and the frozen set of the dead owner back as one.
+ * So the two together stay below the size of one: however many owners die in a
+ * row, with no checkpoint completed, the groups in the ring fit.
  */
 #include <assert.h>
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Room for groups (R16), and groups into journal and dirty set (R3).  Under the
- * lock; what may block drops it meanwhile.
+ * lock, which calls that may block drop meanwhile.
  */
 #ifndef QCOW_APPEND_H
 #define QCOW_APPEND_H
@@ -9,8 +9,8 @@
 #include "qcow/image.h"
 #include "qcow/journal.h"
 
-/* Two sets that hold so many assignments each, which is what both together
-   may hold. */
+/* Two sets that hold so many assignments each; both together may hold no
+   more. */
 int append_create_sets(struct qcow_image *image, uint32_t max_dirty);
 /* Nothing is frozen: makes them hold twice as many. */
 int append_enlarge_sets(struct qcow_image *image);

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What lies under an image: another qcow2 image, a raw file or a legacy
- * image, read-only and locked, which never changes while it is open.
+ * The backing of an image: another qcow2 image, a raw file or a legacy image,
+ * read-only and locked, which never changes while it is open.
  *
  * The format is taken from the header, never probed: a guest could write a
  * header of its choice into a raw file (P6).
  *
- * A range of an image may reach past the end of what lies under it: that
- * part reads as zero.
+ * A range of an image may reach past the end of its backing: that part reads as
+ * zero.
  *
  * Mapping goes down the chain by recursion, each image under its own lock;
  * the locks are taken from the top down.

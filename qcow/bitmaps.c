@@ -8,8 +8,8 @@
  * would if the extension were dropped.
  *
  * Nor may the guest's data get over the directory or the bitmaps' tables, by
- * a count or an entry that lies: whoever removes a bitmap would free what the
- * data name.
+ * a count or an entry that lies: a program that removes a bitmap would free the
+ * clusters that the data name.
  *
  * The autoclear bit of bitmaps says that the extension agrees with the image;
  * with all of them in use it does, so the bit may stay.

@@ -2,11 +2,11 @@
 /*
  * The cache of table slices.  A slice is a piece of an L2 table or refcount
  * block, a page or a small cluster, as it stands in the file, converted to
- * host byte order when it is read.  Slices are always clean: what the file
- * does not say yet lives in the dirty sets, so any slice may be dropped at
- * any time, and none is ever written because of its age.
+ * host byte order when it is read.  Slices are always clean: changes that
+ * are not in the file yet live in the dirty sets, so any slice may be dropped
+ * at any time, and none is ever written because of its age.
  *
- * Only the checkpoint changes what the file says.  It pins the slice over
+ * Only the checkpoint changes the tables in the file.  It pins the slice over
  * read, write and change, so that nobody reads the old state from the file
  * in between and keeps it.
  *

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Slices of tables as the file has them: never what is dirty. */
+/* Slices of tables as the file has them: without dirty assignments. */
 #ifndef QCOW_CACHE_H
 #define QCOW_CACHE_H
 

@@ -27,7 +27,8 @@ struct qcow_check_options {
 	const struct qcow_test_hooks *test;
 };
 
-/* What was found, or is left after a repair; clusters, as in qemu-img. */
+/* The findings, or those that are left after a repair; clusters, as in
+   qemu-img. */
 struct qcow_check {
 	uint64_t corruptions, corruptions_fixed;
 	uint64_t leaks, leaks_fixed;
@@ -40,10 +41,10 @@ struct qcow_check {
 };
 
 /*
- * Returns 0 if the check was made, whatever it found; -ENOTSUP if this is no
- * qcow2 image.  An image in use is refused, and so is the repair of one whose
- * journal holds acknowledged writes.  A death or power loss during a repair
- * leaves the image no worse than it was (P3).
+ * Returns 0 if the check was made, with or without findings; -ENOTSUP if this
+ * is no qcow2 image.  An image in use is refused, and so is the repair of one
+ * whose journal holds acknowledged writes.  A death or power loss during a
+ * repair leaves the image no worse than it was (P3).
  */
 int qcow_check(const char *path, const struct qcow_check_options *options,
 	       struct qcow_check *result, struct qcow_error *error);

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The checkpoint: brings the image's tables up to what the journal says, in
- * an order that leaves a valid image at every instant of a power loss, and
- * drops what the journal no longer needs.
+ * The checkpoint: brings the image's tables up to the journal, in an order that
+ * leaves a valid image at every instant of a power loss, and drops the groups
+ * that are no longer needed.
  *
  *	freeze	the active dirty set becomes the frozen one		(R4)
  *	raise	refcounts = max(file, frozen); sync			(R5)
  *	link	L2 and L1 entries = frozen; sync			(R6)
  *	lower	refcounts that go down; drop the groups, and with them
- *		the frozen set: what it freed may be used again		(R7)
+ *		the frozen set: freed clusters may be used again	(R7)
  *
  * So in the file a count is never behind an entry, and neither is the data,
  * which the first sync covers, too.

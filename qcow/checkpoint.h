@@ -29,7 +29,7 @@ void writeback_punch(struct qcow_image *image, const struct assignment *from,
 bool checkpoint_is_dirty(const struct qcow_image *image);
 /* Blocks until a checkpoint that freezes after now is complete. */
 int checkpoint_wait(struct qcow_image *image);
-/* Blocks until what is dirty takes less room. */
+/* Blocks until the dirty assignments take less room. */
 int checkpoint_wait_room(struct qcow_image *image);
 int checkpoint_start_thread(struct qcow_image *image);
 /* Not under the lock. */

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What a guest cluster is now: the entry that the dirty sets or the cached
- * slice of its L2 table hold, decoded and checked.
+ * The present state of a guest cluster: the entry that the dirty sets or the
+ * cached slice of its L2 table hold, decoded and checked.
  *
  * Nothing in an image is trusted (P6).  An offset must be aligned and lie
- * outside the header and the tables; reserved bits must be zero.  What cannot
- * be is -EUCLEAN: an error for a read; for a write, a reason to mark the
+ * outside the header and the tables; reserved bits must be zero.  Anything
+ * else is -EUCLEAN: an error for a read; for a write, a reason to mark the
  * image as corrupt.
  *
  * Data beyond the end of the file reads as zero, as a file does there; QEMU

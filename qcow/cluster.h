@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a guest cluster is now.  Under the lock. */
+/* The present state of a guest cluster.  Under the lock. */
 #ifndef QCOW_CLUSTER_H
 #define QCOW_CLUSTER_H
 
 #include "qcow/image.h"
 
 enum cluster_kind {
-	CLUSTER_UNALLOCATED,	/* reads as what lies under the image */
+	CLUSTER_UNALLOCATED,	/* reads as the backing */
 	CLUSTER_ZERO,		/* reads as zero, no host cluster */
 	CLUSTER_ZERO_ALLOCATED, /* reads as zero, keeps a host cluster */
 	CLUSTER_DATA,
@@ -32,11 +32,11 @@ bool cluster_is_top_table(const struct qcow_image *image, uint64_t offset);
    bitmaps that the open has found? */
 bool cluster_is_table(const struct qcow_image *image, uint64_t offset);
 uint64_t cluster_l1_entry(const struct qcow_image *image, uint64_t index);
-/* What guest cluster it is, or what its subcluster sub is.  -EUCLEAN: what
-   the tables say cannot be. */
+/* The state of a guest cluster, or of its subcluster sub.  -EUCLEAN: the
+   tables contradict themselves. */
 int cluster_look_up(struct qcow_image *image, uint64_t guest, unsigned int sub,
 		    struct cluster *cluster, struct need *need);
-/* Does an unallocated guest cluster read as what lies under the image? */
+/* Does an unallocated guest cluster read as the backing? */
 bool cluster_shows_under(const struct qcow_image *image, uint64_t guest);
 
 #endif /* QCOW_CLUSTER_H */

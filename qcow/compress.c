@@ -6,15 +6,15 @@
  *	63 62 61          x x-1                0
  *	 0  1 | more sectors | offset in bytes |	x = 70 - cluster_bits
  *
- * The stream ends somewhere in the last sector, and what follows it is not
+ * The stream ends somewhere in the last sector, and bytes behind it are not
  * looked at.  Those sectors may lie past the end of the file; only bytes that
  * exist are decoded, so that a truncated image is an error and not zeros that
  * happen to make a stream.
  *
  * The image is not trusted.  A decoder writes one cluster and no more.  zstd is
  * called for whole frames, which it unpacks in place: no frame can ask for a
- * window.  So memory is what was allocated at creation, and time is bounded
- * by the bytes of one entry.
+ * window.  So all memory is allocated at creation, and time is bounded by the
+ * bytes of one entry.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -22,7 +22,7 @@ struct compressed {
 
 /* compress.c */
 
-/* What an L2 entry with ENTRY_COMPRESSED says. */
+/* The contents of an L2 entry with ENTRY_COMPRESSED. */
 void compress_locate(uint64_t entry, uint32_t cluster_bits,
 		     struct compressed *where);
 
@@ -36,7 +36,7 @@ struct decoder;
 int decoder_create(enum compression type, struct decoder **decoder);
 void decoder_destroy(struct decoder *decoder);
 
-/* Unpacks a stream of exactly length bytes; what follows it is ignored.
+/* Unpacks a stream of exactly length bytes; bytes behind it are ignored.
    -EIO if it is not such a stream.  For one thread at a time. */
 int decoder_unpack(struct decoder *decoder, struct bytes from, uint8_t *to,
 		   uint32_t length);
@@ -47,8 +47,8 @@ struct unpacker;
 
 /*
  * Reads the bytes from skip on of the cluster that an entry names.  Blocks;
- * from any thread, and not under image->lock.  The host clusters must stay
- * what they are for so long.  -EIO for a stream that is not one cluster.
+ * from any thread, and not under image->lock.  The host clusters must
+ * not change meanwhile.  -EIO for a stream that is not one cluster.
  */
 int unpacker_read(struct unpacker *unpacker, struct file *file, uint64_t entry,
 		  void *buffer, uint32_t skip, uint32_t length);

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Copy-on-write: a write into a guest cluster whose bytes live where they may
- * not be changed, in what lies under the image, in a cluster that a snapshot
+ * not be changed: in the backing, in a cluster that a snapshot
  * uses, too, or compressed.
  *
  * In order: read the cluster (or, of an extended entry, the subclusters that
  * are written to) as the guest sees it, lay the guest's new bytes over it,
  * reserve a fresh cluster (R1), write all of it in one go (R2), and link it,
- * in one group with the counts of what it replaces (R3).  Whoever else uses
- * those keeps them.
+ * in one group with the counts of the clusters that it replaces (R3).  Other
+ * users of those keep them.
  *
  * A cluster that lacks COPIED although nobody shares it is found here, too:
  * then all it takes is a new cluster like any other.

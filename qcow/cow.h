@@ -6,8 +6,8 @@
 #include "qcow/cluster.h"
 #include "qcow/journal.h"
 
-/* Under the lock: adds to a group the lowered counts of what a guest cluster
-   refers to. */
+/* Under the lock: adds to a group the lowered counts of the host clusters that
+   a guest cluster refers to. */
 int cow_add_released(struct qcow_image *image, const struct cluster *cluster,
 		     struct group *group, struct need *need);
 /* A write into a guest cluster that needs its bytes around copied, or its

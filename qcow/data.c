@@ -7,10 +7,10 @@
  * It is written like the image and locked like it.  A holder of the image's
  * locks has this file's, too, if it knows of it; else they are tested here.
  *
- * With the raw bit, the data file read by itself is the disk: what becomes
- * zero must become zero there, too.  Without it, what was discarded gives its
- * space back at once: nothing else will ever be in its place, and until the
- * image says durably that it is gone, it may be there or not.
+ * With the raw bit, the data file read by itself is the disk: a range that
+ * becomes zero must become zero there, too.  Without it, a discarded range
+ * gives its space back at once: nothing else will ever be in its place, and
+ * until the image says durably that it is gone, it may be there or not.
  */
 #include <errno.h>
 #include <stdlib.h>

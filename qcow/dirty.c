@@ -11,9 +11,9 @@
  * same slot of all lines.  A probe goes on in the next line, and after the last
  * one in the next slot, so that it comes to every slot.
  *
- * Sorting and clearing cost what the set holds, not what it could hold:
- * a FLUSH after one small write is cheap.  Clearing goes backwards, since an
- * entry was probed for past earlier ones only.
+ * The cost of sorting and clearing follows from the assignments in the set, not
+ * from its size: a FLUSH after one small write is cheap.  Clearing goes
+ * backwards, since an entry was probed for past earlier ones only.
  *
  * Its memory is mapped at open and touched as it fills: an idle disk costs
  * nothing, and no allocation happens on the I/O path.

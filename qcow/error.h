@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What is said of an error. */
+/* The words for an error. */
 #ifndef QCOW_ERROR_H
 #define QCOW_ERROR_H
 

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Feature bits and their names.  What this engine knows has the names below;
- * of any other bit the image itself may say in its feature name table what it
- * is called.
+ * Feature bits and their names.  The bits that this engine knows have the names
+ * below; any other bit may have one in the feature name table of the image.
  *
  * That table is input: its names may hold anything and need not end.
  */

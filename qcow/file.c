@@ -3,7 +3,7 @@
  * The seam under the engine: a file, read and written in full or not at all.
  *
  * One open file description does everything: data and metadata go through
- * one I/O mode, or a buffered page of metadata could overwrite what was
+ * one I/O mode, or a buffered page of metadata could overwrite bytes that were
  * written directly beside it (R15), and the fence lock that lives on the
  * description covers every request (R14).
  *

@@ -31,8 +31,8 @@ struct qcow_test_hooks {
 	void *disk;
 	void (*event)(void *opaque, enum qcow_event event);
 	void *opaque;
-	bool no_fence;	   /* what happens without R14's fence byte? */
-	bool block_device; /* the disk is like one */
+	bool no_fence;			     /* leaves out R14's fence byte */
+	bool block_device;		     /* the disk is like one */
 	const struct qcow_test_hooks *data;  /* under an external data file */
 	const struct qcow_test_hooks *under; /* under its backing file */
 };
@@ -64,7 +64,7 @@ int file_open(struct file *file, const char *path,
 void file_close(struct file *file);
 /* Past the end of the file, zeros are read. */
 int file_read(struct file *file, void *buffer, uint64_t offset, size_t length);
-/* Whatever the alignment; the others want it kept. */
+/* The same with any alignment; the others want it kept. */
 int file_read_loosely(struct file *file, void *buffer, uint64_t offset,
 		      size_t length);
 int file_write(struct file *file, const void *buffer, uint64_t offset,
@@ -100,8 +100,8 @@ int file_sync(struct file *file);
 
 /* alignment.c */
 
-/* What direct I/O on the descriptor wants, in bytes, a power of two of at least
-   QCOW_SECTOR; 0: there is no direct I/O. */
+/* The alignment that direct I/O on the descriptor needs, in bytes, a power of
+   two of at least QCOW_SECTOR; 0: there is no direct I/O. */
 uint32_t file_find_alignment(int fd);
 
 /* lock.c */

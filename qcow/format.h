@@ -18,8 +18,8 @@
  *
  * A reference counts once for: header, every cluster of both top tables,
  * refcount blocks, L2 tables, data clusters.  COPIED in an entry says that
- * the count of what it points to is exactly one, so that it may be changed
- * in place.
+ * it points to a cluster whose count is exactly one, so that the cluster may be
+ * changed in place.
  */
 #ifndef QCOW_FORMAT_H
 #define QCOW_FORMAT_H

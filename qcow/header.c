@@ -2,9 +2,9 @@
 /*
  * The header: read and judged at open.
  *
- * Every field is checked before anything uses it, and what this engine does
- * not support is refused by its name.  The extensions are walked, not
- * trusted; those that we do not know are none of our business.
+ * Every field is checked before anything uses it, and a feature that this
+ * engine does not support is refused by its name.  The extensions are walked,
+ * not trusted; those that we do not know are none of our business.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* An image's header: what it says, and what of it is written. */
+/* An image's header: its fields, and the writes to some of them. */
 #ifndef QCOW_HEADER_H
 #define QCOW_HEADER_H
 
@@ -29,7 +29,7 @@ struct header {
 	uint32_t extensions_end; /* offset of the end mark */
 	uint32_t life_offset;	 /* of our extension, 0: none */
 	uint32_t life_size;	 /* of its data, bytes */
-	struct life_mark {	 /* what it says */
+	struct life_mark {	 /* its contents */
 		uint64_t nonce;	 /* of the life */
 		uint8_t boot_id[16];
 		uint64_t generation; /* of the tables in that life */
@@ -50,7 +50,7 @@ int header_judge_refcount_table(struct file *file, const struct header *header,
 				struct qcow_error *error);
 /* Where extensions end at the latest: at the backing name or the cluster. */
 uint32_t header_extensions_limit(const struct header *header);
-/* The bytes that every field is in, whatever the format; free() frees them. */
+/* The bytes that have every field of every format; free() frees them. */
 int header_read_first(struct file *file, uint8_t **bytes,
 		      struct qcow_error *error);
 /* The name of the backing file, if backing_offset says that there is one. */
@@ -86,7 +86,7 @@ int support_check(const struct header *header, const struct header_area *area,
 		  bool read_only, struct qcow_error *error);
 /* features.c */
 
-/* What a feature bit is called, if anybody knows that. */
+/* The name of a feature bit, if anybody knows one. */
 void feature_describe(const struct header *header,
 		      const struct header_area *area,
 		      enum qcow_feature_kind kind, unsigned int bit,
@@ -95,7 +95,8 @@ void feature_describe(const struct header *header,
 unsigned int features_list(const struct header *header,
 			   const struct header_area *area,
 			   struct qcow_feature features[QCOW_FEATURES_MAX]);
-/* life.c: what is written to the header */
+
+/* life.c: writes to the header */
 
 #define EXTENSION_HEAD 8u  /* type, length */
 #define LIFE_SIZE      32u /* nonce, boot id, generation */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Which file it is, whatever its name: device and inode, and the time of its
+ * Which file it is, by any name: device and inode, and the time of its
  * birth, for an inode is used again after its file is deleted.  A file system
  * without births gives 0, which any birth matches.
  *

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * An image that is open: waiting for it, what its header says of its life,
- * and what is asked of it.
+ * An image that is open: waiting for it, the marks of its life in its header,
+ * and the answers to simple questions.
  *
  * Two things in the header say that somebody writes to the image: our mark,
  * which names the journal (R12), and the bitmaps' being in use.  Both are put

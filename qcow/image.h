@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What an image is in memory.
+ * An image in memory.
  *
- * What the guest wrote and the file's tables do not tell yet lives in two
- * dirty sets of assignments (L1[i], L2[g], refcount[c] = value): one active,
- * one frozen by the checkpoint under way.  The cache and the arrays below
- * hold what the *file* says.  So a look-up goes active, frozen, file; a
- * cached slice is always clean; an allocation is free if the file's count is
- * zero and no dirty set names the cluster (R9).
+ * Changes that the file's tables do not tell yet live in two dirty sets of
+ * assignments (L1[i], L2[g], refcount[c] = value): one active, one frozen by
+ * the checkpoint under way.  The cache and the arrays below hold the values in
+ * the *file*.  So a look-up goes active, frozen, file; a cached slice is always
+ * clean; a cluster is free if the file's count is zero and no dirty set names
+ * the cluster (R9).
  *
  * The journal's rules R1 to R17 stand in the file JOURNAL-RULES beside this
  * one; the code cites them.
@@ -32,8 +32,8 @@ struct image_geometry {
 	unsigned int version;
 	uint32_t cluster_bits;
 	bool extended;	    /* L2 entries have subclusters */
-	uint32_t part_bits; /* log2 bytes of what is allocated at
-			       once: a cluster or subcluster */
+	uint32_t part_bits; /* log2 bytes of the unit that is
+			       allocated: a cluster or subcluster */
 	uint32_t l2_bits;   /* log2 of entries per L2 table */
 	uint32_t refcount_order;
 	uint32_t block_bits; /* log2 of counts per refcount block */
@@ -105,7 +105,7 @@ struct checkpoint {
 	uint64_t complete;   /* ... and that are complete */
 	uint64_t wanted;     /* callers have come for so many */
 	uint64_t failures;   /* attempts that failed so far */
-	int told;	     /* what image_notice() last said of them, or 0 */
+	int told;	     /* the last of them told by image_notice(), or 0 */
 	bool asleep;	     /* the thread; until there is a group */
 	uint64_t frozen_end; /* S: the journal's end at the freeze */
 	struct assignment *sorted; /* the frozen set, sorted */
@@ -151,7 +151,7 @@ struct qcow_image {
 	void *opaque;
 
 	pthread_mutex_t lock;	/* protects all from here on */
-	pthread_cond_t changed; /* what a blocking call waits for */
+	pthread_cond_t changed; /* blocking calls wait for it */
 	unsigned int waiters;	/* on changed */
 
 	struct header header;
@@ -179,7 +179,7 @@ enum {
 	NEEDS_COW = -5004,  /* the cluster has to be copied: cow_write() */
 };
 
-/* Why a map call could not answer at once, and what would help. */
+/* Why a map call could not answer at once, and which step would help. */
 struct need {
 	enum need_kind {
 		NEED_RETRY,	/* nothing: call again */
@@ -211,8 +211,8 @@ void image_take_header(struct qcow_image *image);
 void image_release_header(struct qcow_image *image);
 /* Under the lock: writes our mark before a life's first write (R12). */
 int image_mark(struct qcow_image *image);
-/* Under the lock: writes the generation of what the checkpoint writes; and,
-   after the sync, the image has it (R12). */
+/* Under the lock: writes the generation of the tables that the checkpoint
+   writes; and, after the sync, the image has it (R12). */
 int image_raise_generation(struct qcow_image *image);
 void image_keep_generation(struct qcow_image *image);
 /* Not under the lock: a write has met an inconsistency.  Marks the image as
@@ -221,7 +221,7 @@ void image_set_corrupt(struct qcow_image *image);
 /* qcow_fds() from an index on; returns how many in all. */
 unsigned int image_fds(const struct qcow_image *image, int *fds,
 		       unsigned int max, unsigned int count);
-/* The index in qcow_fds() of what lies under the image. */
+/* The index in qcow_fds() of the first file under the image. */
 unsigned int image_next_index(const struct qcow_image *image);
 
 /* The lock is dropped between these two: no I/O happens under it. */

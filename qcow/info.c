@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What the header of an image says, as a struct; `info` puts it into words.
+ * The header of an image, as a struct; `info` puts it into words.
  * This works for images that cannot be served, takes no locks and changes
  * nothing; of an image in use it may tell yesterday's news.
  *

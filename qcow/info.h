@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a file says of itself, read and not judged. */
+/* The header of a file, read and not judged. */
 #ifndef QCOW_INFO_H
 #define QCOW_INFO_H
 
 #include "qcow/header.h"
 
-/* What an open file says of itself, and why it would be refused as a layer;
-   an empty text: it would not. */
+/* The header of an open file, and why the file would be refused as a layer; an
+   empty text: it would not. */
 int info_read(struct file *file, struct qcow_info *info,
 	      struct qcow_error *refused, struct qcow_error *error);
 /* Opens a file to read its header; area->bytes is to be freed. */

@@ -28,7 +28,7 @@ struct qcow_feature {
 	char name[47]; /* empty: nobody knows */
 };
 
-/* What the header says.  Texts are the image's and may hold anything. */
+/* The header of an image.  Texts are the image's and may hold anything. */
 struct qcow_info {
 	unsigned int version;  /* 1: QCOW, with little of this */
 	uint64_t size;	       /* virtual, bytes */
@@ -108,17 +108,17 @@ struct qcow_part {
 	const char *refused;	      /* why it would be; NULL: it is not */
 };
 
-/* Visits all of them from the top down, as far as an open would come: what
-   is refused is the last.  references are those of qcow_options. */
+/* Visits all of them from the top down, as far as an open would come: a
+   file that is refused is the last.  references are those of qcow_options. */
 int qcow_list_parts(const char *path, const struct qcow_references *references,
 		    void (*visit)(void *opaque, const struct qcow_part *part),
 		    void *opaque, struct qcow_error *error);
 
 /* links.c */
 
-/* Of a path as somebody wrote it, which an open does not see any more once it
-   is resolved.  -EINVAL: symbolic links leave it open which file one of the
-   headers means.  What is refused for itself is not said. */
+/* Judges a path as somebody wrote it; an open sees only the resolved path.
+   -EINVAL: symbolic links leave it open which file one of the headers means.
+   Other reasons to refuse the image are not told. */
 int qcow_check_links(const char *path, const struct qcow_references *references,
 		     struct qcow_error *error);
 
@@ -132,7 +132,7 @@ int qcow_check_layer(const char *top, const struct qcow_layer *layer,
 
 /* judge.c */
 
-/* What an open would come to. */
+/* The result that an open would have. */
 struct qcow_judgement {
 	enum qcow_verdict {
 		QCOW_REFUSED,

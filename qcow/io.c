@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Reads and writes that block.  They enter their guest range, waiting in
- * line, map as much of it as can be mapped at once, provide what the mapping
- * lacks and try again, move the bytes and finish: the same mapping and the
- * same finish as those of the calls that never block.
+ * line, map as much of it as can be mapped at once, provide anything that
+ * the mapping lacks and try again, move the bytes and finish: the same mapping
+ * and the same finish as those of the calls that never block.
  */
 #include <errno.h>
 #include <stdlib.h>

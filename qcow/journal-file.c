@@ -3,8 +3,8 @@
  * The journal's files: making, finding and removing them.
  *
  * A journal lies on a tmpfs, preallocated, under a name made of the image's
- * identity (R13): device, inode and birth, so that an image never finds what
- * is left of a deleted one that had its inode.
+ * identity (R13): device, inode and birth, so that an image never finds the
+ * journal of a deleted one that had its inode.
  *
  * Beside the journal lies a note of one page.  Should the journal be gone,
  * the note still says that there was one, and whether anything was written;

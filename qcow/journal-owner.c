@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Whose journal is it?  R12 decides whether what the journal holds may be
+ * Whose journal is it?  R12 decides whether the groups in the journal may be
  * replayed on the image as it is now:
  *
  *	ours		the image is at the point of this life that the
@@ -15,9 +15,9 @@
  * either, the supervisor's unbroken lock decides, and without it nothing does:
  * refused.
  *
- * An image that has lost its journal in this boot is refused as well: what
- * was acknowledged and not flushed would be lost.  Its mark says so, or the
- * note beside the journal.  All of these refusals may be forced.
+ * An image that has lost its journal in this boot is refused as well: writes
+ * that were acknowledged and not flushed would be lost.  Its mark says so, or
+ *the note beside the journal.  All of these refusals may be forced.
  */
 #include <errno.h>
 #include <stdio.h>

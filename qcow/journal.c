@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The journal: what was acknowledged and is not in the image's tables yet.
+ * The journal: the acknowledged changes that are not in the image's tables yet.
  * A file on a tmpfs, mapped shared: its pages belong to the kernel, so they
  * survive the process and vanish with the host's power, exactly as a disk's
  * volatile cache does.
@@ -13,14 +13,14 @@
  *
  *	checksum (32) | lap of the ring (16) | words of the body (16)
  *
- * where the checksum covers position, nonce and body; so what an earlier lap
- * or life left in the ring is never taken for a group.
+ * where the checksum covers position, nonce and body; so the rest of an earlier
+ * lap or life in the ring is never taken for a group.
  *
  * Appending (R3): a terminator behind the group, the body, then the seal in
  * one store.  SIGKILL keeps a thread's stores in program order, so compiler
  * barriers are all it takes.  Dropping is one store of start (R7).
  *
- * A body is records of two words: what is assigned to which run of indices.
+ * A body is records of two words: the value assigned, and the run of indices.
  *
  *	kind (4) | count (12) | index (48)	value (64)
  *

@@ -17,7 +17,7 @@ struct group {
 	uint64_t body[GROUP_WORDS];
 };
 
-/* What a journal's assignment says; each covers a run of count indices. */
+/* An assignment of the journal; each covers a run of count indices. */
 enum record_kind {
 	RECORD_L1 = 1,	       /* L1[index] = value */
 	RECORD_L2,	       /* L2[index + i] = value */
@@ -114,7 +114,7 @@ int journal_create(struct journal *journal,
 void journal_renew_note(struct journal *journal, const char *directory);
 /* In the journal and the note. */
 void journal_set_state(struct journal *journal, enum life_state state);
-/* What the header's mark has to say. */
+/* The mark that the header has to carry. */
 void journal_get_mark(const struct journal *journal, struct life_mark *mark);
 
 /* journal-remove.c */

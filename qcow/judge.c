@@ -5,8 +5,8 @@
  * nothing changes and nobody is disturbed; it is judged as if it were to be
  * for writing.
  *
- * An image that somebody writes to is judged by its header and by what it
- * names, not by its tables: these change while one looks.
+ * An image that somebody writes to is judged by its header and by the files
+ * that it names, not by its tables: these change while one looks.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The files of an image besides its own: a data file, and what lies under it,
- * which may be an image with a data file in turn.
+ * The files of an image besides its own: a data file, and its backing, which
+ * may be an image with a data file in turn.
  *
- * Whoever opens an image once more, because the process that had it open has
+ * A process that opens an image once more, because the one that had it open has
  * died, must come to the same files: a name may have got another file since.
  * They are compared by their places from the top down, which are those of
  * qcow_fds().

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The files of an image besides its own: its data file, and what lies under
-   it. */
+/* The files of an image besides its own: its data file and its backing. */
 #ifndef QCOW_LAYERS_H
 #define QCOW_LAYERS_H
 
@@ -14,8 +13,8 @@ enum reference_kind {
 	REFERS_TO_DATA_UNDER, /* of one that lies under another: only read */
 };
 
-/* What a name in a header means beside the file at path, not resolved; the
-   caller frees it.  NULL: out of memory. */
+/* The path that a name in a header means beside the file at path, not
+   resolved; the caller frees it.  NULL: out of memory. */
 char *reference_beside(const char *path, const char *name);
 /* An absolute path of the image: of a device the name by which it was given,
    for that is where relative names lead; of a file the resolved one.  NULL:
@@ -34,7 +33,7 @@ int reference_resolve(const struct qcow_image *image, enum reference_kind kind,
 
 /* data.c: an external data file; not under the lock */
 
-/* What the header calls it. */
+/* Its name in the header. */
 int data_find_name(const struct header *header, const struct header_area *area,
 		   char *name, size_t size, struct qcow_error *error);
 /* Opens it, if the image has one. */
@@ -54,8 +53,8 @@ void data_give_back(struct qcow_image *image, uint64_t offset, uint64_t length);
    in qcow_fds()? */
 int layers_check_file(const struct qcow_options *options, unsigned int index,
 		      const struct file *file, struct qcow_error *error);
-/* Of the image on top, when all that lies under it is open: are that all
-   that the options know, and has their key a use? */
+/* Of the image on top, when all files under it are open: are these all that
+   the options know, and has their key a use? */
 int layers_check_all(const struct qcow_image *image,
 		     const struct qcow_options *options,
 		     struct qcow_error *error);
@@ -67,7 +66,7 @@ unsigned int layers_of_image(const struct qcow_image *image,
 			     struct qcow_layer *layers, unsigned int max,
 			     unsigned int count);
 
-/* backing.c: what lies under an image; read-only, and never changes */
+/* backing.c: the files under an image, which are read and never change */
 
 /* May anything lie under an image that has so many over it? */
 int backing_check_depth(unsigned int depth, struct qcow_error *error);
@@ -75,10 +74,11 @@ int backing_check_depth(unsigned int depth, struct qcow_error *error);
 int backing_check_loop(const struct qcow_image *image, const struct file *file,
 		       const char *path, struct qcow_error *error);
 bool backing_is_raw(const char *format);
-/* Can what lies at path be read in this format? */
+/* Can the file at path be read in this format? */
 int backing_check_format(const char *format, const char *path,
 			 struct qcow_error *error);
-/* Opens what the header of the image names, and what that names. */
+/* Opens the file that the header of the image names, and all files under
+   that. */
 int backing_open(struct qcow_image *image, const struct qcow_options *options,
 		 struct qcow_error *error);
 /* Of an image that is legacy itself: then all of it lies under it. */
@@ -95,7 +95,7 @@ bool backing_is_written(const struct backing *backing);
 /* Fills in the descriptors from their index on; returns how many in all. */
 unsigned int backing_fds(const struct backing *backing, int *fds,
 			 unsigned int max, unsigned int count);
-/* Adds what lies there as layers_add() does. */
+/* Adds its files as layers_add() does. */
 unsigned int backing_layers(const struct backing *backing,
 			    struct qcow_layer *layers, unsigned int max,
 			    unsigned int count);
@@ -107,7 +107,7 @@ bool backing_is_empty(const struct backing *backing, uint64_t offset,
 		      uint64_t length);
 /* Is there, at the bottom, a legacy image that needed a key? */
 bool backing_is_encrypted(const struct backing *backing);
-/* Adds what lies there under a range of an image to a mapped read. */
+/* Adds its extents under a range of an image to a mapped read. */
 int backing_map(struct backing *backing, struct qcow_io *io, uint64_t offset,
 		uint32_t length, struct need *need);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The lease: what the owner of an image leaves behind about its last write,
+ * The lease: the traces of its last write that the owner of an image leaves,
  * so that a successor sees whether anybody wrote to the image afterwards, or
  * put older contents back (R12).  A mark in the image does not tell that: a
  * copy of the image bears the mark, too, and some images have no room for it.
@@ -14,8 +14,8 @@
  * one is the lease.  The owner renews it before a write begins, and a thread
  * does while one takes long; so it ends soon after the owner's death.  A write
  * that the kernel has queued behind others may get its turn later, and stamps
- * the file then: how much later may be is the successor's to judge, by what
- * else speaks for the image.  The lease is kept by the clock that nobody sets,
+ * the file then: the successor judges how much later may be, by other
+ * evidence for the image.  The lease is kept by the clock that nobody sets,
  * with that clock's distance from the wall clock, by which files are stamped.
  * If the distance is another one at the look, the clock was set and the upper
  * bound means nothing.
@@ -28,11 +28,11 @@
  *
  * begun and ended count writes.  The lease's thread takes the times within
  * TICK_NS of the end of the last one; they hold if nothing has begun meanwhile.
- * Whoever ends a write does not: a disk that is asked for one write at a time
- * would ask for the times after each, and on file systems with times of a fine
- * grain (Linux 6.13) the next write would be one that has to store a new time,
- * which costs more than the write.  Where there is no thread, the caller that
- * ends the last write takes the times.  At most one thread takes them.
+ * The end of a write does not take them: a disk that is asked for one write at
+ * a time would ask for the times after each, and on file systems with times of
+ * a fine grain (Linux 6.13) the next write would be one that has to store a new
+ * time, which costs more than the write.  Where there is no thread, the caller
+ * that ends the last write takes the times.  At most one thread takes them.
  */
 #include <errno.h>
 #include <linux/magic.h>

@@ -11,7 +11,7 @@
  * QEMU clears when it writes to the image, and an extension with the nonce
  * of the life, the boot it began in, and the generation of the tables, which
  * each checkpoint raises.  The extension goes behind all others, over the old
- * end mark: should a power loss tear it apart, what remains still parses.  On
+ * end mark: should a power loss tear it apart, the rest still parses.  On
  * a clean close the bytes from before return.
  *
  *	| header | extensions ... | life: 8 + 32 bytes | end |   | backing name

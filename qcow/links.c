@@ -5,7 +5,7 @@
  * A relative name in a header is relative to the directory of its image.  If
  * a link leads to the image from another directory, that is where QEMU looks
  * for the name; we look beside the image itself, for every later server has
- * to find the same file, whatever has become of the link.  Mostly there is
+ * to find the same file, even if the link has changed.  Mostly there is
  * one such file at all.  Where there are two, either choice would give some
  * guest another disk than it had before: so it is refused until the image is
  * named by a path that leaves no choice.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The top tables: L1 as the file has it, the refcount table where the header
- * or the journal says it is; and whether what they point to can be (P6).
+ * or the journal says it is; and whether their entries can be true (P6).
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -4,8 +4,8 @@
  * under a guest range that stays entered until qcow_finish(), so nobody moves
  * or reuses them meanwhile (R9).
  *
- * Nothing here blocks.  What is missing for an answer, a slice that is not
- * cached, an L2 table, room in the journal, is named in a struct need; the
+ * Nothing here blocks.  If something is missing for an answer, a slice that is
+ * not cached, an L2 table, room in the journal, a struct need names it; the
  * blocking calls provide it and ask again, so every write, however it came,
  * goes through the same few lines.
  *
@@ -16,8 +16,8 @@
  *	unallocated or zero	a fresh host cluster, reserved (R1), linked by
  *				qcow_finish() after the bytes are there (R2)
  *
- * What a fresh cluster holds around the guest's bytes must read as zero: it
- * is written as zero, unless the cluster lies above the high-water mark and
+ * The rest of a fresh cluster around the guest's bytes must read as zero: it is
+ * written as zero, unless the cluster lies above the high-water mark and
  * was never used, or was punched when it was freed (R1).
  */
 #include <errno.h>

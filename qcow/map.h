@@ -15,7 +15,7 @@ int map_continue(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
 /* Map as much of a range, which the caller has entered, as can be mapped at
    once: io->length says how much.  Return:
      0           mapped
-     NEEDS_MORE  need says what has to be provided first
+     NEEDS_MORE  something, which need names, has to be provided first
      -EUCLEAN    the tables contradict themselves
      -errno      another error; final */
 int map_read(struct qcow_image *image, struct qcow_io *io, uint64_t offset,

@@ -48,8 +48,8 @@ struct qcow_extent {
 /*
  * One request of the guest between its mapping and its end.  The caller
  * provides the memory (usually inside its own request) and leaves it alone
- * until qcow_finish() returned.  While mapped, the extents stay what they
- * are: nobody reuses or moves these bytes (R9).
+ * until qcow_finish() returned.  While mapped, the extents do not
+ * change: nobody reuses or moves these bytes (R9).
  */
 struct qcow_io {
 	unsigned int nr_extents;

@@ -7,7 +7,7 @@
  *	header			judged; nothing is kept of an image that is
  *				not wholly understood (P6); of a dirty one the
  *				refcounts are rebuilt
- *	what lies under it	opened, read-only
+ *	backing			opened, read-only
  *	journal			found and replayed in memory (R11, R12)
  *	top tables		L1 as the file has it, the refcount table as
  *				header or journal say; every entry checked

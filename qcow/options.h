@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #define QCOW_SECTOR	 512u
-#define QCOW_FILES_MAX	 64 /* an image and what lies under it */
+#define QCOW_FILES_MAX	 64 /* an image and the files under it */
 #define QCOW_JOURNAL_DIR "/run/ublk-qcow2"
 
 /* The engine's threads take no signal but this one, which the program may use
@@ -39,15 +39,15 @@ enum qcow_locking {
 			   has tested already (the supervisor) */
 };
 
-/* Which file an image is, whatever its name.  An inode that is used again
-   has another birth. */
+/* Which file an image is, by any name.  An inode that is used again has another
+   birth. */
 struct qcow_identity {
 	uint64_t device, inode; /* both 0: any */
 	uint64_t birth;		/* CLOCK_REALTIME, ns; 0: not known */
 };
 
-/* A file that belongs to an image besides its own: what lies under it, or a
-   data file. */
+/* A file that belongs to an image besides its own: a file under it, or a data
+   file. */
 struct qcow_layer {
 	const char *path; /* resolved */
 	struct qcow_identity identity;
@@ -56,9 +56,9 @@ struct qcow_layer {
 };
 
 /*
- * What an image may name, for an image is input (P6).  A backing file may be
- * any regular file in the directory of the image that was asked for, or lie
- * below one of directories; a device is named by a directory only, and an
+ * Which files an image may name, for an image is input (P6).  A backing file
+ * may be any regular file in the directory of the image that was asked for, or
+ * lie below one of directories; a device is named by a directory only, and an
  * image on a device has no directory of its own.  A data file is written like
  * the image; so it must be the very file data_file, or lie below one of
  * data_directories.  Lists end with NULL and may be NULL.
@@ -85,8 +85,8 @@ struct qcow_options {
 
 	/* So many layers of which qcow_layers() told at an earlier open: it
 	   must be the same files.  With QCOW_LOCK_JOIN the holder of the
-	   image's locks has tested and holds theirs, too.  NULL: not known,
-	   what is written of them is tested. */
+	   image's locks has tested and holds theirs, too.  NULL: not known;
+	   those that are written are tested. */
 	const struct qcow_layer *layers;
 	unsigned int nr_layers;
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The files that a disk would consist of, found by way of headers only: an
- * image, its data file, what lies under it, and so on down.
+ * image, its data file, its backing, and so on down.
  *
  * This keeps to the rules of an open (P6): formats are taken from the header
- * that names them, and what may not be opened is not opened, but said to be
- * refused; it is the last that is told of.
+ * that names them, and a file that may not be opened is told as refused; it is
+ * the last.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
  *
  * A look-up (cluster.c, refcount.c, map.c) runs under the lock and does no
  * I/O.  If it lacks something, a slice of a table or room in the journal, it
- * stores in struct need what that is.  provide() gets it: it drops the lock
+ * names that in struct need.  provide() gets it: it drops the lock
  * for its I/O and takes the lock again.  Then the caller looks up once more,
  * from the start, for anything may have changed meanwhile.
  *

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Getting what a look-up lacks.  All of these are called under the lock, may
- * block, and drop the lock while they do.
+ * Loads the tables that a look-up lacks.  All of these are called under the
+ * lock, may block, and drop the lock while they do.
  */
 #ifndef QCOW_PROVIDE_H
 #define QCOW_PROVIDE_H
@@ -9,7 +9,7 @@
 #include "qcow/cluster.h"
 #include "qcow/refcount.h"
 
-/* Gets what a look-up has stored in need; the caller then looks up again.
+/* Serves the need that a look-up has stored; the caller then looks up again.
    -EINVAL: NEED_COPY, which cow_write() serves. */
 int provide(struct qcow_image *image, const struct need *need);
 /* cluster_look_up() of a whole cluster, until it has an answer. */

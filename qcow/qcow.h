@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The qcow2 engine: open an image, read and change what the guest sees of
- * it, close it.
+ * The qcow2 engine: opens an image, reads and changes the disk that the guest
+ * sees, closes the image.
  *
  * Conventions: functions return 0 or -errno; values come back through
  * pointers.  Offsets and lengths are bytes of the virtual disk, multiples of
@@ -112,8 +112,8 @@ int qcow_flush(struct qcow_image *image);
 
 /* journal-remove.c */
 
-/* Removes what is left of a life: its journal in a directory (NULL: the
-   default) and the note beside it.  The acknowledged writes in the journal are
+/* Removes the rest of a life: its journal in a directory (NULL: the default)
+   and the note beside it.  The acknowledged writes in the journal are
    lost.  Nobody may serve the image. */
 int qcow_forget_journal(const struct qcow_identity *identity,
 			const char *directory);

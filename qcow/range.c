@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Guest ranges, the unit of exclusion.  I/O under a mapping enters the
- * clusters it touches shared; whatever changes a mapping enters exclusively.
+ * clusters it touches shared; a change of a mapping enters exclusively.
  * A range is held from the mapping to the end of the I/O, so when somebody
  * has entered exclusively, all I/O under the old mapping has ended (R9).
  *

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Refcounts: what a host cluster's count is now, and which clusters are free
+ * Refcounts: the present count of a host cluster, and which clusters are free
  * to be taken.
  *
  * A cluster is free if the file counts zero references to it, no dirty set

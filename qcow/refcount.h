@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Refcounts, reservations, and the blocks that the counts are in.  Under the
- * lock; what may block drops it meanwhile.
+ * lock, which calls that may block drop meanwhile.
  */
 #ifndef QCOW_REFCOUNT_H
 #define QCOW_REFCOUNT_H

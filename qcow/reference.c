@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The files that an image names: what it lies on, and where its data are.
+ * The files that an image names: its backing, and its data file.
  *
- * The names come out of an image that we do not trust (P6), so what may be
- * opened is the admin's to say (struct qcow_references).  Protocols and json:
+ * The names come out of an image that we do not trust (P6), so the admin says
+ * which files may be opened (struct qcow_references).  Protocols and json:
  * are refused.  Symbolic links are resolved before a file is judged: a link
  * beside the image does not lead out of its directory.
  *
@@ -13,9 +13,10 @@
  * /dev/VG/LV, and are root's own: a device is judged, and its relative names
  * are followed, by the directory in which it was named.
  *
- * Whoever opens a disk once more knows the files that it consists of.  These
- * were allowed when the disk was new, and are known by identity, under whatever
- * name.  Any other file is refused, whatever the admin says by now.
+ * A process that opens a disk once more knows the files that it consists of.
+ * These were allowed when the disk was new, and are known by identity, under
+ * any name.  Any other file is refused, even if the admin would allow it by
+ * now.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
 /*
  * The table of internal snapshots, read to be told of, and to know where it
  * and the snapshots' L1 tables lie (guard.c): the engine has no other use for
- * what it says.
+ * the table.
  *
  * An entry is a head, extra data of which the beginning is known, an id and a
  * name, padded to 8 bytes.  Nothing of it is trusted: the table as a whole

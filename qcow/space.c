@@ -2,14 +2,14 @@
 /*
  * Before a lack of space is admitted (R16).
  *
- * No free cluster is not the same as no space.  What was freed lately waits
- * for a checkpoint (R9): one is made.  A device may have been made larger
- * under us: its size is asked for.  The search for free clusters of a file
- * may have begun at its end: what lies before is searched.
+ * No free cluster is not the same as no space.  A cluster that was freed
+ * lately waits for a checkpoint (R9): one is made.  A device may have been made
+ * larger under us: its size is asked for.  The search for free clusters of a
+ * file may have begun at its end: the part before is searched.
  *
  * A caller that lacks space leaves its range, comes here and tries again, until
- * there is nothing left that could help.  What others gained between the
- * attempt and the look at it is seen by a counter.
+ * there is nothing left that could help.  A counter shows space that others
+ * gained between the attempt and the look.
  */
 #include <errno.h>
 #include "qcow/checkpoint.h"

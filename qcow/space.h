@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What there is to do before a lack of space is admitted (R16).  Under the
+/* The steps before a lack of space is admitted (R16).  Under the
    lock. */
 #ifndef QCOW_SPACE_H
 #define QCOW_SPACE_H

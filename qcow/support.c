@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Which images this engine serves.  What it does not know or cannot do is
- * refused here, by name; the name of an unknown feature is taken from the
- * table that the image itself carries.
+ * Which images this engine serves.  Features that it does not know or cannot
+ * serve are refused here, by name; the name of an unknown feature is taken from
+ * the table that the image itself carries.
  */
 #include <errno.h>
 #include "qcow/error.h"

@@ -5,7 +5,7 @@
  *
  * With direct I/O a sync that fails can be made again.  With the page cache it
  * cannot (R17): so the first failure is noted in the image, and from then on
- * every sync of its files fails, until another open reads what is on disk.
+ * every sync of its files fails, until another open reads the disk.
  */
 #include <errno.h>
 #include <unistd.h>

@@ -5,7 +5,7 @@
  *
  * A new table or copy is written whole before the group that makes it
  * reachable is appended (R2).  Nobody can enter anything into a table that is
- * not there, nor into one that is shared, so its contents stay what they are
+ * not there, nor into one that is shared, so its contents do not change
  * while it is being made, and the makers of tables only have to keep out of
  * each other's way.  Never is a table freed that the active L1 table uses.
  */

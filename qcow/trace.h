@@ -5,9 +5,9 @@
  * TRACE(name, ...) marks a place in the program for bpftrace, perf and
  * SystemTap, which find it as ublk_qcow2:name.  Arguments are integers, at
  * most 12; a pointer is cast to uintptr_t and serves as an identifier.
- * A tracepoint that nobody watches costs one nop and what its arguments cost,
- * so they must be at hand.  In a build without USDT they are checked by the
- * compiler and cost nothing.
+ * A tracepoint that nobody watches costs one nop and the making of its
+ * arguments, so they must be at hand.  In a build without USDT they are checked
+ *by the compiler and cost nothing.
  *
  * The engine's tracepoints, with their arguments:
  *

@@ -3,11 +3,11 @@
  * Discard and write zeroes: taking clusters out of the mapping.
  *
  * Both go over the range cluster by cluster, under an exclusive guest range,
- * so that all I/O under the old mapping has ended (R9), and collect what
+ * so that all I/O under the old mapping has ended (R9), and collect the
  * changes in one group at a time.  Long ones are many groups (R16): death
  * between two leaves a part done, which the reissued request does again.
  *
- * What a cluster becomes must read as zero.  With nothing under the image,
+ * The cluster must read as zero afterwards.  With nothing under the image,
  * that is an unallocated cluster, in both versions of the format; else it is
  * the zero flag, which only version 3 has: in version 2 a discard then does
  * nothing, and zeros are written.  Where space must not be given back, the

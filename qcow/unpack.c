@@ -7,8 +7,8 @@
  * by the first reader that wants it; the others wait.
  *
  * All memory is allocated at creation: the slots, and some streams, each a
- * decoder with a buffer for what it reads.  A cluster that was stored in many
- * more bytes than it has was written by no encoder and is an error.
+ * decoder with a buffer for the packed bytes.  A cluster that was stored in
+ * many more bytes than it has was written by no encoder and is an error.
  */
 #include <errno.h>
 #include <stdlib.h>

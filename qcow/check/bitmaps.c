@@ -5,8 +5,8 @@
  * take keeps it from opening the image at all.
  *
  * A repair of everything gives such bitmaps up, all of them: their extension
- * becomes one that means nothing, and what it led to is free.  All that is
- * lost is the knowledge of what has changed since a backup.
+ * becomes one that means nothing, and its clusters are free.  All that is lost
+ * is the knowledge of the changes since a backup.
  */
 #include "qcow/check/check.h"
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Inside the check of an image, file by file.  What it does and in which
- * order stands in check.c.
+ * Inside the check of an image, file by file.  check.c has the order of its
+ * steps.
  *
  * Words of its own: a *reference* is one mention of a host cluster by the
- * image's tables, a *count* is what the refcount block says of it.  A
+ * image's tables, a *count* is its value in the refcount block.  A
  * *window* is the part of the file whose references are in memory.  A *root*
  * is a table that nothing but the header, the snapshot table or the bitmap
  * directory leads to.
@@ -19,7 +19,7 @@
 
 /* counts.c: references to host clusters, for one window of the file */
 
-/* What refers to a cluster, and what its count is. */
+/* The references to a cluster, and its count. */
 enum {
 	REFERENCE_COPIED = 1, /* an entry of the active layer with COPIED */
 	REFERENCE_PLAIN = 2,  /* one without */
@@ -49,7 +49,7 @@ struct counts {
    budget lasts. */
 void counts_begin(struct counts *counts, uint64_t first);
 void counts_destroy(struct counts *counts);
-/* What is outside the window is ignored.  The window may end earlier
+/* References outside the window are ignored.  The window may end earlier
    afterwards.  0 or -ENOMEM. */
 int counts_add(struct counts *counts, uint64_t cluster, uint64_t references,
 	       unsigned int flags);
@@ -114,7 +114,7 @@ struct run {
 	bool shared; /* metadata with something else */
 };
 
-/* What becomes of counts that differ from the references. */
+/* The future of counts that differ from the references. */
 enum outcome {
 	COUNTS_STAY,
 	COUNTS_RAISED,	/* if they are too low */
@@ -329,7 +329,7 @@ void check_need_block(struct check *check, uint64_t cluster);
    of the image, before anything is written about them. */
 uint64_t check_find_space(const struct check *check);
 void check_take_space(struct check *check, uint64_t first, uint64_t clusters);
-/* Lays out what is missing and writes it, empty, where nobody looks. */
+/* Lays out the missing blocks and writes them, empty, where nobody looks. */
 int check_make_blocks(struct check *check);
 /* Makes it count. */
 int check_link_blocks(struct check *check);

@@ -6,9 +6,10 @@
  *	count < references	corruption: the cluster may be given away while
  *				it is in use
  *
- * Blocks that exist are read from their first count to their last; what has
- * references but no block to be counted in is found in the leaves.  So the
- * time follows from what exists, not from the length of the file.
+ * Blocks that exist are read from their first count to their last; clusters
+ * that have references but no block to be counted in are found in the leaves.
+ * So the time follows from the blocks and leaves, not from the length of the
+ * file.
  *
  * Neighbours with the same finding make one line.
  *

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * COPIED flags: set in an entry of the active layer exactly if the count of
- * what it leads to is one; then it may be changed in place.
+ * its cluster is one; then the cluster may be changed in place.
  *
  * Only entries that lead into the window can be judged, so every window
  * walks the tables again; but only if the comparison met a flag that is
  * wrong, which it knows from the references.
  *
- * A flag too many can cost data: a write in place changes what a snapshot
- * sees, too.  A flag too few costs a copy.  So flags are cleared before
+ * A flag too many can cost data: a write in place changes the disk of a
+ * snapshot, too.  A flag too few costs a copy.  So flags are cleared before
  * counts are lowered, and set after that; between the two there is a sync.
  */
 #include "qcow/check/check.h"

@@ -6,9 +6,9 @@
  * spent in leaves of 16384 clusters each, and only where something is
  * referred to.  When the budget is spent, the leaf with the highest clusters
  * is given up and the window ends before it: the caller that counts learns that
- * from window and limit, deals with what is there, and counts again from the
- * limit on.  So a budget of any size does, and an image that is mostly empty
- * needs one pass however large it is.
+ * from window and limit, deals with the leaves that are there, and counts again
+ * from the limit on.  So a budget of any size does, and an image that is mostly
+ * empty needs one pass however large it is.
  *
  * A cell holds flags in its low bits and references above them: 16 bits as a
  * rule, 64 bits in a leaf where that was not enough.

@@ -21,14 +21,14 @@
  *
  * Flags are mended with leaks, too: they follow from the counts.
  *
- * Where two tables lie in the same cluster, no entry is written: what mends
+ * Where two tables lie in the same cluster, no entry is written: to mend
  * one would break the other.  If one of them is a refcount block, a new one
- * takes its place, and the next repair can write entries; if none is, what
- * the entries say cannot be trusted, and nothing at all is written.  So it is
+ * takes its place, and the next repair can write entries; if none is, the
+ * entries cannot be trusted, and nothing at all is written.  So it is
  * where a table lies in the same cluster as data and entries are malformed:
- * what looks like a table may be the guest's bytes.
+ * a seeming table may be the guest's bytes.
  *
- * No write here trusts what an earlier walk found; each phase counts anew.
+ * No write here trusts the findings of an earlier walk; each phase counts anew.
  */
 #include <errno.h>
 #include <stdlib.h>

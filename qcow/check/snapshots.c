@@ -11,13 +11,13 @@
  *
  * The new table is laid behind all that is in use, counted like any other,
  * and named by the header when it and its counts are durable; that is one
- * sector.  What the old one took has become a leak then.
+ * sector.  The clusters of the old one are leaks then.
  *
  * A snapshot whose L1 table cannot be is told, but stays in the table as it
  * is: its name and date may be all that is left of it.
  *
  * Where an entry ends is known from the lengths in it.  If one of them is
- * wrong, what follows is read from the wrong place, and a table that was made
+ * wrong, the next entry is read from the wrong place, and a table that was made
  * of that would cost the snapshots that come after.  So a table with too much
  * of something is mended only if all its entries look like such.
  */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Walking the tables, in time and memory that follow from what is in the
- * file and not from what the file claims.
+ * Walking the tables, in time and memory that follow from the contents of the
+ * file and not from its claims.
  *
  * L1 tables are read in pieces.  Snapshots share their L2 tables with the
  * disk and among each other, so the references to an L2 table are added up
@@ -10,7 +10,7 @@
  * L2 table a million times, cost one read of it.
  *
  * The list of L2 tables has a fixed size.  If there are more, the part of
- * the file that the list covers shrinks and what is beyond gets a turn of
+ * the file that the list covers shrinks and the part beyond gets a turn of
  * its own, as with the windows of counts.c.
  *
  * Where the file has holes the tables are empty, and holes cost nothing.

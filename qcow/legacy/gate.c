@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The gate in front of libqcow.  That library reads some images wrongly
- * without saying so, and some make it crash; here stands what it must never
- * see.  Every field that it would use is checked first, every table is read
- * once:
+ * without saying so, and some make it crash; the checks here are for images
+ *that it must never see.  Every field that it would use is checked first, every
+ *table is read once:
  *
  *	version 1: 48 bytes of header; L1 entries are plain offsets; L2
  *	entries have bit 63 for compressed, then cluster_bits bits of length

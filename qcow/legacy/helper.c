@@ -15,7 +15,7 @@
  * looks at the image.
  *
  * Nobody outlives the server: the keeper sees the end of the control socket,
- * whatever became of the server, and kills the reader; should the keeper be
+ * however the server ended, and kills the reader; should the keeper be
  * killed, the kernel kills the reader.  (The keeper has no parent-death
  * signal: it would come when the thread ends that opened the image.)
  *

@@ -7,13 +7,13 @@
  * Resource limits hold everywhere.  Of files the image alone can be opened,
  * which the library does by itself, before the filter is there: it has read
  * the header by then, and we may be root.  So that is done without
- * capabilities but the one to read others' files, and what follows without
- * any.
+ * capabilities but the one to read others' files, and the rest without any.
  *
  * The filter of system calls is made by hand, so it needs no library: a list
- * of what reading a file and malloc() take, and mmap() and mprotect() without
- * PROT_EXEC; anything else kills.  It is built for the machines that are
- * listed here, and not with sanitizers, which have system calls of their own.
+ * of the calls that reading a file and malloc() need, and mmap() and mprotect()
+ * without PROT_EXEC; anything else kills.  It is built for the machines that
+ * are listed here, and not with sanitizers, which have system calls of their
+ * own.
  */
 #include <errno.h>
 #include <linux/capability.h>

@@ -2,7 +2,7 @@
 /*
  * Legacy images: the server's side.  An image that passes the gate is given
  * to a reader process, which reads one cluster at a time into memory that
- * both have mapped.  What the reader says is not trusted further than that:
+ * both have mapped.  The reader's word is not trusted further than that:
  * a reply is an error or it is not, and its sequence number is the request's
  * or it is an old one.
  *

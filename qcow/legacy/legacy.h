@@ -48,7 +48,7 @@ void legacy_close(struct legacy *legacy);
 
 /* gate.c */
 
-/* What our own look at the header found. */
+/* The findings of our own look at the header. */
 struct gate {
 	uint32_t version;
 	uint64_t size; /* of the virtual disk, bytes */
@@ -62,23 +62,23 @@ struct gate {
 	uint64_t file_size; /* bytes */
 };
 
-/* Takes what the header says, whether or not libqcow can read that. */
+/* Takes the fields of the header, whether or not libqcow can read the image. */
 int gate_look(struct file *file, struct gate *gate, struct qcow_error *error);
 
-/* Lets pass only what libqcow is known to read correctly. */
+/* Lets pass only images that libqcow is known to read correctly. */
 int gate_check(struct file *file, struct gate *gate, struct qcow_error *error);
 
 /* helper.c */
 
 #define LEGACY_KEY_SIZE 16
 
-/* What the reading process needs; inherited by fork. */
+/* All that the reading process needs; inherited by fork. */
 struct helper_job {
 	int image; /* descriptor to open it through */
 	bool encrypted;
 	uint8_t key[LEGACY_KEY_SIZE]; /* padded with zeros */
 	uint64_t size;		      /* of the virtual disk */
-	uint8_t *window;	      /* shared: what was read, */
+	uint8_t *window;	      /* shared: the bytes read, */
 	uint32_t window_size;	      /*  one cluster */
 	int control;		      /* to the server: a message asks for
 					 the reader's death */
