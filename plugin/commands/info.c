@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * `info`: what an image is, what it consists of, and whether it would be
+ * `info`: the header of an image, its files, and whether it would be
  * served.
  *
  * The command works on any image at any time, even if `add` refuses the image

@@ -3,9 +3,10 @@
  * `list`: the disks that there are.
  *
  * The command reads the records and those files of the kernel that everybody
- * may read.  It asks no process, so it works whatever hangs, and without root's
- * rights.  A supervisor wrote the record at its last change.  If the supervisor
- * or the server has died since, the state follows from which of them lives.
+ * may read.  It asks no process, so it works even if one hangs, and without
+ * root's rights.  A supervisor wrote the record at its last change.  If the
+ * supervisor or the server has died since, the state follows from which of them
+ * lives.
  *
  * People get a table, and below it one line for each disk that needs them.
  * Programs get JSON (list-json.c).
@@ -31,7 +32,7 @@
 struct output {
 	struct json *json; /* NULL: into the table */
 	struct table *table;
-	FILE *advice; /* what comes below the table */
+	FILE *advice; /* printed below the table */
 	int error;
 };
 

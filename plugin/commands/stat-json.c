@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * `stat --json`: counters, which only grow while the disk is there, and what is
- * true now.  Whoever wants the figures of an interval subtracts two of them.
+ * `stat --json`: counters, which only grow while the disk is there, and the
+ * present state.  The figures of an interval are the difference of two of them.
  */
 #include <time.h>
 

@@ -4,10 +4,10 @@
  *
  * The command reads the records, the files with the figures beside them, and
  * the kernel's word on the memory of the processes.  It asks no process, so it
- * works whatever hangs, and everybody may run it.
+ * works even if a process hangs, and everybody may run it.
  *
  * All disks are sampled before anything is written.  Each round of --watch
- * keeps the samples of the round before, and tells what came in between.
+ * keeps the samples of the round before, and tells the difference.
  */
 #include <errno.h>
 #include <inttypes.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A log daemon may hang, and what it writes to may lie on a disk of ours.  A
+ * A log daemon may hang, and its files may lie on a disk of ours.  A
  * disk's users must not wait for it (P5).  So a datagram waits PATIENCE for
  * room in the daemon's queue.  A daemon that did not make room then gets no
  * time at all until it has taken something: a supervisor loses one moment, and

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What befalls a disk in its life: each event has a word, a priority and an id
+ * The events in a disk's life: each event has a word, a priority and an id
  * for the journal.
  */
 #ifndef DISK_EVENT_H

@@ -25,7 +25,7 @@ struct disk_options {
 	uint64_t iops;		  /* requests in a second; 0: no limit */
 	uint64_t bandwidth;	  /* bytes in a second; 0: no limit */
 	uint64_t cache_size;	  /* bytes, of tables in memory */
-	uint64_t workers;	  /* threads for what may block */
+	uint64_t workers;	  /* threads for calls that may block */
 	char key_file[PATH_MAX];  /* empty: none.  Never the key */
 	char data_file[PATH_MAX]; /* that the image may name; empty: none */
 };

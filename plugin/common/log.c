@@ -83,7 +83,7 @@ void log_about(const struct disk *disk)
 			 "/dev/ublkb%d (%.900s): ", disk->id, disk->image);
 }
 
-/* What a line is of, besides the disk. */
+/* The fields of a line, besides the disk. */
 struct subject {
 	enum disk_event event;
 	const char *domain; /* NULL: none */

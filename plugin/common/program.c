@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The programs that we run.  The environment does not choose what root runs,
- * so PATH is never asked.
+ * The programs that we run.  The environment does not choose a program for
+ * root, so PATH is never asked.
  *
  * A program of ours is looked for beside the one that runs, and then where it
  * is installed: programs that were built together work together.  A program of

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A known state for a process, whatever process started it.
+ * A known state for a process, started by any other.
  *
  * A shell, a cron job or a package's script that runs `add` has limits,
  * ignored signals, a niceness and a control group of its own.  A supervisor

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A known state for a process, whatever process started it.
+ * A known state for a process, started by any other.
  */
 #ifndef SETTLE_H
 #define SETTLE_H

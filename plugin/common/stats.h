@@ -64,7 +64,8 @@ struct stats {
 	uint64_t nr_stalls; /* all there were */
 	struct stats_stall stalls[STATS_STALLS];
 
-	/* What the supervisor judges a server by; since version 2. */
+	/* The evidence by which the supervisor judges a server; since
+	 * version 2. */
 	struct stats_progress {
 		uint64_t server;    /* whose this is: a pid */
 		uint64_t steps;	    /* of the I/O thread */

@@ -4,7 +4,7 @@
  *
  * A request can fail because its user asked for the impossible; that is no
  * trouble of the host.  Every other failure is one: there is no room, or the
- * storage fails, under whatever name.  The driver shows most names to the
+ * storage fails, under any name.  The driver shows most names to the
  * disk's user as EIO.
  */
 #include <errno.h>

@@ -54,7 +54,7 @@ static void set_environment(const struct disk *disk, const struct hook *hook)
 	setenv("UBLK_QCOW2_REASON", hook->reason, 1);
 }
 
-/* What is no executable is told of with the first event of each disk. */
+/* A file that is no executable is told of with the first event of each disk. */
 static bool is_executable(const char *path, bool tell)
 {
 	struct stat st;
@@ -82,7 +82,7 @@ static int by_name(const struct dirent **a, const struct dirent **b)
 struct run {
 	const struct disk *disk;
 	const struct hook *hook;
-	bool tell; /* of what cannot be run */
+	bool tell; /* of files that cannot be run */
 };
 
 /* The child: runs all executables for one event. */

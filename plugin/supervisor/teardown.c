@@ -5,7 +5,7 @@
  * The order: stop the device, so that its server closes the image and ends;
  * delete the device; close the image in the server's stead if it was dead
  * already; forget the record last, because as long as there is a record
- * whoever comes next can finish what a dead command began.  Every step may
+ * the next command can finish the work of a dead one.  Every step may
  * find its work done.
  *
  * Ids are the driver's and are reused, so before a device is touched its
@@ -259,7 +259,8 @@ static bool image_is_gone(const struct disk *disk)
 			 now.birth != disk->identity.birth));
 }
 
-/* What was acknowledged and not flushed is lost with it, as was asked for. */
+/* Writes that were acknowledged and not flushed are lost with it, as was asked
+   for. */
 static int forget_journal(const struct disk *disk)
 {
 	int ret = qcow_forget_journal(&disk->identity, NULL);
@@ -394,7 +395,7 @@ int teardown_all(const struct disk *disk, bool force, bool give_up,
 	return ret;
 }
 
-/* Somebody serves it or uses it, whatever the record says. */
+/* Somebody serves it or uses it, even if the record does not say so. */
 static bool is_needed(const struct disk *disk)
 {
 	enum device_presence presence;
@@ -430,8 +431,8 @@ static int remove_locked(const void *argument, char *message)
 }
 
 /* Its image is closed, too, and its storage may hang; nobody asked for that
-   disk.  So a child does it and gets little time; whoever comes next finds
-   what it leaves. */
+   disk.  So a child does it and gets little time; the next command finds
+   the rest. */
 static int remove_leftover(const struct disk *disk, void *opaque)
 {
 	char text[JOB_TEXT_MAX];

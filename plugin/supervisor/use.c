@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Who uses a device: drivers before 7.0 stop one without asking.
+ * The users of a device: drivers before 7.0 stop one without asking.
  *
  * The places are looked at in which the most telling answer comes first:
- * devices stacked on this one, loop devices, what the kernel exports to other
- * hosts, mounts, swap, and the descriptors of all processes.  Each also counts
- * for a partition of the device, and the devices' numbers count, not their
- * names.  What none of them shows, such as a mount in another namespace, still
- * makes an exclusive open fail.
+ * devices stacked on this one, loop devices, devices that the kernel exports to
+ * other hosts, mounts, swap, and the descriptors of all processes.  Each also
+ * counts for a partition of the device, and the devices' numbers count, not
+ * their names.  A user that none of them shows, such as a mount in another
+ * namespace, still makes an exclusive open fail.
  *
- * Between the answer and what is done with it somebody may come: only the
+ * Between the answer and an action upon it somebody may come: only the
  * driver could exclude that, and the newer ones do.
  */
 #include <ctype.h>
