@@ -263,11 +263,11 @@ int check_write_table(struct check *check, const struct table *table);
 /* Does a run of bytes lie in the file, but for a part of a cluster? */
 bool check_is_inside(const struct check *check, uint64_t offset,
 		     uint64_t length);
-/* Does a cluster? */
-bool check_is_there(const struct check *check, uint64_t offset);
 /* Counts every cluster of the window that a run of bytes touches. */
 int check_count_run(struct check *check, uint64_t offset, uint64_t length,
 		    uint64_t references, unsigned int flags);
+/* Does a cluster lie in the file? */
+bool check_is_there(const struct check *check, uint64_t offset);
 /* An entry does not say where its cluster lies: its reference cannot be
    counted. */
 void check_lose_reference(struct check *check);

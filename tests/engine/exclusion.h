@@ -33,6 +33,8 @@ struct caller {
 	int ret;
 };
 
+/* exclusion-callers.c */
+
 /* Makes the image in the scratch directory with a command, and opens it. */
 void start(const char *what, const char *make);
 void start_usual(const char *what);

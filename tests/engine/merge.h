@@ -39,6 +39,8 @@ extern struct merge_test {
 	uint8_t *model; /* as the guest sees it */
 } test;
 
+/* merge-chain.c */
+
 /* Ends the test with the names of the chain. */
 void die_here(const char *what, const char *why) __attribute__((noreturn));
 

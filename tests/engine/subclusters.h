@@ -21,6 +21,8 @@ struct variant {
 extern const struct variant variants[];
 extern const unsigned int nr_variants;
 
+/* subclusters-image.c */
+
 /* The state that a guest cluster is made in, in words. */
 const char *image_state(uint64_t guest);
 
