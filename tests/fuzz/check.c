@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include "memory.h"
 #include "tests/lib/helpers.h"
+#include "qcow/qcow.h"
 
 static int check(struct memory *memory, enum qcow_repair repair,
 		 struct qcow_check *result)

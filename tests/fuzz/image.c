@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include "memory.h"
 #include "tests/lib/helpers.h"
+#include "qcow/qcow.h"
 
 static void look(const struct memory *memory, const uint8_t *bytes, size_t size)
 {

@@ -6,6 +6,7 @@
  */
 #include "memory.h"
 #include "tests/lib/helpers.h"
+#include "qcow/qcow.h"
 
 struct image {
 	uint8_t *bytes;
