@@ -22,18 +22,16 @@
 #include "plugin/server/device.h"
 #include "plugin/common/link.h"
 #include "plugin/common/log.h"
-#include "plugin/common/references.h"
 #include "plugin/supervisor/teardown.h"
 #include "plugin/supervisor/use.h"
 
-#define USE_PATIENCE	  1000	/* ms; udev looks at every new disk */
-#define USE_INTERVAL	  100	/* ms */
-#define GONE_PATIENCE	  500	/* ms; somebody may keep it open */
-#define GONE_INTERVAL	  10	/* ms */
-#define STOP_PATIENCE	  20000 /* ms */
-#define CLOSE_PATIENCE	  30000 /* ms */
-#define KILL_PATIENCE	  10000 /* ms */
-#define LEFTOVER_PATIENCE 5000	/* ms */
+#define USE_PATIENCE   1000  /* ms; udev looks at every new disk */
+#define USE_INTERVAL   100   /* ms */
+#define GONE_PATIENCE  500   /* ms; somebody may keep it open */
+#define GONE_INTERVAL  10    /* ms */
+#define STOP_PATIENCE  20000 /* ms */
+#define CLOSE_PATIENCE 30000 /* ms */
+#define KILL_PATIENCE  10000 /* ms */
 
 static void sleep_ms(int milliseconds)
 {
@@ -212,116 +210,6 @@ int teardown_delete(const struct disk *disk)
 	return ret;
 }
 
-static void tell_notice(void *opaque, const char *line)
-{
-	(void)opaque;
-	log_line(LOG_NOTICE, "%s", line);
-}
-
-/* As the server would open it; merge_into: a merge was begun. */
-static int open_image(const struct disk *disk, const struct layers *layers,
-		      bool locked, bool unbroken, unsigned int merge_into,
-		      struct qcow_image **image, struct qcow_error *error)
-{
-	struct qcow_references references = { .none = true };
-	struct qcow_options options = {
-		.cache = disk->options.writeback ? QCOW_CACHE_WRITEBACK :
-						   QCOW_CACHE_NONE,
-		.locking = locked ? QCOW_LOCK_JOIN : QCOW_LOCK_TEST,
-		.unbroken = unbroken,
-		.identity = disk->identity,
-		.layers = layers->known ? layers->list : NULL,
-		.nr_layers = layers->count,
-		.key_file = disk_key_file(&disk->options),
-		.references = &references,
-		.merge_into = merge_into,
-		.notice = tell_notice,
-	};
-	int ret = 0;
-
-	if (!layers->known)
-		ret = references_read(&disk->options, &references, error);
-	if (!ret)
-		ret = qcow_open(disk->image, &options, image, error);
-	references_free(&references);
-	return ret;
-}
-
-/* It was deleted, or moved, or another file has its name. */
-static bool image_is_gone(const struct disk *disk)
-{
-	struct qcow_identity now;
-	int ret = qcow_identify_path(disk->image, &now);
-
-	return ret == -ENOENT ||
-	       (!ret && (now.device != disk->identity.device ||
-			 now.inode != disk->identity.inode ||
-			 now.birth != disk->identity.birth));
-}
-
-/* Writes that were acknowledged and not flushed are lost with it, as was asked
-   for. */
-static int forget_journal(const struct disk *disk)
-{
-	int ret = qcow_forget_journal(&disk->identity, NULL);
-
-	log_line(ret ? LOG_ERR : LOG_WARNING,
-		 "the image of /dev/ublkb%d, %s, is gone; its journal %s%s",
-		 disk->id, disk->image,
-		 ret ? "cannot be removed: " : "is removed",
-		 ret ? strerror(-ret) : "");
-	return ret;
-}
-
-int teardown_close_image(const struct disk *disk, const struct layers *layers,
-			 bool locked, bool unbroken, bool give_up,
-			 char text[JOB_TEXT_MAX])
-{
-	unsigned int merge_into = layers->known ? disk->merging : 0;
-	struct qcow_image *image;
-	struct qcow_error error;
-	int ret;
-
-	/* Nothing was ever written to it, nor is there a journal. */
-	if (disk->options.read_only)
-		return 0;
-	ret = open_image(disk, layers, locked, unbroken, merge_into, &image,
-			 &error);
-	/* The disk does not need what was merged. */
-	if (ret && merge_into) {
-		merge_into = 0;
-		ret = open_image(disk, layers, locked, unbroken, 0, &image,
-				 &error);
-	}
-	if (ret && give_up && image_is_gone(disk))
-		return forget_journal(disk);
-	if (ret) {
-		snprintf(text, JOB_TEXT_MAX,
-			 "the image could not be closed cleanly: %.400s",
-			 error.text);
-		return ret;
-	}
-	ret = qcow_close(image);
-	if (ret) {
-		snprintf(text, JOB_TEXT_MAX,
-			 "the image could not be closed cleanly: %s; its "
-			 "journal stays for the next `ublk-qcow2 add`",
-			 strerror(-ret));
-		return ret;
-	}
-	/* A server that closed it before us had no path to its journal. */
-	ret = qcow_forget_journal(&disk->identity, NULL);
-	if (!ret && merge_into)
-		ret = qcow_forget_journal(
-			&layers->list[merge_into - 1].identity, NULL);
-	if (ret)
-		snprintf(text, JOB_TEXT_MAX,
-			 "its journal could not be removed: %s; nothing in it "
-			 "is needed",
-			 strerror(-ret));
-	return ret;
-}
-
 /* Ends a server that has no supervisor.  A stopped device makes it close
    the image and end by itself. */
 static int end_server(const struct disk *disk, bool force,
@@ -393,69 +281,4 @@ int teardown_all(const struct disk *disk, bool force, bool give_up,
 		ret = close_orphan(disk, give_up, text);
 	disk_forget(disk->id);
 	return ret;
-}
-
-/* Somebody serves it or uses it, even if the record does not say so. */
-static bool is_needed(const struct disk *disk)
-{
-	enum device_presence presence;
-	char who[256];
-
-	if (process_alive(&disk->server))
-		return true;
-	if (teardown_look(disk, &presence))
-		return true;
-	return presence != DEVICE_ABSENT && presence != DEVICE_ENDED &&
-	       use_find(disk->id, presence == DEVICE_SERVED, who, sizeof(who));
-}
-
-static int remove_locked(const void *argument, char *message)
-{
-	const struct disk *disk = argument;
-	char text[JOB_TEXT_MAX] = "";
-	struct disk now;
-	int lock;
-
-	(void)message;
-	if (state_lock(disk->id, 0, &lock))
-		return 0;
-	if (!disk_load(disk->id, &now) && now.nonce == disk->nonce &&
-	    now.state == DISK_ADDING && !process_alive(&now.supervisor) &&
-	    !is_needed(&now) && teardown_all(&now, true, false, text))
-		log_line(LOG_WARNING,
-			 "removing what is left of an interrupted add of %s: "
-			 "/dev/ublkb%d: %s",
-			 now.image, now.id, text);
-	close(lock);
-	return 0;
-}
-
-/* Its image is closed, too, and its storage may hang; nobody asked for that
-   disk.  So a child does it and gets little time; the next command finds
-   the rest. */
-static int remove_leftover(const struct disk *disk, void *opaque)
-{
-	char text[JOB_TEXT_MAX];
-	struct job job;
-
-	(void)opaque;
-	if (disk->state != DISK_ADDING || process_alive(&disk->supervisor) ||
-	    job_start(&job, remove_locked, disk, true))
-		return 0;
-	if (process_wait(job.pidfd, LEFTOVER_PATIENCE)) {
-		job_finish(&job, text);
-		return 0;
-	}
-	log_line(LOG_WARNING,
-		 "what is left of an interrupted add of %s cannot be removed "
-		 "yet: its storage does not answer",
-		 disk->image);
-	job_abandon(&job);
-	return 0;
-}
-
-void teardown_leftovers(void)
-{
-	disk_each(remove_leftover, NULL);
-	state_sweep();
 }

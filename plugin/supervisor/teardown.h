@@ -37,10 +37,11 @@ int teardown_stop_bounded(const struct disk *disk, bool force,
 /* Deletes the stopped device if it is ours. */
 int teardown_delete(const struct disk *disk);
 
-/* Opens the image with its layers once and closes it cleanly, which replays
-   the journal of a server that did not come to it; a read-only disk has none.
-   locked: we hold the locks; unbroken: and have since that server died;
-   give_up: if the image is not where it was, its journal is removed. */
+/* close-image.c: opens the image with its layers once and closes it cleanly,
+   which replays the journal of a server that did not come to it; a read-only
+   disk has none. locked: we hold the locks; unbroken: and have since that
+   server died; give_up: if the image is not where it was, its journal is
+   removed. */
 int teardown_close_image(const struct disk *disk, const struct layers *layers,
 			 bool locked, bool unbroken, bool give_up,
 			 char text[JOB_TEXT_MAX]);
@@ -52,8 +53,8 @@ int teardown_close_image(const struct disk *disk, const struct layers *layers,
 int teardown_all(const struct disk *disk, bool force, bool give_up,
 		 char text[JOB_TEXT_MAX]);
 
-/* Removes what is left of every `add` whose supervisor died before the disk
-   was usable. */
+/* leftovers.c: removes what is left of every `add` whose supervisor died before
+   the disk was usable. */
 void teardown_leftovers(void);
 
 #endif /* TEARDOWN_H */

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What an `add` left that was interrupted: a record that says "adding" and has
+ * no supervisor.
+ *
+ * Nobody was told of such a disk, so nobody misses it.  But nothing that is
+ * served or used is ever tidied away, whatever its record says: a record may be
+ * older than what it is about.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "plugin/common/log.h"
+#include "plugin/supervisor/teardown.h"
+#include "plugin/supervisor/use.h"
+
+#define LEFTOVER_PATIENCE 5000 /* ms */
+
+/* Somebody serves it or uses it, even if the record does not say so. */
+static bool is_needed(const struct disk *disk)
+{
+	enum device_presence presence;
+	char who[256];
+
+	if (process_alive(&disk->server))
+		return true;
+	if (teardown_look(disk, &presence))
+		return true;
+	return presence != DEVICE_ABSENT && presence != DEVICE_ENDED &&
+	       use_find(disk->id, presence == DEVICE_SERVED, who, sizeof(who));
+}
+
+static int remove_locked(const void *argument, char *message)
+{
+	const struct disk *disk = argument;
+	char text[JOB_TEXT_MAX] = "";
+	struct disk now;
+	int lock;
+
+	(void)message;
+	if (state_lock(disk->id, 0, &lock))
+		return 0;
+	if (!disk_load(disk->id, &now) && now.nonce == disk->nonce &&
+	    now.state == DISK_ADDING && !process_alive(&now.supervisor) &&
+	    !is_needed(&now) && teardown_all(&now, true, false, text))
+		log_line(LOG_WARNING,
+			 "removing what is left of an interrupted add of %s: "
+			 "/dev/ublkb%d: %s",
+			 now.image, now.id, text);
+	close(lock);
+	return 0;
+}
+
+/* Its image is closed, too, and its storage may hang; nobody asked for that
+   disk.  So a child does it and gets little time; the next command finds
+   the rest. */
+static int remove_leftover(const struct disk *disk, void *opaque)
+{
+	char text[JOB_TEXT_MAX];
+	struct job job;
+
+	(void)opaque;
+	if (disk->state != DISK_ADDING || process_alive(&disk->supervisor) ||
+	    job_start(&job, remove_locked, disk, true))
+		return 0;
+	if (process_wait(job.pidfd, LEFTOVER_PATIENCE)) {
+		job_finish(&job, text);
+		return 0;
+	}
+	log_line(LOG_WARNING,
+		 "what is left of an interrupted add of %s cannot be removed "
+		 "yet: its storage does not answer",
+		 disk->image);
+	job_abandon(&job);
+	return 0;
+}
+
+void teardown_leftovers(void)
+{
+	disk_each(remove_leftover, NULL);
+	state_sweep();
+}
