@@ -134,7 +134,8 @@ run_commands
 
 DEV=/dev/ublk-qcow2/web
 wait_live
-[[ $(listed image) == */web-2.qcow2 ]] || fail "web is $(listed image)"
+# Its overlay was merged.
+[[ $(listed image) == */web.qcow2 ]] || fail "web is $(listed image)"
 unit=$(sed 's/.*\///' "/proc/$(listed supervisor_pid)/cgroup" | tail -n 1)
 [[ $unit == ublk-qcow2@web.service ]] || fail "web is supervised in $unit"
 if [[ -n $LIBVIRT ]]; then
