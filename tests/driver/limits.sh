@@ -21,20 +21,28 @@ measure()
 	note "$*: $IOPS requests, $BYTES bytes in a second"
 }
 
-# about WHAT FOUND WANTED: not more than a tenth above; the machine may stand still
-# for longer than a burst, so somewhat less is not our fault.
-about()
+# measured IOPS|BYTES WANTED OPTION...: not more than a tenth above.  The machine
+# may stand still for longer than a burst; so somewhat less is not our fault, and
+# if it is more than that, the next ten seconds may show it.
+measured()
 {
-	(($2 * 100 >= $3 * 85 && $2 * 100 <= $3 * 112)) ||
-		fail "$1: $2 and not $3"
+	local which=$1 wanted=$2 found try
+	shift 2
+
+	for try in 1 2 3; do
+		measure "$@"
+		found=${!which}
+		((found * 100 <= wanted * 112)) ||
+			fail "$which: $found and not $wanted"
+		((found * 100 < wanted * 85)) || return 0
+	done
+	fail "$which: $found and not $wanted, $try times"
 }
 
 add "$(image requests.qcow2 256M)" --iops 100 --name requests
 [[ $(listed iops) == 100 ]] || fail "not in the list"
-measure --rw=randwrite --bs=4k --iodepth=16
-about "requests, depth 16" "$IOPS" 100
-measure --rw=randread --bs=4k --iodepth=1
-about "requests, depth 1" "$IOPS" 100
+measured IOPS 100 --rw=randwrite --bs=4k --iodepth=16
+measured IOPS 100 --rw=randread --bs=4k --iodepth=1
 
 note "kills with requests that wait"
 start_load --depth 16
@@ -46,8 +54,7 @@ check_image "$WORK/requests.qcow2"
 
 add "$(image bytes.qcow2 256M)" --bandwidth 2M --cache-size 1M --workers 1
 [[ $(listed bandwidth) == 2097152 ]] || fail "not in the list"
-measure --rw=randrw --bs=64k --iodepth=8
-about "bytes" "$BYTES" 2097152
+measured BYTES 2097152 --rw=randrw --bs=64k --iodepth=8
 start_load --depth 16
 storm 2
 stop_load
