@@ -16,7 +16,7 @@
  *	seccomp		syscalls.c
  *
  * The ring is restricted where it is made (queue-create.c).  The order matters:
- *the C library changes the user by a signal to each thread, which Landlock of
+ * the C library changes the user by a signal to each thread, which Landlock of
  * some kernels forbids.
  *
  * The I/O thread fetches after the fall.  The driver looks at whoever fetches
