@@ -353,6 +353,11 @@ uint64_t backing_size(const struct backing *backing)
 	return backing->size;
 }
 
+void backing_set_size(struct backing *backing, uint64_t size)
+{
+	backing->size = size;
+}
+
 static bool image_is_empty(const struct qcow_image *image, uint64_t offset,
 			   uint64_t length)
 {

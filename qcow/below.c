@@ -43,14 +43,22 @@ static int fit_size(struct below *below, struct qcow_error *error)
 {
 	uint64_t disk = qcow_size(below->top);
 	uint64_t layer = backing_size(below->backing);
+	int ret;
 
 	if (layer > disk)
 		return fail(
 			error, -EINVAL,
 			"the layer has %llu bytes and the disk only %llu; a layer cannot be made smaller",
 			(unsigned long long)layer, (unsigned long long)disk);
-	return below->image ? qcow_grow(below->image, disk, error) :
-			      enlarge_raw(below, disk, error);
+	ret = below->image ? qcow_grow(below->image, disk, error) :
+			     enlarge_raw(below, disk, error);
+	if (ret)
+		return ret;
+	/* From now on a cluster that is taken out of the image above shows what
+	   the merge has written there, now and after each later open. */
+	LOCKED(below->top);
+	backing_set_size(below->backing, disk);
+	return 0;
 }
 
 /* The format is the one that the header above names (P6): a guest may have

@@ -101,6 +101,8 @@ unsigned int backing_layers(const struct backing *backing,
 			    unsigned int count);
 /* In bytes; behind that, the range of an image reads as zero. */
 uint64_t backing_size(const struct backing *backing);
+/* The layer has grown, with zeros.  Under the lock of the image above. */
+void backing_set_size(struct backing *backing, uint64_t size);
 /* Is nothing allocated in that range, down to the bottom?  The range reads as
    zero then, and always will. */
 bool backing_is_empty(const struct backing *backing, uint64_t offset,

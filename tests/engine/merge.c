@@ -183,6 +183,42 @@ static void test_cancel(const struct chain *chain, struct random *random)
 	free_chain();
 }
 
+/* ---- a layer that was smaller than the disk ---- */
+
+/* A layer that grew shows what was copied there, if it is not hidden again. */
+static void test_smaller(struct random *random)
+{
+	static const struct chain chain = CHAIN(1, L("cluster_size=64k", 1024),
+						L("cluster_size=64k", 512));
+	const uint64_t place = 768 * KIB, length = 64 * KIB;
+	struct qcow_merge_progress progress;
+	struct qcow_error error = { "" };
+	struct qcow_image *image;
+	struct qcow_merge *merge;
+
+	make_chain(&chain, random);
+	image = open_chain();
+	if (qcow_merge_open(image, &merge, &error))
+		die_here("merge", error.text);
+	memset(test.model + place, 7, 2 * length);
+	if (qcow_write(image, test.model + place, place, 2 * length))
+		die("a write beyond the layer's end fails");
+	do
+		step(merge, &progress);
+	while (progress.done < progress.total);
+	memset(test.model + place, 0, 2 * length);
+	if (qcow_write_zeroes(image, place, length, false) ||
+	    qcow_discard(image, place + length, length))
+		die("zeros beyond the layer's end fail");
+	compare_disk(image, "zeroed");
+	qcow_merge_close(merge);
+	model_close(image);
+	image = open_chain();
+	compare_disk(image, "zeroed, and opened again");
+	model_close(image);
+	free_chain();
+}
+
 /* ---- threads ---- */
 
 #define GUESTS 3
@@ -325,6 +361,7 @@ int main(int argc, char **argv)
 	}
 	test_threads(&chains[0], &random);
 	test_cancel(&chains[0], &random);
+	test_smaller(&random);
 	test_refusals(&random);
 	test_shared(&random);
 	return 0;
