@@ -122,6 +122,14 @@ reject(const struct reader *reader, const char *format, ...)
 	return -EINVAL;
 }
 
+/* Not the file's fault, so that nobody takes it for wrong.  That a link leads
+   nowhere is. */
+static int cannot_read(const struct reader *reader, int error)
+{
+	reject(reader, "%s", strerror(error));
+	return error == ENOENT ? -EINVAL : -error;
+}
+
 /* The values */
 
 static long largest(const struct key *key)
@@ -300,7 +308,7 @@ static int read_text(const struct reader *reader, int fd,
 	do {
 		got = read(fd, text + length, FILE_SIZE_MAX + 1 - length);
 		if (got < 0)
-			return reject(reader, "%s", strerror(errno));
+			return cannot_read(reader, errno);
 		length += got;
 	} while (got && length <= FILE_SIZE_MAX);
 	if (length > FILE_SIZE_MAX)
@@ -317,7 +325,7 @@ static int read_lines(struct reader *reader, int fd)
 	int ret;
 
 	if (!lines)
-		return reject(reader, "%s", strerror(ENOMEM));
+		return cannot_read(reader, ENOMEM);
 	ret = read_text(reader, fd, lines);
 	if (!ret)
 		ret = take_lines(reader, lines);
@@ -332,7 +340,7 @@ int conf_read_file(struct conf *conf, char text[CONF_TEXT_MAX])
 	int ret;
 
 	if (fd < 0)
-		return reject(&reader, "%s", strerror(errno));
+		return cannot_read(&reader, errno);
 	ret = read_lines(&reader, fd);
 	close(fd);
 	return ret;

@@ -126,20 +126,22 @@ int conf_check_image(const char *name, const char *image,
 	return -EINVAL;
 }
 
+/* A file that names the image already may have got it from a process that died
+   before the change was durable. */
 int conf_change_image(const char *name, const char *from, const char *to,
 		      char text[CONF_TEXT_MAX])
 {
 	struct conf conf;
-	int ret = conf_check_image(name, to, text);
+	int changed = conf_check_image(name, to, text);
+	int ret = changed;
 
-	if (ret != -EINVAL)
-		return ret;
-	ret = conf_check_image(name, from, text);
+	if (ret == -EINVAL)
+		ret = conf_check_image(name, from, text);
 	if (!ret)
 		ret = conf_find(name, &conf, text);
 	if (ret)
 		return ret;
-	ret = replace(conf.path, to);
+	ret = changed ? replace(conf.path, to) : sync_directory(conf.path);
 	if (ret)
 		snprintf(text, CONF_TEXT_MAX, "%.400s: cannot be changed: %s",
 			 conf.path, strerror(-ret));

@@ -37,7 +37,7 @@ struct conf {
    -ENOENT	there is no such file
    -EEXIST	there are two such files
    -EINVAL	the name is wrong, or the file is
-   or another -errno. */
+   or another -errno: the file cannot be read now. */
 int conf_find(const char *name, struct conf *conf, char text[CONF_TEXT_MAX]);
 
 /* Calls visit with the name of each disk that the administrator has
@@ -57,7 +57,8 @@ int conf_check_image(const char *name, const char *image,
 		     char text[CONF_TEXT_MAX]);
 
 /* Another image for the disk, whose file must name the first one, or the other
-   one already.  Returns the same. */
+   one already.  0: that is durable.  Else returns the same, or another -errno:
+   the file may name the one or the other. */
 int conf_change_image(const char *name, const char *from, const char *to,
 		      char text[CONF_TEXT_MAX]);
 

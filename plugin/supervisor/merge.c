@@ -21,8 +21,8 @@
  *	server		of the layer
  *
  * A supervisor that finds the word "merged" goes on from there, whatever the
- * file says.  If the file cannot be changed, it names the image, and the disk
- * goes on with that.
+ * file says.  If the file cannot be changed, it is made certain that it names
+ * the image, and the disk goes on with that; until then nobody is served.
  *
  * A merge that is given up leaves a layer with a journal.  The image is opened
  * once more for that, and closed with the layer, which is only read then.
@@ -221,25 +221,42 @@ static int check_domains(const struct disk *disk, char *text)
 	return 1;
 }
 
-/* A failure may come when the file names the layer already; so it is asked
-   once more. */
+#define SWITCHED 0
+#define REFUSED	 1 /* and the file does not name the layer */
+#define UNKNOWN	 2 /* the file may name the one or the other */
+
+static const char *layer_path(const struct supervisor *sv)
+{
+	return sv->layers.list[sv->disk.merging - 1].path;
+}
+
+/* An earlier attempt may have changed the file.  The image must not be served
+   before it is certain that the next boot serves the image, too. */
+static int put_back(const struct supervisor *sv)
+{
+	char why[CONF_TEXT_MAX];
+	int ret = conf_change_image(sv->disk.name, layer_path(sv),
+				    sv->disk.image, why);
+
+	return !ret || ret == -ENOENT || ret == -EINVAL || ret == -EEXIST ?
+		       REFUSED :
+		       UNKNOWN;
+}
+
 static int configure_job(const void *argument, char *text)
 {
 	const struct supervisor *sv = argument;
-	const char *name = sv->disk.name, *from = sv->disk.image;
-	const char *to = sv->layers.list[sv->disk.merging - 1].path;
 	char why[CONF_TEXT_MAX];
 	int ret;
 
 	if (check_domains(&sv->disk, text))
-		return 1;
-	ret = conf_change_image(name, from, to, why);
-	if (ret && ret != -ENOENT)
-		ret = conf_change_image(name, from, to, why);
+		return put_back(sv);
+	ret = conf_change_image(sv->disk.name, sv->disk.image, layer_path(sv),
+				why);
 	if (!ret || ret == -ENOENT)
-		return 0;
+		return SWITCHED;
 	snprintf(text, JOB_TEXT_MAX, "%.500s", why);
-	return 1;
+	return put_back(sv);
 }
 
 void merge_switch(struct supervisor *sv)
@@ -253,21 +270,31 @@ void merge_switch(struct supervisor *sv)
 		sv->deadline = clock_ms() + RETRY_AFTER;
 }
 
+/* Users wait for as long as the file cannot be changed, nor changed back. */
+static void tell_once(struct supervisor *sv, const char *text)
+{
+	if (!strcmp(sv->change_text, text))
+		return;
+	snprintf(sv->change_text, sizeof(sv->change_text), "%s", text);
+	log_line(LOG_ERR, "%s; its users wait until that can be done", text);
+}
+
 static void switch_down(struct supervisor *sv)
 {
 	char text[JOB_TEXT_MAX], overlay[PATH_MAX];
 	int status = job_finish(&sv->job, text);
 
-	if (status == 1) {
+	if (status == REFUSED) {
 		merge_drop(sv, text);
 		return;
 	}
+	if (status == UNKNOWN)
+		tell_once(sv, text);
 	if (fault("die-configured"))
 		raise(SIGKILL);
 	snprintf(overlay, sizeof(overlay), "%s", sv->disk.image);
-	/* It was interrupted and may have done it or not, or there is no memory
-	   for the record. */
-	if (status || move_down(sv)) {
+	/* It may have done it or not, or there is no memory for the record. */
+	if (status != SWITCHED || move_down(sv)) {
 		sv->deadline = clock_ms() + RETRY_AFTER;
 		return;
 	}

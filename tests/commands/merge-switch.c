@@ -244,6 +244,47 @@ static void test_failures(void)
 	owner_forget("6b6dbf1f-d3c9-46ef-87c8-bd5b30c4cf39", sv.disk.name);
 }
 
+/* The one before changed the file and died, and by now a domain has come: the
+   next boot must serve the image, as we do. */
+static void test_put_back(void)
+{
+	struct owner owner;
+
+	begin("/top");
+	owner_fill(&owner, "6b6dbf1f-d3c9-46ef-87c8-bd5b30c4cf39", "web",
+		   &sv.disk);
+	if (owner_save(&owner) || !process_wait(sv.job.pidfd, 60000))
+		die("a job does not end");
+	begin("/layer");
+	end_job();
+	must_be_as_before("changed before", "the domain web names its image");
+	owner_forget("6b6dbf1f-d3c9-46ef-87c8-bd5b30c4cf39", sv.disk.name);
+}
+
+/* The file cannot even be read: nobody knows which one it names. */
+static void test_unreadable(void)
+{
+	char *path = scratch_path("etc/moved.conf");
+
+	begin("/top");
+	if (!process_wait(sv.job.pidfd, 60000))
+		die("a job does not end");
+	begin("/layer");
+	if (!process_wait(sv.job.pidfd, 60000))
+		die("a job does not end");
+	must_run("rm %s && ln -s %s %s", path, path, path);
+	merge_switch(&sv);
+	end_job();
+	if (servers || !sv.deadline)
+		die("it goes on with a file that cannot be read");
+	must_run("rm %s", path);
+	write_file_of("/layer");
+	merge_try_again(&sv);
+	end_job();
+	must_be_below("the file can be read again");
+	free(path);
+}
+
 /* Then nothing names the same image, and the admin has to mend that; but they
    did not by our doing. */
 static void test_other_file(void)
@@ -270,6 +311,8 @@ int main(void)
 	test_interrupted();
 	test_failures();
 	test_other_file();
+	test_put_back();
+	test_unreadable();
 	layers_clear(&sv.layers);
 	free(etc);
 	free(run);
