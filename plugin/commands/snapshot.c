@@ -120,15 +120,18 @@ static int move(const struct disk *disk, const char *overlay)
 {
 	struct change change = { .kind = CHANGE_IMAGE };
 	struct disk now;
+	bool alive;
 	int status;
 
 	snprintf(change.image, sizeof(change.image), "%s", overlay);
 	status = change_disk(disk, &change);
-	if (!status || disk_load(disk->id, &now) || !strcmp(now.image, overlay))
+	if (!status || disk_load(disk->id, &now))
 		return status;
-	/* A living supervisor may still be at it; a dead one has told nobody.
-	 */
-	if (now.state != DISK_LIVE && process_alive(&now.supervisor))
+	/* A living supervisor may still be at it; a dead one has told nobody,
+	   and its record is final. */
+	alive = process_alive(&now.supervisor);
+	if (disk_load(disk->id, &now) || !strcmp(now.image, overlay) ||
+	    (alive && now.state != DISK_LIVE))
 		return status;
 	configure(disk, overlay, disk->image);
 	discard(overlay);

@@ -46,12 +46,20 @@ static int close_job(const void *argument, char *text)
 		       0;
 }
 
+/* What its server said meanwhile about a merge, nobody acted on. */
+static void live_on(struct supervisor *sv)
+{
+	supervisor_enter(sv, PHASE_LIVE);
+	if (sv->told_failure && sv->disk.merging)
+		change_end_merge(sv);
+}
+
 static void go_back(struct supervisor *sv)
 {
 	sv->deadline = 0;
 	sv->stop_forced = false;
 	if (sv->server >= 0)
-		supervisor_enter(sv, PHASE_LIVE);
+		live_on(sv);
 	else if (sv->before == PHASE_FAILED)
 		supervisor_enter(sv, PHASE_FAILED);
 	else if (sv->before == PHASE_LOCKING)

@@ -71,8 +71,19 @@ static void convict(struct poison *poison, uint64_t now)
 	poison->untold = true;
 }
 
+/* The server that was to fail it has died without a word: nothing is known to
+   have failed. */
+static void take_back(struct poison *poison)
+{
+	if (!poison->untold)
+		return;
+	poison->untold = false;
+	poison->found--;
+}
+
 void poison_count(struct poison *poison, int signal, uint64_t now)
 {
+	take_back(poison);
 	if (!poison->named || !is_fault(signal)) {
 		poison->deaths = 0;
 		return;

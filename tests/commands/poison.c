@@ -85,6 +85,21 @@ static void test_row(void)
 	dies(SIGABRT);
 }
 
+/* The server that was to fail it is killed before that: nothing has failed, and
+   nobody is told. */
+static void test_killed_before(void)
+{
+	memset(&poison, 0, sizeof(poison));
+	dies_of(culprit(1, false), SIGSEGV, 1);
+	dies_of(culprit(1, true), SIGSEGV, 2);
+	dies_of(culprit(1, true), SIGSEGV, 3);
+	if (!poison.untold || poison.found != 1)
+		die("it is not counted");
+	dies(SIGKILL);
+	if (poison.untold || poison.found)
+		die("it is told of a request that has not failed");
+}
+
 /* All that two names can differ in. */
 static void test_names(void)
 {
@@ -292,6 +307,7 @@ static void test_other_tags(void)
 int main(void)
 {
 	test_row();
+	test_killed_before();
 	test_names();
 	test_first_word();
 	test_every_request();
