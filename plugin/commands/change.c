@@ -13,6 +13,8 @@
 
 #include "plugin/commands/change.h"
 #include "plugin/commands/command.h"
+#include "plugin/common/conf.h"
+#include "plugin/common/log.h"
 
 #define PATIENCE 90000 /* ms */
 #define INTERVAL 200   /* ms */
@@ -60,4 +62,19 @@ int change_disk(const struct disk *disk, const struct change *change)
 	printf("/dev/ublkb%d: %s\n", disk->id, outcome.text);
 	fflush(stdout);
 	return EXIT_SUCCESS;
+}
+
+int change_check_others(const struct disk *disk)
+{
+	char path[PATH_MAX], text[CONF_TEXT_MAX];
+	int ret = conf_find_other(disk->name, disk->image, path, text);
+
+	if (ret == -ENOENT)
+		return EXIT_SUCCESS;
+	if (ret)
+		return complain("%s", text);
+	return command_complain(disk,
+				"%s names its image, too, and would serve what "
+				"is out of date; remove that file first",
+				path);
 }

@@ -18,4 +18,9 @@ int change_ask(const struct disk *disk, const struct appeal *appeal,
    is locked by the caller.  Returns the exit status. */
 int change_disk(const struct disk *disk, const struct change *change);
 
+/* Complains of a file of disks.d for another disk that names the image: the
+   next boot would serve the image, and what is served instead would be
+   worthless. */
+int change_check_others(const struct disk *disk);
+
 #endif /* CHANGE_COMMAND_H */

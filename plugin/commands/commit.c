@@ -110,15 +110,15 @@ static int check_domain(const struct disk *disk)
 				owner.domain);
 }
 
-/* The supervisor will change that file. */
-static int check_file(const struct disk *disk)
+/* The supervisor will change the disk's own file, and no other. */
+static int check_files(const struct disk *disk)
 {
 	char text[CONF_TEXT_MAX];
 	int ret = conf_check_image(disk->name, disk->image, text);
 
 	if (ret && ret != -ENOENT)
 		return complain("%s", text);
-	return EXIT_SUCCESS;
+	return change_check_others(disk);
 }
 
 /* ---- the wait ---- */
@@ -198,7 +198,7 @@ static int begin(const struct disk *disk)
 	/* Then only the wait is left. */
 	if (disk->merging)
 		return EXIT_SUCCESS;
-	if (check_domain(disk) || check_file(disk) || check_layer(disk))
+	if (check_domain(disk) || check_files(disk) || check_layer(disk))
 		return EXIT_FAILURE;
 	return change_disk(disk, &change);
 }

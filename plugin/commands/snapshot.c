@@ -140,8 +140,8 @@ static int move(const struct disk *disk, const char *overlay)
 
 static int snapshot(const struct disk *disk, const char *overlay, bool told)
 {
-	if ((!told && check_domain(disk)) || check_reference(disk, overlay) ||
-	    make_overlay(disk, overlay))
+	if ((!told && check_domain(disk)) || change_check_others(disk) ||
+	    check_reference(disk, overlay) || make_overlay(disk, overlay))
 		return EXIT_FAILURE;
 	if (configure(disk, disk->image, overlay)) {
 		discard(overlay);

@@ -126,6 +126,38 @@ int conf_check_image(const char *name, const char *image,
 	return -EINVAL;
 }
 
+struct search {
+	const char *name;
+	const char *image;
+	char *path;
+	bool found;
+};
+
+/* By the path alone: nobody waits for the storage of other disks. */
+static void look(const char *name, void *opaque)
+{
+	struct search *search = opaque;
+	char text[CONF_TEXT_MAX];
+	struct conf conf;
+
+	if (search->found || !strcmp(name, search->name) ||
+	    conf_find(name, &conf, text) || strcmp(conf.image, search->image))
+		return;
+	strcpy(search->path, conf.path);
+	search->found = true;
+}
+
+int conf_find_other(const char *name, const char *image, char path[PATH_MAX],
+		    char text[CONF_TEXT_MAX])
+{
+	struct search search = { .name = name, .image = image, .path = path };
+	int ret = conf_each(look, &search, text);
+
+	if (ret)
+		return ret;
+	return search.found ? 0 : -ENOENT;
+}
+
 /* A file that names the image already may have got it from a process that died
    before the change was durable. */
 int conf_change_image(const char *name, const char *from, const char *to,

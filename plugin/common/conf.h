@@ -56,6 +56,11 @@ int conf_read_file(struct conf *conf, char text[CONF_TEXT_MAX]);
 int conf_check_image(const char *name, const char *image,
 		     char text[CONF_TEXT_MAX]);
 
+/* Does the file of another disk than NAME name that image?  0: path has that
+   file; -ENOENT: none does; or another -errno. */
+int conf_find_other(const char *name, const char *image, char path[PATH_MAX],
+		    char text[CONF_TEXT_MAX]);
+
 /* Another image for the disk, whose file must name the first one, or the other
    one already.  0: that is durable.  Else returns the same, or another -errno:
    the file may name the one or the other. */

@@ -66,7 +66,11 @@ export UBLK_QCOW2_DISKS=$WORK/disks.d
 mkdir "$UBLK_QCOW2_DISKS"
 printf '%s\n' '# mine' "image=$WORK/last.qcow2" 'depth = 32' \
 	>"$UBLK_QCOW2_DISKS/conf.conf"
+cp "$UBLK_QCOW2_DISKS/conf.conf" "$UBLK_QCOW2_DISKS/other.conf"
 add --name conf "$WORK/last.qcow2"
+refused 'other.conf names its image, too' \
+	"$UBLK_QCOW2" snapshot "$DEV" "$WORK/conf.qcow2"
+rm "$UBLK_QCOW2_DISKS/other.conf"
 "$UBLK_QCOW2" snapshot "$DEV" "$WORK/conf.qcow2" || fail snapshot
 diff - "$UBLK_QCOW2_DISKS/conf.conf" <<-END || fail "its file is another"
 # mine
