@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "plugin/commands/change.h"
@@ -25,6 +26,9 @@
 #include "plugin/common/owner.h"
 #include "plugin/common/references.h"
 #include "qcow/create.h"
+
+#define END_PATIENCE 2000 /* ms */
+#define INTERVAL     20	  /* ms */
 
 /* The absolute path of a file that is not there yet. */
 static int overlay_path(const char *word, char path[PATH_MAX])
@@ -104,23 +108,57 @@ static int configure(const struct disk *disk, const char *from, const char *to)
 	return EXIT_SUCCESS;
 }
 
-/* It was never served.  Somebody who was killed while checking it may have left
-   its journal, which nobody would ever find without it. */
+/* The job that checks the overlay dies with its supervisor, or soon after. */
+static void wait_unused(const char *overlay)
+{
+	const struct timespec interval = { .tv_nsec = INTERVAL * 1000000 };
+	const uint64_t end = clock_ms() + END_PATIENCE;
+	struct qcow_error error;
+	struct qcow_lock *lock;
+	int ret;
+
+	while ((ret = qcow_lock(overlay, NULL, false, true, &lock, &error)) ==
+		       -EBUSY ||
+	       ret == -EINPROGRESS) {
+		if (clock_ms() >= end)
+			return;
+		nanosleep(&interval, NULL);
+	}
+	if (!ret)
+		qcow_unlock(lock);
+}
+
+/* It was never served.  Its check, if that was killed, left a journal that
+   nobody would ever find without the overlay. */
 static void discard(const char *overlay)
 {
 	struct qcow_identity identity;
-	bool known = !qcow_identify_path(overlay, &identity);
+	bool known;
 
+	wait_unused(overlay);
+	known = !qcow_identify_path(overlay, &identity);
 	unlink(overlay);
 	if (known)
 		qcow_forget_journal(&identity, NULL);
+}
+
+/* One that is killed gives up its socket first, and ends later. */
+static bool is_at_it(const struct disk *disk)
+{
+	int pidfd;
+	bool ended;
+
+	if (disk->state == DISK_LIVE || process_open(&disk->supervisor, &pidfd))
+		return false;
+	ended = process_wait(pidfd, END_PATIENCE);
+	close(pidfd);
+	return !ended;
 }
 
 static int move(const struct disk *disk, const char *overlay)
 {
 	struct change change = { .kind = CHANGE_IMAGE };
 	struct disk now;
-	bool alive;
 	int status;
 
 	snprintf(change.image, sizeof(change.image), "%s", overlay);
@@ -129,9 +167,8 @@ static int move(const struct disk *disk, const char *overlay)
 		return status;
 	/* A living supervisor may still be at it; a dead one has told nobody,
 	   and its record is final. */
-	alive = process_alive(&now.supervisor);
-	if (disk_load(disk->id, &now) || !strcmp(now.image, overlay) ||
-	    (alive && now.state != DISK_LIVE))
+	if (is_at_it(&now) || disk_load(disk->id, &now) ||
+	    !strcmp(now.image, overlay))
 		return status;
 	configure(disk, overlay, disk->image);
 	discard(overlay);
