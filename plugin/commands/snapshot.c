@@ -145,11 +145,14 @@ static void discard(const char *overlay)
 /* One that is killed gives up its socket first, and ends later. */
 static bool is_at_it(const struct disk *disk)
 {
-	int pidfd;
 	bool ended;
+	int pidfd, ret;
 
-	if (disk->state == DISK_LIVE || process_open(&disk->supervisor, &pidfd))
+	if (disk->state == DISK_LIVE)
 		return false;
+	ret = process_open(&disk->supervisor, &pidfd);
+	if (ret)
+		return ret != -ESRCH; /* it is not known to be dead */
 	ended = process_wait(pidfd, END_PATIENCE);
 	close(pidfd);
 	return !ended;
