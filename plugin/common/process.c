@@ -145,16 +145,27 @@ static int look_elsewhere(const struct process *process)
 	return -EXDEV;
 }
 
+/* EINVAL, or ENOENT in later kernels: the id is no process's.  Its process is
+   just being reaped, or has gone and the id is a thread's now. */
+static int open_id(pid_t pid, int *pidfd)
+{
+	*pidfd = pidfd_open(pid, 0);
+	if (*pidfd >= 0)
+		return 0;
+	return errno == EINVAL || errno == ENOENT ? -ESRCH : -errno;
+}
+
 /* The state is that of the first thread.  A thread that waits for storage
    outlives the first one, and the process has let go of everything only when
    the last thread has ended. */
 static int look_at_threads(pid_t pid)
 {
-	int pidfd = pidfd_open(pid, 0);
 	bool over;
+	int pidfd;
+	int ret = open_id(pid, &pidfd);
 
-	if (pidfd < 0)
-		return -errno;
+	if (ret)
+		return ret;
 	over = process_wait(pidfd, 0);
 	close(pidfd);
 	return over ? -ESRCH : 0;
@@ -203,9 +214,9 @@ int process_open(const struct process *process, int *pidfd)
 		return -ESRCH;
 	if (!process_is_ours(process))
 		return look_elsewhere(process);
-	fd = pidfd_open(process->pid, 0);
-	if (fd < 0)
-		return -errno;
+	ret = open_id(process->pid, &fd);
+	if (ret)
+		return ret;
 	/* Another process may have the id meanwhile. */
 	ret = look_for(process);
 	if (ret) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Who lives and who does not: an id that is another's now, a child that nobody
- * has come for, and a moment at which nobody can look.
+ * Who lives and who does not: an id that is another's now, or a thread's, a
+ * child that nobody has come for, and a moment at which nobody can look.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -107,6 +107,30 @@ static void test_last_thread(void)
 	waitpid(pid, NULL, 0);
 }
 
+static void *tell_id(void *id)
+{
+	*(pid_t *)id = gettid();
+	return stay(id);
+}
+
+/* The kernel has an answer of its own for the id of a thread, and gives it,
+   too, while a process is being reaped. */
+static void test_id_of_thread(void)
+{
+	static _Atomic pid_t id;
+	struct process gone;
+	pthread_t thread;
+
+	if (process_identify(getpid(), &gone) ||
+	    pthread_create(&thread, NULL, tell_id, (void *)&id))
+		die("a thread");
+	while (!id)
+		usleep(1000);
+	gone.pid = id;
+	gone.start--;
+	expect("whose id is a thread's now", &gone, false, -ESRCH);
+}
+
 /* Whoever took it for dead would replace it, beside it. */
 static void test_unknown(void)
 {
@@ -130,6 +154,7 @@ int main(void)
 {
 	test_child();
 	test_last_thread();
+	test_id_of_thread();
 	test_unknown();
 	return 0;
 }
