@@ -3,9 +3,6 @@
  * The backing of an image: another qcow2 image, a raw file or a legacy image,
  * read-only and locked, which never changes while it is open.
  *
- * The format is taken from the header, never probed: a guest could write a
- * header of its choice into a raw file (P6).
- *
  * A range of an image may reach past the end of its backing: that part reads as
  * zero.
  *
@@ -20,9 +17,6 @@
 #include "qcow/layers.h"
 #include "qcow/legacy/legacy.h"
 #include "qcow/map.h"
-
-/* An image, its data file and what lies under it share one table of files. */
-#define MAX_DEPTH (QCOW_FILES_MAX - 2)
 
 struct backing {
 	enum backing_kind {
@@ -39,14 +33,6 @@ struct backing {
 	bool written;  /* a merge writes to it */
 };
 
-int backing_check_depth(unsigned int depth, struct qcow_error *error)
-{
-	if (depth < MAX_DEPTH)
-		return 0;
-	return fail(error, -ELOOP, "its backing chain is longer than %d files",
-		    MAX_DEPTH);
-}
-
 static unsigned int depth_of(const struct qcow_image *image)
 {
 	unsigned int depth = 0;
@@ -57,18 +43,6 @@ static unsigned int depth_of(const struct qcow_image *image)
 }
 
 /* ---- opening ---- */
-
-int backing_check_loop(const struct qcow_image *image, const struct file *file,
-		       const char *path, struct qcow_error *error)
-{
-	for (; image; image = image->overlay)
-		if (file_is(file, &image->file.identity))
-			return fail(
-				error, -ELOOP,
-				"its backing chain is a loop: %s comes twice",
-				path);
-	return 0;
-}
 
 static int open_file(struct backing *backing, const struct qcow_image *image,
 		     const char *path, const struct qcow_options *options,
@@ -137,28 +111,6 @@ static int open_qcow(struct backing *backing, struct qcow_image *image,
 		return ret;
 	backing->size = backing->image->geometry.size;
 	return 0;
-}
-
-bool backing_is_raw(const char *format)
-{
-	/* QEMU knows a file without a format by the name of its driver. */
-	return !strcmp(format, "raw") || !strcmp(format, "file");
-}
-
-int backing_check_format(const char *format, const char *path,
-			 struct qcow_error *error)
-{
-	if (backing_is_raw(format) || !strcmp(format, "qcow") ||
-	    !strcmp(format, "qcow2"))
-		return 0;
-	if (!*format)
-		return fail(
-			error, -EINVAL,
-			"its header names a backing file without its format; name it with 'qemu-img rebase -u -F FORMAT -b %s'",
-			path);
-	return fail(error, -ENOTSUP,
-		    "its backing file's format \"%s\" is not supported",
-		    format);
 }
 
 static int open_format(struct backing *backing, struct qcow_image *image,

@@ -66,7 +66,7 @@ unsigned int layers_of_image(const struct qcow_image *image,
 			     struct qcow_layer *layers, unsigned int max,
 			     unsigned int count);
 
-/* backing.c: the files under an image, which are read and never change */
+/* backing-check.c: which files may lie under an image */
 
 /* May anything lie under an image that has so many over it? */
 int backing_check_depth(unsigned int depth, struct qcow_error *error);
@@ -77,6 +77,9 @@ bool backing_is_raw(const char *format);
 /* Can the file at path be read in this format? */
 int backing_check_format(const char *format, const char *path,
 			 struct qcow_error *error);
+
+/* backing.c: the files under an image, which are read and never change */
+
 /* Opens the file that the header of the image names, and all files under
    that. */
 int backing_open(struct qcow_image *image, const struct qcow_options *options,
