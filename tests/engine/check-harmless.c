@@ -6,9 +6,6 @@
  * count is lowered.  So when the broken field is put back by hand, the image
  * is sound again but for leaks, and everything in it is what it was.
  *
- * Where a table lies over another one or over data, what its entries say
- * means nothing, and not a byte is changed.
- *
  * usage: check-harmless
  */
 #include <stdio.h>
@@ -87,11 +84,6 @@ static uint64_t l1(const uint8_t *bytes)
 static uint64_t l2(const uint8_t *bytes)
 {
 	return load_be64(bytes + l1(bytes)) & ENTRY_OFFSET;
-}
-
-static uint64_t data(const uint8_t *bytes)
-{
-	return load_be64(bytes + l2(bytes)) & ENTRY_OFFSET;
 }
 
 static uint64_t snapshots(const uint8_t *bytes)
@@ -307,75 +299,6 @@ static void test_row(const struct row *row, enum qcow_repair repair)
 	free(path);
 }
 
-/* ---- tables over tables, and over data ---- */
-
-static void l2_in_l1(uint8_t *bytes)
-{
-	store_be64(bytes + l1(bytes) + 8, l1(bytes) | ENTRY_COPIED);
-}
-
-static void l2_in_refcount_table(uint8_t *bytes)
-{
-	store_be64(bytes + l1(bytes) + 8,
-		   load_be64(bytes + HEADER_REFCOUNT_TABLE_OFFSET));
-}
-
-static void snapshots_in_l1(uint8_t *bytes)
-{
-	store_be64(bytes + l1(bytes) + 8, 1);
-	store_be64(bytes + HEADER_SNAPSHOTS_OFFSET, l1(bytes));
-	store_be32(bytes + HEADER_NB_SNAPSHOTS, 1);
-}
-
-static void l2_in_noise(uint8_t *bytes)
-{
-	store_be64(bytes + l1(bytes) + 8, data(bytes) | ENTRY_COPIED);
-}
-
-/* Without COPIED: that flag of an entry which leads nowhere is taken off, as
-   QEMU does it, whatever else is wrong. */
-static void l1_in_noise(uint8_t *bytes)
-{
-	uint8_t *noise = bytes + data(bytes);
-
-	for (uint32_t i = 0; i < 8; i++)
-		store_be64(noise + i * 8,
-			   load_be64(noise + i * 8) & ~ENTRY_COPIED);
-	store_be64(bytes + HEADER_L1_OFFSET, data(bytes));
-}
-
-static const struct {
-	const char *name;
-	void (*poke)(uint8_t *bytes);
-} overlaps_of[] = {
-	{ "L2 table in the L1 table", l2_in_l1 },
-	{ "L2 table in the refcount table", l2_in_refcount_table },
-	{ "snapshot table in the L1 table", snapshots_in_l1 },
-	{ "L2 table in data", l2_in_noise },
-	{ "L1 table in data", l1_in_noise },
-};
-
-static void test_overlap(unsigned int n)
-{
-	const char *name = overlaps_of[n].name;
-	char *path = scratch_path("image");
-	struct qcow_check result;
-	size_t size, size_after;
-	uint8_t *bytes = read_file(sound[PLAIN], &size), *after;
-
-	overlaps_of[n].poke(bytes);
-	write_file(path, bytes, size);
-	if (check_ours(path, QCOW_REPAIR_ALL, 0, &result) != STATUS_CORRUPT)
-		die("%s: repaired", name);
-	after = read_file(path, &size_after);
-	if (size != size_after || memcmp(bytes, after, size))
-		die("%s: the image was changed", name);
-	cases++;
-	free(after);
-	free(bytes);
-	free(path);
-}
-
 /* A count that cannot be as high as it should stays; no flag is asked for
    that would be a lie. */
 static void test_saturated(void)
@@ -412,8 +335,6 @@ int main(void)
 		if (rows[i].mode == BOTH)
 			test_row(&rows[i], QCOW_REPAIR_ALL);
 	}
-	for (unsigned int n = 0; n < ARRAY_SIZE(overlaps_of); n++)
-		test_overlap(n);
 	test_saturated();
 	printf("%u images left alone\n", cases);
 	for (unsigned int r = 0; r < RECIPES; r++)

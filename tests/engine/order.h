@@ -52,4 +52,7 @@ const struct step *find_sync(const struct step *from, const struct step *to);
 /* The last write to an offset before the end of a part of the record. */
 const struct step *last_write(const struct step *to, uint64_t offset);
 
+/* order-mark.c: the header before and after all other writes. */
+void test_mark(void);
+
 #endif /* ORDER_H */

@@ -4,56 +4,10 @@
  * L1 entry, the first two entries of its L2 table, the first refcount block.
  */
 #include "tests/lib/breakages.h"
+#include "tests/lib/breakages-counts.h"
 #include "tests/lib/places.h"
 #include "qcow/bits.h"
 #include "qcow/format.h"
-
-/* ---- counts ---- */
-
-static bool count_too_high(uint8_t *bytes, size_t size)
-{
-	(void)size;
-	*place_count(bytes, place_data(bytes)) += 1;
-	return true;
-}
-
-static bool count_zero(uint8_t *bytes, size_t size)
-{
-	(void)size;
-	*place_count(bytes, place_data(bytes)) = 0;
-	return true;
-}
-
-static bool count_too_low(uint8_t *bytes, size_t size)
-{
-	(void)size;
-	if (!place_has_snapshots(bytes))
-		return false;
-	*place_count(bytes, place_data(bytes)) -= 1;
-	return true;
-}
-
-static bool header_not_counted(uint8_t *bytes, size_t size)
-{
-	(void)size;
-	*place_count(bytes, 0) = 0;
-	return true;
-}
-
-static bool table_not_counted(uint8_t *bytes, size_t size)
-{
-	(void)size;
-	*place_count(bytes, load_be64(place_l1(bytes)) & ENTRY_OFFSET) = 0;
-	return true;
-}
-
-static bool nothing_counted(uint8_t *bytes, size_t size)
-{
-	(void)size;
-	memset(bytes + load_be64(place_refcount_table(bytes)), 0,
-	       place_cluster_size(bytes));
-	return true;
-}
 
 /* ---- COPIED ---- */
 
@@ -259,86 +213,7 @@ static bool table_twice(uint8_t *bytes, size_t size)
 	return true;
 }
 
-/* ---- refcount blocks ---- */
-
-static bool block_unaligned(uint8_t *bytes, size_t size)
-{
-	(void)size;
-	return place_cluster_size(bytes) > 512 &&
-	       place_change(place_refcount_table(bytes), 0, 512);
-}
-
-static bool block_beyond_end(uint8_t *bytes, size_t size)
-{
-	store_be64(place_refcount_table(bytes),
-		   round_up(4 * size, place_cluster_size(bytes)));
-	return true;
-}
-
-static bool block_far_away(uint8_t *bytes, size_t size)
-{
-	(void)size;
-	return place_change(place_refcount_table(bytes), 0,
-			    0x7ff0000000000000ull);
-}
-
-static bool block_reserved_bits(uint8_t *bytes, size_t size)
-{
-	(void)size;
-	return place_change(place_refcount_table(bytes), 0, 1);
-}
-
-static bool block_missing(uint8_t *bytes, size_t size)
-{
-	(void)size;
-	store_be64(place_refcount_table(bytes), 0);
-	return true;
-}
-
-static bool block_in_header(uint8_t *bytes, size_t size)
-{
-	(void)size;
-	store_be64(place_refcount_table(bytes) + 8, place_cluster_size(bytes));
-	return true;
-}
-
 /* ---- the header ---- */
-
-static bool counts_beyond_end(uint8_t *bytes, size_t size)
-{
-	store_be64(bytes + HEADER_REFCOUNT_TABLE_OFFSET,
-		   round_up(size, place_cluster_size(bytes)));
-	return true;
-}
-
-static bool counts_far_away(uint8_t *bytes, size_t size)
-{
-	(void)size;
-	store_be64(bytes + HEADER_REFCOUNT_TABLE_OFFSET, 1ull << 50);
-	return true;
-}
-
-static bool counts_in_header(uint8_t *bytes, size_t size)
-{
-	(void)size;
-	store_be64(bytes + HEADER_REFCOUNT_TABLE_OFFSET, 0);
-	return true;
-}
-
-static bool counts_in_l1(uint8_t *bytes, size_t size)
-{
-	(void)size;
-	store_be64(bytes + HEADER_REFCOUNT_TABLE_OFFSET,
-		   load_be64(bytes + HEADER_L1_OFFSET));
-	return true;
-}
-
-static bool no_refcount_table(uint8_t *bytes, size_t size)
-{
-	(void)size;
-	store_be32(bytes + HEADER_REFCOUNT_TABLE_CLUSTERS, 0);
-	return true;
-}
 
 static bool marked_dirty(uint8_t *bytes, size_t size)
 {

@@ -19,10 +19,12 @@ enum content {
 	CONTENT_METADATA, /* parts of tables, which have changed */
 };
 
+/* false: it cannot be done to this image */
+typedef bool breakage_poke(uint8_t *bytes, size_t size);
+
 struct breakage {
 	const char *name;
-	/* false: it cannot be done to this image */
-	bool (*poke)(uint8_t *bytes, size_t size);
+	breakage_poke *poke;
 	enum content content;
 	bool ours; /* qemu-img check finds nothing */
 };
