@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The load program from the inside; for load.c, choose.c and set-up.c only.
+ * The load program from the inside; for load.c, choose.c, report.c and set-up.c
+ * only.
  */
 #ifndef LOAD_INSIDE_H
 #define LOAD_INSIDE_H
@@ -34,6 +35,26 @@ bool pick_blocks(struct op *op);
 
 /* The bytes of the blocks of a request. */
 uint64_t run_length(const struct op *op);
+
+/* report.c: the figures of a run, and its messages. */
+
+extern uint64_t counts[KINDS + 1]; /* requests that succeeded */
+extern uint64_t errors;
+
+/* For so many seconds requests were under way and none ended. */
+void report_gap(double gap);
+
+/* Prints the longest gap since the last call. */
+void report_print_gap(void);
+
+/* A request succeeded.  Others may wait for the first. */
+void report_works(void);
+
+/* A request failed.  Others may wait for the first. */
+void report_error(const struct op *op, int error);
+
+/* Prints the last line, which scripts read. */
+void report_print(double seconds, uint64_t checked);
 
 /* set-up.c */
 

@@ -30,9 +30,6 @@
 
 #include "tests/load/load-inside.h"
 
-static const char *const kind_names[] = { "write", "read", "discard", "zeroes",
-					  "fsync" };
-
 struct ledger ledger;
 int disk;
 bool is_device;
@@ -42,9 +39,8 @@ struct op *free_ops;
 unsigned char *busy; /* per block */
 uint64_t position;   /* sequential */
 static unsigned int inflight;
-static uint64_t counts[KINDS + 1], errors, issued, blocks_checked;
-static int last_error;
-static double last_progress, longest_gap, gap_since_usr1;
+static uint64_t issued, blocks_checked;
+static double last_progress;
 static volatile sig_atomic_t stop, report;
 int helper_pipe;
 static struct op *helper_done; /* where the ring reads it */
@@ -169,47 +165,14 @@ static bool issue(void)
 
 static void note_gap(double time)
 {
-	double gap = inflight && !verifying ? time - last_progress : 0;
-
-	if (gap > longest_gap)
-		longest_gap = gap;
-	if (gap > gap_since_usr1)
-		gap_since_usr1 = gap;
-}
-
-/* Whoever waits for something to happen sees that it did. */
-static void tell_first(int error)
-{
-	static bool told, told_error;
-
-	if (!options.tell || (error ? told_error : told))
-		return;
-	told = true;
-	if (error) {
-		told_error = true;
-		printf("error=%s\n", strerrorname_np(error));
-	} else {
-		printf("works\n");
-	}
-	fflush(stdout);
-}
-
-static void note_error(const struct op *op, int error)
-{
-	tell_first(error);
-	errors++;
-	last_error = error;
-	if (!options.tolerate && errors <= 20)
-		fprintf(stderr, "%s of %" PRIu64 " bytes at %" PRIu64 ": %s\n",
-			kind_names[op->kind], op->length,
-			ledger_offset(&ledger, op->first), strerror(error));
+	report_gap(inflight && !verifying ? time - last_progress : 0);
 }
 
 static void record_success(const struct op *op)
 {
 	uint64_t i;
 
-	tell_first(0);
+	report_works();
 	counts[op->kind] += !verifying;
 	for (i = 0; i < op->count; i++) {
 		if (op->kind != READ) {
@@ -230,9 +193,9 @@ static void complete(struct op *op, int result)
 	last_progress = now();
 	inflight--;
 	if (result < 0)
-		note_error(op, -result);
+		report_error(op, -result);
 	else if (moves && (uint64_t)result != op->length)
-		note_error(op, EIO);
+		report_error(op, EIO);
 	else
 		record_success(op);
 	mark(op, false);
@@ -276,15 +239,6 @@ static bool may_issue(double start)
 		(double)issued < (now() - start) * options.rate);
 }
 
-static void print_gap(void)
-{
-	report = 0;
-	note_gap(now());
-	printf("longest_gap_ms=%.0f\n", gap_since_usr1 * 1000);
-	fflush(stdout);
-	gap_since_usr1 = 0;
-}
-
 static void wait_for_some(void)
 {
 	struct __kernel_timespec timeout = { .tv_nsec = options.rate ?
@@ -307,8 +261,11 @@ static double run_load(void)
 			;
 		wait_for_some();
 		complete_all();
-		if (report)
-			print_gap();
+		if (report) {
+			report = 0;
+			note_gap(now());
+			report_print_gap();
+		}
 	}
 	return now() - start;
 }
@@ -386,26 +343,6 @@ static void catch_signals(void)
 	sigaction(SIGINT, &action, NULL);
 }
 
-static void tell(double seconds, uint64_t checked)
-{
-	static const char *const plurals[] = { "writes", "reads", "discards",
-					       "zeroes", "fsyncs" };
-	uint64_t sum = 0;
-	unsigned int i;
-
-	for (i = 0; i <= KINDS; i++) {
-		printf("%s=%" PRIu64 " ", plurals[i], counts[i]);
-		sum += counts[i];
-	}
-	printf("iops=%.0f longest_gap_ms=%.0f errors=%" PRIu64,
-	       seconds > 0 ? (double)sum / seconds : 0, longest_gap * 1000,
-	       errors);
-	if (errors)
-		printf(" error=%s", strerrorname_np(last_error));
-	printf(" checked=%" PRIu64 " wrong=%" PRIu64 "\n", checked,
-	       ledger.wrong);
-}
-
 int main(int argc, char **argv)
 {
 	double seconds = 0;
@@ -418,6 +355,6 @@ int main(int argc, char **argv)
 		seconds = run_load();
 	if (options.verify || options.verify_only)
 		checked = verify();
-	tell(seconds, checked);
+	report_print(seconds, checked);
 	return ledger.wrong || (errors && !options.tolerate);
 }
