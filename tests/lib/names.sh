@@ -63,12 +63,12 @@ near_names()
 
 check_names()
 {
-	local all name near
+	local all bare name near
 
 	all=$(all_names)
+	bare=$(all_names | sed 's,.*/,,')
 	for name in "${NAMES[@]}"; do
-		! grep -qxF -e "$name" -e "${name##*/}" \
-			<<<"$all"$'\n'"${all//*([a-z])\//}" || continue
+		! grep -qxF -e "$name" <<<"$all"$'\n'"$bare" || continue
 		near=$(near_names "$name" "$all")
 		echo "check: there is no test $name${near:+; there are: $near}" >&2
 		exit 2
