@@ -3,7 +3,8 @@
 #
 # What the tests of the real driver share.  Each test is a program of its
 # own that sources this file, runs as root on a kernel with ublk, and ends
-# with status 0 if the behaviour it is named after was seen.
+# with status 0 if the behaviour it is named after was seen.  Images are in
+# images.sh, the load program is in traffic.sh.
 #
 # tests/check sets the environment: the programs UBLK_QCOW2, UBLK_QCOW2_FAULTY
 # and LOAD, and SCRATCH, a directory on a disk with room.
@@ -95,73 +96,10 @@ remove_anyhow()
 		echo "cannot remove $dev"
 }
 
-# --- images -----------------------------------------------------------------
-
-image()
-{
-	local path=$WORK/$1 size=$2
-	shift 2
-
-	qemu-img create -q -f qcow2 "$@" "$path" "$size"
-	echo "$path"
-}
-
-# The image is flawless: nothing corrupt and nothing leaked.
-check_image()
-{
-	local output
-
-	output=$(qemu-img check "$1" 2>&1) || true
-	grep -q '^No errors were found' <<<"$output" ||
-		fail "qemu-img check $1: $output"
-}
-
-# QEMU, too, must find in the image what the load program was told is there.
-check_with_qemu()
-{
-	local image=$1 ledger=$2
-
-	qemu-img convert -O raw "$image" "$WORK/converted"
-	"$LOAD" --verify-only --ledger "$ledger" "$WORK/converted" ||
-		fail "QEMU reads something else from $image"
-	rm "$WORK/converted"
-}
-
-# poke FILE OFFSET HEX: overwrites bytes.
-poke()
-{
-	local i bytes=
-
-	for ((i = 0; i < ${#3}; i += 2)); do
-		bytes+="\\x${3:i:2}"
-	done
-	printf '%b' "$bytes" |
-		dd of="$1" bs=1 seek="$2" conv=notrunc status=none
-}
-
-# open_in_qemu [OPTION...] IMAGE: until close_in_qemu.
-open_in_qemu()
-{
-	local end=$((SECONDS + 60))
-
-	rm -f "$WORK/nbd"
-	qemu-nbd -t -k "$WORK/nbd" "$@" &
-	QEMU=$!
-	cleanup "kill $QEMU 2>/dev/null"
-	# It listens before it opens the image, and answers after.
-	until timeout 10 qemu-img info "nbd+unix:///?socket=$WORK/nbd" \
-		>/dev/null 2>&1; do
-		kill -0 "$QEMU" 2>/dev/null || fail "qemu-nbd ended: $*"
-		((SECONDS <= end)) || fail "qemu-nbd does not come up: $*"
-		sleep 0.1
-	done
-}
-
-close_in_qemu()
-{
-	kill "$QEMU"
-	wait "$QEMU" || true
-}
+# shellcheck source=images.sh
+. "$(dirname "${BASH_SOURCE[0]}")/images.sh"
+# shellcheck source=traffic.sh
+. "$(dirname "${BASH_SOURCE[0]}")/traffic.sh"
 
 # --- devices ----------------------------------------------------------------
 
@@ -304,70 +242,6 @@ storm()
 	for ((i = 0; i < $1; i++)); do
 		sleep "0.$((RANDOM % 5))$((RANDOM % 10))"
 		kill_and_recover "${2:-$DEV}"
-	done
-}
-
-# --- load -------------------------------------------------------------------
-
-# Starts the load program on $DEV in the background, and returns when it is at
-# work: a signal before that would end it, and a kill of the server prove
-# nothing.
-start_load()
-{
-	local end=$((SECONDS + 60))
-
-	# What the last one said must not be taken for this one's.
-	rm -f "$WORK/load.out"
-	"$LOAD" --verify --touched-only --tell "$@" "$DEV" \
-		>"$WORK/load.out" 2>"$WORK/load.err" &
-	LOAD_PID=$!
-	until [[ -s $WORK/load.out ]]; do
-		kill -0 "$LOAD_PID" 2>/dev/null || [[ -s $WORK/load.out ]] ||
-			fail "the load ended: $(cat "$WORK/load.err")"
-		((SECONDS <= end)) || fail "the load does not begin"
-		sleep 0.05
-	done
-}
-
-# Ends it; everything acknowledged must be there.
-stop_load()
-{
-	local status=0
-
-	kill -TERM "$LOAD_PID" || fail "the load ended before: $(cat \
-		"$WORK/load.err")"
-	wait "$LOAD_PID" || status=$?
-	LOAD_PID=
-	cat "$WORK/load.err"
-	note "$(tail -n 1 "$WORK/load.out")"
-	[[ $status == 0 ]] || fail "the load ended with status $status"
-}
-
-# One value of the load's report.
-loaded()
-{
-	sed -n "s/.*\b$1=\([^ ]*\).*/\1/p" "$WORK/load.out" | tail -n 1
-}
-
-# load_meets ERROR: it must tolerate that.
-load_meets()
-{
-	local end=$((SECONDS + 120))
-
-	until [[ $(loaded error) == "$1" ]]; do
-		((SECONDS <= end)) || fail "the client saw: $(loaded error)"
-		sleep 0.05
-	done
-}
-
-# Waits until somebody has a request under way.
-busy()
-{
-	local end=$((SECONDS + 60))
-
-	until [[ $(under_way) -gt 0 ]]; do
-		((SECONDS <= end)) || fail "nobody uses $DEV"
-		sleep 0.05
 	done
 }
 
