@@ -7,40 +7,19 @@
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
 
-mkdir -p /etc/ublk-qcow2/hooks.d
-hook=/etc/ublk-qcow2/hooks.d/test-$$
-cleanup "rm -f $hook"
-cat >"$hook" <<-END
-	#!/bin/sh
-	echo "\$1 \$2" >>$WORK/events
-	cat /proc/self/oom_score_adj >>$WORK/scores
-	echo "says \$1 of \$2"
-	echo "and complains" >&2
-END
-chmod 755 "$hook"
+# shellcheck disable=SC2016  # the hook expands it
+hear_hooks "cat /proc/self/oom_score_adj >>$WORK/scores" \
+	'echo "says $1 of $2"' 'echo "and complains" >&2'
 idle=/etc/ublk-qcow2/hooks.d/idle-$$
 cleanup "rm -f $idle"
 echo "#!/bin/sh" >"$idle"
 chmod 644 "$idle"
 
-heard()
-{
-	local i
-
-	for ((i = 0; i < 600; i++)); do
-		if grep -qx "$1 $DEV" "$WORK/events" 2>/dev/null; then
-			return
-		fi
-		sleep 0.1
-	done
-	fail "no event $1, only: $(cat "$WORK/events")"
-}
-
 image=$(image disk.qcow2 64M)
 add "$image"
 kill_and_recover
-heard crashed
-heard recovered
+heard "^crashed $DEV "
+heard "^recovered $DEV "
 
 # Without a log daemon a file is the log.
 if [[ ! -e /dev/log ]]; then
@@ -59,7 +38,7 @@ fi
 # An image that cannot be opened any more: no server can help.
 poke "$image" 0 00000000
 kill_server
-heard gave-up
+heard "^gave-up $DEV "
 [[ $(listed state) == failed ]] || fail "gave up, but is $(listed state)"
 poke "$image" 0 514649fb
 "$UBLK_QCOW2" recover "$DEV" || fail "recover"

@@ -16,33 +16,14 @@ cleanup "umount $WORK/mnt"
 head -c 44M /dev/urandom >"$WORK/mnt/ballast"
 qemu-img create -q -f qcow2 "$WORK/mnt/image.qcow2" 1G
 
-mkdir -p /etc/ublk-qcow2/hooks.d
-hook=/etc/ublk-qcow2/hooks.d/test-$$
-cleanup "rm -f $hook"
-cat >"$hook" <<-END
-	#!/bin/sh
-	echo "\$1 \$2 \$UBLK_QCOW2_REASON" >>$WORK/events
-END
-chmod 755 "$hook"
-
-# heard LINE
-heard()
-{
-	local end=$((SECONDS + 60))
-
-	until grep -qsx "$1" "$WORK/events"; do
-		((SECONDS <= end)) || fail "no '$1': $(cat "$WORK/events")"
-		sleep 0.1
-	done
-}
-
+hear_hooks
 add "$WORK/mnt/image.qcow2"
 [[ $("$UBLK_QCOW2" list --json "$DEV") == *'"trouble": null'* ]] ||
 	fail "in trouble from the beginning"
 start_load --tolerate-errors --ledger "$WORK/ledger" --block 64K --ops 2000
 load_meets ENOSPC
 listed_becomes kind no-space 60
-heard "no-space $DEV No space left on device"
+heard "^no-space $DEV No space left on device$"
 kill_and_recover
 [[ $(listed kind) == no-space ]] || fail "the next server knows nothing of it"
 kill_off "$(listed supervisor_pid)"
@@ -61,7 +42,7 @@ rm "$WORK/mnt/ballast"
 sync -f "$WORK/mnt"
 start_load --depth 4 --ledger "$WORK/ledger" --block 64K --ops 200
 listed_becomes trouble null 60
-heard "well-again $DEV "
+heard "^well-again $DEV $"
 wait "$LOAD_PID" || fail "load, with room: $(cat "$WORK/load.err")"
 LOAD_PID=
 note "$(cat "$WORK/load.out")"

@@ -12,14 +12,7 @@ OTHER=2000		# of another one
 DISCARD=3072		# of a discard, which a worker does
 
 : "${UBLK_QCOW2_FAULTY:?}"
-mkdir -p /etc/ublk-qcow2/hooks.d
-hook=/etc/ublk-qcow2/hooks.d/test-$$
-cleanup "rm -f $hook"
-cat >"$hook" <<-END
-	#!/bin/sh
-	echo "\$1 \$2 \$UBLK_QCOW2_REASON" >>$WORK/events
-END
-chmod 755 "$hook"
+hear_hooks
 
 # write_at SECTOR: 4 KiB.
 write_at()
@@ -58,16 +51,6 @@ died()
 	deaths=$(grep -cE "$2.* was killed by signal (6|11) " /run/ublk-qcow2.log) ||
 		true
 	[[ $deaths == "$1" ]] || fail "$deaths servers died, and not $1"
-}
-
-heard()
-{
-	local end=$((SECONDS + 60))
-
-	until grep -qs -- "$1" "$WORK/events"; do
-		((SECONDS <= end)) || fail "no '$1': $(cat "$WORK/events")"
-		sleep 0.1
-	done
 }
 
 UBLK_QCOW2=$UBLK_QCOW2_FAULTY

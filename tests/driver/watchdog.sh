@@ -14,25 +14,7 @@ PATIENCE=3
 FIRST=1000		# server/owned.c: the sector of its first step
 STEPS=(17 18)		# run in circles, wait for itself
 
-hook=/etc/ublk-qcow2/hooks.d/test-$$
-mkdir -p "${hook%/*}"
-cleanup "rm -f $hook"
-cat >"$hook" <<-END
-	#!/bin/sh
-	echo "\$1 \$2 \$UBLK_QCOW2_REASON" >>$WORK/events
-END
-chmod 755 "$hook"
-
-# heard PATTERN: a hook was told of it.
-heard()
-{
-	local end=$((SECONDS + 60))
-
-	until grep -qs -- "$1" "$WORK/events"; do
-		((SECONDS <= end)) || fail "no '$1': $(cat "$WORK/events")"
-		sleep 0.1
-	done
-}
+hear_hooks
 
 # The last pause has this cause.
 paused_by()

@@ -245,6 +245,33 @@ storm()
 	done
 }
 
+# --- events -----------------------------------------------------------------
+
+# hear_hooks [LINE...]: a hook writes each event down, as `heard` reads it, and
+# runs these lines of the shell.
+hear_hooks()
+{
+	local hook=/etc/ublk-qcow2/hooks.d/test-$$
+
+	mkdir -p "${hook%/*}"
+	cleanup "rm -f $hook"
+	printf '%s\n' '#!/bin/sh' \
+		"echo \"\$1 \$2 \$UBLK_QCOW2_REASON\" >>$WORK/events" \
+		"$@" >"$hook"
+	chmod 755 "$hook"
+}
+
+# heard PATTERN: a hook was told of it, as "EVENT DEVICE REASON".
+heard()
+{
+	local end=$((SECONDS + 60))
+
+	until grep -qs -- "$1" "$WORK/events"; do
+		((SECONDS <= end)) || fail "no '$1': $(cat "$WORK/events")"
+		sleep 0.1
+	done
+}
+
 # --- expectations -----------------------------------------------------------
 
 # refused PATTERN COMMAND...: fails with status 1, or 3 where `add` or `serve`
