@@ -64,14 +64,12 @@ struct bytes_of {
 extern char *bases[BASES];  /* paths */
 extern unsigned int checks; /* made so far */
 
-void broken_make_bases(void);
 /* Big endian numbers of any width, in bytes. */
 uint64_t broken_load(const uint8_t *bytes, unsigned int width);
 void broken_store(uint8_t *bytes, unsigned int width, uint64_t value);
+void broken_make_bases(void);
 /* A copy of the base with the bytes changed, at the path. */
 void make_broken(const char *path, enum base base, const struct poke *pokes);
-/* The bytes of a file; the caller frees them. */
-struct bytes_of bytes_of(const char *path);
 int open_broken(const char *path, bool read_only, struct qcow_image **image,
 		struct qcow_error *error);
 void expect_text(const char *name, const char *says,
@@ -85,6 +83,8 @@ void expect_judged(const char *name, const char *path,
 void expect_last_part(const char *name, const char *path, const char *says);
 /* Whatever it says, it says it without a crash. */
 int expect_info(const char *name, const char *path, const char *says);
+/* The bytes of a file; the caller frees them. */
+struct bytes_of bytes_of(const char *path);
 void expect_unchanged(const char *name, const char *path,
 		      struct bytes_of before);
 void expect_no_journal(const char *name);
@@ -141,10 +141,10 @@ struct refusal {
 	bool needs_key; /* and has none */
 };
 
-/* Makes the image, and tries to open it in each way. */
+/* broken-refused.c: makes the image, and tries to open it in each way. */
 void broken_test_refusal(const struct refusal *row);
 
-/* The classes. */
+/* The classes; each has its own file. */
 void broken_refused(void);  /* at the open, by the header */
 void broken_tables(void);   /* at the open, by the top tables */
 void broken_names(void);    /* of backing and data files */

@@ -41,6 +41,17 @@ void open_it(bool has_thread)
 	free(path);
 }
 
+void end(void)
+{
+	struct verdict verdict;
+
+	must(qcow_close(test.image), "close");
+	judge(test.disk.bytes, test.disk.size, &verdict);
+	if (verdict.corruptions || verdict.leaks)
+		die("%s: %s", test.what, verdict.first);
+	disk_free(&test.disk);
+}
+
 void must(int ret, const char *what)
 {
 	if (ret)
@@ -55,17 +66,6 @@ void put(uint64_t offset, size_t length)
 void flush(void)
 {
 	must(qcow_flush(test.image), "flush");
-}
-
-void end(void)
-{
-	struct verdict verdict;
-
-	must(qcow_close(test.image), "close");
-	judge(test.disk.bytes, test.disk.size, &verdict);
-	if (verdict.corruptions || verdict.leaks)
-		die("%s: %s", test.what, verdict.first);
-	disk_free(&test.disk);
 }
 
 /* ---- the record ---- */

@@ -24,6 +24,8 @@ extern struct order_test {
 	uint8_t bytes[CLUSTER] __attribute__((aligned(4096)));
 } test;
 
+/* order-record.c */
+
 /* Makes the image, with these options of qemu-img create. */
 void load(const char *what, const char *options);
 

@@ -116,6 +116,13 @@ void expect_byte(struct qcow_image *image, uint64_t offset, int byte)
 		    (unsigned long long)offset, *bytes, byte);
 }
 
+void expect_replayed(const char *what)
+{
+	const struct qcow_options options = plain_options();
+
+	expect_replayed_by(&options, what);
+}
+
 void expect_replayed_by(const struct qcow_options *options, const char *what)
 {
 	struct qcow_error error;
@@ -127,13 +134,6 @@ void expect_replayed_by(const struct qcow_options *options, const char *what)
 	expect_byte(image, 6 * PIECE, 3);
 	model_close(image);
 	in_scratch("qemu-img check -q image");
-}
-
-void expect_replayed(const char *what)
-{
-	const struct qcow_options options = plain_options();
-
-	expect_replayed_by(&options, what);
 }
 
 void expect_refused(const char *what, const char *word)

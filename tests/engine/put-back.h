@@ -29,6 +29,8 @@ enum ending {
 	UNWRITTEN, /* nothing */
 };
 
+/* put-back-life.c */
+
 void in_scratch(const char *command);
 
 /* Makes the image anew. */

@@ -18,11 +18,6 @@
 #define PACKED_MAX 12		/* compressed clusters at once */
 #define BASE_MAX   (3ull << 20) /* of formats that are not sparse */
 
-unsigned int recipe_value(const struct recipe *recipe, enum axis axis)
-{
-	return recipe->combination.values[axis];
-}
-
 static unsigned int draw(struct recipe *recipe, unsigned int n)
 {
 	return random_below(&recipe->random, n);
@@ -327,4 +322,9 @@ void recipe_make(struct recipe *recipe, const struct combination *combination,
 void recipe_remove(const struct recipe *recipe)
 {
 	must_run("rm -r %s", recipe->directory);
+}
+
+unsigned int recipe_value(const struct recipe *recipe, enum axis axis)
+{
+	return recipe->combination.values[axis];
 }

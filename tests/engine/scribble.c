@@ -14,22 +14,6 @@
 #define PACKED_COMMANDS 4
 #define PLAIN_COMMANDS	6
 
-const char *scribble_pattern(void)
-{
-	static uint8_t bytes[PATTERN];
-	static char *path;
-	struct random random = { .state = 42 };
-
-	if (path)
-		return path;
-	path = scratch_path("pattern");
-	for (unsigned int i = 0; i < PATTERN; i++)
-		bytes[i] = i / 1024 % 4 == 3 ? random_next(&random) :
-					       'a' + i / 64 % 23 + i % 2;
-	write_file(path, bytes, PATTERN);
-	return path;
-}
-
 /* Whole units, but for the disk's end. */
 static void draw_range(struct random *random, uint64_t size, uint32_t unit,
 		       uint64_t most, uint64_t *offset, uint64_t *length)
@@ -75,6 +59,17 @@ static void write_packed(const char *path, uint64_t size, uint32_t cluster,
 	free(commands);
 }
 
+void scribble(const char *path, uint64_t size, uint32_t cluster,
+	      unsigned int packed, struct random *random)
+{
+	if (packed) {
+		write_packed(path, size, cluster, packed, random);
+		size = round_down(size - 1, cluster);
+	}
+	if (size)
+		scribble_plain(path, "qcow2", size, random);
+}
+
 static void add_plain(FILE *out, uint64_t size, struct random *random)
 {
 	unsigned int kind = random_below(random, 8);
@@ -106,13 +101,18 @@ void scribble_plain(const char *path, const char *format, uint64_t size,
 	free(commands);
 }
 
-void scribble(const char *path, uint64_t size, uint32_t cluster,
-	      unsigned int packed, struct random *random)
+const char *scribble_pattern(void)
 {
-	if (packed) {
-		write_packed(path, size, cluster, packed, random);
-		size = round_down(size - 1, cluster);
-	}
-	if (size)
-		scribble_plain(path, "qcow2", size, random);
+	static uint8_t bytes[PATTERN];
+	static char *path;
+	struct random random = { .state = 42 };
+
+	if (path)
+		return path;
+	path = scratch_path("pattern");
+	for (unsigned int i = 0; i < PATTERN; i++)
+		bytes[i] = i / 1024 % 4 == 3 ? random_next(&random) :
+					       'a' + i / 64 % 23 + i % 2;
+	write_file(path, bytes, PATTERN);
+	return path;
 }

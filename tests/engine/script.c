@@ -11,11 +11,6 @@
 
 #define SECTOR 512u
 
-uint32_t *script_new_stamps(const struct script *script)
-{
-	return calloc(script->size / SECTOR, sizeof(uint32_t));
-}
-
 void script_create(struct script *script, const struct geometry *geometry,
 		   uint64_t size)
 {
@@ -36,6 +31,11 @@ void script_destroy(struct script *script)
 {
 	free(script->before);
 	free(script->after);
+}
+
+uint32_t *script_new_stamps(const struct script *script)
+{
+	return calloc(script->size / SECTOR, sizeof(uint32_t));
 }
 
 static void must(const struct script *script, int ret, const char *what)

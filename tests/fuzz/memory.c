@@ -138,22 +138,6 @@ struct qcow_options memory_options(const struct memory *memory, bool read_only)
 	};
 }
 
-void memory_complain(const char *what)
-{
-	fprintf(stderr, "%s\n", what);
-	abort();
-}
-
-/* FNV-1a */
-uint64_t memory_hash(const uint8_t *bytes, size_t size)
-{
-	uint64_t hash = 0xcbf29ce484222325ull;
-
-	for (size_t i = 0; i < size; i++)
-		hash = (hash ^ bytes[i]) * 0x100000001b3ull;
-	return hash;
-}
-
 /* ---- a bit of everything ---- */
 
 static uint8_t buffer[LONGEST] __attribute__((aligned(4096)));
@@ -220,4 +204,20 @@ void memory_use(const struct memory *memory, const struct qcow_options *options,
 		change(image, &random);
 	read_ends(image);
 	qcow_close(image);
+}
+
+void memory_complain(const char *what)
+{
+	fprintf(stderr, "%s\n", what);
+	abort();
+}
+
+/* FNV-1a */
+uint64_t memory_hash(const uint8_t *bytes, size_t size)
+{
+	uint64_t hash = 0xcbf29ce484222325ull;
+
+	for (size_t i = 0; i < size; i++)
+		hash = (hash ^ bytes[i]) * 0x100000001b3ull;
+	return hash;
 }

@@ -91,14 +91,35 @@ static struct used *used(const struct virtio *virtio)
 	return (struct used *)((end + PAGE - 1) & -PAGE);
 }
 
-sector_words *virtio_data(const struct virtio *virtio, int i)
+bool virtio_probe(uint8_t slot)
 {
-	return virtio->memory->data[i];
+	return pci_read(slot, PCI_ID) == VIRTIO_BLK;
 }
 
-uint8_t virtio_status(const struct virtio *virtio, int i)
+void virtio_setup(struct virtio *virtio, uint8_t slot, unsigned int number)
 {
-	return virtio->memory->requests[i].status;
+	uint32_t *word = (uint32_t *)(MEMORY + number * MEMORY_SIZE);
+	uint16_t port;
+
+	if (!(pci_read(slot, PCI_BAR) & ~3u))
+		pci_write(slot, PCI_BAR, FREE_PORTS + slot * 0x80);
+	pci_write(slot, PCI_COMMAND,
+		  pci_read(slot, PCI_COMMAND) | PORTS_AND_MEMORY);
+	port = pci_read(slot, PCI_BAR) & ~3u;
+	for (int i = 0; i < MEMORY_SIZE / 4; i++)
+		word[i] = 0;
+	outb(port + STATUS, 0);
+	outb(port + STATUS, DRIVER);
+	outl(port + GUEST_FEATURES, inl(port + HOST_FEATURES) & HAS_FLUSH);
+	outw(port + QUEUE_SELECT, 0);
+	*virtio = (struct virtio){
+		.memory = (struct memory *)word,
+		.port = port,
+		.size = inw(port + QUEUE_SIZE),
+	};
+	available(virtio)->flags = NO_INTERRUPT;
+	outl(port + QUEUE_PAGE, (uintptr_t)word / PAGE);
+	outb(port + STATUS, DRIVER_OK);
 }
 
 static uint64_t address_of(const void *pointer)
@@ -153,33 +174,12 @@ void virtio_wait(const struct virtio *virtio)
 		__asm__ volatile("pause" ::: "memory");
 }
 
-bool virtio_probe(uint8_t slot)
+uint8_t virtio_status(const struct virtio *virtio, int i)
 {
-	return pci_read(slot, PCI_ID) == VIRTIO_BLK;
+	return virtio->memory->requests[i].status;
 }
 
-void virtio_setup(struct virtio *virtio, uint8_t slot, unsigned int number)
+sector_words *virtio_data(const struct virtio *virtio, int i)
 {
-	uint32_t *word = (uint32_t *)(MEMORY + number * MEMORY_SIZE);
-	uint16_t port;
-
-	if (!(pci_read(slot, PCI_BAR) & ~3u))
-		pci_write(slot, PCI_BAR, FREE_PORTS + slot * 0x80);
-	pci_write(slot, PCI_COMMAND,
-		  pci_read(slot, PCI_COMMAND) | PORTS_AND_MEMORY);
-	port = pci_read(slot, PCI_BAR) & ~3u;
-	for (int i = 0; i < MEMORY_SIZE / 4; i++)
-		word[i] = 0;
-	outb(port + STATUS, 0);
-	outb(port + STATUS, DRIVER);
-	outl(port + GUEST_FEATURES, inl(port + HOST_FEATURES) & HAS_FLUSH);
-	outw(port + QUEUE_SELECT, 0);
-	*virtio = (struct virtio){
-		.memory = (struct memory *)word,
-		.port = port,
-		.size = inw(port + QUEUE_SIZE),
-	};
-	available(virtio)->flags = NO_INTERRUPT;
-	outl(port + QUEUE_PAGE, (uintptr_t)word / PAGE);
-	outb(port + STATUS, DRIVER_OK);
+	return virtio->memory->data[i];
 }

@@ -16,6 +16,29 @@ virConnectPtr connection;
 
 char *out, *err;
 
+/* --- domains ------------------------------------------------------------- */
+
+void domains_begin(void)
+{
+	char *run = scratch_path("run");
+
+	setenv("UBLK_QCOW2_DIRECTORIES", "/nowhere", 1);
+	setenv("UBLK_QCOW2_RUN", run, 1);
+	setenv("UBLK_QCOW2_DISKS", "/nowhere", 1);
+	setenv("UBLK_QCOW2_SYSTEMD", "/nowhere", 1);
+	free(run);
+	connection = virConnectOpen(URI);
+	if (!connection)
+		die(URI ": %s", virGetLastErrorMessage());
+}
+
+void domains_end(void)
+{
+	virConnectClose(connection);
+	free(out);
+	free(err);
+}
+
 char *take(const char *path)
 {
 	size_t size;
@@ -67,8 +90,6 @@ int run_captured(libvirt_command *command,
 	free(err_path);
 	return status;
 }
-
-/* --- domains ------------------------------------------------------------- */
 
 void image(const char *format, ...)
 {
@@ -164,25 +185,4 @@ void refused_with(libvirt_command *command,
 		die("%s was not refused: %s", domain, reason);
 	if (!strstr(err, reason) || strchr(err, '\n') != err + strlen(err) - 1)
 		die("%s was refused for %s and not '%s'", domain, err, reason);
-}
-
-void domains_begin(void)
-{
-	char *run = scratch_path("run");
-
-	setenv("UBLK_QCOW2_DIRECTORIES", "/nowhere", 1);
-	setenv("UBLK_QCOW2_RUN", run, 1);
-	setenv("UBLK_QCOW2_DISKS", "/nowhere", 1);
-	setenv("UBLK_QCOW2_SYSTEMD", "/nowhere", 1);
-	free(run);
-	connection = virConnectOpen(URI);
-	if (!connection)
-		die(URI ": %s", virGetLastErrorMessage());
-}
-
-void domains_end(void)
-{
-	virConnectClose(connection);
-	free(out);
-	free(err);
 }

@@ -31,10 +31,6 @@ typedef int libvirt_command(const struct libvirt_options *options);
 int run_captured(libvirt_command *command,
 		 const struct libvirt_options *options);
 
-/* It must fail with one line, which says this. */
-void refused_with(libvirt_command *command,
-		  const struct libvirt_options *options, const char *reason);
-
 /* Makes an image, with these arguments of qemu-img create. */
 void image(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
@@ -54,5 +50,9 @@ char *definition(virDomainPtr domain);
 /* This is in the domain's definition; this is the definition. */
 void says(virDomainPtr domain, const char *text);
 void is(virDomainPtr domain, const char *xml);
+
+/* The command must fail with one line, which says this. */
+void refused_with(libvirt_command *command,
+		  const struct libvirt_options *options, const char *reason);
 
 #endif /* LIBVIRT_DOMAINS_H */

@@ -8,30 +8,6 @@
 
 #define SECTOR 512u
 
-void operation_stamp(uint8_t bytes[SECTOR], uint32_t number, uint64_t sector)
-{
-	uint64_t words[SECTOR / 8];
-
-	for (unsigned int i = 0; i < ARRAY_SIZE(words); i++)
-		words[i] = (uint64_t)number << 32 | (uint32_t)(sector + 1);
-	memcpy(bytes, words, SECTOR);
-}
-
-uint32_t stamp_of(const uint8_t bytes[SECTOR], uint64_t sector,
-		  const char *where)
-{
-	uint64_t words[SECTOR / 8];
-
-	memcpy(words, bytes, SECTOR);
-	for (unsigned int i = 1; i < ARRAY_SIZE(words); i++)
-		if (words[i] != words[0])
-			die("%s: sector %lu is torn", where, sector);
-	if (words[0] && (uint32_t)words[0] != (uint32_t)(sector + 1))
-		die("%s: sector %lu holds bytes of another (%#lx)", where,
-		    sector, words[0]);
-	return words[0] >> 32;
-}
-
 static uint64_t draw_length(struct random *random, uint32_t cluster)
 {
 	switch (random_below(random, 4)) {
@@ -198,4 +174,28 @@ void operation_apply(const struct operation *operation, uint8_t *copy,
 		else
 			memset(copy + s * SECTOR, 0, SECTOR);
 	}
+}
+
+void operation_stamp(uint8_t bytes[SECTOR], uint32_t number, uint64_t sector)
+{
+	uint64_t words[SECTOR / 8];
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(words); i++)
+		words[i] = (uint64_t)number << 32 | (uint32_t)(sector + 1);
+	memcpy(bytes, words, SECTOR);
+}
+
+uint32_t stamp_of(const uint8_t bytes[SECTOR], uint64_t sector,
+		  const char *where)
+{
+	uint64_t words[SECTOR / 8];
+
+	memcpy(words, bytes, SECTOR);
+	for (unsigned int i = 1; i < ARRAY_SIZE(words); i++)
+		if (words[i] != words[0])
+			die("%s: sector %lu is torn", where, sector);
+	if (words[0] && (uint32_t)words[0] != (uint32_t)(sector + 1))
+		die("%s: sector %lu holds bytes of another (%#lx)", where,
+		    sector, words[0]);
+	return words[0] >> 32;
 }

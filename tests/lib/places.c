@@ -21,6 +21,13 @@ bool place_has_snapshots(const uint8_t *bytes)
 	return load_be32(bytes + HEADER_NB_SNAPSHOTS);
 }
 
+bool place_has_subclusters(const uint8_t *bytes)
+{
+	return place_version(bytes) >= 3 &&
+	       load_be64(bytes + HEADER_INCOMPATIBLE) &
+		       INCOMPATIBLE_EXTENDED_L2;
+}
+
 uint8_t *place_l1(uint8_t *bytes)
 {
 	return bytes + load_be64(bytes + HEADER_L1_OFFSET);
@@ -34,13 +41,6 @@ uint8_t *place_l2(uint8_t *bytes)
 uint8_t *place_refcount_table(uint8_t *bytes)
 {
 	return bytes + load_be64(bytes + HEADER_REFCOUNT_TABLE_OFFSET);
-}
-
-bool place_has_subclusters(const uint8_t *bytes)
-{
-	return place_version(bytes) >= 3 &&
-	       load_be64(bytes + HEADER_INCOMPATIBLE) &
-		       INCOMPATIBLE_EXTENDED_L2;
 }
 
 uint8_t *place_bitmap(uint8_t *bytes)

@@ -42,6 +42,29 @@ int check_ours(const char *path, enum qcow_repair repair, size_t memory,
 	return ret ? STATUS_FAILED : status_of(result);
 }
 
+int check_theirs(const char *path, const char *options)
+{
+	char *name = qemu_name(path);
+	int status = run("qemu-img check %s %s >%s/qemu 2>&1", options, name,
+			 scratch());
+
+	free(name);
+	return status;
+}
+
+void check_disk(const struct disk *disk, bool leaks_allowed, const char *name)
+{
+	char *path = scratch_path("sample");
+	int status;
+
+	disk_save(disk, path);
+	status = run("qemu-img check -q %s >/dev/null 2>&1", path);
+	if (status && !(leaks_allowed && status == STATUS_LEAKS))
+		die("%s: qemu-img check: status %d, see %s", name, status,
+		    path);
+	free(path);
+}
+
 static bool is_luks(const char *path)
 {
 	uint8_t header[HEADER_V2_LENGTH] = { 0 };
@@ -64,27 +87,4 @@ char *qemu_name(const char *path)
 	if (asprintf(&name, format, path) < 0)
 		abort();
 	return name;
-}
-
-int check_theirs(const char *path, const char *options)
-{
-	char *name = qemu_name(path);
-	int status = run("qemu-img check %s %s >%s/qemu 2>&1", options, name,
-			 scratch());
-
-	free(name);
-	return status;
-}
-
-void check_disk(const struct disk *disk, bool leaks_allowed, const char *name)
-{
-	char *path = scratch_path("sample");
-	int status;
-
-	disk_save(disk, path);
-	status = run("qemu-img check -q %s >/dev/null 2>&1", path);
-	if (status && !(leaks_allowed && status == STATUS_LEAKS))
-		die("%s: qemu-img check: status %d, see %s", name, status,
-		    path);
-	free(path);
 }

@@ -54,11 +54,6 @@ static const void *held[MAX_HELD];
 static unsigned int stays; /* so often out of 8 it is not another's turn */
 static unsigned int switches;
 
-uint64_t scheduler_draw(uint64_t n)
-{
-	return random_below(&random_state, n);
-}
-
 /* ---- whose turn it is ---- */
 
 static const void **find_held(const void *mutex)
@@ -154,13 +149,6 @@ static void wait_for(enum state state, const void *object)
 	current->state = READY;
 }
 
-void scheduler_yield(void)
-{
-	if (!current || scheduler_draw(8) < stays)
-		return;
-	switch_to(draw_next());
-}
-
 /* ---- begin and end ---- */
 
 static void begin_thread(void)
@@ -189,6 +177,18 @@ void scheduler_end(void)
 		if (threads[i].state != UNUSED)
 			die("a thread was not joined");
 	current = NULL;
+}
+
+void scheduler_yield(void)
+{
+	if (!current || scheduler_draw(8) < stays)
+		return;
+	switch_to(draw_next());
+}
+
+uint64_t scheduler_draw(uint64_t n)
+{
+	return random_below(&random_state, n);
 }
 
 static struct thread *find_unused(void)

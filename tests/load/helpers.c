@@ -67,15 +67,6 @@ static void *helper(void *unused)
 	return NULL;
 }
 
-void helpers_give(struct op *op)
-{
-	pthread_mutex_lock(&lock);
-	op->next = waiting;
-	waiting = op;
-	pthread_cond_signal(&wake);
-	pthread_mutex_unlock(&lock);
-}
-
 int helpers_start(int fd, bool device, const struct ledger *where)
 {
 	pthread_t thread;
@@ -90,4 +81,13 @@ int helpers_start(int fd, bool device, const struct ledger *where)
 		if (pthread_create(&thread, NULL, helper, NULL))
 			die(0, "cannot start a thread");
 	return helper_pipe[0];
+}
+
+void helpers_give(struct op *op)
+{
+	pthread_mutex_lock(&lock);
+	op->next = waiting;
+	waiting = op;
+	pthread_cond_signal(&wake);
+	pthread_mutex_unlock(&lock);
 }

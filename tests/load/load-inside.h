@@ -22,7 +22,7 @@ extern unsigned char *busy; /* per block */
 extern uint64_t position;   /* sequential */
 extern int helper_pipe;
 
-/* Waits on the ring for the helpers' next operation. */
+/* load.c: waits on the ring for the helpers' next operation. */
 void listen_to_helpers(void);
 
 /* choose.c: which request comes next. */
