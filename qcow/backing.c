@@ -243,6 +243,21 @@ int backing_close(struct backing *backing)
 	return ret;
 }
 
+struct qcow_image *backing_image(const struct backing *backing)
+{
+	return backing->image;
+}
+
+struct file *backing_raw(struct backing *backing)
+{
+	return backing->kind == BACKING_RAW ? &backing->file : NULL;
+}
+
+bool backing_is_written(const struct backing *backing)
+{
+	return backing->written;
+}
+
 unsigned int backing_fds(const struct backing *backing, int *fds,
 			 unsigned int max, unsigned int count)
 {
@@ -283,21 +298,6 @@ unsigned int backing_layers(const struct backing *backing,
 		.written = backing->written,
 	};
 	return layers_add(layers, max, count, &layer);
-}
-
-struct qcow_image *backing_image(const struct backing *backing)
-{
-	return backing->image;
-}
-
-struct file *backing_raw(struct backing *backing)
-{
-	return backing->kind == BACKING_RAW ? &backing->file : NULL;
-}
-
-bool backing_is_written(const struct backing *backing)
-{
-	return backing->written;
 }
 
 uint64_t backing_size(const struct backing *backing)

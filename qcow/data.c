@@ -129,14 +129,6 @@ int data_make_zero(struct qcow_image *image, uint64_t offset, uint64_t length)
 	return ret;
 }
 
-void data_give_back(struct qcow_image *image, uint64_t offset, uint64_t length)
-{
-	/* Readers of the image see no difference, so it may fail.  With the raw
-	   bit, data_make_zero() has done it. */
-	if (image->external && !image->raw_data)
-		file_punch(&image->data_file, offset, length);
-}
-
 /* Behind the disk's end the file may hold anything. */
 static int extend_raw(struct qcow_image *image, uint64_t size,
 		      uint64_t file_end)
@@ -164,4 +156,12 @@ int data_extend(struct qcow_image *image, uint64_t size)
 	if (image->data_file.block_device && file_end < size)
 		return -ENOSPC;
 	return image->raw_data ? extend_raw(image, size, file_end) : 0;
+}
+
+void data_give_back(struct qcow_image *image, uint64_t offset, uint64_t length)
+{
+	/* Readers of the image see no difference, so it may fail.  With the raw
+	   bit, data_make_zero() has done it. */
+	if (image->external && !image->raw_data)
+		file_punch(&image->data_file, offset, length);
 }

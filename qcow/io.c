@@ -58,6 +58,14 @@ static int enter_and_map(struct qcow_image *image, struct qcow_io *io,
 	return ret;
 }
 
+int io_explain(struct qcow_image *image, int ret)
+{
+	if (ret != -EUCLEAN)
+		return io_explain_read(image, ret);
+	image_set_corrupt(image);
+	return -EIO;
+}
+
 /* Once is enough. */
 static void tell_once(struct qcow_image *image, bool *flag, const char *line)
 {
@@ -85,14 +93,6 @@ int io_explain_read(struct qcow_image *image, int ret)
 			"the tables of an image under it contradict themselves; reads of what they describe fail");
 	else
 		return ret;
-	return -EIO;
-}
-
-int io_explain(struct qcow_image *image, int ret)
-{
-	if (ret != -EUCLEAN)
-		return io_explain_read(image, ret);
-	image_set_corrupt(image);
 	return -EIO;
 }
 

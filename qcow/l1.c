@@ -56,19 +56,6 @@ static int take_turn(struct qcow_image *image)
 	}
 }
 
-int l1_write_header(struct qcow_image *image)
-{
-	int ret;
-
-	image_take_header(image);
-	image_io_begin(image);
-	ret = header_write_size(&image->file, &image->header,
-				&image->life.area);
-	image_io_end(image);
-	image_release_header(image);
-	return ret;
-}
-
 /* The array for so many entries: those there are, and zeros. */
 static uint64_t *longer_array(const struct qcow_image *image, uint64_t entries)
 {
@@ -356,4 +343,17 @@ int l1_replay(struct qcow_image *image, const struct record *r)
 	append_publish(image, r);
 	take_array(image, NULL);
 	return load_l1(image, NULL);
+}
+
+int l1_write_header(struct qcow_image *image)
+{
+	int ret;
+
+	image_take_header(image);
+	image_io_begin(image);
+	ret = header_write_size(&image->file, &image->header,
+				&image->life.area);
+	image_io_end(image);
+	image_release_header(image);
+	return ret;
 }

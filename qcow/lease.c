@@ -97,6 +97,18 @@ bool lease_can_tell(const struct file *file)
 	return true;
 }
 
+void lease_init(struct lease *lease)
+{
+	pthread_condattr_t attributes;
+
+	*lease = (struct lease){ .taking = ATOMIC_FLAG_INIT };
+	pthread_mutex_init(&lease->lock, NULL);
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&lease->work, &attributes);
+	pthread_condattr_destroy(&attributes);
+}
+
 static int take(const struct file *file, struct lease_times *times)
 {
 	struct stat st;
@@ -327,18 +339,6 @@ static int start_thread(struct lease *lease)
 }
 
 /* ---- begin and end ---- */
-
-void lease_init(struct lease *lease)
-{
-	pthread_condattr_t attributes;
-
-	*lease = (struct lease){ .taking = ATOMIC_FLAG_INIT };
-	pthread_mutex_init(&lease->lock, NULL);
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&lease->work, &attributes);
-	pthread_condattr_destroy(&attributes);
-}
 
 int lease_start(struct lease *lease, struct lease_record *record,
 		const struct file *image, const struct file *data,

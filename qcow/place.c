@@ -17,6 +17,27 @@
 #include "qcow/error.h"
 #include "qcow/place.h"
 
+int place_find(const char *path, struct place *place, struct qcow_error *error)
+{
+	const char *slash = strrchr(path, '/');
+	char *parent = strndup(path, slash ? slash - path + 1 : 0);
+
+	*place = (struct place){
+		.name = slash ? slash + 1 : path,
+		.directory_fd = -1,
+		.fd = -1,
+	};
+	place->directory = parent ? realpath(*parent ? parent : ".", NULL) :
+				    NULL;
+	free(parent);
+	if (!place->directory)
+		return fail(error, -errno, "%s", strerror(errno));
+	/* Told before any work; the link finds out for good. */
+	if (!faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW))
+		return fail(error, -EEXIST, "%s", strerror(EEXIST));
+	return 0;
+}
+
 /* Where files without a name do not exist. */
 static int open_named(struct place *place)
 {
@@ -69,27 +90,6 @@ int place_settle(const struct place *place)
 		unlinkat(place->directory_fd, place->name, 0);
 	}
 	return ret;
-}
-
-int place_find(const char *path, struct place *place, struct qcow_error *error)
-{
-	const char *slash = strrchr(path, '/');
-	char *parent = strndup(path, slash ? slash - path + 1 : 0);
-
-	*place = (struct place){
-		.name = slash ? slash + 1 : path,
-		.directory_fd = -1,
-		.fd = -1,
-	};
-	place->directory = parent ? realpath(*parent ? parent : ".", NULL) :
-				    NULL;
-	free(parent);
-	if (!place->directory)
-		return fail(error, -errno, "%s", strerror(errno));
-	/* Told before any work; the link finds out for good. */
-	if (!faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW))
-		return fail(error, -EEXIST, "%s", strerror(EEXIST));
-	return 0;
 }
 
 void place_leave(struct place *place)

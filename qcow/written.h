@@ -5,8 +5,8 @@
 
 #include "qcow/image.h"
 
-/* The guest will change these clusters: they are no longer equal below.
-   Called before the guest's range is left. */
+/* merge.c: the guest will change these clusters, so they are no longer equal
+   below.  Called before the guest's range is left. */
 void merge_note_write(struct qcow_merge *merge, uint64_t first, uint64_t last);
 
 /* Likewise, whether there is a merge or not. */

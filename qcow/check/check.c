@@ -28,20 +28,6 @@
 #define MIN_MEMORY     4096u
 #define MAX_ROUNDS     4
 
-int check_each_window(struct check *check, window_function *function)
-{
-	uint64_t first = 0;
-	int ret = 0;
-
-	while (first < check->clusters && !ret) {
-		ret = check_count(check, first);
-		if (!ret)
-			ret = function(check);
-		first = check->counts.limit;
-	}
-	return ret;
-}
-
 static int look_at_window(struct check *check)
 {
 	int ret = check_compare(check, COUNTS_STAY);
@@ -91,6 +77,20 @@ int check_round(struct check *check)
 	check->result.image_end_offset = (check->highest_used + 1)
 					 << check->header.cluster_bits;
 	check_progress(check, check->clusters, check->clusters);
+	return ret;
+}
+
+int check_each_window(struct check *check, window_function *function)
+{
+	uint64_t first = 0;
+	int ret = 0;
+
+	while (first < check->clusters && !ret) {
+		ret = check_count(check, first);
+		if (!ret)
+			ret = function(check);
+		first = check->counts.limit;
+	}
 	return ret;
 }
 
