@@ -14,13 +14,25 @@
    subject and returns EXIT_FAILURE. */
 int command_begin(const char *subject);
 
-/* Finds the disk that DEV means and locks it; *lock is the caller's to close.
-   Returns 0, or EXIT_FAILURE after a complaint. */
-int command_find(const char *dev, struct disk *disk, int *lock);
+/* Complains about the disk, which the line names by device and image; returns
+   EXIT_FAILURE. */
+int command_complain(const struct disk *disk, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* Complains about a record that cannot be read; *status, an int, becomes that
+   of a failure. */
+void command_unreadable(int id, int error, void *status);
 
 /* Locks a disk that was found and reads its record again.  -ENOENT: the disk is
    gone meanwhile; -EBUSY: another command works on it. */
 int command_lock(struct disk *disk, int *lock);
+
+/* Finds the disk that DEV means and locks it; *lock is the caller's to close.
+   Returns 0, or EXIT_FAILURE after a complaint. */
+int command_find(const char *dev, struct disk *disk, int *lock);
+
+/* Kills the disk's supervisor, if it lives, and waits for its end. */
+int command_kill_supervisor(const struct disk *disk);
 
 /* Appeals to the disk's supervisor and waits that long.  Returns:
    0		it answered
@@ -34,19 +46,7 @@ int command_lock(struct disk *disk, int *lock);
 int command_appeal(const struct disk *disk, const struct appeal *appeal,
 		   int milliseconds, struct outcome *outcome);
 
-/* Kills the disk's supervisor, if it lives, and waits for its end. */
-int command_kill_supervisor(const struct disk *disk);
-
 /* Complains about a supervisor that lives and cannot be spoken with. */
 int command_deaf(const struct disk *disk, int error);
-
-/* Complains about a record that cannot be read; *status, an int, becomes that
-   of a failure. */
-void command_unreadable(int id, int error, void *status);
-
-/* Complains about the disk, which the line names by device and image; returns
-   EXIT_FAILURE. */
-int command_complain(const struct disk *disk, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
 
 #endif /* COMMAND_H */

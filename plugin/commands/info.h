@@ -16,10 +16,13 @@ struct report {
 	struct qcow_references references;
 };
 
+/* info-text.c: for people. */
 void info_print(const struct report *report);
+
+/* info-json.c: for programs. */
 void info_put_json(const struct report *report);
 
-/* Words that both forms use. */
+/* info.c: the words that both forms use. */
 const char *info_format(const struct qcow_info *info);
 const char *info_compression(const struct qcow_info *info);
 const char *info_encryption(const struct qcow_info *info);

@@ -16,10 +16,14 @@ struct reading {
 	const struct command_option *for_all; /* instead of arguments */
 };
 
+/* command-line.c */
+
 /* Says in one line which word is wrong; returns EXIT_USAGE. */
 int command_line_misuse(const struct program *program,
 			const struct command *command, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* command-line-options.c */
 
 /* Sets the fields of the options that are given; optind is then the index of
    the first argument.  Returns:

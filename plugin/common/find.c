@@ -144,13 +144,6 @@ static int run_search(struct search *search)
 	return ret ? 0 : -ENOENT;
 }
 
-int disk_of_name(const char *name, struct disk *disk)
-{
-	struct search search = { .name = name, .found = disk };
-
-	return run_search(&search);
-}
-
 int disk_of_image(const char *image, const struct qcow_identity *identity,
 		  struct disk *disk)
 {
@@ -159,6 +152,13 @@ int disk_of_image(const char *image, const struct qcow_identity *identity,
 		.identity = identity,
 		.found = disk,
 	};
+
+	return run_search(&search);
+}
+
+int disk_of_name(const char *name, struct disk *disk)
+{
+	struct search search = { .name = name, .found = disk };
 
 	return run_search(&search);
 }

@@ -77,6 +77,20 @@ void json_text(struct json *json, const char *key, const char *text)
 	put_quoted(json->file, text);
 }
 
+void json_time(struct json *json, const char *key, uint64_t seconds)
+{
+	const time_t when = seconds;
+	char text[32];
+	struct tm tm;
+
+	if (!gmtime_r(&when, &tm)) {
+		json_null(json, key);
+		return;
+	}
+	strftime(text, sizeof(text), "%FT%TZ", &tm);
+	json_text(json, key, text);
+}
+
 void json_number(struct json *json, const char *key, uint64_t number)
 {
 	put_key(json, key);
@@ -93,18 +107,4 @@ void json_null(struct json *json, const char *key)
 {
 	put_key(json, key);
 	fputs("null", json->file);
-}
-
-void json_time(struct json *json, const char *key, uint64_t seconds)
-{
-	const time_t when = seconds;
-	char text[32];
-	struct tm tm;
-
-	if (!gmtime_r(&when, &tm)) {
-		json_null(json, key);
-		return;
-	}
-	strftime(text, sizeof(text), "%FT%TZ", &tm);
-	json_text(json, key, text);
 }

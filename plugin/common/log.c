@@ -268,11 +268,6 @@ void log_close(void)
 	closelog();
 }
 
-void complain_briefly(void)
-{
-	brief = true;
-}
-
 static int put_complaint(const char *about, const char *format, va_list args)
 {
 	char cause[LOG_LINE_MAX], line[2 * LOG_LINE_MAX];
@@ -309,4 +304,9 @@ int complain_about(const char *about, const char *format, ...)
 	status = put_complaint(about, format, args);
 	va_end(args);
 	return status;
+}
+
+void complain_briefly(void)
+{
+	brief = true;
 }

@@ -278,17 +278,6 @@ void settle_environment(void)
 	unsetenv("INVOCATION_ID");
 }
 
-static void no_teller(const char *line)
-{
-	(void)line;
-}
-
-void settle_program(void)
-{
-	settle_priority(no_teller);
-	write_text("/proc/self/oom_score_adj", "0");
-}
-
 /* ---- all of it ---- */
 
 bool settle_is_managed(bool foreground)
@@ -317,4 +306,15 @@ void settle_process(bool managed, teller *tell)
 	settle_priority(tell);
 	settle_oom_score(tell);
 	settle_group(tell);
+}
+
+static void no_teller(const char *line)
+{
+	(void)line;
+}
+
+void settle_program(void)
+{
+	settle_priority(no_teller);
+	write_text("/proc/self/oom_score_adj", "0");
 }

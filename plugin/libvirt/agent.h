@@ -68,15 +68,15 @@ void watch_resumed(struct agent *agent, virDomainPtr domain);
 void watch_forget(struct agent *agent, virDomainPtr domain);
 void watch_forget_all(struct agent *agent);
 
-/* A device has been unplugged. */
-void watch_removed(struct agent *agent, virDomainPtr domain, const char *alias);
-
 /* Looks at the domains that are due, and returns the time of the next look. */
 uint64_t watch_look(struct agent *agent);
 
 /* Sees to it that every disk in use has a supervisor, and returns the time of
    the next patrol. */
 uint64_t watch_patrol(struct agent *agent);
+
+/* A device has been unplugged. */
+void watch_removed(struct agent *agent, virDomainPtr domain, const char *alias);
 
 /* agent-errand.c: long tasks, done by children. */
 

@@ -20,7 +20,7 @@ struct libvirt_options {
 	bool json;
 };
 
-/* The commands return the exit status. */
+/* One file per command.  They return the exit status. */
 int command_attach(const struct libvirt_options *options);
 int command_convert(const struct libvirt_options *options);
 int command_detach(const struct libvirt_options *options);

@@ -24,7 +24,7 @@ struct conversion {
 	char *new;
 };
 
-/* These return 0, or EXIT_FAILURE after a complaint. */
+/* convert-judge.c: these return 0, or EXIT_FAILURE after a complaint. */
 
 /* Can the domain be redefined as it is now? */
 int convert_judge_state(const struct conversion *conversion);

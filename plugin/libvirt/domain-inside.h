@@ -12,6 +12,8 @@
 
 #include "plugin/libvirt/domain.h"
 
+/* domain.c */
+
 /* Gets the number N of /dev/ublkbN; false: the path is another. */
 bool domain_device_number(const char *path, long *number);
 
@@ -21,6 +23,8 @@ int domain_take_text(const char *value, char **text);
 /* Makes room for one more element in an array, and zeroes that element; NULL:
    out of memory. */
 void *domain_one_more(void **array, size_t *nr, size_t size);
+
+/* domain-entry.c */
 
 /* Reads our entries in <metadata>, which may be NULL.  Returns as
    domain_parse(). */

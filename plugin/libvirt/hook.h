@@ -31,6 +31,8 @@ int release_end(const struct call *call);
 int reconnect_begin(const struct call *call);
 int migrate_begin(const struct call *call);
 
+/* hook.c */
+
 /* Writes one line about the domain to stderr; returns EXIT_FAILURE. */
 int hook_say(const struct call *call, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

@@ -15,16 +15,6 @@
 #include "plugin/libvirt/service.h"
 #include "plugin/common/owner.h"
 
-int release_remove(const struct disk *disk, int milliseconds,
-		   char why[DOMAIN_REASON_MAX])
-{
-	int ret = service_stop(disk, milliseconds, why);
-
-	if (!ret)
-		owner_forget_all(disk);
-	return ret;
-}
-
 struct others {
 	const struct owner *owner;
 	const struct disk *disk;
@@ -90,5 +80,15 @@ int release_disk(const char *uuid, const char *name, int lock_patience,
 						    strerror(-ret));
 	ret = release_locked(uuid, name, milliseconds, why);
 	close(lock);
+	return ret;
+}
+
+int release_remove(const struct disk *disk, int milliseconds,
+		   char why[DOMAIN_REASON_MAX])
+{
+	int ret = service_stop(disk, milliseconds, why);
+
+	if (!ret)
+		owner_forget_all(disk);
 	return ret;
 }

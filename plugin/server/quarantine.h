@@ -27,6 +27,12 @@ struct quarantine {
 void quarantine_init(struct quarantine *quarantine,
 		     const struct culprit *culprit, unsigned int deaths);
 
+/* Ends the quarantine. */
+void quarantine_lift(struct quarantine *quarantine);
+
+/* How the supervisor is told of a request; on any thread that works for it. */
+struct culprit quarantine_name(const struct request *request);
+
 /* The same as quarantine_admit() while there is one. */
 int quarantine_judge(struct quarantine *quarantine, struct request *request,
 		     uint64_t now);
@@ -40,9 +46,6 @@ static inline int quarantine_admit(struct quarantine *quarantine,
 {
 	return quarantine->on ? quarantine_judge(quarantine, request, now) : 0;
 }
-
-/* Ends it. */
-void quarantine_lift(struct quarantine *quarantine);
 
 /* A request that was admitted has ended. */
 static inline void quarantine_end(struct quarantine *quarantine,
@@ -58,8 +61,5 @@ struct request *quarantine_next(struct quarantine *quarantine, uint64_t now);
 /* When to ask quarantine_next() again, in less than 10^9 ns from now; 0:
    nothing is held. */
 uint64_t quarantine_wait(const struct quarantine *quarantine);
-
-/* How the supervisor is told of a request; on any thread that works for it. */
-struct culprit quarantine_name(const struct request *request);
 
 #endif /* QUARANTINE_H */

@@ -62,7 +62,7 @@ static inline unsigned int queue_index(const struct queue *queue,
 	return request - queue->requests;
 }
 
-/* An entry of the ring to fill; never NULL. */
+/* queue.c: an entry of the ring to fill; never NULL. */
 struct io_uring_sqe *queue_sqe(struct queue *queue);
 
 #endif /* QUEUE_INSIDE_H */

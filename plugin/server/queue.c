@@ -230,18 +230,6 @@ static int submit_and_wait(struct queue *queue)
 	return io_uring_wait_cqe_timeout(&queue->ring, &cqe, &time);
 }
 
-void queue_leave(struct queue *queue)
-{
-	queue->leaving = true;
-	workers_wake(queue->all.workers);
-}
-
-bool queue_has_left(const struct queue *queue)
-{
-	return queue->leaving && queue->alive && !queue->error &&
-	       !queue->all.under_way;
-}
-
 static int serve(struct queue *queue)
 {
 	int ret;
@@ -306,4 +294,16 @@ int queue_run(struct queue *queue, struct device *device)
 	if (ret < 0 || mapped)
 		return ret < 0 ? ret : mapped;
 	return serve(queue);
+}
+
+void queue_leave(struct queue *queue)
+{
+	queue->leaving = true;
+	workers_wake(queue->all.workers);
+}
+
+bool queue_has_left(const struct queue *queue)
+{
+	return queue->leaving && queue->alive && !queue->error &&
+	       !queue->all.under_way;
 }

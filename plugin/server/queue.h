@@ -43,7 +43,7 @@ void queue_leave(struct queue *queue);
 /* Was that why queue_run() returned? */
 bool queue_has_left(const struct queue *queue);
 
-/* queue-transfer.c */
+/* queue-bytes.c */
 
 /* For requests whose bytes the driver keeps, on any thread: copy length of
    them, from position on, to or from the same place of request->buffer.
@@ -52,6 +52,8 @@ int queue_take_bytes(struct request *request, uint32_t position,
 		     uint32_t length);
 int queue_give_bytes(struct request *request, uint32_t position,
 		     uint32_t length);
+
+/* queue-transfer.c */
 
 /* For requests, on the I/O thread: start one transfer between memory and a
    file of the image; inflight_transferred() tells how it went. */

@@ -77,15 +77,6 @@ static struct work *wait_for_work(struct workers *workers)
 	return work;
 }
 
-void workers_wake(struct workers *workers)
-{
-	static const uint64_t one = 1;
-
-	while (write(workers->fd, &one, sizeof(one)) < 0)
-		if (errno != EINTR)
-			abort(); /* a lost wake-up would be a lost request */
-}
-
 static void hand_back(struct workers *workers, struct work *work)
 {
 	bool nobody_told;
@@ -170,6 +161,15 @@ void workers_destroy(struct workers *workers)
 int workers_fd(const struct workers *workers)
 {
 	return workers->fd;
+}
+
+void workers_wake(struct workers *workers)
+{
+	static const uint64_t one = 1;
+
+	while (write(workers->fd, &one, sizeof(one)) < 0)
+		if (errno != EINTR)
+			abort(); /* a lost wake-up would be a lost request */
 }
 
 void workers_submit(struct workers *workers, struct work *work)

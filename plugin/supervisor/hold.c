@@ -83,19 +83,6 @@ static int lock_layer(struct supervisor *sv, unsigned int i, bool test,
 	return ret;
 }
 
-int hold_raise_layer(struct supervisor *sv, unsigned int i,
-		     struct qcow_error *error)
-{
-	int ret = qcow_lock_raise(sv->layer_locks[i], error);
-
-	if (ret)
-		return ret;
-	ret = check_writers(sv, &sv->layers.list[i].identity, error);
-	if (ret)
-		qcow_lock_lower(sv->layer_locks[i]);
-	return ret;
-}
-
 static int lock_layers(struct supervisor *sv, bool test,
 		       struct qcow_error *error)
 {
@@ -132,6 +119,19 @@ int hold_try(struct supervisor *sv, enum locking locking)
 	return ret;
 }
 
+int hold_raise_layer(struct supervisor *sv, unsigned int i,
+		     struct qcow_error *error)
+{
+	int ret = qcow_lock_raise(sv->layer_locks[i], error);
+
+	if (ret)
+		return ret;
+	ret = check_writers(sv, &sv->layers.list[i].identity, error);
+	if (ret)
+		qcow_lock_lower(sv->layer_locks[i]);
+	return ret;
+}
+
 /* Of all files together; a dead owner's last I/O may never end. */
 int hold_files(struct supervisor *sv, enum locking locking)
 {
@@ -161,6 +161,17 @@ void hold_note_layer(struct supervisor *sv,
 	/* One that is missing will be missed. */
 	if (!sv->layers.known)
 		layers_append(&sv->layers, &layer);
+}
+
+void hold_layers(struct supervisor *sv)
+{
+	if (sv->layers.known)
+		return;
+	if (hold_new_layers(sv))
+		log_line(LOG_WARNING,
+			 "cannot lock what it consists of: %s; nobody else "
+			 "must write to its backing and data files",
+			 sv->death);
 }
 
 /* P6: are they files that the admin allows? */
@@ -193,17 +204,6 @@ int hold_new_layers(struct supervisor *sv)
 		snprintf(sv->death, sizeof(sv->death), "%s", error.text);
 	sv->layers.known = !ret;
 	return ret;
-}
-
-void hold_layers(struct supervisor *sv)
-{
-	if (sv->layers.known)
-		return;
-	if (hold_new_layers(sv))
-		log_line(LOG_WARNING,
-			 "cannot lock what it consists of: %s; nobody else "
-			 "must write to its backing and data files",
-			 sv->death);
 }
 
 #define DELETED " (deleted)" /* behind the path, as the kernel says it */

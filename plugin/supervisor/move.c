@@ -22,31 +22,6 @@
 #include "plugin/common/log.h"
 #include "plugin/supervisor/watch.h"
 
-void move_lower_locks(struct supervisor *sv)
-{
-	unsigned int i;
-
-	qcow_lock_lower(sv->image_lock);
-	for (i = 0; i < sv->layers.count; i++)
-		if (sv->layers.list[i].written)
-			qcow_lock_lower(sv->layer_locks[i]);
-}
-
-void move_raise_locks(struct supervisor *sv)
-{
-	struct qcow_error error;
-	unsigned int i;
-	int ret = qcow_lock_raise(sv->image_lock, &error);
-
-	for (i = 0; !ret && i < sv->layers.count; i++)
-		if (sv->layers.list[i].written)
-			ret = qcow_lock_raise(sv->layer_locks[i], &error);
-	/* The server's own locks keep other writers out. */
-	if (ret)
-		log_line(LOG_WARNING, "cannot lock its image again: %s",
-			 error.text);
-}
-
 static int append_read_only(struct layers *layers, const struct qcow_layer *old)
 {
 	const struct qcow_layer layer = {
@@ -83,6 +58,31 @@ int move_plan(const struct supervisor *sv, const char *image, struct move *move)
 void move_clear(struct move *move)
 {
 	layers_clear(&move->layers);
+}
+
+void move_lower_locks(struct supervisor *sv)
+{
+	unsigned int i;
+
+	qcow_lock_lower(sv->image_lock);
+	for (i = 0; i < sv->layers.count; i++)
+		if (sv->layers.list[i].written)
+			qcow_lock_lower(sv->layer_locks[i]);
+}
+
+void move_raise_locks(struct supervisor *sv)
+{
+	struct qcow_error error;
+	unsigned int i;
+	int ret = qcow_lock_raise(sv->image_lock, &error);
+
+	for (i = 0; !ret && i < sv->layers.count; i++)
+		if (sv->layers.list[i].written)
+			ret = qcow_lock_raise(sv->layer_locks[i], &error);
+	/* The server's own locks keep other writers out. */
+	if (ret)
+		log_line(LOG_WARNING, "cannot lock its image again: %s",
+			 error.text);
 }
 
 /* The lock of the image becomes that of the first layer. */

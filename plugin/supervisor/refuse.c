@@ -81,17 +81,6 @@ static bool refuse_merge(struct supervisor *sv)
 	return why;
 }
 
-bool refuse_while_merging(struct supervisor *sv)
-{
-	if (sv->disk.merging)
-		watch_settle(sv, true,
-			     "is just being merged into the image below; wait "
-			     "for that, or run 'ublk-qcow2 commit --cancel "
-			     "%d'",
-			     sv->disk.id);
-	return sv->disk.merging;
-}
-
 static bool refuse_no_merge(struct supervisor *sv)
 {
 	if (!sv->disk.merging)
@@ -118,4 +107,15 @@ bool refuse_change(struct supervisor *sv)
 		watch_settle(sv, true, "does not know such a change");
 		return true;
 	}
+}
+
+bool refuse_while_merging(struct supervisor *sv)
+{
+	if (sv->disk.merging)
+		watch_settle(sv, true,
+			     "is just being merged into the image below; wait "
+			     "for that, or run 'ublk-qcow2 commit --cancel "
+			     "%d'",
+			     sv->disk.id);
+	return sv->disk.merging;
 }

@@ -83,22 +83,6 @@ static int parse_stat(const char *line, struct thread *thread, uint64_t *ticks)
 	return 0;
 }
 
-int sight_cpu(pid_t server, uint64_t *cpu)
-{
-	char path[64], line[1024];
-	struct thread thread;
-	uint64_t ticks;
-	int ret;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)server);
-	ret = read_line(path, line, sizeof(line));
-	if (!ret)
-		ret = parse_stat(line, &thread, &ticks);
-	if (!ret)
-		*cpu = ticks * 1000 / sysconf(_SC_CLK_TCK);
-	return ret;
-}
-
 /* "running", "-1 ..." or "202 0x...". */
 static void read_call(pid_t server, const char *tid, struct thread *thread)
 {
@@ -229,4 +213,20 @@ int sight_threads(pid_t server, struct evidence *evidence)
 	closedir(dir);
 	evidence->frozen = is_frozen(server);
 	return 0;
+}
+
+int sight_cpu(pid_t server, uint64_t *cpu)
+{
+	char path[64], line[1024];
+	struct thread thread;
+	uint64_t ticks;
+	int ret;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)server);
+	ret = read_line(path, line, sizeof(line));
+	if (!ret)
+		ret = parse_stat(line, &thread, &ticks);
+	if (!ret)
+		*cpu = ticks * 1000 / sysconf(_SC_CLK_TCK);
+	return ret;
 }

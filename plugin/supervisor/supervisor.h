@@ -27,8 +27,12 @@ struct task {
 	int channel;	 /* of its living server, or -1 */
 };
 
+/* begin.c */
+
 /* Supervises the disk until it ends; returns the exit status. */
 int supervisor_run(const struct task *task);
+
+/* launch.c */
 
 /* Has a supervisor in the background do it and waits that long for the
    outcome; milliseconds may be negative.  *pid is the supervisor's.

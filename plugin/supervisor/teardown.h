@@ -37,6 +37,13 @@ int teardown_stop_bounded(const struct disk *disk, bool force,
 /* Deletes the stopped device if it is ours. */
 int teardown_delete(const struct disk *disk);
 
+/* All of it for a disk without a supervisor, with what else there is of it:
+   server, link, socket, record.  give_up: that includes the journal of an image
+   that is not where it was; only an admin says so.  The caller holds the disk's
+   lock. */
+int teardown_all(const struct disk *disk, bool force, bool give_up,
+		 char text[JOB_TEXT_MAX]);
+
 /* close-image.c: opens the image with its layers once and closes it cleanly,
    which replays the journal of a server that did not come to it; a read-only
    disk has none. locked: we hold the locks; unbroken: and have since that
@@ -45,13 +52,6 @@ int teardown_delete(const struct disk *disk);
 int teardown_close_image(const struct disk *disk, const struct layers *layers,
 			 bool locked, bool unbroken, bool give_up,
 			 char text[JOB_TEXT_MAX]);
-
-/* All of it for a disk without a supervisor, with what else there is of it:
-   server, link, socket, record.  give_up: that includes the journal of an image
-   that is not where it was; only an admin says so.  The caller holds the disk's
-   lock. */
-int teardown_all(const struct disk *disk, bool force, bool give_up,
-		 char text[JOB_TEXT_MAX]);
 
 /* leftovers.c: removes what is left of every `add` whose supervisor died before
    the disk was usable. */

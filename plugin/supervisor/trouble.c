@@ -90,17 +90,6 @@ static void end(struct supervisor *sv)
 	run_hooks(sv);
 }
 
-void trouble_notify(const struct disk *disk)
-{
-	if (disk->trouble)
-		notify(NOTIFY_READY,
-		       "/dev/ublkb%d is live, but its users' requests fail: "
-		       "%s",
-		       disk->id, disk->trouble_text);
-	else
-		notify(NOTIFY_READY, "/dev/ublkb%d is live", disk->id);
-}
-
 void trouble_hear(struct supervisor *sv, const struct server_message *message)
 {
 	/* P6: a server is not taken at its word. */
@@ -116,4 +105,15 @@ void trouble_hear(struct supervisor *sv, const struct server_message *message)
 		begin(sv, message);
 	else if (sv->disk.trouble)
 		end(sv);
+}
+
+void trouble_notify(const struct disk *disk)
+{
+	if (disk->trouble)
+		notify(NOTIFY_READY,
+		       "/dev/ublkb%d is live, but its users' requests fail: "
+		       "%s",
+		       disk->id, disk->trouble_text);
+	else
+		notify(NOTIFY_READY, "/dev/ublkb%d is live", disk->id);
 }

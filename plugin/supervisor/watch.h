@@ -138,11 +138,9 @@ struct supervisor {
 	bool failed;	   /* the exit status */
 };
 
-/* supervisor.c: does what the phase prescribes for the event. */
-void supervisor_handle(struct supervisor *sv, enum event event);
+/* supervisor.c: the phases. */
 
-/* Enters a phase and writes it down; what keeps it from doing so it tells, and
-   returns. */
+/* Enters a phase and writes it down.  0, or -errno after a line in the log. */
 int supervisor_enter(struct supervisor *sv, enum phase phase);
 
 /* Starts a server that takes over the device. */
@@ -150,6 +148,9 @@ void supervisor_recover(struct supervisor *sv);
 
 /* Maps the file with the disk's figures. */
 void supervisor_map_stats(struct supervisor *sv);
+
+/* Does what the phase prescribes for the event. */
+void supervisor_handle(struct supervisor *sv, enum event event);
 
 enum locking {
 	LOCK_JOIN, /* beside a living server */
@@ -168,7 +169,7 @@ int hold_try(struct supervisor *sv, enum locking locking);
 int hold_raise_layer(struct supervisor *sv, unsigned int i,
 		     struct qcow_error *error);
 
-/* The same; waits a minute for such I/O, and settles on failure. */
+/* As hold_try(), but waits a minute for such I/O, and settles on failure. */
 int hold_files(struct supervisor *sv, enum locking locking);
 
 /* Notes a layer that a server tells of, unless they are known. */
@@ -195,11 +196,13 @@ void begin_fail(struct supervisor *sv);
 void begin_abandon(struct supervisor *sv);
 
 /* adopt.c: a disk that has lost its supervisor. */
-int adopt_disk(struct supervisor *sv);
 
-/* Its server is dead, too: LOCKING, or RECOVERING if the files can be locked
-   at once.  What is in the way for good ends the supervisor. */
+/* The server is dead, too: enters LOCKING, or RECOVERING if the files can be
+   locked at once.  An obstacle that will last ends the supervisor. */
 void adopt_lock(struct supervisor *sv);
+
+/* Takes over the disk, whose server lives or not. */
+int adopt_disk(struct supervisor *sv);
 
 /* finish.c: the end of a disk. */
 void finish_start(struct supervisor *sv);
@@ -284,20 +287,11 @@ bool refuse_while_merging(struct supervisor *sv);
 
 /* change.c: the planned death of a server. */
 
+/* The disk is in the middle of something else: the caller is to ask again. */
+void change_put_off(struct supervisor *sv);
+
 /* LIVE: a command asks for it. */
 void change_begin(struct supervisor *sv);
-
-/* The server is dead. */
-void change_server_ended(struct supervisor *sv);
-
-/* CHANGING: the image is closed, or is not. */
-void change_image_closed(struct supervisor *sv);
-
-/* RECOVERING: the server serves.  If the disk was growing, its device grows. */
-void change_grow_device(struct supervisor *sv);
-
-/* The change is done, or has failed. */
-void change_end(struct supervisor *sv);
 
 /* The supervisor that began a growth or a merge is dead; the server lives, and
    cannot tell us anything. */
@@ -309,11 +303,20 @@ void change_end_merge(struct supervisor *sv);
 /* LIVE: another program is installed. */
 void change_program(struct supervisor *sv);
 
+/* The server is dead. */
+void change_server_ended(struct supervisor *sv);
+
+/* CHANGING: the image is closed, or is not. */
+void change_image_closed(struct supervisor *sv);
+
 /* CHANGING: the disk is to be removed all the same. */
 void change_abandon(struct supervisor *sv);
 
-/* In the middle of something else. */
-void change_put_off(struct supervisor *sv);
+/* RECOVERING: the server serves.  If the disk was growing, its device grows. */
+void change_grow_device(struct supervisor *sv);
+
+/* The change is done, or has failed. */
+void change_end(struct supervisor *sv);
 
 /* trouble.c: the host's storage is full, or fails. */
 void trouble_hear(struct supervisor *sv, const struct server_message *message);
@@ -334,14 +337,17 @@ void watchdog_look(struct supervisor *sv);
 /* hear.c: a message of the server. */
 void hear_server(struct supervisor *sv);
 
-/* watch.c: turns what the descriptors have to say into events, until
-   sv->ended. */
+/* watch.c: the descriptors of the supervisor, and the commands that wait. */
+
 int watch_open(struct supervisor *sv);
-void watch(struct supervisor *sv);
 void watch_close(struct supervisor *sv);
 
-/* Tells whoever waits how it ended, and the log.  The text of a failure does
-   not begin with the device's or the image's name. */
+/* Tells the command that waits, and nobody else, to ask again later: the disk
+   is just being STATE. */
+void watch_put_off(struct supervisor *sv, const char *state);
+
+/* Tells the command that waits how it ended, and the log.  The text of a
+   failure does not begin with the device's or the image's name. */
 void watch_settle(struct supervisor *sv, bool failed, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
@@ -350,9 +356,8 @@ void watch_settle_event(struct supervisor *sv, enum disk_event event,
 			const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Tells whoever waits, and nobody else, to ask again later: the disk is just
-   being STATE. */
-void watch_put_off(struct supervisor *sv, const char *state);
+/* Turns all that the descriptors tell into events, until sv->ended. */
+void watch(struct supervisor *sv);
 
 /* spawn.c: the server as a child.  It begins when its pid is in the record. */
 int spawn_server(struct supervisor *sv, bool recover);
@@ -360,17 +365,18 @@ int spawn_server(struct supervisor *sv, bool recover);
 /* Takes over a server whose supervisor died; -ESRCH: it died too. */
 int spawn_adopt(struct supervisor *sv);
 
-/* After its death: takes leave of it; sv->orderly and sv->death tell how it
-   went. */
-void spawn_reap(struct supervisor *sv);
 void spawn_kill(struct supervisor *sv);
+
+/* Reads one message; true if there was one. */
+bool spawn_receive(struct supervisor *sv, struct server_message *message);
+void spawn_tell_added(struct supervisor *sv);
 
 /* Notes the last words of a server: SERVER_FAILED, SERVER_DYING. */
 void spawn_note_last_words(struct supervisor *sv,
 			   const struct server_message *message);
 
-/* Reads one message; true if there was one. */
-bool spawn_receive(struct supervisor *sv, struct server_message *message);
-void spawn_tell_added(struct supervisor *sv);
+/* After its death: takes leave of it; sv->orderly and sv->death tell how it
+   went. */
+void spawn_reap(struct supervisor *sv);
 
 #endif /* WATCH_H */
