@@ -6,15 +6,6 @@
 #include "plugin/commands/info.h"
 #include "plugin/common/json.h"
 
-static void put_text_or_null(struct json *json, const char *key,
-			     const char *text)
-{
-	if (text && *text)
-		json_text(json, key, text);
-	else
-		json_null(json, key);
-}
-
 static void put_features_of(struct json *json, const char *key,
 			    const struct qcow_info *info,
 			    enum qcow_feature_kind kind)
@@ -29,7 +20,7 @@ static void put_features_of(struct json *json, const char *key,
 			continue;
 		json_begin(json, NULL, '{');
 		json_number(json, "bit", feature->bit);
-		put_text_or_null(json, "name", feature->name);
+		json_text_or_null(json, "name", feature->name);
 		json_flag(json, "known", feature->known);
 		json_end(json, '}');
 	}
@@ -58,10 +49,7 @@ static void put_header(struct json *json, const struct qcow_info *info)
 	json_number(json, "file_size", info->file_size);
 	json_number(json, "disk_usage", info->disk_usage);
 	json_number(json, "cluster_size", info->cluster_size);
-	if (info->refcount_bits)
-		json_number(json, "refcount_bits", info->refcount_bits);
-	else
-		json_null(json, "refcount_bits");
+	json_number_or_null(json, "refcount_bits", info->refcount_bits);
 	json_text(json, "compression", info_compression(info));
 	json_text(json, "encryption", info_encryption(info));
 	put_features(json, info);
@@ -71,7 +59,7 @@ static void put_names(struct json *json, const struct qcow_info *info)
 {
 	if (info->has_data_file) {
 		json_begin(json, "data_file", '{');
-		put_text_or_null(json, "name", info->data_file);
+		json_text_or_null(json, "name", info->data_file);
 		json_flag(json, "raw", info_has(info, "raw-external-data"));
 		json_end(json, '}');
 	} else {
@@ -80,7 +68,7 @@ static void put_names(struct json *json, const struct qcow_info *info)
 	if (info->has_backing) {
 		json_begin(json, "backing", '{');
 		json_text(json, "name", info->backing);
-		put_text_or_null(json, "format", info->backing_format);
+		json_text_or_null(json, "format", info->backing_format);
 		json_end(json, '}');
 	} else {
 		json_null(json, "backing");
@@ -144,16 +132,14 @@ static void put_part(void *opaque, const struct qcow_part *part)
 	json_begin(json, NULL, '{');
 	json_text(json, "role", info_role(part->role));
 	json_text(json, "path", part->path);
-	put_text_or_null(json, "format", part->format);
-	if (part->info)
-		json_number(json, "version", part->info->version);
-	else
-		json_null(json, "version");
+	json_text_or_null(json, "format", part->format);
+	json_number_or_null(json, "version",
+			    part->info ? part->info->version : 0);
 	if (part->refused)
 		json_null(json, "size");
 	else
 		json_number(json, "size", part->size);
-	put_text_or_null(json, "refused", part->refused);
+	json_text_or_null(json, "refused", part->refused);
 	json_end(json, '}');
 }
 

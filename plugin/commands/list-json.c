@@ -8,28 +8,9 @@
 static void put_process(struct json *json, const char *key,
 			const struct process *process)
 {
-	if (process_is_ours(process) && process_alive(process))
-		json_number(json, key, process->pid);
-	else
-		json_null(json, key);
-}
+	bool lives = process_is_ours(process) && process_alive(process);
 
-/* An empty text is null. */
-static void put_text(struct json *json, const char *key, const char *text)
-{
-	if (*text)
-		json_text(json, key, text);
-	else
-		json_null(json, key);
-}
-
-/* 0: there is none. */
-static void put_option(struct json *json, const char *key, uint64_t value)
-{
-	if (value)
-		json_number(json, key, value);
-	else
-		json_null(json, key);
+	json_number_or_null(json, key, lives ? process->pid : 0);
 }
 
 static void put_trouble(struct json *json, const struct disk *disk)
@@ -114,24 +95,24 @@ void list_put_json(struct json *json, const struct listing *listing)
 	json_number(json, "depth", disk->options.depth);
 	json_text(json, "cache",
 		  disk->options.writeback ? "writeback" : "none");
-	put_option(json, "watchdog", disk->options.watchdog);
-	put_option(json, "iops", disk->options.iops);
-	put_option(json, "bandwidth", disk->options.bandwidth);
-	put_option(json, "cache_size", disk->options.cache_size);
-	put_option(json, "workers", disk->options.workers);
+	json_number_or_null(json, "watchdog", disk->options.watchdog);
+	json_number_or_null(json, "iops", disk->options.iops);
+	json_number_or_null(json, "bandwidth", disk->options.bandwidth);
+	json_number_or_null(json, "cache_size", disk->options.cache_size);
+	json_number_or_null(json, "workers", disk->options.workers);
 	put_files(json, disk);
 	put_merging(json, disk);
-	put_text(json, "reason", disk->reason);
+	json_text_or_null(json, "reason", disk->reason);
 	put_trouble(json, disk);
 	put_process(json, "server_pid", &disk->server);
 	put_process(json, "supervisor_pid", &disk->supervisor);
-	put_text(json, "server_version", disk->server_version);
-	put_text(json, "supervisor_version", disk->supervisor_version);
+	json_text_or_null(json, "server_version", disk->server_version);
+	json_text_or_null(json, "supervisor_version", disk->supervisor_version);
 	put_confinement(json, disk);
 	json_number(json, "recoveries", disk->recoveries);
 	json_time(json, "since", disk->since);
 	put_last_pause(json, &listing->stats);
-	put_text(json, "domain", listing->domains);
-	put_text(json, "used_by", listing->used_by);
+	json_text_or_null(json, "domain", listing->domains);
+	json_text_or_null(json, "used_by", listing->used_by);
 	json_end(json, '}');
 }

@@ -35,15 +35,6 @@ static void put_stall(struct json *json, const struct stats_stall *stall)
 	json_end(json, '}');
 }
 
-/* 0: the process does not live. */
-static void put_memory(struct json *json, const char *key, uint64_t bytes)
-{
-	if (bytes)
-		json_number(json, key, bytes);
-	else
-		json_null(json, key);
-}
-
 static void put_sample(struct json *json, const struct sample *sample)
 {
 	const struct stats *stats = &sample->stats;
@@ -67,8 +58,10 @@ static void put_sample(struct json *json, const struct sample *sample)
 	json_number(json, "checkpoints", stats->checkpoints);
 	json_number(json, "journal_used", stats->journal_used);
 	json_number(json, "journal_size", stats->journal_size);
-	put_memory(json, "server_memory", sample->server_memory);
-	put_memory(json, "supervisor_memory", sample->supervisor_memory);
+	/* 0: the process does not live. */
+	json_number_or_null(json, "server_memory", sample->server_memory);
+	json_number_or_null(json, "supervisor_memory",
+			    sample->supervisor_memory);
 	json_number(json, "recoveries", sample->disk.recoveries);
 	json_number(json, "poisoned", stats->poisoned);
 	json_begin(json, "stalls", '[');

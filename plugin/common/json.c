@@ -108,3 +108,19 @@ void json_null(struct json *json, const char *key)
 	put_key(json, key);
 	fputs("null", json->file);
 }
+
+void json_text_or_null(struct json *json, const char *key, const char *text)
+{
+	if (text && *text)
+		json_text(json, key, text);
+	else
+		json_null(json, key);
+}
+
+void json_number_or_null(struct json *json, const char *key, uint64_t number)
+{
+	if (number)
+		json_number(json, key, number);
+	else
+		json_null(json, key);
+}

@@ -28,4 +28,8 @@ void json_number(struct json *json, const char *key, uint64_t number);
 void json_flag(struct json *json, const char *key, bool flag);
 void json_null(struct json *json, const char *key);
 
+/* Null in place of an empty text, of NULL and of 0. */
+void json_text_or_null(struct json *json, const char *key, const char *text);
+void json_number_or_null(struct json *json, const char *key, uint64_t number);
+
 #endif /* JSON_H */

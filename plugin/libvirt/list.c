@@ -54,14 +54,6 @@ static const char *state_of(virDomainPtr domain)
 	return virDomainIsActive(domain) == 1 ? "running" : "shut off";
 }
 
-static void put_text(struct json *json, const char *key, const char *text)
-{
-	if (*text)
-		json_text(json, key, text);
-	else
-		json_null(json, key);
-}
-
 static void put_row(struct output *output, const struct row *row)
 {
 	struct json *json = &output->json;
@@ -78,10 +70,10 @@ static void put_row(struct output *output, const struct row *row)
 	json_begin(json, NULL, '{');
 	json_text(json, "domain", row->domain);
 	json_text(json, "state", row->state);
-	put_text(json, "target", row->target);
+	json_text_or_null(json, "target", row->target);
 	json_text(json, "disk", row->source);
-	put_text(json, "device", row->device);
-	put_text(json, "image", row->image);
+	json_text_or_null(json, "device", row->device);
+	json_text_or_null(json, "image", row->image);
 	json_end(json, '}');
 }
 

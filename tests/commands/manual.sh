@@ -150,7 +150,7 @@ same "events" "$events" "$(part ublk-qcow2.8 '.Sh LOG' |
 json_keys()
 {
 	(cd "$TOP/plugin" && tr -d '\n' <"$1" |
-		grep -oE '(json_[a-z]+|put_[a-z]+)\(&?json,[[:space:]]*"[a-z_-]+"' |
+		grep -oE '(json_[a-z_]+|put_[a-z_]+)\(&?json,[[:space:]]*"[a-z_-]+"' |
 		sed 's/.*"\(.*\)"/\1/' | sort -u)
 }
 
