@@ -204,3 +204,43 @@ int command_deaf(const struct disk *disk, int error)
 				"%s",
 				pid, strerror(-error));
 }
+
+struct rounds {
+	bool (*wanted)(const struct disk *disk);
+	int (*work)(struct disk *disk, int lock);
+	int status;
+};
+
+static int work_on(const struct disk *found, void *opaque)
+{
+	struct rounds *rounds = opaque;
+	struct disk disk = *found;
+	int lock, ret;
+
+	if (rounds->wanted && !rounds->wanted(found))
+		return 0;
+	ret = command_lock(&disk, &lock);
+	if (ret == -ENOENT)
+		return 0;
+	if (ret) {
+		rounds->status = command_complain(
+			found, "another command is working on it");
+		return 0;
+	}
+	if (rounds->work(&disk, lock))
+		rounds->status = EXIT_FAILURE;
+	close(lock);
+	return 0;
+}
+
+int command_each(bool (*wanted)(const struct disk *disk),
+		 int (*work)(struct disk *disk, int lock))
+{
+	struct rounds rounds = { wanted, work, EXIT_SUCCESS };
+	int ret = disk_each(work_on, &rounds);
+
+	if (ret)
+		rounds.status = complain(STATE_DIR ": %s", strerror(-ret));
+	disk_each_unreadable(command_unreadable, &rounds.status);
+	return rounds.status;
+}

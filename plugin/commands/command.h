@@ -49,4 +49,10 @@ int command_appeal(const struct disk *disk, const struct appeal *appeal,
 /* Complains about a supervisor that lives and cannot be spoken with. */
 int command_deaf(const struct disk *disk, int error);
 
+/* Locks each of the disks that are wanted, in turn, and passes it to work;
+   NULL: all are wanted.  Passes over a disk that is gone meanwhile.  Returns
+   the exit status. */
+int command_each(bool (*wanted)(const struct disk *disk),
+		 int (*work)(struct disk *disk, int lock));
+
 #endif /* COMMAND_H */

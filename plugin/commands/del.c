@@ -93,38 +93,16 @@ static int remove_named(const char *dev, bool force)
 	return ret;
 }
 
-static int remove_found(const struct disk *found, void *opaque)
+/* The `add` that makes a disk has told nobody of the disk yet. */
+static bool is_made(const struct disk *disk)
 {
-	struct disk disk = *found;
-	int *status = opaque;
-	int lock, ret;
-
-	/* The `add` that makes it has told nobody of it yet. */
-	if (disk.state == DISK_ADDING && process_alive(&disk.supervisor))
-		return 0;
-	ret = command_lock(&disk, &lock);
-	if (ret == -ENOENT)
-		return 0;
-	if (ret) {
-		*status = command_complain(found,
-					   "another command is working on it");
-		return 0;
-	}
-	if (remove_disk(&disk, false))
-		*status = EXIT_FAILURE;
-	close(lock);
-	return 0;
+	return disk->state != DISK_ADDING || !process_alive(&disk->supervisor);
 }
 
-static int remove_all(void)
+static int remove_unused(struct disk *disk, int lock)
 {
-	int status = EXIT_SUCCESS;
-	int ret = disk_each(remove_found, &status);
-
-	if (ret)
-		status = complain(STATE_DIR ": %s", strerror(-ret));
-	disk_each_unreadable(command_unreadable, &status);
-	return status;
+	(void)lock;
+	return remove_disk(disk, false);
 }
 
 int command_del(const struct options *options)
@@ -136,7 +114,7 @@ int command_del(const struct options *options)
 		return EXIT_FAILURE;
 	teardown_leftovers();
 	if (options->all)
-		return remove_all();
+		return command_each(is_made, remove_unused);
 	for (i = 0; i < options->nr_subjects; i++)
 		if (remove_named(options->subjects[i], options->force))
 			status = EXIT_FAILURE;

@@ -77,37 +77,6 @@ static int upgrade_locked(struct disk *disk, int lock)
 	return change_disk(disk, &change);
 }
 
-static int upgrade_found(const struct disk *found, void *opaque)
-{
-	struct disk disk = *found;
-	int *status = opaque;
-	int lock;
-	int ret = command_lock(&disk, &lock);
-
-	if (ret == -ENOENT)
-		return 0;
-	if (ret) {
-		*status = command_complain(found,
-					   "another command is working on it");
-		return 0;
-	}
-	if (upgrade_locked(&disk, lock))
-		*status = EXIT_FAILURE;
-	close(lock);
-	return 0;
-}
-
-static int upgrade_all(void)
-{
-	int status = EXIT_SUCCESS;
-	int ret = disk_each(upgrade_found, &status);
-
-	if (ret)
-		status = complain(STATE_DIR ": %s", strerror(-ret));
-	disk_each_unreadable(command_unreadable, &status);
-	return status;
-}
-
 int command_upgrade(const struct options *options)
 {
 	struct disk disk;
@@ -117,7 +86,7 @@ int command_upgrade(const struct options *options)
 		return EXIT_FAILURE;
 	teardown_leftovers();
 	if (options->all)
-		return upgrade_all();
+		return command_each(NULL, upgrade_locked);
 	if (command_find(options->subject, &disk, &lock))
 		return EXIT_FAILURE;
 	status = upgrade_locked(&disk, lock);
