@@ -6,13 +6,12 @@
  * hear of its end but not how it ended, and it cannot tell us anything; so
  * the driver is asked where that matters.
  *
- * If the server is dead too nobody had the image, nor what lies under it.
- * Then they are locked as a stranger does it: wait for the dead server's last
- * I/O, then test that nobody else has come (P4, R14).
+ * If the server is dead, too, nobody had the image or its layers locked.  Then
+ * they are locked as a stranger does it: wait for the dead server's last I/O,
+ * then test that nobody else has come (P4, R14).
  *
- * That I/O may never end.  Its end is waited for by looking again and again,
- * between which we hear whoever calls: nobody has to kill us to remove the
- * disk.
+ * That I/O may never end.  We wait for its end by looking again and again, and
+ * hear our callers in between: nobody has to kill us to remove the disk.
  */
 #include <errno.h>
 #include <string.h>
@@ -161,7 +160,7 @@ int adopt_disk(struct supervisor *sv)
 			 "cannot make its socket in " STATE_DIR
 			 ": %s; commands cannot speak with it",
 			 strerror(-ret));
-	/* The record names us now.  What follows may take long. */
+	/* The record names us now.  The next step may take long. */
 	close(sv->lock);
 	sv->lock = -1;
 	link_make(&sv->disk);

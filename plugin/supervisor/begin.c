@@ -3,11 +3,11 @@
  * The beginning of a supervisor, and of a new disk.
  *
  * A new disk's record, which claims id, name and image, is written before
- * anything else exists, and the nonce in it goes into the device.  So if we
- * die at any moment whoever comes next finds a record of a disk that was
- * never usable, and removes what there is of it: a server without a device
- * ends by itself when we are gone.  Only when all is there, the link last,
- * does the record say live.
+ * anything else exists, and the nonce in it goes into the device.  So if we die
+ * at any moment, the next command finds a record of a disk that was never
+ * usable, and removes the rest of the disk: a server without a device ends by
+ * itself when we are gone.  The record says "live" only when all is there; the
+ * link comes last.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -113,7 +113,7 @@ static int claim(struct supervisor *sv)
 	int all, ret;
 
 	/* Before the lock: storage that hangs is not for others to wait for.
-	   What is wrong with the image its lock will say. */
+	   If something is wrong with the image, its lock will say so. */
 	if (qcow_identify_path(sv->disk.image, &sv->disk.identity))
 		memset(&sv->disk.identity, 0, sizeof(sv->disk.identity));
 	sv->id_chosen = wanted >= 0;
@@ -179,7 +179,7 @@ static int set_params(struct supervisor *sv, struct control *control)
 	return control_set_params(control, sv->disk.id, &params);
 }
 
-/* What we have locked is what the server has opened. */
+/* We have locked the files that the server has opened. */
 static bool is_same_file(const struct supervisor *sv)
 {
 	const struct qcow_identity *ours = &sv->disk.identity;
@@ -247,7 +247,8 @@ void begin_publish(struct supervisor *sv)
 		return;
 	}
 	ret = rpc_listen(sv->disk.id, &sv->listener);
-	/* What is written now is all the room that a recovery will need. */
+	/* The text that is written now has all the room that a recovery will
+	   need. */
 	if (!ret)
 		ret = disk_save(&sv->disk, &sv->layers);
 	if (ret) {
@@ -331,7 +332,7 @@ int supervisor_run(const struct task *task)
 	snprintf(sv.disk.supervisor_version, sizeof(sv.disk.supervisor_version),
 		 "%s", PACKAGE_VERSION);
 	/* The host may wait for this disk to get rid of dirty memory: we must
-	   not wait for memory in turn, nor for what is paged out to it. */
+	   not wait for memory in turn, or for pages that lie on that disk. */
 	prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0);
 	lock = process_lock_memory();
 	if (lock)

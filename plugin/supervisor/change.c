@@ -10,8 +10,9 @@
  * recovery leads, with the record as it is:
  *
  * - While the record says that the disk is growing, each server tries to grow
- *   the image before it serves.  Whoever sees such a server live lets the
- * device grow, if the image has, and takes that word out of the record.
+ *   the image before it serves.  The supervisor that sees such a server live
+ *   lets the device grow, if the image has grown, and takes that word out of
+ *   the record.
  * - An overlay takes the place of the image in one write of the record.  Before
  *   that, the image is closed from its journal: as a backing file it is read
  *   only.  A server that has opened the overlay may have written to it, so from

@@ -90,12 +90,12 @@ int teardown_close_image(const struct disk *disk, const struct layers *layers,
 	struct qcow_error error;
 	int ret;
 
-	/* Nothing was ever written to it, nor is there a journal. */
+	/* The disk is read only, and has no journal. */
 	if (disk->options.read_only)
 		return 0;
 	ret = open_image(disk, layers, locked, unbroken, merge_into, &image,
 			 &error);
-	/* The disk does not need what was merged. */
+	/* The disk does not need the bytes that were merged. */
 	if (ret && merge_into) {
 		merge_into = 0;
 		ret = open_image(disk, layers, locked, unbroken, 0, &image,

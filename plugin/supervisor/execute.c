@@ -5,13 +5,13 @@
  * An executable gets no descriptor of ours, no signal mask, no environment but
  * what is documented, and none of the supervisor's privileges over other
  * processes when memory or processors are short.  It has PATIENCE to end; then
- * its whole session is killed, since what it started in the background would
- * otherwise pile up at every crash.
+ * its whole session is killed: otherwise its processes in the background would
+ * pile up at every crash.
  *
- * What it says on stdout and stderr comes through one pipe and goes to the
- * log, a line for a line, LINES_MAX of them.  The rest is read and dropped, so
- * that nothing waits for us.  When the executable has ended nothing more is
- * read: a child that it leaves in the background speaks to nobody.
+ * Its stdout and stderr come through one pipe and go to the log, line by line,
+ * up to LINES_MAX lines.  The rest is read and dropped, so that nothing waits
+ * for us.  When the executable has ended, nothing more is read: the words of a
+ * child that is left in the background get lost.
  */
 #include <errno.h>
 #include <fcntl.h>

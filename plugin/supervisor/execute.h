@@ -7,7 +7,7 @@
 
 /* Runs the executable at path, the base name of which is name, with the
    arguments event and device, and waits for its end, thirty seconds at most.
-   The log gets what it says, and that it failed. */
+   The log gets its output, and its failure. */
 void execute(const char *path, const char *name, const char *event,
 	     const char *device);
 

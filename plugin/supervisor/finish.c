@@ -2,17 +2,17 @@
 /*
  * The end of a disk, as its supervisor brings it about.
  *
- * Stopping a device may take long, and for ever if the server is stuck; a
- * child does that, so the supervisor can still hear of the server's death and
- * of a second, more urgent command.  While the device is being stopped, two
- * things have to happen in whatever order: the child reports success and the
- * server ends.  If the server said that it closed the image that was all.
+ * Stopping a device may take long, and for ever if the server is stuck; a child
+ * does that, so the supervisor can still hear of the server's death and of a
+ * second, more urgent command.  While the device is being stopped, two things
+ * have to happen, in any order: the child reports success and the server ends.
+ * If the server said that it closed the image, nothing is left to do.
  * Otherwise (killed, adopted, dead before) another child closes the image in
  * its stead, from the journal (R13).
  *
- * A refusal leads back to where the stop began.  What --force adds is to ask
- * nobody, and to kill a server that does not end within FORCED_PATIENCE: that
- * loses nothing (P1), and its device is about to vanish anyway.
+ * A refusal leads back to where the stop began.  With --force nobody is asked,
+ * and a server that does not end within FORCED_PATIENCE is killed: that loses
+ * nothing (P1), and the device is about to vanish anyway.
  */
 #include <stdio.h>
 #include <string.h>
@@ -38,7 +38,8 @@ static int close_job(const void *argument, char *text)
 {
 	const struct supervisor *sv = argument;
 
-	/* P4: whoever has not got to lock it yet does so as a stranger. */
+	/* P4: a supervisor that has not locked the image yet does so as a
+	   stranger. */
 	return teardown_close_image(&sv->disk, &sv->layers,
 				    sv->image_lock != NULL, sv->unbroken,
 				    sv->stop_forced, text) ?
@@ -46,7 +47,8 @@ static int close_job(const void *argument, char *text)
 		       0;
 }
 
-/* What its server said meanwhile about a merge, nobody acted on. */
+/* Nobody has acted on the messages that the server sent meanwhile about a
+   merge. */
 static void live_on(struct supervisor *sv)
 {
 	supervisor_enter(sv, PHASE_LIVE);
@@ -163,7 +165,7 @@ static void forget(struct supervisor *sv, bool failed, const char *text)
 			   "%s", text);
 }
 
-/* Device and server are stopped: what is left is the image. */
+/* Device and server are stopped: only the image is left. */
 static void wind_up(struct supervisor *sv)
 {
 	int ret;

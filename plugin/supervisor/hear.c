@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What a server says to its supervisor, by the messages of server.h.
+ * The messages of a server to its supervisor; server.h lists them.
  *
- * A server is not taken at its word: its image, or its guest, may have taken
- * the server over (P6).  What cannot be ends the server; and what it says of
- * its own disk can harm nothing but that.
+ * The supervisor does not trust a server: the image, or the guest, may have
+ * taken the server over (P6).  A message that cannot be true ends the server.
+ * A message about the server's own disk can harm only that disk.
  */
 #include <stdio.h>
 
@@ -63,7 +63,7 @@ void hear_server(struct supervisor *sv)
 		hold_note_layer(sv, &message);
 		break;
 	case SERVER_OPENED:
-		/* Once: what follows from it is done once. */
+		/* Once: its consequences are drawn once. */
 		if (sv->opened.size || !is_sensible(&message)) {
 			distrust(sv, "its server says what cannot be");
 			break;

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The supervisor's locks.  Nobody comes between two servers of a disk (P4,
- * R14): the image is locked here before the first server opens it, and each
- * file that the disk consists of besides, a data file, the backing files, as
- * soon as that server has said which they are, which is before the disk
- * exists.  The locks are QEMU's, those of a writer for what is written and
- * those of a reader for the rest, and stay until we end.
+ * R14): the image is locked here before the first server opens it, and so is
+ * each other file of the disk (a data file, the backing files) as soon as that
+ * server has named it, which is before the disk exists.  The locks are QEMU's:
+ * those of a writer for the files that are written, those of a reader for the
+ * rest.  They stay until we end.
  *
- * What an image consists of only a server finds out, because the image is
- * input: we never read it, nor any other of the files (P6).  So a server is not
- * trusted with what it names.  Once, for a new disk, it may name files that the
- * admin allows its image to consist of; we open each, and compare its identity
- * with that of the file which the server has open.  Later servers must come to
- * these very files, and nothing else that they name is opened.  The image is
- * ours before it is theirs: they are told its identity.  The record has paths
- * and identities, so that a supervisor that follows us locks the same files
- * before it starts a server.
+ * The image is input, so we never read it or any other of the files (P6).  Only
+ * a server finds out of which files an image consists, and a server is not
+ * trusted with the names.  Once, for a new disk, it may name files that the
+ * admin allows its image to consist of; we open each of them, and compare its
+ * identity with that of the file that the server has open.  Later servers must
+ * come to these very files; no other file that they name is opened.  We have
+ * opened the image before they do, and tell them its identity.  The record has
+ * paths and identities, so that a supervisor that follows us locks the same
+ * files before it starts a server.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * A supervisor in the background: a daemon that belongs to no terminal, no
- * session and no directory of whoever started it, and holds none of his
- * descriptors.  That matters: libvirt waits for the end of its hook's output
- * for as long as anybody has it open.
+ * session and no directory of the process that started it, and holds none of
+ * the descriptors of that process.  That matters: libvirt waits for the end of
+ * its hook's output for as long as any process has the output open.
  *
  * The command waits at one end of a socket for the outcome.  When the other
  * end closes without one, the supervisor is dead.

@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The signal to end: for the supervisor of a disk in use it cannot mean now.
+ * The signal to end: the supervisor of a disk in use cannot end at once.
  *
- * Whoever ends a machine, or a service, sends SIGTERM first and means "finish
- * what you are doing".  A disk is done when nobody uses it any more.  So the
+ * A system that ends a machine, or a service, sends SIGTERM first, which means
+ * "finish your work".  A disk is done when nobody uses it any more.  So the
  * signal is kept: the disk is served on, and recovered if its server dies,
- * while a child looks at intervals whether it is still used; once it is not,
- * it is removed as by `del`.  Nothing of this ever harms a user.  `recover`,
+ * while a child looks at intervals whether the disk is still used.  An unused
+ * disk is removed as by `del`.  Nothing of this ever harms a user.  `recover`,
  * which says that the disk is wanted, takes the signal back.  A service manager
  * does not take its signal back, and waits for our end before it starts the
  * service again.  So the supervisor of a service ends, and leaves the disk to
  * one that `recover` begins.
  *
- * A service manager has less patience.  After a while it lets go of us, and if
- * it was asked for a restart it starts another supervisor, which asks for the
+ * A service manager has less patience.  After a while it lets go of us.  If it
+ * was asked for a restart, it starts another supervisor, which asks for the
  * disk.  We end then, and leave server and record as they are: the other one
  * adopts the server as if we had been killed, so users notice nothing (P5).
  * The same holds for a supervisor that `recover` began: it stands in until the
  * manager of the dead one starts another.
  *
- * The look is a hint only.  What decides is the stop, which looks again and,
- * refused, leads back here.
+ * The look is only a hint.  The stop decides: it looks again, and if it is
+ * refused, it leads back here.
  */
 #include <stdio.h>
 #include <string.h>

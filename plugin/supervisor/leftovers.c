@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What an `add` left that was interrupted: a record that says "adding" and has
- * no supervisor.
+ * The rest of an `add` that was interrupted: a record that says "adding" and
+ * has no supervisor.
  *
  * Nobody was told of such a disk, so nobody misses it.  But nothing that is
  * served or used is ever tidied away, whatever its record says: a record may be
- * older than what it is about.
+ * older than its disk.
  */
 #include <errno.h>
 #include <stdio.h>

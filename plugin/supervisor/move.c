@@ -13,8 +13,8 @@
  * writer on it since the merge began (merge.c).
  *
  * The overlay's header names its backing file, and an image is input (P6).  So
- * the layers do not come from the overlay but from what is known of the image,
- * and a server refuses an overlay that names other files.
+ * the layers do not come from the overlay but from the record of the image, and
+ * a server refuses an overlay that names other files.
  */
 #include <stdio.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a service manager wants to hear of a supervisor that it started: that
- * the disk is usable, how it fares, that it ends.
+ * Tells the service manager that started a supervisor: the disk is usable, how
+ * the disk fares, the supervisor ends.
  */
 #ifndef NOTIFY_H
 #define NOTIFY_H

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What is told of a request that has killed its servers.
+ * The message about a request that has killed its servers.
  *
- * It is told when the next server serves: the disk's users wait for that first.
+ * The message comes when the next server serves: the disk's users wait for that
+ * first.
  */
 #include <inttypes.h>
 #include <stdio.h>

@@ -11,16 +11,17 @@
  *			others
  *
  * Any other death begins anew: of another request, of none, by a signal that
- * somebody sent, or of the same one when it was not alone.  So whoever kills
- * servers, as often as he likes, makes no request fail (P5).
+ * somebody sent, or of the same one when it was not alone.  So a process that
+ * kills servers, however often, makes no request fail (P5).
  *
- * A server that dies of every request is no matter of one request: another
+ * If servers die of every request, then no single request is to blame: another
  * version of the program can serve them all.  So no more than POISONS_MAX fail
  * in an hour; after that the disk's users wait, as for every server that dies
  * again and again.
  *
- * Names and counts are the server's word.  One that was taken over can have
- * requests of its own disk fail by them, which it can do anyway (P6).
+ * The supervisor has names and counts from the server alone.  A server that was
+ * taken over can use them to make requests of its own disk fail, which it can
+ * do anyway (P6).
  */
 #include <signal.h>
 
@@ -41,7 +42,7 @@ void poison_name(struct poison *poison, const struct culprit *name)
 	poison->name = *name;
 }
 
-/* Those that dying.c tells of: a name before a SIGKILL is no proof. */
+/* The signals that dying.c handles: a name before a SIGKILL is no proof. */
 static bool is_fault(int signal)
 {
 	return signal == SIGABRT || signal == SIGFPE || signal == SIGILL ||

@@ -15,7 +15,7 @@
 /* All 0 at its beginning. */
 struct poison {
 	bool named;		    /* the server has said what it dies of: */
-	struct culprit name;	    /* that, in its own words */
+	struct culprit name;	    /* that request, in the server's words */
 	struct culprit culprit;	    /* of the last deaths, */
 	unsigned int deaths;	    /*  which are so many in a row */
 	bool untold;		    /* the culprit fails, and nobody was told */
@@ -29,8 +29,8 @@ void poison_begin(struct poison *poison);
 /* The server says that it dies of a request. */
 void poison_name(struct poison *poison, const struct culprit *name);
 
-/* It is dead, by this signal; 0: it ended in another way, or nobody knows.
-   poison->deaths is for the next server then. */
+/* The server is dead, by this signal; 0: it ended in another way, or nobody
+   knows.  poison->deaths is for the next server then. */
 void poison_count(struct poison *poison, int signal, uint64_t now);
 
 #endif /* POISON_H */

@@ -2,8 +2,8 @@
 /*
  * Which planned changes of a disk are refused, and why.
  *
- * The server still serves, so a refusal costs the disk's users nothing.  What
- * only the image's own tables can tell, the next server finds out.
+ * The server still serves, so a refusal costs the disk's users nothing.  The
+ * next server finds out whatever only the image's own tables can tell.
  */
 #include <errno.h>
 #include <inttypes.h>

@@ -5,8 +5,8 @@
  *
  * The new program starts as after the death of the old one.  The record is all
  * that it needs: it adopts the living server, whose own locks on the files last
- * meanwhile (P4, R14), and listens anew.  So there is but one way to take a
- * disk over, and it is tested by every other death.  Three things pass from the
+ * meanwhile (P4, R14), and listens anew.  So there is only one way to take a
+ * disk over, and every other death tests that way.  Three things pass from the
  * one program to the other: the caller, who waits for the outcome; the channel
  * of the server; and a signal to end that was not obeyed yet, which stays
  * pending.

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What the kernel shows of a server: the state of each thread, and the system
- * call in which it waits.
+ * A server as the kernel shows it: the state of each thread, and the system
+ * call in which the thread waits.
  *
- * The state alone does not do.  A thread that waits for a file system in user
- * space, or for the process that reads a legacy image, sleeps as one does that
- * waits for a lock.  So a wait counts as one for the storage unless it is one
- * of few calls: for another thread, for the ring, for a time.  The main thread
- * waits in poll() for what the others tell.
+ * The state alone is not enough.  A thread that waits for a file system in user
+ * space, or for the process that reads a legacy image, sleeps in the same state
+ * as a thread that waits for a lock.  So a wait counts as one for the storage
+ * unless it is one of few calls: for another thread, for the ring, for a time.
+ * The main thread waits in poll() for the messages of the others.
  *
  * The kernel's own threads for the ring (iou-...) are in the list, too; only
  * those that move something are of interest.
  *
- * None of the files asks for a lock that a stuck thread may hold: not cmdline,
- * nor maps, for example.
+ * To read these files takes no lock that a stuck thread may hold; cmdline and
+ * maps, for example, would take one.
  */
 #include <dirent.h>
 #include <errno.h>

@@ -16,8 +16,8 @@
 /* Has somebody a request under way on /dev/ublkb<id>? */
 int sight_pending(int id, bool *pending);
 
-/* Fills in what the kernel shows of the server's threads; all but transfers,
-   cpu and elapsed. */
+/* Fills in the evidence that the kernel shows of the server's threads: all but
+   transfers, cpu and elapsed. */
 int sight_threads(pid_t server, struct evidence *evidence);
 
 /* All processor time that the server has used, in ms. */

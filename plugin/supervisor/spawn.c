@@ -2,15 +2,16 @@
 /*
  * The server as a child of the supervisor.
  *
- * It is a fork without an exec: nothing has to be found on a file system
- * that may itself wait for this disk, and the pages are there.  The child
- * keeps stdin, stdout, stderr and its end of the channel, nothing else.  Above
- * all not the supervisor's lock on the image, which would otherwise be held
- * for as long as either lives; closing the inherited descriptor does not
- * unlock it, for the supervisor still has it.
+ * It is a fork without an exec: nothing has to be found on a file system that
+ * may itself wait for this disk, and the pages are there.  The child keeps
+ * stdin, stdout, stderr and its end of the channel, nothing else.  Above all,
+ * the child does not keep the supervisor's lock on the image, which would
+ * otherwise be held for as long as either lives; closing the inherited
+ * descriptor does not unlock it, for the supervisor still has it.
  *
- * It begins its work only when its pid is in the record: if we die before, it
- * hears so and ends, and never is there a server that nobody knows of.
+ * The child begins its work only when its pid is in the record.  If we die
+ * before, it hears of that and ends.  So there is never a server that no record
+ * names.
  *
  * The child leads a session of its own: Ctrl-C in the terminal of a
  * supervisor in the foreground must not kill the server under it.
@@ -113,7 +114,8 @@ int spawn_server(struct supervisor *sv, bool recover)
 	sv->heard = 0;
 	poison_begin(&sv->poison);
 	sv->heard_since = clock_ms();
-	/* What the one before has told in part, this one tells anew. */
+	/* If the server before has told a part, this one tells all of it
+	   anew. */
 	if (!sv->layers.known)
 		layers_clear(&sv->layers);
 	memset(&sv->opened, 0, sizeof(sv->opened));
@@ -215,8 +217,8 @@ static void describe_death(struct supervisor *sv, int status)
 			 (int)sv->disk.server.pid, WEXITSTATUS(status));
 }
 
-/* It closed the image, and the layer that it had open for writing; to remove
-   the journals was beyond its reach. */
+/* The server closed the image, and the layer that it had open for writing; to
+   remove the journals was beyond its reach. */
 static void forget_journals(const struct supervisor *sv)
 {
 	const unsigned int merging = sv->told_failure ? 0 : sv->disk.merging;

@@ -1,27 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The supervisor's mind: what to do in which phase when something happens.
- * The table actions[] is all of it; an action is short and never waits for
- * the server.
+ * The supervisor's decisions: the action for each event in each phase.  The
+ * table actions[] is all of it; an action is short and never waits for the
+ * server.
  *
- * When the server dies the next one is started before anything else is done
- * about it, for the guest waits (P5).  It is told that the image has been
+ * When the server dies, the next one is started before anything else is done,
+ * since the guest waits (P5).  We tell the new server that the image has been
  * locked all the time, by us (R12).
  *
  * A server that dies again and again is started with growing delays.  If
- * TALLY_DEATHS of them die within TALLY_WINDOW without one having become
- * live, there is something that another try will not heal.  So there is if
- * TALLY_LASTING of them in a row say that their cause is one that lasts, as
- * that the image is gone; one alone may have come between two steps of
- * somebody who replaces a file.  The supervisor then gives up trying, but not
- * the disk.  It stays, with its lock on the image, and the device stays
- * quiesced: its users wait and see no error until somebody runs `recover`, or
- * `del --force`.
+ * TALLY_DEATHS of them die within TALLY_WINDOW and none of them became live,
+ * another try will not help.  The same is true if TALLY_LASTING servers in a
+ * row say that their cause will last, such as an image that is gone; a single
+ * one may have come between two steps of an admin who replaces a file.  The
+ * supervisor then gives up trying, but not the disk.  It stays, with its lock
+ * on the image, and the device stays quiesced: its users wait and see no error
+ * until somebody runs `recover`, or `del --force`.
  *
- * A server that takes long to take over is reported but left alone: it may
- * wait for the dead server's last I/O, which is what it should do (P4), and a
- * driver before 6.16 does not survive the death of a server that has fetched
- * some of its tags.
+ * A server that takes long to take over is reported but left alone: it may wait
+ * for the dead server's last I/O, as it should (P4), and a driver before 6.16
+ * does not survive the death of a server that has fetched some of its tags.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -64,7 +62,8 @@ static enum disk_state state_of(enum phase phase)
 	return states[phase];
 }
 
-/* That it ends is told where there is no way back any more (finish.c). */
+/* The end of the disk is told where there is no way back any more
+   (finish.c). */
 static void tell_manager(const struct disk *disk)
 {
 	if (disk->state == DISK_LIVE)
@@ -289,7 +288,7 @@ static void died_again(struct supervisor *sv)
 		hold_tell_where(sv, sv->death, sizeof(sv->death));
 	snprintf(sv->disk.reason, sizeof(sv->disk.reason), "%s", sv->death);
 	sv->tally.short_lives++;
-	/* What was there before the growth can be served, perhaps. */
+	/* The disk as it was before the growth can be served, perhaps. */
 	if (sv->disk.growing && sv->tally.stillborn == GROWTHS) {
 		snprintf(sv->change_text, sizeof(sv->change_text), "%s",
 			 sv->death);
@@ -311,7 +310,7 @@ static void died_again(struct supervisor *sv)
 		  sv->disk.reason, pause);
 }
 
-/* FAILED: somebody has mended what was wrong. */
+/* FAILED: somebody has removed the cause. */
 static void try_again(struct supervisor *sv)
 {
 	memset(&sv->tally, 0, sizeof(sv->tally));

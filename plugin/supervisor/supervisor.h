@@ -11,7 +11,7 @@
 #include "plugin/common/rpc.h"
 #include "plugin/common/state.h"
 
-/* What a new supervisor is for. */
+/* The task of a new supervisor. */
 struct task {
 	struct disk disk;
 	bool take_over;	 /* of a disk that has a record; else a new
@@ -23,7 +23,7 @@ struct task {
 	bool foreground; /* prints the device's name on stdout */
 	bool managed;	 /* by a service manager or a run script */
 	int lock;	 /* of the disk, inherited; a new one: -1 */
-	int caller;	 /* who waits for the outcome, or -1 */
+	int caller;	 /* socket of a command that waits, or -1 */
 	int channel;	 /* of its living server, or -1 */
 };
 

@@ -7,9 +7,9 @@
  * or a control group holds: to kill it would help nobody, and its successor
  * would wait for the same.  It is a fault if the server was stopped by a
  * signal, if it uses a processor and ends nothing, or if all of its threads
- * wait for each other.  The verdict is guilty only if each look of a whole
- * patience has found the server at fault.  One look that finds it in the
- * kernel, or some progress, begins anew.
+ * wait for each other.  The server is guilty only if each look of a whole
+ * patience has found it at fault.  A look that finds the server in the kernel,
+ * or some progress, begins anew.
  *
  * We may have been asleep ourselves: a host that was suspended, a control group
  * that was frozen, no processor for anybody.  Then the server had no time
@@ -17,8 +17,9 @@
  *
  * An idle disk is looked at twice in a patience, a suspect six times.
  *
- * The counters are the server's word.  One that was taken over can keep itself
- * from being replaced by them, or have itself replaced, and no more (P6).
+ * The supervisor has the counters from the server alone.  A server that was
+ * taken over can use them to escape its replacement, or to be replaced, and for
+ * nothing else (P6).
  */
 #include <stddef.h>
 
@@ -41,7 +42,8 @@ enum posture suspicion_posture(const struct evidence *evidence)
 		return POSTURE_TRACED;
 	if (evidence->frozen)
 		return POSTURE_FROZEN;
-	/* What it has on the ring has ended, perhaps: it cannot say so. */
+	/* The server's transfers on the ring have ended, perhaps: it cannot say
+	   so. */
 	if (evidence->stopped)
 		return POSTURE_STOPPED;
 	if (evidence->in_storage ||

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What the kernel and the server's own counters tell of it at one moment. */
+/* A server at one moment, as the kernel and its own counters show it. */
 struct evidence {
 	bool traced;	    /* a thread stands still for a debugger */
 	bool frozen;	    /* its control group is */
@@ -19,7 +19,7 @@ struct evidence {
 	bool ring_waits;    /* the I/O thread waits for its ring, */
 	uint64_t transfers; /*  which moves so much */
 	bool runs;	    /* a thread runs, or would like to */
-	bool hidden;	    /* what its threads wait for cannot be seen */
+	bool hidden;	    /* nobody can see for what its threads wait */
 	uint64_t cpu;	    /* ms of processor time, since the last look */
 	uint64_t elapsed;   /* ms since then; 0: there was none */
 };
@@ -60,7 +60,7 @@ enum verdict {
 	VERDICT_GOES_ON,   /* there is progress, after it was told */
 };
 
-/* Is there progress, or nobody who waits for any?  Then no evidence is
+/* Is there progress, or does no user wait for any?  Then no evidence is
    needed. */
 bool suspicion_is_calm(const struct suspicion *suspicion, bool pending,
 		       uint64_t progress);

@@ -14,7 +14,7 @@
 #include "plugin/common/process.h"
 #include "plugin/common/state.h"
 
-/* What the driver has under a disk's id. */
+/* The device that the driver has under a disk's id. */
 enum device_presence {
 	DEVICE_ABSENT,	/* nothing, or a device that is not ours */
 	DEVICE_ENDED,	/* not started yet, or stopped */
@@ -29,18 +29,17 @@ int teardown_look(const struct disk *disk, enum device_presence *presence);
    first. */
 int teardown_stop(const struct disk *disk, bool force, char text[JOB_TEXT_MAX]);
 
-/* The same for one who must not wait for ever: a driver before 7.0 can lock
-   itself up when a server dies while START_DEV reads the disk. */
+/* The same for a caller that must not wait for ever: a driver before 7.0 can
+   lock itself up when a server dies while START_DEV reads the disk. */
 int teardown_stop_bounded(const struct disk *disk, bool force,
 			  char text[JOB_TEXT_MAX]);
 
 /* Deletes the stopped device if it is ours. */
 int teardown_delete(const struct disk *disk);
 
-/* All of it for a disk without a supervisor, with what else there is of it:
-   server, link, socket, record.  give_up: that includes the journal of an image
-   that is not where it was; only an admin says so.  The caller holds the disk's
-   lock. */
+/* All of that for a disk without a supervisor, with its server, link, socket
+   and record.  give_up: that includes the journal of an image that is not where
+   it was; only an admin says so.  The caller holds the disk's lock. */
 int teardown_all(const struct disk *disk, bool force, bool give_up,
 		 char text[JOB_TEXT_MAX]);
 

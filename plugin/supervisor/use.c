@@ -6,8 +6,8 @@
  * devices stacked on this one, loop devices, devices that the kernel exports to
  * other hosts, mounts, swap, and the descriptors of all processes.  Each also
  * counts for a partition of the device, and the devices' numbers count, not
- * their names.  A user that none of them shows, such as a mount in another
- * namespace, still makes an exclusive open fail.
+ * their names.  If none of these places shows a user, such as a mount in
+ * another namespace, an exclusive open still fails.
  *
  * Between the answer and an action upon it somebody may come: only the
  * driver could exclude that, and the newer ones do.
@@ -35,7 +35,7 @@ struct target {
 	char node[32]; /* /dev/ublkb<id>; empty: not known */
 	dev_t devices[PARTITIONS_MAX + 1]; /* it and its partitions */
 	unsigned int nr_devices;
-	bool writers; /* only those who may write to it */
+	bool writers; /* only processes that may write to it */
 	pid_t except[2];
 	char *who;
 	size_t size;
@@ -219,8 +219,8 @@ static bool swapped_to(const struct target *target)
 }
 
 /* A process in a name space of its own knows the node by another path, or has a
-   node elsewhere, so the device number decides.  The file system of what the
-   descriptor is may hang, so it is not asked for anything new. */
+   node elsewhere, so the device number decides.  The descriptor's file system
+   may hang, so it is not asked for anything new. */
 static bool descriptor_refers(const struct target *target, int dir,
 			      const char *name)
 {
@@ -238,7 +238,7 @@ static bool descriptor_refers(const struct target *target, int dir,
 			  makedev(stx.stx_rdev_major, stx.stx_rdev_minor)));
 }
 
-/* As its link in /proc has the mode: w for those who may write. */
+/* As its link in /proc has the mode: w for a process that may write. */
 static bool may_write(int dir, const char *name)
 {
 	struct stat st;

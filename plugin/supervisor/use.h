@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Who uses a device.
+ * The users of a device.
  */
 #ifndef USE_H
 #define USE_H
@@ -9,18 +9,18 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-/* Whether anybody has /dev/ublkb<id> open, mounted or stacked upon; who
-   tells by whom.  exclusive: may open the device to find out, which is not
-   for one whose server is gone. */
+/* Whether anybody has /dev/ublkb<id> open, mounted or stacked upon; *who names
+   the user.  exclusive: may open the device to find out; not if the server is
+   gone. */
 bool use_find(int id, bool exclusive, char *who, size_t size);
 
 /* Whether the kernel shows to everybody, at once, that a device or a mount
-   stands on /dev/ublkb<id>, or that it is swap.  Who has it open is not looked
-   for. */
+   stands on /dev/ublkb<id>, or that it is swap.  Processes that have the device
+   open are not looked for. */
 bool use_find_visible(int id, char *who, size_t size);
 
 /* Whether a process other than these two (0: none) has the block device open
-   for writing, through whatever node. */
+   for writing, through any node. */
 bool use_find_writer(dev_t device, pid_t except, pid_t except_too, char *who,
 		     size_t size);
 

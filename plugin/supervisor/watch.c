@@ -87,8 +87,9 @@ settle(struct supervisor *sv, enum disk_event event, bool failed,
 	};
 
 	vsnprintf(outcome.text, sizeof(outcome.text), format, args);
-	/* A disk that never was is no matter for the log: its caller hears why.
-	   In the foreground there is no caller but the one who reads stderr. */
+	/* The log hears nothing of a disk that was never usable: the command
+	   that waits hears the reason.  In the foreground, stderr takes the
+	   place of that command. */
 	if (!failed || sv->phase != PHASE_ADDING || sv->caller < 0)
 		tell(event, &outcome);
 	if (sv->caller >= 0)

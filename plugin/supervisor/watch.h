@@ -61,9 +61,9 @@ struct tally {
 
 /* The signal to end, which waits until nobody uses the disk. */
 struct leave {
-	struct job job;		    /* looks who uses it */
+	struct job job;		    /* looks for its users */
 	uint64_t next;		    /* when to look, 0: there was no signal */
-	char used_by[JOB_TEXT_MAX]; /* who was told of last */
+	char used_by[JOB_TEXT_MAX]; /* the user that was told last */
 	bool told;		    /* there was one, taken back or not */
 };
 
@@ -97,8 +97,8 @@ struct supervisor {
 	bool adopted;	   /* not our child: its exit status is unknown */
 	bool orderly;	   /* the last one closed the image (status 0) */
 	bool signalled;	   /* the last one was killed */
-	bool told_merged;  /* it says so, in the end */
-	bool told_failure; /* it says that it cannot merge */
+	bool told_merged;  /* the server says so, in the end */
+	bool told_failure; /* the server says that it cannot merge */
 	struct server_message opened; /* its size is 0 before that */
 	char death[512];	      /* how the last one died, and why */
 	enum failure_cause cause;     /* of that, as far as it is known */
@@ -118,8 +118,8 @@ struct supervisor {
 	bool id_chosen; /* by the user: there is no other */
 
 	bool renew_later; /* when its hooks have run */
-	bool stop_forced; /* what was asked for */
-	bool job_forced;  /* what the job is about */
+	bool stop_forced; /* of the stop that was asked for */
+	bool job_forced;  /* of the stop that the job makes */
 	bool device_stopped;
 
 	int lock; /* of the disk; while it is being set up */
@@ -184,7 +184,7 @@ void hold_layers(struct supervisor *sv);
 int hold_new_layers(struct supervisor *sv);
 
 /* If the image is no longer under its name, adds to the text where it is; only
-   we, who have it open, know that. */
+   this process, which has it open, knows that. */
 void hold_tell_where(const struct supervisor *sv, char *text, size_t size);
 
 void hold_drop(struct supervisor *sv);
@@ -223,12 +223,11 @@ void leave_cancel(struct supervisor *sv);
 void leave_look(struct supervisor *sv);
 void leave_looked(struct supervisor *sv);
 
-/* Another supervisor asks for the disk.  It gets the disk if this one was told
-   to end, for whoever told it so has let go of it, or if this one only stands
-   in. */
+/* Another supervisor asks for the disk.  It gets the disk if this supervisor
+   was told to end, and so was let go, or if this one only stands in. */
 void leave_hand_over(struct supervisor *sv);
 
-/* The same in the middle of something: it is to ask again. */
+/* The same in the middle of a change: the other supervisor is to ask again. */
 void leave_put_off(struct supervisor *sv);
 
 /* renew.c: becomes the program that is installed; returns if that fails. */
@@ -236,7 +235,7 @@ void renew(struct supervisor *sv);
 
 /* move.c: from an image to an overlay of it. */
 
-/* Says in *move what the disk will be with that overlay. */
+/* Fills in *move: the disk as it will be with that overlay. */
 int move_plan(const struct supervisor *sv, const char *image,
 	      struct move *move);
 void move_clear(struct move *move);
@@ -279,9 +278,8 @@ void merge_try_again(struct supervisor *sv);
 void merge_hear_progress(struct supervisor *sv, uint64_t thousandths);
 void merge_hear_failure(struct supervisor *sv, const char *why);
 
-/* refuse.c: tells the caller if the change that is asked for cannot be; so is
-   it with every change that has nothing to do with a merge, while there is
-   one. */
+/* refuse.c: tells the caller if the change that is asked for is not possible.
+   During a merge that is each change that has nothing to do with the merge. */
 bool refuse_change(struct supervisor *sv);
 bool refuse_while_merging(struct supervisor *sv);
 

@@ -2,17 +2,16 @@
 /*
  * The watch over a server that lives: does it do its work?
  *
- * The server counts what it does in the memory that it shares with us
- * (stats.h), and the kernel knows whether somebody waits.  A look at a calm
- * disk is one file of /sys and a few loads; only a suspect's threads are looked
- * at.
+ * The server counts its work in the memory that it shares with us (stats.h),
+ * and the kernel knows whether somebody waits.  A look at a calm disk is one
+ * file of /sys and a few loads; only a suspect's threads are looked at.
  *
  * A server that is at fault is killed, which loses nothing (P1), and the death
- * is one like any other.  One that is not is told of: in the log, by hooks.d,
- * and as a pause in the disk's figures.
+ * is one like any other.  A server that is blameless is only told of: in the
+ * log, by hooks.d, and as a pause in the disk's figures.
  *
- * Whose counters do not move because they are not in our memory is not judged:
- * those of a server of another version, or where the file could not be made.
+ * A server is not judged if its counters are not in our memory: a server of
+ * another version, or a disk whose file of figures could not be made.
  */
 #include <inttypes.h>
 #include <stdio.h>
