@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a new disk is to be.
+ * A new disk, as it is to be.
  */
 #ifndef ADD_H
 #define ADD_H

@@ -19,8 +19,8 @@ int change_ask(const struct disk *disk, const struct appeal *appeal,
 int change_disk(const struct disk *disk, const struct change *change);
 
 /* Complains of a file of disks.d for another disk that names the image: the
-   next boot would serve the image, and what is served instead would be
-   worthless. */
+   next boot would serve the image, and the disk that is served in its place
+   would be worthless. */
 int change_check_others(const struct disk *disk);
 
 #endif /* CHANGE_COMMAND_H */

@@ -3,10 +3,10 @@
  * `commit`: a disk that is in use loses its overlay, which is merged into the
  * image below.
  *
- * The supervisor has its servers do it (supervisor/merge.c), and goes on with
- * it whatever becomes of this command.  The command only waits, by looking at
- * the record, and shows how far it is.  It does not keep the disk locked
- * meanwhile: another command may cancel the merge, or remove the disk.
+ * The supervisor has its servers do it (supervisor/merge.c), and goes on even
+ * if this command ends.  The command only waits, by looking at the record, and
+ * shows how far it is.  It does not keep the disk locked meanwhile: another
+ * command may cancel the merge, or remove the disk.
  *
  * What the layer below is, the headers tell, and a header is input (P6): a
  * child in a jail looks.  It only spares the disk's users the pause of a merge

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What `list` tells of a disk.
+ * A disk, as `list` shows it.
  */
 #ifndef LIST_H
 #define LIST_H

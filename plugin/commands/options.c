@@ -303,8 +303,8 @@ static const struct program program = {
 	.nr_commands = sizeof(commands) / sizeof(commands[0]),
 };
 
-/* libvirt's library is not for the processes of a disk, so what needs it is a
-   program of its own. */
+/* libvirt's library is not for the processes of a disk, so the commands that
+   need it are a program of their own. */
 static int run_libvirt(char **argv)
 {
 	int ret = program_become("ublk-qcow2-libvirt", argv);

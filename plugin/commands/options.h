@@ -44,7 +44,7 @@ int command_resize(const struct options *options);
 int command_snapshot(const struct options *options);
 int command_commit(const struct options *options);
 
-/* Does what the command line asks for; returns the exit status. */
+/* Runs the command of the command line; returns the exit status. */
 int options_run(int argc, char **argv);
 
 #endif /* OPTIONS_H */

@@ -150,7 +150,8 @@ static int ask_for(const struct disk *disk)
 	return outcome.failed ? EXIT_FAILURE : AGAIN;
 }
 
-/* The disk's lock is held; what is to be served anew has no record then. */
+/* The disk's lock is held; a disk that is to be served anew has no record
+   then. */
 static int revive(const struct disk *disk, int lock)
 {
 	char text[JOB_TEXT_MAX] = "";
@@ -207,8 +208,8 @@ static int serve(const char *name)
 	return AGAIN;
 }
 
-/* Whether there are users, perhaps, who have nobody but us.  As long as that
-   cannot be seen, there may be. */
+/* Are there users, perhaps, that have nobody but us?  As long as that cannot be
+   seen, there may be some. */
 static bool is_orphan(const char *name)
 {
 	enum device_presence presence;

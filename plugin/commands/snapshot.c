@@ -3,12 +3,12 @@
  * `snapshot`: a disk that is in use gets an overlay, and its image stays as it
  * is at that moment.
  *
- * The overlay is made before anybody waits.  Whoever will serve the disk after
- * the next boot must come to the overlay: to the image itself, another writer
- * would make all that is in the overlay worthless.  So a file of disks.d that
- * names the image is changed first, and a disk that a domain of libvirt's names
- * is left to the command that changes the domain, too.  An empty overlay shows
- * its image, so a death between the two steps changes no byte of the disk.
+ * The overlay is made before anybody waits.  After the next boot, too, the
+ * overlay must be served: another writer to the image itself would make the
+ * whole overlay worthless.  So a file of disks.d that names the image is
+ * changed first, and a disk that a domain of libvirt's names is left to the
+ * command that changes the domain, too.  An empty overlay shows its image, so a
+ * death between the two steps changes no byte of the disk.
  */
 #include <errno.h>
 #include <limits.h>

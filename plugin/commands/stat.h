@@ -10,7 +10,7 @@
 #include "plugin/common/state.h"
 #include "plugin/common/stats.h"
 
-/* What is known of one disk at one moment. */
+/* One disk at one moment. */
 struct sample {
 	struct disk disk;
 	struct stats stats; /* all 0 if there are none */

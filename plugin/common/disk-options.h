@@ -27,7 +27,7 @@ struct disk_options {
 	uint64_t cache_size;	  /* bytes, of tables in memory */
 	uint64_t workers;	  /* threads for calls that may block */
 	char key_file[PATH_MAX];  /* empty: none.  Never the key */
-	char data_file[PATH_MAX]; /* that the image may name; empty: none */
+	char data_file[PATH_MAX]; /* "": the image may name none */
 };
 
 #define DISK_WATCHDOG_MIN 2

@@ -36,7 +36,8 @@ void log_line(int priority, const char *format, ...)
 void log_event(enum disk_event event, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* Says one line about a domain of libvirt's, with whose name it begins. */
+/* Writes one line about a domain of libvirt's; the line begins with the name of
+   the domain. */
 void log_of_domain(int priority, const char *domain, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 

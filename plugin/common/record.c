@@ -12,7 +12,7 @@
  * The checksum covers number and text.  The slot with the higher number whose
  * checksum fits holds the text, so a writer's death yields the old text.  When
  * the new one is whole the other slot is emptied, so that people and scripts
- * see one text.  A reader that met both changes looks again.
+ * see one text.  A reader that meets both changes looks again.
  *
  * Only a text that outgrows its slot needs a new file, which then replaces the
  * old one by renaming; the new one's name ends in the writer's pid.

@@ -46,9 +46,8 @@ struct disk {
 	char server_version[32];  /* of the program that it runs */
 	char supervisor_version[32];
 	uint64_t growing;     /* the size that the image is to get; 0: none */
-	unsigned int merging; /* the place among its layers, counted from 1,
-				 of the one that its image is merged into;
-				 0: none */
+	unsigned int merging; /* place of the layer that its image is merged
+				 into, counted from 1; 0: none */
 	unsigned int merge_done; /* of that, thousandths */
 	bool merged;		 /* that layer holds the disk, and no server has
 				    begun since */

@@ -67,7 +67,7 @@ struct stats {
 	/* The evidence by which the supervisor judges a server; since
 	 * version 2. */
 	struct stats_progress {
-		uint64_t server;    /* whose this is: a pid */
+		uint64_t server;    /* pid of the server */
 		uint64_t steps;	    /* of the I/O thread */
 		uint64_t parts;	    /* of requests that workers did */
 		uint64_t transfers; /* on the ring, not ended */
@@ -111,8 +111,8 @@ static inline uint64_t stats_get(const uint64_t *field)
 	return __atomic_load_n(field, __ATOMIC_RELAXED);
 }
 
-/* Begins a stall at that time of clock_ms(), unless one lasts already, and ends
-   the one that lasts. */
+/* Begins a stall at that time of clock_ms(), unless one lasts already; ends the
+   stall that lasts. */
 void stats_begin_stall(struct stats *stats, const char *cause, uint64_t began);
 void stats_end_stall(struct stats *stats);
 

@@ -30,8 +30,9 @@ void text_quote(char *word, size_t size, const char *text);
 #define TEXT_SIZE_MAX 16
 void text_size(uint64_t bytes, char text[TEXT_SIZE_MAX]);
 
-/* The number of bytes that people mean by 10737418240, 10G, 1.5T: units are
-   powers of 1024.  -EINVAL: the text is no such number, or it is too large. */
+/* Reads a number of bytes as people write it (10737418240, 10G, 1.5T): units
+   are powers of 1024.  -EINVAL: the text is no such number, or it is too
+   large. */
 int text_to_size(const char *text, uint64_t *bytes);
 
 /* A time in ns as people read it: 12us, 3.4ms, 5.6s. */

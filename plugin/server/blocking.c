@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What a worker does: a request as calls of the engine that may block.
+ * The work of a worker: a request as calls of the engine that may block.
  *
  * A discard may be of a gigabyte, and takes its time.  It is done in parts,
- * each of which is counted: so whoever watches us can tell a long request from
- * one that is stuck.  The parts end at multiples of PART, as clusters do.
+ * each of which is counted: so the supervisor can tell a long request from a
+ * stuck one.  The parts end at multiples of PART, as clusters do.
  */
 #include <stdbool.h>
 #include "plugin/server/blocking.h"

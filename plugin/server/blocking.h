@@ -7,7 +7,7 @@
 
 struct request;
 
-/* Does what the request asks for.  0 or -errno. */
+/* Does the work of the request.  0 or -errno. */
 int blocking_call(struct request *request);
 
 #endif /* BLOCKING_H */

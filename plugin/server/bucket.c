@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The bucket is one point of time: when it would be full again.  What is taken
- * moves that point on by the time in which as much flows in.  As long as it
- * lies less than BUCKET_BURST ahead there is something in the bucket.
+ * The bucket is one point of time: when it would be full again.  Each amount
+ * that is taken moves that point on by the time in which the same amount flows
+ * in.  As long as the point lies less than BUCKET_BURST ahead, there is
+ * something in the bucket.
  *
  * One request may be larger than the bucket.  It takes all that there is and
- * runs into debt; so it passes as soon as any other would, and is not passed by
- * smaller ones for ever.
+ * runs into debt; so it passes as soon as any other would, and smaller ones do
+ * not overtake it for ever.
  */
 #include "plugin/server/bucket.h"
 

@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-#define BUCKET_BURST 100000000ull /* ns: what a burst is worth */
+#define BUCKET_BURST 100000000ull /* ns: the worth of a burst */
 
 struct bucket {
 	uint64_t rate; /* units in a second; 0: no limit */
@@ -17,8 +17,8 @@ struct bucket {
 /* How long to wait, in ns, until something may be taken; 0: not at all. */
 uint64_t bucket_wait(const struct bucket *bucket, uint64_t now);
 
-/* Takes so many units, which may be more than there are: whoever comes next
-   waits for them. */
+/* Takes so many units, which may be more than there are: the next request waits
+   for them. */
 void bucket_take(struct bucket *bucket, uint64_t now, uint64_t units);
 
 #endif /* BUCKET_H */

@@ -2,11 +2,11 @@
 /*
  * The clerk holds /dev/ublk-control for a server.
  *
- * A server reads an image and a guest's bytes, and may be taken over by
- * either.  Whoever holds /dev/ublk-control can command every ublk device of
- * the host.  So the server forks a clerk before it opens the image.  The
- * server sends orders that name no device but its own; the clerk compares the
- * nonce itself, and gives the driver the pid of the process that forked it.
+ * A server reads an image and a guest's bytes, and may be taken over by either.
+ * A process that holds /dev/ublk-control can command every ublk device of the
+ * host.  So the server forks a clerk before it opens the image.  The server
+ * sends orders that name no device but its own; the clerk compares the nonce
+ * itself, and gives the driver the pid of the process that forked it.
  *
  * The clerk holds /dev/ublk-control, its socket, and nothing else: no lock on
  * the image (R14), and never /dev/ublkcN, which would keep the driver from

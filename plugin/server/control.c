@@ -4,11 +4,10 @@
  *
  * A command is an io_uring command on a small ring of its own: the driver
  * answers from a kernel thread, so even a command that hangs in the driver
- * leaves this thread able to give up.  Whoever gave up must not touch the
- * ring again: the command is still in the driver's hands, with the buffer it
- * was given.  That is why the buffer lives in struct control and not on the
- * caller's stack, and why a struct control that timed out is abandoned, not
- * freed.
+ * leaves this thread able to give up.  A thread that gave up must not touch the
+ * ring again: the driver still has the command, and the buffer of the command.
+ * That is why the buffer lives in struct control and not on the caller's stack,
+ * and why a struct control that timed out is abandoned, not freed.
  *
  * Payloads are copied in before and copied out after a command, so a driver
  * of another edition that fills more or less than we know of does no harm.

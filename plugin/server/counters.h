@@ -13,7 +13,7 @@ struct stats;
 
 struct counters {
 	struct stats *stats; /* constant; each field has one kind of writer */
-	/* What earlier servers counted; constant. */
+	/* The counts of earlier servers; constant. */
 	uint64_t cache_hits, cache_misses, checkpoints;
 	uint64_t now; /* ns; I/O thread */
 };

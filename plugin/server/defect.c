@@ -2,11 +2,11 @@
 /*
  * Releases of Linux whose ublk driver has a known fatal defect.
  *
- * What a driver can do is asked of the driver, for distributions take over
- * features.  A defect shows itself to nobody who asks; its first sign is an
- * oops with the disk in use.  So here, and only here, releases are compared.  A
- * distribution may have mended its own: these are a reason to tell, and a
- * refusal only if the admin wants that.
+ * The driver itself is asked for its features, since distributions take over
+ * features.  A driver cannot be asked for its defects; the first sign of a
+ * defect is an oops with the disk in use.  So here, and only here, releases are
+ * compared.  A distribution may have mended its own: these are a reason to
+ * tell, and a refusal only if the admin wants that.
  *
  * - 7.0: a request that is cancelled while its server dies is used after it was
  *   freed.  The mending (f7700a4415af) came with 7.1 and was not taken back.

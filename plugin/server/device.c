@@ -96,8 +96,8 @@ void device_params(const struct device_shape *shape, struct ublk_params *params)
 
 #define RECOVERY_FLAGS	(UBLK_F_USER_RECOVERY | UBLK_F_USER_RECOVERY_REISSUE)
 #define ZERO_COPY_FLAGS (UBLK_F_AUTO_BUF_REG | UBLK_F_USER_COPY)
-/* UBLK_F_SHMEM_ZC is of no use to us, but tells 7.1: drivers before that one
-   have bugs in what they do with the buffers of a dead server. */
+/* UBLK_F_SHMEM_ZC is of no use to us, but only 7.1 and later have it: earlier
+   drivers have bugs in their handling of a dead server's buffers. */
 #define ZERO_COPY_NEEDS (ZERO_COPY_FLAGS | UBLK_F_SHMEM_ZC)
 #define BUFFERS_MAX	16384u /* that a ring can know */
 #define OPTIONAL_FLAGS \

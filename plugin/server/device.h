@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One ublk device: what it looks like to its users, and the server's side of
- * it, /dev/ublkcN.
+ * One ublk device: its looks to its users, and the server's side of it,
+ * /dev/ublkcN.
  */
 #ifndef DEVICE_H
 #define DEVICE_H

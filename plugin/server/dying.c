@@ -6,17 +6,17 @@
  * guess among those under way, and a thread that works for none, as that of the
  * checkpoint, accuses none.
  *
- * A fault is a signal that the kernel raises for what the thread has just done,
- * or that the thread sends to its own process, by abort().  A signal that
- * somebody else has sent is none, whichever it is, and SIGKILL is never seen
- * here: so no admin, and no want of memory, makes a request suspicious.  SIGBUS
- * and SIGTRAP are left out: the one tells of memory that the host cannot read
- * any more, the other of somebody who watches.
+ * A fault is a signal that the kernel raises for an action of the thread, or
+ * that the thread sends to its own process, by abort().  A signal that somebody
+ * else has sent is none, whichever it is, and SIGKILL is never seen here: so no
+ * admin, and no want of memory, makes a request suspicious.  SIGBUS and SIGTRAP
+ * are left out: the one tells of memory that the host cannot read any more, the
+ * other of a debugger.
  *
- * The handler allocates nothing, and of the process it uses what was prepared.
- * The signal's default is in force again by then, so the process ends by the
- * same signal as without the handler.  Where the handler cannot run, for want
- * of a stack, nobody is accused.
+ * The handler allocates nothing, and uses only things that were prepared.  The
+ * signal's default is in force again by then, so the process ends by the same
+ * signal as without the handler.  Where the handler cannot run, for want of a
+ * stack, nobody is accused.
  */
 #include <errno.h>
 #include <signal.h>

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Faults for tests: the server without one of its safety measures, to show
- * what the measure is good for.  Only a program built with TEST_FAULTS knows
- * them; UBLK_QCOW2_FAULT then names those that it shall have, separated by
- * commas.
+ * Faults for tests: the server without one of its safety measures, to show the
+ * use of the measure.  Only a program built with TEST_FAULTS knows them;
+ * UBLK_QCOW2_FAULT then names those that it shall have, separated by commas.
  *
  *	no-fence-ring	/dev/ublkcN is used without being a file of the ring
  *	no-fence-lock	the engine does without its fence byte

@@ -2,13 +2,13 @@
 /*
  * The storage's health: counters, and a watch over them.
  *
- * The I/O thread counts what went well and what failed, and wakes the main
- * thread at a failure by an eventfd, which never waits.  The main thread
- * sleeps as long as all is well; in trouble it looks at the counters every
- * second.  It tells of trouble at once, of its extent once in INTERVAL, and of
- * its end when QUIET has passed without a failure and something went well
- * meanwhile: a write, or after I/O errors anything.  A paused guest, which asks
- * for nothing, proves nothing.
+ * The I/O thread counts successes and failures, and wakes the main thread at a
+ * failure by an eventfd, which never waits.  The main thread sleeps as long as
+ * all is well; in trouble it looks at the counters every second.  It tells of
+ * trouble at once, of its extent once in INTERVAL, and of its end when QUIET
+ * has passed without a failure and something went well meanwhile: a write, or
+ * after I/O errors anything.  A paused guest, which asks for nothing, proves
+ * nothing.
  *
  * Writes that need no new space succeed on a full file system, too.  As long
  * as others fail beside them there is no quiet.
@@ -85,7 +85,7 @@ void health_end(struct health *health)
 
 /* ---- the main thread ---- */
 
-/* What it has seen and told. */
+/* The troubles that the watch has seen and told. */
 struct watch {
 	struct health *health;
 	int channel;

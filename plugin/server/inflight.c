@@ -54,7 +54,8 @@ static void read_extent(struct request *request, unsigned int nr)
 			   offset);
 }
 
-/* Describes what is still to be written; returns the number of parts. */
+/* Describes the bytes that are still to be written; returns the number of
+   parts. */
 static unsigned int fill_vector(struct request *request, unsigned int nr)
 {
 	const struct qcow_extent *extent = &request->io.extents[nr];

@@ -8,17 +8,17 @@
  * nothing and never waits.  Discards and zeroes count as requests, and their
  * bytes, which mostly are not moved, do not count.
  *
- * Each server begins with full buckets: what a server's death has done again
- * is limited like everything else.
+ * Each server begins with full buckets: requests that a server's death has done
+ * again are limited like all others.
  *
  * Under a high limit the next request could begin in some microseconds.  To
  * wake the thread for each would cost more than the request, so it sleeps for
- * WAIT_MIN at least; the bucket holds what has flowed in meanwhile.  Under a
- * low one it wakes up now and then to show that it is there.
+ * WAIT_MIN at least; the bucket keeps the inflow of that time.  Under a low one
+ * it wakes up now and then to show that it is there.
  *
  * Why here and not in a control group's io.max: that knows the devices below an
- * image and not the disk, limits what the server reads and writes for itself,
- * and does not reach files on the network.
+ * image and not the disk, limits the server's own reads and writes, too, and
+ * does not reach files on the network.
  */
 #include <stddef.h>
 #include "plugin/common/disk-options.h"

@@ -4,10 +4,10 @@
  * is installed.
  *
  * A guest's request for one sector, OWNED_SECTOR + N, makes the queue's thread
- * take step N of the table: one thing each that somebody would try who runs
- * code of their own in a server.  The step's outcome goes to stderr, where
- * "DONE" is a hole.  With the filter of system calls most steps end the server
- * instead; the fault no-seccomp shows what holds without the filter.
+ * take step N of the table: each step is one thing that an attacker would try
+ * with code in a server.  The step's outcome goes to stderr, where "DONE" is a
+ * hole.  With the filter of system calls most steps end the server instead; the
+ * fault no-seccomp shows what holds without the filter.
  *
  * The driver issues the write again to the next server.  That one is not
  * armed, so that each step is taken once.
@@ -148,7 +148,7 @@ static int open_by_ring(void)
 	return ret;
 }
 
-/* The answer is in what the next server opens. */
+/* The files that the next server opens give the answer. */
 static int name_other_file(void)
 {
 	struct server_message message = { .type = SERVER_LAYER };

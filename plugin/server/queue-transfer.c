@@ -22,7 +22,7 @@ static void address(struct io_uring_sqe *sqe, struct request *request,
 	counters_transfer(&request->all->counters, 1);
 }
 
-/* What is known to wait need not be tried without first. */
+/* A call that will wait anyway need not be tried without waiting first. */
 static void address_write(struct io_uring_sqe *sqe, struct request *request,
 			  unsigned int extent)
 {

@@ -13,10 +13,10 @@
  * for good; the thread ends with the last.
  *
  * The bytes of a request are in its tag's buffer where the driver copies; the
- * first few of that are registered with the ring, once.
- * Where the driver registers them they are the ring's buffer of the tag's index
- * from the end of a FETCH or COMMIT to the next COMMIT, and the tag's own
- * buffer is for those who must see bytes: see queue_take_bytes().
+ * first few of that are registered with the ring, once.  Where the driver
+ * registers them, they are the ring's buffer of the tag's index from the end of
+ * a FETCH or COMMIT to the next COMMIT.  The tag's own buffer is for functions
+ * that must see bytes: see queue_take_bytes().
  *
  * The ring's files:  0 /dev/ublkcN,  1 the workers' eventfd,  2... the files
  * of the image.  That /dev/ublkcN is among them is the first of the two
@@ -242,7 +242,8 @@ static int serve(struct queue *queue)
 			return ret;
 		reap(queue);
 	}
-	/* What has ended is told, and not done once more by the next server. */
+	/* The driver hears of the requests that have ended, so the next server
+	   does not do them once more. */
 	if (queue_has_left(queue))
 		io_uring_submit(&queue->ring);
 	return queue->error;
@@ -277,9 +278,9 @@ static void find_descs(struct queue *queue, const struct device *device)
 /*
  * From the mapping on, a driver of 6.12 lets no other process map, and only
  * START_USER_RECOVERY ends that, which it refuses before a queue was fetched.
- * So nothing is between the two.  A server that died there leaves a device that
- * nobody can map: whoever fetches its tags and dies makes it one that can be
- * recovered.
+ * So nothing is between the two.  A server that dies there leaves a device that
+ * nobody can map.  A process that fetches its tags and dies makes the device
+ * one that can be recovered.
  */
 int queue_run(struct queue *queue, struct device *device)
 {

@@ -23,7 +23,8 @@ struct stats;
    fetches the tag's next. */
 void queue_commit(struct request *request, int32_t result);
 
-/* The driver gets now what it would get with the next wait for the ring. */
+/* The driver gets the queued commands now, and not only with the next wait for
+   the ring. */
 void queue_submit(struct queue *queue);
 
 /* The I/O thread, first: the ring is its own from now on.  0 or -errno. */
@@ -35,9 +36,9 @@ int queue_enable(struct queue *queue);
 int queue_run(struct queue *queue, struct device *device);
 
 /* Any thread: the queue is to begin no more requests, and queue_run() returns 0
-   when those under way have ended.  The driver learns nothing of that: it takes
-   the death of the process for what it is, and gives the others to the next
-   server. */
+   when those under way have ended.  The driver learns nothing of that: after
+   the death of the process it gives the other requests to the next server, as
+   always. */
 void queue_leave(struct queue *queue);
 
 /* Was that why queue_run() returned? */

@@ -14,8 +14,8 @@
  * A request sets out once no culprit is in its way (quarantine.c) and the
  * disk's limits allow it (limits.c).  All end in one function, request_end(),
  * which commits them.  Data is acknowledged after qcow_finish(), which makes it
- * survive us (P1).  One that only another process can do is not ended: this one
- * dies, and the next gets it again.
+ * survive us (P1).  A request that only another process can do is not ended:
+ * this server dies, and the next one gets the request again.
  *
  * Parked requests keep the order in which they came.  So that none starves,
  * a request that shares a cluster with an older parked one parks behind it

@@ -7,7 +7,7 @@
  * otherwise.  They go to registered files only: those of the image,
  * /dev/ublkcN and the workers' eventfd; no other can be registered later.
  *
- * Whoever gives the queues another operation, or flag, adds it here.
+ * A change that gives the queues another operation, or flag, adds it here.
  */
 #include <liburing.h>
 #include "plugin/server/restrict.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the queues' ring may do.
+ * The operations that the queues' ring may do.
  */
 #ifndef RESTRICT_H
 #define RESTRICT_H

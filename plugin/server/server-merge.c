@@ -5,9 +5,9 @@
  * Until then the image has all there is of the disk: a death of the server, or
  * a merge that cannot go on, loses nothing.  When the merger says that little
  * is left, the I/O thread stops, as if a debugger held it: it has no request
- * under way, and has told the driver of none that it did not begin.  So what
- * follows is to the driver a death like any other (P5), and to the image an end
- * in good order.  The order is:
+ * under way, and has told the driver of none that it did not begin.  So the
+ * driver sees a death like any other (P5), and the image an end in good order.
+ * The order is:
  *
  *	finish		the layer holds the disk, durably
  *	close		image and layer, which leaves nothing to replay

@@ -59,7 +59,7 @@ static void set_up_process(const struct server *server)
 	static const struct rlimit no_core = { 0, 0 };
 
 	setrlimit(RLIMIT_CORE, &no_core);
-	/* What is used here is small and scattered. */
+	/* The memory that is used here is small and scattered. */
 	prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
 	prctl(PR_SET_DUMPABLE, 0);
 	signal(SIGPIPE, SIG_IGN);

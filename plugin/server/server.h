@@ -21,9 +21,9 @@
  *
  * A server that recovers sends SERVER_OPENED too but waits for no answer, and
  * names the layers only if nobody has told it which they are.  Texts name
- * neither the image nor the device: the supervisor's lines begin with both.  A
- * supervisor that is gone or does not listen is nothing to the server once the
- * device lives.
+ * neither the image nor the device: the supervisor's lines begin with both.
+ * Once the device lives, the server does not need a supervisor: it may be gone,
+ * or not listen.
  *
  * When the device is stopped (the supervisor does that), every FETCH ends;
  * the server then closes the image cleanly and exits with status 0.  One that

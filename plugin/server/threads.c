@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Some of what confines a process the kernel keeps for each thread, and a
+ * The kernel keeps some of the confinement of a process for each thread, and a
  * thread can only confine itself.  The engine has threads by the time that the
  * server confines itself.  So each gets a signal, whose handler does it.
  *
- * One after the other, and the caller last: whoever is confined already may
- * have lost the right to signal the others.
+ * One thread after the other, and the caller last: a thread that is confined
+ * may have lost the right to signal the others.
  */
 #include <dirent.h>
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What has to be done by each thread for itself.
+ * Work that each thread has to do for itself.
  */
 #ifndef THREADS_H
 #define THREADS_H

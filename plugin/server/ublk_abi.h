@@ -3,9 +3,9 @@
  * The kernel's ublk interface.
  *
  * Structures come from <linux/ublk_cmd.h>, which Debian bookworm has in the
- * edition of 6.1; what that edition does not know yet is defined here, each
- * with the release that brought it.  Commands always go by their
- * ioctl-encoded numbers, for a kernel may be built without the plain ones.
+ * edition of 6.1; the rest is defined here, each with the release that brought
+ * it.  Commands always go by their ioctl-encoded numbers, for a kernel may be
+ * built without the plain ones.
  */
 #ifndef UBLK_ABI_H
 #define UBLK_ABI_H

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Workers: threads that make the calls which block, for a thread that must
- * not.
+ * Workers: threads that make blocking calls for a thread that must not block.
  */
 #ifndef WORKER_H
 #define WORKER_H
 
-/* A piece of work, embedded in whatever it is about. */
+/* A piece of work, embedded in its subject. */
 struct work {
 	struct work *next; /* private to the workers */
 };

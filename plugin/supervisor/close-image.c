@@ -90,7 +90,7 @@ int teardown_close_image(const struct disk *disk, const struct layers *layers,
 	struct qcow_error error;
 	int ret;
 
-	/* The disk is read only, and has no journal. */
+	/* A read-only disk has no journal. */
 	if (disk->options.read_only)
 		return 0;
 	ret = open_image(disk, layers, locked, unbroken, merge_into, &image,

@@ -118,8 +118,8 @@ struct supervisor {
 	bool id_chosen; /* by the user: there is no other */
 
 	bool renew_later; /* when its hooks have run */
-	bool stop_forced; /* of the stop that was asked for */
-	bool job_forced;  /* of the stop that the job makes */
+	bool stop_forced; /* --force came with the last stop */
+	bool job_forced;  /* --force holds for the job */
 	bool device_stopped;
 
 	int lock; /* of the disk; while it is being set up */
