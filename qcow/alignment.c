@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The unit that direct I/O on a file wants: of offset, length and memory.
+ * The unit of direct I/O on a file: of offset, length and memory.
  *
  * The kernel is asked: a block device for its logical block size, the file
  * system by statx().  Where a file system does not say, a read is tried; but a
  * hole is read without the disk, whatever the alignment, so only a read of
  * bytes that are on the disk can fail and only such a one is believed.  If the
- * file has none, the disk below the file system decides, and a page, if that
- * is not known: more than is needed costs a little, and less is EINVAL for the
- * guest.
+ * file has none, the disk below the file system decides, and a page, if that is
+ * not known: too large a unit costs a little, and too small a unit is EINVAL
+ * for the guest.
  */
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -108,7 +108,7 @@ static bool try_data(int fd, uint32_t *unit)
 	return true;
 }
 
-/* What the disk says that the file system is on; a tmpfs is on none. */
+/* Asks the disk below the file system; a tmpfs has none. */
 static bool ask_disk_below(int fd, uint32_t *unit)
 {
 	static const char *const places[] = { "", "../" };

@@ -57,7 +57,7 @@ bool append_has_room(const struct qcow_image *image, uint64_t words,
 {
 	uint64_t used = image->dirty.active.used + image->dirty.reserved;
 
-	/* R16: what is frozen is in the ring, too. */
+	/* R16: the frozen groups are in the ring, too. */
 	if (image->dirty.freezing)
 		used += image->dirty.frozen.used;
 	return journal_has_room(&image->journal, words) &&

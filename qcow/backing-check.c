@@ -11,7 +11,7 @@
 #include "qcow/error.h"
 #include "qcow/layers.h"
 
-/* An image, its data file and what lies under it share one table of files. */
+/* An image, its data file and the files under it share one table of files. */
 #define MAX_DEPTH (QCOW_FILES_MAX - 2)
 
 int backing_check_depth(unsigned int depth, struct qcow_error *error)

@@ -72,7 +72,7 @@ static int open_raw(struct backing *backing, const struct qcow_image *image,
 
 	if (!ret)
 		ret = file_size(&backing->file, &backing->size);
-	/* What is missing of its last sector reads as zero. */
+	/* The missing part of its last sector reads as zero. */
 	backing->size = round_up(backing->size, QCOW_SECTOR);
 	backing->file_index = image_next_index(image);
 	return ret;
@@ -207,8 +207,8 @@ int backing_open(struct qcow_image *image, const struct qcow_options *options,
 		return ret;
 	header_backing_format(&image->header, &image->life.area, format);
 	ret = open_named(image, path, format, &under, error);
-	/* The image's own unit is a cluster at most; so is that of what is read
-	   with it. */
+	/* The image's own unit is a cluster at most; so is that of the files
+	   that are read with it. */
 	if (!ret && alignment_of(image->backing) > cluster_size(image)) {
 		backing_close(image->backing);
 		image->backing = NULL;

@@ -54,15 +54,16 @@ static int fit_size(struct below *below, struct qcow_error *error)
 			     enlarge_raw(below, disk, error);
 	if (ret)
 		return ret;
-	/* From now on a cluster that is taken out of the image above shows what
-	   the merge has written there, now and after each later open. */
+	/* From now on a cluster that is taken out of the image above shows the
+	   bytes that the merge has written there, now and after each later
+	   open. */
 	LOCKED(below->top);
 	backing_set_size(below->backing, disk);
 	return 0;
 }
 
 /* The format is the one that the header above names (P6): a guest may have
-   written what it likes into a raw file. */
+   written any header into a raw file. */
 int below_check(const struct qcow_image *top, struct qcow_error *error)
 {
 	const struct backing *backing = find_written(top);

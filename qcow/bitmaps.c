@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Persistent dirty bitmaps.  They say which parts of the disk changed since
- * some backup; we do not keep them, so from our first write on they would
- * lie.  Each is marked as in use before that write, which to QEMU means that
- * it is inconsistent: it is listed so, is never used, and `qemu-img bitmap
- * --remove` takes it away.  Its clusters stay counted: nothing leaks, as it
- * would if the extension were dropped.
+ * some backup; we do not keep them, so from our first write on they would lie.
+ * Each is marked as in use before that write.  QEMU then takes the bitmap for
+ * inconsistent: lists it so, never uses it, and `qemu-img bitmap --remove`
+ * takes it away.  Its clusters stay counted: nothing leaks, as it would if the
+ * extension were dropped.
  *
- * Nor may the guest's data get over the directory or the bitmaps' tables, by
- * a count or an entry that lies: a program that removes a bitmap would free the
- * clusters that the data name.
+ * A count or an entry that lies must not lead the guest's data over the
+ * directory or the bitmaps' tables, either: a program that removes a bitmap
+ * would free the clusters that the data name.
  *
  * The autoclear bit of bitmaps says that the extension agrees with the image;
  * with all of them in use it does, so the bit may stay.
@@ -69,7 +69,8 @@ static bool find_directory(const struct header *h,
 	return false;
 }
 
-/* The size of an entry with what follows it; 0 if it does not fit. */
+/* The size of an entry with its extra data, name and padding; 0 if it does not
+   fit. */
 static uint64_t entry_size(const uint8_t *entry, uint64_t left)
 {
 	uint64_t size;
@@ -117,8 +118,8 @@ static int mark_directory(struct file *file, const struct directory *directory)
 	return ret ? ret : file_sync(file);
 }
 
-/* P6: may it lie there?  What is written is not data, but it could as well
-   hit a table. */
+/* P6: may it lie there?  The flags that are written there are no data, but they
+   could hit a table as well. */
 static int judge_place(struct qcow_image *image,
 		       const struct directory *directory)
 {

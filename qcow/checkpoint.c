@@ -92,8 +92,8 @@ static int raise_counts(struct qcow_image *image, const struct frozen *f)
 	return ret ? ret : sync_image(image);
 }
 
-/* R6: entries are durable before the counts of what they no longer refer to
-   go down. */
+/* R6: entries are durable before the counts of the clusters that they no longer
+   refer to go down. */
 static int link_entries(struct qcow_image *image, const struct frozen *f)
 {
 	int ret;
@@ -218,8 +218,8 @@ static int wait_for(struct qcow_image *image, uint64_t needed)
 	image->checkpoint.wanted = max_u64(image->checkpoint.wanted, needed);
 	turn_take(&image->checkpoint.turn, &image->lock);
 	/* Another caller may have made it meanwhile, or failed.  Then all who
-	   waited fail with it: a broken disk may take its time, and is not
-	   asked by one after the other. */
+	   waited fail with it: a broken disk may take its time, so the callers
+	   do not ask it one after the other. */
 	if (failures != image->checkpoint.failures)
 		ret = image->checkpoint.told;
 	if (image->checkpoint.complete >= needed)
@@ -243,7 +243,8 @@ int checkpoint_wait(struct qcow_image *image)
 
 int checkpoint_wait_room(struct qcow_image *image)
 {
-	/* What is frozen takes room until the one under way is complete. */
+	/* The frozen groups take room until the checkpoint under way is
+	   complete. */
 	return wait_for(image,
 			image->checkpoint.freezes + !image->dirty.freezing);
 }

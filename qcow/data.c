@@ -35,7 +35,7 @@ int data_find_name(const struct header *header, const struct header_area *area,
 		    "its header does not name its external data file");
 }
 
-/* P6: nobody's image is another one's data, whatever a header says. */
+/* P6: no image is another image's data, even if a header says so. */
 static int check_headless(struct file *file, struct qcow_error *error)
 {
 	uint8_t *bytes = file_buffer(file->alignment);

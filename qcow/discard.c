@@ -44,7 +44,7 @@ int qcow_discard(struct qcow_image *image, uint64_t offset, uint64_t length)
 
 	if (ret)
 		return ret;
-	/* To unlink would let what lies under the image show through. */
+	/* An unlink would let the backing show through. */
 	if (image->backing && image->geometry.version < 3)
 		return 0;
 	whole_clusters(image, offset, length, &first, &end);

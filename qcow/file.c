@@ -213,7 +213,7 @@ static bool is_read_only_device(const struct file *file)
 	       read_only;
 }
 
-/* What to do about a file that cannot be opened for writing. */
+/* Tells the user how to serve a file that cannot be opened for writing. */
 static const char *advice(const char *path, int error)
 {
 	struct stat st;

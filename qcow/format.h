@@ -17,8 +17,8 @@
  * Guest offset:   | L1 index | L2 index (cluster_bits - 3 bits) | in cluster |
  *
  * A reference counts once for: header, every cluster of both top tables,
- * refcount blocks, L2 tables, data clusters.  COPIED in an entry says that
- * it points to a cluster whose count is exactly one, so that the cluster may be
+ * refcount blocks, L2 tables, data clusters.  COPIED in an entry says that it
+ * points to a cluster whose count is exactly one, so that the cluster may be
  * changed in place.
  */
 #ifndef QCOW_FORMAT_H

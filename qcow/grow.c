@@ -55,7 +55,8 @@ static uint64_t block_offset(const struct qcow_image *image, uint64_t index)
 			 image->geometry.cluster_bits);
 }
 
-/* Writes the entries of new blocks, and what memory says around them. */
+/* Writes the entries of new blocks, and the entries around them as memory has
+   them. */
 static int write_entries(struct qcow_image *image, uint64_t index,
 			 unsigned int count)
 {

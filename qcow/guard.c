@@ -57,7 +57,7 @@ static void merge_guarded(struct qcow_image *image)
 	image->allocator.nr_guarded = used;
 }
 
-/* What cannot be read tells nothing. */
+/* A file that cannot be read tells nothing. */
 static int collect(struct qcow_image *image,
 		   int (*guard)(struct qcow_image *image))
 {

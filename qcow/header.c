@@ -51,7 +51,7 @@ static void parse_fields(struct header *h, const uint8_t *p)
 		h->compression_type = p[HEADER_COMPRESSION_TYPE];
 }
 
-/* What must hold before any field may be used. */
+/* These must hold before any field may be used. */
 static int check_basics(const struct header *h, struct qcow_error *error)
 {
 	if (h->version != 2 && h->version != 3)

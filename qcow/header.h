@@ -59,8 +59,8 @@ int header_read_backing(struct file *file, const struct header *header,
 /* Its format, or an empty string. */
 void header_backing_format(const struct header *header,
 			   const struct header_area *area, char format[64]);
-/* Reads and judges the header, but not the top tables, for callers that can do
-   without them.  On failure, too, the caller frees area->bytes. */
+/* Reads and judges the header, and leaves the top tables unjudged.  On failure,
+   too, the caller frees area->bytes. */
 int header_read_unplaced(struct file *file, struct header *header,
 			 struct header_area *area, struct qcow_error *error);
 /* Reads and judges the header and its top tables.  On failure, too, the caller

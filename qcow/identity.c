@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Which file it is, by any name: device and inode, and the time of its
- * birth, for an inode is used again after its file is deleted.  A file system
+ * The identity of a file, by any name: device and inode, and the time of its
+ * birth, since an inode is used again after its file is deleted.  A file system
  * without births gives 0, which any birth matches.
  *
  * A block device is known by its device number alone, under whichever node it

@@ -138,8 +138,8 @@ struct qcow_image {
 	struct file data_file;		  /* behind file in qcow_fds() */
 	char *data_path;		  /* resolved */
 	struct file *data;		  /* where the guest's bytes are */
-	uint32_t alignment;		  /* that of its file or, if greater, of
-					     the images under it */
+	uint32_t alignment;		  /* the greater of its file's and of
+					     the images' under it */
 	struct backing *backing;	  /* NULL: none */
 	struct unpacker *unpacker;	  /* of compressed clusters */
 	const struct qcow_image *overlay; /* the image above it; NULL: none */

@@ -48,7 +48,7 @@ struct qcow_info {
 	bool has_backing;
 	char backing[1024];
 	char backing_format[64];
-	bool has_journal; /* it may know more than the image */
+	bool has_journal; /* it may tell more than the image */
 	unsigned int nr_features;
 	struct qcow_feature features[QCOW_FEATURES_MAX]; /* that are set */
 };

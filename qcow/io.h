@@ -7,8 +7,8 @@
 
 /* io.c */
 
-/* Turns an error into the one that the guest is told, and tells the host's log
-   of its cause. */
+/* Turns an error into the guest's error, and tells the host's log of the
+   cause. */
 int io_explain(struct qcow_image *image, int ret);
 /* The same for a read. */
 int io_explain_read(struct qcow_image *image, int ret);

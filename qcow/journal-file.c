@@ -222,7 +222,7 @@ void journal_unmap(struct journal *journal)
 
 /* ---- making ---- */
 
-/* A nameless file whose bytes are set aside. */
+/* A nameless file that has all of its bytes allocated. */
 static int set_aside(const char *directory, uint64_t size, int *fd,
 		     struct qcow_error *error)
 {

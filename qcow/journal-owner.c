@@ -70,7 +70,7 @@ static enum lease_verdict judge_lease(const struct qcow_image *image,
 			   slack_of(image, unbroken));
 }
 
-/* What the whole mark says against it; NULL: nothing. */
+/* The objection of the whole mark against the journal; NULL: none. */
 static const char *judge_mark(const struct qcow_image *image)
 {
 	const struct journal_header *journal = image->journal.header;
@@ -224,7 +224,7 @@ static int start_first(struct qcow_image *image,
 			error, -ESTALE,
 			"its journal %s is gone though its server died in this boot, or it is a copy made while it was served; writes since the last flush may be lost, --force gives them up",
 			image->journal.path);
-	/* What was forced need not be forced again. */
+	/* An open that was forced need not be forced again. */
 	image->life.given_up = is_gone(image) &&
 			       image->header.autoclear & AUTOCLEAR_LIFE;
 	if (image->header.autoclear & AUTOCLEAR_LIFE)

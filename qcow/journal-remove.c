@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Removing journals: at a clean close, when a disk is given up, and telling
- * of those that nobody will ever open.
+ * Removes journals, at a clean close and when a disk is given up; and tells of
+ * journals that nobody will ever open.
  *
  * The note goes first: it says that there was a journal, and must not outlive
  * it (R13).  A journal whose image was deleted stays until its disk is removed

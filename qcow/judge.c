@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Whether an image could be served: by trying, for nothing else knows as
+ * Would an image be served?  A trial answers that, since nothing else knows as
  * much.  The open is the real one, but read-only and without locks, so that
- * nothing changes and nobody is disturbed; it is judged as if it were to be
- * for writing.
+ * nothing changes and nobody is disturbed; the judgement is that of an open for
+ * writing.
  *
  * An image that somebody writes to is judged by its header and by the files
- * that it names, not by its tables: these change while one looks.
+ * that it names, not by its tables: these change during the look.
  */
 #include <errno.h>
 #include <stdlib.h>

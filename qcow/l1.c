@@ -6,11 +6,11 @@
  * where it is: the bytes behind its entries become zero, durably, and then the
  * header says how many entries there are.
  *
- * Else it moves.  The new table is written whole into clusters in a row (R2).
- * One group says where it is, counts its clusters and frees the old ones.  The
- * checkpoint that writes the group raises the counts (R5), names the new table
- * in the header (R6), and lowers the others (R7); a replay does the same
- * (R11).  So death leaves the one or the other, and nothing leaks.
+ * Otherwise the table moves.  The new table is written whole into clusters in a
+ * row (R2).  One group says where it is, counts its clusters and frees the old
+ * ones.  The checkpoint that writes the group raises the counts (R5), names the
+ * new table in the header (R6), and lowers the others (R7); a replay does the
+ * same (R11).  So death leaves the one or the other, and nothing leaks.
  *
  *	in place	| entries | zero ... | end of the cluster
  *	moved		| entries | zero ...        | zero ... |

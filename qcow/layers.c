@@ -3,9 +3,9 @@
  * The files of an image besides its own: a data file, and its backing, which
  * may be an image with a data file in turn.
  *
- * A process that opens an image once more, because the one that had it open has
- * died, must come to the same files: a name may have got another file since.
- * They are compared by their places from the top down, which are those of
+ * A process that opens an image once more, after the death of the process that
+ * had it open, must come to the same files: a name may have got another file
+ * since.  The files are compared by their places from the top down, as in
  * qcow_fds().
  */
 #include <errno.h>

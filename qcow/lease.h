@@ -53,9 +53,9 @@ enum lease_verdict {
 bool lease_can_tell(const struct file *file);
 /* Before anything else; a lease of zeros holds nothing. */
 void lease_init(struct lease *lease);
-/* Compares the files with the record of their last owner, all of whose I/O is
-   over.  data may be NULL.  slack, ns: how long after the lease a write that
-   was in flight at the owner's death may have begun in the kernel, or
+/* Compares the files with the record of their last owner, all of whose I/O
+   is over.  data may be NULL.  slack, ns: so long after the lease a write
+   that was in flight at the owner's death may have begun in the kernel, or
    LEASE_NO_END. */
 #define LEASE_NO_END INT64_MAX
 enum lease_verdict lease_judge(const struct lease_record *record,

@@ -71,9 +71,9 @@ static void put_refcount_table(uint8_t *bytes, const struct header *header)
 		   header->refcount_table_clusters);
 }
 
-/* Bits that we do not know are for writers who keep their promise; the first
-   write breaks it, so they go before it.  Bitmaps have been told, and a raw
-   data file is kept as one. */
+/* Bits that we do not know are a promise, and our first write breaks it, so
+   they go before that write.  Bitmaps have been told, and a raw data file is
+   kept as one. */
 static uint64_t kept_autoclear(const struct header *header)
 {
 	return header->autoclear & (AUTOCLEAR_BITMAPS | AUTOCLEAR_RAW_DATA);
@@ -248,7 +248,7 @@ int header_void_extensions(struct file *file, const struct header *header,
 	uint32_t at = header->length, found, length;
 	const uint8_t *data;
 
-	/* Their places stay: what lies behind cannot be moved at once. */
+	/* Their places stay: the extensions behind cannot be moved at once. */
 	while (header_next_extension(header, area, &at, &found, &length, &data))
 		if (found == type)
 			store_be32(area->bytes + (data - area->bytes) -

@@ -59,8 +59,8 @@ static int judge(const char *path, const char *resolved, const char *what,
 	return ret;
 }
 
-/* What lies under it, as QEMU would name it; NULL if nothing more is to be
-   judged.  What may not be opened is for the open to refuse (P6). */
+/* The file under it, as QEMU would name the file; NULL if nothing more is to be
+   judged.  The open refuses the files that may not be opened (P6). */
 static char *next_of(const struct chain *chain, const char *path,
 		     const char *resolved)
 {
@@ -81,7 +81,7 @@ static char *next_of(const struct chain *chain, const char *path,
 	return reference_beside(resolved, info->backing);
 }
 
-/* *next is what to go on with, or NULL. */
+/* *next is the image to go on with, or NULL. */
 static int judge_image(const struct chain *chain, const char *path, char **next,
 		       struct qcow_error *error)
 {
@@ -92,7 +92,7 @@ static int judge_image(const struct chain *chain, const char *path, char **next,
 	*next = NULL;
 	if (!resolved)
 		return fail(error, -errno, "%s", strerror(errno));
-	/* What cannot be read is for the open to refuse. */
+	/* The open refuses a file that cannot be read. */
 	if (!qcow_read_info(resolved, info, NULL) && info->version > 1) {
 		if (info->has_data_file)
 			ret = judge(path, resolved, "data file",

@@ -36,7 +36,7 @@ struct qcow_extent {
 	uint32_t zero_after;  /*  the end, that must be written as zero */
 	bool grows;	      /* the file, so that its write has to wait */
 	/* private to the engine */
-	void *source;  /* whose bytes these are */
+	void *source;  /* the owner of the bytes */
 	uint32_t skip; /* bytes of a packed cluster before them */
 	bool fresh;    /* becomes part of the disk by qcow_finish() */
 	struct qcow_reservation {

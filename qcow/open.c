@@ -28,7 +28,7 @@
 #include "qcow/legacy/legacy.h"
 
 #define CACHE_DEFAULT_SIZE (4u << 20)
-#define CACHE_UNDER_SIZE   (1u << 20) /* of what lies under */
+#define CACHE_UNDER_SIZE   (1u << 20) /* of the files under it */
 #define MAX_SLICE_SIZE	   4096u
 #define MAX_DIRTY	   131072u
 #define MAX_HOST_OFFSET	   (1ull << 56) /* the format's */
@@ -222,8 +222,8 @@ static int check_identity(const struct qcow_image *image,
 	return file_check(&image->file, &options->identity, error);
 }
 
-/* A shell around a legacy image: nothing is allocated in it, all shows what
-   lies under it. */
+/* A shell around a legacy image: nothing is allocated in the shell, so all of
+   it shows the legacy image. */
 static int open_shell(struct qcow_image *image,
 		      const struct qcow_options *options,
 		      struct qcow_error *error)
@@ -291,7 +291,8 @@ static int open_image(struct qcow_image *image, const char *path,
 		ret = backing_open(image, options, error);
 	if (!ret)
 		ret = layers_check_all(image, options, error);
-	/* What somebody writes to at this moment is no picture of anything. */
+	/* A file that somebody writes to at this moment shows no consistent
+	   state. */
 	if (!ret && !(options->look && lock_is_written(&image->file)))
 		ret = load_image(image, options, error);
 	if (ret || image->read_only || image->inline_checkpoint)

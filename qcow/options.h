@@ -76,8 +76,9 @@ struct qcow_options {
 	enum qcow_cache cache;
 	enum qcow_locking locking;
 
-	/* With QCOW_LOCK_JOIN: asked when the bytes have been taken; does the
-	   holder whose test we rely on still live?  May be NULL. */
+	/* With QCOW_LOCK_JOIN: asked when the bytes have been taken.  We rely
+	   on the test of another holder: does that holder still live?  May be
+	   NULL. */
 	bool (*holder_lives)(void *opaque);
 
 	/* Another file under the image's name is refused. */
@@ -85,13 +86,13 @@ struct qcow_options {
 
 	/* So many layers of which qcow_layers() told at an earlier open: it
 	   must be the same files.  With QCOW_LOCK_JOIN the holder of the
-	   image's locks has tested and holds theirs, too.  NULL: not known;
-	   those that are written are tested. */
+	   image's locks has tested and holds theirs, too.  NULL: not known; the
+	   layers that are written are tested. */
 	const struct qcow_layer *layers;
 	unsigned int nr_layers;
 
 	/* The image has been locked without a gap since the journal's owner
-	   died; this decides where neither the mark nor the files' times can
+	   died; this decides if neither the mark nor the files' times can
 	   (R12). */
 	bool unbroken;
 

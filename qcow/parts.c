@@ -188,8 +188,8 @@ static int walk_backing(struct walk *walk, const char *from,
 	return ret;
 }
 
-/* The image itself cannot be refused here: what there is to say against it
-   depends on the open, and whether it is to write (judge.c). */
+/* The image itself cannot be refused here: the objections depend on the open,
+   and on whether it is for writing (judge.c). */
 static int walk_image(struct walk *walk, enum qcow_role role, const char *path,
 		      const char *format)
 {
@@ -214,7 +214,7 @@ static int walk_image(struct walk *walk, enum qcow_role role, const char *path,
 		refuse(walk, part);
 	} else {
 		walk->visit(walk->opaque, &part);
-		/* Version 1 is never read with what lies under it. */
+		/* Version 1 is never read together with the files under it. */
 		if (info->version > 1)
 			ret = walk_data_file(walk, path, info);
 		if (!ret && info->version > 1)

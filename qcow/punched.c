@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Which free host clusters read as zero because a hole was punched in them?
- * A write that takes one of those need not put zeros around a guest's bytes
- * (R1).
+ * Free host clusters that read as zero, because a hole was punched in them.  A
+ * write that takes one of those need not put zeros around a guest's bytes (R1).
  *
- * Each cluster has one slot, which it shares with others: the one that came
- * last is known.  To forget one costs some zeros.  To know one that was
- * written to would show a guest bytes that were deleted; so it is removed
- * when it is taken, and before it is punched again.
+ * Each cluster has one slot, which it shares with others: the slot knows the
+ * last one.  To forget a cluster costs some zeros.  To keep a cluster that was
+ * written to would show a guest bytes that were deleted; so a cluster is
+ * removed when it is taken, and before it is punched again.
  *
  * It holds for this life of the image: the hole survives the process, but
  * another owner knows of none.

@@ -89,7 +89,7 @@ int refcount_locate(const struct qcow_image *image, uint64_t cluster,
 	return 0;
 }
 
-/* What the dirty sets say, if they say anything. */
+/* The count in the dirty sets, if they have one. */
 static bool dirty_count(const struct qcow_image *image, uint64_t cluster,
 			uint64_t *count)
 {
@@ -100,7 +100,7 @@ static bool dirty_count(const struct qcow_image *image, uint64_t cluster,
 		dirty_get(&image->dirty.frozen, key, count));
 }
 
-/* What the file says; 0 where it has no block. */
+/* The count in the file; 0 where the file has no block. */
 static int file_count(struct qcow_image *image, uint64_t cluster,
 		      uint64_t *count, struct need *need)
 {

@@ -8,7 +8,7 @@
  * beside the image does not lead out of its directory.
  *
  * Devices are another matter.  All of them lie in one directory, /dev, which
- * says nothing of whose they are; so a device is never allowed for lying
+ * does not tell their owners; so a device is never allowed because it lies
  * beside the image.  The links below /dev are the names that people use, as
  * /dev/VG/LV, and are root's own: a device is judged, and its relative names
  * are followed, by the directory in which it was named.

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The directory of persistent bitmaps, as the check sees it.  It is judged
- * as strictly as QEMU does when it opens an image: an entry that it does not
- * take keeps it from opening the image at all.
+ * The directory of persistent bitmaps, as the check sees it.  It is judged as
+ * strictly as QEMU does when it opens an image: an entry that QEMU does not
+ * accept keeps QEMU from opening the image at all.
  *
  * A repair of everything gives such bitmaps up, all of them: their extension
- * becomes one that means nothing, and its clusters are free.  All that is lost
- * is the knowledge of the changes since a backup.
+ * becomes one that means nothing, and its clusters are free.  Only the
+ * knowledge of the changes since a backup is lost.
  */
 #include "qcow/check/check.h"
 

@@ -36,8 +36,8 @@ enum {
 
 /* ---- what there is ---- */
 
-/* Where there is no table, there are no blocks and no counts.  If it would
-   be where the L1 table is, either may be the one that is there. */
+/* Without a table there are no blocks and no counts.  If the header gives it
+   the place of the L1 table, either of the two may be there. */
 static void lose_table(struct check *check, const char *why)
 {
 	const struct header *h = &check->header;
@@ -164,14 +164,14 @@ void check_need_block(struct check *check, uint64_t cluster)
 {
 	uint64_t index = cluster >> check->block_bits;
 
-	/* What no table can reach stays as corrupt as it is. */
+	/* Clusters that no table can reach stay as corrupt as they are. */
 	if (index < MAX_ENTRIES)
 		check->block_states[index] = BLOCK_NEEDED;
 }
 
 /* ---- space ---- */
 
-/* Behind everything that is in use.  What the walk did not find may be
+/* Behind everything that is in use.  Clusters that the walk did not find may be
    anywhere in the file. */
 uint64_t check_find_space(const struct check *check)
 {
@@ -271,8 +271,8 @@ static int make_plan(struct check *check, struct plan *plan)
 
 /* ---- making it ---- */
 
-/* An old block's counts are not given up lightly: its clusters may be used
-   by what the walk could not find. */
+/* An old block's counts are not given up lightly: tables that the walk could
+   not find may use its clusters. */
 static int write_new_block(struct check *check, uint32_t index, uint64_t offset)
 {
 	uint64_t size = check_cluster_size(check);

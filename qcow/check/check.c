@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Finds what is wrong with an image, and mends it.
+ * Finds the faults of an image, and mends them.
  *
  * A round looks at everything once: it counts the references to each cluster
  * (walk.c), compares them with the counts in the refcount blocks (compare.c)
@@ -207,8 +207,8 @@ static void release(struct check *check)
 	free(check->header_area.bytes);
 }
 
-/* Where the bit alone is set, no entry means what it says: everything that
-   the guest ever wrote would be taken for a leak. */
+/* Where the bit alone is set, no entry is true: the guest's whole data would be
+   taken for leaks. */
 static int judge_data_file(const struct check *check, struct qcow_error *error)
 {
 	char name[MAX_BACKING_NAME + 1];
@@ -234,7 +234,7 @@ static int judge_features(const struct check *check, struct qcow_error *error)
 		return fail(
 			error, -EINVAL,
 			"extended L2 entries need clusters of 16 KiB at least");
-	/* It cannot be told what its entries mean. */
+	/* The meaning of its entries is unknown. */
 	if (h->crypt_method > CRYPT_LUKS)
 		return fail(error, -EINVAL, "unknown encryption method %u",
 			    h->crypt_method);

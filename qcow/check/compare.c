@@ -132,8 +132,8 @@ static uint64_t foresee(const struct check *check, uint64_t count,
 	}
 }
 
-/* What lies in a cluster that has several uses, one of which cannot be
-   shared, decides what can be repaired. */
+/* A cluster has several uses, one of which cannot be shared: its content
+   decides about the repair. */
 static void note_shared(struct check *check, unsigned int flags)
 {
 	bool data = flags & REFERENCE_DATA;

@@ -23,9 +23,9 @@ static bool is_uncounted(const struct check *check, uint64_t entry)
 	       offset >> check->header.cluster_bits >= check->clusters;
 }
 
-/* Does an entry without the flag lack it, where the count is one?  Where there
-   are more references than the count says, or can say, it does not; unless one
-   only looks, for then the count stays as it is. */
+/* The count is one, and an entry has no flag: does the entry lack it?  Not if
+   there are more references than the count says, or can say; but in a plain
+   check it does, since then the count stays as it is. */
 bool check_lacks_copied(const struct check *check, uint64_t references)
 {
 	if (check->options->repair != QCOW_REPAIR_NONE)
@@ -80,8 +80,8 @@ static bool do_task(struct check *check, const char *what, uint8_t *at)
 	return false;
 }
 
-/* An L1 entry that has the flag and no table: readers differ in what that
-   means, QEMU takes the header for one. */
+/* An L1 entry that has the flag and no table: readers differ in its meaning,
+   and QEMU takes the header for a table. */
 static bool do_nowhere(struct check *check, uint32_t index, uint8_t *at)
 {
 	if (check->copied_task == COPIED_TELL) {

@@ -129,7 +129,7 @@ static void judge_unallocated(struct check *check, uint64_t bitmap)
 		"ERROR unallocated cluster has a non-zero subcluster allocation map");
 }
 
-/* With subclusters, their bitmap alone says what is zero. */
+/* With subclusters, only their bitmap tells which bytes are zero. */
 static void judge_zero_flag(struct check *check, enum entry_kind kind,
 			    uint64_t entry)
 {

@@ -61,8 +61,9 @@ int check_clear_bits(struct check *check, uint64_t incompatible,
 	return ret ? ret : file_sync(check->file);
 }
 
-/* Autoclear bits are a promise of those who know them; the first write of
-   somebody else breaks it.  A repair keeps bitmaps and raw data as they are. */
+/* Autoclear bits are a promise of the programs that know them; the first write
+   of another program breaks it.  A repair keeps bitmaps and raw data as they
+   are. */
 static int begin(struct check *check)
 {
 	uint64_t kept = AUTOCLEAR_BITMAPS | AUTOCLEAR_RAW_DATA;

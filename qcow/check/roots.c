@@ -191,7 +191,7 @@ static void drop_overlapping(struct check *check)
 	check->nr_roots = kept;
 }
 
-/* Without its L1 table nobody knows what the disk refers to. */
+/* Without its L1 table nobody knows to which clusters the disk refers. */
 static int find_active(struct check *check)
 {
 	const struct header *h = &check->header;

@@ -64,7 +64,7 @@ static int read_entry(struct check *check, uint64_t offset, struct entry *e)
 
 /* ---- reading ---- */
 
-/* What the extra data has to be. */
+/* The size that the extra data must have. */
 static uint32_t good_extra(const struct check *check, const struct entry *e)
 {
 	if (check->header.version >= 3 && e->extra < EXTRA_MIN)
@@ -121,7 +121,7 @@ static int note_entry(struct check *check, uint32_t number,
 			      load_be64(e->head + HEAD_L1_OFFSET), entries);
 }
 
-/* Those from number on are beyond the limit, and cannot be used by anybody. */
+/* The entries from number on are beyond the limit, and nobody can use them. */
 static void drop_rest(struct check *check, uint32_t number)
 {
 	check->snapshots.mendable = true;

@@ -22,8 +22,8 @@ static int count_area(struct check *check, uint64_t offset, uint64_t length)
 	return check_count_run(check, offset, length, 1, REFERENCE_OWN);
 }
 
-/* Statistics, of the active layer only; fragmented is what does not follow
-   the cluster before it in the same table. */
+/* Statistics, of the active layer only; a cluster is fragmented if it does not
+   follow the cluster before it in the same table. */
 static void note_allocated(struct check *check, uint64_t entry,
 			   uint64_t *expected)
 {
@@ -174,7 +174,7 @@ int check_count(struct check *check, uint64_t first)
 
 	counts_begin(&check->counts, first);
 	check->copied_nowhere = false;
-	/* What the walk finds, it finds in every window. */
+	/* The walk finds the same in every window. */
 	check->quiet = first;
 	ret = count_areas(check);
 	if (!ret)

@@ -43,7 +43,7 @@ enum {
 
 #define CONVERT "; convert it with 'qemu-img convert'"
 
-/* A piece of the file, wherever it lies and whatever the alignment. */
+/* A piece of the file, at any place and of any alignment. */
 struct piece {
 	uint8_t *buffer;
 	const uint8_t *bytes;
@@ -233,7 +233,7 @@ static struct target target_of(const struct gate *gate, uint64_t entry)
 	return target;
 }
 
-/* What is wrong with a cluster, or NULL. */
+/* The fault of a cluster, or NULL. */
 static const char *judge_target(const struct gate *gate,
 				const struct target *target)
 {
@@ -299,8 +299,9 @@ static int check_table(struct file *file, const struct gate *gate,
 	return ret;
 }
 
-/* Tables that have a place each are not more than the file can hold; but a
-   file with holes can hold what would take minutes to read. */
+/* If each table has a place of its own, there are no more than the file can
+   hold; but a file with holes can hold tables that would take minutes to
+   read. */
 static int refuse_tables(const struct gate *gate, struct qcow_error *error)
 {
 	if (gate->file_size < MAX_TABLE_BYTES)

@@ -152,7 +152,7 @@ static void forget_signals(void)
 
 	for (int i = 1; i < NSIG; i++)
 		signal(i, SIG_DFL);
-	/* What ends the server's process group is the server's business. */
+	/* A signal to the server's process group is the server's business. */
 	signal(SIGINT, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGTERM, SIG_IGN);
