@@ -11,11 +11,14 @@ struct qcow_lock;
 
 /*
  * Opens an image, or a layer of one, and takes QEMU's lock bytes on it, as a
- * writer or as a reader.  With test, refuses a file that somebody else uses:
- * -EBUSY; or -EINPROGRESS, where a dead owner's last I/O goes on (R14), which
- * is for the caller to wait for.  -ESTALE: it is another file than that (NULL:
- * any will do).  The lock is an open file description of its own; nothing of
- * the file is read.
+ * writer or as a reader.  The lock is an open file description of its own;
+ * nothing of the file is read.  Returns:
+ * 0		*lock is the lock
+ * -EBUSY	with test: somebody else uses the file
+ * -EINPROGRESS	with test: a dead owner's last I/O goes on (R14), so the
+ *		caller waits
+ * -ESTALE	it is another file than that (NULL: any will do)
+ * or another -errno; on failure error has the reason.
  */
 int qcow_lock(const char *path, const struct qcow_identity *identity,
 	      bool read_only, bool test, struct qcow_lock **lock,

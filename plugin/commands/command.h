@@ -23,8 +23,11 @@ int command_complain(const struct disk *disk, const char *format, ...)
    of a failure. */
 void command_unreadable(int id, int error, void *status);
 
-/* Locks a disk that was found and reads its record again.  -ENOENT: the disk is
-   gone meanwhile; -EBUSY: another command works on it. */
+/* Locks a disk that was found and reads its record again.  Returns:
+   0		*disk is the record as it is now
+   -ENOENT	the disk is gone meanwhile
+   -EBUSY	another command works on the disk
+   or another -errno: the record cannot be read. */
 int command_lock(struct disk *disk, int *lock);
 
 /* Finds the disk that DEV means and locks it; *lock is the caller's to close.

@@ -51,19 +51,26 @@ int conf_each(void (*visit)(const char *name, void *opaque), void *opaque,
    conf_find(). */
 int conf_read_file(struct conf *conf, char text[CONF_TEXT_MAX]);
 
-/* conf-image.c: does the file of the disk NAME name that image?  -ENOENT: there
-   is no file; -EINVAL: it names another one. */
+/* conf-image.c: does the file of the disk NAME name that image?  Returns:
+   0		it does
+   -ENOENT	there is no file
+   -EINVAL	the file names another image
+   or another -errno: nobody knows. */
 int conf_check_image(const char *name, const char *image,
 		     char text[CONF_TEXT_MAX]);
 
-/* Does the file of another disk than NAME name that image?  0: path has that
-   file; -ENOENT: none does; or another -errno. */
+/* Does the file of another disk than NAME name that image?  Returns:
+   0		path is that file
+   -ENOENT	none does
+   or another -errno: nobody knows. */
 int conf_find_other(const char *name, const char *image, char path[PATH_MAX],
 		    char text[CONF_TEXT_MAX]);
 
-/* Another image for the disk, whose file must name the first one, or the other
-   one already.  0: that is durable.  Else returns the same, or another -errno:
-   the file may name the one or the other. */
+/* Has the file of the disk NAME name another image than before.  Returns:
+   0		the file names the other image, durably
+   -ENOENT	there is no file
+   -EINVAL	the file names neither of the two
+   or another -errno: the file may name either of the two. */
 int conf_change_image(const char *name, const char *from, const char *to,
 		      char text[CONF_TEXT_MAX]);
 

@@ -15,8 +15,12 @@
 
 struct control;
 
-/* -ENOENT: the driver is not loaded; -EACCES: not root; -EPERM: io_uring is
-   disabled by kernel.io_uring_disabled. */
+/* Opens /dev/ublk-control.  Returns:
+   0
+   -ENOENT	the driver is not loaded
+   -EACCES	we are not root
+   -EPERM	io_uring is disabled by kernel.io_uring_disabled
+   or another -errno. */
 int control_open(struct control **control);
 void control_close(struct control *control);
 
@@ -43,8 +47,11 @@ int control_start(struct control *control, int id, int pid);
    stuck must be killed before. */
 int control_stop(struct control *control, int id);
 
-/* Ends the device unless somebody has it open: -EBUSY.  -EOPNOTSUPP: this
-   driver cannot (before 7.0). */
+/* Ends the device unless somebody has it open.  Returns:
+   0		it has ended
+   -EBUSY	somebody has it open
+   -EOPNOTSUPP	this driver cannot (before 7.0)
+   or another -errno. */
 int control_try_stop(struct control *control, int id);
 
 /* Removes the device.  Does not wait for the last opener of /dev/ublkbN, which

@@ -41,8 +41,11 @@ int device_check_info(const struct ublksrv_ctrl_dev_info *info);
 bool device_is_ours(const struct ublksrv_ctrl_dev_info *info, uint64_t nonce);
 
 /* Makes the driver ready for a successor of the dead server.  Waits, for as
-   long as it takes, for the dead one's I/O to end (P4).  -ESHUTDOWN: the
-   device was stopped; -EXDEV: another one has its number. */
+   long as it takes, for the dead one's I/O to end (P4).  Returns:
+   0		a successor may come
+   -ESHUTDOWN	the device was stopped
+   -EXDEV	another device has its number
+   or another -errno. */
 int device_start_recovery(struct control *control, int id, uint64_t nonce);
 
 struct device {

@@ -35,8 +35,11 @@ int supervisor_run(const struct task *task);
 /* launch.c */
 
 /* Has a supervisor in the background do it and waits that long for the
-   outcome; milliseconds may be negative.  *pid is the supervisor's.
-   -ETIMEDOUT: it goes on; -EPIPE: it died. */
+   outcome; milliseconds may be negative.  *pid is the supervisor's.  Returns:
+   0		*outcome is filled in
+   -ETIMEDOUT	the supervisor goes on
+   -EPIPE	the supervisor died
+   or another -errno: there is none. */
 int supervisor_launch(const struct task *task, int milliseconds,
 		      struct outcome *outcome, pid_t *pid);
 

@@ -160,8 +160,11 @@ enum locking {
 /* hold.c: our locks on the files of the disk. */
 
 /* Locks the image and the layers that are known, or none of them, at once; on
-   failure disk.reason says why.  -EBUSY: somebody else has one; -EINPROGRESS:
-   a dead server's last I/O goes on. */
+   failure disk.reason says why.  Returns:
+   0
+   -EBUSY	somebody else has one of them
+   -EINPROGRESS	a dead server's last I/O goes on
+   or another -errno. */
 int hold_try(struct supervisor *sv, enum locking locking);
 
 /* The lock on a layer becomes that of a writer.  -EBUSY: somebody reads it,

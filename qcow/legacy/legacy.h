@@ -20,9 +20,12 @@ struct legacy;
 /* Is this a file for legacy_open() rather than for header_read()? */
 int legacy_probe(struct file *file, bool *is_legacy);
 
-/* Blocks; from any thread.  -EIO if the reading process dies or hangs over
-   it; there will be another for the next read.  -EOWNERDEAD: there will not,
-   the process that starts it has been killed. */
+/* Reads, on any thread, and blocks.  Returns:
+   0
+   -EIO		the reading process died of it, or hung; the next read has
+		another process
+   -EOWNERDEAD	the process that starts readers was killed: there is no other
+   or another -errno. */
 int legacy_read(struct legacy *legacy, void *buffer, uint64_t offset,
 		size_t length);
 
