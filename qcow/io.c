@@ -86,11 +86,11 @@ int io_explain_read(struct qcow_image *image, int ret)
 	if (ret == -EUCLEAN)
 		tell_once(
 			image, &image->health.told_corrupt,
-			"its tables contradict themselves; reads of what they describe so fail: check it with 'ublk-qcow2 check'");
+			"its tables contradict themselves; reads that need them fail: check it with 'ublk-qcow2 check'");
 	else if (ret == -EBADMSG)
 		tell_once(
 			image, &image->health.told_under,
-			"the tables of an image under it contradict themselves; reads of what they describe fail");
+			"the tables of an image under it contradict themselves; reads that need them fail");
 	else
 		return ret;
 	return -EIO;

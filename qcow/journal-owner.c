@@ -230,7 +230,7 @@ static int start_first(struct qcow_image *image,
 	if (image->header.autoclear & AUTOCLEAR_LIFE)
 		image_notice(
 			image,
-			"was not closed cleanly; what was not flushed then is lost");
+			"was not closed cleanly; data that was not flushed then is lost");
 	if (image->read_only) {
 		journal_unmap(&image->journal);
 		return 0;

@@ -20,7 +20,7 @@ int layers_check_file(const struct qcow_options *options, unsigned int index,
 	if (index > options->nr_layers)
 		return fail(
 			error, -ESTALE,
-			"it was no part of the disk before; take back what was done to the image meanwhile");
+			"it was no part of the disk before; undo the change that was made to the image meanwhile");
 	return file_check(file, &options->layers[index - 1].identity, error);
 }
 
@@ -38,7 +38,7 @@ static int check_count(const struct qcow_image *image,
 		return 0;
 	return fail(
 		error, -ESTALE,
-		"it consisted of %u more files and consists of %u more now; take back what was done to it meanwhile",
+		"it consisted of %u more files and consists of %u more now; undo the change that was made to it meanwhile",
 		options->nr_layers, count);
 }
 
@@ -51,7 +51,7 @@ static int check_key(const struct qcow_image *image,
 		return 0;
 	return fail(
 		error, -EINVAL,
-		"a key file is given, but neither the image nor what lies under it is encrypted with AES; leave out --key-file");
+		"a key file is given, but neither the image nor a file under it is encrypted with AES; leave out --key-file");
 }
 
 int layers_check_all(const struct qcow_image *image,

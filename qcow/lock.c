@@ -237,7 +237,7 @@ int lock_image(struct file *file, const struct qcow_options *options,
 	   could have taken them in between. */
 	if (!options->holder_lives(options->opaque))
 		return fail(error, -EBUSY,
-			    "whoever held its locks for us has died");
+			    "the process that held its locks for us has died");
 	return 0;
 }
 

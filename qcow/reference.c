@@ -153,7 +153,7 @@ static int check_known(const struct qcow_options *options,
 			kind_names[kind], path);
 	return fail(
 		error, -ESTALE,
-		"its %s %.200s was no part of the disk before; take back what was done to the image meanwhile",
+		"its %s %.200s was no part of the disk before; undo the change that was made to the image meanwhile",
 		kind_names[kind], path);
 }
 

@@ -74,7 +74,7 @@ int change_check_others(const struct disk *disk)
 	if (ret)
 		return complain("%s", text);
 	return command_complain(disk,
-				"%s names its image, too, and would serve what "
-				"is out of date; remove that file first",
+				"%s names its image, too, and would serve an "
+				"outdated disk; remove that file first",
 				path);
 }

@@ -114,7 +114,7 @@ static const struct command_option add_options[] = {
 	  .kind = OPTION_OTHER,
 	  .value = "NUMBER",
 	  .offset = FIELD(disk),
-	  .help = "threads for what cannot be done at once (default 4)" },
+	  .help = "threads for calls that may block (default 4)" },
 	{ .name = "foreground",
 	  .offset = FIELD(foreground),
 	  .help = "stay and supervise, speak on stderr" },
@@ -181,7 +181,7 @@ static const struct command_option check_options[] = {
 	  .kind = OPTION_CHOICE,
 	  .choices = "leaks|all",
 	  .offset = FIELD(repair),
-	  .help = "leaks: give leaked clusters back; all: repair whatever can "
+	  .help = "leaks: give leaked clusters back; all: repair all that can "
 		  "be" },
 	OPTION_JSON,
 };
@@ -236,7 +236,7 @@ static const struct command commands[] = {
 			  "the device; not while it is in use.  A disk that "
 			  "stays does not keep the others." },
 	[RECOVER] = { "recover", "DEV", OPTIONS(recover_options),
-		      .help = "Brings back what is missing of a disk: its "
+		      .help = "Brings back the missing processes of a disk: its "
 			      "server, its supervisor.  Does nothing to a disk "
 			      "in good order." },
 	[SERVE] = { "serve", "NAME",
@@ -268,11 +268,11 @@ static const struct command commands[] = {
 			      "that is installed now: its supervisor becomes "
 			      "that program, and replaces the server." },
 	[INFO] = { "info", "IMAGE", OPTIONS(info_options),
-		   .help = "Tells what an image is, what it consists of, and "
+		   .help = "Describes an image and its files, and tells "
 			   "whether it would be served by an 'add' with these "
 			   "options.  Takes no lock and changes nothing." },
 	[CHECK] = { "check", "IMAGE", OPTIONS(check_options),
-		    .help = "Finds what is wrong with an image that nobody "
+		    .help = "Finds the faults of an image that nobody "
 			    "uses.  Exit status: 0 nothing, 1 the check "
 			    "failed, 2 corrupt, 3 leaked clusters only, 63 a "
 			    "format that has no check." },

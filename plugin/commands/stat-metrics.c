@@ -150,9 +150,9 @@ int stat_put_metrics(FILE *file, const struct samples *samples)
 	NUMBERS("checkpoints_total", "counter", stats.checkpoints,
 		"Checkpoints of the journal.");
 	NUMBERS("journal_used_bytes", "gauge", stats.journal_used,
-		"What the journal holds.");
+		"Bytes that are used in the journal.");
 	NUMBERS("journal_size_bytes", "gauge", stats.journal_size,
-		"What the journal can hold.");
+		"Size of the journal.");
 	NUMBERS("server_memory_bytes", "gauge", server_memory,
 		"Resident memory of the server, 0 without one.");
 	NUMBERS("supervisor_memory_bytes", "gauge", supervisor_memory,

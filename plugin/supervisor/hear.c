@@ -65,7 +65,7 @@ void hear_server(struct supervisor *sv)
 	case SERVER_OPENED:
 		/* Once: its consequences are drawn once. */
 		if (sv->opened.size || !is_sensible(&message)) {
-			distrust(sv, "its server says what cannot be");
+			distrust(sv, "its server sent an impossible message");
 			break;
 		}
 		sv->opened = message;
@@ -73,7 +73,7 @@ void hear_server(struct supervisor *sv)
 		break;
 	case SERVER_LIVE:
 		if (!sv->opened.size) {
-			distrust(sv, "its server says what cannot be");
+			distrust(sv, "its server sent an impossible message");
 			break;
 		}
 		sv->disk.confinement = message.confinement & CONFINED_WHOLLY;

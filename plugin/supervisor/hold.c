@@ -169,8 +169,8 @@ void hold_layers(struct supervisor *sv)
 		return;
 	if (hold_new_layers(sv))
 		log_line(LOG_WARNING,
-			 "cannot lock what it consists of: %s; nobody else "
-			 "must write to its backing and data files",
+			 "cannot lock its backing and data files: %s; nobody "
+			 "else must write to them",
 			 sv->death);
 }
 

@@ -45,7 +45,7 @@ static int remove_locked(const void *argument, char *message)
 	    now.state == DISK_ADDING && !process_alive(&now.supervisor) &&
 	    !is_needed(&now) && teardown_all(&now, true, false, text))
 		log_line(LOG_WARNING,
-			 "removing what is left of an interrupted add of %s: "
+			 "removing the rest of an interrupted add of %s: "
 			 "/dev/ublkb%d: %s",
 			 now.image, now.id, text);
 	close(lock);
@@ -69,7 +69,7 @@ static int remove_leftover(const struct disk *disk, void *opaque)
 		return 0;
 	}
 	log_line(LOG_WARNING,
-		 "what is left of an interrupted add of %s cannot be removed "
+		 "the rest of an interrupted add of %s cannot be removed "
 		 "yet: its storage does not answer",
 		 disk->image);
 	job_abandon(&job);

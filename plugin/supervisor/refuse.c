@@ -37,12 +37,12 @@ static bool refuse_size(struct supervisor *sv)
 		return true;
 	}
 	if (sv->asked.size < disk->size) {
-		watch_settle(sv, true,
-			     "has %" PRIu64
-			     " bytes and cannot shrink to %" PRIu64
-			     ": what its users have written beyond that would "
-			     "be lost",
-			     disk->size, sv->asked.size);
+		watch_settle(
+			sv, true,
+			"has %" PRIu64 " bytes and cannot shrink to %" PRIu64
+			": data that its users have written beyond that would "
+			"be lost",
+			disk->size, sv->asked.size);
 		return true;
 	}
 	ret = driver_can_grow();
@@ -104,7 +104,7 @@ bool refuse_change(struct supervisor *sv)
 	case CHANGE_NO_MERGE:
 		return refuse_no_merge(sv);
 	default:
-		watch_settle(sv, true, "does not know such a change");
+		watch_settle(sv, true, "does not know that change");
 		return true;
 	}
 }

@@ -299,7 +299,7 @@ static int judge_journal(struct check *check, struct qcow_error *error)
 			"acknowledged writes are still in its journal and not in its tables; 'ublk-qcow2 add' and 'del' bring them in, then repair it");
 	check_say(
 		check,
-		"WARNING acknowledged writes are still in its journal and not in its tables; what is told here is about the tables; 'ublk-qcow2 recover' or 'add' bring them in");
+		"WARNING acknowledged writes are still in its journal and not in its tables; this report is about the tables; 'ublk-qcow2 recover' or 'add' bring them in");
 	return 0;
 }
 

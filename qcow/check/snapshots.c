@@ -19,7 +19,7 @@
  * Where an entry ends is known from the lengths in it.  If one of them is
  * wrong, the next entry is read from the wrong place, and a table that was made
  * of that would cost the snapshots that come after.  So a table with too much
- * of something is mended only if all its entries look like such.
+ * of something is mended only if all its entries look like entries.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -198,7 +198,7 @@ int check_find_snapshots(struct check *check)
 	if (s->stretched && s->suspect) {
 		s->mendable = false;
 		check_drop(check, "snapshot table", 0,
-			   "not all its entries look like such");
+			   "some of its entries do not look like entries");
 	}
 	if (!ret && !s->lost)
 		s->area = check_add_area(check, h->snapshots_offset,
