@@ -150,7 +150,7 @@ int below_sync(struct below *below)
 	if (below->image)
 		return qcow_flush(below->image);
 	ret = file_size(below->raw, &size);
-	/* Its last unit was written whole. */
+	/* The file's last unit was written whole. */
 	if (!ret && size > below->raw_end && !below->raw->block_device)
 		ret = file_set_size(below->raw, below->raw_end);
 	return ret ? ret : file_sync(below->raw);

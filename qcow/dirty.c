@@ -146,7 +146,7 @@ static void sort_few(struct assignment *list, uint32_t count)
 	}
 }
 
-/* Those with equal digits keep their order. */
+/* Assignments with equal digits keep their order. */
 static void sort_by_digit(const struct assignment *from, uint32_t count,
 			  unsigned int shift, struct assignment *to)
 {

@@ -194,8 +194,8 @@ static int check_type(struct file *file, struct qcow_error *error)
 	ret = check_kind(&st, error);
 	if (ret)
 		return ret;
-	/* It kept the open of something else from blocking; io_uring would
-	   take it for a wish never to wait for a disk. */
+	/* O_NONBLOCK kept the open of another kind of file from blocking;
+	   io_uring would take the flag for a wish never to wait for a disk. */
 	if (fcntl(file->fd, F_SETFL, file->direct ? O_DIRECT : 0) < 0)
 		return fail(error, -errno, "%s", strerror(errno));
 	file->block_device = S_ISBLK(st.st_mode) ||

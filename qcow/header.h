@@ -56,7 +56,7 @@ int header_read_first(struct file *file, uint8_t **bytes,
 /* The name of the backing file, if backing_offset says that there is one. */
 int header_read_backing(struct file *file, const struct header *header,
 			char name[MAX_BACKING_NAME + 1]);
-/* Its format, or an empty string. */
+/* The format of the backing file, or an empty string. */
 void header_backing_format(const struct header *header,
 			   const struct header_area *area, char format[64]);
 /* Reads and judges the header, and leaves the top tables unjudged.  On failure,

@@ -136,7 +136,7 @@ static bool is_marked(const struct qcow_image *image)
 		header->mark.nonce == image->journal.header->nonce);
 }
 
-/* It is ours; we are where the last owner left off. */
+/* The journal is ours; we are where the last owner left off. */
 static void go_on(struct qcow_image *image, const char *directory)
 {
 	struct journal *journal = &image->journal;
@@ -252,7 +252,7 @@ static int find_or_make(struct qcow_image *image,
 	/* A process that may not look at it does not serve either. */
 	if (ret == -EACCES && options->look)
 		return 0;
-	/* It is there, and is none. */
+	/* The file is there, and is no journal. */
 	if (ret == -EINVAL && options->force)
 		return give_up(image, options, directory, "it is damaged",
 			       error);

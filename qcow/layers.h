@@ -33,7 +33,7 @@ int reference_resolve(const struct qcow_image *image, enum reference_kind kind,
 
 /* data.c: an external data file; not under the lock */
 
-/* Its name in the header. */
+/* The name of the data file in the header. */
 int data_find_name(const struct header *header, const struct header_area *area,
 		   char *name, size_t size, struct qcow_error *error);
 /* Opens it, if the image has one. */

@@ -248,7 +248,8 @@ int header_void_extensions(struct file *file, const struct header *header,
 	uint32_t at = header->length, found, length;
 	const uint8_t *data;
 
-	/* Their places stay: the extensions behind cannot be moved at once. */
+	/* The extensions keep their places: those behind cannot be moved at
+	   once. */
 	while (header_next_extension(header, area, &at, &found, &length, &data))
 		if (found == type)
 			store_be32(area->bytes + (data - area->bytes) -

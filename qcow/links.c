@@ -42,7 +42,7 @@ static int judge(const char *path, const char *resolved, const char *what,
 	char *theirs, *ours;
 	int ret = 0;
 
-	/* That is refused for itself. */
+	/* An empty name is refused for itself. */
 	if (!*name)
 		return 0;
 	theirs = reference_beside(path, name);

@@ -176,7 +176,7 @@ static int64_t now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* So the wait for a dead one has an end. */
+/* So the wait for a dead server has an end. */
 static int fence_patiently(struct file *file, struct qcow_error *error)
 {
 	const int64_t end = now_ms() + FENCE_PATIENCE_MS;

@@ -175,7 +175,7 @@ int map_continue(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
 
 	LOCKED(image);
 	ret = map_parts(image, io, offset, length, read_part, need);
-	/* It is not the image on top that contradicts itself. */
+	/* The image on top does not contradict itself; one below it does. */
 	return ret == -EUCLEAN ? -EBADMSG : ret;
 }
 

@@ -80,7 +80,7 @@ static int give_name(const struct place *place)
 		       0;
 }
 
-/* Its contents are durable before its name is. */
+/* The contents are durable before the name is. */
 int place_settle(const struct place *place)
 {
 	int ret = fsync(place->fd) < 0 ? -errno : give_name(place);

@@ -43,7 +43,7 @@ int file_sync(struct file *file)
 {
 	if (!file->direct)
 		return sync_buffered(file);
-	/* Its other file may be a buffered one. */
+	/* The image's other file may be a buffered one. */
 	if (file->sync_lost && *file->sync_lost)
 		return -EIO;
 	return sync_once(file);

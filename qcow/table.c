@@ -87,7 +87,7 @@ int table_create(struct qcow_image *image, uint64_t l1_index)
 	return ret;
 }
 
-/* Its count is one already: all it lacks is the flag. */
+/* The count is one already: the entry lacks only the flag. */
 static int set_copied(struct qcow_image *image, uint64_t l1_index,
 		      uint64_t entry)
 {

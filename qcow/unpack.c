@@ -224,7 +224,8 @@ void unpacker_forget(struct unpacker *u, uint64_t first, uint64_t count)
 		if (!slot->entry)
 			continue;
 		compress_locate(slot->entry, u->cluster_bits, &where);
-		/* Its reader may go on; no other reader finds it. */
+		/* The reader of the slot may go on; no other reader finds the
+		   slot. */
 		if (overlaps(first, count, where.first, where.count))
 			slot->entry = 0;
 	}

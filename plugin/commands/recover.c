@@ -98,7 +98,8 @@ static int recover_disk(const struct disk *disk, int lock, bool force)
 	int pidfd;
 	int ret = command_appeal(disk, &appeal, PATIENCE, &outcome);
 
-	/* It has let go of the disk: its service manager wants it to end. */
+	/* The supervisor has let go of the disk: its service manager wants it
+	   to end. */
 	if (!ret && !outcome.failed && !outcome.stays)
 		ret = -ESRCH;
 	if (!ret || ret == -ETIMEDOUT)

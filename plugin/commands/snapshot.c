@@ -128,8 +128,8 @@ static void wait_unused(const char *overlay)
 		qcow_unlock(lock);
 }
 
-/* It was never served.  Its check, if that was killed, left a journal that
-   nobody would ever find without the overlay. */
+/* The overlay was never served.  Its check, if that was killed, left a journal
+   that nobody would ever find without the overlay. */
 static void discard(const char *overlay)
 {
 	struct qcow_identity identity;
@@ -142,7 +142,7 @@ static void discard(const char *overlay)
 		qcow_forget_journal(&identity, NULL);
 }
 
-/* One that is killed gives up its socket first, and ends later. */
+/* A process that is killed gives up its socket first, and ends later. */
 static bool is_at_it(const struct disk *disk)
 {
 	bool ended;

@@ -92,8 +92,8 @@ int rpc_listen(int id, int *listener)
 
 	if (fd < 0)
 		return fd;
-	/* This is left of a dead supervisor, since we hold the lock of the
-	   disk. */
+	/* The socket is left of a dead supervisor, since we hold the lock of
+	   the disk. */
 	unlink(address.sun_path);
 	mask = umask(0177);
 	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) ||

@@ -2,12 +2,12 @@
 /*
  * One ublk device.
  *
- * Its parameters are fixed when it is added and stay so for life: recovery
- * may change nothing.  They follow from the image alone:
+ * Its parameters are fixed when it is added and stay so for life: recovery may
+ * change nothing.  The parameters follow from the image alone:
  *
- * - A logical block of 512 bytes whatever the image lies on, for a guest's
- *   partition table speaks of such; the physical block and the optimal size
- *   tell the guest what is cheap for us.
+ * - A logical block of 512 bytes on any storage, since a guest's partition
+ *   table counts in these; the physical block and the optimal size tell the
+ *   guest what is cheap for us.
  * - A volatile cache, because qcow_write() is not durable before
  *   qcow_flush() (P2); no FUA, so that FLUSH is the only way to ask for it.
  * - The discard granularity is the cluster, the smallest thing that gives

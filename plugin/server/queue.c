@@ -40,8 +40,8 @@
 #include "plugin/server/queue.h"
 #include "plugin/server/request.h"
 
-/* They stop a wrong tag or buffer before the driver or the disk has it; to die
-   harms nothing (P1). */
+/* The assertions stop a wrong tag or buffer before the driver or the disk has
+   it; to die harms nothing (P1). */
 #ifdef NDEBUG
 #error "assertions stay in every build"
 #endif

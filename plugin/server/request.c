@@ -338,7 +338,7 @@ uint64_t requests_wait(const struct requests *all)
 	return limits ? limits : quarantine_wait(&all->quarantine);
 }
 
-/* It is answered before another request may end us. */
+/* The request is answered before another one may end us. */
 static void fail(struct request *request, int error)
 {
 	queue_commit(request, error);

@@ -131,7 +131,7 @@ static void *io_thread(void *opaque)
 	if (ret < 0)
 		_exit(EXIT_FAILURE);
 	health_end(&server->health);
-	/* Its end would take the ring's commands back. */
+	/* The end of the thread would take the ring's commands back. */
 	if (queue_has_left(server->queue))
 		sem_wait(&server->never);
 	return NULL;
@@ -148,7 +148,7 @@ static void tell_live(const struct server *server)
 	channel_send(server->channel, &message);
 }
 
-/* Its course: each function undoes itself on failure, as far as that can be */
+/* The server's course: each function undoes its work on failure, if possible */
 
 /* Says so only once; a recovery meets the same kernel. */
 static int judge_confinement(const struct server *server)

@@ -46,8 +46,8 @@ static void resume(struct supervisor *sv)
 			change_resume(sv);
 		return;
 	}
-	/* Its supervisor died in the middle of a recovery; whether the image
-	   was locked all the time is not known. */
+	/* The last supervisor died in the middle of a recovery.  Nobody knows
+	   whether the image was locked all the time. */
 	supervisor_enter(sv, PHASE_RECOVERING);
 	sv->died_at = clock_ms();
 	stats_begin_stall(sv->stats, "its supervisor and its server died",

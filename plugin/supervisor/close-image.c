@@ -55,7 +55,7 @@ static int open_image(const struct disk *disk, const struct layers *layers,
 	return ret;
 }
 
-/* It was deleted, or moved, or another file has its name. */
+/* The image was deleted, or moved, or another file has its name. */
 static bool image_is_gone(const struct disk *disk)
 {
 	struct qcow_identity now;

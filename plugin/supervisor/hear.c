@@ -30,7 +30,7 @@ static bool is_sensible(const struct server_message *opened)
 	       opened->layers <= QCOW_FILES_MAX;
 }
 
-/* One that does would fill the log and keep us from our work. */
+/* A server that does would fill the log and keep us from our work. */
 static bool says_too_much(struct supervisor *sv)
 {
 	uint64_t now = clock_ms();

@@ -158,7 +158,7 @@ void hold_note_layer(struct supervisor *sv,
 		.written = !message->read_only,
 	};
 
-	/* One that is missing will be missed. */
+	/* A layer that is missing will be missed. */
 	if (!sv->layers.known)
 		layers_append(&sv->layers, &layer);
 }

@@ -52,8 +52,8 @@ static int remove_locked(const void *argument, char *message)
 	return 0;
 }
 
-/* Its image is closed, too, and its storage may hang; nobody asked for that
-   disk.  So a child does it and gets little time; the next command finds
+/* The image is closed, too, and its storage may hang; nobody asked for that
+   disk.  So a child does the work and gets little time; the next command finds
    the rest. */
 static int remove_leftover(const struct disk *disk, void *opaque)
 {

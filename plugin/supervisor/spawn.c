@@ -126,7 +126,8 @@ int spawn_adopt(struct supervisor *sv)
 {
 	int ret;
 
-	/* One that ends has no use; its fence says when it has ended (P4). */
+	/* A server that is ending is of no use; its fence says when it has
+	   ended (P4). */
 	if (process_is_ending(&sv->disk.server))
 		return -ESRCH;
 	ret = process_open(&sv->disk.server, &sv->server);
@@ -244,7 +245,7 @@ void spawn_reap(struct supervisor *sv)
 	hear_last_words(sv);
 	close(sv->server);
 	sv->server = -1;
-	/* One that was adopted is our child if we were renewed. */
+	/* A server that was adopted is our child if we were renewed. */
 	if (waitpid(sv->disk.server.pid, &status, 0) == sv->disk.server.pid) {
 		describe_death(sv, status);
 		poison_count(&sv->poison,

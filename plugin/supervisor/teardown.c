@@ -175,7 +175,7 @@ int teardown_stop_bounded(const struct disk *disk, bool force,
 	}
 	if (process_wait(job.pidfd, STOP_PATIENCE))
 		return job_finish(&job, text) ? -EIO : 0;
-	/* It may not even be possible to kill it: nobody waits for that. */
+	/* Perhaps the child cannot even be killed: nobody waits for its end. */
 	job_abandon(&job);
 	snprintf(text, JOB_TEXT_MAX,
 		 "the ublk driver has not stopped the device within %d "
@@ -229,7 +229,7 @@ static int end_server(const struct disk *disk, bool force,
 	}
 	if (force)
 		process_kill(pidfd);
-	/* Its threads may wait for the storage, killed or not. */
+	/* The server's threads may wait for the storage, killed or not. */
 	if (!process_wait(pidfd, force ? KILL_PATIENCE : CLOSE_PATIENCE)) {
 		snprintf(text, JOB_TEXT_MAX,
 			 "its server, process %d, does not end; %s",

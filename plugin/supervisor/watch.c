@@ -228,7 +228,8 @@ static void hear_caller(struct supervisor *sv)
 	}
 	if (appeal.type == APPEAL_STOP && appeal.force)
 		sv->stop_forced = true;
-	/* It is for the next server; a disk in good order has no use for it. */
+	/* --force is for the next server; a disk in good order has no use for
+	   it. */
 	if (appeal.type == APPEAL_RECOVER && appeal.force &&
 	    (sv->phase == PHASE_FAILED || sv->phase == PHASE_WAITING))
 		sv->force_open = true;

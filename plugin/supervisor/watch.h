@@ -352,7 +352,7 @@ void watch_put_off(struct supervisor *sv, const char *state);
 void watch_settle(struct supervisor *sv, bool failed, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* The same of an event of the disk; it is a failure if it is an error. */
+/* The same of an event of the disk; an event that is an error is a failure. */
 void watch_settle_event(struct supervisor *sv, enum disk_event event,
 			const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -159,7 +159,7 @@ static bool is_lost(const struct check *check, uint64_t entry, uint64_t bitmap)
 	return false;
 }
 
-/* It may not be a table at all, but the guest's bytes. */
+/* The table may be no table at all, but the guest's bytes. */
 static bool has_lost_entries(const struct check *check)
 {
 	bool subclusters = check_has_subclusters(check);

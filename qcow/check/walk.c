@@ -82,7 +82,7 @@ static int count_l1_entry(struct check *check, const struct root *root,
 		check_corrupt(check,
 			      "ERROR L1 entry with reserved bits set: %llx",
 			      (unsigned long long)entry);
-	/* It leads nowhere; copied.c tells of its flag. */
+	/* The entry leads nowhere; copied.c tells of its flag. */
 	check->copied_nowhere |= !offset && entry & ENTRY_COPIED;
 	if (!offset)
 		return 0;

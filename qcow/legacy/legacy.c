@@ -349,7 +349,7 @@ void legacy_close(struct legacy *legacy)
 {
 	if (!legacy)
 		return;
-	/* Their ends are the keeper's, and the reader's with it. */
+	/* Without their other ends the keeper ends, and the reader with it. */
 	close_descriptor(legacy->control);
 	close_descriptor(legacy->data);
 	if (legacy->keeper > 0)
