@@ -27,7 +27,7 @@
 #include <unistd.h>
 
 #include "plugin/commands/jail.h"
-#include "plugin/common/landlock.h"
+#include "qcow/landlock.h"
 #include "plugin/common/state.h"
 #include "qcow/bits.h"
 #include "qcow/filter.h"

@@ -42,12 +42,10 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <linux/capability.h>
 #include <malloc.h>
 #include <sched.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -56,18 +54,14 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "plugin/common/confinement.h"
-#include "plugin/common/landlock.h"
 #include "plugin/common/state.h"
 #include "plugin/server/confine.h"
 #include "plugin/server/fault.h"
 #include "plugin/server/syscalls.h"
 #include "plugin/server/threads.h"
 #include "qcow/filter.h"
-
-/* Above the ids of users, and of containers' users; a device's is below
-   2^20.  A container may have no such ids, but it has the other one. */
-#define USER_FIRST  1962934272u /* 0x75000000 */
-#define USER_NOBODY 65534u
+#include "qcow/jail.h"
+#include "qcow/landlock.h"
 
 #define MEMORY_ROOM (2ull << 30) /* bytes */
 #define ARENAS	    1		 /* of malloc() */
@@ -78,19 +72,6 @@ static bool own_mounts;
 static bool own_rest;
 
 /* Before there are threads */
-
-static int clear_inheritable(void)
-{
-	struct __user_cap_header_struct header = {
-		.version = _LINUX_CAPABILITY_VERSION_3,
-	};
-	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
-
-	if (syscall(SYS_capget, &header, data) < 0)
-		return -errno;
-	data[0].inheritable = data[1].inheritable = 0;
-	return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
-}
 
 static int limit_privileges(void)
 {
@@ -103,7 +84,7 @@ static int limit_privileges(void)
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 ||
 	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
-	return clear_inheritable();
+	return jail_limit_capabilities(~0u);
 }
 
 /* A host may forbid name spaces, or have none left (user.max_net_namespaces):
@@ -133,29 +114,10 @@ int confine_prepare(void)
 
 /* The fall: limits */
 
-static int limit(int resource, rlim_t value)
-{
-	const struct rlimit limits = { value, value };
-
-	return setrlimit(resource, &limits) < 0 ? -errno : 0;
-}
-
 static int limit_memory(void)
 {
-	FILE *statm = fopen("/proc/self/statm", "re");
-	unsigned long long pages = 0;
-	int found;
-
-	if (!statm)
-		return -errno;
-	found = fscanf(statm, "%llu", &pages);
-	fclose(statm);
-	if (found != 1)
-		return -EIO;
 	/* Sanitizers map terabytes. */
-	if (!FILTER_ARCH)
-		return 0;
-	return limit(RLIMIT_AS, pages * sysconf(_SC_PAGESIZE) + MEMORY_ROOM);
+	return FILTER_ARCH ? jail_limit_memory(MEMORY_ROOM) : 0;
 }
 
 static int set_limits(void)
@@ -164,8 +126,8 @@ static int set_limits(void)
 
 	/* Without the right to lock memory this limit counts.  In a container
 	   it may be what it is. */
-	limit(RLIMIT_MEMLOCK, RLIM_INFINITY);
-	return ret ? ret : limit(RLIMIT_NOFILE, DESCRIPTORS);
+	jail_limit(RLIMIT_MEMLOCK, RLIM_INFINITY);
+	return ret ? ret : jail_limit(RLIMIT_NOFILE, DESCRIPTORS);
 }
 
 /* Stderr stays, for a failed assertion. */
@@ -213,29 +175,6 @@ static int leave_root(void)
 	else if (umount2(".", MNT_DETACH) < 0)
 		ret = -errno;
 	return !ret && chdir("/") < 0 ? -errno : ret;
-}
-
-/* The fall: the user, and with it the capabilities, of all threads */
-
-static int become(uid_t id)
-{
-	if (setresgid(id, id, id) < 0 || setresuid(id, id, id) < 0)
-		return -errno;
-	return 0;
-}
-
-static int drop_privileges(int id)
-{
-	int ret;
-
-	if (setgroups(0, NULL) < 0)
-		return -errno;
-	ret = become(USER_FIRST + id);
-	if (ret == -EINVAL)
-		ret = become(USER_NOBODY);
-	/* A change of the user sets it anew. */
-	prctl(PR_SET_DUMPABLE, 0);
-	return ret;
 }
 
 /* The fall: Landlock, and a last look at each thread */
@@ -318,7 +257,7 @@ int confine(int id, unsigned int *held, const char **step)
 	if (ret)
 		return ret;
 	*step = "drop its privileges";
-	ret = drop_privileges(id);
+	ret = jail_change_user(id);
 	if (!ret)
 		ret = restrict_threads(step);
 	if (ret)

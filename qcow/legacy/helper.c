@@ -31,6 +31,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -103,13 +104,18 @@ serve(const struct helper_job *job, libqcow_file_t *file)
 	_exit(0);
 }
 
+static bool die_with(pid_t keeper)
+{
+	return prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == keeper;
+}
+
 static void __attribute__((noreturn))
 run_reader(const struct helper_job *job, pid_t keeper)
 {
 	libqcow_file_t *file;
 
 	prctl(PR_SET_NAME, "legacy-reader");
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != keeper)
+	if (!die_with(keeper))
 		_exit(1);
 	close(job->control);
 	if (jail_enter(job->image, READER_FILES))
@@ -117,7 +123,8 @@ run_reader(const struct helper_job *job, pid_t keeper)
 	if (open_image(job, &file) || check_image(job, file))
 		_exit(1);
 	close(job->image);
-	if (jail_close())
+	/* With the user for files the kernel forgets the signal. */
+	if (jail_close() || !die_with(keeper) || jail_filter())
 		_exit(1);
 	serve(job, file);
 }
@@ -223,9 +230,13 @@ void helper_run(const struct helper_job *job)
 {
 	prctl(PR_SET_NAME, "legacy-keeper");
 	forget_signals();
-	/* The server may exchange the root of those in its own. */
-	unshare(CLONE_NEWNS);
-	if (close_others(job))
+	/* The server may exchange the root of those in its own.  What is
+	   unmounted on the host must not stay mounted here. */
+	if (!unshare(CLONE_NEWNS))
+		mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL);
+	/* Before there is a reader: the two have one user, or the kernel would
+	   not let the keeper's death end the reader. */
+	if (close_others(job) || jail_keeper())
 		_exit(1);
 	while (keep_reader(job) && tell_death(job) && pause_between(job))
 		;

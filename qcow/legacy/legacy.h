@@ -110,7 +110,11 @@ void helper_run(const struct helper_job *job) __attribute__((noreturn));
 int legacy_choose_key(const struct gate *gate, const char *key_file,
 		      struct helper_job *job, struct qcow_error *error);
 
-/* jail.c */
+/* jail.c: the steps of its jail, in this order; 0 or -errno */
+
+/* Of the process that starts the readers, and of these: a user of their own,
+   which may read the image. */
+int jail_keeper(void);
 
 /* Limits memory, and files to so many and to the image; none can be written
    or executed. */
@@ -118,5 +122,8 @@ int jail_enter(int image, unsigned int max_files);
 
 /* From here on only files that are open can be read. */
 int jail_close(void);
+
+/* No system call but those that reading takes. */
+int jail_filter(void);
 
 #endif /* QCOW_LEGACY_H */

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "plugin/commands/jail.h"
-#include "plugin/common/landlock.h"
+#include "qcow/landlock.h"
 #include "qcow/filter.h"
 #include "tests/lib/helpers.h"
 

@@ -103,14 +103,34 @@ static void test_descriptors(void)
 	if (!holds(child_of(keeper), 2))
 		die("the reader's descriptors");
 	if (run("grep -q '^NoNewPrivs:.1' /proc/%d/status", child_of(keeper)) ||
-	    run("grep -q '^CapPrm:.0*$' /proc/%d/status", child_of(keeper)))
+	    run("grep -q '^CapPrm:.0*$' /proc/%d/status", child_of(keeper)) ||
+	    !run("grep -qP '^[UG]id:.*\\t0\\b' /proc/%d/status",
+		 child_of(keeper)))
 		die("the reader is not in its jail");
+	/* Of root's it may read files. */
+	if (run("grep -q '^NoNewPrivs:.1' /proc/%d/status", keeper) ||
+	    run("grep -q '^CapPrm:.0*[04]$' /proc/%d/status", keeper) ||
+	    !run("grep -qP '^Uid:\\t0\\b' /proc/%d/status", keeper))
+		die("the keeper has privileges");
+}
+
+static bool is_gone(pid_t pid)
+{
+	for (int n = 0; n < 600; n++) {
+		/* nobody may have come for a zombie */
+		if (run("grep -q '^State:.[^Z]' /proc/%d/status 2>/dev/null",
+			pid))
+			return true;
+		usleep(50 * 1000);
+	}
+	return false;
 }
 
 /* Nobody starts another reader; with that, who has the image must end. */
 static void test_keeper_death(struct legacy *legacy)
 {
 	pid_t keeper = child_of(getpid());
+	pid_t reader = child_of(keeper);
 	uint8_t sector[512];
 	siginfo_t info;
 
@@ -122,6 +142,8 @@ static void test_keeper_death(struct legacy *legacy)
 		if (ret != -EOWNERDEAD)
 			die("a read without a keeper: %d", ret);
 	}
+	if (!is_gone(reader))
+		die("the reader outlives its keeper");
 }
 
 void test_deaths(void)
@@ -147,18 +169,6 @@ void test_deaths(void)
 	if (child_of(getpid()))
 		die("a keeper outlives its image");
 	file_close(&file);
-}
-
-static bool is_gone(pid_t pid)
-{
-	for (int n = 0; n < 600; n++) {
-		/* nobody may have come for a zombie */
-		if (run("grep -q '^State:.[^Z]' /proc/%d/status 2>/dev/null",
-			pid))
-			return true;
-		usleep(50 * 1000);
-	}
-	return false;
 }
 
 /* Its processes do not outlive a server that is killed. */

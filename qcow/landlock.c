@@ -16,7 +16,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "plugin/common/landlock.h"
+#include "qcow/landlock.h"
 
 /* The ruleset of the newest kernel; older kernels take the first part. */
 struct ruleset {
@@ -77,7 +77,7 @@ int landlock_open(int *rules)
 	return *rules < 0 ? -errno : 0;
 }
 
-static int allow_fd(int rules, int fd, enum landlock_use use)
+int landlock_allow_fd(int rules, int fd, enum landlock_use use)
 {
 	struct landlock_path_beneath_attr rule = {
 		.allowed_access = use == LANDLOCK_WRITE ? WRITE_RIGHTS :
@@ -104,7 +104,7 @@ int landlock_allow(int rules, const char *path, enum landlock_use use)
 
 	if (fd < 0)
 		return 0;
-	ret = allow_fd(rules, fd, use);
+	ret = landlock_allow_fd(rules, fd, use);
 	close(fd);
 	return ret;
 }

@@ -4,8 +4,8 @@
  *
  * Functions return 0 or -errno.
  */
-#ifndef LANDLOCK_H
-#define LANDLOCK_H
+#ifndef QCOW_LANDLOCK_H
+#define QCOW_LANDLOCK_H
 
 enum landlock_use {
 	LANDLOCK_READ,
@@ -23,8 +23,11 @@ int landlock_open(int *rules);
    that does not exist is left out. */
 int landlock_allow(int rules, const char *path, enum landlock_use use);
 
+/* The same for a descriptor's file or directory. */
+int landlock_allow_fd(int rules, int fd, enum landlock_use use);
+
 /* From now on the rules hold for this thread, and for all that this thread
    starts. */
 int landlock_restrict(int rules);
 
-#endif /* LANDLOCK_H */
+#endif /* QCOW_LANDLOCK_H */
