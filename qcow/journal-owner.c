@@ -22,7 +22,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
+#include <sys/stat.h>
 #include "qcow/error.h"
 #include "qcow/image.h"
 
@@ -288,6 +288,14 @@ int journal_open(struct qcow_image *image, const struct qcow_options *options,
 	return ret ? fail(error, ret, "cannot start a thread") : 0;
 }
 
+/* access(2) would ask for the real user. */
+static bool is_there(const char *path)
+{
+	struct stat st;
+
+	return !stat(path, &st);
+}
+
 bool journal_is_pending(const struct file *file, const struct header *header,
 			const char *directory)
 {
@@ -303,8 +311,7 @@ bool journal_is_pending(const struct file *file, const struct header *header,
 		       same_boot(&journal, header->mark.boot_id);
 	found = !journal_name(&journal, &file->identity,
 			      directory ? directory : QCOW_JOURNAL_DIR) &&
-		(!access(journal.path, F_OK) ||
-		 !access(journal.note_path, F_OK));
+		(is_there(journal.path) || is_there(journal.note_path));
 	journal_close(&journal, false);
 	return found;
 }

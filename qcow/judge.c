@@ -10,7 +10,8 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include <unistd.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
 #include "qcow/error.h"
 #include "qcow/image.h"
 
@@ -56,6 +57,17 @@ static bool is_written(const char *path)
 	return written;
 }
 
+/* By the file system and not by access(2), which asks for the real user; a
+   command in a jail opens files as another one. */
+static bool is_on_read_only(const char *path)
+{
+	struct statvfs fs;
+	struct stat st;
+
+	return !stat(path, &st) && S_ISREG(st.st_mode) && !statvfs(path, &fs) &&
+	       fs.f_flag & ST_RDONLY;
+}
+
 void qcow_judge(const char *path, const struct qcow_options *options,
 		struct qcow_judgement *judgement)
 {
@@ -69,7 +81,7 @@ void qcow_judge(const char *path, const struct qcow_options *options,
 	judgement->verdict = QCOW_READ_WRITE;
 	judgement->is_written = is_written(path);
 	ret = try(path, options, QCOW_LOOK_WRITER, why);
-	if (is_fit(ret, judgement) && access(path, W_OK) && errno == EROFS)
+	if (is_fit(ret, judgement) && is_on_read_only(path))
 		ret = fail(why, -EROFS, "%s", strerror(EROFS));
 	if (is_fit(ret, judgement))
 		return;

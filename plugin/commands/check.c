@@ -21,7 +21,7 @@
 #include <string.h>
 
 #include "plugin/commands/bar.h"
-#include "plugin/commands/jail.h"
+#include "plugin/common/jail.h"
 #include "plugin/common/json.h"
 #include "plugin/common/log.h"
 #include "plugin/commands/options.h"
@@ -144,6 +144,17 @@ static int refuse_served(const struct served *served)
 	return STATUS_FAILED;
 }
 
+static int confine(const char *image, bool repair)
+{
+	const struct jail jail = { .image = image, .write = repair };
+	int ret = jail_enter_for(&jail);
+
+	if (!ret)
+		return 0;
+	return complain("%s: the command cannot confine itself: %s", image,
+			strerror(-ret));
+}
+
 int command_check(const struct options *options)
 {
 	struct output output = {
@@ -165,12 +176,8 @@ int command_check(const struct options *options)
 	if (served.is_served &&
 	    (options->repair || !served.disk.options.read_only))
 		return refuse_served(&served);
-	ret = jail_command(served.path, NULL, options->repair);
-	if (ret) {
-		complain("%s: the command cannot confine itself: %s",
-			 served.path, strerror(-ret));
+	if (confine(served.path, options->repair))
 		return STATUS_FAILED;
-	}
 	bar_begin(&output.bar, !options->json);
 	ret = qcow_check(served.path, &check, &result, &error);
 	bar_end(&output.bar);

@@ -23,9 +23,9 @@
 #include "plugin/commands/bar.h"
 #include "plugin/commands/change.h"
 #include "plugin/commands/command.h"
-#include "plugin/commands/jail.h"
 #include "plugin/commands/options.h"
 #include "plugin/common/conf.h"
+#include "plugin/common/jail.h"
 #include "plugin/common/log.h"
 #include "plugin/common/owner.h"
 #include "plugin/common/references.h"
@@ -67,11 +67,15 @@ static int look_job(const void *argument, char *text)
 	const struct disk *disk = argument;
 	struct look look = { .size = disk->size, .text = text };
 	struct qcow_references references;
+	const struct jail jail = {
+		.image = disk->image,
+		.references = &references,
+	};
 	struct qcow_error error;
 	int ret = references_read(&disk->options, &references, &error);
 
 	if (!ret)
-		ret = jail_command(disk->image, &references, false);
+		ret = jail_enter_for(&jail);
 	if (!ret)
 		ret = qcow_list_parts(disk->image, &references, note_part,
 				      &look, &error);

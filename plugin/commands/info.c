@@ -12,9 +12,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "plugin/common/jail.h"
 #include "plugin/common/references.h"
 #include "plugin/commands/info.h"
-#include "plugin/commands/jail.h"
 #include "plugin/common/log.h"
 #include "plugin/commands/options.h"
 #include "plugin/commands/served.h"
@@ -101,15 +101,17 @@ int command_info(const struct options *options)
 {
 	struct served served;
 	struct report report = { .served = &served };
+	struct jail jail = { .references = &report.references };
 	struct qcow_error error;
 	int ret;
 
 	served_find(options->subject, &served);
+	jail.image = served.path;
 	report.image = served.path;
 	ret = references_read(&options->disk, &report.references, &error);
 
 	if (!ret) {
-		ret = jail_command(served.path, &report.references, false);
+		ret = jail_enter_for(&jail);
 		snprintf(error.text, sizeof(error.text),
 			 "the command cannot confine itself: %s",
 			 strerror(-ret));

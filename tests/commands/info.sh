@@ -320,6 +320,20 @@ tells protocol '.chain[1] | .path == "nbd:localhost:1" and
 create -u -b $'dir\n\e]0;x\a' -F raw tricky 1M
 tells tricky '.served == "no"'
 
+# Somebody else's image, where nothing can be written.
+create elses 1M
+chmod 600 elses
+if [[ $EUID == 0 ]] && unshare -m true 2>/dev/null; then
+	chown 1000:1000 elses
+	# shellcheck disable=SC2016
+	UNSHARED=$(unshare -m bash -c 'mount --bind "$1" "$1" &&
+		mount -o remount,bind,ro "$1" && "$2" info --json "$1/elses"' \
+		- "$WORK" "$PROGRAM" || true)
+	[[ $(jq -r '"\(.served) \(.why)"' <<<"$UNSHARED") == \
+		"read-only Read-only file system" ]] || fail "$UNSHARED"
+fi
+tells elses '.served == "read-write"'
+
 # What cannot be told of at all: one line, status 1.
 for file in base.raw missing elsewhere; do
 	status=0

@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The jail of a process that opens an image and is no server.
+ *
+ * It reads tables that a stranger may have made, for root (P6).  A server gives
+ * up everything once its files are open; this process cannot, for it opens
+ * files while it reads.  So it keeps
+ *
+ *	files		the image, the directories in which the admin lets it
+ *			name files, our state, /proc and /sys; to read them, and
+ *			to write to the image and our state if that is its task
+ *	capabilities	those by which root reads everybody's files
+ *	calls		those that an open, a check and a close make
+ *
+ * and loses its user, the network, and all power over other processes.  Names
+ * of files are why it keeps the host's mounts: a name in an image means what it
+ * means to everybody.  The reader of a legacy image, a child, has a jail of its
+ * own inside this one (qcow/legacy/jail.c).
+ */
+#include <errno.h>
+#include <libgen.h>
+#include <limits.h>
+#include <linux/fs.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "plugin/common/jail.h"
+#include "plugin/common/state.h"
+#include "qcow/bits.h"
+#include "qcow/filter.h"
+#include "qcow/jail.h"
+#include "qcow/landlock.h"
+
+/* ---- files ---- */
+
+static int allow_all(int rules, const char *const *directories)
+{
+	int ret = 0;
+
+	for (; !ret && directories && *directories; directories++)
+		ret = landlock_allow(rules, *directories, LANDLOCK_READ);
+	return ret;
+}
+
+static int allow_references(int rules, const char *image,
+			    const struct qcow_references *references,
+			    enum landlock_use use)
+{
+	char path[PATH_MAX];
+	int ret = 0;
+
+	if (!references || references->none)
+		return 0;
+	if (!references->not_beside) {
+		snprintf(path, sizeof(path), "%s", image);
+		ret = landlock_allow(rules, dirname(path), LANDLOCK_READ);
+	}
+	if (!ret && references->data_file)
+		ret = landlock_allow(rules, references->data_file, use);
+	if (!ret)
+		ret = allow_all(rules, references->directories);
+	return ret ? ret : allow_all(rules, references->data_directories);
+}
+
+static int allow_layers(int rules, const struct jail *jail)
+{
+	int ret = 0;
+
+	for (unsigned int i = 0; !ret && i < jail->nr_layers; i++) {
+		const struct qcow_layer *layer = &jail->layers[i];
+
+		ret = landlock_allow(rules, layer->path,
+				     jail->write && layer->written ?
+					     LANDLOCK_WRITE :
+					     LANDLOCK_READ);
+	}
+	return ret;
+}
+
+static int allow_ours(int rules, const struct jail *jail, enum landlock_use use)
+{
+	static const char *const always[] = { "/proc", "/sys", NULL };
+	int ret = allow_all(rules, always);
+
+	if (!ret && jail->key_file)
+		ret = landlock_allow(rules, jail->key_file, LANDLOCK_READ);
+	if (!ret)
+		ret = landlock_allow(rules, QCOW_JOURNAL_DIR, use);
+	return ret ? ret : landlock_allow(rules, state_dir(), use);
+}
+
+static int allow_files(int rules, const struct jail *jail)
+{
+	enum landlock_use use = jail->write ? LANDLOCK_WRITE : LANDLOCK_READ;
+	char path[PATH_MAX];
+	int ret;
+
+	/* A name that leads nowhere: the opening will say so. */
+	if (!realpath(jail->image, path))
+		snprintf(path, sizeof(path), "%s", jail->image);
+	ret = landlock_allow(rules, path, use);
+	if (!ret)
+		ret = allow_references(rules, path, jail->references, use);
+	if (!ret)
+		ret = allow_layers(rules, jail);
+	return ret ? ret : allow_ours(rules, jail, use);
+}
+
+/* With the rights of before: the names may lead through anybody's
+   directories. */
+static int make_rules(const struct jail *jail, int *rules)
+{
+	int ret = landlock_open(rules);
+
+	if (ret) {
+		*rules = -1;
+		return ret == -EOPNOTSUPP ? 0 : ret;
+	}
+	return allow_files(*rules, jail);
+}
+
+/* ---- system calls ---- */
+
+/* For a while the C library asks what is there: it takes EPERM for an answer
+   that matters, and ENOSYS for an old kernel. */
+#define REFUSE RETURN(SECCOMP_RET_ERRNO | ENOSYS)
+
+/* if (A == call) return argument is one of these ? allow : refuse; */
+#define ON_ARGUMENT(call, argument, number) \
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_##call, 0, (number)*2 + 2), \
+		LOAD(args[argument])
+#define OF(value) ON(value, SECCOMP_RET_ALLOW)
+
+#define NEW_SPACES \
+	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | \
+	 CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET)
+
+static int limit_calls(void)
+{
+	struct sock_filter filter[] = {
+		FILTER_BEGIN,
+		/* Files by their names; Landlock says which. */
+		ALLOW(openat),
+		ALLOW(newfstatat),
+		ALLOW(statx),
+		ALLOW(readlinkat),
+		ALLOW(faccessat),
+#ifdef __NR_faccessat2
+		ALLOW(faccessat2),
+#endif
+#ifdef __NR_open
+		ALLOW(open),
+		ALLOW(stat),
+		ALLOW(lstat),
+		ALLOW(readlink),
+		ALLOW(access),
+		ALLOW(unlink),
+#endif
+		ALLOW(unlinkat),
+		ALLOW(linkat), /* a journal gets its name */
+		ALLOW(getdents64),
+		ALLOW(getcwd),
+		ALLOW(statfs),
+		/* Files that are open. */
+		ALLOW(read),
+		ALLOW(write),
+		ALLOW(writev),
+		ALLOW(pread64),
+		ALLOW(pwrite64),
+		ALLOW(lseek),
+		ALLOW(fstat),
+		ALLOW(fstatfs),
+		ALLOW(fcntl), /* locks */
+		ALLOW(ftruncate),
+		ALLOW(fallocate),
+		ALLOW(fadvise64),
+		ALLOW(fsync),
+		ALLOW(fdatasync),
+		ALLOW(close),
+		ALLOW(close_range),
+		/* Of devices and of a terminal these only: others put words
+		   into the mouth of whoever sits at it. */
+		ON_ARGUMENT(ioctl, 1, 5),
+		OF(BLKROGET),
+		OF(BLKSSZGET),
+		OF(BLKGETSIZE64),
+		OF(TCGETS),
+		OF(TIOCGWINSZ),
+		REFUSE,
+		/* Threads, and the processes of a legacy image; none of them
+		   gets name spaces, in which it would have all rights. */
+		ALLOW_IF(clone, 0, NEW_SPACES, 0),
+		ALLOW(set_robust_list),
+#ifdef __NR_rseq
+		ALLOW(rseq),
+#endif
+		ALLOW(futex),
+		ALLOW(exit),
+		ALLOW(exit_group),
+		ALLOW(wait4),
+		ALLOW(waitid),
+		ALLOW(kill), /* of processes of the same user, so its own */
+		ALLOW(tgkill),
+		ALLOW(pidfd_open),
+		ALLOW_IF(socketpair, 0, ~0u, AF_UNIX),
+		ALLOW(sendto),
+		ALLOW(recvfrom),
+		ALLOW(pipe2),
+#ifdef __NR_poll
+		ALLOW(poll),
+#endif
+		ALLOW(ppoll),
+		/* The reader's own jail. */
+		ALLOW(capget),
+		ALLOW(capset),
+		ALLOW(setfsuid),
+		ALLOW(setfsgid),
+		ALLOW(prctl),
+		ALLOW(prlimit64),
+		ALLOW(seccomp),
+		ALLOW(landlock_create_ruleset),
+		ALLOW(landlock_add_rule),
+		ALLOW(landlock_restrict_self),
+		/* Memory, none of it to execute. */
+		ALLOW(brk),
+		ALLOW_DATA(mmap),
+		ALLOW_DATA(mprotect),
+		ALLOW(munmap),
+		ALLOW(mremap),
+		ALLOW(madvise),
+		ALLOW(msync),
+		/* Time, signals, and who it is. */
+		ALLOW(clock_gettime),
+		ALLOW(clock_nanosleep),
+		ALLOW(nanosleep),
+		ALLOW(gettimeofday),
+		ALLOW(restart_syscall),
+		ALLOW(rt_sigaction),
+		ALLOW(rt_sigprocmask),
+		ALLOW(rt_sigreturn),
+		ALLOW(sigaltstack),
+		ALLOW(getpid),
+		ALLOW(gettid),
+		ALLOW(getppid),
+		ALLOW(getuid),
+		ALLOW(geteuid),
+		ALLOW(getgid),
+		ALLOW(getegid),
+		ALLOW(getrandom),
+		ALLOW(sched_getaffinity),
+		ALLOW(sched_yield),
+		ALLOW(sysinfo),
+		ALLOW(uname),
+		REFUSE,
+	};
+	const struct sock_fprog program = { ARRAY_SIZE(filter), filter };
+
+	if (!FILTER_ARCH)
+		return 0;
+	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
+		return errno == EINVAL ? 0 : -errno; /* not in this kernel */
+	return 0;
+}
+
+/* ---- all of it ---- */
+
+static int fall(const struct jail *jail, int rules)
+{
+	int ret = jail_limit(RLIMIT_CORE, 0);
+
+	if (!ret)
+		ret = jail_fall(jail->write ? JAIL_WRITES : JAIL_READS);
+	if (!ret && rules >= 0)
+		ret = landlock_restrict(rules);
+	return ret;
+}
+
+int jail_enter_for(const struct jail *jail)
+{
+	int rules;
+	int ret = make_rules(jail, &rules);
+
+	/* It is read from a file. */
+	tzset();
+	if (!ret)
+		ret = fall(jail, rules);
+	if (rules >= 0)
+		close(rules);
+	return ret ? ret : limit_calls();
+}

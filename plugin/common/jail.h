@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The jail of a process that opens an image and is no server: `info`, `check`,
+ * a command's look at an image, and the closing in a server's stead.
+ */
+#ifndef JAIL_H
+#define JAIL_H
+
+#include <stdbool.h>
+#include "qcow/qcow.h"
+
+/* The files that such a process may open. */
+struct jail {
+	const char *image;
+	/* The image is written, and the layers that say so, and journals are
+	   made and removed. */
+	bool write;
+	/* The names that the image may name; NULL: none. */
+	const struct qcow_references *references;
+	/* And these, which are known. */
+	const struct qcow_layer *layers;
+	unsigned int nr_layers;
+	const char *key_file; /* NULL: none */
+};
+
+/* Before the image is opened, by a process with one thread: from here on it has
+   the rights to open these files, and no others.  A step that the kernel does
+   not have, or that the process has no right to, is left out.  0 or -errno. */
+int jail_enter_for(const struct jail *jail);
+
+#endif /* JAIL_H */

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The jail of a process that opens an image: it reads the image and what lies
+ * beside it, writes to the image only if that is its task, and reaches nothing
+ * else.  Of root's rights it has none but to read files of others.
+ *
+ * Each case is a child, for there is no way out.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "plugin/common/jail.h"
+#include "qcow/filter.h"
+#include "qcow/jail.h"
+#include "qcow/landlock.h"
+#include "tests/lib/helpers.h"
+
+static char directory[] = "/tmp/jail.XXXXXX";
+static char image[64], beside[64], elsewhere[64], known[64];
+static bool is_root;
+
+static void make(char path[64], const char *name)
+{
+	int fd;
+
+	snprintf(path, 64, "%s/%s", directory, name);
+	fd = open(path, O_WRONLY | O_CREAT, 0600);
+	if (fd < 0 || close(fd))
+		die("cannot make %s", path);
+}
+
+static bool opens(const char *path, int flags)
+{
+	int fd = open(path, flags);
+
+	return fd >= 0 && !close(fd);
+}
+
+static void expect(bool holds, const char *what)
+{
+	if (!holds)
+		die("%s", what);
+}
+
+static bool has_landlock(void)
+{
+	int rules;
+
+	return !landlock_open(&rules) && !close(rules);
+}
+
+/* The number behind a word of /proc/self/status, after so many others. */
+static uint64_t status(const char *word, int base, unsigned int others)
+{
+	FILE *file = fopen("/proc/self/status", "re");
+	char line[256];
+	uint64_t number = ~0ull;
+
+	while (file && fgets(line, sizeof(line), file)) {
+		char *at = line + strlen(word);
+
+		if (strncmp(line, word, strlen(word)))
+			continue;
+		for (unsigned int i = 0; i <= others; i++)
+			number = strtoull(at, &at, base);
+	}
+	if (file)
+		fclose(file);
+	return number;
+}
+
+static void look_at_files(const struct jail *jail)
+{
+	expect(opens(image, O_RDONLY), "the image cannot be read");
+	expect(opens("/proc/self/status", O_RDONLY), "no /proc");
+	if (!has_landlock())
+		return;
+	expect(opens(image, O_RDWR) == jail->write, "writing to the image");
+	expect(opens(beside, O_RDONLY) == !!jail->references,
+	       "reading what lies beside it");
+	expect(!opens(beside, O_RDWR), "writes beside it");
+	expect(!opens(elsewhere, O_RDONLY), "reads elsewhere");
+	expect(!opens("/etc/passwd", O_RDONLY), "reads /etc/passwd");
+	expect(!opens("/dev/null", O_RDWR), "opens a device");
+	expect(opens(known, O_RDONLY) == !!jail->nr_layers, "a layer");
+	expect(opens(known, O_RDWR) == (jail->nr_layers && jail->write),
+	       "writing to a layer");
+}
+
+static void look_at_calls(void)
+{
+	if (!FILTER_ARCH)
+		return;
+	expect(status("Seccomp:", 10, 0) == 2, "no filter");
+	expect(socket(AF_UNIX, SOCK_STREAM, 0) < 0, "makes a socket");
+	expect(execl("/bin/true", "true", NULL) && errno == ENOSYS, "executes");
+	expect(unshare(CLONE_NEWUSER) < 0, "makes a user name space");
+	/* Of a terminal it would be a key that somebody has pressed. */
+	expect(ioctl(STDERR_FILENO, TIOCSTI, "x") < 0 && errno == ENOSYS,
+	       "types");
+	expect(syscall(SYS_io_uring_setup, 1, NULL) < 0 && errno == ENOSYS,
+	       "makes a ring");
+}
+
+/* Those of root that it gives up. */
+static void look_at_rights(const struct jail *jail, ino_t network)
+{
+	const uint64_t kept = jail->write ? JAIL_WRITES : JAIL_READS;
+	const pid_t parent = getppid();
+	struct rlimit core;
+	struct stat st;
+
+	expect(status("NoNewPrivs:", 10, 0) == 1, "gets privileges");
+	expect(!status("CapInh:", 16, 0), "capabilities that are inheritable");
+	expect(!(status("CapPrm:", 16, 0) & ~kept), "permitted capabilities");
+	expect(!(status("CapEff:", 16, 0) & ~kept), "effective capabilities");
+	expect(!getrlimit(RLIMIT_CORE, &core) && !core.rlim_max, "dumps core");
+	if (!is_root)
+		return;
+	for (unsigned int i = 0; i < 3; i++)
+		expect(status("Uid:", 10, i) && status("Gid:", 10, i),
+		       "is root");
+	expect(!status("Uid:", 10, 3), "opens files as another user");
+	expect(!status("Groups:", 10, 0) || status("Groups:", 10, 0) == ~0ull,
+	       "has groups");
+	expect(!prctl(PR_GET_DUMPABLE), "shows its memory");
+	expect(kill(parent, 0) < 0 && errno == EPERM, "signals others");
+	expect(setuid(0) < 0, "becomes root");
+	expect(!stat("/proc/self/ns/net", &st) && st.st_ino != network,
+	       "has the host's network");
+}
+
+static void look_around(const struct jail *jail, ino_t network)
+{
+	int ret = jail_enter_for(jail);
+
+	if (ret)
+		die("no jail: %s", strerror(-ret));
+	look_at_files(jail);
+	look_at_rights(jail, network);
+	look_at_calls();
+}
+
+static void try(const struct jail *jail)
+{
+	struct stat st;
+	pid_t child;
+	int status;
+
+	if (stat("/proc/self/ns/net", &st))
+		die("no name space");
+	child = fork();
+	if (!child) {
+		look_around(jail, st.st_ino);
+		_exit(0);
+	}
+	if (child < 0 || waitpid(child, &status, 0) != child || status)
+		die("see above");
+}
+
+static void make_files(void)
+{
+	if (!mkdtemp(directory))
+		die("no directory");
+	snprintf(elsewhere, sizeof(elsewhere), "%s/below", directory);
+	if (mkdir(elsewhere, 0700))
+		die("no directory");
+	make(image, "below/image");
+	make(beside, "below/beside");
+	make(known, "known");
+	make(elsewhere, "elsewhere");
+	/* Root reads and writes everybody's. */
+	if (is_root && chown(image, 1000, 1000))
+		die("no image of somebody else's");
+}
+
+int main(void)
+{
+	const struct qcow_references all = { 0 };
+	const struct qcow_layer layer = { .path = known, .written = true };
+
+	is_root = !geteuid();
+	make_files();
+	try(&(struct jail){ .image = image, .references = &all });
+	try(&(struct jail){ .image = image });
+	try(&(struct jail){ .image = image, .write = true });
+	try(&(struct jail){ .image = image,
+			    .write = true,
+			    .layers = &layer,
+			    .nr_layers = 1 });
+	try(&(struct jail){ .image = image, .layers = &layer, .nr_layers = 1 });
+	unlink(image);
+	unlink(beside);
+	unlink(known);
+	unlink(elsewhere);
+	return 0;
+}
