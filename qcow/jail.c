@@ -77,24 +77,51 @@ int jail_change_user(uint32_t id)
 	return ret;
 }
 
+/* The kernel forgets the signal that was asked for at the parent's death when
+   the user changes. */
+struct bond {
+	pid_t parent;
+	int signal; /* 0: none */
+};
+
+static void note_bond(struct bond *bond)
+{
+	bond->parent = getppid();
+	if (prctl(PR_GET_PDEATHSIG, &bond->signal) < 0)
+		bond->signal = 0;
+}
+
+/* -EOWNERDEAD: the parent has died meanwhile. */
+static int renew_bond(const struct bond *bond)
+{
+	if (!bond->signal)
+		return 0;
+	if (prctl(PR_SET_PDEATHSIG, bond->signal) < 0)
+		return -errno;
+	return getppid() == bond->parent ? 0 : -EOWNERDEAD;
+}
+
 /* The user for files stays. */
 static int leave_user(uint32_t capabilities)
 {
 	const uid_t user = geteuid();
 	const gid_t group = getegid();
+	struct bond bond;
 	int ret;
 
+	note_bond(&bond);
 	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
 		return -errno;
 	ret = jail_change_user(JAIL_SERVERS + getpid());
 	if (!ret)
 		ret = jail_limit_capabilities(capabilities | CHANGES_USER);
-	if (ret || !capabilities)
-		return ret;
-	setfsgid(group);
-	setfsuid(user);
-	/* They return the former ones, and no error. */
-	return setfsuid(user) == (int)user ? 0 : -EPERM;
+	if (!ret && capabilities) {
+		setfsgid(group);
+		setfsuid(user);
+		/* They return the former ones, and no error. */
+		ret = setfsuid(user) == (int)user ? 0 : -EPERM;
+	}
+	return ret ? ret : renew_bond(&bond);
 }
 
 int jail_fall(uint32_t capabilities)
@@ -117,9 +144,14 @@ int jail_fall(uint32_t capabilities)
 
 int jail_end_files(void)
 {
+	struct bond bond;
+	int ret;
+
+	note_bond(&bond);
 	setfsuid(geteuid());
 	setfsgid(getegid());
-	return jail_limit_capabilities(0);
+	ret = jail_limit_capabilities(0);
+	return ret ? ret : renew_bond(&bond);
 }
 
 int jail_limit(int resource, rlim_t value)

@@ -22,10 +22,10 @@
    look into the process by others; of the capabilities these alone, if the
    process has them.  With one thread.  The process still opens files as the
    user that it was, if it keeps any capability: file servers know no
-   capabilities.  The signal at the parent's death has to be asked for anew. */
+   capabilities.  -EOWNERDEAD: the parent, with which it was to die, is dead. */
 int jail_fall(uint32_t capabilities);
 
-/* No capability, and no file as another user.  The signal, likewise. */
+/* No capability, and no file as another user.  Fails likewise. */
 int jail_end_files(void);
 
 /* Makes an id of our own the user of all threads, which ends all capabilities.

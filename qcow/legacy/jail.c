@@ -99,10 +99,7 @@ int jail_close(void)
 {
 	int ret = jail_limit(RLIMIT_NOFILE, 0);
 
-	return ret ? ret : jail_end_files();
-}
-
-int jail_filter(void)
-{
-	return filter_calls();
+	if (!ret)
+		ret = jail_end_files();
+	return ret ? ret : filter_calls();
 }

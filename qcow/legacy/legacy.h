@@ -120,10 +120,8 @@ int jail_keeper(void);
    or executed. */
 int jail_enter(int image, unsigned int max_files);
 
-/* From here on only files that are open can be read. */
+/* From here on only files that are open can be read, and no system calls be
+   made but those that reading takes. */
 int jail_close(void);
-
-/* No system call but those that reading takes. */
-int jail_filter(void);
 
 #endif /* QCOW_LEGACY_H */
