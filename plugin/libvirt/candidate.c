@@ -3,13 +3,16 @@
  * Judging an image before a domain gets it as a disk.
  *
  * A reader opens the image as a server would, so a refusal is the one that
- * `add` would give at the domain's next start.
+ * `add` would give at the domain's next start.  The image is input (P6): the
+ * reader is a child in a jail.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "plugin/common/jail.h"
+#include "plugin/common/process.h"
 #include "plugin/common/references.h"
 #include "plugin/libvirt/candidate.h"
 #include "plugin/libvirt/domain.h"
@@ -61,21 +64,39 @@ static int judge_mark(const char *path, struct qcow_error *error)
 	return -EUCLEAN;
 }
 
+static int confine(const struct jail *jail, struct qcow_error *error)
+{
+	int ret = jail_enter_for(jail);
+
+	if (ret)
+		snprintf(error->text, sizeof(error->text),
+			 "the process that looks at it cannot confine itself: "
+			 "%s",
+			 strerror(-ret));
+	return ret;
+}
+
 static int try_image(const struct candidate *candidate,
 		     struct qcow_error *error)
 {
 	static const struct disk_options none;
 	struct qcow_references references;
-	struct qcow_options options = {
+	const struct qcow_options options = {
 		.read_only = true,
 		.cache = QCOW_CACHE_WRITEBACK,
 		.inline_checkpoint = true,
+		.references = &references,
 		.notice = ignore_notice,
+	};
+	const struct jail jail = {
+		.image = candidate->image,
+		.references = &references,
 	};
 	struct qcow_image *image;
 	int ret = references_read(&none, &references, error);
 
-	options.references = &references;
+	if (!ret)
+		ret = confine(&jail, error);
 	if (!ret && !candidate->read_only)
 		ret = judge_mark(candidate->image, error);
 	if (!ret)
@@ -84,14 +105,40 @@ static int try_image(const struct candidate *candidate,
 	return ret ? ret : qcow_close(image);
 }
 
-int candidate_is_fit(const struct candidate *candidate)
+static int try_job(const void *argument, char *text)
 {
 	struct qcow_error error = { "" };
+	int ret = try_image(argument, &error);
 
-	if (try_image(candidate, &error))
+	snprintf(text, JOB_TEXT_MAX, "%.500s", error.text);
+	return ret ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/* An image may be of any size, and its storage as slow as it likes. */
+static int try_apart(const struct candidate *candidate, char text[JOB_TEXT_MAX])
+{
+	struct job job;
+	int ret = job_start(&job, try_job, candidate, true);
+
+	if (ret) {
+		snprintf(text, JOB_TEXT_MAX, "cannot start a child: %s",
+			 strerror(-ret));
+		return ret;
+	}
+	process_wait(job.pidfd, -1);
+	ret = job_finish(&job, text);
+	if (ret && !*text)
+		strcpy(text, "the process that looked at it has died");
+	return ret;
+}
+
+int candidate_is_fit(const struct candidate *candidate)
+{
+	char text[JOB_TEXT_MAX];
+
+	if (try_apart(candidate, text))
 		return complain("%s: disk %s: %s: %s", candidate->domain,
-				candidate->target, candidate->image,
-				error.text);
+				candidate->target, candidate->image, text);
 	return 0;
 }
 

@@ -11,11 +11,42 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "tests/lib/helpers.h"
 #include "tests/hook/convert.h"
 #include "tests/hook/domains.h"
 #include "plugin/common/state.h"
+
+/* The engine's, in a child that has given up its rights. */
+int __real_qcow_open(const char *path, const struct qcow_options *options,
+		     struct qcow_image **image, struct qcow_error *error);
+int __wrap_qcow_open(const char *path, const struct qcow_options *options,
+		     struct qcow_image **image, struct qcow_error *error);
+int __real_qcow_read_info(const char *path, struct qcow_info *info,
+			  struct qcow_error *error);
+int __wrap_qcow_read_info(const char *path, struct qcow_info *info,
+			  struct qcow_error *error);
+
+static void expect_jail(void)
+{
+	if (!prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0))
+		die("an image is read outside a jail");
+}
+
+int __wrap_qcow_open(const char *path, const struct qcow_options *options,
+		     struct qcow_image **image, struct qcow_error *error)
+{
+	expect_jail();
+	return __real_qcow_open(path, options, image, error);
+}
+
+int __wrap_qcow_read_info(const char *path, struct qcow_info *info,
+			  struct qcow_error *error)
+{
+	expect_jail();
+	return __real_qcow_read_info(path, info, error);
+}
 
 void convert_must(const char *domain, const char *disk, bool back, bool dry_run)
 {
