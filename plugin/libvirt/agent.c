@@ -26,6 +26,7 @@
 #include "plugin/libvirt/agent.h"
 #include "plugin/libvirt/connection.h"
 #include "plugin/common/log.h"
+#include "plugin/common/privileges.h"
 
 #define LOCK_NAME  "agent.lock"
 #define EXIT_USAGE 2
@@ -218,5 +219,9 @@ int main(int argc, char **argv)
 	status = read_options(argc, argv, &agent);
 	if (status >= 0)
 		return status;
-	return lock_out_others() ? EXIT_FAILURE : run(&agent);
+	if (lock_out_others())
+		return EXIT_FAILURE;
+	/* P6: before libvirt is heard. */
+	privileges_limit();
+	return run(&agent);
 }

@@ -33,6 +33,7 @@
 #include "plugin/libvirt/hook.h"
 #include "plugin/libvirt/service.h"
 #include "plugin/common/log.h"
+#include "plugin/common/privileges.h"
 #include "plugin/common/text.h"
 
 #define XML_MAX	       (16 << 20)
@@ -276,6 +277,8 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	if (argc < 4)
 		return help(argc, argv);
+	/* P6: before the XML is read. */
+	privileges_limit();
 	umask(077);
 	return dispatch(argv);
 }

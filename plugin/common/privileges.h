@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The privileges of root that the hook and the agent have no use for.
+ */
+#ifndef PRIVILEGES_H
+#define PRIVILEGES_H
+
+/* Gives up, for this process and all that it starts, what no process of a disk
+   needs; what only these need has no effect here.  For a process with one
+   thread.  A step that it has no right to is left out: that is no reason to
+   keep a guest from its disks. */
+void privileges_limit(void);
+
+#endif /* PRIVILEGES_H */
