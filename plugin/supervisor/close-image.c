@@ -8,6 +8,9 @@
  * once. The journal goes last: as long as there is one, an `add` can do the
  * same.
  *
+ * The image is input (P6), so a child in a jail opens and closes it.  What the
+ * engine has to tell, this process puts into the log.
+ *
  * The image may be gone: deleted, moved, or another file has its name.  Then
  * nothing can be replayed.  The journal stays for the day on which the image
  * comes back, unless an admin gives it up.
@@ -15,44 +18,176 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
+#include "plugin/common/jail.h"
 #include "plugin/common/log.h"
 #include "plugin/common/references.h"
 #include "plugin/supervisor/teardown.h"
 
-static void tell_notice(void *opaque, const char *line)
+#define NOTICES_SIZE 4096
+
+struct closing {
+	const struct disk *disk;
+	const struct layers *layers;
+	bool locked;
+	bool unbroken;
+	unsigned int merge_into; /* a merge was begun */
+	char *notices;		 /* shared with the child; lines */
+};
+
+/* How the child ended. */
+enum { CLOSED, CLOSED_APART, NOT_OPENED, NOT_CLOSED };
+
+/* ---- the child ---- */
+
+static void note(void *opaque, const char *line)
 {
-	(void)opaque;
-	log_line(LOG_NOTICE, "%s", line);
+	char *notices = opaque;
+	size_t length = strlen(notices);
+
+	snprintf(notices + length, NOTICES_SIZE - length, "%s\n", line);
 }
 
-/* As the server would open it; merge_into: a merge was begun. */
-static int open_image(const struct disk *disk, const struct layers *layers,
-		      bool locked, bool unbroken, unsigned int merge_into,
+/* The layer that is merged into is written, too. */
+static int confine(const struct closing *closing,
+		   const struct qcow_references *references)
+{
+	struct qcow_layer layers[QCOW_FILES_MAX];
+	const struct jail jail = {
+		.image = closing->disk->image,
+		.write = true,
+		.references = references,
+		.layers = layers,
+		.nr_layers = closing->layers->count,
+		.key_file = disk_key_file(&closing->disk->options),
+	};
+
+	memcpy(layers, closing->layers->list, sizeof(layers));
+	if (closing->merge_into)
+		layers[closing->merge_into - 1].written = true;
+	return jail_enter_for(&jail);
+}
+
+/* As the server would open it. */
+static int open_image(const struct closing *closing, unsigned int merge_into,
+		      const struct qcow_references *references,
 		      struct qcow_image **image, struct qcow_error *error)
 {
-	struct qcow_references references = { .none = true };
-	struct qcow_options options = {
+	const struct disk *disk = closing->disk;
+	const struct layers *layers = closing->layers;
+	const struct qcow_options options = {
 		.cache = disk->options.writeback ? QCOW_CACHE_WRITEBACK :
 						   QCOW_CACHE_NONE,
-		.locking = locked ? QCOW_LOCK_JOIN : QCOW_LOCK_TEST,
-		.unbroken = unbroken,
+		.locking = closing->locked ? QCOW_LOCK_JOIN : QCOW_LOCK_TEST,
+		.unbroken = closing->unbroken,
 		.identity = disk->identity,
 		.layers = layers->known ? layers->list : NULL,
 		.nr_layers = layers->count,
 		.key_file = disk_key_file(&disk->options),
-		.references = &references,
+		.references = references,
 		.merge_into = merge_into,
-		.notice = tell_notice,
+		.notice = note,
+		.opaque = closing->notices,
 	};
-	int ret = 0;
 
-	if (!layers->known)
-		ret = references_read(&disk->options, &references, error);
+	return qcow_open(disk->image, &options, image, error);
+}
+
+/* The disk does not need the bytes that were merged. */
+static int open_and_close(const struct closing *closing,
+			  const struct qcow_references *references, char *text)
+{
+	int status = CLOSED, ret;
+	struct qcow_image *image;
+	struct qcow_error error;
+
+	ret = open_image(closing, closing->merge_into, references, &image,
+			 &error);
+	if (ret && closing->merge_into) {
+		status = CLOSED_APART;
+		ret = open_image(closing, 0, references, &image, &error);
+	}
+	if (ret) {
+		snprintf(text, JOB_TEXT_MAX, "%.400s", error.text);
+		return NOT_OPENED;
+	}
+	ret = qcow_close(image);
 	if (!ret)
-		ret = qcow_open(disk->image, &options, image, error);
+		return status;
+	snprintf(text, JOB_TEXT_MAX, "%s", strerror(-ret));
+	return NOT_CLOSED;
+}
+
+static int close_job(const void *argument, char *text)
+{
+	const struct closing *closing = argument;
+	struct qcow_references references = { .none = true };
+	struct qcow_error error;
+	int status = NOT_OPENED, ret = 0;
+
+	if (!closing->layers->known)
+		ret = references_read(&closing->disk->options, &references,
+				      &error);
+	if (ret) {
+		snprintf(text, JOB_TEXT_MAX, "%.400s", error.text);
+		return NOT_OPENED;
+	}
+	ret = confine(closing, &references);
+	if (ret)
+		snprintf(text, JOB_TEXT_MAX,
+			 "the process that closes it cannot confine itself: "
+			 "%s",
+			 strerror(-ret));
+	else
+		status = open_and_close(closing, &references, text);
 	references_free(&references);
+	return status;
+}
+
+/* ---- the process that has it closed ---- */
+
+static void tell_notices(char *notices)
+{
+	char *line;
+
+	/* They are an engine's word on a stranger's image. */
+	notices[NOTICES_SIZE - 1] = '\0';
+	while ((line = strsep(&notices, "\n")))
+		if (*line)
+			log_line(LOG_NOTICE, "%s", line);
+}
+
+static int run_job(const struct closing *closing, char text[JOB_TEXT_MAX])
+{
+	struct job job;
+	int ret = job_start(&job, close_job, closing, true);
+
+	if (ret) {
+		snprintf(text, JOB_TEXT_MAX, "%s", strerror(-ret));
+		return NOT_OPENED;
+	}
+	process_wait(job.pidfd, -1);
+	ret = job_finish(&job, text);
+	tell_notices(closing->notices);
 	return ret;
+}
+
+/* Returns as the child does. */
+static int close_apart(struct closing *closing, char text[JOB_TEXT_MAX])
+{
+	void *notices = mmap(NULL, NOTICES_SIZE, PROT_READ | PROT_WRITE,
+			     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int status;
+
+	if (notices == MAP_FAILED) {
+		snprintf(text, JOB_TEXT_MAX, "%s", strerror(errno));
+		return NOT_OPENED;
+	}
+	closing->notices = notices;
+	status = run_job(closing, text);
+	munmap(notices, NOTICES_SIZE);
+	return status;
 }
 
 /* The image was deleted, or moved, or another file has its name. */
@@ -81,51 +216,59 @@ static int forget_journal(const struct disk *disk)
 	return ret;
 }
 
-int teardown_close_image(const struct disk *disk, const struct layers *layers,
-			 bool locked, bool unbroken, bool give_up,
-			 char text[JOB_TEXT_MAX])
+static int fail(int status, char text[JOB_TEXT_MAX])
 {
-	unsigned int merge_into = layers->known ? disk->merging : 0;
-	struct qcow_image *image;
-	struct qcow_error error;
-	int ret;
+	char why[400];
 
-	/* A read-only disk has no journal. */
-	if (disk->options.read_only)
-		return 0;
-	ret = open_image(disk, layers, locked, unbroken, merge_into, &image,
-			 &error);
-	/* The disk does not need the bytes that were merged. */
-	if (ret && merge_into) {
-		merge_into = 0;
-		ret = open_image(disk, layers, locked, unbroken, 0, &image,
-				 &error);
-	}
-	if (ret && give_up && image_is_gone(disk))
-		return forget_journal(disk);
-	if (ret) {
-		snprintf(text, JOB_TEXT_MAX,
-			 "the image could not be closed cleanly: %.400s",
-			 error.text);
-		return ret;
-	}
-	ret = qcow_close(image);
-	if (ret) {
-		snprintf(text, JOB_TEXT_MAX,
-			 "the image could not be closed cleanly: %s; its "
-			 "journal stays for the next `ublk-qcow2 add`",
-			 strerror(-ret));
-		return ret;
-	}
-	/* A server that closed it before us had no path to its journal. */
-	ret = qcow_forget_journal(&disk->identity, NULL);
-	if (!ret && merge_into)
+	snprintf(why, sizeof(why), "%.399s",
+		 *text ? text : "the process that closes it has died");
+	snprintf(text, JOB_TEXT_MAX,
+		 "the image could not be closed cleanly: %s%s", why,
+		 status == NOT_CLOSED ? "; its journal stays for the next "
+					"`ublk-qcow2 add`" :
+					"");
+	return -EIO;
+}
+
+/* A server that closed it before us had no path to its journal. */
+static int forget_journals(const struct closing *closing, int status,
+			   char text[JOB_TEXT_MAX])
+{
+	const unsigned int merged = status == CLOSED ? closing->merge_into : 0;
+	int ret = qcow_forget_journal(&closing->disk->identity, NULL);
+
+	if (!ret && merged)
 		ret = qcow_forget_journal(
-			&layers->list[merge_into - 1].identity, NULL);
+			&closing->layers->list[merged - 1].identity, NULL);
 	if (ret)
 		snprintf(text, JOB_TEXT_MAX,
 			 "its journal could not be removed: %s; nothing in it "
 			 "is needed",
 			 strerror(-ret));
 	return ret;
+}
+
+int teardown_close_image(const struct disk *disk, const struct layers *layers,
+			 bool locked, bool unbroken, bool give_up,
+			 char text[JOB_TEXT_MAX])
+{
+	struct closing closing = {
+		.disk = disk,
+		.layers = layers,
+		.locked = locked,
+		.unbroken = unbroken,
+		.merge_into = layers->known ? disk->merging : 0,
+	};
+	int status;
+
+	/* A read-only disk has no journal. */
+	if (disk->options.read_only)
+		return 0;
+	*text = '\0';
+	status = close_apart(&closing, text);
+	if (status == NOT_OPENED && give_up && image_is_gone(disk))
+		return forget_journal(disk);
+	if (status != CLOSED && status != CLOSED_APART)
+		return fail(status, text);
+	return forget_journals(&closing, status, text);
 }

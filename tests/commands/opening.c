@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -193,7 +194,11 @@ int main(void)
 	const struct qcow_references all = { 0 };
 	const struct qcow_layer layer = { .path = known, .written = true };
 
+	const gid_t group = 1000;
+
 	is_root = !geteuid();
+	if (is_root && setgroups(1, &group))
+		die("no group");
 	make_files();
 	try(&(struct jail){ .image = image, .references = &all });
 	try(&(struct jail){ .image = image });
