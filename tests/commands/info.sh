@@ -334,6 +334,15 @@ if [[ $EUID == 0 ]] && unshare -m true 2>/dev/null; then
 fi
 tells elses '.served == "read-write"'
 
+# In a container that has one user and may not let go of its groups.
+if unshare -Ur true 2>/dev/null; then
+	"$PROGRAM" info middle >inside || fail "in a container: $?"
+	unshare -Ur "$PROGRAM" info middle >outside || fail "in a container: $?"
+	diff inside outside || fail "in a container"
+	unshare -Ur "$PROGRAM" check middle >outside ||
+		fail "check in a container: $?"
+fi
+
 # What cannot be told of at all: one line, status 1.
 for file in base.raw missing elsewhere; do
 	status=0
