@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "plugin/server/ublk_abi.h"
 #include "qcow/file.h"
 
@@ -56,6 +57,12 @@ void fault_of_worker(uint8_t op, uint64_t sector)
 {
 	if (op == UBLK_IO_OP_DISCARD && dies_of(sector))
 		raise(SIGSEGV);
+}
+
+void fault_of_mapping(void)
+{
+	if (fault("rests-mapped"))
+		sleep(2);
 }
 
 #endif

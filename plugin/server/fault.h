@@ -12,6 +12,8 @@
  *			version did (common/rpc.c)
  *	dies-of-N	a write that begins at the sector N kills the server,
  *			on the I/O thread; a discard does so on a worker's
+ *	rests-mapped	the server rests for two seconds between mapping
+ *			/dev/ublkcN and its first FETCH
  *	slow-merge	a merge rests after each step (merger.c)
  *	die-merged	the supervisor dies when a merge is done, and
  *	die-configured	 when disks.d has been changed for that
@@ -39,6 +41,9 @@ void fault_options(struct qcow_options *options);
 void fault_of_queue(uint8_t op, uint64_t sector);
 void fault_of_worker(uint8_t op, uint64_t sector);
 
+/* The I/O thread has mapped the device. */
+void fault_of_mapping(void);
+
 #else
 
 static inline bool fault(const char *name)
@@ -62,6 +67,10 @@ static inline void fault_of_worker(uint8_t op, uint64_t sector)
 {
 	(void)op;
 	(void)sector;
+}
+
+static inline void fault_of_mapping(void)
+{
 }
 
 #endif

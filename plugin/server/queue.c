@@ -34,6 +34,7 @@
 #include <liburing.h>
 #include <sys/prctl.h>
 #include "plugin/server/dying.h"
+#include "plugin/server/fault.h"
 #include "plugin/server/inflight.h"
 #include "plugin/server/owned.h"
 #include "plugin/server/queue-inside.h"
@@ -278,9 +279,9 @@ static void find_descs(struct queue *queue, const struct device *device)
 /*
  * From the mapping on, a driver of 6.12 lets no other process map, and only
  * START_USER_RECOVERY ends that, which it refuses before a queue was fetched.
- * So nothing is between the two.  A server that dies there leaves a device that
- * nobody can map.  A process that fetches its tags and dies makes the device
- * one that can be recovered.
+ * So nothing is between the two, but in tests.  A server that dies there leaves
+ * a device that nobody can map.  A process that fetches its tags and dies makes
+ * the device one that can be recovered.
  */
 int queue_run(struct queue *queue, struct device *device)
 {
@@ -291,6 +292,7 @@ int queue_run(struct queue *queue, struct device *device)
 		return mapped;
 	if (!mapped)
 		find_descs(queue, device);
+	fault_of_mapping();
 	ret = fetch_all(queue);
 	if (ret < 0 || mapped)
 		return ret < 0 ? ret : mapped;
