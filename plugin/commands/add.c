@@ -25,9 +25,11 @@
 #include "plugin/common/cause.h"
 #include "plugin/server/control.h"
 #include "plugin/server/device.h"
+#include "plugin/common/jail.h"
 #include "plugin/common/log.h"
 #include "plugin/common/name.h"
 #include "plugin/commands/options.h"
+#include "plugin/common/process.h"
 #include "plugin/common/references.h"
 #include "plugin/supervisor/supervisor.h"
 #include "plugin/supervisor/teardown.h"
@@ -79,20 +81,44 @@ static void default_name(const char *image, char name[DISK_NAME_MAX + 1])
 	name_make(base, length, name);
 }
 
-static int check_links(const struct disk_request *request)
+/* Reads headers, which are input (P6): in a child. */
+static int links_job(const void *argument, char *text)
 {
-	const char *path = request->image;
+	const struct disk_request *request = argument;
 	struct qcow_references references;
-	struct qcow_error why;
+	const struct jail jail = {
+		.image = request->image,
+		.references = &references,
+	};
+	struct qcow_error why = { "" };
+	/* The supervisor has the better message for wrong references. */
 	int ret = references_read(&request->options, &references, &why);
 
-	/* The supervisor has the better message for wrong references. */
-	if (!ret && qcow_check_links(path, &references, &why))
-		ret = complain_about(path, "%s", why.text);
+	if (ret)
+		return EXIT_SUCCESS;
+	ret = jail_enter_for(&jail);
+	if (ret)
+		snprintf(why.text, sizeof(why.text),
+			 "the process that looks at it cannot confine itself: "
+			 "%s",
+			 strerror(-ret));
 	else
-		ret = 0;
+		ret = qcow_check_links(request->image, &references, &why);
 	references_free(&references);
-	return ret;
+	snprintf(text, JOB_TEXT_MAX, "%s", why.text);
+	return ret ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+static int check_links(const struct disk_request *request)
+{
+	char text[JOB_TEXT_MAX] = "";
+	int ret = job_run(links_job, request, text);
+
+	if (!ret)
+		return EXIT_SUCCESS;
+	return complain_about(request->image, "%s",
+			      *text ? text :
+				      "the process that looked at it has died");
 }
 
 /* Symbolic links stay in the path: each server follows them anew. */

@@ -286,8 +286,8 @@ void process_fresh(int keep, int keep_too)
 }
 
 static void __attribute__((noreturn))
-job_run(job_fn *work, const void *argument, int text_fd, pid_t parent,
-	bool mortal)
+be_job(job_fn *work, const void *argument, int text_fd, pid_t parent,
+       bool mortal)
 {
 	char text[JOB_TEXT_MAX] = "";
 	int status;
@@ -314,7 +314,7 @@ int job_start(struct job *job, job_fn *work, const void *argument, bool mortal)
 		return -errno;
 	job->pid = fork();
 	if (!job->pid)
-		job_run(work, argument, ends[1], parent, mortal);
+		be_job(work, argument, ends[1], parent, mortal);
 	ret = job->pid < 0 ? -errno : 0;
 	close(ends[1]);
 	job->text = ends[0];
@@ -347,4 +347,18 @@ void job_abandon(struct job *job)
 	close(job->pidfd);
 	close(job->text);
 	job->pidfd = -1;
+}
+
+int job_run(job_fn *work, const void *argument, char text[JOB_TEXT_MAX])
+{
+	struct job job;
+	int ret = job_start(&job, work, argument, true);
+
+	if (ret) {
+		snprintf(text, JOB_TEXT_MAX, "cannot start a process: %s",
+			 strerror(-ret));
+		return STATUS_SIGNALLED;
+	}
+	process_wait(job.pidfd, -1);
+	return job_finish(&job, text);
 }

@@ -87,6 +87,10 @@ int job_start(struct job *job, job_fn *work, const void *argument, bool mortal);
    status, or 255 if a signal ended it, and its text. */
 int job_finish(struct job *job, char text[JOB_TEXT_MAX]);
 
+/* A job from its start to its end, however long it takes; the job is killed
+   when its parent dies.  Returns as job_finish(). */
+int job_run(job_fn *work, const void *argument, char text[JOB_TEXT_MAX]);
+
 /* Kills the job and forgets it, without waiting for its end: the job may hang
    in the kernel, where SIGKILL has no effect. */
 void job_abandon(struct job *job);

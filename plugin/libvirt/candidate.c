@@ -114,31 +114,16 @@ static int try_job(const void *argument, char *text)
 	return ret ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-/* An image may be of any size, and its storage as slow as it likes. */
-static int try_apart(const struct candidate *candidate, char text[JOB_TEXT_MAX])
-{
-	struct job job;
-	int ret = job_start(&job, try_job, candidate, true);
-
-	if (ret) {
-		snprintf(text, JOB_TEXT_MAX, "cannot start a child: %s",
-			 strerror(-ret));
-		return ret;
-	}
-	process_wait(job.pidfd, -1);
-	ret = job_finish(&job, text);
-	if (ret && !*text)
-		strcpy(text, "the process that looked at it has died");
-	return ret;
-}
-
 int candidate_is_fit(const struct candidate *candidate)
 {
-	char text[JOB_TEXT_MAX];
+	char text[JOB_TEXT_MAX] = "";
 
-	if (try_apart(candidate, text))
+	if (job_run(try_job, candidate, text))
 		return complain("%s: disk %s: %s: %s", candidate->domain,
-				candidate->target, candidate->image, text);
+				candidate->target, candidate->image,
+				*text ? text :
+					"the process that looked at it has "
+					"died");
 	return 0;
 }
 

@@ -158,21 +158,6 @@ static void tell_notices(char *notices)
 			log_line(LOG_NOTICE, "%s", line);
 }
 
-static int run_job(const struct closing *closing, char text[JOB_TEXT_MAX])
-{
-	struct job job;
-	int ret = job_start(&job, close_job, closing, true);
-
-	if (ret) {
-		snprintf(text, JOB_TEXT_MAX, "%s", strerror(-ret));
-		return NOT_OPENED;
-	}
-	process_wait(job.pidfd, -1);
-	ret = job_finish(&job, text);
-	tell_notices(closing->notices);
-	return ret;
-}
-
 /* Returns as the child does. */
 static int close_apart(struct closing *closing, char text[JOB_TEXT_MAX])
 {
@@ -185,7 +170,8 @@ static int close_apart(struct closing *closing, char text[JOB_TEXT_MAX])
 		return NOT_OPENED;
 	}
 	closing->notices = notices;
-	status = run_job(closing, text);
+	status = job_run(close_job, closing, text);
+	tell_notices(notices);
 	munmap(notices, NOTICES_SIZE);
 	return status;
 }
