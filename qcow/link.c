@@ -80,8 +80,9 @@ void link_release(struct qcow_image *image, struct qcow_io *io, bool used)
 static void link_fresh(struct qcow_image *image, const struct qcow_io *io)
 {
 	uint64_t offset = io->offset;
-	struct group group = { 0 };
+	struct group group; /* is too large to be cleared for each write */
 
+	group.words = 0;
 	for (unsigned int i = 0; i < io->nr_extents; i++) {
 		const struct qcow_extent *extent = &io->extents[i];
 		uint64_t host = round_down(extent->offset, cluster_size(image));

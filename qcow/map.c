@@ -16,6 +16,9 @@
  *	unallocated or zero	a fresh host cluster, reserved (R1), linked by
  *				qcow_finish() after the bytes are there (R2)
  *
+ * and, if the caller can copy, a fourth: one that the backing has and the image
+ * has not.  That is written as a fresh one with the backing's bytes around.
+ *
  * The rest of a fresh cluster around the guest's bytes must read as zero: it is
  * written as zero, unless the cluster lies above the high-water mark and
  * was never used, or was punched when it was freed (R1).
@@ -28,8 +31,6 @@
 #include "qcow/map.h"
 #include "qcow/refcount.h"
 #include "qcow/written.h"
-
-/* ---- extents ---- */
 
 /* One guest cluster's or subcluster's part of a request. */
 struct part {
@@ -59,42 +60,6 @@ static struct part part_at(const struct qcow_image *image, uint64_t offset,
 		.length = length,
 		.after = size - before - length,
 	};
-}
-
-static struct qcow_extent *last_extent(struct qcow_io *io)
-{
-	return io->nr_extents ? &io->extents[io->nr_extents - 1] : NULL;
-}
-
-static bool is_continued(const struct qcow_extent *last,
-			 const struct qcow_extent *extent, bool reserves)
-{
-	if (!last || last->kind != extent->kind)
-		return false;
-	if (extent->kind == QCOW_EXTENT_ZERO)
-		return true;
-	return extent->kind == QCOW_EXTENT_DATA && last->file == extent->file &&
-	       last->fresh == extent->fresh &&
-	       (last->reservation.count > 0) == reserves && !last->zero_after &&
-	       !extent->zero_before &&
-	       last->offset + last->length == extent->offset;
-}
-
-int map_add_extent(struct qcow_io *io, const struct qcow_extent *extent,
-		   bool reserves)
-{
-	struct qcow_extent *last = last_extent(io);
-
-	if (is_continued(last, extent, reserves)) {
-		last->length += extent->length;
-		last->zero_after = extent->zero_after;
-	} else if (io->nr_extents < QCOW_IO_EXTENTS) {
-		io->extents[io->nr_extents++] = *extent;
-	} else {
-		return -ENOBUFS;
-	}
-	io->length += extent->length;
-	return 0;
 }
 
 typedef int map_part(struct qcow_image *image, struct qcow_io *io,
@@ -127,6 +92,8 @@ static void begin(const struct qcow_image *image, struct qcow_io *io,
 	io->nr_extents = 0;
 	io->offset = offset;
 	io->length = 0;
+	io->copies = false;
+	io->copy.before = io->copy.after = 0;
 	io->writes = false;
 	io->room_words = 0;
 	io->room_assignments = 0;
@@ -246,7 +213,7 @@ static int write_external(struct qcow_image *image, struct qcow_io *io,
 /* The next subcluster of a cluster that this mapping has reserved. */
 static bool continue_fresh(struct qcow_io *io, const struct part *part)
 {
-	struct qcow_extent *last = last_extent(io);
+	struct qcow_extent *last = map_last_extent(io);
 
 	if (!last || !last->reservation.count)
 		return false;
@@ -292,8 +259,34 @@ static int write_fresh(struct qcow_image *image, struct qcow_io *io,
 		zero_around(&extent, part);
 	ret = map_add_extent(io, &extent, true);
 	if (!ret)
-		refcount_reserve(image, &last_extent(io)->reservation, cluster);
+		refcount_reserve(image, &map_last_extent(io)->reservation,
+				 cluster);
 	return ret;
+}
+
+/* The cluster gets bytes of the backing, which stays as it is as long as the
+   caller is in its guest range; nothing else names them (R9). */
+static int write_copied(struct qcow_image *image, struct qcow_io *io,
+			const struct part *part, struct need *need)
+{
+	struct qcow_extent under;
+	int ret = map_under(image, part->offset - part->before, &under, need);
+
+	if (ret == -ENOBUFS)
+		return needs(image, need, NEED_COPY, part->guest);
+	if (!ret)
+		ret = write_fresh(image, io, part, need);
+	if (ret || under.kind == QCOW_EXTENT_ZERO)
+		return ret;
+	/* R2: they are there, too, before the cluster is linked. */
+	io->copy = (struct qcow_copy){
+		.file = under.file,
+		.offset = under.offset,
+		.before = part->before,
+		.after = part->after,
+	};
+	io->extents[0].zero_before = io->extents[0].zero_after = 0;
+	return 0;
 }
 
 /* Does the cluster hold bytes around the part that must be kept? */
@@ -318,9 +311,11 @@ static int write_cluster(struct qcow_image *image, struct qcow_io *io,
 		return needs(image, need, NEED_TABLE, l1_index);
 	if (!c.own_table)
 		return needs(image, need, NEED_OWN_TABLE, l1_index);
-	if (c.kind == CLUSTER_COMPRESSED || (c.has_host && !c.copied) ||
-	    has_bytes_around(image, part, &c))
+	if (c.kind == CLUSTER_COMPRESSED || (c.has_host && !c.copied))
 		return needs(image, need, NEED_COPY, part->guest);
+	if (has_bytes_around(image, part, &c))
+		return io->copies ? write_copied(image, io, part, need) :
+				    needs(image, need, NEED_COPY, part->guest);
 	if (c.has_host)
 		return write_in_place(image, io, part, &c);
 	if (image->external)
@@ -352,12 +347,11 @@ static int write_part(struct qcow_image *image, struct qcow_io *io,
 	return 0;
 }
 
-int map_write(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
-	      uint32_t length, struct need *need)
+static int map_begun(struct qcow_image *image, struct qcow_io *io,
+		     uint64_t offset, uint32_t length, struct need *need)
 {
 	int ret;
 
-	begin(image, io, offset);
 	if (image->health.corrupt)
 		return -EIO;
 	if (!image->life.marked)
@@ -375,4 +369,20 @@ int map_write(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
 	lease_begin(&image->lease);
 	io->writes = true;
 	return 0;
+}
+
+int map_write(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
+	      uint32_t length, struct need *need)
+{
+	begin(image, io, offset);
+	return map_begun(image, io, offset, length, need);
+}
+
+int map_copy(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
+	     uint32_t length, struct need *need)
+{
+	begin(image, io, offset);
+	/* Of an extended entry's cluster the other subclusters stay. */
+	io->copies = !image->external && !image->geometry.extended;
+	return map_begun(image, io, offset, length, need);
 }

@@ -5,10 +5,25 @@
 
 #include "qcow/image.h"
 
+/* The last extent of a mapping; NULL: there is none. */
+static inline struct qcow_extent *map_last_extent(struct qcow_io *io)
+{
+	return io->nr_extents ? &io->extents[io->nr_extents - 1] : NULL;
+}
+
+/* extents.c */
+
 /* Adds to a mapping, making its last extent longer if that goes; -ENOBUFS:
    there is no room.  reserves: its clusters will be added to a reservation. */
 int map_add_extent(struct qcow_io *io, const struct qcow_extent *extent,
 		   bool reserves);
+/* Where the bytes of the cluster at offset are in what lies under the image;
+   -ENOBUFS: not in one piece of one file, of which a caller could read them. */
+int map_under(struct qcow_image *image, uint64_t offset,
+	      struct qcow_extent *under, struct need *need);
+
+/* map.c */
+
 /* Goes on with a mapped read in an image that lies under another. */
 int map_continue(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
 		 uint32_t length, struct need *need);
@@ -22,5 +37,8 @@ int map_read(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
 	     uint32_t length, struct need *need);
 int map_write(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
 	      uint32_t length, struct need *need);
+/* The same for a range inside one cluster, by a caller that can copy. */
+int map_copy(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
+	     uint32_t length, struct need *need);
 
 #endif /* QCOW_MAP_H */

@@ -56,8 +56,12 @@ int qcow_map_read(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
 	return 0;
 }
 
-int qcow_map_write(struct qcow_image *image, struct qcow_io *io,
-		   uint64_t offset, uint32_t length)
+typedef int map_function(struct qcow_image *image, struct qcow_io *io,
+			 uint64_t offset, uint32_t length, struct need *need);
+
+static inline int map_and_enter(struct qcow_image *image, struct qcow_io *io,
+				uint64_t offset, uint32_t length,
+				map_function *map)
 {
 	uint64_t first = offset >> image->geometry.cluster_bits;
 	uint64_t last = last_cluster(image, offset, length);
@@ -71,7 +75,7 @@ int qcow_map_write(struct qcow_image *image, struct qcow_io *io,
 	LOCKED(image);
 	if (range_conflicts(image, first, last, false))
 		return -EBUSY;
-	if (map_write(image, io, offset, length, &need))
+	if (map(image, io, offset, length, &need))
 		return QCOW_MUST_BLOCK;
 	if (io->length == length) {
 		bool exclusive = link_has_fresh(io);
@@ -84,6 +88,21 @@ int qcow_map_write(struct qcow_image *image, struct qcow_io *io,
 	}
 	link_end(image, io, false);
 	return ret;
+}
+
+int qcow_map_write(struct qcow_image *image, struct qcow_io *io,
+		   uint64_t offset, uint32_t length)
+{
+	return map_and_enter(image, io, offset, length, map_write);
+}
+
+int qcow_map_copy(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
+		  uint32_t length)
+{
+	if (!image->backing || last_cluster(image, offset, length) !=
+				       offset >> image->geometry.cluster_bits)
+		return QCOW_MUST_BLOCK;
+	return map_and_enter(image, io, offset, length, map_copy);
 }
 
 int qcow_finish(struct qcow_image *image, struct qcow_io *io, int result)

@@ -54,6 +54,14 @@ struct qcow_extent {
 struct qcow_io {
 	unsigned int nr_extents;
 	struct qcow_extent extents[QCOW_IO_EXTENTS];
+	/* Bytes that must be written around the only extent: those of a file
+	   from offset on go just before it, so many, and, behind as many as
+	   the extent is long, those just after it. */
+	struct qcow_copy {
+		unsigned int file; /* index into qcow_fds() */
+		uint32_t before, after;
+		uint64_t offset;
+	} copy;
 	/* private to the engine */
 	struct qcow_range {
 		struct qcow_range *prev, *next;
@@ -63,6 +71,7 @@ struct qcow_io {
 	} range;
 	uint64_t offset;
 	uint32_t length;
+	bool copies;		   /* may be answered with a copy */
 	uint64_t bitmap;	   /* of an extended L2 entry, when linked */
 	bool zeroes;		   /* fresh clusters need zeros around */
 	bool writes;		   /* the lease knows of it (R12) */
@@ -90,6 +99,10 @@ int qcow_map_read(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
 		  uint32_t length);
 int qcow_map_write(struct qcow_image *image, struct qcow_io *io,
 		   uint64_t offset, uint32_t length);
+/* The same for a write that QCOW_MUST_BLOCK was the answer to, by a caller that
+   can copy, too.  io->copy tells if it has to.  The calls above never do. */
+int qcow_map_copy(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
+		  uint32_t length);
 
 /*
  * The I/O of a mapped request has ended.  result is 0 if every byte of every

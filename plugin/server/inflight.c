@@ -17,6 +17,9 @@
  * each file.  The kernel makes it in a worker of its own, which costs less than
  * to wake one of ours and to be woken by it.
  *
+ * Copy-on-write reads first (inflight-copy.c), and then writes all bytes of the
+ * cluster at once.
+ *
  * Short transfers are continued.  A read that reaches the end of its file
  * finds zeros there: no byte comes, or a count that no further direct read
  * could continue from.  The zeros around fresh data are written together with
@@ -26,6 +29,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
+#include "plugin/server/inflight-inside.h"
 #include "plugin/server/inflight.h"
 #include "plugin/server/queue.h"
 #include "plugin/server/request.h"
@@ -54,17 +58,32 @@ static void read_extent(struct request *request, unsigned int nr)
 			   offset);
 }
 
+/* Of an extent with its zeros, or with the bytes that are copied. */
+static uint32_t length_before(const struct request *request, unsigned int nr)
+{
+	return request->io.extents[nr].zero_before + request->io.copy.before;
+}
+
+static uint32_t length_after(const struct request *request, unsigned int nr)
+{
+	return request->io.extents[nr].zero_after + request->io.copy.after;
+}
+
 /* Describes the bytes that are still to be written; returns the number of
    parts. */
 static unsigned int fill_vector(struct request *request, unsigned int nr)
 {
 	const struct qcow_extent *extent = &request->io.extents[nr];
 	struct transfer *transfer = &request->transfers[nr];
-	char *buffer = request->buffer;
+	const uint32_t before = length_before(request, nr);
+	char *buffer = request->buffer, *copied = copy_bytes(request);
+	char *zeros = request->all->zeros;
+	const bool copies = is_copy(request);
 	const struct iovec parts[] = {
-		{ request->all->zeros, extent->zero_before },
+		{ copies ? copied : zeros, before },
 		{ buffer + transfer->position, extent->length },
-		{ request->all->zeros, extent->zero_after },
+		{ copies ? copied + before + extent->length : zeros,
+		  length_after(request, nr) },
 	};
 	size_t done = transfer->done, skip;
 	unsigned int part, count = 0;
@@ -108,9 +127,18 @@ static void write_vector(struct request *request, unsigned int nr)
 {
 	const struct qcow_extent *extent = &request->io.extents[nr];
 	struct transfer *transfer = &request->transfers[nr];
-	uint64_t offset = extent->offset - extent->zero_before + transfer->done;
-	unsigned int count = fill_vector(request, nr);
+	const uint32_t before = length_before(request, nr);
+	const uint32_t done = transfer->done;
+	uint64_t offset = extent->offset - before + done;
+	char *bytes = (char *)request->buffer + transfer->position;
+	unsigned int count;
 
+	if (!before && !length_after(request, nr)) {
+		queue_write(request, nr, extent->file, bytes + done,
+			    extent->length - done, offset);
+		return;
+	}
+	count = fill_vector(request, nr);
 	if (count == 1)
 		queue_write(request, nr, extent->file,
 			    transfer->vector[0].iov_base,
@@ -182,15 +210,13 @@ static void read_zeros(struct request *request, unsigned int nr, uint32_t done)
 		request->result = ret;
 }
 
-void inflight_start(struct request *request)
+static void start_extents(struct request *request)
 {
 	const struct qcow_extent *extent = request->io.extents;
 	struct transfer *transfer = request->transfers;
 	uint32_t position = 0;
 	unsigned int nr;
 
-	assert(!request->left && request->io.nr_extents <= QCOW_IO_EXTENTS);
-	assert(request->length <= request->all->max_io);
 	request->result = 0;
 	request->left = 1; /* ours, until all are started */
 	for (nr = 0; nr < request->io.nr_extents; nr++, extent++, transfer++) {
@@ -207,10 +233,15 @@ void inflight_start(struct request *request)
 	put_transfer(request);
 }
 
-static bool at_end_of_file(const struct request *request,
-			   const struct transfer *transfer, int res)
+void inflight_start(struct request *request)
 {
-	return res == 0 || transfer->done % request->all->alignment;
+	assert(!request->left && request->io.nr_extents <= QCOW_IO_EXTENTS);
+	assert(request->length <= request->all->max_io);
+	request->copying = request->op == UBLK_IO_OP_WRITE && is_copy(request);
+	if (request->copying)
+		copy_start(request);
+	else
+		start_extents(request);
 }
 
 static void read_done(struct request *request, unsigned int nr, int res)
@@ -240,8 +271,8 @@ static void write_done(struct request *request, unsigned int nr, int res)
 {
 	const struct qcow_extent *extent = &request->io.extents[nr];
 	struct transfer *transfer = &request->transfers[nr];
-	const uint32_t whole = extent->zero_before + extent->length +
-			       extent->zero_after;
+	const uint32_t whole = length_before(request, nr) + extent->length +
+			       length_after(request, nr);
 
 	assert((uint32_t)res <= whole - transfer->done);
 	transfer->done += res;
@@ -261,11 +292,14 @@ static void copy_instead(struct request *request, unsigned int nr)
 	start_copying(request, nr);
 }
 
-/* The last: the kernel could not start a worker for the ring.  P5: the disk's
-   user waits until it can. */
-static bool is_to_be_repeated(int res)
+static void copy_transferred(struct request *request, int res)
 {
-	return res == -EINTR || res == -EAGAIN || res == -ECANCELED;
+	int ret = copy_continue(request, res);
+
+	if (ret < 0)
+		transfer_failed(request, ret);
+	else if (!ret)
+		start_copying(request, 0); /* all at once */
 }
 
 static void synced(struct request *request, unsigned int file, int res)
@@ -294,7 +328,9 @@ void inflight_transferred(struct request *request, unsigned int nr, int res)
 		return;
 	}
 	assert(nr < request->io.nr_extents);
-	if (is_to_be_repeated(res))
+	if (request->copying)
+		copy_transferred(request, res);
+	else if (is_to_be_repeated(res))
 		start_transfer(request, nr);
 	else if (res == -EINVAL && request->transfers[nr].fixed)
 		copy_instead(request, nr);

@@ -6,6 +6,7 @@
  *
  *   mapped    reads and writes whose place the engine knows at once: one
  *             transfer per extent on the queue's ring, then qcow_finish();
+ *             of a copy-on-write, one to read the bytes around before that;
  *             and a FLUSH that needs no checkpoint: one sync per file there
  *   worker    everything that may block: DISCARD, WRITE_ZEROES, and whatever
  *             else the engine answers with QCOW_MUST_BLOCK
@@ -223,12 +224,17 @@ static void start_mapped(struct request *request)
 static int map(struct request *request)
 {
 	struct qcow_image *image = request->all->image;
+	int ret;
 
 	if (request->op == UBLK_IO_OP_READ)
 		return qcow_map_read(image, &request->io, request->offset,
 				     request->length);
-	return qcow_map_write(image, &request->io, request->offset,
-			      request->length);
+	ret = qcow_map_write(image, &request->io, request->offset,
+			     request->length);
+	if (ret != QCOW_MUST_BLOCK || !request->all->copies)
+		return ret;
+	return qcow_map_copy(image, &request->io, request->offset,
+			     request->length);
 }
 
 static void request_try(struct request *request)
@@ -378,6 +384,7 @@ int requests_create(struct requests *all, struct queue *queue,
 	all->alignment = qcow_alignment(image);
 	all->cluster_bits = __builtin_ctz(cluster_size);
 	all->read_only = qcow_read_only(image);
+	all->copies = 2 * cluster_size <= max_io;
 	limits_init(&all->limits, options);
 	take_parked(all);
 	/* Never written to, so all of it is the kernel's one page of zeros. */

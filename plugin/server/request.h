@@ -35,6 +35,7 @@ struct requests {
 	uint32_t alignment; /* of I/O on the image's files */
 	unsigned int cluster_bits;
 	bool read_only;
+	bool copies; /* a buffer has room for a cluster behind the request */
 	void *zeros; /* a cluster of them */
 
 	/* I/O thread */
@@ -75,6 +76,7 @@ struct request {
 	uint64_t began;	   /* ns; see counters.h */
 	unsigned int left; /* transfers under way */
 	int result;	   /* 0 or the first -errno */
+	bool copying;	   /* reads the bytes for around its own */
 	struct qcow_io io;
 	struct transfer transfers[QCOW_IO_EXTENTS];
 };

@@ -3,8 +3,8 @@
 # limit: 900
 #
 # Images that are more than themselves, written to while the server dies: an
-# overlay on a compressed image, one with a snapshot, subclusters, an external
-# data file.  fio verifies what it wrote; what it did not write is what it
+# overlay on an image that is compressed, or not, or on a raw file, one with a
+# snapshot, subclusters, an external data file.  fio verifies what it wrote; what it did not write is what it
 # was.
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
@@ -54,6 +54,16 @@ qemu-img create -q -f qcow2 -o extended_l2=on -b base.qcow2 -F qcow2 \
 	subclusters.qcow2
 works subclusters.qcow2
 [[ $(sha256sum <base.qcow2) == "$before" ]] || fail "the base has changed"
+
+# What is not compressed is copied by the I/O thread itself.
+qemu-img convert -f raw -O qcow2 raw plain.qcow2
+before=$(sha256sum plain.qcow2 raw)
+for base in "plain.qcow2 qcow2" "raw raw"; do
+	read -r name format <<<"$base"
+	qemu-img create -q -f qcow2 -b "$name" -F "$format" over-"$format"
+	works over-"$format"
+done
+[[ $(sha256sum plain.qcow2 raw) == "$before" ]] || fail "a base has changed"
 
 cp base.qcow2 snapshot.qcow2
 qemu-img snapshot -c before snapshot.qcow2

@@ -61,13 +61,19 @@ static struct qcow_image *open_new(const char *options)
 }
 
 /* The first write of a life marks the image, that of a table makes it. */
-static void write_first(struct qcow_image *image, uint32_t length)
+static void write_first_at(struct qcow_image *image, uint64_t offset,
+			   uint32_t length)
 {
 	uint8_t *bytes = calloc(1, length);
 
-	if (qcow_write(image, bytes, 0, length))
+	if (qcow_write(image, bytes, offset, length))
 		die("the first write fails");
 	free(bytes);
+}
+
+static void write_first(struct qcow_image *image, uint32_t length)
+{
+	write_first_at(image, 0, length);
 }
 
 static void test_plain(void)
@@ -106,10 +112,110 @@ static void test_subclusters(void)
 	model_close(image);
 }
 
+/* How a write is answered to a caller that can copy. */
+static int map_copy(struct qcow_image *image, uint64_t offset, uint32_t length,
+		    struct qcow_io *io)
+{
+	int ret;
+
+	if (qcow_map_write(image, io, offset, length) != QCOW_MUST_BLOCK)
+		die("a write at %lu that has to copy is mapped", offset);
+	ret = qcow_map_copy(image, io, offset, length);
+	if (!ret && qcow_finish(image, io, -1) != -1)
+		die("a failure at %lu is not told", offset);
+	extents++;
+	return ret;
+}
+
+/* Its file's bytes from there on are what lies under it, or there are none. */
+static void expect_copy(struct qcow_image *image, uint64_t offset,
+			uint32_t length, uint32_t before, uint32_t after)
+{
+	const uint64_t cluster = offset / CLUSTER * CLUSTER;
+	struct qcow_io io;
+
+	if (map_copy(image, offset, length, &io))
+		die("a copy around %u bytes at %lu needs a thread", length,
+		    offset);
+	if (io.nr_extents != 1 || io.copy.before != before ||
+	    io.copy.after != after)
+		die("around %u bytes at %lu, %u and %u are copied", length,
+		    offset, io.copy.before, io.copy.after);
+	if ((before || after) &&
+	    (io.copy.file != 1 || io.copy.offset != cluster))
+		die("the bytes around %lu are looked for at %lu of file %u",
+		    offset, io.copy.offset, io.copy.file);
+}
+
+static void expect_thread(struct qcow_image *image, uint64_t offset,
+			  uint32_t length)
+{
+	struct qcow_io io;
+
+	if (map_copy(image, offset, length, &io) != QCOW_MUST_BLOCK)
+		die("a copy around %u bytes at %lu is mapped", length, offset);
+}
+
+/* A raw file of 640 KiB and 512 bytes lies under the image. */
+static void test_copies(void)
+{
+	struct qcow_image *image;
+
+	must_run("head -c 655872 /dev/urandom >%s/base", scratch());
+	image = open_new(",backing_fmt=raw,backing_file=base");
+	write_first(image, CLUSTER);
+	expect_copy(image, CLUSTER + 512, 1024, 512, CLUSTER - 1536);
+	expect_copy(image, 2 * CLUSTER, 512, 0, CLUSTER - 512);
+	expect_copy(image, 4 * CLUSTER - 512, 512, CLUSTER - 512, 0);
+	/* Of two clusters, and where the file ends. */
+	expect_thread(image, 4 * CLUSTER - 512, 1024);
+	expect_thread(image, 10 * CLUSTER, 512);
+	model_close(image);
+}
+
+/* Those of the files under the image, too. */
+static void load_tables(struct qcow_image *image)
+{
+	uint8_t bytes[512];
+
+	if (qcow_read(image, bytes, 2 * CLUSTER, sizeof(bytes)))
+		die("cannot read");
+}
+
+/* The files under it give their bytes only to those who unpack them, in
+   pieces, or have none. */
+static void test_copies_of_images(void)
+{
+	struct qcow_image *image;
+
+	must_run(
+		"cd %s; tr '\\0' U </dev/zero | head -c 2M >raw; rm base; qemu-img convert -c -O qcow2 raw base",
+		scratch());
+	image = open_new(",backing_fmt=qcow2,backing_file=base");
+	write_first_at(image, 8 * CLUSTER, CLUSTER);
+	load_tables(image);
+	/* The first lies at a whole sector, the next ones do not. */
+	expect_thread(image, 512, 512);
+	expect_thread(image, CLUSTER + 512, 512);
+	model_close(image);
+	must_run(
+		"cd %s; rm base; qemu-img create -q -f qcow2 -o cluster_size=4k base 16M; qemu-io -f qcow2 -c 'write -q 64k 4k' -c 'write -q 1M 4k' base",
+		scratch());
+	image = open_new(",backing_fmt=qcow2,backing_file=base");
+	write_first(image, CLUSTER);
+	load_tables(image);
+	expect_thread(image, CLUSTER + 512, 512);
+	/* All is zero, and so is a new cluster. */
+	expect_copy(image, 2 * CLUSTER + 512, 512, 0, 0);
+	model_close(image);
+}
+
 int main(void)
 {
 	test_plain();
 	test_subclusters();
+	test_copies();
+	test_copies_of_images();
 	printf("%u extents\n", extents);
 	return 0;
 }

@@ -15,6 +15,7 @@
 #include <unistd.h>
 #include "tests/engine/layers.h"
 #include "tests/lib/model.h"
+#include "tests/lib/operations.h"
 #include "tests/lib/helpers.h"
 #include "qcow/image.h"
 
@@ -381,6 +382,8 @@ int main(int argc, char **argv)
 	test_data_file_space(",data_file_raw=on", true);
 	test_known_layers();
 	test_many_files();
+	if (!operation_copies)
+		die("no write that never blocks has copied");
 	printf("%u images\n", images);
 	return 0;
 }

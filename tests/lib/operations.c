@@ -8,6 +8,8 @@
 
 #define SECTOR 512u
 
+unsigned long operation_copies;
+
 static uint64_t draw_length(struct random *random, uint32_t cluster)
 {
 	switch (random_below(random, 4)) {
@@ -87,6 +89,53 @@ static int move(struct qcow_image *image, struct qcow_io *io,
 	return ret;
 }
 
+/* Past the end of the file, zeros are read. */
+static int get(int fd, const struct qcow_test_hooks *hooks, void *bytes,
+	       uint64_t offset, uint64_t length)
+{
+	ssize_t n;
+
+	if (hooks && hooks->ops)
+		return hooks->ops->read(hooks->disk, bytes, offset, length);
+	n = pread(fd, bytes, length, offset);
+	if (n < 0)
+		return -EIO;
+	memset((uint8_t *)bytes + n, 0, length - n);
+	return 0;
+}
+
+/* The test's disk that an image's file is on; hooks is that of the first. */
+static const struct qcow_test_hooks *hooks_of(
+	const struct qcow_test_hooks *hooks, unsigned int file)
+{
+	while (hooks && file--)
+		hooks = hooks->under;
+	return hooks;
+}
+
+/* What it does with one that has to copy, too. */
+static int move_and_copy(struct qcow_image *image, struct qcow_io *io,
+			 const uint8_t *bytes,
+			 const struct qcow_test_hooks *hooks)
+{
+	const struct qcow_extent *e = &io->extents[0];
+	const uint64_t end = io->copy.before + e->length;
+	const uint64_t size = end + io->copy.after;
+	uint8_t *all = aligned_alloc(4096, round_up(size, 4096));
+	int fds[QCOW_FILES_MAX], ret;
+
+	qcow_fds(image, fds, QCOW_FILES_MAX);
+	ret = get(fds[io->copy.file], hooks_of(hooks, io->copy.file), all,
+		  io->copy.offset, size);
+	memcpy(all + io->copy.before, bytes, e->length);
+	if (!ret)
+		ret = put(fds[e->file], hooks, all, e->offset - io->copy.before,
+			  size);
+	free(all);
+	operation_copies += !ret;
+	return ret;
+}
+
 static int write_mapped(const struct operation *operation,
 			struct qcow_image *image, const void *bytes,
 			const struct qcow_test_hooks *hooks)
@@ -95,9 +144,16 @@ static int write_mapped(const struct operation *operation,
 	int ret = qcow_map_write(image, &io, operation->offset,
 				 operation->length);
 
+	if (ret == QCOW_MUST_BLOCK)
+		ret = qcow_map_copy(image, &io, operation->offset,
+				    operation->length);
 	if (ret)
 		return ret;
-	return qcow_finish(image, &io, move(image, &io, bytes, hooks));
+	if (io.copy.before || io.copy.after)
+		ret = move_and_copy(image, &io, bytes, hooks);
+	else
+		ret = move(image, &io, bytes, hooks);
+	return qcow_finish(image, &io, ret);
 }
 
 static int do_write(const struct operation *operation, struct qcow_image *image,

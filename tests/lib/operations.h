@@ -32,6 +32,8 @@ void operation_draw(struct operation *operation, uint32_t number,
    Returns what the engine says. */
 int operation_do(const struct operation *operation, struct qcow_image *image,
 		 bool mapped, const struct qcow_test_hooks *hooks);
+/* How many writes of this process have copied what lies around them. */
+extern unsigned long operation_copies;
 /* Does it change this sector, and to the stamp of which operation? */
 bool operation_changes(const struct operation *operation, uint64_t sector,
 		       uint64_t size, uint32_t cluster, uint32_t *stamp);

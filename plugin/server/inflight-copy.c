@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Copy-on-write in flight: the bytes that come around the request's own are
+ * read, by one transfer, to the room behind these in the request's buffer.
+ * Where bytes are needed on both sides, those between come along, and nobody
+ * looks at them: that is less work than a second transfer.
+ */
+#include <assert.h>
+#include <string.h>
+#include "plugin/server/inflight-inside.h"
+#include "plugin/server/queue.h"
+#include "qcow/bits.h"
+
+#define PAGE 4096u /* what direct I/O is content with */
+
+char *copy_bytes(const struct request *request)
+{
+	return (char *)request->buffer + round_up(request->length, PAGE);
+}
+
+/* Of the cluster: from where on bytes are needed, and where no more are. */
+
+static uint32_t first_needed(const struct request *request)
+{
+	return request->io.copy.before ? 0 : request->io.extents[0].length;
+}
+
+static uint32_t end_needed(const struct request *request)
+{
+	const struct qcow_copy *copy = &request->io.copy;
+
+	if (!copy->after)
+		return copy->before;
+	return copy->before + request->io.extents[0].length + copy->after;
+}
+
+static uint32_t missing(const struct request *request)
+{
+	return end_needed(request) - first_needed(request) -
+	       request->transfers[0].done;
+}
+
+static void read_rest(struct request *request)
+{
+	const struct qcow_copy *copy = &request->io.copy;
+	uint32_t at = first_needed(request) + request->transfers[0].done;
+
+	queue_read(request, 0, copy->file, copy_bytes(request) + at,
+		   missing(request), copy->offset + at);
+}
+
+void copy_start(struct request *request)
+{
+	assert(request->io.nr_extents == 1);
+	assert(round_up(request->length, PAGE) + end_needed(request) <=
+	       request->all->max_io);
+	request->transfers[0] = (struct transfer){ .position = 0 };
+	request->result = 0;
+	request->left = 1;
+	read_rest(request);
+}
+
+int copy_continue(struct request *request, int res)
+{
+	struct transfer *transfer = &request->transfers[0];
+	uint32_t at;
+
+	if (res >= 0) {
+		assert((uint32_t)res <= missing(request));
+		transfer->done += res;
+	}
+	if (is_to_be_repeated(res) ||
+	    (res >= 0 && missing(request) &&
+	     !at_end_of_file(request, transfer, res))) {
+		read_rest(request);
+		return 1;
+	}
+	request->copying = false;
+	if (res < 0)
+		return res;
+	at = first_needed(request) + transfer->done;
+	memset(copy_bytes(request) + at, 0, missing(request));
+	transfer->done = 0;
+	return 0;
+}

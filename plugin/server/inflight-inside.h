@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Transfers in flight from the inside; for inflight*.c only.
+ */
+#ifndef INFLIGHT_INSIDE_H
+#define INFLIGHT_INSIDE_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include "plugin/server/request.h"
+
+/* The last: the kernel could not start a worker for the ring.  P5: the disk's
+   user waits until it can. */
+static inline bool is_to_be_repeated(int res)
+{
+	return res == -EINTR || res == -EAGAIN || res == -ECANCELED;
+}
+
+/* Of a read that went so far: will no more bytes come? */
+static inline bool at_end_of_file(const struct request *request,
+				  const struct transfer *transfer, int res)
+{
+	return res == 0 || transfer->done % request->all->alignment;
+}
+
+/* inflight-copy.c */
+
+/* Are there bytes to copy around the request's own? */
+static inline bool is_copy(const struct request *request)
+{
+	return request->io.copy.before || request->io.copy.after;
+}
+
+/* The bytes of the whole cluster, with a place for the request's own. */
+char *copy_bytes(const struct request *request);
+
+/* Starts to read them, as the transfer of the only extent. */
+void copy_start(struct request *request);
+
+/* That transfer ended.  0: all bytes are there; 1: it goes on; or -errno. */
+int copy_continue(struct request *request, int res);
+
+#endif /* INFLIGHT_INSIDE_H */
