@@ -71,6 +71,7 @@ enum {
 #define EXTENSION_DATA_FILE	 0x44415441u
 #define EXTENSION_VOID		 0x766f6964u /* ours: means nothing */
 #define EXTENSION_LIFE		 0x75626c6bu /* ours: "ublk", see header.c */
+#define EXTENSION_MERGED	 0x6d726764u /* ours: "mrgd", see merged.c */
 
 /* A feature name table entry: type, bit, 46 bytes of name. */
 #define FEATURE_NAME_SIZE 48

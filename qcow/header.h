@@ -73,6 +73,14 @@ bool header_next_extension(const struct header *header,
 			   uint32_t *type, uint32_t *length,
 			   const uint8_t **data);
 
+/* merged.c */
+
+/* Does it have the mark of an image that was merged into another one?  Tells
+   into which; the name does not end with a zero, and may be empty. */
+bool header_is_merged(const struct header *header,
+		      const struct header_area *area, const char **into,
+		      uint32_t *length);
+
 /* support.c */
 
 /* Is the type of compression one that the engine has? */

@@ -49,4 +49,10 @@ int qcow_merge_finish(struct qcow_merge *merge, struct qcow_error *error);
 /* Ends it, whether it is finished or not; before qcow_close(). */
 void qcow_merge_close(struct qcow_merge *merge);
 
+/* Marks an image that was merged into another one, durably: from now on no open
+   takes it, nor what lies on it.  Nobody else uses it, or else: -EBUSY.  An
+   image that has the mark keeps it. */
+int qcow_mark_merged(const char *path, const struct qcow_identity *identity,
+		     const char *into, struct qcow_error *error);
+
 #endif /* QCOW_MERGE_H */

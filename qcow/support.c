@@ -5,6 +5,8 @@
  * the table that the image itself carries.
  */
 #include <errno.h>
+#include <stdio.h>
+#include "qcow/bits.h"
 #include "qcow/error.h"
 #include "qcow/header.h"
 
@@ -94,11 +96,32 @@ static int check_incompatible(const struct header *h,
 	return support_check_compression(h, error);
 }
 
+/* What shows through it may have been written since. */
+static int refuse_merged(const struct header *h, const struct header_area *area,
+			 struct qcow_error *error)
+{
+	char into[256];
+	const char *name;
+	uint32_t length;
+
+	if (!header_is_merged(h, area, &name, &length))
+		return 0;
+	snprintf(into, sizeof(into), "%.*s",
+		 (int)min_u64(length, sizeof(into) - 1), name);
+	make_printable(into);
+	return fail(
+		error, -ESTALE,
+		"was merged into %s, which has all of it and has been written since; serve that image, and delete this one",
+		*into ? into : "the image below it");
+}
+
 int support_check(const struct header *header, const struct header_area *area,
 		  bool read_only, struct qcow_error *error)
 {
 	int ret = check_incompatible(header, area, read_only, error);
 
+	if (!ret)
+		ret = refuse_merged(header, area, error);
 	if (ret)
 		return ret;
 	if (header->crypt_method == CRYPT_AES)
