@@ -152,6 +152,19 @@ static bool is_over(const struct sight *sight)
 	       (!now->merging && now->state == DISK_LIVE);
 }
 
+static int tell_merged(const struct disk *disk, const struct disk *now)
+{
+	if (now->state != DISK_LIVE)
+		return command_complain(disk,
+					"is merged, but nobody serves it; run "
+					"'ublk-qcow2 recover %d'",
+					disk->id);
+	printf("/dev/ublkb%d: is served from %s now; %s is no longer needed, "
+	       "and would be refused\n",
+	       disk->id, now->image, disk->image);
+	return EXIT_SUCCESS;
+}
+
 static int tell_end(const struct disk *disk, const struct sight *sight)
 {
 	const struct disk *now = &sight->disk;
@@ -163,18 +176,14 @@ static int tell_end(const struct disk *disk, const struct sight *sight)
 	if (sight->error)
 		return command_complain(disk, "its record: %s",
 					strerror(-sight->error));
+	if (strcmp(now->image, disk->image))
+		return tell_merged(disk, now);
 	if (sight->alone || now->state == DISK_FAILED)
 		return command_complain(disk,
 					"is not merged yet; run 'ublk-qcow2 "
 					"recover %d', and the merge goes on",
 					disk->id);
-	if (!strcmp(now->image, disk->image))
-		return command_complain(disk, "was not merged: %s",
-					now->merge_failure);
-	printf("/dev/ublkb%d: is served from %s now; %s is no longer needed, "
-	       "and must not be served any more\n",
-	       disk->id, now->image, disk->image);
-	return EXIT_SUCCESS;
+	return command_complain(disk, "was not merged: %s", now->merge_failure);
 }
 
 static int wait_for_end(const struct disk *disk)

@@ -52,6 +52,11 @@ struct disk {
 	bool merged;		 /* that layer holds the disk, and no server has
 				    begun since */
 	char merge_failure[256]; /* why the last merge was given up */
+	char merged_from[PATH_MAX]; /* the overlay that was merged into the
+				       image, until hooks.d has been told;
+				       "": there is none */
+	struct qcow_identity merged_identity; /* of that overlay */
+	bool merged_marked; /* it is not to be served, and says so */
 	unsigned int recoveries;
 	uint64_t since;		   /* in this state; seconds since 1970 */
 	uint64_t nonce;		   /* the driver keeps it with the device, so

@@ -42,6 +42,7 @@ static void resume(struct supervisor *sv)
 		watch_settle_event(sv, DISK_EVENT_ADOPTED,
 				   "server %d has a new supervisor, process %d",
 				   (int)sv->disk.server.pid, (int)getpid());
+		merged_tell(sv);
 		if (sv->disk.growing || sv->disk.merging)
 			change_resume(sv);
 		return;

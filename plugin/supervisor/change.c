@@ -257,10 +257,9 @@ static void end_of_merge(struct supervisor *sv, enum change_kind kind)
 	} else if (kind == CHANGE_NO_MERGE) {
 		settle(sv, DISK_EVENT_NOT_MERGED, "is not merged any more");
 	} else {
-		snprintf(text, sizeof(text),
-			 "has been merged down, and %.400s is no longer needed",
-			 sv->change.image);
+		merged_describe(sv, text, sizeof(text));
 		settle(sv, DISK_EVENT_MERGED, text);
+		merged_run_hooks(sv);
 	}
 }
 

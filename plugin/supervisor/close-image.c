@@ -24,6 +24,7 @@
 #include "plugin/common/log.h"
 #include "plugin/common/references.h"
 #include "plugin/supervisor/teardown.h"
+#include "qcow/merge.h"
 
 #define NOTICES_SIZE 4096
 
@@ -234,6 +235,22 @@ static int forget_journals(const struct closing *closing, int status,
 	return ret;
 }
 
+/* The disk was to be removed when its overlay was merged, and before that was
+   marked. */
+static void mark_overlay(const struct disk *disk)
+{
+	struct qcow_error error;
+
+	if (!*disk->merged_from || disk->merged_marked)
+		return;
+	if (qcow_mark_merged(disk->merged_from, &disk->merged_identity,
+			     disk->image, &error))
+		log_line(LOG_WARNING,
+			 "%s was merged down and must not be served any more, "
+			 "but cannot be marked: %s; remove it",
+			 disk->merged_from, error.text);
+}
+
 int teardown_close_image(const struct disk *disk, const struct layers *layers,
 			 bool locked, bool unbroken, bool give_up,
 			 char text[JOB_TEXT_MAX])
@@ -247,6 +264,7 @@ int teardown_close_image(const struct disk *disk, const struct layers *layers,
 	};
 	int status;
 
+	mark_overlay(disk);
 	/* A read-only disk has no journal. */
 	if (disk->options.read_only)
 		return 0;

@@ -52,6 +52,8 @@ static void set_environment(const struct disk *disk, const struct hook *hook)
 	setenv("UBLK_QCOW2_IMAGE", disk->image, 1);
 	setenv("UBLK_QCOW2_LINK", link, 1);
 	setenv("UBLK_QCOW2_REASON", hook->reason, 1);
+	if (hook->event == DISK_EVENT_MERGED)
+		setenv("UBLK_QCOW2_OVERLAY", disk->merged_from, 1);
 }
 
 /* A file that is no executable is told of with the first event of each disk. */
@@ -122,6 +124,7 @@ static void start_first(struct hooks *hooks, const struct disk *disk)
 		log_line(LOG_WARNING, "cannot run the hooks: %s",
 			 strerror(-ret));
 	hooks->told |= !ret;
+	hooks->running = run.hook->event;
 	memmove(&hooks->pending[0], &hooks->pending[1],
 		--hooks->nr_pending * sizeof(hooks->pending[0]));
 }
@@ -140,7 +143,7 @@ static const char *reason_of(const struct disk *disk, enum disk_event event)
 	return disk->reason;
 }
 
-void hooks_run(struct hooks *hooks, const struct disk *disk,
+bool hooks_run(struct hooks *hooks, const struct disk *disk,
 	       enum disk_event event, pid_t server)
 {
 	struct hook *hook = &hooks->pending[hooks->nr_pending];
@@ -149,7 +152,7 @@ void hooks_run(struct hooks *hooks, const struct disk *disk,
 		log_line(LOG_WARNING,
 			 "the hooks are behind; those for '%s' are left out",
 			 disk_event_word(event));
-		return;
+		return false;
 	}
 	hook->event = event;
 	hook->recoveries = disk->recoveries;
@@ -159,13 +162,16 @@ void hooks_run(struct hooks *hooks, const struct disk *disk,
 	hooks->nr_pending++;
 	if (hooks->job.pidfd < 0)
 		start_first(hooks, disk);
+	return hooks->job.pidfd >= 0;
 }
 
-void hooks_finished(struct hooks *hooks, const struct disk *disk)
+enum disk_event hooks_finished(struct hooks *hooks, const struct disk *disk)
 {
+	const enum disk_event event = hooks->running;
 	char text[JOB_TEXT_MAX];
 
 	job_finish(&hooks->job, text);
 	if (hooks->nr_pending)
 		start_first(hooks, disk);
+	return event;
 }

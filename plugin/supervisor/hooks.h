@@ -18,7 +18,8 @@
    runs those of the first one. */
 struct hooks {
 	struct job job;
-	bool told; /* which files of hooks.d cannot be run */
+	bool told;		 /* which files of hooks.d cannot be run */
+	enum disk_event running; /* what the child is about */
 	unsigned int nr_pending;
 	struct hook {
 		enum disk_event event;
@@ -31,11 +32,12 @@ struct hooks {
 void hooks_init(struct hooks *hooks);
 
 /* Has the executables run for an event that befell this server, after those
-   of earlier events.  Never waits. */
-void hooks_run(struct hooks *hooks, const struct disk *disk,
+   of earlier events.  Never waits.  False: they will not run. */
+bool hooks_run(struct hooks *hooks, const struct disk *disk,
 	       enum disk_event event, pid_t server);
 
-/* hooks->job.pidfd has become readable. */
-void hooks_finished(struct hooks *hooks, const struct disk *disk);
+/* hooks->job.pidfd has become readable.  Returns the event that all of them
+   have heard of. */
+enum disk_event hooks_finished(struct hooks *hooks, const struct disk *disk);
 
 #endif /* HOOKS_H */

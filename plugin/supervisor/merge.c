@@ -18,6 +18,7 @@
  *	disks.d		names the layer
  *	record		names the layer, and no overlay
  *	lock		the overlay's is given up
+ *	mark		in the overlay: it is not to be served (merged.c)
  *	server		of the layer
  *
  * A supervisor that finds the word "merged" goes on from there, whatever the
@@ -116,9 +117,7 @@ void merge_lock(struct supervisor *sv)
 
 void merge_try_again(struct supervisor *sv)
 {
-	if (sv->disk.merged)
-		merge_switch(sv);
-	else
+	if (!merge_comes_first(sv))
 		try_lock(sv);
 }
 
@@ -281,7 +280,7 @@ static void tell_once(struct supervisor *sv, const char *text)
 
 static void switch_down(struct supervisor *sv)
 {
-	char text[JOB_TEXT_MAX], overlay[PATH_MAX];
+	char text[JOB_TEXT_MAX];
 	int status = job_finish(&sv->job, text);
 
 	if (status == REFUSED) {
@@ -292,22 +291,31 @@ static void switch_down(struct supervisor *sv)
 		tell_once(sv, text);
 	if (fault("die-configured"))
 		raise(SIGKILL);
-	snprintf(overlay, sizeof(overlay), "%s", sv->disk.image);
 	/* It may have done it or not, or there is no memory for the record. */
 	if (status != SWITCHED || move_down(sv)) {
 		sv->deadline = clock_ms() + RETRY_AFTER;
 		return;
 	}
-	sv->change.kind = CHANGE_MERGED;
-	sv->change_text[0] = '\0';
-	snprintf(sv->change.image, sizeof(sv->change.image), "%s", overlay);
-	supervisor_recover(sv);
+	merged_mark(sv);
+}
+
+bool merge_comes_first(struct supervisor *sv)
+{
+	if (sv->disk.merged)
+		merge_switch(sv);
+	else if (merged_is_unmarked(sv))
+		merged_mark(sv);
+	else
+		return false;
+	return true;
 }
 
 void merge_job_ended(struct supervisor *sv)
 {
 	if (sv->disk.merged)
 		switch_down(sv);
+	else if (merged_is_unmarked(sv))
+		merged_job_ended(sv);
 	else
 		drop(sv);
 }

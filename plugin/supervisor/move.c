@@ -140,6 +140,10 @@ static int plan_down(const struct supervisor *sv, struct move *move)
 	move->disk.merging = 0;
 	move->disk.merge_done = 0;
 	move->disk.merged = false;
+	snprintf(move->disk.merged_from, sizeof(move->disk.merged_from), "%s",
+		 sv->disk.image);
+	move->disk.merged_identity = sv->disk.identity;
+	move->disk.merged_marked = false;
 	for (i = sv->disk.merging; !ret && i < sv->layers.count; i++)
 		ret = append_read_only(&move->layers, &sv->layers.list[i]);
 	move->layers.known = !ret;

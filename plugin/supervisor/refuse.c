@@ -78,7 +78,9 @@ static bool refuse_merge(struct supervisor *sv)
 
 	if (why)
 		watch_settle(sv, true, "%s", why);
-	return why;
+	else if (*sv->disk.merged_from)
+		watch_put_off(sv, "telling its hooks of the last merge");
+	return why || *sv->disk.merged_from;
 }
 
 static bool refuse_no_merge(struct supervisor *sv)

@@ -151,10 +151,8 @@ void supervisor_recover(struct supervisor *sv)
 	int ret;
 
 	/* There must be no server before that. */
-	if (sv->disk.merged) {
-		merge_switch(sv);
+	if (merge_comes_first(sv))
 		return;
-	}
 	ret = spawn_server(sv, true);
 	if (ret) {
 		log_line(LOG_ERR, "cannot start a server: %s; trying again",
@@ -252,6 +250,7 @@ static void recovered(struct supervisor *sv)
 		(int)sv->disk.server.pid, sv->disk.recoveries);
 	hooks_run(&sv->hooks, &sv->disk, DISK_EVENT_RECOVERED,
 		  sv->disk.server.pid);
+	merged_tell(sv);
 	if (sv->adopted && sv->disk.merging)
 		change_resume(sv);
 }

@@ -158,7 +158,7 @@ static void hear_look(struct supervisor *sv)
 
 static void hear_hooks(struct supervisor *sv)
 {
-	hooks_finished(&sv->hooks, &sv->disk);
+	merged_hooks_ended(sv, hooks_finished(&sv->hooks, &sv->disk));
 	renew_now(sv);
 }
 

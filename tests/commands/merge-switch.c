@@ -3,14 +3,16 @@
  * A merge is done, and the supervisor has the layer served: merge.c and move.c,
  * with everything around them played.  The order is what counts: the record
  * says that both images will do, then disks.d names the layer, then the record
- * does, then a server begins.  Whatever fails, record and disks.d name the same
- * image when a server begins.
+ * does, then the overlay is marked, then a server begins, then hooks.d hears of
+ * it.  Whatever fails, record and disks.d name the same image when a server
+ * begins.
  */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "plugin/common/conf.h"
@@ -27,6 +29,12 @@ static struct supervisor sv;
 static struct disk saved;
 static unsigned int saves, servers, lowered, unlocked;
 static int save_result;
+
+/* Of all processes. */
+static struct shared {
+	unsigned int marks;
+	int mark_result;
+} * shared;
 
 static bool configured(const char *image)
 {
@@ -71,6 +79,23 @@ void __wrap_qcow_unlock(struct qcow_lock *lock)
 	unlocked += lock == IMAGE_LOCK;
 }
 
+int __wrap_qcow_mark_merged(const char *path,
+			    const struct qcow_identity *identity,
+			    const char *into, struct qcow_error *error);
+int __wrap_qcow_mark_merged(const char *path,
+			    const struct qcow_identity *identity,
+			    const char *into, struct qcow_error *error)
+{
+	if (strcmp(path, "/top") || strcmp(into, "/layer") ||
+	    identity->inode != 77)
+		die("%s is marked as merged into %s", path, into);
+	if (strcmp(saved.image, "/layer") || strcmp(saved.merged_from, "/top"))
+		die("the overlay is marked before the record names the layer");
+	shared->marks++;
+	snprintf(error->text, sizeof(error->text), "it was so wanted");
+	return shared->mark_result;
+}
+
 int supervisor_enter(struct supervisor *s, enum phase phase)
 {
 	s->phase = phase;
@@ -86,6 +111,8 @@ void supervisor_recover(struct supervisor *s)
 	if (!configured(saved.image))
 		die("a server of %s begins, and disks.d names another",
 		    saved.image);
+	if (*saved.merged_from && (!saved.merged_marked || !shared->marks))
+		die("a server begins, and the overlay is not marked");
 	servers++;
 }
 
@@ -142,8 +169,10 @@ static void begin(const char *image_of_file)
 	layers_clear(&sv.layers);
 	memset(&sv, 0, sizeof(sv));
 	saves = servers = lowered = unlocked = 0;
+	*shared = (struct shared){ 0 };
 	snprintf(sv.disk.name, sizeof(sv.disk.name), "moved");
 	snprintf(sv.disk.image, sizeof(sv.disk.image), "/top");
+	sv.disk.identity.inode = 77;
 	sv.disk.merging = 1;
 	sv.disk.merged = true;
 	add_layer("/layer", true);
@@ -153,6 +182,7 @@ static void begin(const char *image_of_file)
 	sv.layer_locks[0] = LAYER_LOCK;
 	sv.layer_locks[1] = BASE_LOCK;
 	sv.job.pidfd = -1;
+	hooks_init(&sv.hooks);
 	write_file_of(image_of_file);
 	merge_switch(&sv);
 	if (saves != 1 || !saved.merged || servers)
@@ -166,12 +196,20 @@ static void end_job(void)
 	merge_job_ended(&sv);
 }
 
+static void must_be_marked(const char *when)
+{
+	if (servers || strcmp(saved.image, "/layer") || unlocked != 1)
+		die("%s: the layer is served too early", when);
+	end_job();
+}
+
 static void must_be_below(const char *when)
 {
+	must_be_marked(when);
 	if (servers != 1 || strcmp(saved.image, "/layer") || lowered ||
 	    unlocked != 1 || sv.image_lock != LAYER_LOCK ||
 	    sv.layer_locks[0] != BASE_LOCK || sv.layer_locks[1] ||
-	    sv.change.kind != CHANGE_MERGED || strcmp(sv.change.image, "/top"))
+	    sv.change.kind != CHANGE_MERGED || !sv.disk.merged_marked)
 		die("%s: the layer is not served as it should", when);
 }
 
@@ -211,6 +249,97 @@ static void test_no_record(void)
 	merge_try_again(&sv);
 	end_job();
 	must_be_below("the record can be written again");
+}
+
+/* Nothing keeps the users waiting for long. */
+static void test_no_mark(void)
+{
+	begin("/top");
+	shared->mark_result = -EIO;
+	end_job();
+	must_be_below("no mark");
+	begin("/top");
+	shared->mark_result = -ENOENT;
+	end_job();
+	must_be_below("no overlay");
+}
+
+/* The job that marks is killed, or the supervisor is. */
+static void test_mark_again(void)
+{
+	begin("/top");
+	end_job();
+	kill(sv.job.pid, SIGKILL);
+	end_job();
+	if (!servers) {
+		if (!merge_comes_first(&sv))
+			die("the mark is forgotten");
+		end_job();
+	}
+	if (servers != 1 || merge_comes_first(&sv))
+		die("it does not end");
+}
+
+static void hear(const char *when)
+{
+	if (sv.hooks.job.pidfd < 0 || sv.hooks.running != DISK_EVENT_MERGED ||
+	    strcmp(saved.merged_from, "/top"))
+		die("%s: hooks.d is not told, or forgotten too early", when);
+}
+
+static void end_hooks(void)
+{
+	if (!process_wait(sv.hooks.job.pidfd, 60000))
+		die("the hooks do not end");
+	merged_hooks_ended(&sv, hooks_finished(&sv.hooks, &sv.disk));
+}
+
+/* The record has the overlay until hooks.d has heard of it. */
+static void test_hooks(void)
+{
+	begin("/top");
+	end_job();
+	end_job();
+	sv.phase = PHASE_LIVE;
+	merged_run_hooks(&sv);
+	hear("served");
+	merged_tell(&sv);
+	if (sv.hooks.nr_pending)
+		die("hooks.d is told twice");
+	/* Another supervisor. */
+	if (!process_wait(sv.hooks.job.pidfd, 60000))
+		die("the hooks do not end");
+	hooks_finished(&sv.hooks, &sv.disk);
+	sv.merged_told = false;
+	sv.disk = saved;
+	merged_tell(&sv);
+	hear("another supervisor");
+	end_hooks();
+	if (*saved.merged_from || *sv.disk.merged_from)
+		die("hooks.d has heard of it, and the record has not");
+	merged_tell(&sv);
+	if (sv.hooks.job.pidfd >= 0)
+		die("hooks.d is told once more");
+}
+
+/* There are too many events; when there is room again, this one comes. */
+static void test_hooks_behind(void)
+{
+	begin("/top");
+	end_job();
+	end_job();
+	sv.phase = PHASE_LIVE;
+	for (unsigned int i = 0; i <= HOOKS_PENDING_MAX; i++)
+		hooks_run(&sv.hooks, &sv.disk, DISK_EVENT_CRASHED, 1);
+	merged_tell(&sv);
+	if (sv.merged_told)
+		die("there is room for nine");
+	for (unsigned int i = 0; i <= HOOKS_PENDING_MAX; i++)
+		end_hooks();
+	hear("room again");
+	end_hooks();
+	if (*saved.merged_from)
+		die("hooks.d has heard of it, and the record has not");
 }
 
 static void test_interrupted(void)
@@ -303,12 +432,19 @@ int main(void)
 
 	if (mkdir(run, 0700) || mkdir(etc, 0700))
 		die("mkdir: %s", strerror(errno));
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	setenv("UBLK_QCOW2_HOOKS", "/nonexistent", 1);
 	setenv("UBLK_QCOW2_RUN", run, 1);
 	setenv("UBLK_QCOW2_DISKS", etc, 1);
 	setenv("UBLK_QCOW2_RUN_DISKS", run, 1);
 	test_switch();
 	test_no_record();
 	test_interrupted();
+	test_no_mark();
+	test_mark_again();
+	test_hooks();
+	test_hooks_behind();
 	test_failures();
 	test_other_file();
 	test_put_back();

@@ -82,7 +82,7 @@ void watch_settle_event(struct supervisor *s, enum disk_event event,
 	played.settled_failed = disk_event_priority(event) <= LOG_ERR;
 }
 
-void hooks_run(struct hooks *hooks, const struct disk *disk,
+bool hooks_run(struct hooks *hooks, const struct disk *disk,
 	       enum disk_event event, pid_t server)
 {
 	(void)hooks;
@@ -90,6 +90,7 @@ void hooks_run(struct hooks *hooks, const struct disk *disk,
 	if (event == DISK_EVENT_CRASHED && server != played.dead)
 		die("the hook hears of the wrong server");
 	played.hooked = event;
+	return true;
 }
 
 int teardown_look(const struct disk *disk, enum device_presence *result)
@@ -126,10 +127,15 @@ void merge_drop(struct supervisor *s, const char *why)
 	supervisor_recover(s);
 }
 
-void merge_switch(struct supervisor *s)
+bool merge_comes_first(struct supervisor *s)
 {
-	s->disk.merged = false;
-	played.switched++;
+	played.switched += s->disk.merged;
+	return s->disk.merged;
+}
+
+void merged_tell(struct supervisor *s)
+{
+	(void)s;
 }
 
 void watchdog_begin(struct supervisor *s)

@@ -4,7 +4,8 @@
 #
 # `commit`: the overlay of a disk in use is merged into the image below, which
 # then has all of the disk by itself; nothing that was acknowledged is lost,
-# whatever is killed meanwhile.  What cannot be merged is refused.
+# whatever is killed meanwhile.  What cannot be merged is refused, and so is from
+# then on the overlay; hooks.d hears of it.
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
 
@@ -51,6 +52,33 @@ check_all()
 	[[ -z $(traces) ]] || fail "left: $(traces)"
 }
 
+hook=/etc/ublk-qcow2/hooks.d/test-$$
+mkdir -p "${hook%/*}"
+cleanup "rm -f $hook"
+cat >"$hook" <<-END
+	#!/bin/sh
+	[ "\$1" != merged ] ||
+		echo "\$UBLK_QCOW2_OVERLAY \$UBLK_QCOW2_IMAGE" >>$WORK/merged
+END
+chmod 755 "$hook"
+
+# over OVERLAY IMAGE - it was merged, and everybody knows
+over()
+{
+	local end=$((SECONDS + 60))
+
+	until grep -qx "$1 $2" "$WORK/merged" &&
+		! grep -q '^merged_from .' "/run/ublk-qcow2/${DEV#/dev/ublkb}.disk"; do
+		((SECONDS <= end)) || fail "hooks.d does not hear of $1"
+		sleep 0.1
+	done
+	refused "was merged into $2" "$UBLK_QCOW2" add "$1"
+	"$UBLK_QCOW2" info "$1" | grep "was merged into $2" ||
+		fail "info does not say that it was merged"
+	qemu-img check -q -U "$1" || fail "$1 is damaged"
+	rm "$1"
+}
+
 load=(--depth 8 --size 8M --mix '60,20,10,10' --discard-align 64K
 	--ledger "$WORK/ledger")
 image=$(image disk.qcow2 128M)
@@ -71,7 +99,7 @@ grep -q "is served from $image now; $WORK/one.qcow2 is no longer needed" \
 [[ $(listed image) == "$image" ]] || fail "list: $(listed image)"
 [[ $(listed state) == live && $(listed recoveries) == 0 ]] ||
 	fail "$(listed state), $(listed recoveries) recoveries"
-rm "$WORK/one.qcow2"
+over "$WORK/one.qcow2" "$image"
 
 note "killed meanwhile"
 for round in 1 2 3 4 5 6; do
@@ -114,6 +142,7 @@ END
 "$LOAD" "${load[@]}" --ops 100 "$DEV" || fail load
 del
 [[ $(sha256sum <"$image") == "$sum" ]] || fail "the third one has changed"
+refused "was merged into $WORK/two.qcow2" "$UBLK_QCOW2" add "$WORK/three.qcow2"
 rm "$WORK/three.qcow2"
 check_all
 [[ $(qemu-img info --output=json "$WORK/two.qcow2" | jq '."virtual-size"') \
@@ -172,25 +201,45 @@ note "the supervisor dies when all is merged"
 rm "$WORK/top.qcow2"
 export UBLK_QCOW2_FAULT=
 printf 'image=%s\n' "$WORK/two.qcow2" >"$UBLK_QCOW2_DISKS/conf.conf"
-for fault in die-merged die-configured; do
+for fault in die-merged die-configured die-moved die-marked; do
 	UBLK_QCOW2_FAULT=$fault add --name conf "$WORK/two.qcow2"
 	start_load "${load[@]}"
 	snapshot "$fault"
 	! commit >"$WORK/out" 2>&1 || fail "nobody has died"
-	grep -q 'is not merged yet' "$WORK/out" ||
+	grep -q 'is not merged yet\|is merged, but nobody serves' "$WORK/out" ||
 		fail "it says $(cat "$WORK/out")"
-	[[ $(listed image) == "$WORK/$fault.qcow2" ]] ||
+	if [[ $fault == die-m[oa]* ]]; then
+		now=two
+	else
+		now=$fault
+	fi
+	[[ $(listed image) == "$WORK/$now.qcow2" ]] ||
 		fail "list: $(listed image)"
 	"$UBLK_QCOW2" recover "$DEV" || fail recover
 	[[ $(listed image) == "$WORK/two.qcow2" ]] ||
 		fail "list: $(listed image)"
 	grep -q "= $WORK/two.qcow2" "$UBLK_QCOW2_DISKS/conf.conf" ||
 		fail "its file is another"
-	rm "$WORK/$fault.qcow2"
+	over "$WORK/$fault.qcow2" "$WORK/two.qcow2"
 	kill_and_recover
 	stop_load
 	del
 done
+
+note "the supervisor dies when hooks.d has heard of it"
+UBLK_QCOW2_FAULT=die-told add --name conf "$WORK/two.qcow2"
+snapshot told
+commit || fail commit
+supervisor=$(listed supervisor_pid)
+end=$((SECONDS + 60))
+while [[ -d /proc/$supervisor ]]; do
+	((SECONDS <= end)) || fail "nobody has died"
+	sleep 0.1
+done
+"$UBLK_QCOW2" recover "$DEV" || fail recover
+over "$WORK/told.qcow2" "$WORK/two.qcow2"
+del
+
 UBLK_QCOW2=$REAL
 check_all
 check_with_qemu "$WORK/two.qcow2" "$WORK/ledger"

@@ -25,12 +25,13 @@ static char directory[] = "/dev/shm/fuzz-supervisor.XXXXXX";
 
 /* ---- in place of what would reach outside (the linker's --wrap) ---- */
 
-void __wrap_hooks_run(struct hooks *hooks, const struct disk *disk,
+bool __wrap_hooks_run(struct hooks *hooks, const struct disk *disk,
 		      enum disk_event event, pid_t server);
-void __wrap_hooks_run(struct hooks *hooks, const struct disk *disk,
+bool __wrap_hooks_run(struct hooks *hooks, const struct disk *disk,
 		      enum disk_event event, pid_t server)
 {
 	(void)hooks, (void)disk, (void)event, (void)server;
+	return true;
 }
 
 int __wrap_control_open(struct control **control);

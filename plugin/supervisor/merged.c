@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What follows a merge: the record names the layer, and the overlay, which
+ * nobody needs any more.
+ *
+ *	mark		the overlay refuses to be opened
+ *	server		of the layer, which may write to it from now on
+ *	tell		hooks.d
+ *	record		does not name the overlay any more
+ *
+ * The mark comes before the first write to the layer, and is durable then: no
+ * loss of power leaves an overlay that does not fit and does not say so.  An
+ * overlay that cannot be marked keeps no user waiting; the log tells.
+ *
+ * A supervisor that finds an overlay in the record goes on from there.  So
+ * hooks.d hears of a merge at least once, whoever dies.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "plugin/common/log.h"
+#include "plugin/server/fault.h"
+#include "plugin/supervisor/watch.h"
+#include "qcow/merge.h"
+
+#define BUSY_PATIENCE 3000 /* ms */
+#define BUSY_INTERVAL 20   /* ms */
+#define RETRY_AFTER   200  /* ms */
+
+#define MARKED	   0
+#define NOT_MARKED 1 /* for a reason that another try does not mend */
+
+/* ---- the mark ---- */
+
+static int mark(const struct disk *disk, struct qcow_error *error)
+{
+	const struct timespec interval = { .tv_nsec = BUSY_INTERVAL * 1000000 };
+	const uint64_t end = clock_ms() + BUSY_PATIENCE;
+	int ret;
+
+	/* Programs that only look have an image open for a moment. */
+	while ((ret = qcow_mark_merged(disk->merged_from,
+				       &disk->merged_identity, disk->image,
+				       error)) == -EBUSY &&
+	       clock_ms() < end)
+		nanosleep(&interval, NULL);
+	return ret;
+}
+
+static int mark_job(const void *argument, char *text)
+{
+	const struct disk *disk = argument;
+	struct qcow_error error;
+	int ret = mark(disk, &error);
+
+	/* Somebody has deleted it, as the log will tell to do. */
+	if (!ret || ret == -ENOENT)
+		return MARKED;
+	snprintf(text, JOB_TEXT_MAX, "%.400s", error.text);
+	return NOT_MARKED;
+}
+
+bool merged_is_unmarked(const struct supervisor *sv)
+{
+	return *sv->disk.merged_from && !sv->disk.merged_marked;
+}
+
+void merged_mark(struct supervisor *sv)
+{
+	supervisor_enter(sv, PHASE_CHANGING);
+	sv->deadline = 0;
+	if (fault("die-moved"))
+		raise(SIGKILL);
+	sv->change.kind = CHANGE_MERGED;
+	sv->change_text[0] = '\0';
+	if (job_start(&sv->job, mark_job, &sv->disk, true))
+		sv->deadline = clock_ms() + RETRY_AFTER;
+}
+
+void merged_job_ended(struct supervisor *sv)
+{
+	char text[JOB_TEXT_MAX];
+	int status = job_finish(&sv->job, text);
+
+	if (status != MARKED && status != NOT_MARKED) {
+		sv->deadline = clock_ms() + RETRY_AFTER;
+		return;
+	}
+	if (status == NOT_MARKED)
+		log_line(LOG_WARNING,
+			 "%s was merged down and must not be served any more, "
+			 "but cannot be marked: %s; remove it",
+			 sv->disk.merged_from, text);
+	if (fault("die-marked"))
+		raise(SIGKILL);
+	sv->disk.merged_marked = true;
+	supervisor_recover(sv);
+}
+
+/* ---- the news ---- */
+
+void merged_describe(const struct supervisor *sv, char *text, size_t size)
+{
+	snprintf(text, size,
+		 "has been merged down, and %.400s is no longer needed",
+		 sv->disk.merged_from);
+}
+
+void merged_run_hooks(struct supervisor *sv)
+{
+	if (*sv->disk.merged_from && !sv->merged_told)
+		sv->merged_told = hooks_run(&sv->hooks, &sv->disk,
+					    DISK_EVENT_MERGED,
+					    sv->disk.server.pid);
+}
+
+void merged_tell(struct supervisor *sv)
+{
+	char text[JOB_TEXT_MAX];
+
+	if (!*sv->disk.merged_from || sv->merged_told)
+		return;
+	merged_describe(sv, text, sizeof(text));
+	log_event(DISK_EVENT_MERGED, "%s", text);
+	merged_run_hooks(sv);
+}
+
+void merged_hooks_ended(struct supervisor *sv, enum disk_event event)
+{
+	if (event != DISK_EVENT_MERGED) {
+		/* There may be room among the events now. */
+		if (sv->phase == PHASE_LIVE)
+			merged_run_hooks(sv);
+		return;
+	}
+	if (fault("die-told"))
+		raise(SIGKILL);
+	sv->disk.merged_from[0] = '\0';
+	sv->disk.merged_marked = false;
+	sv->merged_told = false;
+	/* If it cannot be written, they hear of it once more, perhaps. */
+	disk_save(&sv->disk, &sv->layers);
+}
