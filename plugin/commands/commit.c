@@ -204,10 +204,16 @@ static int wait_for_end(const struct disk *disk)
 
 /* ---- the command ---- */
 
-static int begin(const struct disk *disk)
+static int begin(const struct disk *disk, uint64_t rate)
 {
-	const struct change change = { .kind = CHANGE_MERGE };
+	const struct change change = { .kind = CHANGE_MERGE, .size = rate };
 
+	if (disk->merging && rate && rate != disk->merge_rate)
+		return command_complain(disk,
+					"is being merged already, with another "
+					"bandwidth; run 'ublk-qcow2 commit "
+					"--cancel %d' first",
+					disk->id);
 	/* Then only the wait is left. */
 	if (disk->merging)
 		return EXIT_SUCCESS;
@@ -228,7 +234,7 @@ int command_commit(const struct options *options)
 	if (options->cancel)
 		status = change_disk(&disk, &cancel);
 	else
-		status = begin(&disk);
+		status = begin(&disk, options->disk.bandwidth);
 	close(lock);
 	if (status || options->cancel)
 		return status;

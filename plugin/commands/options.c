@@ -204,6 +204,12 @@ static const struct command_option commit_options[] = {
 	{ .name = "cancel",
 	  .offset = FIELD(cancel),
 	  .help = "end a commit that is at work; the disk keeps its overlay" },
+	{ .name = "bandwidth",
+	  .kind = OPTION_OTHER,
+	  .value = "BYTES",
+	  .offset = FIELD(disk),
+	  .help = "copy no more bytes in a second, K, M or G may follow; no: "
+		  "no limit (default)" },
 };
 
 #define OPTIONS(table) \

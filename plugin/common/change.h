@@ -21,7 +21,8 @@ enum change_kind {
 
 struct change {
 	enum change_kind kind;
-	uint64_t size;	      /* CHANGE_SIZE: bytes, whole sectors */
+	uint64_t size;	      /* CHANGE_SIZE: bytes, whole sectors;
+				 CHANGE_MERGE: in a second at most, 0: no limit */
 	char image[PATH_MAX]; /* CHANGE_IMAGE: absolute */
 };
 

@@ -49,6 +49,7 @@ struct disk {
 	unsigned int merging; /* place of the layer that its image is merged
 				 into, counted from 1; 0: none */
 	unsigned int merge_done; /* of that, thousandths */
+	uint64_t merge_rate;	 /* bytes in a second; 0: no limit */
 	bool merged;		 /* that layer holds the disk, and no server has
 				    begun since */
 	char merge_failure[256]; /* why the last merge was given up */

@@ -17,7 +17,8 @@
  *
  * One step at a time, and as long as the guest has requests under way, a rest
  * as long as the step: so the guest has half of the storage at least.  There is
- * no rest after a window that gained nothing.
+ * no rest after a window that gained nothing.  An admin's limit of bytes in a
+ * second holds until the queue leaves: for the last round users wait.
  *
  * The supervisor hears how far it is, not more often than once in INTERVAL, and
  * why it cannot go on.  It lets the next server merge from the beginning or not
@@ -35,6 +36,7 @@
 #include "plugin/common/channel.h"
 #include "plugin/common/process.h"
 #include "plugin/common/stats.h"
+#include "plugin/server/bucket.h"
 #include "plugin/server/fault.h"
 #include "plugin/server/merger.h"
 #include "plugin/server/queue.h"
@@ -56,6 +58,7 @@ struct merger {
 	pthread_t thread;
 	sem_t begun;
 	atomic_bool ending;
+	struct bucket limit;
 
 	/* the thread's own */
 	uint64_t last_round; /* bytes */
@@ -106,6 +109,22 @@ static void rest(const struct merger *merger, uint64_t ns)
 		nanosleep(&time, NULL);
 }
 
+/* In short sleeps, for the merger may be ended. */
+static void keep_limit(struct merger *merger, uint64_t moved)
+{
+	uint64_t wait;
+
+	bucket_take(&merger->limit, now_ns(), moved);
+	while (!merger->ending &&
+	       (wait = bucket_wait(&merger->limit, now_ns()))) {
+		const struct timespec time = {
+			.tv_nsec = wait < REST_MAX ? wait : REST_MAX,
+		};
+
+		nanosleep(&time, NULL);
+	}
+}
+
 static void judge_window(struct merger *merger, uint64_t left)
 {
 	if (++merger->steps < WINDOW)
@@ -137,6 +156,7 @@ static int copy(struct merger *merger)
 			return 0;
 		judge_window(merger, left);
 		rest(merger, now_ns() - began);
+		keep_limit(merger, progress.moved);
 	}
 }
 
@@ -190,7 +210,8 @@ static int begin_merge(struct merger *merger, struct qcow_error *error)
 }
 
 int merger_create(struct qcow_image *image, const struct stats *stats,
-		  int channel, struct merger **result, struct qcow_error *error)
+		  int channel, uint64_t rate, struct merger **result,
+		  struct qcow_error *error)
 {
 	struct merger *merger = calloc(1, sizeof(*merger));
 	int ret;
@@ -202,6 +223,7 @@ int merger_create(struct qcow_image *image, const struct stats *stats,
 	merger->image = image;
 	merger->stats = stats;
 	merger->channel = channel;
+	merger->limit.rate = rate;
 	merger->last_round = LAST_ROUND;
 	sem_init(&merger->begun, 0, 0);
 	ret = begin_merge(merger, error);

@@ -13,9 +13,10 @@ struct queue;
 struct stats;
 
 /* Makes the thread of an image that was opened with merge_into; the thread
-   waits. 0 or -errno. */
+   waits.  rate: bytes in a second that it copies at most; 0: no limit.  0 or
+   -errno. */
 int merger_create(struct qcow_image *image, const struct stats *stats,
-		  int channel, struct merger **merger,
+		  int channel, uint64_t rate, struct merger **merger,
 		  struct qcow_error *error);
 
 /* The disk is live: merges, and when little is left, has the queue leave. */

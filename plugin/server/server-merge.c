@@ -36,7 +36,8 @@ static void tell(const struct server *server, enum server_message_type type,
 void server_create_merger(struct server *server)
 {
 	merger_create(server->image, server->config->stats, server->channel,
-		      &server->merger, &server->not_merged);
+		      server->config->merge_rate, &server->merger,
+		      &server->not_merged);
 }
 
 void server_begin_merge(struct server *server)

@@ -49,6 +49,7 @@ struct server_config {
 	bool force;			 /* qcow_options.force */
 	uint64_t grow;			 /* the image, to this size; 0: no */
 	unsigned int merge_into;	 /* qcow_options.merge_into */
+	uint64_t merge_rate;		 /* bytes in a second; 0: no limit */
 	bool unbroken;			 /* qcow_options.unbroken */
 	struct qcow_identity identity;	 /* qcow_options.identity */
 	const struct qcow_layer *layers; /* qcow_options.layers */

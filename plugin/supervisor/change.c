@@ -85,7 +85,7 @@ void change_resume(struct supervisor *sv)
 {
 	const struct change change = {
 		.kind = sv->disk.growing ? CHANGE_SIZE : CHANGE_MERGE,
-		.size = sv->disk.growing,
+		.size = sv->disk.growing ?: sv->disk.merge_rate,
 	};
 
 	begin(sv, &change);

@@ -83,6 +83,7 @@ static void use_layer(struct supervisor *sv)
 {
 	sv->disk.merging = 1;
 	sv->disk.merge_done = 0;
+	sv->disk.merge_rate = sv->change.size;
 	sv->disk.merge_failure[0] = '\0';
 	layer_of(sv)->written = true;
 }

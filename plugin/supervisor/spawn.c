@@ -42,6 +42,7 @@ serve(const struct supervisor *sv, bool recover, int channel)
 		.force = sv->force_open,
 		.grow = sv->disk.growing,
 		.merge_into = sv->disk.merging,
+		.merge_rate = sv->disk.merge_rate,
 		.unbroken = sv->unbroken,
 		.identity = sv->disk.identity,
 		.layers = sv->layers.known ? sv->layers.list : NULL,

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "plugin/common/channel.h"
+#include "plugin/common/process.h"
 #include "plugin/common/stats.h"
 #include "plugin/server/merger.h"
 #include "plugin/server/queue.h"
@@ -99,13 +100,18 @@ static void close_chain(void)
 	close(test.ends[1]);
 }
 
-static void create(void)
+static void create_limited(uint64_t rate)
 {
 	struct qcow_error error = { "" };
 
-	if (merger_create(test.image, &test.stats, test.ends[1], &test.merger,
-			  &error))
+	if (merger_create(test.image, &test.stats, test.ends[1], rate,
+			  &test.merger, &error))
 		die("create: %s", error.text);
+}
+
+static void create(void)
+{
+	create_limited(0);
 }
 
 static void begin(struct random *random)
@@ -179,14 +185,55 @@ static void test_ended(struct random *random)
 	must_run("qemu-img check -q %s/top", scratch());
 }
 
+/* Of 48 MiB, 32 are copied before the last round: two seconds and the burst. */
+static void test_limited(void)
+{
+	const uint64_t began = clock_ms();
+	struct qcow_error error = { "" };
+	uint64_t took;
+
+	make_chain("qcow2", "");
+	open_chain();
+	create_limited(16 << 20);
+	test.leaving = false;
+	merger_begin(test.merger, (struct queue *)&test);
+	while (!test.leaving)
+		usleep(1000);
+	took = clock_ms() - began;
+	if (took < 1700)
+		die("the limit is not kept: %lu ms", took);
+	if (merger_finish(test.merger, &error))
+		die("finish: %s", error.text);
+	merger_end(test.merger);
+	close_chain();
+	compare();
+}
+
+/* A step takes a quarter of a minute then, and its end does not. */
+static void test_limited_end(void)
+{
+	uint64_t began;
+
+	make_chain("qcow2", "");
+	open_chain();
+	create_limited(64 << 10);
+	merger_begin(test.merger, (struct queue *)&test);
+	usleep(100000);
+	began = clock_ms();
+	merger_end(test.merger);
+	if (clock_ms() - began > 5000)
+		die("it does not end");
+	close_chain();
+}
+
 static void refuse(const char *format, const char *options, const char *why)
 {
 	struct qcow_error error = { "" };
 
 	make_chain(format, options);
 	open_chain();
-	if (merger_create(test.image, &test.stats, test.ends[1], &test.merger,
-			  &error) != -ENOTSUP ||
+	if (merger_create(test.image, &test.stats, test.ends[1], 0,
+			  &test.merger, &error) != -ENOTSUP ||
 	    !strstr(error.text, why))
 		die("%s %s: is not refused: %s", format, options, error.text);
 	close_chain();
@@ -202,6 +249,8 @@ int main(int argc, char **argv)
 	test_told();
 	test_whole(&random);
 	test_ended(&random);
+	test_limited();
+	test_limited_end();
 	snprintf(data, sizeof(data), "-o data_file=%s/data", scratch());
 	refuse("raw", "", "no qcow2 image");
 	refuse("qcow2", data, "data file");

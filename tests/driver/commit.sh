@@ -156,6 +156,32 @@ add "$WORK/onraw.qcow2"
 refused 'no qcow2 image' "$UBLK_QCOW2" commit "$DEV"
 del
 
+note "a limit"
+qemu-img create -q -f qcow2 -F qcow2 -b "$WORK/two.qcow2" "$WORK/slow.qcow2"
+qemu-io -c 'write -q -P 5 16M 40M' "$WORK/slow.qcow2"
+add --name limited "$WORK/slow.qcow2"
+for rate in -1 0 1K 12x 2T ''; do
+	! "$UBLK_QCOW2" commit "$DEV" --bandwidth "$rate" 2>"$WORK/err" ||
+		fail "$rate is a bandwidth"
+	grep -q 'no value for --bandwidth' "$WORK/err" ||
+		fail "it says $(cat "$WORK/err")"
+done
+"$UBLK_QCOW2" commit "$DEV" --bandwidth 128K >"$WORK/commit.out" 2>&1 &
+command=$!
+merging_becomes true
+wait_live
+refused 'with another bandwidth' "$UBLK_QCOW2" commit "$DEV" --bandwidth 1G
+kill_off "$(listed supervisor_pid)" "$(listed server_pid)"
+! wait "$command" || fail "the command does not notice"
+"$UBLK_QCOW2" recover "$DEV" || fail recover
+sleep 3				# without the limit it would be over
+is_merging || fail "the limit is not kept"
+"$UBLK_QCOW2" commit --cancel "$DEV" || fail cancel
+"$UBLK_QCOW2" commit "$DEV" --bandwidth 1G || fail "commit with a limit"
+[[ $(listed image) == "$WORK/two.qcow2" ]] || fail "list: $(listed image)"
+del
+rm "$WORK/slow.qcow2"
+
 note "while it merges"
 UBLK_QCOW2=$UBLK_QCOW2_FAULTY
 export UBLK_QCOW2_FAULT=slow-merge
@@ -232,7 +258,7 @@ snapshot told
 commit || fail commit
 supervisor=$(listed supervisor_pid)
 end=$((SECONDS + 60))
-while [[ -d /proc/$supervisor ]]; do
+while is_alive "$supervisor"; do
 	((SECONDS <= end)) || fail "nobody has died"
 	sleep 0.1
 done
