@@ -17,7 +17,10 @@
  * is taken for it (P5).
  *
  * The others wait for PATIENCE and no longer: after that the culprit is not
- * alone, and a death proves nothing.
+ * alone, and a death proves nothing.  The time begins when the device lives,
+ * for then the driver issues again all that was not answered; or with the first
+ * request, if that is earlier.  So the users of a disk that was idle do not
+ * wait for a culprit that was answered before the death.
  *
  * Without a culprit, which is nearly always, a request costs two comparisons.
  */
@@ -91,6 +94,19 @@ static int judge_tag(struct quarantine *quarantine, struct request *request)
 	return 0;
 }
 
+void quarantine_begin(struct quarantine *quarantine, uint64_t now)
+{
+	uint64_t none = 0;
+
+	__atomic_compare_exchange_n(&quarantine->end, &none, now + PATIENCE,
+				    false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+
+static bool is_over(const struct quarantine *quarantine, uint64_t now)
+{
+	return now >= __atomic_load_n(&quarantine->end, __ATOMIC_RELAXED);
+}
+
 static void hold(struct quarantine *quarantine, struct request *request)
 {
 	request->next = NULL;
@@ -103,8 +119,11 @@ int quarantine_judge(struct quarantine *quarantine, struct request *request,
 {
 	if (has_its_tag(quarantine, request))
 		return judge_tag(quarantine, request);
-	if (!quarantine->end)
-		quarantine->end = now + PATIENCE;
+	quarantine_begin(quarantine, now);
+	if (!quarantine->held && is_over(quarantine, now)) {
+		quarantine_lift(quarantine);
+		return 0;
+	}
 	hold(quarantine, request);
 	return -EBUSY;
 }
@@ -113,7 +132,7 @@ struct request *quarantine_next(struct quarantine *quarantine, uint64_t now)
 {
 	struct request *request = quarantine->held;
 
-	if (!request || (quarantine->on && now < quarantine->end))
+	if (!request || (quarantine->on && !is_over(quarantine, now)))
 		return NULL;
 	quarantine_lift(quarantine);
 	quarantine->held = request->next;

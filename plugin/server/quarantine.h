@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A request that servers before this one died of: nothing else begins before it
- * has ended.  All functions are for the I/O thread, but for quarantine_init()
- * and quarantine_name().
+ * has ended.  All functions are for the I/O thread, but for quarantine_init(),
+ * quarantine_begin() and quarantine_name().
  */
 #ifndef QUARANTINE_H
 #define QUARANTINE_H
@@ -17,7 +17,7 @@ struct quarantine {
 	bool on;
 	struct culprit culprit;
 	unsigned int deaths;   /* that the culprit has caused, in a row */
-	uint64_t end;	       /* ns; 0: nothing has come yet */
+	uint64_t end;	       /* ns; 0: the time has not begun */
 	struct request *alone; /* the culprit, while nothing else began */
 	struct request *held;  /* the oldest first */
 	struct request **held_end;
@@ -36,6 +36,10 @@ struct culprit quarantine_name(const struct request *request);
 /* The same as quarantine_admit() while there is one. */
 int quarantine_judge(struct quarantine *quarantine, struct request *request,
 		     uint64_t now);
+
+/* The device lives, or a request has come: the time begins, if it has not.  Any
+   thread. */
+void quarantine_begin(struct quarantine *quarantine, uint64_t now);
 
 /* The driver has given us a request, which is decoded.  Returns:
    0		it may begin

@@ -181,6 +181,15 @@ void queue_expect(struct queue *queue, const struct culprit *culprit,
 	quarantine_init(&queue->all.quarantine, culprit, deaths);
 }
 
+void queue_lives(struct queue *queue)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	quarantine_begin(&queue->all.quarantine,
+			 now.tv_sec * 1000000000ull + now.tv_nsec);
+}
+
 int queue_attach(struct queue *queue, const struct device *device)
 {
 	int ret;

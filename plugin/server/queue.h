@@ -92,6 +92,9 @@ void queue_destroy(struct queue *queue);
 void queue_expect(struct queue *queue, const struct culprit *culprit,
 		  unsigned int deaths);
 
+/* Any thread: the driver has issued again all that was not answered. */
+void queue_lives(struct queue *queue);
+
 /* Makes /dev/ublkcN a file of the ring. */
 int queue_attach(struct queue *queue, const struct device *device);
 

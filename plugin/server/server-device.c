@@ -142,5 +142,6 @@ int server_end_recovery(const struct server *server)
 	if (ret < 0)
 		return server_device_failed(
 			server, "the device cannot be resumed", ret);
+	queue_lives(server->queue);
 	return 0;
 }

@@ -190,12 +190,17 @@ static void expect_culprit(unsigned int tag, unsigned int deaths)
 	begin_server(&name, deaths);
 }
 
-static void admit(unsigned int tag, int expected)
+static void admit_at(unsigned int tag, uint64_t now, int expected)
 {
-	int ret = quarantine_admit(&all.quarantine, &requests[tag], SECOND);
+	int ret = quarantine_admit(&all.quarantine, &requests[tag], now);
 
 	if (ret != expected)
 		die("request %u: %d and not %d", tag, ret, expected);
+}
+
+static void admit(unsigned int tag, int expected)
+{
+	admit_at(tag, SECOND, expected);
 }
 
 static void end(unsigned int tag)
@@ -276,6 +281,27 @@ static void test_patience(void)
 	is_alone(3, false);
 }
 
+/* The driver has issued all again, and the culprit was not among them. */
+static void test_idle(void)
+{
+	expect_culprit(3, 2);
+	quarantine_begin(&all.quarantine, SECOND);
+	admit_at(1, 2 * SECOND, -EBUSY);
+	admit_at(2, 7 * SECOND, -EBUSY); /* behind the other one */
+	is_next(1, 7 * SECOND);
+	is_next(2, 7 * SECOND);
+	expect_culprit(3, 2);
+	quarantine_begin(&all.quarantine, SECOND);
+	admit_at(1, 7 * SECOND, 0);
+	admit_at(3, 7 * SECOND, 0);
+	is_alone(3, false);
+	/* It is the first one all the same. */
+	expect_culprit(3, 2);
+	quarantine_begin(&all.quarantine, SECOND);
+	admit_at(3, 7 * SECOND, 0);
+	is_alone(3, true);
+}
+
 static void test_guilty(void)
 {
 	expect_culprit(3, CULPRIT_GUILTY);
@@ -314,6 +340,7 @@ int main(void)
 	test_no_culprit();
 	test_alone();
 	test_patience();
+	test_idle();
 	test_guilty();
 	test_other_tags();
 	return 0;
