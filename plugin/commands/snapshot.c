@@ -83,6 +83,25 @@ static int check_domain(const struct disk *disk)
 				owner.domain, owner.domain);
 }
 
+/* A legacy image, QCOW version 1 or with AES, cannot be written to: its disk is
+   read-only, or an overlay that shares its key. */
+static int check_kind(const struct disk *disk)
+{
+	if (disk->options.read_only)
+		return command_complain(disk,
+					"is read-only, as every disk of a "
+					"legacy image (QCOW version 1, AES) "
+					"is; its image stays as it is without "
+					"an overlay");
+	if (*disk->options.key_file)
+		return command_complain(disk,
+					"is encrypted with AES, and another "
+					"overlay would not be; remove the "
+					"disk, and copy it by 'qemu-img "
+					"convert'");
+	return EXIT_SUCCESS;
+}
+
 static int make_overlay(const struct disk *disk, const char *overlay)
 {
 	const struct qcow_overlay wanted = {
@@ -180,8 +199,9 @@ static int move(const struct disk *disk, const char *overlay)
 
 static int snapshot(const struct disk *disk, const char *overlay, bool told)
 {
-	if ((!told && check_domain(disk)) || change_check_others(disk) ||
-	    check_reference(disk, overlay) || make_overlay(disk, overlay))
+	if (check_kind(disk) || (!told && check_domain(disk)) ||
+	    change_check_others(disk) || check_reference(disk, overlay) ||
+	    make_overlay(disk, overlay))
 		return EXIT_FAILURE;
 	if (configure(disk, disk->image, overlay)) {
 		discard(overlay);

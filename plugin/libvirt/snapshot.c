@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "plugin/common/log.h"
 #include "plugin/libvirt/change.h"
@@ -105,11 +106,14 @@ static int change_disk(const struct plug *plug, const struct disk *disk,
 	return EXIT_FAILURE;
 }
 
-static int change_disks(const struct plug *plug, const char *name)
+/* Of the disks that can be written to. */
+static int each_disk(const struct plug *plug, const char *name,
+		     int (*visit)(const struct plug *plug,
+				  const struct disk *disk, const char *name))
 {
 	struct rewrite rewrite;
 	struct disk disk;
-	size_t i, changed = 0;
+	size_t i, visited = 0;
 	int ret = plug_read(plug, true, REWRITE_BACK, &rewrite);
 
 	for (i = 0; !ret && i < rewrite.nr_disks; i++) {
@@ -118,15 +122,33 @@ static int change_disks(const struct plug *plug, const char *name)
 		if (!source || !domain_is_ours(source) ||
 		    disk_find(source, &disk) || disk.options.read_only)
 			continue;
-		ret = change_disk(plug, &disk, name);
-		changed++;
+		ret = visit(plug, &disk, name);
+		visited++;
 	}
 	rewrite_free(&rewrite);
-	if (!ret && !changed)
+	if (!ret && !visited)
 		ret = complain("%s: has no disk of ublk-qcow2 that can be "
 			       "written to",
 			       plug->name);
 	return ret;
+}
+
+/* Before the guest stands still. */
+static int check_disk(const struct plug *plug, const struct disk *disk,
+		      const char *name)
+{
+	char overlay[PATH_MAX];
+
+	if (overlay_path(disk->image, name, overlay))
+		return EXIT_FAILURE;
+	if (!access(overlay, F_OK))
+		return complain("%s: is there already; choose another --suffix",
+				overlay);
+	if (!*disk->options.key_file)
+		return EXIT_SUCCESS;
+	return complain("%s: the disk %s is encrypted with AES, and another "
+			"overlay would not be",
+			plug->name, disk->name);
 }
 
 /* ---- the moment ---- */
@@ -174,6 +196,7 @@ static int go_on(const struct plug *plug, bool quiesce, bool suspended)
 static int snapshot(const struct plug *plug)
 {
 	const bool quiesce = plug->options->quiesce;
+	const char *suffix = plug->options->suffix;
 	char name[32];
 	bool suspended;
 	time_t now = time(NULL);
@@ -185,10 +208,13 @@ static int snapshot(const struct plug *plug)
 				"qemu-img",
 				plug->name);
 	strftime(name, sizeof(name), "%Y%m%d-%H%M%S", localtime_r(&now, &tm));
-	ret = stand_still(plug, quiesce, &suspended);
+	suffix = suffix ?: name;
+	ret = each_disk(plug, suffix, check_disk);
+	if (!ret)
+		ret = stand_still(plug, quiesce, &suspended);
 	if (ret)
 		return ret;
-	ret = change_disks(plug, plug->options->suffix ?: name);
+	ret = each_disk(plug, suffix, change_disk);
 	return go_on(plug, quiesce, suspended) || ret;
 }
 

@@ -46,6 +46,14 @@ progress web
 "$UBLK_QCOW2" libvirt snapshot web --suffix two || fail "another snapshot"
 progress web
 
+note "what is there already, before the guest stands still"
+touch "$WORK/data.one.two.three.qcow2"
+refused 'data.one.two.three.qcow2: is there already' \
+	"$UBLK_QCOW2" libvirt snapshot web --suffix three --quiesce
+[[ ! -e $WORK/web.one.two.three.qcow2 ]] || fail "the other one was made"
+rm "$WORK/data.one.two.three.qcow2"
+progress web
+
 note "a guest without an agent"
 refused 'does not freeze' "$UBLK_QCOW2" libvirt snapshot web --quiesce
 domain_is web running

@@ -61,6 +61,32 @@ for file in "$WORK"/*.qcow2; do
 	check_image "$file"
 done
 
+note "legacy images: refused before anything is made"
+printf 'secret' >"$WORK/key"
+chmod 600 "$WORK/key"
+qemu-img create -q -f qcow "$WORK/old.qcow" 16M
+qemu-img create -q -f qcow --object "secret,id=key,file=$WORK/key" \
+	-o encrypt.format=aes,encrypt.key-secret=key "$WORK/aes.qcow" 16M
+qemu-img create -q -u -f qcow2 -F qcow -b "$WORK/aes.qcow" "$WORK/aes.qcow2" 16M
+mkdir "$WORK/new"
+before=$(stat -c '%y %z' "$WORK/new")
+
+# untouched PATTERN ADD-ARGUMENT...
+untouched()
+{
+	add "${@:2}"
+	refused "$1" "$UBLK_QCOW2" snapshot "$DEV" "$WORK/new/overlay.qcow2"
+	[[ $(stat -c '%y %z' "$WORK/new") == "$before" ]] ||
+		fail "something was made"
+	del
+}
+
+untouched 'read-only, as every disk of a legacy image' \
+	--read-only "$WORK/old.qcow"
+untouched 'read-only, as every disk of a legacy image' \
+	--read-only --key-file "$WORK/key" "$WORK/aes.qcow"
+untouched 'is encrypted with AES' --key-file "$WORK/key" "$WORK/aes.qcow2"
+
 note "a configured disk"
 export UBLK_QCOW2_DISKS=$WORK/disks.d
 mkdir "$UBLK_QCOW2_DISKS"
