@@ -73,7 +73,7 @@ struct stats {
 		uint64_t transfers; /* on the ring, not ended */
 	} progress;
 
-	/* the supervisor; since version 3 */
+	/* the I/O thread; since version 3 */
 	uint64_t poisoned; /* requests that failed, for servers died of them */
 };
 

@@ -33,6 +33,7 @@
 #include <stddef.h>
 #include <sys/mman.h>
 #include "plugin/common/disk-options.h"
+#include "plugin/common/stats.h"
 #include "plugin/server/blocking.h"
 #include "plugin/server/dying.h"
 #include "plugin/server/fault.h"
@@ -351,6 +352,13 @@ static void fail(struct request *request, int error)
 	queue_submit(request->all->queue);
 }
 
+/* Servers enough have died of it.  The supervisor looks at the figure. */
+static void fail_poisoned(struct request *request, int error)
+{
+	fail(request, error);
+	stats_add(&request->all->counters.stats->poisoned, 1);
+}
+
 void request_start(struct request *request)
 {
 	struct requests *all = request->all;
@@ -360,13 +368,15 @@ void request_start(struct request *request)
 	TRACE(request_begin, (uintptr_t)request, request->op, request->offset,
 	      request->length);
 	ret = check(request);
-	if (!ret)
-		ret = quarantine_admit(&all->quarantine, request,
-				       all->counters.now);
+	if (ret) {
+		fail(request, ret);
+		return;
+	}
+	ret = quarantine_admit(&all->quarantine, request, all->counters.now);
 	if (!ret)
 		begin_or_wait(request);
 	else if (ret != -EBUSY)
-		fail(request, ret);
+		fail_poisoned(request, ret);
 }
 
 int requests_create(struct requests *all, struct queue *queue,

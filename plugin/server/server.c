@@ -34,6 +34,7 @@
 #include "plugin/common/confinement.h"
 #include "plugin/server/confine.h"
 #include "plugin/server/dying.h"
+#include "plugin/server/fault.h"
 #include "plugin/server/owned.h"
 #include "plugin/server/queue.h"
 #include "plugin/server/server-inside.h"
@@ -209,6 +210,8 @@ static int serve(struct server *server)
 	if (ret < 0)
 		_exit(EXIT_FAILURE);
 	clerk_dismiss(server->clerk);
+	if (fault("late-live"))
+		sleep(1);
 	tell_live(server);
 	if (!config->recover)
 		owned_arm(server->channel);

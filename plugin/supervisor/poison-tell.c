@@ -36,7 +36,6 @@ void poison_tell(struct supervisor *sv)
 	if (!sv->poison.untold)
 		return;
 	sv->poison.untold = false;
-	stats_add(&sv->stats->poisoned, 1);
 	snprintf(disk->reason, sizeof(disk->reason),
 		 "three servers in a row died of a %s of %" PRIu32
 		 " sectors at sector %" PRIu64

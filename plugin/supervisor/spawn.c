@@ -239,6 +239,17 @@ static void forget_journals(const struct supervisor *sv)
 			 strerror(-ret));
 }
 
+/* A server may fail a culprit, and die before it says that it is live. */
+static void count_death(struct supervisor *sv, int signal)
+{
+	const uint64_t failed = stats_get(&sv->stats->poisoned);
+
+	if (sv->poison.untold && failed != sv->poison.failed)
+		poison_tell(sv);
+	poison_count(&sv->poison, signal, clock_ms());
+	sv->poison.failed = failed;
+}
+
 void spawn_reap(struct supervisor *sv)
 {
 	int status = 0;
@@ -249,11 +260,9 @@ void spawn_reap(struct supervisor *sv)
 	/* A server that was adopted is our child if we were renewed. */
 	if (waitpid(sv->disk.server.pid, &status, 0) == sv->disk.server.pid) {
 		describe_death(sv, status);
-		poison_count(&sv->poison,
-			     WIFSIGNALED(status) ? WTERMSIG(status) : 0,
-			     clock_ms());
+		count_death(sv, WIFSIGNALED(status) ? WTERMSIG(status) : 0);
 	} else {
-		poison_count(&sv->poison, 0, clock_ms());
+		count_death(sv, 0);
 		sv->orderly = false;
 		if (!sv->death[0])
 			snprintf(sv->death, sizeof(sv->death),

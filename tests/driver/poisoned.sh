@@ -88,6 +88,21 @@ stop_load
 del
 check_image "$WORK/disk.qcow2"
 
+note "two, and no server says that it serves before it dies of the second"
+: >"$WORK/events"
+UBLK_QCOW2_FAULT+=,late-live
+add "$(image late.qcow2 256M)"
+fails write_at "$POISON" &
+one=$!
+fails write_at "$OTHER"
+wait "$one" || fail "the one does not fail so"
+wait_live
+poisoned 2
+heard "^poisoned $DEV .*write of 8 sectors at sector $POISON,"
+heard "^poisoned $DEV .*write of 8 sectors at sector $OTHER,"
+del
+UBLK_QCOW2_FAULT=${UBLK_QCOW2_FAULT%,late-live}
+
 note "a discard, of a worker"
 add "$(image discard.qcow2 256M)"
 start_load --depth 8 --offset 16M
