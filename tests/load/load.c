@@ -41,6 +41,7 @@ uint64_t position;   /* sequential */
 static unsigned int inflight;
 static uint64_t issued, blocks_checked;
 static double last_progress;
+static FILE *latencies;
 static volatile sig_atomic_t stop, report;
 int helper_pipe;
 static struct op *helper_done; /* where the ring reads it */
@@ -157,6 +158,7 @@ static bool issue(void)
 	if (!inflight++)
 		last_progress = now();
 	issued++;
+	op->begun = now();
 	submit(op);
 	return true;
 }
@@ -185,11 +187,24 @@ static void record_success(const struct op *op)
 	}
 }
 
+/* Seconds since 1970, and ms. */
+static void note_latency(const struct op *op)
+{
+	struct timespec ts;
+
+	if (!latencies || verifying)
+		return;
+	clock_gettime(CLOCK_REALTIME, &ts);
+	fprintf(latencies, "%lld.%06ld %.3f\n", (long long)ts.tv_sec,
+		ts.tv_nsec / 1000, (now() - op->begun) * 1000);
+}
+
 static void complete(struct op *op, int result)
 {
 	bool moves = op->kind == READ || op->kind == WRITE;
 
 	note_gap(now());
+	note_latency(op);
 	last_progress = now();
 	inflight--;
 	if (result < 0)
@@ -351,6 +366,11 @@ int main(int argc, char **argv)
 	parse_options(argc, argv);
 	set_up();
 	catch_signals();
+	if (options.latencies) {
+		latencies = fopen(options.latencies, "we");
+		if (!latencies)
+			die(errno, "%s", options.latencies);
+	}
 	if (!options.verify_only)
 		seconds = run_load();
 	if (options.verify || options.verify_only)

@@ -15,13 +15,14 @@ struct op {
 	bool unmap;
 	char *buffer;
 	int result;	 /* of a helper */
+	double begun;	 /* seconds */
 	struct op *next; /* free, or waiting for a helper */
 };
 
 /* options.c */
 
 struct options {
-	const char *path, *ledger;
+	const char *path, *ledger, *latencies;
 	struct geometry geometry;
 	unsigned int depth;
 	unsigned int max_blocks; /* of one write or read */

@@ -44,6 +44,7 @@ static const char usage_text[] =
 	"  --rate N             requests a second, at most\n"
 	"  --fsync-every N      fdatasync after N writes (never)\n"
 	"  --ledger FILE        keep what was acknowledged, or go on with it\n"
+	"  --latencies FILE     when each request ended, and how many ms it took\n"
 	"  --unknown            untouched blocks may hold anything, not zeroes\n"
 	"  --verify             at the end, read all and compare\n"
 	"  --touched-only       verify only where something was written\n"
@@ -134,6 +135,9 @@ static void parse_option(int c)
 	case 'l':
 		options.ledger = optarg;
 		break;
+	case 'L':
+		options.latencies = optarg;
+		break;
 	case 'S':
 		options.sequential = true;
 		break;
@@ -180,6 +184,7 @@ void parse_options(int argc, char **argv)
 		{ "rate", 1, NULL, 'r' },
 		{ "fsync-every", 1, NULL, 'f' },
 		{ "ledger", 1, NULL, 'l' },
+		{ "latencies", 1, NULL, 'L' },
 		{ "unknown", 0, NULL, 'U' },
 		{ "verify", 0, NULL, 'V' },
 		{ "touched-only", 0, NULL, 'T' },
