@@ -55,4 +55,7 @@ void qcow_merge_close(struct qcow_merge *merge);
 int qcow_mark_merged(const char *path, const struct qcow_identity *identity,
 		     const char *into, struct qcow_error *error);
 
+/* Has the image such a mark?  Whatever cannot be read has none. */
+bool qcow_is_merged(const char *path);
+
 #endif /* QCOW_MERGE_H */

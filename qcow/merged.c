@@ -149,6 +149,37 @@ static int mark(struct file *file, const char *into, struct qcow_error *error)
 	return ret;
 }
 
+static bool look(struct file *file)
+{
+	struct header_area area;
+	struct header header;
+	struct qcow_error error;
+	const char *into;
+	uint32_t length;
+	bool merged = !header_read_unplaced(file, &header, &area, &error) &&
+		      header_is_merged(&header, &area, &into, &length);
+
+	free(area.bytes);
+	return merged;
+}
+
+bool qcow_is_merged(const char *path)
+{
+	const struct qcow_options options = {
+		.read_only = true,
+		.cache = QCOW_CACHE_WRITEBACK,
+	};
+	struct qcow_error error;
+	struct file file;
+	bool merged;
+
+	if (file_open(&file, path, &options, &error))
+		return false;
+	merged = look(&file);
+	file_close(&file);
+	return merged;
+}
+
 int qcow_mark_merged(const char *path, const struct qcow_identity *identity,
 		     const char *into, struct qcow_error *error)
 {

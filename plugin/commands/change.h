@@ -5,6 +5,8 @@
 #ifndef CHANGE_COMMAND_H
 #define CHANGE_COMMAND_H
 
+#include <limits.h>
+
 #include "plugin/common/change.h"
 #include "plugin/common/rpc.h"
 #include "plugin/common/state.h"
@@ -17,6 +19,22 @@ int change_ask(const struct disk *disk, const struct appeal *appeal,
 /* Has the disk's supervisor change the disk, and says how it ended.  The disk
    is locked by the caller.  Returns the exit status. */
 int change_disk(const struct disk *disk, const struct change *change);
+
+/* The absolute path of a file that is not there yet.  Returns the exit
+   status. */
+int change_new_path(const char *word, char path[PATH_MAX]);
+
+/* snapshot.c: a new overlay takes the place of the disk's image.  told: the
+   domain that uses the disk names the overlay.  The disk is locked by the
+   caller.  Returns the exit status. */
+int snapshot_take(const struct disk *disk, const char *overlay, bool told);
+
+/* commit.c: has the disk's image merged into the one below; the disk is locked
+   by the caller.  Then waits for the end, without a lock.  rate: bytes in a
+   second at most; 0: no limit.  told: the domain that uses the disk will name
+   the image below.  Return the exit status. */
+int commit_begin(const struct disk *disk, uint64_t rate, bool told);
+int commit_wait(const struct disk *disk);
 
 /* Complains of a file of disks.d for another disk that names the image: the
    next boot would serve the image, and the disk that is served in its place

@@ -109,9 +109,10 @@ static int check_domain(const struct disk *disk)
 	if (owner_find_user(disk, &owner))
 		return EXIT_SUCCESS;
 	return command_complain(disk,
-				"the domain %s names its image; shut the "
-				"domain down and use 'qemu-img commit'",
-				owner.domain);
+				"the domain %s names its image; run "
+				"'ublk-qcow2 libvirt commit %s', which changes "
+				"the domain, too",
+				owner.domain, owner.domain);
 }
 
 /* The supervisor will change the disk's own file, and no other. */
@@ -186,7 +187,7 @@ static int tell_end(const struct disk *disk, const struct sight *sight)
 	return command_complain(disk, "was not merged: %s", now->merge_failure);
 }
 
-static int wait_for_end(const struct disk *disk)
+int commit_wait(const struct disk *disk)
 {
 	const struct timespec interval = { .tv_nsec = INTERVAL * 1000000 };
 	struct sight sight;
@@ -204,9 +205,10 @@ static int wait_for_end(const struct disk *disk)
 
 /* ---- the command ---- */
 
-static int begin(const struct disk *disk, uint64_t rate)
+int commit_begin(const struct disk *disk, uint64_t rate, bool told)
 {
-	const struct change change = { .kind = CHANGE_MERGE, .size = rate };
+	struct change change = { .kind = CHANGE_MERGE, .size = rate };
+	struct owner owner;
 
 	if (disk->merging && rate && rate != disk->merge_rate)
 		return command_complain(disk,
@@ -217,7 +219,11 @@ static int begin(const struct disk *disk, uint64_t rate)
 	/* Then only the wait is left. */
 	if (disk->merging)
 		return EXIT_SUCCESS;
-	if (check_domain(disk) || check_files(disk) || check_layer(disk))
+	if (told && !owner_find_user(disk, &owner))
+		snprintf(change.image, sizeof(change.image), "%s",
+			 owner.domain);
+	if ((!told && check_domain(disk)) || check_files(disk) ||
+	    check_layer(disk))
 		return EXIT_FAILURE;
 	return change_disk(disk, &change);
 }
@@ -234,9 +240,10 @@ int command_commit(const struct options *options)
 	if (options->cancel)
 		status = change_disk(&disk, &cancel);
 	else
-		status = begin(&disk, options->disk.bandwidth);
+		status = commit_begin(&disk, options->disk.bandwidth,
+				      options->domain_told);
 	close(lock);
 	if (status || options->cancel)
 		return status;
-	return wait_for_end(&disk);
+	return commit_wait(&disk);
 }

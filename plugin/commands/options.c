@@ -200,16 +200,32 @@ static const struct command_option snapshot_options[] = {
 		  "already" },
 };
 
+#define OPTION_DOMAIN_TOLD \
+	{ \
+		.name = "domain-told", .offset = FIELD(domain_told), \
+		.help = "the metadata of the domain that uses the disk will " \
+			"name the image below: 'ublk-qcow2 libvirt' sees to " \
+			"that" \
+	}
+#define OPTION_RATE \
+	{ \
+		.name = "bandwidth", .kind = OPTION_OTHER, .value = "BYTES", \
+		.offset = FIELD(disk), \
+		.help = "copy no more bytes in a second, K, M or G may " \
+			"follow; no: no limit (default)" \
+	}
+
+static const struct command_option backup_options[] = {
+	OPTION_RATE,
+	OPTION_DOMAIN_TOLD,
+};
+
 static const struct command_option commit_options[] = {
 	{ .name = "cancel",
 	  .offset = FIELD(cancel),
 	  .help = "end a commit that is at work; the disk keeps its overlay" },
-	{ .name = "bandwidth",
-	  .kind = OPTION_OTHER,
-	  .value = "BYTES",
-	  .offset = FIELD(disk),
-	  .help = "copy no more bytes in a second, K, M or G may follow; no: "
-		  "no limit (default)" },
+	OPTION_RATE,
+	OPTION_DOMAIN_TOLD,
 };
 
 #define OPTIONS(table) \
@@ -225,6 +241,7 @@ enum {
 	RESIZE,
 	SNAPSHOT,
 	COMMIT,
+	BACKUP,
 	UPGRADE,
 	INFO,
 	CHECK,
@@ -269,6 +286,11 @@ static const struct command commands[] = {
 		     .help = "Merges the image into the one below it while the "
 			     "disk is in use, and has the disk served from "
 			     "that; the image above is no longer needed then." },
+	[BACKUP] = { "backup", "DEV FILE", OPTIONS(backup_options),
+		     .help = "Copies a disk that is in use, as it is now, to a "
+			     "new qcow2 image, FILE.  The disk has an overlay "
+			     "meanwhile, which is merged at the end.  If this "
+			     "is interrupted, run it again, or 'commit'." },
 	[UPGRADE] = { "upgrade", "DEV", OPTIONS(upgrade_options),
 		      .help = "Has a disk that is in use served by the program "
 			      "that is installed now: its supervisor becomes "
@@ -293,8 +315,9 @@ static int (*const runs[])(const struct options *options) = {
 	[RECOVER] = command_recover, [SERVE] = command_serve,
 	[LIST] = command_list,	     [STAT] = command_stat,
 	[RESIZE] = command_resize,   [SNAPSHOT] = command_snapshot,
-	[COMMIT] = command_commit,   [UPGRADE] = command_upgrade,
-	[INFO] = command_info,	     [CHECK] = command_check,
+	[COMMIT] = command_commit,   [BACKUP] = command_backup,
+	[UPGRADE] = command_upgrade, [INFO] = command_info,
+	[CHECK] = command_check,
 };
 
 static const struct program program = {

@@ -22,7 +22,7 @@ struct options {
 	bool force;
 	bool brief;
 	bool all;
-	bool domain_told; /* of an overlay */
+	bool domain_told; /* of the other image */
 	bool cancel;	  /* a merge */
 	bool json;
 	bool watch;
@@ -43,6 +43,7 @@ int command_upgrade(const struct options *options);
 int command_resize(const struct options *options);
 int command_snapshot(const struct options *options);
 int command_commit(const struct options *options);
+int command_backup(const struct options *options);
 
 /* Runs the command of the command line; returns the exit status. */
 int options_run(int argc, char **argv);

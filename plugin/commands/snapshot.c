@@ -30,8 +30,7 @@
 #define END_PATIENCE 2000 /* ms */
 #define INTERVAL     20	  /* ms */
 
-/* The absolute path of a file that is not there yet. */
-static int overlay_path(const char *word, char path[PATH_MAX])
+int change_new_path(const char *word, char path[PATH_MAX])
 {
 	char directory[PATH_MAX], copy[PATH_MAX];
 	const char *slash = strrchr(word, '/');
@@ -197,7 +196,7 @@ static int move(const struct disk *disk, const char *overlay)
 	return status;
 }
 
-static int snapshot(const struct disk *disk, const char *overlay, bool told)
+int snapshot_take(const struct disk *disk, const char *overlay, bool told)
 {
 	if (check_kind(disk) || (!told && check_domain(disk)) ||
 	    change_check_others(disk) || check_reference(disk, overlay) ||
@@ -217,10 +216,10 @@ int command_snapshot(const struct options *options)
 	int lock, status;
 
 	if (command_begin(options->subject) ||
-	    overlay_path(options->subjects[1], overlay) ||
+	    change_new_path(options->subjects[1], overlay) ||
 	    command_find(options->subject, &disk, &lock))
 		return EXIT_FAILURE;
-	status = snapshot(&disk, overlay, options->domain_told);
+	status = snapshot_take(&disk, overlay, options->domain_told);
 	close(lock);
 	return status;
 }

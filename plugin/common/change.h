@@ -23,7 +23,9 @@ struct change {
 	enum change_kind kind;
 	uint64_t size;	      /* CHANGE_SIZE: bytes, whole sectors;
 				 CHANGE_MERGE: in a second at most, 0: no limit */
-	char image[PATH_MAX]; /* CHANGE_IMAGE: absolute */
+	char image[PATH_MAX]; /* CHANGE_IMAGE: absolute; CHANGE_MERGE: the
+				 domain that uses the disk and will name the
+				 image below, or "" */
 };
 
 #endif /* CHANGE_H */

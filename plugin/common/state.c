@@ -88,6 +88,7 @@ static const struct field {
 	FIELD("merging", NUMBER, merging),
 	FIELD("merge_done", NUMBER, merge_done),
 	FIELD("merge_rate", LONG, merge_rate),
+	FIELD("merge_domain", TEXT, merge_domain),
 	FIELD("merged", FLAG, merged),
 	FIELD("merge_failure", TEXT, merge_failure),
 	FIELD("merged_from", TEXT, merged_from),

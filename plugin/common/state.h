@@ -50,6 +50,7 @@ struct disk {
 				 into, counted from 1; 0: none */
 	unsigned int merge_done; /* of that, thousandths */
 	uint64_t merge_rate;	 /* bytes in a second; 0: no limit */
+	char merge_domain[256];	 /* that will name that layer; "": none */
 	bool merged;		 /* that layer holds the disk, and no server has
 				    begun since */
 	char merge_failure[256]; /* why the last merge was given up */

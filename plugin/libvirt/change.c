@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * An admin's command for a domain has the admin's command for a disk run, with
- * the same stdout and stderr: it says itself what it did, or why not.
+ * the same stdout and stderr: it says itself what it did, or why not.  The
+ * domain's metadata follow.
  */
 #include <errno.h>
 #include <spawn.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -12,6 +14,7 @@
 
 #include "plugin/common/log.h"
 #include "plugin/libvirt/change.h"
+#include "plugin/libvirt/connection.h"
 #include "plugin/libvirt/service.h"
 
 #define ARGUMENTS_MAX 8
@@ -32,4 +35,69 @@ int change_run(const char *const *arguments)
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILURE;
+}
+
+int change_find_disk(const struct plug *plug, const char *word,
+		     struct disk *disk, char target[32])
+{
+	char why[DOMAIN_REASON_MAX] = "it is not served just now";
+	struct rewrite rewrite;
+	int ret = plug_read(plug, true, REWRITE_BACK, &rewrite);
+	size_t i;
+
+	if (ret)
+		return ret;
+	ret = rewrite_choose(&rewrite, word, why);
+	for (i = 0; !ret && i < rewrite.nr_disks; i++) {
+		if (!rewrite.disks[i].chosen)
+			continue;
+		snprintf(target, 32, "%s", rewrite.disks[i].target);
+		ret = disk_find(rewrite.disks[i].source, disk);
+	}
+	rewrite_free(&rewrite);
+	return ret ? complain("%s: %s: %s", plug->name, word, why) : 0;
+}
+
+/* ---- the metadata ---- */
+
+static int set_list(const struct plug *plug, const char *list,
+		    unsigned int flags)
+{
+	if (!virDomainSetMetadata(plug->domain, VIR_DOMAIN_METADATA_ELEMENT,
+				  list, DOMAIN_PREFIX, DOMAIN_NAMESPACE, flags))
+		return 0;
+	return complain("%s: cannot change the metadata: %s", plug->name,
+			connection_error());
+}
+
+/* In the domain that runs, or in its definition: where the entry says from, it
+   says to. */
+static int rename_image(const struct plug *plug, bool live, const char *from,
+			const char *to)
+{
+	struct rewrite rewrite;
+	char *list = NULL;
+	int ret = plug_read(plug, live, REWRITE_BACK, &rewrite);
+
+	if (!ret && rewrite_image(&rewrite, from, to)) {
+		ret = rewrite_list_text(&rewrite, &list) ?
+			      complain("%s: out of memory", plug->name) :
+			      set_list(plug, list,
+				       live ? VIR_DOMAIN_AFFECT_LIVE :
+					      VIR_DOMAIN_AFFECT_CONFIG);
+	}
+	free(list);
+	rewrite_free(&rewrite);
+	return ret;
+}
+
+int change_names(const struct plug *plug, const char *from, const char *to)
+{
+	int ret = 0;
+
+	if (virDomainIsPersistent(plug->domain) == 1)
+		ret = rename_image(plug, false, from, to);
+	if (!ret)
+		ret = rename_image(plug, true, from, to);
+	return ret;
 }

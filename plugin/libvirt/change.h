@@ -5,8 +5,19 @@
 #ifndef LIBVIRT_CHANGE_H
 #define LIBVIRT_CHANGE_H
 
+#include "plugin/libvirt/plug.h"
+
 /* Runs `ublk-qcow2` with these arguments, a NULL behind them; it speaks on our
    stdout and stderr.  Returns its exit status. */
 int change_run(const char *const *arguments);
+
+/* Finds the disk of the running domain that has this target or path.  Returns
+   0, or EXIT_FAILURE after a complaint. */
+int change_find_disk(const struct plug *plug, const char *word,
+		     struct disk *disk, char target[32]);
+
+/* Where an entry in the metadata names one image, it names the other one from
+   now on: in the domain that runs and in its definition.  Likewise. */
+int change_names(const struct plug *plug, const char *from, const char *to);
 
 #endif /* LIBVIRT_CHANGE_H */

@@ -15,13 +15,16 @@ struct libvirt_options {
 	bool config;
 	bool read_only;
 	bool quiesce;
-	const char *suffix; /* NULL: the time */
+	const char *suffix;    /* NULL: the time */
+	const char *bandwidth; /* NULL: no limit */
 	bool all;
 	bool json;
 };
 
 /* One file per command.  They return the exit status. */
 int command_attach(const struct libvirt_options *options);
+int command_backup(const struct libvirt_options *options);
+int command_commit(const struct libvirt_options *options);
 int command_convert(const struct libvirt_options *options);
 int command_detach(const struct libvirt_options *options);
 int command_event(const struct libvirt_options *options);

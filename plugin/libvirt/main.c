@@ -71,12 +71,34 @@ static const struct command_option snapshot_options[] = {
 	OPTION_CONNECT,
 };
 
+#define OPTION_RATE \
+	{ \
+		.name = "bandwidth", .kind = OPTION_TEXT, .value = "BYTES", \
+		.offset = FIELD(bandwidth), \
+		.help = "copy no more bytes in a second, K, M or G may " \
+			"follow" \
+	}
+
+static const struct command_option backup_options[] = {
+	{ .name = "quiesce",
+	  .offset = FIELD(quiesce),
+	  .help = "the guest's agent freezes the file systems at the moment of "
+		  "the copy" },
+	OPTION_RATE,
+	OPTION_CONNECT,
+};
+
+static const struct command_option commit_options[] = {
+	OPTION_RATE,
+	OPTION_CONNECT,
+};
+
 static const struct command_option event_options[] = { OPTION_CONNECT };
 
 #define OPTIONS(table) \
 	.options = table, .nr_options = sizeof(table) / sizeof((table)[0])
 
-enum { CONVERT, ATTACH, DETACH, LIST, RESIZE, SNAPSHOT, EVENT };
+enum { CONVERT, ATTACH, DETACH, LIST, RESIZE, SNAPSHOT, COMMIT, BACKUP, EVENT };
 
 static const struct command commands[] = {
 	[CONVERT] = { "convert", "DOMAIN [DISK]", OPTIONS(convert_options),
@@ -101,6 +123,14 @@ static const struct command commands[] = {
 		       .help = "Keeps the images of a running domain's disks "
 			       "as they are now, all at one moment: each gets "
 			       "an overlay beside it." },
+	[COMMIT] = { "commit", "DOMAIN DISK", OPTIONS(commit_options),
+		     .help = "Merges the image of a running domain's disk, an "
+			     "overlay, into the image below it, which takes "
+			     "its place." },
+	[BACKUP] = { "backup", "DOMAIN DISK FILE", OPTIONS(backup_options),
+		     .help = "Copies a disk of a running domain, as it is now, "
+			     "to a new qcow2 image, FILE.  If this is "
+			     "interrupted, run it again, or 'commit'." },
 	[EVENT] = { "event", "EVENT DEV", OPTIONS(event_options),
 		    .help = "EVENT is one of those that hooks.d is run for.  "
 			    "Logs which domains are affected.  At 'recovered', "
@@ -113,6 +143,7 @@ static int (*const runs[])(const struct libvirt_options *options) = {
 	[CONVERT] = command_convert, [ATTACH] = command_attach,
 	[DETACH] = command_detach,   [LIST] = command_list,
 	[RESIZE] = command_resize,   [SNAPSHOT] = command_snapshot,
+	[COMMIT] = command_commit,   [BACKUP] = command_backup,
 	[EVENT] = command_event,
 };
 

@@ -15,27 +15,6 @@
 #include "plugin/libvirt/connection.h"
 #include "plugin/libvirt/plug.h"
 
-static int find_disk(const struct plug *plug, const char *word,
-		     struct disk *disk, char target[32])
-{
-	char why[DOMAIN_REASON_MAX] = "it is not served just now";
-	struct rewrite rewrite;
-	int ret = plug_read(plug, true, REWRITE_BACK, &rewrite);
-	size_t i;
-
-	if (ret)
-		return ret;
-	ret = rewrite_choose(&rewrite, word, why);
-	for (i = 0; !ret && i < rewrite.nr_disks; i++) {
-		if (!rewrite.disks[i].chosen)
-			continue;
-		snprintf(target, 32, "%s", rewrite.disks[i].target);
-		ret = disk_find(rewrite.disks[i].source, disk);
-	}
-	rewrite_free(&rewrite);
-	return ret ? complain("%s: %s: %s", plug->name, word, why) : 0;
-}
-
 static int tell_guest(const struct plug *plug, const char *target, int id)
 {
 	struct disk disk;
@@ -62,7 +41,7 @@ static int resize(const struct plug *plug)
 		return complain("%s: is not running; grow the image with "
 				"qemu-img",
 				plug->name);
-	if (find_disk(plug, words[1], &disk, target))
+	if (change_find_disk(plug, words[1], &disk, target))
 		return EXIT_FAILURE;
 	snprintf(id, sizeof(id), "%d", disk.id);
 	if (change_run(arguments))

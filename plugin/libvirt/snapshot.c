@@ -27,51 +27,6 @@
 
 #define SUFFIX ".qcow2"
 
-/* ---- the metadata ---- */
-
-static int set_list(const struct plug *plug, const char *list,
-		    unsigned int flags)
-{
-	if (!virDomainSetMetadata(plug->domain, VIR_DOMAIN_METADATA_ELEMENT,
-				  list, DOMAIN_PREFIX, DOMAIN_NAMESPACE, flags))
-		return 0;
-	return complain("%s: cannot change the metadata: %s", plug->name,
-			connection_error());
-}
-
-/* In the domain that runs, or in its definition: where the entry says from, it
-   says to. */
-static int rename_image(const struct plug *plug, bool live, const char *from,
-			const char *to)
-{
-	struct rewrite rewrite;
-	char *list = NULL;
-	int ret = plug_read(plug, live, REWRITE_BACK, &rewrite);
-
-	if (!ret && rewrite_image(&rewrite, from, to)) {
-		ret = rewrite_list_text(&rewrite, &list) ?
-			      complain("%s: out of memory", plug->name) :
-			      set_list(plug, list,
-				       live ? VIR_DOMAIN_AFFECT_LIVE :
-					      VIR_DOMAIN_AFFECT_CONFIG);
-	}
-	free(list);
-	rewrite_free(&rewrite);
-	return ret;
-}
-
-static int rename_everywhere(const struct plug *plug, const char *from,
-			     const char *to)
-{
-	int ret = 0;
-
-	if (virDomainIsPersistent(plug->domain) == 1)
-		ret = rename_image(plug, false, from, to);
-	if (!ret)
-		ret = rename_image(plug, true, from, to);
-	return ret;
-}
-
 /* ---- the disks ---- */
 
 /* web.qcow2 becomes web.NAME.qcow2, beside it. */
@@ -98,11 +53,11 @@ static int change_disk(const struct plug *plug, const struct disk *disk,
 
 	snprintf(id, sizeof(id), "%d", disk->id);
 	if (overlay_path(disk->image, name, overlay) ||
-	    rename_everywhere(plug, disk->image, overlay))
+	    change_names(plug, disk->image, overlay))
 		return EXIT_FAILURE;
 	if (!change_run(arguments))
 		return 0;
-	rename_everywhere(plug, overlay, disk->image);
+	change_names(plug, overlay, disk->image);
 	return EXIT_FAILURE;
 }
 

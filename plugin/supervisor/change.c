@@ -83,11 +83,13 @@ void change_begin(struct supervisor *sv)
 
 void change_resume(struct supervisor *sv)
 {
-	const struct change change = {
+	struct change change = {
 		.kind = sv->disk.growing ? CHANGE_SIZE : CHANGE_MERGE,
 		.size = sv->disk.growing ?: sv->disk.merge_rate,
 	};
 
+	snprintf(change.image, sizeof(change.image), "%s",
+		 sv->disk.merge_domain);
 	begin(sv, &change);
 }
 

@@ -84,6 +84,8 @@ static void use_layer(struct supervisor *sv)
 	sv->disk.merging = 1;
 	sv->disk.merge_done = 0;
 	sv->disk.merge_rate = sv->change.size;
+	snprintf(sv->disk.merge_domain, sizeof(sv->disk.merge_domain), "%.255s",
+		 sv->change.image);
 	sv->disk.merge_failure[0] = '\0';
 	layer_of(sv)->written = true;
 }
@@ -198,9 +200,9 @@ static void drop(struct supervisor *sv)
 /* ---- its end ---- */
 
 /* A domain that begins to use the disk during the merge names the image, too,
-   and we cannot change that.  The lock keeps the next one from coming before
-   the record names the layer; it ends with the job, so that there is a moment
-   left. */
+   and we cannot change that; one is told by whoever asked for the merge.  The
+   lock keeps the next one from coming before the record names the layer; it
+   ends with the job, so that there is a moment left. */
 static int check_domains(const struct disk *disk, char *text)
 {
 	struct owner owner;
@@ -214,7 +216,8 @@ static int check_domains(const struct disk *disk, char *text)
 			 "a domain begins or ends to use it");
 		return 1;
 	}
-	if (owner_find_user(disk, &owner))
+	if (owner_find_user(disk, &owner) ||
+	    !strcmp(owner.domain, disk->merge_domain))
 		return 0;
 	snprintf(text, JOB_TEXT_MAX, "the domain %.200s names its image",
 		 owner.domain);

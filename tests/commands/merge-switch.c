@@ -164,7 +164,7 @@ static void write_file_of(const char *image)
 }
 
 /* The server has ended, and has merged all. */
-static void begin(const char *image_of_file)
+static void begin_told(const char *image_of_file, const char *domain)
 {
 	layers_clear(&sv.layers);
 	memset(&sv, 0, sizeof(sv));
@@ -175,6 +175,8 @@ static void begin(const char *image_of_file)
 	sv.disk.identity.inode = 77;
 	sv.disk.merging = 1;
 	sv.disk.merged = true;
+	snprintf(sv.disk.merge_domain, sizeof(sv.disk.merge_domain), "%s",
+		 domain);
 	add_layer("/layer", true);
 	add_layer("/base", false);
 	sv.layers.known = true;
@@ -187,6 +189,11 @@ static void begin(const char *image_of_file)
 	merge_switch(&sv);
 	if (saves != 1 || !saved.merged || servers)
 		die("the record does not say that both will do");
+}
+
+static void begin(const char *image_of_file)
+{
+	begin_told(image_of_file, "");
 }
 
 static void end_job(void)
@@ -373,6 +380,25 @@ static void test_failures(void)
 	owner_forget("6b6dbf1f-d3c9-46ef-87c8-bd5b30c4cf39", sv.disk.name);
 }
 
+/* Whoever asked for the merge changes that domain, and no other. */
+static void test_told_domain(void)
+{
+	struct owner owner;
+
+	begin("/top");
+	owner_fill(&owner, "6b6dbf1f-d3c9-46ef-87c8-bd5b30c4cf39", "web",
+		   &sv.disk);
+	if (owner_save(&owner) || !process_wait(sv.job.pidfd, 60000))
+		die("a job does not end");
+	begin_told("/top", "web");
+	end_job();
+	must_be_below("a domain that is told");
+	begin_told("/top", "other");
+	end_job();
+	must_be_as_before("another domain", "the domain web names its image");
+	owner_forget("6b6dbf1f-d3c9-46ef-87c8-bd5b30c4cf39", sv.disk.name);
+}
+
 /* The one before changed the file and died, and by now a domain has come: the
    next boot must serve the image, as we do. */
 static void test_put_back(void)
@@ -446,6 +472,7 @@ int main(void)
 	test_hooks();
 	test_hooks_behind();
 	test_failures();
+	test_told_domain();
 	test_other_file();
 	test_put_back();
 	test_unreadable();

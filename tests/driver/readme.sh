@@ -106,7 +106,8 @@ afterwards()
 		;;
 	*ublk-qcow2@web.service) ADDED+=(/dev/ublk-qcow2/web) ;;
 	"virsh start web1" | "virsh resume web1" | *web1-vda\ \|* | \
-		*"libvirt snapshot web1"*)
+		*"libvirt snapshot web1"* | *"libvirt commit web1"* | \
+		*"libvirt backup web1"*)
 		progress web1
 		;;
 	esac
@@ -153,3 +154,4 @@ ublk-qcow2 del web
 [[ -z $(traces) ]] || fail "left behind: $(traces)"
 check_image /srv/vm/web.qcow2
 check_image /srv/vm/web-2.qcow2
+check_image /srv/vm/web-backup.qcow2

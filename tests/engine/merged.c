@@ -119,10 +119,15 @@ static void test_kind(const char *options)
 	make(options);
 	must_be_open(top);
 	must_be_open(above);
+	if (qcow_is_merged(top))
+		die("%s: it is marked before", options);
 	if (mark(base, &error))
 		die("%s: %s", options, error.text);
 	must_be_refused(top, base);
 	must_be_refused(above, base);
+	if (!qcow_is_merged(top) || qcow_is_merged(base) ||
+	    qcow_is_merged("/nonexistent"))
+		die("%s: it is not told from others", options);
 	must_be_open(base);
 	must_be_the_same();
 	bytes = read_file(top, &size);

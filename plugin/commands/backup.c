@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * `backup`: a copy of a disk that is in use, as the disk is at one moment.
+ *
+ *	snapshot	the disk gets an overlay, and its image stays as it is
+ *	copy		the image, to FILE.part
+ *	name		FILE.part becomes FILE, when all of it is durable
+ *	commit		the overlay is merged into the image again
+ *	remove		the overlay, which nobody needs any more
+ *
+ * At any time the disk is served, from the image or from the overlay, and needs
+ * nobody for that.  The overlay's name tells what it is for: a backup that
+ *finds the disk on such an overlay goes on where the one before was, with its
+ * moment.  `commit` gives it up.  A copy that fails gives itself up.
+ *
+ * No lock on the disk is held during the copy, which takes long.  Who merges
+ * the overlay in the meantime, or removes the disk and writes to its image, is
+ * kept from that by the locks that qemu-img has on the image (P4).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "plugin/commands/change.h"
+#include "plugin/commands/command.h"
+#include "plugin/commands/copy.h"
+#include "plugin/commands/options.h"
+#include "plugin/common/jail.h"
+#include "plugin/common/log.h"
+#include "plugin/common/owner.h"
+#include "plugin/common/program.h"
+#include "qcow/lock.h"
+#include "qcow/merge.h"
+
+#define OVERLAY_SUFFIX ".during-backup"
+#define PART_SUFFIX    ".part"
+#define PART_MODE      0600
+#define LOOK_PATIENCE  10000 /* ms */
+
+struct backup {
+	struct disk disk; /* with the overlay, once there is one */
+	char file[PATH_MAX], part[PATH_MAX];
+	char image[PATH_MAX], overlay[PATH_MAX];
+	uint64_t rate;
+	bool told; /* the domain's metadata follow, and it removes the overlay
+		    */
+	bool goes_on; /* a backup before this one made the overlay */
+};
+
+/* ---- the names ---- */
+
+static int append(char path[PATH_MAX], const char *name, const char *suffix)
+{
+	if (snprintf(path, PATH_MAX, "%s%s", name, suffix) < PATH_MAX)
+		return EXIT_SUCCESS;
+	return complain("%s: %s", name, strerror(ENAMETOOLONG));
+}
+
+/* Is the disk served from the overlay of a backup?  Then the image is the
+   layer below. */
+static bool find_overlay(struct backup *backup)
+{
+	struct layers layers = { .known = false };
+	bool found = false;
+
+	if (!disk_load_layers(backup->disk.id, &layers) && layers.known &&
+	    layers.count &&
+	    !append(backup->overlay, layers.list[0].path, OVERLAY_SUFFIX) &&
+	    !strcmp(backup->overlay, backup->disk.image)) {
+		snprintf(backup->image, PATH_MAX, "%s", layers.list[0].path);
+		found = true;
+	}
+	layers_clear(&layers);
+	return found;
+}
+
+static int choose_names(struct backup *backup, const char *file)
+{
+	if (change_new_path(file, backup->file) ||
+	    append(backup->part, backup->file, PART_SUFFIX))
+		return EXIT_FAILURE;
+	if (!access(backup->file, F_OK))
+		return complain("%s: %s", backup->file, strerror(EEXIST));
+	backup->goes_on = find_overlay(backup);
+	if (backup->goes_on)
+		return EXIT_SUCCESS;
+	snprintf(backup->image, PATH_MAX, "%s", backup->disk.image);
+	return append(backup->overlay, backup->image, OVERLAY_SUFFIX);
+}
+
+/* ---- before anything is changed ---- */
+
+/* Nothing can be merged into an image that has one. */
+static bool has_data_file(const struct disk *disk)
+{
+	struct layers layers = { .known = false };
+	bool found = *disk->options.data_file;
+	unsigned int i;
+
+	if (!disk_load_layers(disk->id, &layers))
+		for (i = 0; i < layers.count; i++)
+			found |= layers.list[i].written;
+	layers_clear(&layers);
+	return found;
+}
+
+static int check_disk(const struct disk *disk, bool told)
+{
+	char program[PATH_MAX];
+	struct owner owner;
+
+	if (disk->merging)
+		return command_complain(disk,
+					"is just being merged; 'ublk-qcow2 "
+					"commit %d' waits for the end of that",
+					disk->id);
+	if (!told && !owner_find_user(disk, &owner))
+		return command_complain(disk,
+					"the domain %s names its image; run "
+					"'ublk-qcow2 libvirt backup %s', which "
+					"changes the domain, too",
+					owner.domain, owner.domain);
+	if (has_data_file(disk))
+		return command_complain(disk,
+					"has a data file, and an overlay could "
+					"not be merged into that again");
+	if (program_find("qemu-img", program))
+		return complain("qemu-img is not installed; it makes the copy");
+	return EXIT_SUCCESS;
+}
+
+static int look_job(const void *argument, char *text)
+{
+	const struct jail jail = { .image = argument };
+
+	(void)text;
+	return !jail_enter_for(&jail) && qcow_is_merged(argument) ? 0 : 1;
+}
+
+/* An image is input (P6): a child in a jail looks. */
+static bool is_merged(const char *path)
+{
+	char text[JOB_TEXT_MAX];
+	struct job job;
+
+	if (job_start(&job, look_job, path, true))
+		return false;
+	if (process_wait(job.pidfd, LOOK_PATIENCE))
+		return !job_finish(&job, text);
+	job_abandon(&job);
+	return false;
+}
+
+/* A backup was killed after its overlay was merged, or before the overlay was
+   used; only the former says so itself. */
+static int clear_overlay(const struct backup *backup)
+{
+	if (access(backup->overlay, F_OK) && errno == ENOENT)
+		return EXIT_SUCCESS;
+	if (!is_merged(backup->overlay))
+		return command_complain(
+			&backup->disk,
+			"%s is in the way, left of an earlier backup; if no "
+			"disk was ever served from it since, remove it",
+			backup->overlay);
+	return unlink(backup->overlay) ?
+		       complain("%s: %s", backup->overlay, strerror(errno)) :
+		       EXIT_SUCCESS;
+}
+
+/* A backup that was killed left it: a file for root alone, that no qemu-img is
+   at work on. */
+static int clear_part(const struct backup *backup)
+{
+	struct qcow_error error;
+	struct qcow_lock *lock;
+	struct stat st;
+	int ret;
+
+	if (lstat(backup->part, &st))
+		return errno == ENOENT ? EXIT_SUCCESS :
+					 complain("%s: %s", backup->part,
+						  strerror(errno));
+	if (!S_ISREG(st.st_mode) || (st.st_mode & 07777) != PART_MODE)
+		return complain("%s: is in the way, and not left of a backup",
+				backup->part);
+	ret = qcow_lock(backup->part, NULL, false, true, &lock, &error);
+	if (ret)
+		return complain("%s: %s", backup->part, error.text);
+	unlink(backup->part);
+	qcow_unlock(lock);
+	return EXIT_SUCCESS;
+}
+
+static int make_part(const struct backup *backup)
+{
+	int fd;
+
+	if (clear_part(backup))
+		return EXIT_FAILURE;
+	fd = open(backup->part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+		  PART_MODE);
+	if (fd < 0)
+		return complain("%s: %s", backup->part, strerror(errno));
+	close(fd);
+	return EXIT_SUCCESS;
+}
+
+static int prepare(struct backup *backup, const char *file)
+{
+	if (check_disk(&backup->disk, backup->told) ||
+	    choose_names(backup, file) || make_part(backup))
+		return EXIT_FAILURE;
+	if (backup->goes_on ||
+	    (!clear_overlay(backup) &&
+	     !snapshot_take(&backup->disk, backup->overlay, backup->told)))
+		return EXIT_SUCCESS;
+	unlink(backup->part);
+	return EXIT_FAILURE;
+}
+
+/* ---- the copy ---- */
+
+static int sync_path(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = fsync(fd) ? -errno : 0;
+	close(fd);
+	return ret;
+}
+
+/* All of it is on stable storage before it has its name, and nothing is
+   replaced. */
+static int name_copy(const struct backup *backup)
+{
+	char directory[PATH_MAX];
+	int ret = sync_path(backup->part);
+
+	snprintf(directory, sizeof(directory), "%s", backup->file);
+	*(strrchr(directory, '/') + 1) = '\0';
+	if (!ret && link(backup->part, backup->file))
+		ret = -errno;
+	if (!ret && unlink(backup->part))
+		ret = -errno;
+	if (!ret)
+		ret = sync_path(directory);
+	return ret ? complain("%s: %s", backup->file, strerror(-ret)) :
+		     EXIT_SUCCESS;
+}
+
+static void tell_begin(const struct backup *backup)
+{
+	const char *what = backup->goes_on ?
+				   "a backup goes on, of an earlier moment" :
+				   "is being copied";
+
+	if (backup->told)
+		printf("/dev/ublkb%d: %s; if this is interrupted, run it "
+		       "again, or 'ublk-qcow2 libvirt commit' to give it up\n",
+		       backup->disk.id, what);
+	else
+		printf("/dev/ublkb%d: %s; if this is interrupted, run it "
+		       "again, or 'ublk-qcow2 commit %d' to give it up\n",
+		       backup->disk.id, what, backup->disk.id);
+	fflush(stdout);
+}
+
+static int copy(const struct backup *backup)
+{
+	tell_begin(backup);
+	if (!copy_image(backup->image, backup->part, backup->rate) &&
+	    !name_copy(backup))
+		return EXIT_SUCCESS;
+	unlink(backup->part);
+	return EXIT_FAILURE;
+}
+
+/* ---- the way back ---- */
+
+static int tell_left(const struct backup *backup, const char *why)
+{
+	return command_complain(&backup->disk,
+				"%s; it is served from %s, and 'ublk-qcow2 "
+				"commit %d' merges that into its image again",
+				why, backup->overlay, backup->disk.id);
+}
+
+/* Whoever has merged it meanwhile has done that for us. */
+static int go_back(struct backup *backup)
+{
+	const uint64_t nonce = backup->disk.nonce;
+	int lock, status;
+	int ret = command_lock(&backup->disk, &lock);
+
+	if (ret == -ENOENT || (!ret && backup->disk.nonce != nonce)) {
+		if (!ret)
+			close(lock);
+		return complain("%s: its disk was removed meanwhile; add %s, "
+				"and run 'ublk-qcow2 commit'",
+				backup->overlay, backup->overlay);
+	}
+	if (ret)
+		return tell_left(backup, "another command works on it");
+	status = EXIT_SUCCESS;
+	if (!strcmp(backup->disk.image, backup->overlay))
+		status = commit_begin(&backup->disk, backup->rate,
+				      backup->told);
+	close(lock);
+	if (status)
+		return tell_left(backup, "was not merged");
+	if (!strcmp(backup->disk.image, backup->overlay))
+		status = commit_wait(&backup->disk);
+	if (!status && !backup->told && is_merged(backup->overlay))
+		unlink(backup->overlay);
+	return status;
+}
+
+static int backup(struct backup *backup, const char *file, int lock)
+{
+	int status = prepare(backup, file);
+	int back;
+
+	close(lock);
+	if (status)
+		return status;
+	status = copy(backup);
+	back = go_back(backup);
+	if (!status)
+		printf("/dev/ublkb%d: %s is a copy of it\n", backup->disk.id,
+		       backup->file);
+	return status || back ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+int command_backup(const struct options *options)
+{
+	struct backup work = {
+		.rate = options->disk.bandwidth,
+		.told = options->domain_told,
+	};
+	int lock;
+
+	if (command_begin(options->subject) ||
+	    command_find(options->subject, &work.disk, &lock))
+		return EXIT_FAILURE;
+	return backup(&work, options->subjects[1], lock);
+}

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * `backup` and `commit`: a disk of a running domain is copied, or its overlay
+ * merged into the image below.
+ *
+ * The domain's <metadata> name the image, for the hook to serve it at the next
+ * start; whatever dies, they never name one that is out of date and would be
+ * served:
+ *
+ *	metadata	name the overlay, which shows the image
+ *	disk		gets the overlay
+ *	disk		is merged into the image, and served from that
+ *	metadata	name the image
+ *
+ * Between the last two they name an overlay that was merged.  It is marked, so
+ * that a domain that starts then is refused, and told of the image.  The same
+ * command, once more, goes on.
+ */
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "plugin/common/disk-number.h"
+#include "plugin/common/log.h"
+#include "plugin/libvirt/change.h"
+#include "plugin/libvirt/connection.h"
+
+#define SUFFIX ".during-backup" /* as in plugin/commands/backup.c */
+
+struct backup {
+	const struct plug *plug;
+	struct disk disk;
+	char target[32], id[16];
+	char image[PATH_MAX], overlay[PATH_MAX];
+	bool goes_on; /* the disk has the overlay */
+};
+
+static int begin(const struct plug *plug, struct backup *backup)
+{
+	const char *rate = plug->options->bandwidth;
+	const struct disk_number *number = disk_number_of_key("bandwidth");
+	struct disk_options options;
+
+	if (rate && !disk_number_take(number, rate, &options))
+		return complain("%s: '%s' is no bandwidth", plug->name, rate);
+	if (!plug->live)
+		return complain("%s: is not running; use qemu-img", plug->name);
+	backup->plug = plug;
+	if (change_find_disk(plug, plug->options->subjects[1], &backup->disk,
+			     backup->target))
+		return EXIT_FAILURE;
+	snprintf(backup->id, sizeof(backup->id), "%d", backup->disk.id);
+	return EXIT_SUCCESS;
+}
+
+/* Runs the command for the disk, whose last words are these. */
+static int run(const struct backup *backup, const char *command,
+	       const char *word)
+{
+	const char *rate = backup->plug->options->bandwidth;
+	const char *arguments[8] = { command, backup->id };
+	size_t n = 2;
+
+	if (word)
+		arguments[n++] = word;
+	arguments[n++] = "--domain-told";
+	if (rate && strcmp(command, "snapshot") != 0) {
+		arguments[n++] = "--bandwidth";
+		arguments[n++] = rate;
+	}
+	return change_run(arguments);
+}
+
+/* Where the disk has got to, there the metadata follow. */
+static int follow(const struct backup *backup, const char *from)
+{
+	struct disk now;
+
+	if (disk_load(backup->disk.id, &now) || now.nonce != backup->disk.nonce)
+		return complain("%s: %s has just been removed",
+				backup->plug->name, backup->target);
+	if (!strcmp(now.image, from))
+		return EXIT_SUCCESS;
+	return change_names(backup->plug, from, now.image);
+}
+
+/* ---- backup ---- */
+
+static int choose_names(struct backup *backup)
+{
+	const char *image = backup->disk.image;
+	const size_t length = strlen(image), suffix = strlen(SUFFIX);
+
+	backup->goes_on = length > suffix &&
+			  !strcmp(image + length - suffix, SUFFIX);
+	snprintf(backup->image, PATH_MAX, "%.*s",
+		 (int)(backup->goes_on ? length - suffix : length), image);
+	if (snprintf(backup->overlay, PATH_MAX, "%s" SUFFIX, backup->image) <
+	    PATH_MAX)
+		return EXIT_SUCCESS;
+	return complain("%s: its name is too long for another", image);
+}
+
+static int freeze(const struct plug *plug)
+{
+	if (virDomainFSFreeze(plug->domain, NULL, 0, 0) >= 0)
+		return EXIT_SUCCESS;
+	return complain("%s: the guest's agent does not freeze its file "
+			"systems: %s",
+			plug->name, connection_error());
+}
+
+static int thaw(const struct plug *plug)
+{
+	if (virDomainFSThaw(plug->domain, NULL, 0, 0) >= 0)
+		return EXIT_SUCCESS;
+	return complain("%s: the guest's agent does not thaw its file "
+			"systems: %s; run 'virsh domfsthaw'",
+			plug->name, connection_error());
+}
+
+/* The moment of the backup, with the guest's file systems frozen. */
+static int take_moment(const struct backup *backup)
+{
+	int ret = freeze(backup->plug), thawed;
+
+	if (ret)
+		return ret;
+	ret = run(backup, "snapshot", backup->overlay);
+	thawed = thaw(backup->plug);
+	return ret || thawed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+static int copy(const struct backup *backup)
+{
+	const struct plug *plug = backup->plug;
+	int ret = change_names(plug, backup->image, backup->overlay);
+	int followed;
+
+	if (!ret && plug->options->quiesce && !backup->goes_on)
+		ret = take_moment(backup);
+	if (!ret)
+		ret = run(backup, "backup", plug->options->subjects[2]);
+	followed = follow(backup, backup->overlay);
+	/* Nobody needs it, and nothing names it any more. */
+	if (!ret && !followed)
+		unlink(backup->overlay);
+	return ret || followed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+int command_backup(const struct libvirt_options *options)
+{
+	struct backup backup;
+	struct plug plug;
+	int ret = plug_begin(&plug, options);
+
+	if (!ret)
+		ret = begin(&plug, &backup) || choose_names(&backup) ||
+		      copy(&backup);
+	plug_end(&plug);
+	return ret;
+}
+
+/* ---- commit ---- */
+
+int command_commit(const struct libvirt_options *options)
+{
+	struct backup backup;
+	struct plug plug;
+	int ret = plug_begin(&plug, options), followed;
+
+	if (!ret)
+		ret = begin(&plug, &backup);
+	if (!ret) {
+		ret = run(&backup, "commit", NULL);
+		followed = follow(&backup, backup.disk.image);
+		ret = ret || followed;
+	}
+	plug_end(&plug);
+	return ret;
+}

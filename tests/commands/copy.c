@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A copy of an image by qemu-img: it is the same, not faster than it may be,
+ * says why it fails, and ends with the process that wants it.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "plugin/commands/copy.h"
+#include "plugin/common/process.h"
+#include "qcow/lock.h"
+#include "tests/lib/helpers.h"
+
+#define SIZE (8u << 20)
+
+static char *from, *to;
+
+static void clear(void)
+{
+	must_run("rm -f %s; touch %s", to, to);
+}
+
+static void test_same(void)
+{
+	clear();
+	if (copy_image(from, to, 0))
+		die("it fails");
+	must_run("qemu-img compare -q -f qcow2 -F qcow2 %s %s && "
+		 "qemu-img check -q %s",
+		 from, to, to);
+}
+
+static void test_rate(void)
+{
+	const uint64_t began = clock_ms();
+
+	clear();
+	if (copy_image(from, to, SIZE / 2))
+		die("it fails");
+	if (clock_ms() - began < 1000)
+		die("8 MiB at 4 a second took %lu ms", clock_ms() - began);
+}
+
+static void test_why(void)
+{
+	char *errors = scratch_path("errors");
+	uint8_t *words;
+	size_t size;
+	pid_t pid = fork();
+	int status;
+
+	if (!pid) {
+		int fd = creat(errors, 0600);
+
+		if (fd < 0 || dup2(fd, STDERR_FILENO) < 0)
+			_exit(9);
+		_exit(copy_image("/nonexistent", to, 0));
+	}
+	waitpid(pid, &status, 0);
+	words = read_file(errors, &size);
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != EXIT_FAILURE ||
+	    !memmem(words, size, "No such file", 12))
+		die("status %d: %.*s", status, (int)size, words);
+	free(words);
+	free(errors);
+}
+
+/* Is somebody writing to it? */
+static bool in_use(void)
+{
+	struct qcow_error error;
+	struct qcow_lock *lock;
+
+	if (qcow_lock(to, NULL, false, true, &lock, &error))
+		return true;
+	qcow_unlock(lock);
+	return false;
+}
+
+static void wait_until(bool wanted, const char *what)
+{
+	const uint64_t end = clock_ms() + 60000;
+
+	while (in_use() != wanted) {
+		if (clock_ms() > end)
+			die("%s", what);
+		usleep(10000);
+	}
+}
+
+static void test_end(void)
+{
+	pid_t pid;
+
+	clear();
+	pid = fork();
+	if (!pid)
+		_exit(copy_image(from, to, 64 << 10));
+	wait_until(true, "it does not begin");
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	wait_until(false, "qemu-img goes on");
+}
+
+int main(void)
+{
+	from = scratch_path("from.qcow2");
+	to = scratch_path("to.qcow2");
+	must_run("qemu-img create -q -f qcow2 %s %u && "
+		 "qemu-io -c 'write -q -P 7 0 %u' %s",
+		 from, SIZE, SIZE, from);
+	test_same();
+	test_rate();
+	test_why();
+	test_end();
+	free(from);
+	free(to);
+	return 0;
+}

@@ -1,0 +1,166 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# limit: 400
+#
+# `backup`: a copy of a disk in use, as the disk was at one moment; afterwards
+# the disk is served from its image again.  Whatever is killed meanwhile, the
+# disk is served, and `backup` once more, or `commit`, ends what was begun.
+# shellcheck source=../lib/driver.sh
+. "$(dirname "$0")/../lib/driver.sh"
+
+backup()
+{
+	"$UBLK_QCOW2" backup "$DEV" "$@"
+}
+
+# image_becomes FILE
+image_becomes()
+{
+	listed_becomes image "$1" 60
+}
+
+# Begins a slow backup, and keeps its moment.
+begin_backup()
+{
+	backup "$1" --bandwidth 128K >"$WORK/backup.out" 2>&1 &
+	command=$!
+	image_becomes "$image.during-backup"
+	wait_live
+	cp "$image" "$WORK/moment"
+}
+
+# end_backup FILE: and all is as it should be.
+end_backup()
+{
+	wait "$command" || fail "backup: $(cat "$WORK/backup.out")"
+	copied "$1"
+}
+
+copied()
+{
+	[[ $(listed image) == "$image" ]] || fail "list: $(listed image)"
+	[[ ! -e $image.during-backup ]] || fail "the overlay is left"
+	[[ ! -e $1.part ]] || fail "$1.part is left"
+	[[ $(stat -c %a "$1") == 600 ]] || fail "everybody may read $1"
+	qemu-img check -q "$1" || fail "$1 is damaged"
+	qemu-img compare -q -f qcow2 -F qcow2 "$WORK/moment" "$1" ||
+		fail "$1 is of another moment"
+	check_with_qemu "$1" "$WORK/known"
+}
+
+load=(--depth 8 --size 8M --mix '60,20,10,10' --discard-align 64K)
+image=$(image disk.qcow2 128M)
+export UBLK_QCOW2_DISKS=$WORK/disks.d
+mkdir "$UBLK_QCOW2_DISKS"
+printf 'image = %s\n' "$image" >"$UBLK_QCOW2_DISKS/disk.conf"
+add "$image" --name disk
+"$LOAD" "${load[@]}" --ops 500 --ledger "$WORK/known" "$DEV" || fail load
+start_load "${load[@]}" --offset 32M --ledger "$WORK/ledger"
+
+note "what is refused"
+refused 'File exists' "$UBLK_QCOW2" backup "$DEV" "$image"
+refused 'No such file' "$UBLK_QCOW2" backup "$DEV" "$WORK/none/a.qcow2"
+touch "$image.during-backup"
+refused 'is in the way' "$UBLK_QCOW2" backup "$DEV" "$WORK/no.qcow2"
+rm "$image.during-backup"
+touch "$WORK/no.qcow2.part"
+chmod 644 "$WORK/no.qcow2.part"
+refused 'is in the way' "$UBLK_QCOW2" backup "$DEV" "$WORK/no.qcow2"
+rm "$WORK/no.qcow2.part"
+[[ $(listed image) == "$image" && ! -e $WORK/no.qcow2.part ]] ||
+	fail "something was made"
+
+main=$DEV
+qemu-img create -q -f qcow2 -o "data_file=$WORK/data" "$WORK/split.qcow2" 16M
+add --data-file "$WORK/data" "$WORK/split.qcow2"
+refused 'has a data file' "$UBLK_QCOW2" backup "$DEV" "$WORK/no.qcow2"
+del
+rm "$WORK/split.qcow2"
+DEV=$main
+
+note "a copy that fails is given up"
+mkdir "$WORK/small"
+mount -t tmpfs -o size=1M none "$WORK/small"
+cleanup "umount $WORK/small"
+refused_with_output()
+{
+	! backup "$WORK/small/a.qcow2" >"$WORK/out" 2>&1 || fail "there was room"
+	grep -q "$1" "$WORK/out" || fail "it says $(cat "$WORK/out")"
+}
+refused_with_output 'No space left'
+[[ $(listed image) == "$image" && ! -e $image.during-backup ]] ||
+	fail "it is not given up"
+[[ -z $(ls "$WORK/small") ]] || fail "left: $(ls "$WORK/small")"
+
+note "the servers are killed"
+begin_backup "$WORK/one.qcow2"
+# The end is a change of the disk, and its deaths do not count.
+while kill -0 "$command" 2>/dev/null; do
+	kill_server 2>/dev/null || true
+	wait_live
+	sleep "1.$((RANDOM % 10))"
+done
+end_backup "$WORK/one.qcow2"
+diff - "$UBLK_QCOW2_DISKS/disk.conf" <<<"image = $image" ||
+	fail "its file is another"
+
+note "and the supervisor"
+begin_backup "$WORK/two.qcow2"
+kill_off "$(listed supervisor_pid)" "$(listed server_pid)"
+"$UBLK_QCOW2" recover "$DEV" || fail recover
+end_backup "$WORK/two.qcow2"
+
+note "the command is killed while it copies, and begun again"
+begin_backup "$WORK/three.qcow2"
+mv "$WORK/moment" "$WORK/first"
+kill_off "$command"
+wait "$command" || true
+[[ $(listed image) == "$image.during-backup" ]] || fail "list: $(listed image)"
+kill_and_recover
+begin_backup "$WORK/three.qcow2"
+grep -q 'a backup goes on, of an earlier moment' "$WORK/backup.out" ||
+	fail "it says $(cat "$WORK/backup.out")"
+mv "$WORK/first" "$WORK/moment"
+end_backup "$WORK/three.qcow2"
+
+note "killed, and given up"
+begin_backup "$WORK/four.qcow2"
+kill_off "$command"
+wait "$command" || true
+"$UBLK_QCOW2" commit "$DEV" || fail commit
+[[ $(listed image) == "$image" && ! -e $WORK/four.qcow2 ]] ||
+	fail "it is not given up"
+
+note "killed while it merges"
+backup "$WORK/five.qcow2" >"$WORK/backup.out" 2>&1 &
+command=$!
+until [[ -e $WORK/five.qcow2 ]]; do
+	kill -0 "$command" 2>/dev/null || [[ -e $WORK/five.qcow2 ]] ||
+		fail "backup: $(cat "$WORK/backup.out")"
+	sleep 0.02
+done
+kill_off "$command"
+wait "$command" || true
+"$UBLK_QCOW2" commit "$DEV" || [[ $(listed image) == "$image" ]] ||
+	fail "commit"
+image_becomes "$image"
+begin_backup "$WORK/six.qcow2"
+end_backup "$WORK/six.qcow2"
+
+note "killed whenever"
+for round in 1 2 3 4; do
+	change_and_kill "$round" backup "$WORK/round$round.qcow2"
+	[[ $(listed image) == "$image" ]] ||
+		"$UBLK_QCOW2" commit "$DEV" || fail "commit, round $round"
+	image_becomes "$image"
+	rm -f "$image.during-backup" "$WORK/round$round.qcow2.part"
+	[[ ! -e $WORK/round$round.qcow2 ]] ||
+		check_image "$WORK/round$round.qcow2"
+done
+
+stop_load
+del
+check_image "$image"
+[[ -z $(traces) ]] || fail "left: $(traces)"
+check_with_qemu "$image" "$WORK/ledger"
+check_with_qemu "$image" "$WORK/known"

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * `ublk-qcow2 libvirt backup` and `commit` on libvirt's own test driver, and
+ * with a program ublk-qcow2 that is none: wherever the disk stops, the metadata
+ * name its image, and the same command goes on.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/hook/domains.h"
+#include "tests/lib/helpers.h"
+
+static virDomainPtr domain;
+static char *image_path, *overlay, *snapshot_path;
+
+static void set_up(void)
+{
+	char *fake = scratch_path("fake");
+	char program[512];
+
+	snprintf(program, sizeof(program), "%s/hook/fake-ublk-qcow2",
+		 getenv("srcdir") ?: ".");
+	must_run("mkdir %s && : >%s/calls && mkdir %s/run", fake, fake,
+		 scratch());
+	setenv("FAKE", fake, 1);
+	setenv("UBLK_QCOW2", program, 1);
+	image_path = scratch_path("web1.qcow2");
+	overlay = scratch_path("web1.qcow2.during-backup");
+	snapshot_path = scratch_path("web1.one.qcow2");
+	free(fake);
+}
+
+static void clean_up(void)
+{
+	run("xargs -r kill -9 <%s/fake/idle 2>/dev/null", scratch());
+}
+
+static void called(const char *expected)
+{
+	char *path = scratch_path("fake/calls");
+	char *calls = replaced(take(path), "\n", ";");
+
+	if (strcmp(calls, expected) != 0)
+		die("calls are '%s' and not '%s'", calls, expected);
+	write_file(path, "", 0);
+	free(calls);
+	free(path);
+}
+
+/* After the next such command the disk has this image; NULL: its own. */
+static void leave_with(const char *command, const char *path)
+{
+	must_run("cd %s/fake && rm -f %s.image", scratch(), command);
+	if (path)
+		must_run("echo %s >%s/fake/%s.image", path, scratch(), command);
+}
+
+/* The domain that runs and its definition name this image and no other. */
+static void names(const char *path, const char *when)
+{
+	char entry[512];
+
+	snprintf(entry, sizeof(entry), "file=\"%s\"", path);
+	for (int live = 0; live < 2; live++) {
+		char *xml = virDomainGetXMLDesc(domain, live ? 0 : FLAGS);
+
+		xml = replaced(xml, "'", "\"");
+		if (!strstr(xml, entry))
+			die("%s: the metadata do not name %s: %s", when, path,
+			    xml);
+		free(xml);
+	}
+}
+
+static struct libvirt_options with(const char *file)
+{
+	return (struct libvirt_options){
+		.uri = URI,
+		.subjects = { "web1", "vda", file },
+	};
+}
+
+static void must(libvirt_command *command,
+		 const struct libvirt_options *options)
+{
+	if (run_captured(command, options) || *err)
+		die("%s", err);
+}
+
+static void test_backup(void)
+{
+	struct libvirt_options options = with("/copy");
+
+	must(command_backup, &options);
+	called("backup 0 /copy --domain-told;");
+	names(image_path, "copied");
+	options.bandwidth = "1M";
+	must(command_backup, &options);
+	called("backup 0 /copy --domain-told --bandwidth 1M;");
+	options.bandwidth = "12x";
+	refused_with(command_backup, &options, "is no bandwidth");
+	called("");
+}
+
+/* It stops while the disk has the overlay, and goes on. */
+static void test_interrupted(void)
+{
+	struct libvirt_options options = with("/copy");
+
+	must_run("touch %s", overlay);
+	must_run("cd %s/fake && printf '*\\nit was killed\\n' >backup.fails",
+		 scratch());
+	leave_with("backup", overlay);
+	if (!run_captured(command_backup, &options))
+		die("it does not fail");
+	names(overlay, "interrupted");
+	must_run("rm %s/fake/backup.fails", scratch());
+	leave_with("backup", image_path);
+	must(command_backup, &options);
+	names(image_path, "it went on");
+	if (!access(overlay, F_OK))
+		die("the overlay is left");
+	called("backup 0 /copy --domain-told;backup 0 /copy --domain-told;");
+	leave_with("backup", NULL);
+}
+
+static void test_commit(void)
+{
+	struct libvirt_options options = with(NULL);
+	char expected[600];
+
+	options.suffix = "one";
+	leave_with("snapshot", snapshot_path);
+	must(command_snapshot, &options);
+	names(snapshot_path, "a snapshot");
+	snprintf(expected, sizeof(expected), "snapshot 0 %s --domain-told;",
+		 snapshot_path);
+	called(expected);
+	must_run("cd %s/fake && printf '*\\nno room\\n' >commit.fails",
+		 scratch());
+	if (!run_captured(command_commit, &options))
+		die("it does not fail");
+	names(snapshot_path, "not merged");
+	must_run("rm %s/fake/commit.fails", scratch());
+	leave_with("commit", image_path);
+	must(command_commit, &options);
+	names(image_path, "merged");
+	called("commit 0 --domain-told;commit 0 --domain-told;");
+}
+
+int main(void)
+{
+	const struct libvirt_options convert = {
+		.uri = URI,
+		.subjects = { "web1" },
+	};
+	const struct libvirt_options shut_off = with("/copy");
+
+	domains_begin();
+	set_up();
+	atexit(clean_up);
+	image("web1.qcow2 64M");
+	domain = define(load("plain"));
+	must(command_convert, &convert);
+	refused_with(command_backup, &shut_off, "is not running");
+	must_run("\"$UBLK_QCOW2\" add %s --name web1-vda </dev/null && "
+		 ": >%s/fake/calls",
+		 image_path, scratch());
+	virDomainCreate(domain);
+	test_backup();
+	test_interrupted();
+	test_commit();
+	virDomainDestroy(domain);
+	undefine(domain);
+	domains_end();
+	free(image_path);
+	free(overlay);
+	free(snapshot_path);
+	return 0;
+}
