@@ -173,7 +173,7 @@ int header_judge_refcount_table(struct file *file, const struct header *h,
 	return 0;
 }
 
-/* Offsets and sizes that make no sense, whatever is in the file. */
+/* Offsets and sizes that make no sense in any file. */
 static int check_fields(const struct header *h, struct qcow_error *error)
 {
 	int ret = check_l1_size(h, error);

@@ -169,7 +169,7 @@ static int needs(struct qcow_image *image, struct need *need,
 	return NEEDS_MORE;
 }
 
-/* What the cluster holds around the part must be written as zero. */
+/* The bytes of the cluster around the part must be written as zero. */
 static void zero_around(struct qcow_extent *extent, const struct part *part)
 {
 	extent->zero_before = part->before;

@@ -38,8 +38,8 @@ int qcow_merge_open(struct qcow_image *image, struct qcow_merge **merge,
 int qcow_merge_step(struct qcow_merge *merge,
 		    struct qcow_merge_progress *progress);
 
-/* Makes durable what was copied so far, so that qcow_merge_finish() has less to
-   wait for.  Likewise blocks, while the guest goes on. */
+/* Makes the bytes durable that were copied so far, so that qcow_merge_finish()
+   has less to wait for.  Likewise blocks, while the guest goes on. */
 int qcow_merge_settle(struct qcow_merge *merge);
 
 /* All I/O has ended, and none follows: copies the rest, and makes the layer

@@ -96,7 +96,7 @@ static int look_at_image(struct walk *walk, const char *path,
 	return -ENOTSUP;
 }
 
-/* The data file of an image: raw, whatever is in it. */
+/* The data file of an image: raw, even if an image is in it. */
 static int walk_data_file(struct walk *walk, const char *from,
 			  const struct qcow_info *info)
 {

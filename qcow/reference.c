@@ -107,7 +107,7 @@ static bool is_allowed(const char *top, enum reference_kind kind,
 		return false;
 	if (lies_below_any(path, references->data_directories))
 		return true;
-	/* What is written is the admin's to name. */
+	/* The admin names the files that are written. */
 	if (kind == REFERS_TO_DATA)
 		return is_same_file(resolved, references->data_file);
 	return (!references->not_beside && lies_beside(top, path)) ||

@@ -54,7 +54,7 @@ static int replay_group(struct qcow_image *image, const struct group *group)
 		group_next(group, &word, &record);
 		if (!fits(image, &record))
 			return -EINVAL;
-		/* R16: whatever the ring holds can be replayed. */
+		/* R16: all that the ring holds can be replayed. */
 		while (image->dirty.active.used + record.count >
 		       image->dirty.active.max_used) {
 			ret = append_enlarge_sets(image);

@@ -57,7 +57,7 @@ static int skip(struct table *table, uint64_t length)
 	return 0;
 }
 
-/* Fills in what the extra data says, as far as they go. */
+/* Fills in the fields of the extra data, as far as they go. */
 static int read_extra(struct table *table, uint32_t length,
 		      struct qcow_snapshot *snapshot)
 {

@@ -3,11 +3,11 @@
  * L2 tables: making one where the L1 table has none yet, and making one ours
  * that an internal snapshot uses, too.
  *
- * A new table or copy is written whole before the group that makes it
- * reachable is appended (R2).  Nobody can enter anything into a table that is
- * not there, nor into one that is shared, so its contents do not change
- * while it is being made, and the makers of tables only have to keep out of
- * each other's way.  Never is a table freed that the active L1 table uses.
+ * A new table or copy is written whole before the group that makes it reachable
+ * is appended (R2).  Nobody can enter anything into a table that is not there,
+ * or that is shared, so its contents do not change while it is being made, and
+ * the makers of tables only have to keep out of each other's way.  Never is a
+ * table freed that the active L1 table uses.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -15,7 +15,7 @@
 #include "qcow/provide.h"
 #include "qcow/table.h"
 
-/* What a new table costs: L1 entry, its count, the old one's count. */
+/* The costs of a new table: L1 entry, its count, the old one's count. */
 #define ROOM_WORDS	 7
 #define ROOM_ASSIGNMENTS 3
 

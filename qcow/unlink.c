@@ -119,7 +119,7 @@ static void put_entry(const struct qcow_image *image, uint64_t guest,
 			   guest, bitmap);
 }
 
-/* What the entry becomes, if nothing is kept. */
+/* The new value of the entry, if nothing is kept. */
 static uint64_t new_entry(const struct qcow_image *image, uint64_t guest)
 {
 	if (image->geometry.extended)
@@ -128,9 +128,9 @@ static uint64_t new_entry(const struct qcow_image *image, uint64_t guest)
 }
 
 /*
- * Others may refer to what the cluster refers to, perhaps the next one in
- * the range: its counts must be looked up, and what was collected before
- * must count by then.  So it gets a group of its own.
+ * Other entries may refer to the same host clusters, perhaps the next one in
+ * the range: the counts must be looked up, and the earlier collection must be
+ * in them by then.  So it gets a group of its own.
  */
 static int unlink_shared(struct qcow_image *image, uint64_t guest,
 			 const struct cluster *c, uint64_t entry,

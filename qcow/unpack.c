@@ -150,7 +150,8 @@ static void unpin_slot(struct unpacker *u, struct slot *slot)
 
 /* ---- reading ---- */
 
-/* What no encoder exceeds for a cluster, even one that does not compress. */
+/* A bound that no encoder exceeds for a cluster, even if the cluster does not
+   compress. */
 static uint32_t longest_stream(uint32_t cluster_bits)
 {
 	uint32_t size = 1u << cluster_bits;

@@ -125,7 +125,7 @@ static int write_batch(struct qcow_image *image, const struct batch *batch,
 	slice->pins--;
 	if (!ret)
 		apply(image, batch, phase, slice->data);
-	else /* what the file says now is unknown */
+	else /* the present content of the file is unknown */
 		cache_forget(&image->cache, batch->offset,
 			     image->cache.slice_size);
 	return ret;
@@ -223,8 +223,8 @@ static const struct assignment *freed_run(const struct assignment *a,
 	return a;
 }
 
-/* Gives the space of what was freed back to the file system.  Nothing
-   depends on it, so a failure is not one of the checkpoint. */
+/* Gives the space of freed clusters back to the file system.  Nothing depends
+   on it, so a failure is not one of the checkpoint. */
 static void punch_run(struct qcow_image *image, uint64_t first, uint64_t count)
 {
 	struct punched *punched = &image->allocator.punched;

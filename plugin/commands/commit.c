@@ -8,9 +8,9 @@
  * shows how far it is.  It does not keep the disk locked meanwhile: another
  * command may cancel the merge, or remove the disk.
  *
- * What the layer below is, the headers tell, and a header is input (P6): a
- * child in a jail looks.  It only spares the disk's users the pause of a merge
- * that would be refused by the server.
+ * The headers describe the layer below, and a header is input (P6): a child in
+ * a jail looks.  It only spares the disk's users the pause of a merge that
+ * would be refused by the server.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -83,7 +83,7 @@ static int look_job(const void *argument, char *text)
 	return *text ? 1 : 0;
 }
 
-/* Whatever it cannot find out, the server will. */
+/* The server finds out the rest. */
 static int check_layer(const struct disk *disk)
 {
 	char text[JOB_TEXT_MAX];

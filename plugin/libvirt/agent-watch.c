@@ -2,10 +2,9 @@
 /*
  * The agent's domains.
  *
- * Whatever happens to a domain, the agent looks at the domain.  The contents
- * of an event do not matter: an event may be old when it arrives, or be
- * missed.  Only the alias of an unplugged disk is looked up in the state of
- * the last look.
+ * At any event of a domain, the agent looks at the domain.  The contents of an
+ * event do not matter: an event may be old when it arrives, or be missed.  Only
+ * the alias of an unplugged disk is looked up in the state of the last look.
  */
 #include <errno.h>
 #include <libvirt/virterror.h>

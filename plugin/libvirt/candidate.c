@@ -127,7 +127,7 @@ int candidate_is_fit(const struct candidate *candidate)
 	return 0;
 }
 
-/* A file in disks.d would be served under its name, whatever the domain
+/* A file in disks.d would be served under its name, and not as the domain
    wants. */
 static bool is_taken(const struct host *host, const char *name)
 {

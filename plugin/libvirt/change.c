@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * An admin's command for a domain has the admin's command for a disk run, with
- * the same stdout and stderr: it says itself what it did, or why not.  The
- * domain's metadata follow.
+ * the same stdout and stderr: it tells its result itself, or the reason of its
+ * failure.  The domain's metadata follow.
  */
 #include <errno.h>
 #include <spawn.h>

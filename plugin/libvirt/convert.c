@@ -4,7 +4,7 @@
  * longer.
  *
  * Before it changes anything, the command looks for all that would keep the
- * domain from starting again, or change its data.  A refusal says what to do.
+ * domain from starting again, or change its data.  A refusal has the remedy.
  * Then there is a single change, which libvirt makes: the new definition.
  *
  * With --all each domain is on its own, and gets one line.
@@ -208,7 +208,7 @@ static void tell_briefly(const struct conversion *conversion)
 					    " converted");
 }
 
-/* A domain without such disks is passed over whatever its state is. */
+/* A domain without such disks is passed over in any state. */
 static int read_one_of_all(struct conversion *conversion)
 {
 	int ret = read_definition(conversion);

@@ -4,10 +4,10 @@
  * together.
  *
  * A disk and its entry are joined by the path of the device, as text.  Most
- * mistakes here would keep the domain from starting, with an error far from
- * the cause.  Others are worse, and would let the domain start: on an image
- * that is interpreted twice, or that QEMU opens beside a server.  So each
- * mistake has a message of its own, which says what to change.
+ * mistakes here would keep the domain from starting, with an error far from the
+ * cause.  Others are worse, and would let the domain start: on an image that is
+ * interpreted twice, or that QEMU opens beside a server.  So each mistake has a
+ * message of its own, with the change to make.
  *
  * This file judges by the XML alone.  A disk without an entry may be served
  * all the same; that depends on the host, and is for wish.c to judge.

@@ -15,7 +15,7 @@
  * A failure of `prepare` or `started` ends the start of the domain, and
  * libvirt's error message has the hook's one line on stderr.  A failure of
  * `reconnect` would end a running guest.  Therefore a child does the work of
- * `reconnect`, and the hook succeeds whatever becomes of the child.
+ * `reconnect`, and the hook succeeds even if the child does not.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -189,7 +189,7 @@ static int do_work(const void *argument)
 	return status;
 }
 
-/* Whatever becomes of the child, the guest goes on. */
+/* The guest goes on even if the child fails. */
 static int do_shielded(const struct work *work)
 {
 	const struct call call = { .name = work->domain };

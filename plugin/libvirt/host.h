@@ -29,8 +29,8 @@ int host_read(virConnectPtr connection, struct host *host);
 
 void host_free(struct host *host);
 
-/* The name of a domain other than this one that uses this very file, by
-   whatever path; or NULL. */
+/* The name of a domain other than this one that uses this very file, by any
+   path; or NULL. */
 const char *host_user(const struct host *host, const char *path,
 		      const char *domain);
 

@@ -16,7 +16,7 @@ const char *xml_complaint(void);
    memory is short.  The caller frees it by xmlFreeDoc(). */
 xmlDoc *xml_read(const char *text, size_t length);
 
-/* Is this an element of that name, whatever its namespace? */
+/* Is this an element of that name, in any namespace? */
 bool xml_is(const xmlNode *node, const char *name);
 
 /* Is this an element of that name in our namespace? */

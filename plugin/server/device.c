@@ -7,7 +7,7 @@
  *
  * - A logical block of 512 bytes on any storage, since a guest's partition
  *   table counts in these; the physical block and the optimal size tell the
- *   guest what is cheap for us.
+ *   guest which requests are cheap for us.
  * - A volatile cache, because qcow_write() is not durable before
  *   qcow_flush() (P2); no FUA, so that FLUSH is the only way to ask for it.
  * - The discard granularity is the cluster, the smallest thing that gives

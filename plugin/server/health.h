@@ -33,8 +33,9 @@ void health_note(struct health *health, bool writes, int result);
 void health_end(struct health *health);
 
 /* Main thread: until health_end(), tells the supervisor when trouble begins,
-   once a minute how much there is of it, and when it is over.  known: what the
-   supervisor was told by an earlier server and not yet told to be over. */
+   once a minute how much there is of it, and when it is over.  known: the
+   trouble that an earlier server told the supervisor, and that nobody has told
+   to be over. */
 void health_watch(struct health *health, enum host_trouble known, int channel);
 
 #endif /* HEALTH_H */

@@ -7,7 +7,7 @@
  * take step N of the table: each step is one thing that an attacker would try
  * with code in a server.  The step's outcome goes to stderr, where "DONE" is a
  * hole.  With the filter of system calls most steps end the server instead; the
- * fault no-seccomp shows what holds without the filter.
+ * fault no-seccomp shows the fences that hold without the filter.
  *
  * The driver issues the write again to the next server.  That one is not
  * armed, so that each step is taken once.

@@ -7,8 +7,8 @@
  * files it consists of, since the supervisor makes the device and holds locks
  * on these files, too.
  *
- * In recovery the files are known, and the admin's word on what an image may
- * name is not asked for once more.  So a mistake in it that is made while the
+ * In recovery the files are known, and the admin's rules for the names in an
+ * image are not asked for once more.  So a mistake in it that is made while the
  * disk is served does not keep the disk from being recovered.
  *
  * A failure is told with its cause: some last until somebody mends something,

@@ -2,11 +2,11 @@
 /*
  * One executable of the administrator's, from its start to its end.
  *
- * An executable gets no descriptor of ours, no signal mask, no environment but
- * what is documented, and none of the supervisor's privileges over other
- * processes when memory or processors are short.  It has PATIENCE to end; then
- * its whole session is killed: otherwise its processes in the background would
- * pile up at every crash.
+ * An executable gets no descriptor of ours, no signal mask, only the
+ * environment that is documented, and none of the supervisor's privileges over
+ * other processes when memory or processors are short.  It has PATIENCE to end;
+ * then its whole session is killed: otherwise its processes in the background
+ * would pile up at every crash.
  *
  * Its stdout and stderr come through one pipe and go to the log, line by line,
  * up to LINES_MAX lines.  The rest is read and dropped, so that nothing waits

@@ -3,9 +3,9 @@
  * The rest of an `add` that was interrupted: a record that says "adding" and
  * has no supervisor.
  *
- * Nobody was told of such a disk, so nobody misses it.  But nothing that is
- * served or used is ever tidied away, whatever its record says: a record may be
- * older than its disk.
+ * Nobody was told of such a disk, so nobody misses it.  But a disk that is
+ * served or used is never tidied away, even if its record says otherwise: a
+ * record may be older than its disk.
  */
 #include <errno.h>
 #include <stdio.h>

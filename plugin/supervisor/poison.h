@@ -14,7 +14,8 @@
 
 /* All 0 at its beginning. */
 struct poison {
-	bool named;		    /* the server has said what it dies of: */
+	bool named;		    /* the server has named the request that it
+				       dies of: */
 	struct culprit name;	    /* that request, in the server's words */
 	struct culprit culprit;	    /* of the last deaths, */
 	unsigned int deaths;	    /*  which are so many in a row */

@@ -2,8 +2,9 @@
 /*
  * Which planned changes of a disk are refused, and why.
  *
- * The server still serves, so a refusal costs the disk's users nothing.  The
- * next server finds out whatever only the image's own tables can tell.
+ * The server still serves, so a refusal costs the disk's users nothing.  Some
+ * objections are known only from the image's own tables; the next server finds
+ * these.
  */
 #include <errno.h>
 #include <inttypes.h>

@@ -7,9 +7,9 @@
  * that it needs: it adopts the living server, whose own locks on the files last
  * meanwhile (P4, R14), and listens anew.  So there is only one way to take a
  * disk over, and every other death tests that way.  Three things pass from the
- * one program to the other: the caller, who waits for the outcome; the channel
- * of the server; and a signal to end that was not obeyed yet, which stays
- * pending.
+ * one program to the other: the caller, which waits for the outcome; the
+ * channel of the server; and a signal to end that was not obeyed yet, which
+ * stays pending.
  */
 #include <fcntl.h>
 #include <signal.h>

@@ -14,8 +14,8 @@
 /* The task of a new supervisor. */
 struct task {
 	struct disk disk;
-	bool take_over;	 /* of a disk that has a record; else a new
-			    one: disk.id is -1 or what the user wants */
+	bool take_over;	 /* of a disk that has a record; else a new one: disk.id
+			    is -1 or the user's choice */
 	bool stand_in;	 /* `recover` began it: it gives the disk to the
 			    supervisor of a service manager that asks */
 	bool force;	 /* a new disk: open the image although

@@ -2,14 +2,14 @@
 /*
  * When a server is to be replaced though it lives.
  *
- * Somebody waits for a request, and no counter of the server's moves.  That is
- * no fault of a server that waits for its storage, nor of one that a debugger
- * or a control group holds: to kill it would help nobody, and its successor
- * would wait for the same.  It is a fault if the server was stopped by a
- * signal, if it uses a processor and ends nothing, or if all of its threads
- * wait for each other.  The server is guilty only if each look of a whole
- * patience has found it at fault.  A look that finds the server in the kernel,
- * or some progress, begins anew.
+ * Somebody waits for a request, and no counter of the server's moves.  A server
+ * is not at fault if it waits for its storage, or if a debugger or a control
+ * group holds it: to kill it would help nobody, and its successor would wait
+ * for the same.  It is a fault if the server was stopped by a signal, if it
+ * uses a processor and ends nothing, or if all of its threads wait for each
+ * other.  The server is guilty only if each look of a whole patience has found
+ * it at fault.  A look that finds the server in the kernel, or some progress,
+ * begins anew.
  *
  * We may have been asleep ourselves: a host that was suspended, a control group
  * that was frozen, no processor for anybody.  Then the server had no time

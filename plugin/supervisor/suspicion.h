@@ -19,7 +19,7 @@ struct evidence {
 	bool ring_waits;    /* the I/O thread waits for its ring, */
 	uint64_t transfers; /*  which moves so much */
 	bool runs;	    /* a thread runs, or would like to */
-	bool hidden;	    /* nobody can see for what its threads wait */
+	bool hidden;	    /* nobody can see why its threads wait */
 	uint64_t cpu;	    /* ms of processor time, since the last look */
 	uint64_t elapsed;   /* ms since then; 0: there was none */
 };

@@ -52,8 +52,8 @@ int teardown_close_image(const struct disk *disk, const struct layers *layers,
 			 bool locked, bool unbroken, bool give_up,
 			 char text[JOB_TEXT_MAX]);
 
-/* leftovers.c: removes what is left of every `add` whose supervisor died before
-   the disk was usable. */
+/* leftovers.c: removes the rest of every `add` whose supervisor died before the
+   disk was usable. */
 void teardown_leftovers(void);
 
 #endif /* TEARDOWN_H */

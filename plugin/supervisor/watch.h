@@ -150,7 +150,7 @@ void supervisor_recover(struct supervisor *sv);
 /* Maps the file with the disk's figures. */
 void supervisor_map_stats(struct supervisor *sv);
 
-/* Does what the phase prescribes for the event. */
+/* Takes the action of the phase for the event. */
 void supervisor_handle(struct supervisor *sv, enum event event);
 
 enum locking {

@@ -148,8 +148,8 @@ static int repair_rounds(struct check *check)
 				INCOMPATIBLE_DIRTY | INCOMPATIBLE_CORRUPT, 0);
 }
 
-/* With counts like these QEMU's repair of leaks gives up; ours does what is
-   safe, but scripts are to see the same status. */
+/* With counts like these QEMU's repair of leaks gives up; ours does the safe
+   part, but scripts are to see the same status. */
 static void judge_counts(struct check *check)
 {
 	if (check->options->repair != QCOW_REPAIR_LEAKS || !check->miscounted)

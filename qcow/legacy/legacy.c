@@ -90,7 +90,8 @@ static int receive(struct legacy *legacy, int64_t until,
 	return 0;
 }
 
-/* Only it has the other end of that, whatever a reader says. */
+/* Only the keeper has the other end of the control socket; the word of a reader
+   does not count. */
 static bool keeper_lives(const struct legacy *legacy)
 {
 	struct pollfd control = { .fd = legacy->control };
