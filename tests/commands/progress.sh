@@ -175,13 +175,13 @@ done
 [[ -z $(drawn) ]] || fail "a bar for a check of no time"
 grep -q 'No errors' screen || fail "no result"
 
-# Nor with --json, though there is a terminal.
+# With --json there is no bar, either, though there is a terminal.
 slow_on_terminal 80 "exec $PROGRAM check --json slow"
 ended
 [[ -z $(drawn) ]] || fail "a bar with --json"
 jq -e '.corruptions == 0' screen >/dev/null || fail "no JSON"
 
-# Nor in a pipe or file: of both the result is all.
+# A pipe or file gets no bar, either: only the result.
 SCRIPT=
 for _ in {1..20}; do
 	rm -f pid
@@ -199,7 +199,7 @@ with_bars 80 "exec $PROGRAM check slow >out"
 check_bars 80
 [[ $(head -c 9 out) == 'No errors' ]] || fail "no result"
 
-# Who interrupts it has a line of his own.
+# A user who interrupts it has a line of their own.
 for _ in {1..20}; do
 	slow_on_terminal 80 \
 		"$PROGRAM check slow & echo \$! >pid; wait; echo end"

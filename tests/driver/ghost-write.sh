@@ -139,8 +139,9 @@ haunt()
 
 	make_disk
 	use_path fast
-	# Nor what its journal would write in a moment of its own choice: the
-	# time of the server's write, with which the successor would wait.
+	# The file system's journal notes the time of the server's write.  It
+	# must not do so at a moment of its own choice: the successor would
+	# wait for that, too.
 	mount -o commit=3600 "/dev/mapper/ghost-$$" "$WORK/mnt"
 	rm -f "$WORK/mnt/image.qcow2"
 	qemu-img create -q -f qcow2 "$WORK/mnt/image.qcow2" 64M

@@ -265,7 +265,7 @@ static void test_uncounted_tables(void)
 	free(path);
 }
 
-/* Nor is what the internal snapshots lie in. */
+/* The clusters of internal snapshots are not taken for free, either. */
 static void test_uncounted_snapshots(void)
 {
 	static const struct poke pokes[MAX_POKES] = {
@@ -291,7 +291,7 @@ static void test_uncounted_snapshots(void)
 	free(raw);
 }
 
-/* Nor is what leads to the bitmaps; the bitmap itself is data. */
+/* The tables of bitmaps are not taken for free, either; the bitmap is data. */
 static void test_uncounted_bitmaps(void)
 {
 	static const struct poke pokes[MAX_POKES] = {
