@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "plugin/supervisor/hooks.h"
+#include "plugin/supervisor/merge.h"
 #include "plugin/supervisor/poison.h"
 #include "plugin/supervisor/suspicion.h"
 #include "plugin/common/disk-event.h"
@@ -256,50 +257,6 @@ int move_make(struct supervisor *sv, struct move *move,
 
 /* From an image that is merged to the layer that holds all of it. */
 int move_down(struct supervisor *sv);
-
-/* merge.c: the image is merged into the one below. */
-
-/* Says why it cannot be, or NULL. */
-const char *merge_objection(const struct supervisor *sv);
-
-/* The server is dead: the next one merges, as soon as the layer is locked for
-   writing. */
-void merge_lock(struct supervisor *sv);
-
-/* The server is dead: the next one does not merge, once the layer is closed.
-   why: "" if it was asked for. */
-void merge_drop(struct supervisor *sv, const char *why);
-
-/* The server has ended, and has merged all: the layer takes the image's
-   place. */
-void merge_switch(struct supervisor *sv);
-
-/* If a merge is to be ended, or followed by something, before a server begins,
-   does that, and returns true. */
-bool merge_comes_first(struct supervisor *sv);
-
-/* CHANGING: the job of one of these has ended, or it is time to try again. */
-void merge_job_ended(struct supervisor *sv);
-void merge_try_again(struct supervisor *sv);
-
-/* The server says how much is done, or that it cannot. */
-void merge_hear_progress(struct supervisor *sv, uint64_t thousandths);
-void merge_hear_failure(struct supervisor *sv, const char *why);
-
-/* merged.c: after a merge, the record names an overlay that nobody needs. */
-
-/* Has it no mark yet, and is no server to begin before it has? */
-bool merged_is_unmarked(const struct supervisor *sv);
-void merged_mark(struct supervisor *sv);
-void merged_job_ended(struct supervisor *sv);
-
-/* The layer is served: tells hooks.d, and the log, if nobody did. */
-void merged_tell(struct supervisor *sv);
-void merged_run_hooks(struct supervisor *sv);
-void merged_describe(const struct supervisor *sv, char *text, size_t size);
-
-/* The executables of hooks.d have run for that event. */
-void merged_hooks_ended(struct supervisor *sv, enum disk_event event);
 
 /* refuse.c: tells the caller if the change that is asked for is not possible.
    During a merge that is each change that has nothing to do with the merge. */
