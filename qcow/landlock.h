@@ -19,12 +19,11 @@ enum landlock_use {
    or another -errno. */
 int landlock_open(int *rules);
 
-/* Allows the use of a file, or of all that lies below a directory.  A path
-   that does not exist is left out. */
-int landlock_allow(int rules, const char *path, enum landlock_use use);
-
-/* The same for a descriptor's file or directory. */
+/* Allows the use of a file, or of all that lies below a directory. */
 int landlock_allow_fd(int rules, int fd, enum landlock_use use);
+
+/* The same for a path.  A path that does not exist is left out. */
+int landlock_allow(int rules, const char *path, enum landlock_use use);
 
 /* From now on the rules hold for this thread, and for all that this thread
    starts. */

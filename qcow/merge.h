@@ -49,13 +49,15 @@ int qcow_merge_finish(struct qcow_merge *merge, struct qcow_error *error);
 /* Ends it, whether it is finished or not; before qcow_close(). */
 void qcow_merge_close(struct qcow_merge *merge);
 
+/* merged.c: the mark of an image that was merged into another one */
+
+/* Has the image the mark?  A file that cannot be read has none. */
+bool qcow_is_merged(const char *path);
+
 /* Marks an image that was merged into another one, durably: from now on no open
-   takes it, nor what lies on it.  Nobody else uses it, or else: -EBUSY.  An
-   image that has the mark keeps it. */
+   takes the image, or an overlay of it.  -EBUSY: somebody else uses the image.
+   An image that has the mark keeps it. */
 int qcow_mark_merged(const char *path, const struct qcow_identity *identity,
 		     const char *into, struct qcow_error *error);
-
-/* Has the image such a mark?  Whatever cannot be read has none. */
-bool qcow_is_merged(const char *path);
 
 #endif /* QCOW_MERGE_H */

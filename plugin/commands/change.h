@@ -20,11 +20,18 @@ int change_ask(const struct disk *disk, const struct appeal *appeal,
    is locked by the caller.  Returns the exit status. */
 int change_disk(const struct disk *disk, const struct change *change);
 
+/* Complains of a file of disks.d for another disk that names the image: the
+   next boot would serve the image, and the disk that is served in its place
+   would be worthless. */
+int change_check_others(const struct disk *disk);
+
+/* snapshot.c */
+
 /* The absolute path of a file that is not there yet.  Returns the exit
    status. */
 int change_new_path(const char *word, char path[PATH_MAX]);
 
-/* snapshot.c: a new overlay takes the place of the disk's image.  told: the
+/* A new overlay takes the place of the disk's image.  told: the
    domain that uses the disk names the overlay.  The disk is locked by the
    caller.  Returns the exit status. */
 int snapshot_take(const struct disk *disk, const char *overlay, bool told);
@@ -35,10 +42,5 @@ int snapshot_take(const struct disk *disk, const char *overlay, bool told);
    the image below.  Return the exit status. */
 int commit_begin(const struct disk *disk, uint64_t rate, bool told);
 int commit_wait(const struct disk *disk);
-
-/* Complains of a file of disks.d for another disk that names the image: the
-   next boot would serve the image, and the disk that is served in its place
-   would be worthless. */
-int change_check_others(const struct disk *disk);
 
 #endif /* CHANGE_COMMAND_H */

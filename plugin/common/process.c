@@ -341,14 +341,6 @@ int job_finish(struct job *job, char text[JOB_TEXT_MAX])
 	return WEXITSTATUS(status);
 }
 
-void job_abandon(struct job *job)
-{
-	process_kill(job->pidfd);
-	close(job->pidfd);
-	close(job->text);
-	job->pidfd = -1;
-}
-
 int job_run(job_fn *work, const void *argument, char text[JOB_TEXT_MAX])
 {
 	struct job job;
@@ -361,4 +353,12 @@ int job_run(job_fn *work, const void *argument, char text[JOB_TEXT_MAX])
 	}
 	process_wait(job.pidfd, -1);
 	return job_finish(&job, text);
+}
+
+void job_abandon(struct job *job)
+{
+	process_kill(job->pidfd);
+	close(job->pidfd);
+	close(job->text);
+	job->pidfd = -1;
 }
