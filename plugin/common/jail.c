@@ -142,125 +142,126 @@ static int make_rules(const struct jail *jail, int *rules)
 	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | \
 	 CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET)
 
-static int limit_calls(void)
-{
-	struct sock_filter filter[] = {
-		FILTER_BEGIN,
-		/* Files by their names; Landlock says which. */
-		ALLOW(openat),
-		ALLOW(newfstatat),
-		ALLOW(statx),
-		ALLOW(readlinkat),
-		ALLOW(faccessat),
+static struct sock_filter calls[] = {
+	FILTER_BEGIN,
+	/* Files by their names; Landlock says which. */
+	ALLOW(openat),
+	ALLOW(newfstatat),
+	ALLOW(statx),
+	ALLOW(readlinkat),
+	ALLOW(faccessat),
 #ifdef __NR_faccessat2
-		ALLOW(faccessat2),
+	ALLOW(faccessat2),
 #endif
 #ifdef __NR_open
-		ALLOW(open),
-		ALLOW(stat),
-		ALLOW(lstat),
-		ALLOW(readlink),
-		ALLOW(access),
-		ALLOW(unlink),
+	ALLOW(open),
+	ALLOW(stat),
+	ALLOW(lstat),
+	ALLOW(readlink),
+	ALLOW(access),
+	ALLOW(unlink),
 #endif
-		ALLOW(unlinkat),
-		ALLOW(linkat), /* a journal gets its name */
-		ALLOW(getdents64),
-		ALLOW(getcwd),
-		ALLOW(statfs),
-		/* Files that are open. */
-		ALLOW(read),
-		ALLOW(write),
-		ALLOW(writev),
-		ALLOW(pread64),
-		ALLOW(pwrite64),
-		ALLOW(lseek),
-		ALLOW(fstat),
-		ALLOW(fstatfs),
-		ALLOW(fcntl), /* locks */
-		ALLOW(ftruncate),
-		ALLOW(fallocate),
-		ALLOW(fadvise64),
-		ALLOW(fsync),
-		ALLOW(fdatasync),
-		ALLOW(close),
-		ALLOW(close_range),
-		/* Of devices and of a terminal these only: others put words
-		   into the mouth of whoever sits at it. */
-		ON_ARGUMENT(ioctl, 1, 5),
-		OF(BLKROGET),
-		OF(BLKSSZGET),
-		OF(BLKGETSIZE64),
-		OF(TCGETS),
-		OF(TIOCGWINSZ),
-		REFUSE,
-		/* Threads, and the processes of a legacy image; none of them
-		   gets name spaces, in which it would have all rights. */
-		ALLOW_IF(clone, 0, NEW_SPACES, 0),
-		ALLOW(set_robust_list),
+	ALLOW(unlinkat),
+	ALLOW(linkat), /* a journal gets its name */
+	ALLOW(getdents64),
+	ALLOW(getcwd),
+	ALLOW(statfs),
+	/* Files that are open. */
+	ALLOW(read),
+	ALLOW(write),
+	ALLOW(writev),
+	ALLOW(pread64),
+	ALLOW(pwrite64),
+	ALLOW(lseek),
+	ALLOW(fstat),
+	ALLOW(fstatfs),
+	ALLOW(fcntl), /* locks */
+	ALLOW(ftruncate),
+	ALLOW(fallocate),
+	ALLOW(fadvise64),
+	ALLOW(fsync),
+	ALLOW(fdatasync),
+	ALLOW(close),
+	ALLOW(close_range),
+	/* Of devices and of a terminal these only: others put words
+	   into the mouth of whoever sits at it. */
+	ON_ARGUMENT(ioctl, 1, 5),
+	OF(BLKROGET),
+	OF(BLKSSZGET),
+	OF(BLKGETSIZE64),
+	OF(TCGETS),
+	OF(TIOCGWINSZ),
+	REFUSE,
+	/* Threads, and the processes of a legacy image; none of them
+	   gets name spaces, in which it would have all rights. */
+	ALLOW_IF(clone, 0, NEW_SPACES, 0),
+	ALLOW(set_robust_list),
 #ifdef __NR_rseq
-		ALLOW(rseq),
+	ALLOW(rseq),
 #endif
-		ALLOW(futex),
-		ALLOW(exit),
-		ALLOW(exit_group),
-		ALLOW(wait4),
-		ALLOW(waitid),
-		ALLOW(kill), /* of processes of the same user, so its own */
-		ALLOW(tgkill),
-		ALLOW(pidfd_open),
-		ALLOW_IF(socketpair, 0, ~0u, AF_UNIX),
-		ALLOW(sendto),
-		ALLOW(recvfrom),
-		ALLOW(pipe2),
+	ALLOW(futex),
+	ALLOW(exit),
+	ALLOW(exit_group),
+	ALLOW(wait4),
+	ALLOW(waitid),
+	ALLOW(kill), /* of processes of the same user, so its own */
+	ALLOW(tgkill),
+	ALLOW(pidfd_open),
+	ALLOW_IF(socketpair, 0, ~0u, AF_UNIX),
+	ALLOW(sendto),
+	ALLOW(recvfrom),
+	ALLOW(pipe2),
 #ifdef __NR_poll
-		ALLOW(poll),
+	ALLOW(poll),
 #endif
-		ALLOW(ppoll),
-		/* The reader's own jail. */
-		ALLOW(capget),
-		ALLOW(capset),
-		ALLOW(setfsuid),
-		ALLOW(setfsgid),
-		ALLOW(prctl),
-		ALLOW(prlimit64),
-		ALLOW(seccomp),
-		ALLOW(landlock_create_ruleset),
-		ALLOW(landlock_add_rule),
-		ALLOW(landlock_restrict_self),
-		/* Memory, none of it to execute. */
-		ALLOW(brk),
-		ALLOW_DATA(mmap),
-		ALLOW_DATA(mprotect),
-		ALLOW(munmap),
-		ALLOW(mremap),
-		ALLOW(madvise),
-		ALLOW(msync),
-		/* Time, signals, and who it is. */
-		ALLOW(clock_gettime),
-		ALLOW(clock_nanosleep),
-		ALLOW(nanosleep),
-		ALLOW(gettimeofday),
-		ALLOW(restart_syscall),
-		ALLOW(rt_sigaction),
-		ALLOW(rt_sigprocmask),
-		ALLOW(rt_sigreturn),
-		ALLOW(sigaltstack),
-		ALLOW(getpid),
-		ALLOW(gettid),
-		ALLOW(getppid),
-		ALLOW(getuid),
-		ALLOW(geteuid),
-		ALLOW(getgid),
-		ALLOW(getegid),
-		ALLOW(getrandom),
-		ALLOW(sched_getaffinity),
-		ALLOW(sched_yield),
-		ALLOW(sysinfo),
-		ALLOW(uname),
-		REFUSE,
-	};
-	const struct sock_fprog program = { ARRAY_SIZE(filter), filter };
+	ALLOW(ppoll),
+	/* The reader's own jail. */
+	ALLOW(capget),
+	ALLOW(capset),
+	ALLOW(setfsuid),
+	ALLOW(setfsgid),
+	ALLOW(prctl),
+	ALLOW(prlimit64),
+	ALLOW(seccomp),
+	ALLOW(landlock_create_ruleset),
+	ALLOW(landlock_add_rule),
+	ALLOW(landlock_restrict_self),
+	/* Memory, none of it to execute. */
+	ALLOW(brk),
+	ALLOW_DATA(mmap),
+	ALLOW_DATA(mprotect),
+	ALLOW(munmap),
+	ALLOW(mremap),
+	ALLOW(madvise),
+	ALLOW(msync),
+	/* Time, signals, and who it is. */
+	ALLOW(clock_gettime),
+	ALLOW(clock_nanosleep),
+	ALLOW(nanosleep),
+	ALLOW(gettimeofday),
+	ALLOW(restart_syscall),
+	ALLOW(rt_sigaction),
+	ALLOW(rt_sigprocmask),
+	ALLOW(rt_sigreturn),
+	ALLOW(sigaltstack),
+	ALLOW(getpid),
+	ALLOW(gettid),
+	ALLOW(getppid),
+	ALLOW(getuid),
+	ALLOW(geteuid),
+	ALLOW(getgid),
+	ALLOW(getegid),
+	ALLOW(getrandom),
+	ALLOW(sched_getaffinity),
+	ALLOW(sched_yield),
+	ALLOW(sysinfo),
+	ALLOW(uname),
+	REFUSE,
+};
+
+static int limit_calls(void)
+{
+	const struct sock_fprog program = { ARRAY_SIZE(calls), calls };
 
 	if (!FILTER_ARCH)
 		return 0;
