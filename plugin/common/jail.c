@@ -18,6 +18,7 @@
  * own inside this one (qcow/legacy/jail.c).
  */
 #include <errno.h>
+#include <ftw.h>
 #include <libgen.h>
 #include <limits.h>
 #include <linux/fs.h>
@@ -28,6 +29,7 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -38,15 +40,49 @@
 #include "qcow/jail.h"
 #include "qcow/landlock.h"
 
+#define DEVICES "/dev/"
+#define DEPTH	8
+
 /* ---- files ---- */
 
-static int allow_all(int rules, const char *const *directories)
+static bool is_device(const char *path)
+{
+	struct stat st;
+
+	return !stat(path, &st) && S_ISBLK(st.st_mode);
+}
+
+static int allow_all(int rules, const char *const *directories,
+		     enum landlock_use use)
 {
 	int ret = 0;
 
 	for (; !ret && directories && *directories; directories++)
-		ret = landlock_allow(rules, *directories, LANDLOCK_READ);
+		ret = landlock_allow(rules, *directories, use);
 	return ret;
+}
+
+static int device_rules;
+
+static int allow_device(const char *path, const struct stat *st, int type,
+			struct FTW *ftw)
+{
+	(void)st;
+	(void)ftw;
+	/* One that cannot be allowed is refused when it is opened. */
+	if (type == FTW_SL && is_device(path))
+		landlock_allow(device_rules, path, LANDLOCK_READ);
+	return 0;
+}
+
+/* A device is allowed by a link to it, as /dev/VG/LV, whose directory is
+   named; a rule for the directory does not reach where the link leads. */
+static void allow_devices(int rules, const char *const *directories)
+{
+	device_rules = rules;
+	for (; directories && *directories; directories++)
+		if (!strncmp(*directories, DEVICES, strlen(DEVICES)))
+			nftw(*directories, allow_device, DEPTH, FTW_PHYS);
 }
 
 static int allow_references(int rules, const char *image,
@@ -65,8 +101,12 @@ static int allow_references(int rules, const char *image,
 	if (!ret && references->data_file)
 		ret = landlock_allow(rules, references->data_file, use);
 	if (!ret)
-		ret = allow_all(rules, references->directories);
-	return ret ? ret : allow_all(rules, references->data_directories);
+		ret = allow_all(rules, references->directories, LANDLOCK_READ);
+	if (!ret)
+		ret = allow_all(rules, references->data_directories, use);
+	if (!ret)
+		allow_devices(rules, references->directories);
+	return ret;
 }
 
 static int allow_layers(int rules, const struct jail *jail)
@@ -87,7 +127,7 @@ static int allow_layers(int rules, const struct jail *jail)
 static int allow_ours(int rules, const struct jail *jail, enum landlock_use use)
 {
 	static const char *const always[] = { "/proc", "/sys", NULL };
-	int ret = allow_all(rules, always);
+	int ret = allow_all(rules, always, LANDLOCK_READ);
 
 	if (!ret && jail->key_file)
 		ret = landlock_allow(rules, jail->key_file, LANDLOCK_READ);

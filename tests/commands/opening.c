@@ -21,6 +21,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -32,6 +33,7 @@
 
 static char directory[] = "/tmp/jail.XXXXXX";
 static char image[64], beside[64], elsewhere[64], known[64];
+static char devices[] = "/dev/jail.XXXXXX", other[64];
 static bool is_root;
 
 static void make(char path[64], const char *name)
@@ -156,6 +158,57 @@ static void look_around(const struct jail *jail, ino_t network)
 	look_at_calls();
 }
 
+/* Nothing is behind the device; a process that may open it is told so. */
+static bool may_open(const char *path)
+{
+	int fd = open(path, O_RDONLY);
+
+	return fd >= 0 ? !close(fd) : errno != EACCES;
+}
+
+static void look_at_devices(const char *link)
+{
+	const char *const directories[] = { devices, NULL };
+	const struct qcow_references references = {
+		.directories = directories,
+	};
+	const struct jail jail = { .image = image, .references = &references };
+
+	expect(!jail_enter_for(&jail), "no jail");
+	expect(may_open(link), "a device by its link");
+	expect(!has_landlock() || !may_open(other), "another device");
+}
+
+/* As a volume is: a link in a directory that is named. */
+static void try_devices(void)
+{
+	char link[64], node[64];
+	pid_t child;
+	int status = 0;
+
+	snprintf(node, sizeof(node), "/dev/jail-%d", (int)getpid());
+	snprintf(other, sizeof(other), "/dev/jail-%d-other", (int)getpid());
+	if (!is_root || !mkdtemp(devices))
+		return;
+	snprintf(link, sizeof(link), "%s/volume", devices);
+	if (!mknod(node, S_IFBLK | 0600, makedev(1, 4000)) &&
+	    !mknod(other, S_IFBLK | 0600, makedev(1, 4001)) &&
+	    !symlink(node, link)) {
+		child = fork();
+		if (!child) {
+			look_at_devices(link);
+			_exit(0);
+		}
+		waitpid(child, &status, 0);
+	}
+	unlink(link);
+	unlink(node);
+	unlink(other);
+	rmdir(devices);
+	if (status)
+		die("see above");
+}
+
 static void try(const struct jail *jail)
 {
 	struct stat st;
@@ -208,6 +261,7 @@ int main(void)
 			    .layers = &layer,
 			    .nr_layers = 1 });
 	try(&(struct jail){ .image = image, .layers = &layer, .nr_layers = 1 });
+	try_devices();
 	unlink(image);
 	unlink(beside);
 	unlink(known);
