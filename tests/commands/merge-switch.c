@@ -355,7 +355,7 @@ static void test_interrupted(void)
 	kill(sv.job.pid, SIGKILL);
 	end_job();
 	/* It may have been quicker. */
-	if (!servers) {
+	if (strcmp(saved.image, "/layer")) {
 		merge_try_again(&sv);
 		end_job();
 	}

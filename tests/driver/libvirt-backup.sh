@@ -13,7 +13,7 @@ guest "$root"
 start_libvirt
 define web "$root"
 start web
-progress web 1
+progress web
 DEV=$(disk_device "$root")
 
 # names IMAGE: the metadata of the domain that runs and of its definition do.
