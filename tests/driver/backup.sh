@@ -19,11 +19,17 @@ image_becomes()
 	listed_becomes image "$1" 60
 }
 
+# In the background; the program itself is $command, not a shell around it.
+start_backup()
+{
+	"$UBLK_QCOW2" backup "$DEV" "$@" >"$WORK/backup.out" 2>&1 &
+	command=$!
+}
+
 # Begins a backup of six seconds at least, and keeps its moment.
 begin_backup()
 {
-	backup "$1" --bandwidth 1M >"$WORK/backup.out" 2>&1 &
-	command=$!
+	start_backup "$1" --bandwidth 1M
 	image_becomes "$image.during-backup"
 	wait_live
 	cp "$image" "$WORK/moment"
@@ -133,8 +139,7 @@ wait "$command" || true
 	fail "it is not given up"
 
 note "killed while it merges"
-backup "$WORK/five.qcow2" >"$WORK/backup.out" 2>&1 &
-command=$!
+start_backup "$WORK/five.qcow2"
 until [[ -e $WORK/five.qcow2 ]]; do
 	kill -0 "$command" 2>/dev/null || [[ -e $WORK/five.qcow2 ]] ||
 		fail "backup: $(cat "$WORK/backup.out")"
