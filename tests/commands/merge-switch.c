@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * A merge is done, and the supervisor has the layer served: merge.c and move.c,
- * with everything around them played.  The order is what counts: the record
- * says that both images will do, then disks.d names the layer, then the record
- * does, then the overlay is marked, then a server begins, then hooks.d hears of
- * it.  Whatever fails, record and disks.d name the same image when a server
- * begins.
+ * with everything around them played (merge-switch-played.c).  The order is
+ * what counts: the record says that both images will do, then disks.d names the
+ * layer, then the record does, then the overlay is marked, then a server
+ * begins, then hooks.d hears of it.  Whatever fails, record and disks.d name
+ * the same image when a server begins.
  */
 #include <errno.h>
 #include <signal.h>
@@ -15,133 +15,13 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#include "plugin/common/conf.h"
 #include "plugin/common/owner.h"
 #include "plugin/supervisor/teardown.h"
 #include "plugin/supervisor/watch.h"
+#include "tests/commands/merge-switch.h"
 #include "tests/lib/helpers.h"
 
-#define IMAGE_LOCK ((struct qcow_lock *)1)
-#define LAYER_LOCK ((struct qcow_lock *)2)
-#define BASE_LOCK  ((struct qcow_lock *)3)
-
 static struct supervisor sv;
-static struct disk saved;
-static unsigned int saves, servers, lowered, unlocked;
-static int save_result;
-
-/* Of all processes. */
-static struct shared {
-	unsigned int marks;
-	int mark_result;
-} * shared;
-
-static bool configured(const char *image)
-{
-	char text[CONF_TEXT_MAX];
-	int ret = conf_check_image("moved", image, text);
-
-	if (ret && ret != -EINVAL)
-		die("disks.d: %s", text);
-	return !ret;
-}
-
-/* ---- what is around it ---- */
-
-int __wrap_disk_save(const struct disk *disk, const struct layers *layers);
-int __wrap_disk_save(const struct disk *disk, const struct layers *layers)
-{
-	const bool below = !strcmp(disk->image, "/layer");
-
-	if (save_result)
-		return save_result;
-	if (below && !configured("/layer"))
-		die("the record names the layer before disks.d does");
-	if (below && (layers->count != 1 || layers->list[0].written ||
-		      strcmp(layers->list[0].path, "/base")))
-		die("the record names other layers");
-	saved = *disk;
-	saves++;
-	return 0;
-}
-
-void __wrap_qcow_lock_lower(struct qcow_lock *lock);
-void __wrap_qcow_lock_lower(struct qcow_lock *lock)
-{
-	lowered += lock == LAYER_LOCK;
-}
-
-void __wrap_qcow_unlock(struct qcow_lock *lock);
-void __wrap_qcow_unlock(struct qcow_lock *lock)
-{
-	if (lock == IMAGE_LOCK && strcmp(saved.image, "/layer"))
-		die("the image is unlocked, and the record names it");
-	unlocked += lock == IMAGE_LOCK;
-}
-
-int __wrap_qcow_mark_merged(const char *path,
-			    const struct qcow_identity *identity,
-			    const char *into, struct qcow_error *error);
-int __wrap_qcow_mark_merged(const char *path,
-			    const struct qcow_identity *identity,
-			    const char *into, struct qcow_error *error)
-{
-	if (strcmp(path, "/top") || strcmp(into, "/layer") ||
-	    identity->inode != 77)
-		die("%s is marked as merged into %s", path, into);
-	if (strcmp(saved.image, "/layer") || strcmp(saved.merged_from, "/top"))
-		die("the overlay is marked before the record names the layer");
-	shared->marks++;
-	snprintf(error->text, sizeof(error->text), "it was so wanted");
-	return shared->mark_result;
-}
-
-int supervisor_enter(struct supervisor *s, enum phase phase)
-{
-	s->phase = phase;
-	return __wrap_disk_save(&s->disk, &s->layers);
-}
-
-/* As spawn_server() does, a server begins when the record is written. */
-void supervisor_recover(struct supervisor *s)
-{
-	__wrap_disk_save(&s->disk, &s->layers);
-	if (saved.merged || saved.merging)
-		die("a server begins, and the record says that it merges");
-	if (!configured(saved.image))
-		die("a server of %s begins, and disks.d names another",
-		    saved.image);
-	if (*saved.merged_from && (!saved.merged_marked || !shared->marks))
-		die("a server begins, and the overlay is not marked");
-	servers++;
-}
-
-int hold_raise_layer(struct supervisor *s, unsigned int i,
-		     struct qcow_error *error)
-{
-	(void)s;
-	(void)i;
-	(void)error;
-	die("hold_raise_layer() is called");
-}
-
-int teardown_close_image(const struct disk *disk, const struct layers *layers,
-			 bool locked, bool unbroken, bool give_up,
-			 char text[JOB_TEXT_MAX])
-{
-	(void)layers;
-	(void)locked;
-	(void)unbroken;
-	(void)give_up;
-	(void)text;
-	return disk->merging ? 0 : -EINVAL;
-}
-
-void change_end_merge(struct supervisor *s)
-{
-	(void)s;
-	die("change_end_merge() is called");
-}
 
 /* ---- steps ---- */
 
@@ -168,7 +48,7 @@ static void begin_told(const char *image_of_file, const char *domain)
 {
 	layers_clear(&sv.layers);
 	memset(&sv, 0, sizeof(sv));
-	saves = servers = lowered = unlocked = 0;
+	played = (struct played){ 0 };
 	*shared = (struct shared){ 0 };
 	snprintf(sv.disk.name, sizeof(sv.disk.name), "moved");
 	snprintf(sv.disk.image, sizeof(sv.disk.image), "/top");
@@ -187,7 +67,7 @@ static void begin_told(const char *image_of_file, const char *domain)
 	hooks_init(&sv.hooks);
 	write_file_of(image_of_file);
 	merge_switch(&sv);
-	if (saves != 1 || !saved.merged || servers)
+	if (played.saves != 1 || !played.saved.merged || played.servers)
 		die("the record does not say that both will do");
 }
 
@@ -205,7 +85,8 @@ static void end_job(void)
 
 static void must_be_marked(const char *when)
 {
-	if (servers || strcmp(saved.image, "/layer") || unlocked != 1)
+	if (played.servers || strcmp(played.saved.image, "/layer") ||
+	    played.unlocked != 1)
 		die("%s: the layer is served too early", when);
 	end_job();
 }
@@ -213,20 +94,22 @@ static void must_be_marked(const char *when)
 static void must_be_below(const char *when)
 {
 	must_be_marked(when);
-	if (servers != 1 || strcmp(saved.image, "/layer") || lowered ||
-	    unlocked != 1 || sv.image_lock != LAYER_LOCK ||
-	    sv.layer_locks[0] != BASE_LOCK || sv.layer_locks[1] ||
-	    sv.change.kind != CHANGE_MERGED || !sv.disk.merged_marked)
+	if (played.servers != 1 || strcmp(played.saved.image, "/layer") ||
+	    played.lowered || played.unlocked != 1 ||
+	    sv.image_lock != LAYER_LOCK || sv.layer_locks[0] != BASE_LOCK ||
+	    sv.layer_locks[1] || sv.change.kind != CHANGE_MERGED ||
+	    !sv.disk.merged_marked)
 		die("%s: the layer is not served as it should", when);
 }
 
 static void must_be_as_before(const char *when, const char *why)
 {
 	end_job();
-	if (servers != 1 || strcmp(saved.image, "/top") || lowered != 1 ||
-	    unlocked || sv.image_lock != IMAGE_LOCK ||
-	    sv.layers.list[0].written || sv.change.kind != CHANGE_NO_MERGE ||
-	    !strstr(sv.change_text, why) || !strstr(saved.merge_failure, why))
+	if (played.servers != 1 || strcmp(played.saved.image, "/top") ||
+	    played.lowered != 1 || played.unlocked ||
+	    sv.image_lock != IMAGE_LOCK || sv.layers.list[0].written ||
+	    sv.change.kind != CHANGE_NO_MERGE || !strstr(sv.change_text, why) ||
+	    !strstr(played.saved.merge_failure, why))
 		die("%s: the image is not served as before: %s", when,
 		    sv.change_text);
 }
@@ -248,11 +131,11 @@ static void test_switch(void)
 static void test_no_record(void)
 {
 	begin("/top");
-	save_result = -ENOMEM;
+	played.save_result = -ENOMEM;
 	end_job();
-	if (servers || !sv.deadline || unlocked)
+	if (played.servers || !sv.deadline || played.unlocked)
 		die("it goes on without a record");
-	save_result = 0;
+	played.save_result = 0;
 	merge_try_again(&sv);
 	end_job();
 	must_be_below("the record can be written again");
@@ -278,19 +161,19 @@ static void test_mark_again(void)
 	end_job();
 	kill(sv.job.pid, SIGKILL);
 	end_job();
-	if (!servers) {
+	if (!played.servers) {
 		if (!merge_comes_first(&sv))
 			die("the mark is forgotten");
 		end_job();
 	}
-	if (servers != 1 || merge_comes_first(&sv))
+	if (played.servers != 1 || merge_comes_first(&sv))
 		die("it does not end");
 }
 
 static void hear(const char *when)
 {
 	if (sv.hooks.job.pidfd < 0 || sv.hooks.running != DISK_EVENT_MERGED ||
-	    strcmp(saved.merged_from, "/top"))
+	    strcmp(played.saved.merged_from, "/top"))
 		die("%s: hooks.d is not told, or forgotten too early", when);
 }
 
@@ -318,11 +201,11 @@ static void test_hooks(void)
 		die("the hooks do not end");
 	hooks_finished(&sv.hooks, &sv.disk);
 	sv.merged_told = false;
-	sv.disk = saved;
+	sv.disk = played.saved;
 	merged_tell(&sv);
 	hear("another supervisor");
 	end_hooks();
-	if (*saved.merged_from || *sv.disk.merged_from)
+	if (*played.saved.merged_from || *sv.disk.merged_from)
 		die("hooks.d has heard of it, and the record has not");
 	merged_tell(&sv);
 	if (sv.hooks.job.pidfd >= 0)
@@ -345,7 +228,7 @@ static void test_hooks_behind(void)
 		end_hooks();
 	hear("room again");
 	end_hooks();
-	if (*saved.merged_from)
+	if (*played.saved.merged_from)
 		die("hooks.d has heard of it, and the record has not");
 }
 
@@ -355,7 +238,7 @@ static void test_interrupted(void)
 	kill(sv.job.pid, SIGKILL);
 	end_job();
 	/* It may have been quicker. */
-	if (strcmp(saved.image, "/layer")) {
+	if (strcmp(played.saved.image, "/layer")) {
 		merge_try_again(&sv);
 		end_job();
 	}
@@ -430,7 +313,7 @@ static void test_unreadable(void)
 	must_run("rm %s && ln -s %s %s", path, path, path);
 	merge_switch(&sv);
 	end_job();
-	if (servers || !sv.deadline)
+	if (played.servers || !sv.deadline)
 		die("it goes on with a file that cannot be read");
 	must_run("rm %s", path);
 	write_file_of("/layer");

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The world of `merge-switch`: what it answers, and the calls that it has
+   seen. */
+#ifndef MERGE_SWITCH_H
+#define MERGE_SWITCH_H
+
+#include "plugin/common/state.h"
+#include "plugin/supervisor/teardown.h"
+
+#define IMAGE_LOCK ((struct qcow_lock *)1)
+#define LAYER_LOCK ((struct qcow_lock *)2)
+#define BASE_LOCK  ((struct qcow_lock *)3)
+
+extern struct played {
+	/* what it answers */
+	int save_result;
+
+	/* the calls */
+	unsigned int saves, servers, lowered, unlocked;
+	struct disk saved;
+} played;
+
+/* Of all processes: jobs are processes, too. */
+extern struct shared {
+	int mark_result; /* what it answers */
+	unsigned int marks;
+} * shared;
+
+#endif /* MERGE_SWITCH_H */
