@@ -11,19 +11,13 @@
  *   worker    everything that may block: DISCARD, WRITE_ZEROES, and whatever
  *             else the engine answers with QCOW_MUST_BLOCK
  *   parked    the engine says -EBUSY: tried again whenever something ended
+ *             (request-parked.c)
  *
  * A request sets out once no culprit is in its way (quarantine.c) and the
  * disk's limits allow it (limits.c).  All end in one function, request_end(),
  * which commits them.  Data is acknowledged after qcow_finish(), which makes it
  * survive us (P1).  A request that only another process can do is not ended:
  * this server dies, and the next one gets the request again.
- *
- * Parked requests keep the order in which they came.  So that none starves,
- * a request that shares a cluster with an older parked one parks behind it
- * without asking the engine.  Each pass over the list follows the end of some
- * other request, hence no busy loop; should nothing be left whose end could
- * call for a pass, the oldest goes to a worker, which waits its turn in the
- * engine.
  *
  * Only full counts are committed: a driver of 7.x takes any non-negative
  * result of a WRITE as complete success.
@@ -40,10 +34,8 @@
 #include "plugin/server/health.h"
 #include "plugin/server/inflight.h"
 #include "plugin/server/queue.h"
-#include "plugin/server/request.h"
+#include "plugin/server/request-inside.h"
 #include "qcow/trace.h"
-
-static void request_try(struct request *request);
 
 /* The way of the worker */
 
@@ -64,7 +56,7 @@ static void run_work(struct work *work)
 	dying_of(NULL);
 }
 
-static void give_to_worker(struct request *request)
+void give_to_worker(struct request *request)
 {
 	TRACE(request_worker, (uintptr_t)request);
 	request->all->under_way++;
@@ -138,81 +130,6 @@ void request_moved(struct request *request)
 	release(request, result);
 }
 
-/* The way of the parked */
-
-static void park(struct request *request)
-{
-	struct requests *all = request->all;
-
-	request->next = NULL;
-	*all->parked_end = request;
-	all->parked_end = &request->next;
-}
-
-static struct request *take_parked(struct requests *all)
-{
-	struct request *first = all->parked;
-
-	all->parked = NULL;
-	all->parked_end = &all->parked;
-	return first;
-}
-
-static uint64_t first_cluster(const struct request *request)
-{
-	return request->offset >> request->all->cluster_bits;
-}
-
-static uint64_t last_cluster(const struct request *request)
-{
-	return (request->offset + request->length - 1) >>
-	       request->all->cluster_bits;
-}
-
-static bool share_cluster(const struct request *one,
-			  const struct request *other)
-{
-	return first_cluster(one) <= last_cluster(other) &&
-	       first_cluster(other) <= last_cluster(one);
-}
-
-static bool must_queue(const struct request *request)
-{
-	const struct request *parked;
-
-	for (parked = request->all->parked; parked; parked = parked->next)
-		if (share_cluster(request, parked))
-			return true;
-	return false;
-}
-
-static void retry_all(struct requests *all)
-{
-	struct request *request, *next;
-
-	all->retry = false;
-	for (request = take_parked(all); request; request = next) {
-		next = request->next;
-		request_try(request);
-	}
-}
-
-void requests_retry(struct requests *all)
-{
-	struct request *oldest;
-
-	while (all->retry && all->parked)
-		retry_all(all);
-	all->retry = false;
-	if (!all->parked || all->under_way)
-		return;
-	oldest = all->parked;
-	all->parked = oldest->next;
-	if (!all->parked)
-		all->parked_end = &all->parked;
-	give_to_worker(oldest);
-}
-
 /* The beginning */
 
 static void start_mapped(struct request *request)
@@ -238,7 +155,7 @@ static int map(struct request *request)
 			     request->length);
 }
 
-static void request_try(struct request *request)
+void request_try(struct request *request)
 {
 	int ret;
 

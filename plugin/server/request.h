@@ -88,9 +88,6 @@ int requests_reap(struct requests *all);
 /* To be called when all transfers of the request have ended. */
 void request_moved(struct request *request);
 
-/* After a batch of completions: starts the parked requests that may go now. */
-void requests_retry(struct requests *all);
-
 /* After the time that it tells, in ns, or a batch of completions: starts those
    that the quarantine held or that waited for the disk's limits.  0: there are
    none. */
@@ -106,5 +103,10 @@ int requests_create(struct requests *all, struct queue *queue,
 		    struct qcow_image *image, struct health *health,
 		    uint32_t max_io, const struct disk_options *options);
 void requests_destroy(struct requests *all);
+
+/* request-parked.c */
+
+/* After a batch of completions: starts the parked requests that may go now. */
+void requests_retry(struct requests *all);
 
 #endif /* REQUEST_H */
