@@ -18,6 +18,15 @@
 #define JAIL_READS  CAP_TO_MASK(CAP_DAC_READ_SEARCH)
 #define JAIL_WRITES (JAIL_READS | CAP_TO_MASK(CAP_DAC_OVERRIDE))
 
+/* Only these stay permitted, and become effective; none is inheritable. */
+int jail_limit_capabilities(uint32_t kept);
+
+/* Makes an id of our own the user of all threads, which ends all capabilities.
+   Servers have the ids below JAIL_SERVERS.  A container may have no such ids:
+   then the user is nobody. */
+#define JAIL_SERVERS (1u << 20)
+int jail_change_user(uint32_t id);
+
 /* An own user, name spaces without a network, no privilege by executing, no
    look into the process by others; of the capabilities these alone, if the
    process has them.  With one thread.  The process still opens files as the
@@ -27,15 +36,6 @@ int jail_fall(uint32_t capabilities);
 
 /* No capability, and no file as another user.  Fails likewise. */
 int jail_end_files(void);
-
-/* Makes an id of our own the user of all threads, which ends all capabilities.
-   Servers have the ids below JAIL_SERVERS.  A container may have no such ids:
-   then the user is nobody. */
-#define JAIL_SERVERS (1u << 20)
-int jail_change_user(uint32_t id);
-
-/* Only these stay permitted, and become effective; none is inheritable. */
-int jail_limit_capabilities(uint32_t kept);
 
 int jail_limit(int resource, rlim_t value);
 /* Beside all that is mapped now, so many bytes more. */

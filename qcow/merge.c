@@ -56,6 +56,65 @@ struct qcow_merge {
 	uint64_t nr_equal;
 };
 
+/* ---- beginning ---- */
+
+static void choose_granule(struct qcow_merge *merge)
+{
+	const struct qcow_image *image = merge->image;
+	uint64_t granule = max_u64(cluster_size(image), LEAST_GRANULE);
+
+	if (merge->below.image)
+		granule = max_u64(granule, cluster_size(merge->below.image));
+	while (div_round_up(image->geometry.size, granule) > MAX_GRANULES)
+		granule *= 2;
+	merge->granule_bits = __builtin_ctzll(granule);
+	merge->granules = div_round_up(image->geometry.size, granule);
+}
+
+static void free_merge(struct qcow_merge *merge)
+{
+	below_close(&merge->below);
+	free(merge->equal);
+	free(merge);
+}
+
+static int prepare(struct qcow_merge *merge, struct qcow_error *error)
+{
+	int ret = below_open(&merge->below, merge->image, error);
+
+	if (ret)
+		return ret;
+	choose_granule(merge);
+	merge->equal = calloc(div_round_up(merge->granules, 64), 8);
+	return merge->equal ? 0 : fail(error, -ENOMEM, "out of memory");
+}
+
+int qcow_merge_check(const struct qcow_image *image, struct qcow_error *error)
+{
+	return below_check(image, error);
+}
+
+int qcow_merge_open(struct qcow_image *image, struct qcow_merge **result,
+		    struct qcow_error *error)
+{
+	struct qcow_merge *merge = calloc(1, sizeof(*merge));
+	int ret;
+
+	if (!merge)
+		return fail(error, -ENOMEM, "out of memory");
+	assert(!image->merge);
+	merge->image = image;
+	ret = prepare(merge, error);
+	if (ret) {
+		free_merge(merge);
+		return ret;
+	}
+	*result = merge;
+	LOCKED(image);
+	image->merge = merge;
+	return 0;
+}
+
 /* ---- equal granules ---- */
 
 static bool is_equal(const struct qcow_merge *merge, uint64_t granule)
@@ -254,64 +313,7 @@ int qcow_merge_finish(struct qcow_merge *merge, struct qcow_error *error)
 	return ret ? fail(error, ret, "merging: %s", strerror(-ret)) : 0;
 }
 
-/* ---- beginning and end ---- */
-
-static void choose_granule(struct qcow_merge *merge)
-{
-	const struct qcow_image *image = merge->image;
-	uint64_t granule = max_u64(cluster_size(image), LEAST_GRANULE);
-
-	if (merge->below.image)
-		granule = max_u64(granule, cluster_size(merge->below.image));
-	while (div_round_up(image->geometry.size, granule) > MAX_GRANULES)
-		granule *= 2;
-	merge->granule_bits = __builtin_ctzll(granule);
-	merge->granules = div_round_up(image->geometry.size, granule);
-}
-
-static void free_merge(struct qcow_merge *merge)
-{
-	below_close(&merge->below);
-	free(merge->equal);
-	free(merge);
-}
-
-static int prepare(struct qcow_merge *merge, struct qcow_error *error)
-{
-	int ret = below_open(&merge->below, merge->image, error);
-
-	if (ret)
-		return ret;
-	choose_granule(merge);
-	merge->equal = calloc(div_round_up(merge->granules, 64), 8);
-	return merge->equal ? 0 : fail(error, -ENOMEM, "out of memory");
-}
-
-int qcow_merge_check(const struct qcow_image *image, struct qcow_error *error)
-{
-	return below_check(image, error);
-}
-
-int qcow_merge_open(struct qcow_image *image, struct qcow_merge **result,
-		    struct qcow_error *error)
-{
-	struct qcow_merge *merge = calloc(1, sizeof(*merge));
-	int ret;
-
-	if (!merge)
-		return fail(error, -ENOMEM, "out of memory");
-	assert(!image->merge);
-	merge->image = image;
-	ret = prepare(merge, error);
-	if (ret) {
-		free_merge(merge);
-		return ret;
-	}
-	*result = merge;
-	LOCKED(image);
-	image->merge = merge;
-	return 0;
-}
+/* ---- end ---- */
 
 void qcow_merge_close(struct qcow_merge *merge)
 {

@@ -126,6 +126,31 @@ static int check_files(const struct disk *disk)
 	return change_check_others(disk);
 }
 
+/* ---- the beginning ---- */
+
+int commit_begin(const struct disk *disk, uint64_t rate, bool told)
+{
+	struct change change = { .kind = CHANGE_MERGE, .size = rate };
+	struct owner owner;
+
+	if (disk->merging && rate && rate != disk->merge_rate)
+		return command_complain(disk,
+					"is being merged already, with another "
+					"bandwidth; run 'ublk-qcow2 commit "
+					"--cancel %d' first",
+					disk->id);
+	/* Then only the wait is left. */
+	if (disk->merging)
+		return EXIT_SUCCESS;
+	if (told && !owner_find_user(disk, &owner))
+		snprintf(change.image, sizeof(change.image), "%s",
+			 owner.domain);
+	if ((!told && check_domain(disk)) || check_files(disk) ||
+	    check_layer(disk))
+		return EXIT_FAILURE;
+	return change_disk(disk, &change);
+}
+
 /* ---- the wait ---- */
 
 /* The disk at a moment. */
@@ -204,29 +229,6 @@ int commit_wait(const struct disk *disk)
 }
 
 /* ---- the command ---- */
-
-int commit_begin(const struct disk *disk, uint64_t rate, bool told)
-{
-	struct change change = { .kind = CHANGE_MERGE, .size = rate };
-	struct owner owner;
-
-	if (disk->merging && rate && rate != disk->merge_rate)
-		return command_complain(disk,
-					"is being merged already, with another "
-					"bandwidth; run 'ublk-qcow2 commit "
-					"--cancel %d' first",
-					disk->id);
-	/* Then only the wait is left. */
-	if (disk->merging)
-		return EXIT_SUCCESS;
-	if (told && !owner_find_user(disk, &owner))
-		snprintf(change.image, sizeof(change.image), "%s",
-			 owner.domain);
-	if ((!told && check_domain(disk)) || check_files(disk) ||
-	    check_layer(disk))
-		return EXIT_FAILURE;
-	return change_disk(disk, &change);
-}
 
 int command_commit(const struct options *options)
 {

@@ -33,13 +33,13 @@ void quarantine_lift(struct quarantine *quarantine);
 /* How the supervisor is told of a request; on any thread that works for it. */
 struct culprit quarantine_name(const struct request *request);
 
-/* The same as quarantine_admit() while there is one. */
-int quarantine_judge(struct quarantine *quarantine, struct request *request,
-		     uint64_t now);
-
 /* The device lives, or a request has come: the time begins, if it has not.  Any
    thread. */
 void quarantine_begin(struct quarantine *quarantine, uint64_t now);
+
+/* The same as quarantine_admit() while there is one. */
+int quarantine_judge(struct quarantine *quarantine, struct request *request,
+		     uint64_t now);
 
 /* The driver has given us a request, which is decoded.  Returns:
    0		it may begin
