@@ -23,8 +23,8 @@
 #include "plugin/common/jail.h"
 #include "plugin/common/log.h"
 #include "plugin/common/references.h"
+#include "plugin/supervisor/mark.h"
 #include "plugin/supervisor/teardown.h"
-#include "qcow/merge.h"
 
 #define NOTICES_SIZE 4096
 
@@ -237,18 +237,14 @@ static int forget_journals(const struct closing *closing, int status,
 
 /* The disk was to be removed when its overlay was merged, and before that was
    marked. */
-static void mark_overlay(const struct disk *disk)
+static void mark_apart(const struct disk *disk)
 {
-	struct qcow_error error;
+	char text[JOB_TEXT_MAX] = "";
 
 	if (!*disk->merged_from || disk->merged_marked)
 		return;
-	if (qcow_mark_merged(disk->merged_from, &disk->merged_identity,
-			     disk->image, &error))
-		log_line(LOG_WARNING,
-			 "%s was merged down and must not be served any more, "
-			 "but cannot be marked: %s; remove it",
-			 disk->merged_from, error.text);
+	if (job_run(mark_overlay, disk, text) != MARKED)
+		mark_failed(disk, *text ? text : "the process has died");
 }
 
 int teardown_close_image(const struct disk *disk, const struct layers *layers,
@@ -264,7 +260,7 @@ int teardown_close_image(const struct disk *disk, const struct layers *layers,
 	};
 	int status;
 
-	mark_overlay(disk);
+	mark_apart(disk);
 	/* A read-only disk has no journal. */
 	if (disk->options.read_only)
 		return 0;

@@ -15,53 +15,18 @@
  * A supervisor that finds an overlay in the record goes on from there.  So
  * hooks.d hears of a merge at least once, whoever dies.
  */
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "plugin/common/log.h"
 #include "plugin/server/fault.h"
+#include "plugin/supervisor/mark.h"
 #include "plugin/supervisor/watch.h"
-#include "qcow/merge.h"
 
-#define BUSY_PATIENCE 3000 /* ms */
-#define BUSY_INTERVAL 20   /* ms */
-#define RETRY_AFTER   200  /* ms */
-
-#define MARKED	   0
-#define NOT_MARKED 1 /* for a reason that another try does not mend */
+#define RETRY_AFTER 200 /* ms */
 
 /* ---- the mark ---- */
-
-static int mark(const struct disk *disk, struct qcow_error *error)
-{
-	const struct timespec interval = { .tv_nsec = BUSY_INTERVAL * 1000000 };
-	const uint64_t end = clock_ms() + BUSY_PATIENCE;
-	int ret;
-
-	/* Programs that only look have an image open for a moment. */
-	while ((ret = qcow_mark_merged(disk->merged_from,
-				       &disk->merged_identity, disk->image,
-				       error)) == -EBUSY &&
-	       clock_ms() < end)
-		nanosleep(&interval, NULL);
-	return ret;
-}
-
-static int mark_job(const void *argument, char *text)
-{
-	const struct disk *disk = argument;
-	struct qcow_error error;
-	int ret = mark(disk, &error);
-
-	/* Somebody has deleted it, as the log will tell to do. */
-	if (!ret || ret == -ENOENT)
-		return MARKED;
-	snprintf(text, JOB_TEXT_MAX, "%.400s", error.text);
-	return NOT_MARKED;
-}
 
 bool merged_is_unmarked(const struct supervisor *sv)
 {
@@ -76,7 +41,7 @@ void merged_mark(struct supervisor *sv)
 		raise(SIGKILL);
 	sv->change.kind = CHANGE_MERGED;
 	sv->change_text[0] = '\0';
-	if (job_start(&sv->job, mark_job, &sv->disk, true))
+	if (job_start(&sv->job, mark_overlay, &sv->disk, true))
 		sv->deadline = clock_ms() + RETRY_AFTER;
 }
 
@@ -90,10 +55,7 @@ void merged_job_ended(struct supervisor *sv)
 		return;
 	}
 	if (status == NOT_MARKED)
-		log_line(LOG_WARNING,
-			 "%s was merged down and must not be served any more, "
-			 "but cannot be marked: %s; remove it",
-			 sv->disk.merged_from, text);
+		mark_failed(&sv->disk, text);
 	if (fault("die-marked"))
 		raise(SIGKILL);
 	sv->disk.merged_marked = true;

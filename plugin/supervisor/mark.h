@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The mark of an overlay that was merged down (qcow/merged.c), for a supervisor
+ * and for the removal of a disk.
+ */
+#ifndef MARK_H
+#define MARK_H
+
+#include "plugin/common/process.h"
+#include "plugin/common/state.h"
+
+/* How the job below ends. */
+enum {
+	MARKED,
+	NOT_MARKED, /* for a reason in text, which another try does not mend */
+};
+
+/* A job (process.h): marks the overlay that the record of a disk names. */
+int mark_overlay(const void *disk, char *text);
+
+/* Puts into the log what an admin has to do if it is not marked. */
+void mark_failed(const struct disk *disk, const char *why);
+
+#endif /* MARK_H */
