@@ -47,7 +47,8 @@ int mark_overlay(const void *argument, char *text)
 		return NOT_MARKED;
 	}
 	ret = mark(disk, &error);
-	/* Somebody has deleted it, as the log will tell to do. */
+	/* -ENOENT: somebody has deleted the overlay.  The log would ask for the
+	   same. */
 	if (!ret || ret == -ENOENT)
 		return MARKED;
 	snprintf(text, JOB_TEXT_MAX, "%.400s", error.text);

@@ -1,36 +1,39 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The image of a disk is merged into the one below it, the layer, which takes
- * its place.
+ * The image of a disk is merged into the image below, the layer, and the layer
+ * takes the image's place.
  *
  * While the record says that the disk is merging, each server opens the layer
- * for writing and merges from the beginning.  Until the last of them has ended,
- * and has said that the layer holds all, the image is the truth, and what is in
- * the layer is of no use to anybody: so every death leads to a plain recovery,
- * and the disk can be removed at any time.
+ * for writing and merges from the beginning.  The image is the truth until a
+ * server has ended and has said that the layer holds all.  Until then nobody
+ * depends on the layer's new bytes: every death leads to a plain recovery, and
+ * the disk can be removed at any time.
  *
- * Then image and layer are equal.  They stay so until a server writes to one of
- * them, which makes the other one worthless.  The record decides which, and so
- * does a file of disks.d for the next boot; these two are not one write.  So
- * there is a time in between without a server:
+ * Then image and layer are equal.  A server that writes to one of them makes
+ * the other one worthless.  The record decides which one is served, and for the
+ * next boot a file of disks.d does.  No single write changes both.  So for a
+ * while there is no server:
  *
  *	record: merged	both will do; nobody serves either
  *	disks.d		names the layer
  *	record		names the layer, and no overlay
  *	lock		the overlay's is given up
- *	mark		in the overlay: it is not to be served (merged.c)
+ *	mark		in the overlay: nobody may serve the overlay (merged.c)
  *	server		of the layer
  *
  * A supervisor that finds the word "merged" goes on from there, whatever the
- * file says.  If the file cannot be changed, it is made certain that it names
- * the image, and the disk goes on with that; until then nobody is served.
+ * file says.  If the file cannot be changed, the supervisor makes sure that the
+ * file names the image, and the disk goes on with the image.  Until then nobody
+ * serves the disk.
  *
- * A merge that is given up leaves a layer with a journal.  The image is opened
- * once more for that, and closed with the layer, which is only read then.
+ * A merge that is given up leaves a layer with a journal.  A job opens the
+ * image once more for that journal, and closes image and layer.  From then on
+ * the layer is only read.
  *
  * Our lock on the layer becomes a writer's as soon as the last I/O of the dead
- * server has let go of its own, and a reader's when a merge is given up.  It is
- * never given back, so nobody gets in between (P4).
+ * server has let go of the server's lock.  When a merge is given up, our lock
+ * becomes a reader's.  We never release the lock, so nobody gets in between
+ * (P4).
  */
 #include <errno.h>
 #include <signal.h>
@@ -129,7 +132,7 @@ void merge_hear_progress(struct supervisor *sv, uint64_t thousandths)
 	if (!sv->disk.merging || thousandths > 1000)
 		return;
 	sv->disk.merge_done = thousandths;
-	/* The next one may be written. */
+	/* If this fails, the next progress writes the record. */
 	disk_save(&sv->disk, &sv->layers);
 }
 
@@ -171,7 +174,7 @@ void merge_drop(struct supervisor *sv, const char *why)
 {
 	char cause[sizeof(sv->disk.merge_failure)];
 
-	/* It may be the record's own. */
+	/* why may point into the record, which changes below. */
 	snprintf(cause, sizeof(cause), "%.255s",
 		 *why ? why : "it was cancelled");
 	if (*why)
@@ -200,9 +203,10 @@ static void drop(struct supervisor *sv)
 /* ---- its end ---- */
 
 /* A domain that begins to use the disk during the merge names the image, too,
-   and we cannot change that; one is told by whoever asked for the merge.  The
-   lock keeps the next one from coming before the record names the layer; it
-   ends with the job, so that there is a moment left. */
+   and we cannot change that domain.  Only merge_domain may do so: the program
+   that asked for the merge changes that one.  The lock keeps another domain
+   from coming before the record names the layer.  The lock ends with the job,
+   so a short gap is left. */
 static int check_domains(const struct disk *disk, char *text)
 {
 	struct owner owner;
@@ -226,15 +230,15 @@ static int check_domains(const struct disk *disk, char *text)
 
 #define SWITCHED 0
 #define REFUSED	 1 /* and the file does not name the layer */
-#define UNKNOWN	 2 /* the file may name the one or the other */
+#define UNKNOWN	 2 /* the file may name either */
 
 static const char *layer_path(const struct supervisor *sv)
 {
 	return sv->layers.list[sv->disk.merging - 1].path;
 }
 
-/* An earlier attempt may have changed the file.  The image must not be served
-   before it is certain that the next boot serves the image, too. */
+/* An earlier attempt may have changed the file.  Nobody may serve the image
+   before the next boot is certain to serve the image, too. */
 static int put_back(const struct supervisor *sv)
 {
 	char why[CONF_TEXT_MAX];
@@ -273,7 +277,7 @@ void merge_switch(struct supervisor *sv)
 		sv->deadline = clock_ms() + RETRY_AFTER;
 }
 
-/* Users wait for as long as the file cannot be changed, nor changed back. */
+/* Users wait while the file can be neither changed nor changed back. */
 static void tell_once(struct supervisor *sv, const char *text)
 {
 	if (!strcmp(sv->change_text, text))
@@ -295,7 +299,8 @@ static void switch_down(struct supervisor *sv)
 		tell_once(sv, text);
 	if (fault("die-configured"))
 		raise(SIGKILL);
-	/* It may have done it or not, or there is no memory for the record. */
+	/* The job may have changed the file or not, or there is no memory for
+	   the record. */
 	if (status != SWITCHED || move_down(sv)) {
 		sv->deadline = clock_ms() + RETRY_AFTER;
 		return;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What follows a merge: the record names the layer, and the overlay, which
+ * The time after a merge: the record names the layer, and the overlay, which
  * nobody needs any more.
  *
  *	mark		the overlay refuses to be opened
@@ -8,12 +8,12 @@
  *	tell		hooks.d
  *	record		does not name the overlay any more
  *
- * The mark comes before the first write to the layer, and is durable then: no
- * loss of power leaves an overlay that does not fit and does not say so.  An
- * overlay that cannot be marked keeps no user waiting; the log tells.
+ * The mark is durable before the first write to the layer.  So no loss of power
+ * leaves an overlay that no longer fits and lacks the mark.  An overlay that
+ * cannot be marked keeps no user waiting; the log names that overlay.
  *
  * A supervisor that finds an overlay in the record goes on from there.  So
- * hooks.d hears of a merge at least once, whoever dies.
+ * hooks.d hears of a merge at least once, whichever process dies.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -103,6 +103,6 @@ void merged_hooks_ended(struct supervisor *sv, enum disk_event event)
 	sv->disk.merged_from[0] = '\0';
 	sv->disk.merged_marked = false;
 	sv->merged_told = false;
-	/* If it cannot be written, they hear of it once more, perhaps. */
+	/* If this fails, hooks.d may hear of the merge once more. */
 	disk_save(&sv->disk, &sv->layers);
 }
