@@ -2,12 +2,12 @@
 /*
  * The confinement of a server, in two steps.
  *
- * Before it has a second thread it gives up what it can without losing its
- * files: the kernel keeps name spaces and the bounding set for each thread,
+ * Before its second thread a server gives up all that it can without losing
+ * its files: the kernel keeps name spaces and the bounding set for each thread,
  * and threads and children inherit them.
  *
- * When all files are open, /dev/ublkcN the last, and all threads exist, it
- * falls:
+ * When all files are open, /dev/ublkcN the last, and all threads exist, the
+ * server falls:
  *
  *	root		an empty file system; the host's mounts are gone
  *	user		an id that is the disk's own, so that servers cannot
@@ -19,26 +19,26 @@
  * the C library changes the user by a signal to each thread, which Landlock of
  * some kernels forbids.
  *
- * The I/O thread fetches after the fall.  The driver looks at whoever fetches
- * a queue's last tag: if that is a task without CAP_SYS_ADMIN, the disk's
- * contents are not to be trusted, and START_DEV does not let the host parse
- * the partition table in it.  That is what we want, for it is the guest's
- * table; and it removes a trap.  START_DEV reads the table with the device's
- * mutex held, so a server that dies in that moment leaves a read that nobody
- * will ever answer, and a device that no command can touch any more.  Drivers
- * of 7.x can be told by a flag (UBLK_F_NO_AUTO_PART_SCAN); this tells the
- * older ones too.
+ * The I/O thread fetches after the fall.  The driver looks at the task that
+ * fetches a queue's last tag.  If that task lacks CAP_SYS_ADMIN, the driver
+ * does not trust the disk's contents, and START_DEV does not let the host parse
+ * the disk's partition table.  We want that, for the table is the guest's.
+ * This also removes a trap.  START_DEV reads the table with the device's mutex
+ * held, so a server that dies in that moment leaves a read that nobody will
+ * ever answer, and a device that no command can touch any more.  A flag tells
+ * drivers of 7.x the same (UBLK_F_NO_AUTO_PART_SCAN); the fall tells the older
+ * ones, too.
  *
- * Why there is no pid name space: a process does not enter one itself, only
- * its children do, and the driver compares the pid that it is told with that
- * of whoever opened /dev/ublkcN.
+ * There is no pid name space: a process does not enter one itself, only its
+ * children do.  The driver compares the pid that a command names with the pid
+ * of the process that opened /dev/ublkcN.
  *
- * The limit on memory is what is mapped at the fall and MEMORY_ROOM more: the
- * engine's caches are there by then, but each thread may reserve an arena for
- * malloc().
+ * The limit on memory is MEMORY_ROOM more than all that is mapped at the fall:
+ * the engine's caches are there by then, but each thread may reserve an arena
+ * for malloc().
  *
  * There is no limit on processes: the kernel's own workers for the ring count
- * as such, and a write for which none can be had fails.
+ * as processes, and a write that gets no worker fails.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -87,8 +87,8 @@ static int limit_privileges(void)
 	return jail_limit_capabilities(~0u);
 }
 
-/* A host may forbid name spaces, or have none left (user.max_net_namespaces):
-   no reason to leave a disk's users without a server. */
+/* A host may forbid name spaces, or have none left (user.max_net_namespaces).
+   That is no reason to leave a disk's users without a server. */
 static int unshare_if_possible(int spaces, bool *done)
 {
 	*done = !unshare(spaces);
@@ -99,11 +99,12 @@ int confine_prepare(void)
 {
 	int ret;
 
-	/* With another, free() opens a file to see whether it may shrink. */
+	/* With a second arena, free() opens a file to see whether the arena may
+	   shrink. */
 	mallopt(M_ARENA_MAX, ARENAS);
 	ret = unshare_if_possible(CLONE_NEWNS, &own_mounts);
-	/* What is unmounted on the host must not stay mounted here, and what
-	   we mount must not be seen there. */
+	/* The host's unmounts must reach us, and our mounts must not reach the
+	   host. */
 	if (own_mounts && mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
 		ret = -errno;
 	if (!ret)
@@ -124,8 +125,8 @@ static int set_limits(void)
 {
 	int ret = limit_memory();
 
-	/* Without the right to lock memory this limit counts.  In a container
-	   it may be what it is. */
+	/* This limit counts without the right to lock memory.  In a container
+	   the limit may stay as it is. */
 	jail_limit(RLIMIT_MEMLOCK, RLIM_INFINITY);
 	return ret ? ret : jail_limit(RLIMIT_NOFILE, DESCRIPTORS);
 }
@@ -202,7 +203,7 @@ static int restrict_thread(void)
 
 /* The fall */
 
-/* 0: it holds, or this kernel does not have it. */
+/* 0: the step holds, or this kernel does not have that step. */
 static int note_step(int ret, enum confinement step, unsigned int *held)
 {
 	if (!ret)
@@ -210,7 +211,7 @@ static int note_step(int ret, enum confinement step, unsigned int *held)
 	return ret == -EOPNOTSUPP ? 0 : ret;
 }
 
-/* What needs paths, and what they are left by. */
+/* The steps that need paths, and then the step that leaves them. */
 static int leave_paths(const char **step)
 {
 	int ret;

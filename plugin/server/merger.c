@@ -1,28 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The merger copies while the guest writes, and the guest takes back some of
- * what is done.  So there is a last round, for which the guest has to wait:
+ * The merger copies while the guest writes, and the guest's writes undo some
+ * copies.  So there is a last round, for which the guest has to wait:
  *
  *	copy		until no more than a last round is left
- *	settle		what was copied becomes durable
- *	copy		what the guest has written meanwhile
+ *	settle		the copies become durable
+ *	copy		the bytes that the guest has written meanwhile
  *	leave		the queue begins no more requests; those under way end
  *	finish		the last round, and a sync
  *
- * A last round is LAST_ROUND bytes.  If the guest writes as fast as they are
- * copied, so that a whole WINDOW of steps gains nothing, the last round becomes
- * twice as large, up to LAST_ROUND_MAX: what bounds the pause is the time in
- * which the storage moves that much.  A guest that keeps more than that from
- * being done keeps the merge from its end, and nothing else.
+ * A last round is LAST_ROUND bytes.  If the guest writes as fast as the merger
+ * copies, a whole WINDOW of steps gains nothing.  Then the last round becomes
+ * twice as large, up to LAST_ROUND_MAX.  The pause lasts as long as the storage
+ * takes to move that much.  A guest that undoes more than that all the time
+ * keeps the merge from its end, and does no other harm.
  *
- * One step at a time, and as long as the guest has requests under way, a rest
- * as long as the step: so the guest has half of the storage at least.  There is
- * no rest after a window that gained nothing.  An admin's limit of bytes in a
- * second holds until the queue leaves: for the last round users wait.
+ * The merger takes one step at a time.  While the guest has requests under way,
+ * the merger rests after each step, as long as that step took: so the guest has
+ * half of the storage at least.  There is no rest after a window that gained
+ * nothing.  An admin's limit of bytes in a second holds until the queue leaves.
+ * The last round has no such limit, because users wait for that round.
  *
- * The supervisor hears how far it is, not more often than once in INTERVAL, and
- * why it cannot go on.  It lets the next server merge from the beginning or not
- * at all; this one serves until then.
+ * The supervisor hears how far the merge is, at most once in INTERVAL, and why
+ * a merge cannot go on.  Then the supervisor has the next server merge from the
+ * beginning or not at all; this server serves until then.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -136,7 +137,7 @@ static void judge_window(struct merger *merger, uint64_t left)
 	merger->steps = 0;
 }
 
-/* Until no more than a last round is left, or it is to end. */
+/* Until no more than a last round is left, or the merger is to end. */
 static int copy(struct merger *merger)
 {
 	struct qcow_merge_progress progress;
@@ -166,7 +167,7 @@ static int merge(struct merger *merger)
 
 	if (!ret && !merger->ending)
 		ret = qcow_merge_settle(merger->merge);
-	/* The close of the image syncs that, too. */
+	/* Users wait for the close of the image, which syncs the rest. */
 	if (!ret && !merger->ending)
 		ret = qcow_flush(merger->image);
 	if (!ret && !merger->ending)

@@ -3,26 +3,26 @@
  * The proof that servers die of one request: a server that has begun nothing
  * else dies while it works for that one.
  *
- * When a server has died of a request (dying.c), the next server holds all
- * others until that one, the culprit, has come and has ended.  Whatever the
- * others may spoil in the memory of a server, here they have not: none is
- * blamed for another.  If the culprit is served, all go on, and there is no
- * culprit any more.  After CULPRIT_GUILTY deaths in a row (supervisor/poison.c
- * counts them) it is answered with an error, before another one begins that may
- * end this server, too.
+ * A request that a server has died of (dying.c) is the culprit.  The next
+ * server holds all others until the culprit has come and has ended.  So no
+ * other request has spoiled the memory of this server, and none is blamed for
+ * another.  If the culprit is served, all go on, and there is no culprit any
+ * more.  After CULPRIT_GUILTY deaths in a row (supervisor/poison.c counts them)
+ * the server answers the culprit with an error, before another request begins
+ * that may end this server, too.
  *
- * A request keeps its tag when it is issued again, and the tag is its own until
- * it is answered.  So the first request with the culprit's tag is the culprit,
- * or else the driver has changed the tags: then the quarantine ends, and nobody
- * is taken for it (P5).
+ * A request keeps its tag when the driver issues that request again, and no
+ * other request has the tag before the answer.  So the first request with the
+ * culprit's tag is the culprit, or else the driver has changed the tags.  Then
+ * the quarantine ends, and no request is taken for the culprit (P5).
  *
  * The others wait for PATIENCE and no longer: after that the culprit is not
  * alone, and a death proves nothing.  The time begins when the device lives,
- * for then the driver issues again all that was not answered; or with the first
- * request, if that is earlier.  So the users of a disk that was idle do not
- * wait for a culprit that was answered before the death.
+ * for then the driver issues again all that was not answered.  If a request
+ * comes earlier, the time begins with that one.  So the users of a disk that
+ * was idle do not wait for a culprit that was answered before the death.
  *
- * Without a culprit, which is nearly always, a request costs two comparisons.
+ * Nearly always there is no culprit, and a request costs two comparisons.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -43,7 +43,7 @@ void quarantine_init(struct quarantine *quarantine,
 	quarantine->held_end = &quarantine->held;
 }
 
-/* A thread that dies just now reads it. */
+/* A thread that dies just now reads the field. */
 static void set_alone(struct quarantine *quarantine, struct request *request)
 {
 	__atomic_store_n(&quarantine->alone, request, __ATOMIC_RELAXED);
