@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Copy-on-write: a write into a guest cluster whose bytes live where they may
- * not be changed: in the backing, in a cluster that a snapshot
+ * Copy-on-write: a write into a guest cluster whose bytes must not be changed
+ * in their place.  They are in the backing, or in a cluster that a snapshot
  * uses, too, or compressed.
  *
  * In order: read the cluster (or, of an extended entry, the subclusters that
  * are written to) as the guest sees it, lay the guest's new bytes over it,
  * reserve a fresh cluster (R1), write all of it in one go (R2), and link it,
  * in one group with the counts of the clusters that it replaces (R3).  Other
- * users of those keep them.
+ * users of those clusters keep them.
  *
- * A cluster that lacks COPIED although nobody shares it is found here, too:
- * then all it takes is a new cluster like any other.
+ * A cluster may lack COPIED although nobody shares it.  Such a cluster comes
+ * here, too, and all it takes is a new cluster like any other.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -21,8 +21,8 @@
 #include "qcow/io.h"
 #include "qcow/provide.h"
 
-/* What the group of one copy can say: an entry of two words, the new count,
-   old counts. */
+/* The records of one copy's group: an entry of two words, the new count, old
+   counts. */
 #define MAX_OLD		 4
 #define ROOM_WORDS	 (1 + 2 * (3 + MAX_OLD))
 #define ROOM_ASSIGNMENTS (3 + MAX_OLD)
@@ -56,7 +56,7 @@ int cow_add_released(struct qcow_image *image, const struct cluster *c,
 
 		if (ret)
 			return ret;
-		/* There is nothing to give back there. */
+		/* Such a cluster has no count to lower. */
 		if (i >= image->allocator.max_clusters || (!n && c->beyond))
 			continue;
 		if (!n)
@@ -73,16 +73,16 @@ struct copy {
 	uint64_t guest;	 /* cluster */
 	uint64_t start;	 /* of the bytes, in the disk */
 	uint32_t length; /* of a cluster, or of whole subclusters */
-	bool whole;	 /* what the cluster referred to is released */
-	bool uncounted;	 /* ... but that was beyond the end of the file
-			    and free, and may be the new one */
+	bool whole;	 /* the former host clusters are released */
+	bool uncounted;	 /* ... but the former one was beyond the end
+			    of the file and free, and may be the new one */
 	bool fresh;	 /* goes to a host cluster reserved for it */
 	uint64_t host;	 /* offset of the host cluster */
 	uint64_t bitmap; /* of an extended entry, afterwards */
 	struct qcow_reservation reservation;
 };
 
-/* Allocates the subclusters of the bytes, beside those that are. */
+/* Adds the subclusters of the bytes to those that are allocated. */
 static uint64_t add_subclusters(const struct qcow_image *image,
 				const struct copy *copy, uint64_t bitmap)
 {
@@ -97,8 +97,8 @@ static uint64_t add_subclusters(const struct qcow_image *image,
 	return bitmap;
 }
 
-/* What is copied: the cluster, or only the subclusters that are written to
-   where its host cluster is or can be its own. */
+/* Chooses the bytes: the whole cluster, or only the subclusters that are
+   written to if the host cluster is or can be this cluster's own. */
 static void plan_copy(const struct qcow_image *image, const struct cluster *c,
 		      uint64_t offset, uint32_t length, struct copy *copy)
 {
@@ -227,7 +227,7 @@ int cow_write(struct qcow_image *image, const void *buffer, uint64_t offset,
 		uint64_t in_cluster = copy.start & (cluster_size(image) - 1);
 
 		ret = compose(image, &copy, bytes, buffer, offset, length);
-		/* R2: all of it, before anything names it. */
+		/* R2: the whole copy, before anything names it. */
 		if (!ret)
 			ret = file_write(image->data, bytes,
 					 copy.host + in_cluster, copy.length);

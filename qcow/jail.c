@@ -7,9 +7,9 @@
  * processes.  Each process has another id, so those of two images cannot
  * signal one another, either.
  *
- * For files there is one more user (setfsuid(2)).  While the process opens
- * files by their names, that is the user that it was: a file server asks for
- * the user and not for capabilities.
+ * For files there is one more user (setfsuid(2)).  That one stays the former
+ * user while the process opens files by their names: a file server asks for the
+ * user and not for capabilities.
  */
 #include <errno.h>
 #include <grp.h>
@@ -73,13 +73,13 @@ int jail_change_user(uint32_t id)
 	ret = become(USER_FIRST + id);
 	if (ret == -EINVAL)
 		ret = become(USER_NOBODY);
-	/* A change of the user sets it anew. */
+	/* A change of the user sets the flag anew. */
 	prctl(PR_SET_DUMPABLE, 0);
 	return ret;
 }
 
-/* The kernel forgets the signal that was asked for at the parent's death when
-   the user changes. */
+/* When the user changes, the kernel forgets the signal that the parent's death
+   is to send. */
 struct bond {
 	pid_t parent;
 	int signal; /* 0: none */
@@ -122,7 +122,8 @@ static int leave_user(uint32_t capabilities)
 	if (!ret && capabilities) {
 		setfsgid(group);
 		setfsuid(user);
-		/* They return the former ones, and no error. */
+		/* Both return the former id, and no error: a second call
+		   tells whether the first one worked. */
 		ret = setfsuid(user) == (int)user ? 0 : -EPERM;
 	}
 	return ret ? ret : renew_bond(&bond);
@@ -137,7 +138,7 @@ int jail_fall(uint32_t capabilities)
 		ret = -errno;
 	if (ret)
 		return ret;
-	/* A host may forbid them, or have none left. */
+	/* A host may forbid name spaces, or have none left. */
 	if (unshare(CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) < 0 &&
 	    errno == ENOMEM)
 		return -ENOMEM;

@@ -2,20 +2,21 @@
 /*
  * The jail of a process that opens an image and is no server.
  *
- * It reads tables that a stranger may have made, for root (P6).  A server gives
- * up everything once its files are open; this process cannot, for it opens
- * files while it reads.  So it keeps
+ * The process reads tables that a stranger may have made, for root (P6).  A
+ * server gives up everything once its files are open.  This process cannot, for
+ * it opens files while it reads.  So the process keeps
  *
- *	files		the image, the directories in which the admin lets it
- *			name files, our state, /proc and /sys; to read them, and
- *			to write to the image and our state if that is its task
+ *	files		the image, the directories in which the admin lets the
+ *			image name files, our state, /proc and /sys; to read
+ *			them, and to write to the image and our state if that is
+ *			the task
  *	capabilities	those by which root reads everybody's files
  *	calls		those that an open, a check and a close make
  *
- * and loses its user, the network, and all power over other processes.  Names
- * of files are why it keeps the host's mounts: a name in an image means what it
- * means to everybody.  The reader of a legacy image, a child, has a jail of its
- * own inside this one (qcow/legacy/jail.c).
+ * and loses its user, the network, and all power over other processes.  The
+ * process keeps the host's mounts, because a name in an image must lead to the
+ * same file as for everybody else.  The reader of a legacy image, a child, has
+ * a jail of its own inside this one (qcow/legacy/jail.c).
  */
 #include <errno.h>
 #include <ftw.h>
@@ -69,14 +70,15 @@ static int allow_device(const char *path, const struct stat *st, int type,
 {
 	(void)st;
 	(void)ftw;
-	/* One that cannot be allowed is refused when it is opened. */
+	/* A device without a rule is refused at its open. */
 	if (type == FTW_SL && is_device(path))
 		landlock_allow(device_rules, path, LANDLOCK_READ);
 	return 0;
 }
 
-/* A device is allowed by a link to it, as /dev/VG/LV, whose directory is
-   named; a rule for the directory does not reach where the link leads. */
+/* The admin names the directory of a link to a device, as /dev/VG/LV.  A rule
+   for that directory does not reach the device, which needs a rule of its
+   own. */
 static void allow_devices(int rules, const char *const *directories)
 {
 	device_rules = rules;
@@ -153,7 +155,7 @@ static int allow_files(int rules, const struct jail *jail)
 	return ret ? ret : allow_ours(rules, jail, use);
 }
 
-/* With the rights of before: the names may lead through anybody's
+/* Before the rights are given up: the names may lead through anybody's
    directories. */
 static int make_rules(const struct jail *jail, int *rules)
 {
@@ -168,8 +170,8 @@ static int make_rules(const struct jail *jail, int *rules)
 
 /* ---- system calls ---- */
 
-/* For a while the C library asks what is there: it takes EPERM for an answer
-   that matters, and ENOSYS for an old kernel. */
+/* The C library tries calls that an old kernel lacks.  The library takes EPERM
+   for a failure that matters, and ENOSYS for an old kernel. */
 #define REFUSE RETURN(SECCOMP_RET_ERRNO | ENOSYS)
 
 /* if (A == call) return argument is one of these ? allow : refuse; */
@@ -223,8 +225,8 @@ static struct sock_filter calls[] = {
 	ALLOW(fdatasync),
 	ALLOW(close),
 	ALLOW(close_range),
-	/* Of devices and of a terminal these only: others put words
-	   into the mouth of whoever sits at it. */
+	/* Of devices and of a terminal these only: others type commands into
+	   the terminal, as if the user had. */
 	ON_ARGUMENT(ioctl, 1, 5),
 	OF(BLKROGET),
 	OF(BLKSSZGET),
@@ -232,8 +234,8 @@ static struct sock_filter calls[] = {
 	OF(TCGETS),
 	OF(TIOCGWINSZ),
 	REFUSE,
-	/* Threads, and the processes of a legacy image; none of them
-	   gets name spaces, in which it would have all rights. */
+	/* Threads, and the processes of a legacy image.  None of them gets name
+	   spaces, for a process has all rights in its own. */
 	ALLOW_IF(clone, 0, NEW_SPACES, 0),
 	ALLOW(set_robust_list),
 #ifdef __NR_rseq
@@ -274,7 +276,7 @@ static struct sock_filter calls[] = {
 	ALLOW(mremap),
 	ALLOW(madvise),
 	ALLOW(msync),
-	/* Time, signals, and who it is. */
+	/* Time, signals, and the process's own ids. */
 	ALLOW(clock_gettime),
 	ALLOW(clock_nanosleep),
 	ALLOW(nanosleep),
@@ -328,7 +330,7 @@ int jail_enter_for(const struct jail *jail)
 	int rules;
 	int ret = make_rules(jail, &rules);
 
-	/* It is read from a file. */
+	/* The C library reads the time zone from a file. */
 	tzset();
 	if (!ret)
 		ret = fall(jail, rules);
