@@ -8,14 +8,16 @@
  *	commit		the overlay is merged into the image again
  *	remove		the overlay, which nobody needs any more
  *
- * At any time the disk is served, from the image or from the overlay, and needs
- * nobody for that.  The overlay's name tells what it is for: a backup that
- *finds the disk on such an overlay goes on where the one before was, with its
- * moment.  `commit` gives it up.  A copy that fails gives itself up.
+ * At any time the disk is served, from the image or from the overlay, and no
+ * backup has to run for that.  The overlay's name tells its purpose.  A backup
+ * that finds the disk on such an overlay goes on for the backup before, with
+ * the same moment.  `commit` gives a backup up.  A copy that fails does so,
+ * too.
  *
- * No lock on the disk is held during the copy, which takes long.  Who merges
- * the overlay in the meantime, or removes the disk and writes to its image, is
- * kept from that by the locks that qemu-img has on the image (P4).
+ * The copy takes long, so the disk is not locked meanwhile.  Another command
+ * may try to merge the overlay then, or remove the disk and have its image
+ * written to.  The locks that qemu-img has on the image forbid both writes
+ * (P4).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -46,8 +48,7 @@ struct backup {
 	char file[PATH_MAX], part[PATH_MAX];
 	char image[PATH_MAX], overlay[PATH_MAX];
 	uint64_t rate;
-	bool told; /* the domain's metadata follow, and it removes the overlay
-		    */
+	bool told; /* the caller changes the domain, and removes the overlay */
 	bool goes_on; /* a backup before this one made the overlay */
 };
 
@@ -94,7 +95,7 @@ static int choose_names(struct backup *backup, const char *file)
 
 /* ---- before anything is changed ---- */
 
-/* Nothing can be merged into an image that has one. */
+/* Nothing can be merged into an image that has a data file. */
 static bool has_data_file(const struct disk *disk)
 {
 	struct layers layers = { .known = false };
@@ -156,7 +157,7 @@ static bool is_merged(const char *path)
 }
 
 /* A backup was killed after its overlay was merged, or before the overlay was
-   used; only the former says so itself. */
+   used.  Only a merged overlay says so itself. */
 static int clear_overlay(const struct backup *backup)
 {
 	if (access(backup->overlay, F_OK) && errno == ENOENT)
@@ -172,8 +173,8 @@ static int clear_overlay(const struct backup *backup)
 		       EXIT_SUCCESS;
 }
 
-/* A backup that was killed left it: a file for root alone, that no qemu-img is
-   at work on. */
+/* A backup that was killed left the part: a file for root alone, and no
+   qemu-img is at work on that file. */
 static int clear_part(const struct backup *backup)
 {
 	struct qcow_error error;
@@ -237,8 +238,8 @@ static int sync_path(const char *path)
 	return ret;
 }
 
-/* All of it is on stable storage before it has its name, and nothing is
-   replaced. */
+/* The copy is on stable storage before the copy has its name, and replaces no
+   file. */
 static int name_copy(const struct backup *backup)
 {
 	char directory[PATH_MAX];
@@ -293,7 +294,7 @@ static int tell_left(const struct backup *backup, const char *why)
 				why, backup->overlay, backup->disk.id);
 }
 
-/* Whoever has merged it meanwhile has done that for us. */
+/* A command that has merged the overlay meanwhile has done that for us. */
 static int go_back(struct backup *backup)
 {
 	const uint64_t nonce = backup->disk.nonce;

@@ -2,12 +2,12 @@
 /*
  * qemu-img convert as a child, and its progress as ours.
  *
- * It ends with us: what it has written by then is of no use to anybody.  It
- * reads what the engine has opened and judged before (P6), and takes QEMU's
- * locks, so that nobody writes to what it reads (P4).
+ * The child ends with us: nobody has a use for part of a copy.  The child reads
+ * an image that the engine has opened and judged before (P6), and takes QEMU's
+ * locks, so that nobody writes to that image (P4).
  *
- * Both of its outputs come through one pipe.  Its progress ends with a carriage
- * return; the last of all other lines tells why it failed.
+ * Both outputs of the child come through one pipe.  Its progress ends with a
+ * carriage return.  The last of all other lines tells why the child failed.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -49,7 +49,7 @@ become(const struct copy *copy, int output, pid_t parent)
 		"qcow2",    "-r",      rate, copy->from, copy->to, NULL,
 	};
 
-	/* Without a limit, one that nothing reaches. */
+	/* No limit is a limit that nothing reaches. */
 	snprintf(rate, sizeof(rate), "%" PRIu64,
 		 copy->rate ? copy->rate : (uint64_t)1 << 50);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
