@@ -25,7 +25,7 @@
  * only: after a death all is copied anew.  Nothing depends on the layer until
  * qcow_merge_finish() has made it durable, so a power loss may take back any
  * work of a step.  A step may have copied unflushed writes of the guest's;
- *where the image on top loses these, the copy shows, as unflushed writes may.
+ * where the image on top loses these, the copy shows, as unflushed writes may.
  */
 #include <assert.h>
 #include <errno.h>

@@ -24,6 +24,12 @@ void park(struct request *request);
 struct request *take_parked(struct requests *all);
 
 /* Does an older parked request share a cluster with this one? */
-bool must_queue(const struct request *request);
+bool parked_shares_cluster(const struct request *request);
+
+/* Nearly always none is parked, and then no call is made. */
+static inline bool must_queue(const struct request *request)
+{
+	return request->all->parked && parked_shares_cluster(request);
+}
 
 #endif /* REQUEST_INSIDE_H */

@@ -47,7 +47,7 @@ static bool share_cluster(const struct request *one,
 	       first_cluster(other) <= last_cluster(one);
 }
 
-bool must_queue(const struct request *request)
+bool parked_shares_cluster(const struct request *request)
 {
 	const struct request *parked;
 
