@@ -45,9 +45,9 @@ refused 'in use by the kernel' "$UBLK_QCOW2" del "$DEV"
 kill "$elsewhere"
 wait "$elsewhere" || true
 dmsetup create --noudevsync "in-use-$$" --table "0 2048 linear $DEV 0"
-cleanup "dmsetup remove --noudevsync in-use-$$ 2>/dev/null"
+cleanup "dmsetup remove --retry --noudevsync in-use-$$ 2>/dev/null"
 refused 'in use by the device dm-' "$UBLK_QCOW2" del "$DEV"
-dmsetup remove --noudevsync "in-use-$$"
+dmsetup remove --retry --noudevsync "in-use-$$"
 mkswap -q "$DEV" >/dev/null
 swapon "$DEV"
 refused 'in use by swap' "$UBLK_QCOW2" del "$DEV"

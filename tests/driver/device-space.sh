@@ -14,7 +14,7 @@ volume=/dev/mapper/volume-$$
 dmsetup create --noudevsync "volume-$$" \
 	--table "0 $((24 * 2048)) linear $loop 0"
 dmsetup mknodes
-cleanup "dmsetup remove --noudevsync volume-$$"
+cleanup "dmsetup remove --retry --noudevsync volume-$$"
 qemu-img create -q -f qcow2 "$volume" 64M
 
 # put FIRST COUNT: random MiB

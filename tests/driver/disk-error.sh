@@ -17,7 +17,7 @@ sectors=$(blockdev --getsz "$loop")
 good="0 $sectors linear $loop 0"
 dmsetup create --noudevsync "bad-$$" --table "$good"
 dmsetup mknodes
-cleanup "dmsetup remove --noudevsync bad-$$"
+cleanup "dmsetup remove --retry --noudevsync bad-$$"
 image=/dev/mapper/bad-$$
 
 table()

@@ -49,12 +49,14 @@ make_disk()
 	dmsetup mknodes
 }
 
+# The kernel lets go of a file system that was mounted in a dead server's name
+# space, too, a moment after the last file is closed: hence --retry.
 remove_disk()
 {
 	umount "$WORK/mnt"
-	dmsetup remove --noudevsync "ghost-$$"
-	dmsetup remove --noudevsync "slow-$$"
-	dmsetup remove --noudevsync "fast-$$"
+	dmsetup remove --retry --noudevsync "ghost-$$"
+	dmsetup remove --retry --noudevsync "slow-$$"
+	dmsetup remove --retry --noudevsync "fast-$$"
 }
 
 path_number()

@@ -14,7 +14,7 @@ cleanup "losetup -d $loop"
 dmsetup create --noudevsync "hung-$$" \
 	--table "0 $(blockdev --getsz "$loop") linear $loop 0"
 dmsetup mknodes
-cleanup "dmsetup remove --noudevsync hung-$$"
+cleanup "dmsetup remove --retry --noudevsync hung-$$"
 cleanup "dmsetup resume --noudevsync hung-$$"
 qemu-img create -q -f qcow2 "/dev/mapper/hung-$$" 128M
 

@@ -15,7 +15,7 @@ cleanup "losetup -d $loop"
 sectors=$(blockdev --getsz "$loop")
 dmsetup create --noudevsync slow-$$ --table "0 $sectors delay $loop 0 0"
 dmsetup mknodes "slow-$$"
-cleanup "dmsetup remove --noudevsync slow-$$"
+cleanup "dmsetup remove --retry --noudevsync slow-$$"
 mkfs.ext4 -q "/dev/mapper/slow-$$"
 mkdir "$WORK/mnt"
 mount "/dev/mapper/slow-$$" "$WORK/mnt"

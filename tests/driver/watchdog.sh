@@ -71,7 +71,7 @@ LOOP=$(losetup --show --direct-io=on -f "$WORK/backing")
 cleanup "losetup -d $LOOP"
 dmsetup create --noudevsync "slow-$$" \
 	--table "0 $(blockdev --getsz "$LOOP") linear $LOOP 0"
-cleanup "dmsetup remove --noudevsync slow-$$"
+cleanup "dmsetup remove --retry --noudevsync slow-$$"
 dmsetup mknodes
 qemu-img create -q -f qcow2 "/dev/mapper/slow-$$" 256M
 add "/dev/mapper/slow-$$" --watchdog "$PATIENCE" --name slow

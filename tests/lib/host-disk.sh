@@ -17,7 +17,7 @@ make_host_disk()
 	dmsetup create --noudevsync "host-$$" \
 		--table "0 $HOST_SECTORS $HOST_DISK"
 	dmsetup mknodes
-	cleanup "dmsetup remove --noudevsync host-$$"
+	cleanup "dmsetup remove --retry --noudevsync host-$$"
 	mkfs.ext4 -q -O ^has_journal "/dev/mapper/host-$$"
 	mkdir "$WORK/host"
 	mount -o errors=continue "/dev/mapper/host-$$" "$WORK/host"
