@@ -288,6 +288,12 @@ static int copy(const struct backup *backup)
 
 static int tell_left(const struct backup *backup, const char *why)
 {
+	if (backup->told)
+		return command_complain(
+			&backup->disk,
+			"%s; it is served from %s, and 'ublk-qcow2 libvirt "
+			"commit' merges that into its image again",
+			why, backup->overlay);
 	return command_complain(&backup->disk,
 				"%s; it is served from %s, and 'ublk-qcow2 "
 				"commit %d' merges that into its image again",

@@ -245,58 +245,53 @@ static void test_interrupted(void)
 	must_be_below("interrupted");
 }
 
-static void test_failures(void)
+#define WEB "6b6dbf1f-d3c9-46ef-87c8-bd5b30c4cf39"
+
+/* The domain web gets the disk.  This job is too late to see that, or it is
+   not; the next one is not. */
+static void begin_owned(void)
 {
 	struct owner owner;
 
 	begin("/top");
-	owner_fill(&owner, "6b6dbf1f-d3c9-46ef-87c8-bd5b30c4cf39", "web",
-		   &sv.disk);
+	owner_fill(&owner, WEB, "web", &sv.disk);
 	if (owner_save(&owner))
 		die("owner_save");
-	/* This job is too late, or it is not; the next one is not. */
 	if (!process_wait(sv.job.pidfd, 60000))
 		die("a job does not end");
+}
+
+static void test_failures(void)
+{
+	begin_owned();
 	begin("/top");
 	end_job();
 	must_be_as_before("a domain", "the domain web names its image");
-	owner_forget("6b6dbf1f-d3c9-46ef-87c8-bd5b30c4cf39", sv.disk.name);
+	owner_forget(WEB, sv.disk.name);
 }
 
 /* Whoever asked for the merge changes that domain, and no other. */
 static void test_told_domain(void)
 {
-	struct owner owner;
-
-	begin("/top");
-	owner_fill(&owner, "6b6dbf1f-d3c9-46ef-87c8-bd5b30c4cf39", "web",
-		   &sv.disk);
-	if (owner_save(&owner) || !process_wait(sv.job.pidfd, 60000))
-		die("a job does not end");
+	begin_owned();
 	begin_told("/top", "web");
 	end_job();
 	must_be_below("a domain that is told");
 	begin_told("/top", "other");
 	end_job();
 	must_be_as_before("another domain", "the domain web names its image");
-	owner_forget("6b6dbf1f-d3c9-46ef-87c8-bd5b30c4cf39", sv.disk.name);
+	owner_forget(WEB, sv.disk.name);
 }
 
 /* The one before changed the file and died, and by now a domain has come: the
    next boot must serve the image, as we do. */
 static void test_put_back(void)
 {
-	struct owner owner;
-
-	begin("/top");
-	owner_fill(&owner, "6b6dbf1f-d3c9-46ef-87c8-bd5b30c4cf39", "web",
-		   &sv.disk);
-	if (owner_save(&owner) || !process_wait(sv.job.pidfd, 60000))
-		die("a job does not end");
+	begin_owned();
 	begin("/layer");
 	end_job();
 	must_be_as_before("changed before", "the domain web names its image");
-	owner_forget("6b6dbf1f-d3c9-46ef-87c8-bd5b30c4cf39", sv.disk.name);
+	owner_forget(WEB, sv.disk.name);
 }
 
 /* The file cannot even be read: nobody knows which one it names. */
