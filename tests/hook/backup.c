@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "tests/hook/domains.h"
+#include "tests/hook/fake.h"
 #include "tests/lib/helpers.h"
 
 static virDomainPtr domain;
@@ -17,36 +18,10 @@ static char *image_path, *overlay, *snapshot_path;
 
 static void set_up(void)
 {
-	char *fake = scratch_path("fake");
-	char program[512];
-
-	snprintf(program, sizeof(program), "%s/hook/fake-ublk-qcow2",
-		 getenv("srcdir") ?: ".");
-	must_run("mkdir %s && : >%s/calls && mkdir %s/run", fake, fake,
-		 scratch());
-	setenv("FAKE", fake, 1);
-	setenv("UBLK_QCOW2", program, 1);
+	fake_begin();
 	image_path = scratch_path("web1.qcow2");
 	overlay = scratch_path("web1.qcow2.during-backup");
 	snapshot_path = scratch_path("web1.one.qcow2");
-	free(fake);
-}
-
-static void clean_up(void)
-{
-	run("xargs -r kill -9 <%s/fake/idle 2>/dev/null", scratch());
-}
-
-static void called(const char *expected)
-{
-	char *path = scratch_path("fake/calls");
-	char *calls = replaced(take(path), "\n", ";");
-
-	if (strcmp(calls, expected) != 0)
-		die("calls are '%s' and not '%s'", calls, expected);
-	write_file(path, "", 0);
-	free(calls);
-	free(path);
 }
 
 /* After the next such command the disk has this image; NULL: its own. */
@@ -94,14 +69,14 @@ static void test_backup(void)
 	struct libvirt_options options = with("/copy");
 
 	must(command_backup, &options);
-	called("backup 0 /copy --domain-told;");
+	fake_called("backup 0 /copy --domain-told;");
 	names(image_path, "copied");
 	options.bandwidth = "1M";
 	must(command_backup, &options);
-	called("backup 0 /copy --domain-told --bandwidth 1M;");
+	fake_called("backup 0 /copy --domain-told --bandwidth 1M;");
 	options.bandwidth = "12x";
 	refused_with(command_backup, &options, "is no bandwidth");
-	called("");
+	fake_called("");
 }
 
 /* It stops while the disk has the overlay, and goes on. */
@@ -122,7 +97,8 @@ static void test_interrupted(void)
 	names(image_path, "it went on");
 	if (!access(overlay, F_OK))
 		die("the overlay is left");
-	called("backup 0 /copy --domain-told;backup 0 /copy --domain-told;");
+	fake_called(
+		"backup 0 /copy --domain-told;backup 0 /copy --domain-told;");
 	leave_with("backup", NULL);
 }
 
@@ -137,7 +113,7 @@ static void test_commit(void)
 	names(snapshot_path, "a snapshot");
 	snprintf(expected, sizeof(expected), "snapshot 0 %s --domain-told;",
 		 snapshot_path);
-	called(expected);
+	fake_called(expected);
 	must_run("cd %s/fake && printf '*\\nno room\\n' >commit.fails",
 		 scratch());
 	if (!run_captured(command_commit, &options))
@@ -147,7 +123,7 @@ static void test_commit(void)
 	leave_with("commit", image_path);
 	must(command_commit, &options);
 	names(image_path, "merged");
-	called("commit 0 --domain-told;commit 0 --domain-told;");
+	fake_called("commit 0 --domain-told;commit 0 --domain-told;");
 }
 
 int main(void)
@@ -160,7 +136,7 @@ int main(void)
 
 	domains_begin();
 	set_up();
-	atexit(clean_up);
+	atexit(fake_end);
 	image("web1.qcow2 64M");
 	domain = define(load("plain"));
 	must(command_convert, &convert);

@@ -14,42 +14,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "tests/lib/helpers.h"
 #include "tests/hook/domains.h"
-
-static void set_up(void)
-{
-	const char *srcdir = getenv("srcdir");
-	char *fake = scratch_path("fake");
-	char *run = scratch_path("run");
-	char program[512];
-
-	snprintf(program, sizeof(program), "%s/hook/fake-ublk-qcow2",
-		 srcdir ?: ".");
-	must_run("mkdir %s && : >%s/calls && mkdir %s", fake, fake, run);
-	setenv("FAKE", fake, 1);
-	setenv("UBLK_QCOW2", program, 1);
-	free(fake);
-	free(run);
-}
-
-static void clean_up(void)
-{
-	run("xargs -r kill -9 <%s/fake/idle 2>/dev/null", scratch());
-}
-
-/* The calls of ublk-qcow2 since this was asked last. */
-static void called(const char *expected)
-{
-	char *path = scratch_path("fake/calls");
-	char *calls = replaced(take(path), "\n", ";");
-
-	if (strcmp(calls, expected) != 0)
-		die("calls are '%s' and not '%s'", calls, expected);
-	write_file(path, "", 0);
-	free(calls);
-	free(path);
-}
+#include "tests/hook/fake.h"
+#include "tests/lib/helpers.h"
 
 /* No record of a domain or a disk is left. */
 static void nothing_left(void)
@@ -102,7 +69,7 @@ static void test_definition(void)
 	refused_with(command_detach, &options, "no disk 'vdb'");
 	options.subjects[1] = "vda";
 	refused_with(command_detach, &options, "no disk of ublk-qcow2");
-	called("");
+	fake_called("");
 	nothing_left();
 	free(before);
 	free(path);
@@ -130,7 +97,7 @@ static void test_refused(void)
 	refused_with(command_attach, &options, "domain bare uses");
 	options.subjects[0] = "nobody";
 	refused_with(command_attach, &options, "no such domain");
-	called("");
+	fake_called("");
 	nothing_left();
 	virDomainDestroy(domain);
 	undefine(domain);
@@ -155,7 +122,7 @@ static void test_undone(void)
 		die("not undone: %s\n%s", before, after);
 	if (asprintf(&calls, "add %s --name web1-vdb;del 0;", path) < 0)
 		die("out of memory");
-	called(calls);
+	fake_called(calls);
 	nothing_left();
 	says(domain, "vda");
 	virDomainDestroy(domain);
@@ -186,8 +153,8 @@ static void test_not_served(void)
 int main(void)
 {
 	domains_begin();
-	set_up();
-	atexit(clean_up);
+	fake_begin();
+	atexit(fake_end);
 	image("new.qcow2 64M");
 	image("bare.qcow2 64M");
 	test_definition();
