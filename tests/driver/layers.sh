@@ -35,16 +35,36 @@ write_and_kill()
 	[[ $(listed recoveries) -ge 1 ]] || fail "no kill to prove anything"
 }
 
+# write_between FILE [OPTION...]: 4 KiB in each 64 KiB behind what the other fio
+# writes.  All bytes around them come from below, and nobody writes them later.
+write_between()
+{
+	fio --name=between --filename="$1" --rw=write:60k --bs=4k \
+		--offset=$((WRITTEN + 20480)) --size=$((SIZE - WRITTEN - 65536)) \
+		--io_size=$((1024 * 4096)) --buffer_pattern=0x5a \
+		--output="$WORK/fio.out" "${@:2}"
+}
+
 # works NAME [OPTION...]: the image of that name holds what raw does.
 works()
 {
+	local between
+
 	add "$WORK/$1" "${@:2}"
 	write_and_kill "$1"
-	cmp -i $WRITTEN "$DEV" "$WORK/raw" || fail "$1: the rest has changed"
+	write_between "$DEV" --direct=1 --ioengine=io_uring --iodepth=16 &
+	between=$!
+	storm 1
+	wait "$between" || { cat "$WORK/fio.out"; fail "fio on $1"; }
+	cmp -i $WRITTEN "$DEV" "$WORK/between" ||
+		fail "$1: the rest has changed"
 	del
 	check_image "$WORK/$1"
 	note "$1"
 }
+
+cp "$WORK/raw" "$WORK/between"
+write_between "$WORK/between"
 
 cd "$WORK"
 before=$(sha256sum <base.qcow2)
