@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # limit: 480
 #
-# A host's disk of 4096-byte sectors: the guest's sectors of 512 bytes can be
-# read and written whatever lies where, holes among them, in an image, its data
-# file or its backing file.  And files that cannot be written to: the message
-# says what to do.
+# The host's disk has sectors of 4096 bytes.  A guest can read and write each
+# sector of 512 bytes, in an image, its data file or its backing file, beside
+# data and beside holes.  For a file that cannot be written to, the message says
+# the remedy.
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
 

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # limit: 900
 #
-# `backup`: a copy of a disk in use, as the disk was at one moment; afterwards
-# the disk is served from its image again.  Whatever is killed meanwhile, the
-# disk is served, and `backup` once more, or `commit`, ends what was begun.
+# `backup` copies a disk in use as the disk was at one moment.  Afterwards the
+# disk is served from its image again.  Any process may be killed meanwhile: the
+# disk is served, and a second `backup`, or `commit`, ends the first one.
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
 
@@ -64,7 +64,7 @@ add "$image" --name disk
 dd if=/dev/urandom of="$DEV" bs=1M seek=64 count=6 oflag=direct status=none
 start_load "${load[@]}" --offset 32M --ledger "$WORK/ledger"
 
-note "what is refused"
+note "refusals"
 refused 'File exists' "$UBLK_QCOW2" backup "$DEV" "$image"
 refused 'No such file' "$UBLK_QCOW2" backup "$DEV" "$WORK/none/a.qcow2"
 touch "$image.during-backup"

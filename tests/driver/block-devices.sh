@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # limit: 240
 #
-# An image on a block device.  A device has as many inodes as nodes, and locks
-# are the inode's: so it is known by its number and claimed.  It lies in /dev,
-# which says nothing of whose the devices beside it are.  It has no times: so
-# the mark alone tells an older copy, and where there is none nothing does.
+# An image on a block device.  A device may have several nodes, each with an
+# inode of its own, and a lock belongs to an inode.  So the device is known by
+# its number, and claimed.  The device lies in /dev, and the devices beside it
+# may belong to anybody.  A device has no times: so the mark alone tells an
+# older copy, and an image without a mark has nothing that tells.
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
 
@@ -40,7 +41,7 @@ mknod "$node" b "$((0x$(stat -c %t "$loop")))" "$((0x$(stat -c %T "$loop")))"
 qemu-img create -q -f qcow2 "$loop" 64M
 add "$loop" --name one
 refused 'already served' "$UBLK_QCOW2" add "$node" --name two
-# Not even if nobody knows of the other's records.
+# Not even if neither knows of the other's records.
 mkdir "$WORK/run"
 mount -t tmpfs other "$WORK/run"
 cleanup "umount '$WORK/run'"
@@ -60,7 +61,7 @@ refused 'in use: process .* open for writing' "$UBLK_QCOW2" add "$loop"
 close_in_qemu
 note "never two writers"
 
-# --- what it names (P6) ---------------------------------------------------
+# --- the files that it names (P6) -----------------------------------------
 
 printf 'another tenant' | dd of="$base" bs=512 conv=sync status=none
 qemu-img create -q -f qcow2 -u -b "$base" -F raw "$loop" 64M
@@ -77,10 +78,10 @@ echo "$WORK/vg" >"$WORK/directories"
 add "$top"
 [[ $(listed name) == top ]] || fail "called $(listed name)"
 cmp -n 1M "$DEV" <(head -c 1M /dev/zero | tr '\0' '\101') ||
-	fail "not what the base holds"
+	fail "not the bytes of the base"
 kill_and_recover
 cmp -n 1M "$DEV" <(head -c 1M /dev/zero | tr '\0' '\101') ||
-	fail "not what the base holds, after a recovery"
+	fail "not the bytes of the base, after a recovery"
 del
 note "names"
 
@@ -137,7 +138,7 @@ both_die
 dd if="$WORK/copy" of="$loop" bs=1M oflag=direct status=none
 refused 'older copy' timeout 100 "$UBLK_QCOW2" recover "$DEV"
 "$UBLK_QCOW2" recover --force "$DEV" || fail "recover --force"
-[[ $(head -c 1 "$DEV") == a ]] || fail "not what the copy holds"
+[[ $(head -c 1 "$DEV") == a ]] || fail "not the bytes of the copy"
 kill_and_recover
 del
 check_image "$loop"

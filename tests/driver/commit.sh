@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # limit: 300
 #
-# `commit`: the overlay of a disk in use is merged into the image below, which
-# then has all of the disk by itself; nothing that was acknowledged is lost,
-# whatever is killed meanwhile.  What cannot be merged is refused, and so is from
-# then on the overlay; hooks.d hears of it.
+# `commit` merges the overlay of a disk in use into the image below, which then
+# has all of the disk by itself.  No acknowledged write is lost, whichever
+# process is killed meanwhile.  An overlay that cannot be merged is refused.  A
+# merged overlay is refused from then on.  hooks.d hears of a merge.
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
 
@@ -84,7 +84,7 @@ load=(--depth 8 --size 8M --mix '60,20,10,10' --discard-align 64K
 image=$(image disk.qcow2 128M)
 add "$image" --name disk
 
-note "what is refused"
+note "refusals"
 refused 'no image below' "$UBLK_QCOW2" commit "$DEV"
 refused 'not being merged' "$UBLK_QCOW2" commit --cancel "$DEV"
 
@@ -149,7 +149,7 @@ check_all
 	== $((128 << 20)) ]] || fail "the image below is smaller"
 check_with_qemu "$WORK/two.qcow2" "$WORK/ledger"
 
-note "what is below is no image that can be served"
+note "the file below is no image that can be served"
 printf '%0.sx' {1..65536} >"$WORK/raw"
 qemu-img create -q -f qcow2 -F raw -b "$WORK/raw" "$WORK/onraw.qcow2"
 add "$WORK/onraw.qcow2"

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # limit: 120
 #
-# `add --all` adds the configured disks that are not there; one that cannot
-# be added does not keep the others from being there.
+# `add --all` adds the configured disks that are not there.  A disk that cannot
+# be added does not hold up the others.
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
 
@@ -25,7 +25,7 @@ ADDED+=("${devices[@]}")
 [[ $(readlink -f "/dev/ublk-qcow2/two-$$") == "${devices[1]}" ]] ||
 	fail "not by their names"
 
-# Again: only what is missing.
+# Again: `add --all` adds only the missing disks.
 "$UBLK_QCOW2" add --all >"$WORK/out" || fail "add --all, repeated"
 [[ ! -s $WORK/out ]] || fail "added again: $(cat "$WORK/out")"
 del "${devices[0]}"

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # limit: 300
 #
-# The server of a disk, the first one and the one after a recovery, has nothing
-# in its hands but what it serves with.
+# The server of a disk has the rights and descriptors that it needs to serve,
+# and no others.  So has the next server, after a recovery.
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
 
@@ -117,7 +117,7 @@ confined()
 	diff <(expected) <(descriptors "$server") >&2 ||
 		fail "$1: its descriptors"
 	[[ -z $(pgrep -P "$server") ]] || fail "$1: it has a child"
-	# Nobody else holds what belongs to it alone.
+	# No other process holds the device's node.
 	[[ $(find -L /proc/[0-9]*/fd -samefile "/dev/ublkc${DEV#/dev/ublkb}" \
 		2>/dev/null | wc -l) == 1 ]] || fail "$1: others hold the node"
 	for thread in /proc/"$server"/task/*; do
@@ -132,7 +132,7 @@ add "$image"
 confined "the first server"
 held=$("$UBLK_QCOW2" list --json "$DEV" | jq -c '.[0].confinement')
 [[ $held == '["user","namespaces","ring","landlock","seccomp"]' ]] ||
-	fail "what is told of the confinement is $held"
+	fail "list tells of the confinement: $held"
 start_load --depth 8
 kill_and_recover
 stop_load

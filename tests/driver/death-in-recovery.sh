@@ -3,8 +3,8 @@
 # limit: 600
 # processors: 2
 #
-# The server dies again and again while it is recovering.  On no kernel may
-# that end in a device which cannot be recovered any more.
+# The server dies again and again while it is recovering.  The device can still
+# be recovered afterwards, on every kernel.
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
 
@@ -34,7 +34,7 @@ for queues in 1 2; do
 	for _ in 1 2 3 4 5; do
 		sleep 0.3
 		kill_quickly
-		# A supervisor that gave up is what `recover` is for.
+		# `recover` is for a supervisor that gave up.
 		sleep 1
 		[[ $(listed state) != failed ]] ||
 			"$UBLK_QCOW2" recover "$DEV" || fail "recover"

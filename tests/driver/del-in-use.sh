@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # limit: 180
 #
-# `del` refuses a disk in use and says by whom, also a user that no process of
-# this machine shows; --force does not; nothing is left of a disk whose server
-# and supervisor are dead either.
+# `del` refuses a disk in use and names the user, also a user that no process
+# of this machine shows.  `del --force` does not refuse.  `del` leaves nothing
+# of a disk whose server and supervisor are dead, either.
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
 

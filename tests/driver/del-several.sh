@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # limit: 180
 #
-# `del` takes several disks, or --all: one that stays, for it is in use or not
-# there, does not keep the others, and makes the status 1.
+# `del` takes several disks, or --all.  A disk that is in use, or not there,
+# does not hold up the others, and makes the status 1.
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
 

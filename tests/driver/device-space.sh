@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # limit: 120
 #
-# On a full device, what is discarded is space at once, and so is what the
-# device is extended by while the disk is served.
+# An image on a full block device.  The space of a discarded range can be used
+# at once, and so can the space by which the device is extended while the disk
+# is served.
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
 
@@ -29,7 +30,7 @@ add "$volume"
 grep -q 'No space left' "$WORK/dd.err" ||
 	fail "a full device is: $(cat "$WORK/dd.err")"
 blkdiscard -o 0 -l 4M "$DEV"
-put 0 4 || fail "the space of what was discarded is not there"
+put 0 4 || fail "the space of the discarded range is not there"
 dmsetup suspend --noudevsync --nolockfs "volume-$$"
 dmsetup load "volume-$$" --table "0 $((60 * 2048)) linear $loop 0"
 dmsetup resume --noudevsync "volume-$$"

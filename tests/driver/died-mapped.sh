@@ -3,8 +3,8 @@
 # limit: 300
 #
 # A server that takes over dies between mapping the device and its first FETCH.
-# A driver of 6.12 then lets nobody else map, and must not be left so: the next
-# server fetches the tags and dies, and the one after that serves.
+# A driver of 6.12 then lets no other process map, and must not be left so: the
+# next server fetches the tags and dies, and the one after that serves.
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
 

@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # limit: 300
 #
-# Errors of the host's disk reach the guest as EIO; when they end, so do the
-# guest's, and what was acknowledged is there.
+# Errors of the host's disk reach the guest as EIO.  When they end, the guest's
+# errors end, too, and all acknowledged writes are there.
 #
-# The image is the disk: a file system whose tables cannot be written forgets
-# where in the file it has put what it has acknowledged to us.
+# The image lies on the disk itself.  A file system that cannot write its tables
+# would forget the places of bytes that it has acknowledged to us.
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # limit: 120
 #
-# What is missing on the host is said in one line: the driver, io_uring, the
+# One line names the thing that the host lacks: the driver, io_uring, or the
 # right to use them.
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # limit: 240
 #
-# fio, which is not ours, verifies what it wrote while the server died.
+# fio, which is not ours, verifies the bytes that it wrote while the server
+# died.
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
 

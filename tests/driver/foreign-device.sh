@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # limit: 180
 #
-# A device of another program that has got our number is left alone, by a
-# recovery above all.
+# A device of another program that has got our number is left alone.  A recovery
+# above all must leave it alone.
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
 
@@ -42,7 +42,7 @@ sleep 1
 	"$WORK/says")"
 ! kill -0 "$SUPERVISOR" 2>/dev/null || fail "our supervisor lives on"
 "${OTHER[@]}" recover "$id" || fail "its program cannot recover it"
-[[ $(head -c 6 "$DEV") == theirs ]] || fail "not what its users wrote"
+[[ $(head -c 6 "$DEV") == theirs ]] || fail "not the bytes of its users"
 "${OTHER[@]}" del "$id"
 check_image "$image"
 check_image "$other"

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # limit: 600
 #
-# Every cluster size, odd sizes of disks and a huge one: random requests with
-# kills among them, checked by our reads, by qemu-img check and by QEMU's.
+# Every cluster size, odd sizes of disks and a huge disk: random requests, with
+# kills among them.  Our reads, QEMU's reads and qemu-img check judge the image.
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
 

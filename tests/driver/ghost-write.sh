@@ -9,10 +9,10 @@
 # write under way on that path, which is then taken out, so that its
 # successor's writes could overtake the old one.
 #
-# Either of the two fences must do alone: with one, the successor waits for
-# the old write, and what is seen in the end is the last acknowledged write.
-# Without both it does not wait, and stale data must show: or this test would
-# prove nothing.
+# Each of the two fences must do alone: with one fence, the successor waits for
+# the old write, and the disk has the last acknowledged write in the end.
+# Without a fence the successor does not wait, and stale data must show:
+# otherwise this test would prove nothing.
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
 
@@ -91,7 +91,7 @@ let_go()
 	[[ $(held) == 0 ]] || fail "still held back: $(held) writes"
 }
 
-# What is held back would hold up whoever cleans up.
+# Writes that are held back would hold up the cleanup.
 fail()
 {
 	echo "FAILED: $*"
@@ -100,9 +100,9 @@ fail()
 	exit 1
 }
 
-# What has been begun on the disk of two paths is done: a checkpoint on the slow
-# path would keep the process from being reaped, a fence that is not to be
-# tested.
+# Waits until the I/O on the disk of two paths has ended.  A checkpoint on the
+# slow path would keep the process from being reaped, and that is a fence which
+# this test does not mean.
 wait_idle()
 {
 	local end=$((SECONDS + 120)) before='' now stat
@@ -126,7 +126,7 @@ die_writing()
 	kill_server
 }
 
-# With fences: for much longer than it takes without them, nobody takes over.
+# With fences no server takes over, for much longer than it takes without them.
 expect_waiting()
 {
 	sleep $((5 + 3 * TAKES))
@@ -134,7 +134,7 @@ expect_waiting()
 		fail "the successor did not wait for the old write"
 }
 
-# What is on the disk in the end is FOUND: aa is the ghost, bb is right.
+# FOUND is the byte on the disk in the end: aa is the ghost, bb is right.
 haunt()
 {
 	local fault=$1 before start
@@ -180,8 +180,8 @@ truncate -s 1G "$WORK/backing"
 LOOP=$(losetup --show --direct-io=on -f "$WORK/backing")
 cleanup "losetup -d $LOOP"
 cleanup "remove_disk 2>/dev/null"
-# Nothing but what the server writes is to be held back: not what the kernel
-# would have to write later.
+# Only the server's writes may be held back.  So the file system leaves none
+# for the kernel to do later.
 mkfs.ext4 -q -E lazy_itable_init=0,lazy_journal_init=0 "$LOOP"
 mkdir "$WORK/mnt"
 

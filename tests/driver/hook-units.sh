@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # limit: 600
 #
-# libvirt's hook under systemd: disks are served by units, in control groups
-# of their own; why a unit fails is in the hook's line; a dead supervisor is
-# replaced there, too; nothing is left.
+# libvirt's hook under systemd.  Units serve the disks, in control groups of
+# their own.  The hook's line has the reason why a unit fails.  A dead
+# supervisor is replaced there, too.  Nothing is left.
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
 # shellcheck source=../lib/systemd.sh

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # limit: 120
 #
-# Executables in hooks.d hear of a crash, a recovery, and of giving up.  What
-# they say is in the log; they run as any program of root's does.
+# Executables in hooks.d hear of a crash, of a recovery, and of giving up.
+# Their output is in the log.  They run as any program of root's does.
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
 

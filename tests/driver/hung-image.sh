@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # limit: 240
 #
-# Storage that does not answer holds up its own disk, and no command that is
-# about another one.
+# Storage that does not answer holds up its own disk, and no command for another
+# disk.
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
 
@@ -39,7 +39,7 @@ other=$(image other.qcow2 64M)
 third=$(image third.qcow2 64M)
 fourth=$(image fourth.qcow2 64M)
 kill -STOP "$STORAGE"
-# The kernel knows for a second what it was told last.
+# The kernel keeps the last attributes of a file for a second.
 sleep 2
 
 note "its storage hangs: others are added, recovered, listed, removed"

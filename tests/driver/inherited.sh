@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # limit: 300
 #
-# Whatever whoever runs `add` has for limits, signals, priority and so on, the
-# disk's processes have their own, and the disk works and recovers.
+# The disk's processes inherit no limits, signals, priority and so on from the
+# process that runs `add`.  With any of these the disk works and recovers.
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
 
@@ -73,7 +73,7 @@ looks_well()
 			-900
 		expect "$1: nice" "$(ps -o ni= -p "$pid" | tr -d ' ')" 0
 		expect "$1: directory" "$(readlink "/proc/$pid/cwd")" /
-		# Whoever rescues a disk must not be paged out to it.
+		# The rescuer of a disk must not be paged out to it.
 		(($(sed -n 's/^VmLck:[^0-9]*\([0-9]*\).*/\1/p' \
 			<<<"$status") > 500)) || fail "$1: not locked in memory"
 		! grep -q '^SigIgn:.*[13579bdf]....$' <<<"$status" ||

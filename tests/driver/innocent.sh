@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # limit: 240
 #
-# Whoever kills servers, one after the other, by whichever signal and as soon as
-# each serves, makes no request fail.
+# Kills of servers, one after the other, by any signal and as soon as each
+# serves, make no request fail.
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
 

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # limit: 420
 #
-# A legacy image that is encrypted with AES, as a disk and under an overlay,
-# with its key in a file: each new server reads that again, and it is nowhere
-# else.  Of the processes that read it any may be killed.
+# A legacy image that is encrypted with AES, as a disk and under an overlay.
+# Its key is in a file and nowhere else; each new server reads that file again.
+# Any process that reads the file may be killed.
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
 
@@ -42,7 +42,7 @@ refuses 'open to every user.*chmod' --read-only base.qcow --key-file open
 image plain.qcow2 1M >/dev/null
 refuses 'leave out --key-file' plain.qcow2 --key-file key
 
-# --- read, before and after the server's death -----------------------------------
+# --- read, before and after the server's death --------------------------------
 
 reads()
 {
@@ -100,7 +100,7 @@ sleep 1
 stop_load
 cp "$DEV" served
 
-# Who closes the image in place of the dead needs it, too.
+# The process that closes the image in place of the dead needs the key, too.
 kill -9 "$(listed supervisor_pid)"
 kill_server
 del

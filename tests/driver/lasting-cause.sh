@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # limit: 180
 #
-# When no server can be because of something that will not pass by itself,
-# the disk has failed at once; what may pass is tried again until it has.
+# A cause that lasts keeps the servers from starting: the disk has failed at
+# once.  After a cause that may pass, the supervisor tries again until it has
+# passed.
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
 
@@ -26,7 +27,7 @@ table()
 	dmsetup resume --noudevsync "bad-$$"
 }
 
-# serve IMAGE: what the supervisor says is in $WORK/log.
+# serve IMAGE: $WORK/log has the messages of the supervisor.
 serve()
 {
 	rm -f "$WORK/dev"		# the device of the one before

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # limit: 600
 #
-# Every file that a disk consists of is locked for as long as the disk is
-# there: while no server is, after another supervisor has taken over, while
-# the disk has failed.  And no later server takes another file for one.
+# Every file of a disk is locked for as long as the disk is there: while there
+# is no server, after another supervisor has taken over, and while the disk has
+# failed.  And no later server takes another file in place of one of them.
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
 
@@ -119,7 +119,8 @@ for file in data ../elsewhere/base.raw; do
 	wait_live
 done
 
-# A mistake in what images may name is no matter for a disk that is there.
+# A mistake in the list of allowed directories does not touch a disk that is
+# there.
 echo 'no directory' >>directories
 kill_and_recover
 sed -i '$d' directories

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # limit: 900
 #
-# Images that are more than themselves, written to while the server dies: an
-# overlay on an image that is compressed, or not, or on a raw file, one with a
-# snapshot, subclusters, an external data file.  fio verifies what it wrote; what it did not write is what it
-# was.
+# Images of several files or layers are written to while the server dies: an
+# overlay on a compressed image, on a plain one and on a raw file, an image with
+# a snapshot, with subclusters, with an external data file.  fio verifies the
+# bytes that it wrote; all other bytes are as they were.
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
 
@@ -35,8 +35,8 @@ write_and_kill()
 	[[ $(listed recoveries) -ge 1 ]] || fail "no kill to prove anything"
 }
 
-# write_between FILE [OPTION...]: 4 KiB in each 64 KiB behind what the other fio
-# writes.  All bytes around them come from below, and nobody writes them later.
+# write_between FILE [OPTION...]: 4 KiB in each 64 KiB behind the range of the
+# other fio.  All bytes around them come from below, and are not written later.
 write_between()
 {
 	fio --name=between --filename="$1" --rw=write:60k --bs=4k \
@@ -45,7 +45,7 @@ write_between()
 		--output="$WORK/fio.out" "${@:2}"
 }
 
-# works NAME [OPTION...]: the image of that name holds what raw does.
+# works NAME [OPTION...]: the image of that name holds the same bytes as raw.
 works()
 {
 	local between
@@ -75,7 +75,7 @@ qemu-img create -q -f qcow2 -o extended_l2=on -b base.qcow2 -F qcow2 \
 works subclusters.qcow2
 [[ $(sha256sum <base.qcow2) == "$before" ]] || fail "the base has changed"
 
-# What is not compressed is copied by the I/O thread itself.
+# The I/O thread itself copies bytes that are not compressed.
 qemu-img convert -f raw -O qcow2 raw plain.qcow2
 before=$(sha256sum plain.qcow2 raw)
 for base in "plain.qcow2 qcow2" "raw raw"; do

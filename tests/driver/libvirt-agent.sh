@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # limit: 600
 #
-# A guest that an error of the host's disk has paused goes on when that is
-# well again, because the agent resumes it; also if libvirtd was restarted
-# meanwhile.  One that its admin has paused stays paused.
+# An error of the host's disk pauses a guest.  The agent resumes the guest when
+# the disk is well again, also if libvirtd was restarted meanwhile.  A guest
+# that its admin has paused stays paused.
 # shellcheck source=../lib/libvirt.sh
 . "$(dirname "$0")/../lib/libvirt.sh"
 
@@ -32,7 +32,7 @@ note "resumed $tries times"
 virsh suspend web || fail "suspend"
 sleep 7				# longer than it takes the agent to look again
 [[ $(virsh domstate --reason web) == "paused (user)" ]] ||
-	fail "the agent has resumed what it should not"
+	fail "the agent has resumed a guest that it should not"
 virsh resume web || fail "resume"
 progress web
 
@@ -44,7 +44,7 @@ mend_host_disk
 run_libvirtd
 progress web
 
-# Nobody else recovers it.
+# Only the agent recovers it.
 DEV=$(disk_device "$image")
 kill -9 "$(listed supervisor_pid)" "$(listed server_pid)"
 agent_says "disk web: recovered"
@@ -53,7 +53,7 @@ listed_becomes state live 60
 
 refused 'another agent is running' "$AGENT_PROGRAM"
 end_agent
-kill_and_recover "$DEV"		# what it has recovered outlives it
+kill_and_recover "$DEV"		# a disk that it has recovered outlives it
 shut_down web
 nothing_left
 check_guest web "$image"

@@ -3,8 +3,8 @@
 # limit: 600
 #
 # With AppArmor and systemd: the hook of a confined libvirtd starts the disks'
-# units, and brings them back when libvirtd returns; what they run is not
-# confined.
+# units, and brings them back when libvirtd returns.  The programs that the
+# units run are not confined.
 # shellcheck source=../lib/libvirt.sh
 . "$(dirname "$0")/../lib/libvirt.sh"
 # shellcheck source=../lib/systemd.sh

@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # limit: 900
 #
-# With AppArmor: libvirtd and its guests are confined, disks are not, whoever
-# started them.  A guest gets to its disks, those that are plugged included,
-# and to no others, through all that the other tests do.  Nothing is denied.
+# With AppArmor: libvirtd and its guests are confined.  The processes of a disk
+# are not, whichever program started them.  A guest gets to its own disks, those
+# that are plugged included, and to no others, in all steps of the other tests.
+# Nothing is denied.
 #
-# From /usr/sbin the hook runs as it is, from elsewhere by a rule that `make
-# install` adds.
+# In /usr/sbin the hook runs without a rule of ours.  For another place `make
+# install` adds a rule.
 # shellcheck source=../lib/libvirt.sh
 . "$(dirname "$0")/../lib/libvirt.sh"
 # shellcheck source=../lib/apparmor.sh

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # limit: 600
 #
-# A disk that was attached by us belongs to the domain: it is removed when it
-# is detached, by us or, with the agent, by virsh, and when the domain ends.
+# A disk that our command attaches belongs to the domain.  The disk is removed
+# when our command or, with the agent, virsh detaches it, and when the domain
+# ends.
 # shellcheck source=../lib/libvirt.sh
 . "$(dirname "$0")/../lib/libvirt.sh"
 
@@ -45,7 +46,7 @@ refused "has a disk vdb already" \
 "$UBLK_QCOW2" libvirt detach web vdb --config || fail "detach"
 [[ ! -e $link ]] || fail "$link is still there"
 virsh dumpxml --inactive web | cmp - "$WORK/before.xml" ||
-	fail "the definition is not what it was"
+	fail "the definition has changed"
 xml=$(virsh dumpxml web) || fail "dumpxml"
 ! grep -q "file=\"$data\"" <<<"$xml" || fail "it has an entry"
 check_guest web "$data" 1

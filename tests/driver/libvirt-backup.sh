@@ -3,8 +3,8 @@
 # limit: 600
 #
 # A disk of a running domain is copied, and an overlay merged, while the guest
-# goes on.  The metadata name what the next start has to serve; a start that
-# would serve what is out of date is refused.
+# goes on.  The metadata name the image that the next start has to serve.  A
+# start that would serve an image which is out of date is refused.
 # shellcheck source=../lib/libvirt.sh
 . "$(dirname "$0")/../lib/libvirt.sh"
 
@@ -28,7 +28,7 @@ names()
 	done
 }
 
-note "what is refused"
+note "refusals"
 refused 'the domain web names its image' "$UBLK_QCOW2" backup "$DEV" \
 	"$WORK/mine.qcow2"
 refused 'no bandwidth' "$UBLK_QCOW2" libvirt backup web vda "$WORK/no.qcow2" \
@@ -81,7 +81,7 @@ progress web
 names "$WORK/web.two.qcow2"
 shut_down web
 nothing_left
-! virsh start web 2>"$WORK/err" || fail "it starts with what is out of date"
+! virsh start web 2>"$WORK/err" || fail "it starts with an image out of date"
 grep -q "was merged into $root" "$WORK/err" ||
 	fail "it says $(cat "$WORK/err")"
 

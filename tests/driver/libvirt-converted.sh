@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # limit: 600
 #
-# A domain whose disk is a file is converted, starts, does not notice that its
-# server is killed, and is converted back to what it was, which starts, too.
+# A domain whose disk is a file is converted, starts, and does not notice that
+# its server is killed.  Converted back, the domain is as it was, and starts,
+# too.
 # shellcheck source=../lib/libvirt.sh
 . "$(dirname "$0")/../lib/libvirt.sh"
 

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # limit: 600
 #
-# The script in hooks.d, without the agent: logs which domain waits for its
-# disk, and resumes one that an I/O error has paused when the disk is recovered.
+# The script in hooks.d, without the agent.  The script logs which domain waits
+# for its disk.  When the disk is recovered, the script resumes a domain that an
+# I/O error has paused.
 # shellcheck source=../lib/libvirt.sh
 . "$(dirname "$0")/../lib/libvirt.sh"
 
@@ -44,7 +45,7 @@ progress web
 break_host_disk
 domain_becomes web paused
 sleep 2
-domain_is web paused		# nobody resumes it
+domain_is web paused		# nothing resumes it
 echo 3 >/proc/sys/vm/drop_caches
 kill_server
 logged "its disk vda, $DEV, has no server"

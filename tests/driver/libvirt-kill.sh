@@ -3,7 +3,7 @@
 # limit: 600
 #
 # The server of a domain's disk is killed again and again while the guest
-# writes: the guest notices nothing, and everything it wrote is there.
+# writes.  The guest notices nothing, and all its writes are there.
 # shellcheck source=../lib/libvirt.sh
 . "$(dirname "$0")/../lib/libvirt.sh"
 

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # limit: 600
 #
-# A domain that wants the disk of a running one does not start, whatever it
-# calls the disk or the image, and it takes nothing away from the first.
+# A domain that wants the disk of a running domain does not start, by whichever
+# name it calls the disk or the image.  The running domain keeps its disk.
 # shellcheck source=../lib/libvirt.sh
 . "$(dirname "$0")/../lib/libvirt.sh"
 

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # limit: 600
 #
-# A domain with two disks whose guest ends by itself, and is started again.
-# The guest looks at its disks from end to end when it starts.
+# A domain with two disks.  Its guest ends by itself, and is started again.
+# When the guest starts, it reads its disks from end to end.
 # shellcheck source=../lib/libvirt.sh
 . "$(dirname "$0")/../lib/libvirt.sh"
 

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # limit: 600
 #
-# A running domain: all its disks get overlays at one moment, and its metadata
-# follow; a disk grows, and QEMU knows.  The guest goes on meanwhile, and finds
-# all that it wrote, also at its next start.
+# All disks of a running domain get overlays at one moment, and its metadata
+# name them.  A disk grows, and QEMU knows.  The guest goes on meanwhile, and
+# finds all its writes, also at its next start.
 # shellcheck source=../lib/libvirt.sh
 . "$(dirname "$0")/../lib/libvirt.sh"
 
@@ -46,7 +46,7 @@ progress web
 "$UBLK_QCOW2" libvirt snapshot web --suffix two || fail "another snapshot"
 progress web
 
-note "what is there already, before the guest stands still"
+note "a file is there already: noticed before the guest stands still"
 touch "$WORK/data.one.two.three.qcow2"
 refused 'data.one.two.three.qcow2: is there already' \
 	"$UBLK_QCOW2" libvirt snapshot web --suffix three --quiesce
@@ -72,7 +72,7 @@ fi
 note "the next start"
 shut_down web
 nothing_left
-[[ $(sha256sum <"$root") == "$sum" ]] || fail "what is below has changed"
+[[ $(sha256sum <"$root") == "$sum" ]] || fail "the image below has changed"
 check_guest web "$WORK/web.one.two.qcow2"
 start web
 [[ $(listed image) == "$WORK/web.one.two.qcow2" ]] ||

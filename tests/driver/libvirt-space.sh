@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # limit: 600
 #
-# A guest that is paused because the host's file system is full is left alone
-# until there is space, and then goes on.  The disk that needs it was plugged
-# in while the guest and the agent were running.
+# A full file system of the host pauses a guest.  The agent leaves the guest
+# alone until there is space, and then the guest goes on.  The disk that needs
+# the space was plugged in while the guest and the agent were running.
 # shellcheck source=../lib/libvirt.sh
 . "$(dirname "$0")/../lib/libvirt.sh"
 
@@ -23,7 +23,7 @@ start_agent
 define web "$image"
 start web
 
-# Room for about a third of what the guest is going to write.
+# Room for about a third of the guest's writes.
 fallocate -l $(($(stat -f -c '%a * %S' "$WORK/mnt") - 1536 * 1024)) \
 	"$WORK/mnt/ballast"
 add "$data"

@@ -3,7 +3,7 @@
 # limit: 600
 #
 # A QEMU whose threads wait for a disk without server and supervisor cannot
-# even be killed.  With `recover` it ends, and all of it is tidied up.
+# even be killed.  After `recover` QEMU ends, and nothing is left of the disk.
 # shellcheck source=../lib/libvirt.sh
 . "$(dirname "$0")/../lib/libvirt.sh"
 

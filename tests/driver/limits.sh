@@ -8,7 +8,7 @@
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
 
-# measure OPTION...: what fio does in ten seconds; IOPS and BYTES in a second.
+# measure OPTION...: IOPS and BYTES of one second, from ten seconds of fio.
 measure()
 {
 	fio --name=limit --filename="$DEV" --direct=1 --ioengine=io_uring \
@@ -21,9 +21,9 @@ measure()
 	note "$*: $IOPS requests, $BYTES bytes in a second"
 }
 
-# measured IOPS|BYTES WANTED OPTION...: not more than a tenth above.  The machine
-# may stand still for longer than a burst; so somewhat less is not our fault, and
-# if it is more than that, the next ten seconds may show it.
+# measured IOPS|BYTES WANTED OPTION...: not more than a tenth above.  The
+# machine may stand still for longer than a burst; so somewhat less is not our
+# fault, and if it is more than that, the next ten seconds may show it.
 measured()
 {
 	local which=$1 wanted=$2 found try

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # limit: 120
 #
-# `list` tells of every disk, for people and for programs; links are stable
-# names; DEV may be an id, a name, a device or a link.
+# `list` tells of every disk, to people and to programs.  Links are stable
+# names.  DEV may be an id, a name, a device or a link.
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
 
@@ -38,7 +38,7 @@ cmp "$WORK/root" "$WORK/nobody" || fail "$(diff "$WORK/root" "$WORK/nobody")"
 	cat /run/ublk-qcow2/*.journal >/dev/null 2>&1 ||
 	fail "the journals are for everybody to read"
 
-# Who uses it is told, as far as everybody can see that.
+# It names the disk's users, as far as everybody can see them.
 mkfs.ext4 -q "$dev1"
 mkdir "$WORK/mnt"
 mount "$dev1" "$WORK/mnt"

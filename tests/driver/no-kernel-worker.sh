@@ -3,8 +3,8 @@
 # limit: 120
 #
 # Where processes are short the kernel cannot start a worker for the server's
-# ring, and cancels what it would have done.  The disk's user waits, and sees no
-# error.
+# ring, and cancels the calls that the worker would have done.  The disk's user
+# waits, and sees no error.
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
 

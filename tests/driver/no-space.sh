@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # limit: 240
 #
-# A full host file system is the guest's ENOSPC, for as long as it lasts; it
-# harms neither the image nor what was acknowledged.  The disk says so: in list,
-# in the log, and to the hooks; so it does when there is room again.
+# While the host's file system is full, the guest gets ENOSPC.  Neither the
+# image nor an acknowledged write is harmed.  `list`, the log and the hooks tell
+# of it, and tell again when there is room.
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
 

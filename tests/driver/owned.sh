@@ -3,9 +3,9 @@
 # limit: 400
 #
 # A guest has taken the server over, and the server takes step after step
-# against the host (server/owned.c has them).  The filter of system calls ends
-# it, or the supervisor does, and the disk goes on.  Where there is no filter,
-# every step fails.
+# against the host (server/owned.c has the steps).  The filter of system calls,
+# or the supervisor, ends this server, and the disk goes on.  Where there is no
+# filter, every step fails.
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
 

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # limit: 240
 #
-# The partition table in a disk is the guest's: the host does not read it, and
-# a server that dies while its device starts leaves no device behind that
-# nobody can remove.
+# The partition table in a disk is the guest's, and the host does not read it.
+# A server that dies while its device starts leaves no device that cannot be
+# removed.
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
 

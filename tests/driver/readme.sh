@@ -3,8 +3,8 @@
 # limit: 1200
 #
 # README's commands for root, pasted in order on a fresh machine, all succeed.
-# Only what README takes for granted is made before: images, and a domain of
-# libvirt's where the machine has libvirt.
+# The test makes only the things that README takes for granted: images, and a
+# domain of libvirt's where the machine has libvirt.
 #
 # Commands are the lines that begin with four blanks and a #; one with a word in
 # capitals has something to fill in, and is left out.
@@ -32,7 +32,7 @@ PREFIX=$(sed -n 's/^prefix = //p' "$BUILT/Makefile")
 export PATH=$WORK/bin:$PREFIX/sbin:$PATH HOME=${HOME:-/root}
 export LIBVIRT_DEFAULT_URI=qemu:///system
 
-# --- what README takes for granted --------------------------------------------
+# --- things that README takes for granted -------------------------------------
 
 # There is no unit of the libvirtd that a test has.
 write_systemctl()
@@ -84,7 +84,7 @@ commands()
 	sed -n 's/^    # //p' "$README" | grep -vE '\b[A-Z]{2,}\b'
 }
 
-# Whether there is what a command speaks of.
+# Whether the machine has the things that a command speaks of.
 possible()
 {
 	[[ $1 != "ublk-qcow2 resize "* || $CAN_GROW ]] || return 1
@@ -95,7 +95,7 @@ possible()
 	[[ -n $LIBVIRT ]] || ! grep -qE 'libvirt|virsh|web1|agent' <<<"$1"
 }
 
-# What a user would see to, or wait for, before going on.
+# Does, or waits for, the things that a user would before going on.
 afterwards()
 {
 	case $1 in

@@ -3,8 +3,8 @@
 # limit: 300
 #
 # `recover` comes back, whatever becomes of the disk, and one disk does not
-# wait for another.  A supervisor that waits for a dead server's last I/O hears
-# who calls.
+# wait for another.  A supervisor that waits for a dead server's last I/O still
+# answers calls.
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
 
@@ -79,7 +79,7 @@ refused 'gave up' timeout 60 "$UBLK_QCOW2" recover "$broken_dev"
 dd if="$WORK/magic" of="$broken" bs=1 conv=notrunc status=none
 "$UBLK_QCOW2" recover "$broken_dev" || fail "recover, mended"
 
-# Nobody waits with it any more, and yet it goes on.
+# No command waits with it any more, and yet it goes on.
 sleep 1
 hang
 "$UBLK_QCOW2" recover "$hung" 2>/dev/null &
@@ -91,8 +91,8 @@ refused 'in use' timeout 20 "$UBLK_QCOW2" del "$hung"
 dmsetup resume --noudevsync "hung-$$"
 wait_live "$hung"
 
-# A server that is killed and does not die, as a thread of it waits for the
-# storage, is not dead; nobody waits for its end for ever.
+# A killed server whose thread waits for the storage does not die.  It is not
+# dead yet, and no command waits for its end for ever.
 dmsetup suspend --noudevsync --nolockfs --noflush "hung-$$"
 sync -d "$hung" &
 flush=$!
@@ -106,7 +106,7 @@ wait_live "$hung"
 wait "$flush" || fail "the flush: $?"
 stop_load
 
-# One that is stopped takes no calls: whoever calls hears so.
+# A stopped supervisor takes no calls: the caller hears so.
 supervisor=$(listed supervisor_pid)
 kill -STOP "$supervisor"
 cleanup "kill -CONT $supervisor 2>/dev/null"

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # limit: 480
 #
-# Whatever cannot be served right is refused: status 1, one line that says
+# An image that cannot be served right is refused: status 1, one line that says
 # why and names the image, and nothing left behind.
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
@@ -83,7 +83,7 @@ for _ in {1..9}; do
 done
 refuses luks.qcow2 'encrypt|LUKS'
 
-# What lies under an image: where, in which format, and not for ever.
+# The file under an image: its place, its format, and an end to the chain.
 mkdir "$WORK/elsewhere"
 cp "$WORK/good.qcow2" "$WORK/elsewhere/base.qcow2"
 image outside.qcow2 64M -b "$WORK/elsewhere/../elsewhere/base.qcow2" \

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # limit: 240
 #
-# `resize`: a disk in use grows, image and device, and keeps all that was
-# acknowledged; killed at any moment, it has the old size or the new one.  A
-# driver that cannot do it is told of.
+# `resize`: a disk in use grows, image and device, and keeps all acknowledged
+# writes.  If a process is killed at any moment, the disk has the old size or
+# the new one.  A message tells of a driver that cannot do it.
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
 
@@ -23,7 +23,7 @@ add "$image"
 start_load --depth 8
 size=$((1 << 30))
 
-note "what is refused"
+note "refusals"
 refused 'cannot shrink' "$UBLK_QCOW2" resize "$DEV" 512M
 refused 'is no size' "$UBLK_QCOW2" resize "$DEV" many
 refused 'no whole sectors' "$UBLK_QCOW2" resize "$DEV" 1073741825

@@ -3,7 +3,7 @@
 # limit: 240
 #
 # When /run is full a disk recovers as ever, from the death of its server and
-# from that of its supervisor, too; nothing of it is tidied away; and a disk
+# from the death of its supervisor.  Nothing of the disk is tidied away.  A disk
 # that cannot be added leaves nothing behind.
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"

@@ -25,7 +25,7 @@ qemu-img create -q -f qcow2 "$WORK/mnt/image.qcow2" 1G
 add "$WORK/mnt/image.qcow2" -d 8
 start_load --depth 32
 
-# What is under way must not count: from the kill on the disk is fast again,
+# Requests under way must not count.  From the kill on the disk is fast again,
 # and with that the dead server's requests end.
 slowly()
 {

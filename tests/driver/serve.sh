@@ -3,7 +3,8 @@
 # limit: 240
 #
 # `serve` serves a configured disk in the foreground, tells a service manager
-# so, and takes the disk over from the dead; one that lives it leaves alone.
+# so, and takes the disk over from the dead.  `serve` leaves a disk alone whose
+# supervisor lives.
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
 
@@ -13,7 +14,7 @@ disk=serve-$$
 link=/dev/ublk-qcow2/$disk
 conf=$UBLK_QCOW2_DISKS/$disk.conf
 
-# listen KIND:ADDRESS: what is said to a manager's socket goes to $WORK/told.
+# listen KIND:ADDRESS: the messages to a manager's socket go to $WORK/told.
 listen()
 {
 	: >"$WORK/told"
@@ -37,7 +38,7 @@ eventually()
 
 serve()
 {
-	# What the last one said must not be taken for this one's.
+	# The messages of the last one must not be taken for this one's.
 	rm -f "$WORK/serve.err"
 	"$UBLK_QCOW2" serve "$disk" >"$WORK/serve.out" 2>"$WORK/serve.err" &
 	SERVE=$!
@@ -71,7 +72,7 @@ ADDED+=("$DEV")
 refused "served already, by the supervisor process $SERVE" \
 	"$UBLK_QCOW2" serve "$disk"
 
-# Whatever dies, and whatever has become of the file: it is taken over.
+# Whichever process dies, and whatever the file says: the disk is taken over.
 start_load --depth 8
 note "both die"
 sleep 0.5

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # limit: 180
 #
-# SIGTERM removes a disk that nobody uses.  One in use is served on, and
-# recovered, until nobody does; the supervisor says who it waits for.
+# SIGTERM removes a disk that is not in use.  A disk in use is still served, and
+# recovered, until its last user is gone; the supervisor names the users that it
+# waits for.
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
 
@@ -13,7 +14,7 @@ errors=$WORK/errors
 # Adds the disk with a supervisor that we can wait for.
 add_foreground()
 {
-	# What the last one said must not be taken for this one's.
+	# The messages of the last one must not be taken for this one's.
 	rm -f "$WORK/device" "$errors"
 	"$UBLK_QCOW2" add "$image" --foreground >"$WORK/device" 2>"$errors" &
 	SUPERVISOR=$!

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # limit: 240
 #
-# `snapshot`: a disk in use gets an overlay; the image below stays as it was at
-# that moment, for anybody to read, and nothing that was acknowledged is lost,
-# whatever is killed meanwhile.
+# `snapshot`: a disk in use gets an overlay.  The image below stays as it was at
+# that moment, for any program to read.  No acknowledged write is lost,
+# whichever process is killed meanwhile.
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
 
@@ -13,7 +13,7 @@ add "$image" --name disk
 start_load --depth 8
 sleep 0.5
 
-note "what is refused"
+note "refusals"
 refused 'File exists' "$UBLK_QCOW2" snapshot "$DEV" "$image"
 refused 'No such file' "$UBLK_QCOW2" snapshot "$DEV" "$WORK/none/a.qcow2"
 mkdir "$WORK/elsewhere"
@@ -27,10 +27,10 @@ note "in use"
 [[ $(listed state) == live && $(listed recoveries) == 0 ]] ||
 	fail "$(listed state), $(listed recoveries) recoveries"
 sum=$(sha256sum <"$image")
-qemu-img info "$image" >/dev/null || fail "QEMU cannot read what is below"
+qemu-img info "$image" >/dev/null || fail "QEMU cannot read the image below"
 check_image "$image"
 ! qemu-io -c 'write 0 64k' "$image" >/dev/null 2>&1 ||
-	fail "somebody else may write to what is below"
+	fail "another program may write to the image below"
 storm 2
 "$UBLK_QCOW2" recover "$DEV" || fail recover
 
@@ -55,7 +55,7 @@ done
 "$UBLK_QCOW2" snapshot "$DEV" "$WORK/last.qcow2" || fail "snapshot at last"
 sleep 0.5
 stop_load
-[[ $(sha256sum <"$image") == "$sum" ]] || fail "what is below has changed"
+[[ $(sha256sum <"$image") == "$sum" ]] || fail "the image below has changed"
 del
 for file in "$WORK"/*.qcow2; do
 	check_image "$file"

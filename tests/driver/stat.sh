@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # limit: 120
 #
-# `stat` counts what a disk did, through the death of its server and of its
-# supervisor, and lists the pauses.
+# `stat` counts the requests of a disk, through the death of its server and of
+# its supervisor, and lists the pauses.
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
 

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # limit: 900
 #
-# Under systemd, with our unit: ready means usable; whatever is killed, the
-# disk's users notice nothing; a stop waits for them; del ends the unit; a bad
-# file fails it at once.
+# Under systemd, with our unit: ready means usable.  Whichever process is
+# killed, the disk's users notice nothing.  A stop waits for the users; del ends
+# the unit; a bad file fails it at once.
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
 # shellcheck source=../lib/systemd.sh

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # limit: 180
 #
-# `add` tells a name that nobody can guess; ps tells server and supervisor
-# apart; `recover --all` tells of each disk; the log has nothing of a disk that
-# never was.
+# `add` prints a name that cannot be guessed.  ps tells server and supervisor
+# apart.  `recover --all` tells of each disk.  The log has nothing of a disk
+# that never was.
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
 

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # limit: 240
 #
-# A disk that `ublk add -t qcow2` of ublksrv has added is one like any other: it
-# survives its processes, `ublk recover` brings it back, and `ublk del` closes
-# the image in good order.  It keeps nothing of `ublk` open.
+# A disk that `ublk add -t qcow2` of ublksrv has added is a disk like any other.
+# The disk survives its processes, `ublk recover` brings it back, and `ublk del`
+# closes the image in good order.  The disk keeps nothing of `ublk` open.
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
 
@@ -16,8 +16,8 @@ chmod +x "$WORK/sbin/ublk.qcow2"
 ln -s "$UBLK_QCOW2" "$WORK/sbin/ublk-qcow2"
 
 # ublk WORD...: calls the program of a type as that tool does, with its streams
-# closed and a pipe for the device's number, in $ANSWER.  It reads until nobody
-# has the pipe any more.
+# closed and a pipe for the device's number, in $ANSWER.  It reads until no
+# process has the pipe any more.
 ublk()
 {
 	ANSWER=$({

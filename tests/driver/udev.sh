@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # limit: 300
 #
-# With our rules udev knows a disk by its name and leaves what is on it alone;
-# a ublk device of somebody else it treats as ever.
+# With our rules udev knows a disk by its name, and leaves the bytes on it
+# alone.  udev treats a ublk device of another program as ever.
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
 
@@ -22,7 +22,7 @@ for file in 60-block.rules 60-persistent-storage.rules; do
 	cleanup "rm -f $RULES/$file"
 	sed 's/|nbd\*|zd\*/&|ublkb*/' "$STOCK/$file" >"$RULES/$file"
 done
-# What heeds the flag for others, such as those of LVM and bcache.
+# A rule that heeds the flag, as those of LVM and bcache do.
 cleanup "rm -f $RULES/70-ublk-qcow2-test.rules"
 cat >"$RULES/70-ublk-qcow2-test.rules" <<'END'
 KERNEL=="ublkb*", ENV{DM_UDEV_DISABLE_OTHER_RULES_FLAG}!="1", ENV{TOUCHED}="1"
@@ -56,7 +56,7 @@ reads()
 	awk '{ print $1 }' "/sys/block/$(basename "$DEV")/stat"
 }
 
-# untouched DEVICE: nothing that was read from it, and nobody else near it
+# untouched DEVICE: nothing was read from it, and no other rule acted on it
 untouched()
 {
 	local known

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # limit: 240
 #
-# `upgrade`: a disk in use gets the program that is installed: the supervisor
-# stays the process that it is, another server takes over, and nothing that was
-# acknowledged is lost; whatever is killed meanwhile.
+# `upgrade`: a disk in use gets the installed program.  The supervisor stays the
+# same process, and another server takes over.  No acknowledged write is lost,
+# whichever process is killed meanwhile.
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
 
@@ -23,7 +23,7 @@ program_of()
 	readlink "/proc/$1/exe"
 }
 
-# Both run what is installed now.
+# Both run the program that is installed now.
 is_upgraded()
 {
 	local role

@@ -3,9 +3,9 @@
 # limit: 400
 #
 # A server that lives and makes no progress is replaced, and its users notice a
-# pause: one that was stopped, one that runs in circles, one that waits for
-# itself.  One whose storage does not answer is told of, left alone, and goes
-# on.  A stopped server that nobody waits for is left alone, too.
+# pause: a stopped server, one that runs in circles, one that waits for itself.
+# A server whose storage does not answer is left alone, and goes on; a message
+# tells of it.  A stopped server that no request waits for is left alone, too.
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
 
