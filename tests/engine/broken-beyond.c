@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Entries that point beyond the end of the file: an image that was cut off.
- * They read as zero, in the image and under another, as with QEMU; nothing is
- * marked.  What is written there goes elsewhere and reads back, whatever the
- * counts say, and qemu-img check finds no corruption afterwards.
+ * Entries that point beyond the end of the file, in an image that was cut off.
+ * Such an entry reads as zero, in the image itself and under an overlay, as
+ * with QEMU.  Nothing is marked.  Bytes that are written there go elsewhere and
+ * read back, whatever the refcounts say.  qemu-img check finds no corruption
+ * afterwards.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -16,7 +17,7 @@
 	{ \
 		L2, 8, value \
 	}
-/* The count of the cluster at END, which is in the block. */
+/* The refcount of the cluster at END, in the refcount block. */
 #define COUNTED(n) \
 	{ \
 		BLOCK + END / CLUSTER * 2, 2, n \
@@ -51,7 +52,7 @@ static void expect_content(const char *name, struct qcow_image *image,
 	expect_bytes(name, image, CLUSTER, 0x22);
 }
 
-/* The file keeps its bytes; but a journal may be made and go. */
+/* The file keeps its bytes.  A journal may be made meanwhile, and removed. */
 static void test_read(const struct row *row, const char *path, bool read_only)
 {
 	struct bytes_of before = bytes_of(path);
@@ -81,7 +82,8 @@ static void test_under(const struct row *row, const char *path)
 	free(top);
 }
 
-/* QEMU sees the same, and no corruption; a leak was poked in. */
+/* QEMU sees the same bytes, and no corruption.  It may find a leak, because the
+   pokes made one. */
 static void expect_sound(const struct row *row, const char *path, uint32_t from,
 			 uint32_t to)
 {
@@ -116,7 +118,8 @@ static void test_change(const struct row *row, const char *path,
 	if (ret)
 		die("%s: change %u: %s", row->name, how, strerror(-ret));
 	expect_content(row->name, image, from, to);
-	/* Others take clusters meanwhile, beyond what was the end. */
+	/* Other clusters are allocated meanwhile, beyond the old end of the
+	   file. */
 	for (unsigned int i = 0; i < 16; i++)
 		if (qcow_write(image, bytes, (32 + i) * CLUSTER, CLUSTER))
 			die("%s: a write elsewhere", row->name);
@@ -126,8 +129,8 @@ static void test_change(const struct row *row, const char *path,
 	expect_sound(row, path, from, to);
 }
 
-/* A device cannot have the cluster at all: its count stays as it is, and
-   the journal can be replayed. */
+/* A device cannot have the cluster at all.  The refcount of the cluster stays
+   as it is, so that the journal can be replayed. */
 static void test_device(void)
 {
 	static const struct row row = {

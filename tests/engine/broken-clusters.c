@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Compressed clusters whose streams are damaged, and subclusters that cannot
- * be.
+ * Compressed clusters whose streams are damaged, and subclusters in a state
+ * that is not allowed.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -44,8 +44,8 @@ static void break_stream(const struct packed_row *row, const char *path)
 	free(b.bytes);
 }
 
-/* Streams carry no checksum: one that is broken is an error of its cluster,
-   and others go on. */
+/* Streams carry no checksum.  A broken stream is an error of its own cluster,
+   and the other clusters go on. */
 static void test_packed(const struct packed_row *row)
 {
 	const struct later broken = { .name = row->name };
@@ -66,8 +66,9 @@ static void test_packed(const struct packed_row *row)
 	free(path);
 }
 
-/* A write to the whole cluster need not unpack it, nor does a discard: the
-   cluster where the stream lies would be given back, and it is a table. */
+/* A write of the whole cluster need not unpack the stream, nor need a discard.
+   But both would give back the host cluster of the stream, which is a table
+   here. */
 static void test_packed_in_table(const char *name, unsigned int field,
 				 enum approach how)
 {
@@ -130,7 +131,7 @@ static void break_subclusters(const struct sub_row *row, const char *path)
 	free(b.bytes);
 }
 
-/* Every subcluster of the entry is refused, not only the broken one. */
+/* Every subcluster of the entry is refused, not only the broken subcluster. */
 static void test_subclusters(const struct sub_row *row, enum approach how)
 {
 	const struct later broken = { .name = row->name };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The images that are broken, each sound to begin with, and what is always
- * looked at: that nothing is written to what is refused, and nothing is left.
+ * The images that are broken, each sound to begin with, and the checks that
+ * every test makes: a refused image is not written to, and no journal is left.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What is met when the image is in use: the guest gets an error, never bytes
- * of something else, and qemu-img check agrees.  By a read nothing changes;
- * by a write the image is marked as corrupt, and nothing else of it changes.
- * What the tables of snapshots and bitmaps say does not matter, but they are
- * not written over.
+ * Faults that the engine meets while the image is in use.  The guest gets an
+ * error, never bytes of something else, and qemu-img check agrees.  A read
+ * changes nothing.  A write marks the image as corrupt, and changes nothing
+ * else.  The entries in the tables of snapshots and bitmaps do not matter, but
+ * these tables are not written over.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -95,7 +95,7 @@ void expect_read(const struct later *row, struct qcow_image *image)
 	checks++;
 }
 
-/* Only the corrupt bit may differ, and version 2 has none. */
+/* Only the corrupt bit may differ; version 2 has no such bit. */
 void expect_marked(const char *name, const char *path, struct bytes_of before)
 {
 	uint8_t *bits = before.bytes + HEADER_INCOMPATIBLE;
@@ -118,7 +118,7 @@ void expect_no_write(const char *name, struct qcow_image *image,
 	checks++;
 }
 
-/* Comes upon what is broken. */
+/* Meets the broken cluster: reads, writes or discards it. */
 void approach(const struct later *row, struct qcow_image *image,
 	      enum approach how)
 {
@@ -135,7 +135,7 @@ void approach(const struct later *row, struct qcow_image *image,
 		die("%s: discard: %d", row->name, ret);
 }
 
-/* Then nothing more is written, but the rest can be read. */
+/* After that, no write succeeds, but the other clusters can be read. */
 static void expect_stopped(const char *name, struct qcow_image *image)
 {
 	expect_no_write(name, image, CLUSTER, CLUSTER);
@@ -160,7 +160,7 @@ static void take_data(const char *path, struct bytes_of into)
 	free(from.bytes);
 }
 
-/* A bitmap may be in use, as before any write. */
+/* A bitmap may be marked as in use, as before any write. */
 static void take_in_use(const char *path, struct bytes_of into)
 {
 	const uint64_t flags = BITMAPS + BITMAP_FLAGS;
@@ -205,8 +205,8 @@ static void test_later(const struct later *row, enum approach how)
 	free(path);
 }
 
-/* The block that counts the header is not there.  A new one in its usual
-   place would overwrite the header. */
+/* The block that counts the header is missing.  A new block in its usual place
+   would overwrite the header. */
 static void test_missing_block(void)
 {
 	static const struct poke pokes[MAX_POKES] = { { TABLE, 8, 0 } };
@@ -228,7 +228,8 @@ static void test_missing_block(void)
 	free(path);
 }
 
-/* Takes the first clusters that count as free; they hold what they should. */
+/* Writes to guest clusters that have no place yet.  They take the first host
+   clusters that count as free, and must read back. */
 static void allocate_some(const char *name, struct qcow_image *image)
 {
 	uint8_t bytes[CLUSTER];
@@ -241,7 +242,7 @@ static void allocate_some(const char *name, struct qcow_image *image)
 		expect_bytes(name, image, at * CLUSTER, 0x33);
 }
 
-/* Counts of zero: no table and no block is taken for free. */
+/* Refcounts of zero: no table and no block is taken for a free cluster. */
 static void test_uncounted_tables(void)
 {
 	static const struct poke pokes[MAX_POKES] = {
@@ -265,7 +266,7 @@ static void test_uncounted_tables(void)
 	free(path);
 }
 
-/* The clusters of internal snapshots are not taken for free, either. */
+/* The clusters of internal snapshots are not taken for free ones, either. */
 static void test_uncounted_snapshots(void)
 {
 	static const struct poke pokes[MAX_POKES] = {
@@ -291,7 +292,8 @@ static void test_uncounted_snapshots(void)
 	free(raw);
 }
 
-/* The tables of bitmaps are not taken for free, either; the bitmap is data. */
+/* The tables of bitmaps are not taken for free clusters, either; their bits are
+   data. */
 static void test_uncounted_bitmaps(void)
 {
 	static const struct poke pokes[MAX_POKES] = {
@@ -315,8 +317,8 @@ static void test_uncounted_bitmaps(void)
 	free(path);
 }
 
-/* An entry that names no table, though it says that it is the only one: the
-   table is made, as if the entry were zero. */
+/* An L1 entry that names no table, though its flag says that the table is not
+   shared.  The engine makes a table, as if the entry were zero. */
 static void test_flag_alone(void)
 {
 	static const struct poke pokes[MAX_POKES] = { { L1 + 8, 8, COPIED } };
@@ -337,7 +339,7 @@ static void test_flag_alone(void)
 	free(path);
 }
 
-/* ---- what the engine does not look at ---- */
+/* ---- parts that the engine does not look at ---- */
 
 static const struct {
 	const char *name;
@@ -352,7 +354,7 @@ static const struct {
 	{ "snapshot table in the L1 table", { H(SNAPSHOTS_OFFSET, 8, L1) } },
 };
 
-/* Snapshots are not ours to read: what they say changes nothing. */
+/* The engine does not read snapshots: a bad snapshot table changes nothing. */
 static void test_ignored(unsigned int i)
 {
 	const char *name = ignored[i].name;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Names in a header that lead to where nothing may be opened, or in circles.
+ * Names in a header that lead to a file that must not be opened, or in circles.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,7 +54,7 @@ static const struct backing_row backing_rows[] = {
 	{ "chain.0", "qcow2", "backing chain is longer than" },
 };
 
-/* An overlay of whatever name, which qemu-img would not make. */
+/* An overlay of any name, which qemu-img would not make. */
 static void make_overlay(const char *path, const char *backing,
 			 const char *format)
 {
@@ -88,7 +88,7 @@ static void make_socket(void)
 	close(fd);
 }
 
-/* Files for names to lead to. */
+/* The files that the names lead to. */
 static void make_surroundings(void)
 {
 	char *second = scratch_path("second");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What is refused at the open: fields of the header, its features, extensions,
- * and the name of the backing file.
+ * Images that are refused at the open, because of the fields of the header, its
+ * features, its extensions, or the name of the backing file.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -256,7 +256,7 @@ void broken_test_refusal(const struct refusal *row)
 	free(path);
 }
 
-/* The header alone, in lengths that end it anywhere. */
+/* The header alone, cut off at several lengths. */
 static void test_truncated(void)
 {
 	static const size_t lengths[] = { 0, 3, 4, 71, 72, 103, 104, 111, 512 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What is refused at the open: the L1 table, the refcount table, and the tables
- * that these name.
+ * Images that are refused at the open, because of the L1 table, the refcount
+ * table, or the tables that these two name.
  */
 #include "tests/engine/broken.h"
 #include "tests/lib/helpers.h"

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Broken images, a row each: what is poked into a sound image that qemu-img
- * made, and what has to be said of it.
+ * Broken images, a row each: the bytes that are poked into a sound image of
+ * qemu-img's, and the words that the refusal must have.
  *
- * Most are refused at the open, by the reason; they are not changed then, no
- * journal is left, and qcow_read_info() either says the same or works.  What
- * is broken deeper is met later: the guest gets an error, never bytes of
- * something else, the image is marked as corrupt and nothing else of it
- * changes; and qemu-img check agrees.
+ * Most images are refused at the open, and the refusal gives the reason.  Such
+ * an image is not changed, and no journal is left.  qcow_read_info() either
+ * says the same or works.  A fault that lies deeper is met later: the guest
+ * gets an error, never bytes of something else.  The image is marked as
+ * corrupt, and nothing else of it changes.  qemu-img check agrees.
  */
 #include <stdio.h>
 #include <stdlib.h>

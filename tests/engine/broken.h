@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Broken images: sound ones that qemu-img made, what is poked into them, and
- * what has to come of it.  One file for each class of breakage.
+ * Broken images: sound images of qemu-img's, the bytes that are poked into
+ * them, and the result that each must have.  One file for each class of
+ * breakage.
  */
 #ifndef BROKEN_H
 #define BROKEN_H
@@ -10,7 +11,7 @@
 #include "qcow/format.h"
 #include "qcow/qcow.h"
 
-/* Where qemu-img puts what, with clusters of this size. */
+/* The places where qemu-img puts things, with clusters of this size. */
 #define CLUSTER		 4096u
 #define TABLE		 0x1000ull /* of refcounts */
 #define BLOCK		 0x2000ull
@@ -28,7 +29,7 @@
 
 #define COPIED ENTRY_COPIED
 
-/* A big endian number somewhere; width 0 ends a list. */
+/* A big endian number that is written to a place; width 0 ends a list. */
 struct poke {
 	uint64_t at;
 	unsigned int width;
@@ -76,12 +77,12 @@ void expect_text(const char *name, const char *says,
 		 const struct qcow_error *error);
 void expect_refused(const char *name, const char *path, bool read_only,
 		    const char *says);
-/* What `info` says of an open that was not made. */
+/* The judgement that `info` gives before any open. */
 void expect_judged(const char *name, const char *path,
 		   enum qcow_verdict verdict, const char *says);
-/* The list of what the image consists of ends in this. */
+/* The list of the files of the image ends with a refusal in these words. */
 void expect_last_part(const char *name, const char *path, const char *says);
-/* Whatever it says, it says it without a crash. */
+/* `info` may say anything, but it must not crash. */
 int expect_info(const char *name, const char *path, const char *says);
 /* The bytes of a file; the caller frees them. */
 struct bytes_of bytes_of(const char *path);
@@ -89,7 +90,7 @@ void expect_unchanged(const char *name, const char *path,
 		      struct bytes_of before);
 void expect_no_journal(const char *name);
 
-/* broken-later.c: what is met when the image is in use */
+/* broken-later.c: faults that are met while the image is in use */
 
 struct later {
 	const char *name;
@@ -101,7 +102,7 @@ struct later {
 	bool qemu_content;	      /* qemu-img check finds nothing */
 };
 
-/* How it is come upon. */
+/* The call that meets the broken cluster. */
 enum approach {
 	READ,
 	READ_ONLY,
@@ -116,11 +117,11 @@ struct qcow_image *must_open(const char *name, const char *path,
 void expect_bytes(const char *name, struct qcow_image *image, uint64_t offset,
 		  int byte);
 void expect_read(const struct later *row, struct qcow_image *image);
-/* Only the corrupt bit may differ, and version 2 has none. */
+/* Only the corrupt bit may differ; version 2 has no such bit. */
 void expect_marked(const char *name, const char *path, struct bytes_of before);
 void expect_no_write(const char *name, struct qcow_image *image,
 		     uint64_t offset, uint64_t length);
-/* Comes upon what is broken. */
+/* Meets the broken cluster: reads, writes or discards it. */
 void approach(const struct later *row, struct qcow_image *image,
 	      enum approach how);
 void expect_qemu_agrees(const char *name, const char *path);
