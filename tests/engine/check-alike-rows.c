@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The damages of check-alike: how each image is made, and what is done to it.
- */
+/* The damages of check-alike: how each image is made and damaged. */
 #include "tests/engine/check-alike.h"
 #include "tests/lib/helpers.h"
 #include "qcow/bits.h"
@@ -23,7 +22,8 @@ static uint64_t l1(void)
 	return get(HEADER_L1_OFFSET);
 }
 
-/* The place of an L2 entry of the first table; 16: extended ones. */
+/* The place of an L2 entry in the first L2 table; size 16: an extended
+   entry. */
 static uint64_t l2(unsigned int index, unsigned int size)
 {
 	return (get(l1()) & ENTRY_OFFSET) + index * size;
@@ -262,10 +262,10 @@ const struct row rows[] = {
 	  "qemu-img reads a table from the wrong place, and counts each word that it takes for an entry",
 	  false },
 	{ "COPIED without a table", PLAIN, copied_nowhere,
-	  "qemu-img takes the header for a table, and cannot repair what it finds there; we take the flag off",
+	  "qemu-img takes the header for a table, and cannot repair the entries there; we take the flag off",
 	  true },
 	{ "reserved bits of a block", PLAIN, block_reserved,
-	  "qemu-img tells of the entry alone and cannot repair it; we tell of what is not counted, and rebuild",
+	  "qemu-img tells of the entry alone and cannot repair it; we tell of each cluster that is not counted, and rebuild",
 	  true },
 	{ "an unaligned block", PLAIN, block_unaligned,
 	  "qemu-img fails; we rebuild", true },

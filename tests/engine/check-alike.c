@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * `ublk-qcow2 check` beside qemu-img check, on images that are damaged in one
- * place each: the exit status, the corruptions and the leaks are the same, and
- * so is whether qemu-img finds nothing more after a repair of everything.
- * Where ours differs, the row says why, and how the repair must end all the
- * same: with an image that qemu-img calls sound, if that is possible at all.
+ * place each.  Both give the same exit status, the same corruptions and the
+ * same leaks.  After a repair of everything by either, qemu-img check gives the
+ * same status, too.
+ *
+ * Where our check differs, the row gives the reason.  It also says whether our
+ * repair must end with an image that qemu-img calls sound.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -88,7 +90,7 @@ static void test(const struct row *row, const char *program)
 		die("%s: %d, %lu corruptions, %lu leaks; qemu-img: %d, %lu, %lu",
 		    row->what, we.status, we.corruptions, we.leaks, they.status,
 		    they.corruptions, they.leaks);
-	/* Leaks that may be lost data we do not give back. */
+	/* We do not give back a leak that may be lost data. */
 	if (!row->why && after_us.status != after_them.status)
 		die("%s: after our repair qemu-img finds %d, %lu, %lu; after its own %d, %lu, %lu",
 		    row->what, after_us.status, after_us.corruptions,

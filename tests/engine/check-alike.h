@@ -16,7 +16,7 @@ extern struct alike_image {
 struct row {
 	const char *what, *make;
 	void (*damage)(void);
-	const char *why; /* ours differs; NULL: it does not */
+	const char *why; /* why ours differs; NULL: the same */
 	bool sound;	 /* after our repair, where ours differs */
 };
 extern const struct row rows[];

@@ -2,12 +2,13 @@
 /*
  * Death and power loss at every instant of a repair.
  *
- * Small images are broken in each way (breakages.c) and repaired on a
- * recording disk.  After every step of the record, and after losing any part
- * of what was written since the last sync, the image must not be more corrupt
- * than it was before the repair, the guest must see what it saw, and another
- * repair must come to as good an end as the one that was cut off.  Where the
- * image cannot grow, a repair may fail for want of space, and no worse.
+ * Small images are broken in each way (lib/breakages.c) and repaired on a
+ * recording disk.  The test looks at the image after every step of the record.
+ * It also looks at the image after a loss of any part of the bytes that were
+ * written since the last sync.  The image must not be more corrupt than before
+ * the repair, and the guest must see the same bytes.  Another repair must come
+ * to as good an end as the one that was cut off.  If the image cannot grow, a
+ * repair may fail for want of space, but must not do worse.
  *
  * usage: check-crash [SEED]
  */
@@ -93,7 +94,7 @@ static void look(const struct disk *disk, uint8_t *seen)
 			memcpy(seen + s * SECTOR, unreadable, SECTOR);
 }
 
-/* What could not be read may become anything. */
+/* A sector that could not be read before may hold anything now. */
 static bool is_same(const uint8_t *before, const uint8_t *after)
 {
 	for (uint64_t s = 0; s < test.sectors;
@@ -133,7 +134,7 @@ static void repair_again(const struct disk *state)
 	disk_free(&disk);
 }
 
-/* Some sectors of what was written since the last sync are lost. */
+/* Loses some of the sectors that were written since the last sync. */
 static void lose(struct disk *disk, const struct step *step)
 {
 	for (size_t at = 0; at < step->length; at += SECTOR) {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What a repair leaves alone.
+ * Clusters that a repair must leave alone.
  *
- * Where the walk loses its way, what it did not find may still be in use: no
- * count is lowered.  So when the broken field is put back by hand, the image
- * is sound again but for leaks, and everything in it is what it was.
+ * The walk of a repair may lose its way at a broken field.  Then the clusters
+ * that it did not find may still be in use, so it must lower no refcount.  The
+ * test puts the broken field back by hand.  The image is sound again then, but
+ * for leaks, and everything in it is the same as before.
  *
  * usage: check-harmless
  */
@@ -214,7 +215,7 @@ static void poke(uint8_t *at, unsigned int width, uint64_t clear, uint64_t set)
 		store_be32(at, (load_be32(at) & ~clear) | set);
 }
 
-/* Nothing that was counted is free now. */
+/* Every cluster that was counted is still counted. */
 static void expect_not_lowered(const char *name, const uint8_t *before,
 			       size_t size, const char *path)
 {
@@ -258,7 +259,7 @@ static void expect_same(const struct row *row, const char *path)
 	expect_same_snapshot(row, path, "b");
 }
 
-/* The owner finds again what the image had lost. */
+/* Puts the broken field back, as the image's owner might. */
 static void put_back(const struct row *row, const char *path)
 {
 	size_t size, sound_size;
@@ -299,8 +300,8 @@ static void test_row(const struct row *row, enum qcow_repair repair)
 	free(path);
 }
 
-/* A count that cannot be as high as it should stays; no flag is asked for
-   that would be a lie. */
+/* A refcount that cannot be as high as it should be stays.  The check must not
+   ask for COPIED flags, which would be a lie. */
 static void test_saturated(void)
 {
 	char *path = scratch_path("image");

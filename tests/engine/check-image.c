@@ -2,13 +2,13 @@
 /*
  * Our check beside qemu-img's.
  *
- * Sound images of every kind must be found sound, with the same figures.
- * Each image of a second list is broken in each way (breakages.c); then
+ * Sound images of every kind must be found sound, with the same figures.  Each
+ * image of a second list is broken in each way (lib/breakages.c); then
  *
  *	check		both say the same: sound, corrupt or leaking
- *	-r leaks,	qemu-img check must like what we leave at least as
- *	-r all		well as what qemu-img itself leaves of the same
- *			image, and the guest must see what it saw before
+ *	-r leaks,	qemu-img check must like our repaired image at least
+ *	-r all		as well as qemu-img's own repair of the same image,
+ *			and the guest must see the same bytes as before
  *
  * usage: check-image
  */
@@ -69,7 +69,7 @@ static int ours(const char *path, enum qcow_repair repair, size_t memory,
 	return check_ours(path, repair, memory, result);
 }
 
-/* What qemu-img says about a figure; 0 if nothing. */
+/* The value of a figure in qemu-img's output; 0 if it has no such figure. */
 static uint64_t their_figure(const char *key)
 {
 	char *path = scratch_path("qemu"), *text, *at;
@@ -172,13 +172,13 @@ static void same_content(const char *what, enum content content,
 		return;
 	status = run("qemu-img compare -q -U %s %s >/dev/null 2>&1",
 		     content == CONTENT_SOUND ? sound : broken, after);
-	/* What could not be read before may not be readable now. */
+	/* A sector that could not be read before may not be readable now. */
 	if (status == 1 || (content == CONTENT_SOUND && status))
 		die("%s: the guest sees something else", what);
 }
 
-/* qemu-img gives up on what it cannot read instead of calling it corrupt, and
-   on some repairs of everything. */
+/* qemu-img gives up on a table that it cannot read, and does not call that
+   corrupt.  It also gives up on some repairs of everything. */
 static bool may_differ(enum qcow_repair repair, const char *broken, int our,
 		       int their)
 {
@@ -190,7 +190,7 @@ static bool may_differ(enum qcow_repair repair, const char *broken, int our,
 	       check_theirs(broken, "") == STATUS_FAILED;
 }
 
-/* What qemu-img says after a repair of ours that ended like that. */
+/* May qemu-img check say this after our repair with that status? */
 static bool may_follow(int our, int after)
 {
 	return our == after ||

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Snapshot tables and bitmap directories that no reader takes: a repair of
- * everything makes the image one that qemu-img opens and finds sound, with
- * the same disk, the same snapshots (but for those beyond the limit) and, of
- * broken bitmaps, none.  A check alone and a repair of leaks change nothing.
+ * Snapshot tables and bitmap directories that no reader takes.  After a repair
+ * of everything, qemu-img opens the image and finds it sound.  The disk is the
+ * same.  The snapshots are the same, but for those beyond the limit.  Broken
+ * bitmaps are gone.  A check alone, or a repair of leaks, changes nothing.
  *
  * usage: check-lists
  */
@@ -25,8 +25,8 @@ static uint64_t table_of(const struct image *image)
 	return load_be64(image->bytes + HEADER_SNAPSHOTS_OFFSET);
 }
 
-/* Puts an entry with so much extra data to a place, and returns its end.
-   What there is of the old is kept; the rest is noise. */
+/* Puts an entry with so much extra data to a place, and returns its end.  The
+   old extra data is kept as far as there is any; the rest is noise. */
 static uint64_t put_entry(uint8_t *to, uint64_t at, const uint8_t *old,
 			  uint32_t extra)
 {
@@ -42,7 +42,7 @@ static uint64_t put_entry(uint8_t *to, uint64_t at, const uint8_t *old,
 	return at + HEAD + extra + names;
 }
 
-/* The table again, in its cluster, with other extra data. */
+/* Writes the table again, in its cluster, with other extra data. */
 static void rewrite(struct image *image, uint32_t extra_of_first,
 		    uint32_t extra_of_second)
 {
@@ -95,7 +95,7 @@ static void mixed_extra(struct image *image)
 	rewrite(image, 0, 3001);
 }
 
-/* Space behind the end, counted. */
+/* Adds counted space behind the end of the file. */
 static uint64_t append(struct image *image, uint64_t length)
 {
 	uint64_t table = load_be64(image->bytes + HEADER_REFCOUNT_TABLE_OFFSET);
@@ -111,8 +111,8 @@ static uint64_t append(struct image *image, uint64_t length)
 	return start;
 }
 
-/* The two that there are, and others that refer to nothing; each needs less
-   than 96 bytes, and a name besides. */
+/* The two snapshots of the image, and others that refer to nothing.  Each entry
+   needs less than 96 bytes, and its name besides. */
 static void put_many(struct image *image, uint32_t count, uint32_t name)
 {
 	uint64_t old = table_of(image);
@@ -206,16 +206,17 @@ static void expect_same(const struct row *row, const char *sound,
 		must_run("qemu-img convert %s -O raw %s %s.2", sources[i], path,
 			 raw);
 		if (run("cmp -n 4194304 %s.1 %s.2", raw, raw))
-			die("%s: not what it was: %s", row->name, sources[i]);
+			die("%s: it has changed: %s", row->name, sources[i]);
 	}
-	/* All but the instruction counter, which may be left out. */
+	/* All columns but the instruction counter, which may be left out. */
 	must_run(
 		"for i in %s %s; do qemu-img snapshot -l $i | awk 'NR < 5 { NF = 7 } 1' | head -n 4 >%s.$(basename $i); done; cmp %s.$(basename %s) %s.image",
 		sound, path, raw, raw, sound, raw);
 	free(raw);
 }
 
-/* QEMU 7.2 spoils such an image if it opens it to write to it. */
+/* QEMU 7.2 spoils an image with a broken list if it opens that image for
+   writing.  It must be able to write to the repaired image. */
 static void expect_usable(const struct row *row, const char *path)
 {
 	if (row->bitmaps &&
@@ -253,7 +254,7 @@ static void test_row(const struct row *row, const char *sound, const char *path)
 	free(image.bytes);
 }
 
-/* What is left of them. */
+/* Checks how many snapshots are left. */
 static void expect_many(const char *path)
 {
 	size_t size;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The check of images that nobody would make: the tables of sound ones are
- * changed at random, bit by bit, byte by byte and by entries that lead
+ * The check of images that nobody would make.  The tables of sound images are
+ * changed at random, bit by bit, byte by byte, and by entries that lead
  * somewhere else.
  *
- * Nothing may crash (run it with sanitizers), take long or much memory, and
- * a repair may not leave more corruption than it found.  Of what it calls
- * sound qemu-img is asked, too, now and then.
+ * Nothing may crash (run this with sanitizers), or take long or much memory.  A
+ * repair may not leave more corruption than it found.  If a repair calls the
+ * image sound, qemu-img check is asked, too, now and then.
  *
  * usage: check-mutants [SEED]
  */
@@ -59,7 +59,7 @@ static uint64_t draw_entry(size_t size)
 	return entry | (random_next(&generator) & 7ull << 61 & -draw(2));
 }
 
-/* Mostly where the image says something: half of a small image is data. */
+/* Mostly a place that is not zero: half of a small image is data. */
 static size_t draw_place(const uint8_t *bytes, size_t size)
 {
 	size_t at = draw(4) ? draw(size) : draw(min_u64(size, 200));
@@ -125,7 +125,7 @@ static void test_mutant(const char *path)
 	if (draw(20))
 		return;
 	status = run("qemu-img check -q %s >/dev/null 2>&1", path);
-	/* It may refuse features that a check does not care for. */
+	/* qemu-img may refuse features that our check does not care for. */
 	asked += status != 1;
 	if (status > 1)
 		die("sound, but %d for qemu-img; the image was: %s.bad", status,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A repair of an image in which a table lies over another one or over data:
- * its entries mean nothing there, and not a byte is changed.
+ * A repair of an image in which a table lies over another table or over data.
+ * The entries of the table mean nothing there, so not a byte may change.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +13,7 @@
 
 static char *sound;
 
-/* Data is noise, which could be anything when it is taken for a table. */
+/* The data is noise, which could be any entry if it is taken for a table. */
 static void make_sound(void)
 {
 	char *noise = scratch_path("noise");
@@ -51,8 +51,8 @@ static void l2_in_noise(uint8_t *bytes)
 	store_be64(place_l1(bytes) + 8, place_data(bytes) | ENTRY_COPIED);
 }
 
-/* Without COPIED: that flag of an entry which leads nowhere is taken off, as
-   QEMU does it, whatever else is wrong. */
+/* The noise gets no COPIED flag.  A repair takes that flag off an entry that
+   leads nowhere, as QEMU does, whatever else is wrong. */
 static void l1_in_noise(uint8_t *bytes)
 {
 	uint8_t *noise = bytes + place_data(bytes);

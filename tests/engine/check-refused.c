@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Images that a check must leave alone: in use by somebody else, or with
- * acknowledged writes that are in a journal and not in the tables yet.
- * Those that are no qcow2 have no check, nor have those whose entries cannot
- * mean what the header says.
+ * Images that a check must leave alone.  Somebody else uses the image, or the
+ * journal holds acknowledged writes that are not in the tables yet.  A file
+ * that is not a qcow2 image cannot be checked.  Nor can an image whose entries
+ * cannot mean the things that its header says.
  *
  * usage: check-refused
  */
@@ -24,7 +24,7 @@ static void note_journal(void *opaque, const char *line)
 	*told |= strstr(line, "still in its journal") != NULL;
 }
 
-/* With a word about its journal, or without. */
+/* The image must be sound; with journal, a message must tell of its journal. */
 static void found_sound(const char *path, bool journal)
 {
 	bool told = false;
@@ -104,7 +104,7 @@ static void test_journal(const char *path)
 	die_writing(path);
 	refused(path, QCOW_REPAIR_LEAKS, "journal");
 	refused(path, QCOW_REPAIR_ALL, "journal");
-	/* Its tables are sound, but tell yesterday's news. */
+	/* The tables are sound, but older than the journal. */
 	found_sound(path, true);
 }
 
@@ -134,7 +134,7 @@ static void test_other_formats(void)
 	free(path);
 }
 
-/* A flipped bit turns all data of the guest's into leaks. */
+/* A flipped bit turns all data of the guest into leaks. */
 static void test_header(unsigned int field, uint64_t bits, const char *says)
 {
 	const struct qcow_check_options options = {
