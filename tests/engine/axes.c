@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The axes' values, in words that are qemu-img's where it has one, and the
- * rules that say which values exclude each other: QEMU's own, and a few that
- * keep an image affordable.
+ * The values of each axis, in qemu-img's words where it has some, and the rules
+ * for values that exclude each other.  Most rules are QEMU's.  A few rules are
+ * ours and keep an image affordable.
  */
 #include "tests/engine/axes.h"
 #include "qcow/bits.h"
@@ -48,7 +48,8 @@ static const unsigned int sizes[NR_AXES] = {
 #define NOT(value)   (~IS(value))
 #define BELOW(value) (IS(value) - 1)
 
-/* Values that must not come together, all of them, and why. */
+/* The parts of a rule must not all come together; each rule gives the
+   reason. */
 static const struct rule {
 	const char *why;
 	struct {
@@ -73,7 +74,7 @@ static const struct rule {
 	{ "subclusters are sectors at least",
 	  { { AXIS_SUBCLUSTERS, IS(YES) },
 	    { AXIS_CLUSTER, BELOW(CLUSTER_16K) } } },
-	{ "what is allocated hides what lies under, unless in subclusters",
+	{ "an allocated cluster hides the layer below; a subcluster need not",
 	  { { AXIS_BACKING, NOT(BACKING_SHAPE_NONE) },
 	    { AXIS_PREALLOCATION, NOT(PREALLOCATION_OFF) },
 	    { AXIS_SUBCLUSTERS, IS(NO) } } },
@@ -98,7 +99,7 @@ static const struct rule {
 	  { { AXIS_SIZE, IS(SIZE_SECTOR) },
 	    { AXIS_BACKING,
 	      IS(BACKING_SHAPE_RAW_SHORT) | IS(BACKING_SHAPE_SHORT) } } },
-	/* What follows can be made, but takes too long. */
+	/* The following images can be made, but they take too long. */
 	{ "tables for all of it",
 	  { { AXIS_SIZE, IS(SIZE_HUGE) },
 	    { AXIS_PREALLOCATION, NOT(PREALLOCATION_OFF) } } },

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What an image may be, and what goes together: qemu-img's options, and what
-   can be done to an image afterwards. */
+/* The features that an image may have, and those that go together: qemu-img's
+   options, and changes that are made to an image afterwards. */
 #ifndef AXES_H
 #define AXES_H
 
@@ -24,7 +24,7 @@ enum axis {
 	NR_AXES,
 };
 
-/* For axes of two values; others have their own words. */
+/* For axes of two values; the other axes have their own words. */
 enum { NO, YES };
 enum { VERSION_2, VERSION_3 };
 enum {
@@ -56,7 +56,7 @@ enum backing_shape {
 };
 enum { SIZE_SECTOR, SIZE_ODD, SIZE_RAGGED, SIZE_WHOLE, SIZE_HUGE };
 
-/* All of them, and those that other programs than QEMU can read. */
+/* All images, and the images that other programs than QEMU can read. */
 extern const struct axes image_axes, plain_axes;
 
 /* The word for a combination's value. */

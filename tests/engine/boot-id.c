@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * For want of memory or of descriptors the boot id cannot be read, for the
- * first few times or ever.  Whose journal it is is unknown then: nothing of it
- * may be given up, and nobody be told that it does not fit.
+ * The boot id cannot be read for want of memory or of descriptors, for the
+ * first few times or ever.  Then nobody knows the boot that a journal belongs
+ * to.  No part of the journal may be given up, and no message may say that the
+ * journal does not fit.
  *
  * A journal of another boot is of no use (R12): the page cache of that boot is
  * gone.
@@ -97,7 +98,7 @@ static void die_writing(const char *path, uint8_t *bytes)
 		die("cannot write");
 }
 
-/* It may open or not; if not, for no other reason. */
+/* The image may open or not.  The boot id is the only reason for a refusal. */
 static void try_open(const char *path)
 {
 	struct qcow_error error = { "" };
@@ -153,7 +154,8 @@ static void test(const char *path, unsigned int count)
 	expect(path, bytes);
 }
 
-/* Acknowledged in one boot and never flushed: not there in the next one. */
+/* A write was acknowledged in one boot and never flushed.  It is not there in
+   the next boot. */
 static void test_other_boot(const char *path)
 {
 	static const char id[] = "01234567-89ab-cdef-0123-456789abcdef\n";

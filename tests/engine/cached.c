@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * An image that is opened for direct writing is dropped from the page cache:
- * each write would have to look for pages that others have left there.  One
- * that is only read, or written through the page cache, is not.
+ * An image that is opened for direct writing is dropped from the page cache.
+ * Otherwise each write would have to look for pages that others have left
+ * there.  An image that is only read, or written through the page cache, stays
+ * there.
  *
- * Whether pages go is the file system's affair, and a scratch file may lie on
- * one that has no others.  So the calls are counted.
+ * The file system decides whether pages go, and a scratch file may lie on a
+ * tmpfs, which keeps its bytes in the page cache alone.  So the calls are
+ * counted.
  *
  * usage: cached
  */
@@ -46,7 +48,7 @@ static void expect(bool dropped, bool read_only, enum qcow_cache cache)
 	drops = 0;
 	if (qcow_open(watched, &options, &image, &error))
 		die("%s", error.text);
-	/* Where there is no direct I/O the page cache is all there is. */
+	/* Without direct I/O the image is written through the page cache. */
 	dropped &= image->file.direct;
 	if (qcow_close(image))
 		die("cannot close");

@@ -1,23 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * All that qemu-img can make, combined.  Every two features that go together
- * are together in some image (cover.c); a few more images are such that other
- * readers can read them.  Each is
+ * All images that qemu-img can make, by combinations of features.  Every two
+ * features that go together are together in some image (pairs.c).  A few more
+ * images are made for other readers.  Each image is
  *
  *	read		through the engine, and by readers that are not ours
- *			(readers.c); it must hold what qemu-img convert says
- *	written to	at random, by processes that die (lives.c)
+ *			(readers.c); all must read the same bytes as
+ *			qemu-img convert
+ *	written to	at random, by processes that die (dying-writers.c)
  *	judged		qemu-img check and our own find no error and no leak,
- *			qemu-img compare no difference; what lies under it
- *			and its snapshots are what they were; its bitmaps are
- *			in use and can be removed, and so can a snapshot
+ *			qemu-img compare finds no difference; the layers under
+ *			the image and its snapshots have not changed; its
+ *			bitmaps are in use and can be removed, and so can a
+ *			snapshot
  *	read again	by the other readers
  *
  * and has a line in a table.
  *
  * usage: combinations [SEED [NUMBER]]
  *
- * TEST_WAYS=3 has every three features meet, and so on up to all (13).
+ * With TEST_WAYS=3 every three features meet, and so on up to all (13).
  * TEST_STRIDE=N takes every N-th image only, besides those for other readers.
  */
 #include <stdio.h>
@@ -33,7 +35,7 @@ static struct {
 	unsigned int before[NR_READERS], after[NR_READERS];
 } counts;
 
-/* ---- what must stay ---- */
+/* ---- parts that must not change ---- */
 
 static void keep_layers(const struct recipe *recipe)
 {
@@ -74,7 +76,7 @@ static void check(const struct recipe *recipe, const char *when)
 		die("%s: %s: qemu-img check finds errors", recipe->what, when);
 }
 
-/* Our own. */
+/* Our own check. */
 static void check_ourselves(const struct recipe *recipe)
 {
 	const struct qcow_check_options options = {
@@ -125,7 +127,7 @@ static void remove_snapshot(const struct recipe *recipe)
 
 /* ---- one image ---- */
 
-/* The first letters of those who could. */
+/* Puts the first letter of each reader that could read the image. */
 static void read_by_others(const struct recipe *recipe,
 			   const struct contents *contents,
 			   unsigned int count[NR_READERS], char *letters)
@@ -139,7 +141,7 @@ static void read_by_others(const struct recipe *recipe,
 	*letters = 0;
 }
 
-/* What qemu-img says that it holds. */
+/* The bytes that the image holds, read by qemu-img. */
 static void find_contents(const struct recipe *recipe,
 			  struct contents *contents)
 {
@@ -196,14 +198,14 @@ static unsigned int number_from(const char *name, unsigned int fallback)
 	return n > 0 ? (unsigned int)n : fallback;
 }
 
-/* Which of the images to test. */
+/* The images that are tested. */
 struct choice {
 	uint64_t seed;
 	unsigned int only; /* this one; 0: all */
 	unsigned int next; /* number */
 };
 
-/* Or one of every `stride`. */
+/* Tests the chosen image, or every `stride`-th image. */
 static void test_cover(const struct axes *axes, unsigned int ways,
 		       unsigned int stride, struct choice *choice)
 {

@@ -8,7 +8,7 @@
 
 #define MAX_ENTRIES 2048u
 
-/* A compressed image, and what is in it. */
+/* A compressed image, and its contents. */
 struct sample {
 	char what[80];
 	char *path;

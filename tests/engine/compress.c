@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Compressed clusters as qemu-img writes them, of every size and both types:
- * each one unpacked is what `qemu-img convert -O raw` says.  Then the same
- * clusters broken: the answer is -EIO or a cluster (the streams carry no
- * checksum), never anything else, and -EIO if bytes are missing.  Then from
- * many threads at once, with clusters forgotten in between.
+ * Compressed clusters as qemu-img writes them, of every size and both types.
+ * Each unpacked cluster must equal the output of `qemu-img convert -O raw`.
+ *
+ * Then the same clusters are broken.  The answer must be -EIO or a cluster, and
+ * never anything else.  Any cluster will do, because the streams carry no
+ * checksum.  If bytes are missing, the answer must be -EIO.
+ *
+ * Then many threads read at once, with clusters forgotten in between.
  *
  * usage: compress [SEED]
  */
@@ -68,7 +71,7 @@ static void open_sample(const struct sample *sample, enum qcow_cache cache,
 		die("%s: %s", sample->path, error.text);
 }
 
-/* Do these bytes stand at this place of the disk?  Zeros behind its end. */
+/* Do these bytes stand at this place of the disk?  Behind its end are zeros. */
 static bool is_right(const struct sample *sample, const uint8_t *bytes,
 		     uint64_t at, uint32_t length)
 {
@@ -120,7 +123,7 @@ static void break_something(struct memory *memory,
 		memory->size = where->offset + random_below(random, length);
 		return;
 	}
-	/* The beginning says most about how to read the rest. */
+	/* The first bytes matter most: they tell how to read the rest. */
 	if (random_below(random, 2))
 		length = min_u64(length, 20);
 	while (flips--)
@@ -289,7 +292,7 @@ static void test_threads(const struct sample *sample)
 	unpacker_destroy(unpacker);
 }
 
-/* ---- what a forgotten cluster reads as ---- */
+/* ---- reads of a cluster that was forgotten ---- */
 
 static void test_forget(const struct sample *sample)
 {

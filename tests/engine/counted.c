@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Files whose calls are counted, so that a process can die before the n-th of
- * its writes, syncs, holes and events of the journals, in whichever file.
+ * Files whose calls are counted.  A process can so die before the n-th of its
+ * writes, syncs, holes and events of the journals, in any of the files.
  */
 #include <errno.h>
 #include <fcntl.h>

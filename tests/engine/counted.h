@@ -15,8 +15,8 @@ struct counted {
 void counted_open(struct counted *counted, const char *path);
 void counted_close(struct counted *counted);
 
-/* Lives in a process of its own, which dies before the n-th call of all files.
-   Did it, or was the life over before? */
+/* Runs the life in a process of its own, which dies before the n-th call of all
+   files.  Returns whether it died; otherwise the life was over before. */
 bool counted_dies_at(int n, void (*life)(void));
 
 #endif /* COUNTED_H */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The judgement on each end of a record.  A model of the operations says which
- * stamps a sector may have.
+ * The judgement on each end of a record.  A model of the operations gives the
+ * stamps that a sector may have.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -35,7 +35,8 @@ static void read_raw_stamps(const struct disk *disk, uint32_t *stamps,
 	}
 }
 
-/* What the judge cannot read: through the engine, without a journal. */
+/* Reads the stamps of images that the judge cannot read: through the engine,
+   without a journal. */
 static void read_layered_stamps(const struct disk *disk, uint32_t *stamps,
 				const char *where)
 {
@@ -69,7 +70,7 @@ static void check_image(const struct disk *disk, bool leaks_allowed,
 	free(stamps);
 }
 
-/* The oracle that is not ours. */
+/* A second judge, which is not ours: qemu-img check. */
 static void check_qemu(const struct disk *disk, bool leaks_allowed)
 {
 	check_disk(disk, leaks_allowed, test.script.geometry->options);
@@ -97,7 +98,7 @@ static void judge_death(const struct disk *state, const struct step *step,
 	}
 	must(qcow_close(image), "close");
 	check_image(&disk, false, step->begun, low, "death, close");
-	/* Nothing of us is left that the next open would ask about. */
+	/* The next open finds nothing of ours that it would ask about. */
 	must(qcow_close(open_disk(&disk, false)), "second close");
 	if (sample)
 		check_qemu(&disk, false);

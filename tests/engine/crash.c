@@ -2,18 +2,18 @@
 /*
  * Death and power loss at every instant.
  *
- * A recording disk takes down every write, sync and hole, and the journal
- * after each of them, while random operations run.  Then every step of the
- * record is made an end:
+ * A recording disk takes down every write, sync and hole, and the journal after
+ * each of them, while random operations run.  Then every step of the record is
+ * made an end:
  *
- *   death	what was written is there, and so is the journal.  It is
- *		replayed; every acknowledged operation must be readable (P1),
- *		the one in flight all or none of each sector; it is issued
- *		again, every other time; after a clean close the image has no
- *		corruption and no leak (P3).
- *   power	of every sector written since the last sync, any version may
- *		be there; no journal.  No corruption, leaks at worst (P3), and
- *		everything flushed is readable (P2).
+ *	death	All written bytes are there, and so is the journal.  It is
+ *		replayed.  Every acknowledged operation must be readable (P1),
+ *		and all or none of each sector of the one in flight.  That one
+ *		is issued again, every other time.  After a clean close the
+ *		image has no corruption and no leak (P3).
+ *	power	Of every sector written since the last sync, any version may
+ *		be there.  There is no journal.  The image has no corruption,
+ *		leaks at worst (P3), and everything flushed is readable (P2).
  *
  * Some runs go on from a death instead of a fresh image, with a journal that
  * was replayed.  Samples are shown to qemu-img check.
@@ -62,7 +62,7 @@ static void live(struct disk *disk, struct random *random)
 	script_play(&test.script, disk, image, random);
 }
 
-/* Leaves disk and journal as a death at a random step left them. */
+/* Leaves disk and journal as a death at a random step leaves them. */
 static void die_somewhere(struct disk *disk, struct disk *record,
 			  struct random *random)
 {
@@ -74,8 +74,8 @@ static void die_somewhere(struct disk *disk, struct disk *record,
 	write_file(journal_path(), step->journal, SCRIPT_JOURNAL);
 }
 
-/* What a disk holds that was left so: the next life begins with that.  A
-   copy is looked at; the disk itself stays unrecovered. */
+/* Learns the contents of a disk after a death: the next life begins with these.
+   The test looks at a copy, so that the disk itself stays unrecovered. */
 static void settle(const struct disk *disk)
 {
 	struct qcow_image *image;
@@ -93,7 +93,7 @@ static void settle(const struct disk *disk)
 	disk_free(&copy);
 }
 
-/* Where the header says that the refcount table is. */
+/* The offset of the refcount table in the header. */
 static uint64_t table_of(const struct disk *disk)
 {
 	return load_be64(disk->bytes + HEADER_REFCOUNT_TABLE_OFFSET);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * New overlays: qemu-img finds no fault in them, tells the same of them as of
- * those that it makes itself, and reads the files under them.  A death at any
- * step leaves no file, or the whole image; no file is ever replaced.
+ * New overlays.  qemu-img finds no fault in them, tells the same of them as of
+ * its own overlays, and reads the files under them.  A death at any step leaves
+ * either no file or the whole image.  No existing file is ever replaced.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -82,7 +82,7 @@ static void must_create(const char *path, const struct qcow_overlay *overlay)
 		die("%s: %s", path, error.text);
 }
 
-/* Names apart, qemu-img tells the same of both. */
+/* Apart from the names, qemu-img tells the same of both. */
 static void compare_info(const char *ours, const char *theirs)
 {
 	must_run("for i in %s %s; do qemu-img info $i | "
@@ -253,7 +253,7 @@ static void test_refusals(void)
 	free(base);
 }
 
-/* P4: a file that is there stays. */
+/* P4: an existing file stays. */
 static void test_existing(void)
 {
 	char *base = scratch_path("base"), *path = scratch_path("ours");
