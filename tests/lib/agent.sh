@@ -5,7 +5,7 @@
 
 AGENT_PROGRAM=${UBLK_QCOW2%/*}/ublk-qcow2-agent
 AGENT_LOG=$WORK/agent.log
-AGENT_SAID=()			# what was not heard yet
+AGENT_SAID=()			# lines that were not heard yet
 
 # Starts the agent and waits until it has found libvirtd.
 start_agent()
@@ -16,7 +16,7 @@ start_agent()
 	agent_says "agent: connected"
 }
 
-# agent_says PATTERN [SECONDS]: soon, or since what it was heard to say last.
+# agent_says PATTERN [SECONDS]: soon, or since its last line that was heard.
 agent_says()
 {
 	local end=$((SECONDS + ${2:-120})) i

@@ -4,9 +4,9 @@
 # For the tests with libvirt's AppArmor driver, after libvirt.sh.
 #
 # libvirtd runs by the profile that its package brings, and has a profile made
-# for each guest.  The files are copies, in the test's mount namespace, for
-# they are added to; the kernel has but one set of profiles, so at the end the
-# machine gets its own again.
+# for each guest.  The test adds to these files; so they are copies, in the
+# test's mount namespace.  The kernel has only one set of profiles; so at the
+# end the test loads the machine's own again.
 PROFILES=(usr.sbin.libvirtd usr.lib.libvirt.virt-aa-helper)
 DENIED=0			# denials that were expected
 
@@ -19,7 +19,7 @@ load_profiles()
 		fail "cannot load the profiles"
 }
 
-# What the test has loaded goes, or the machine's own comes back.
+# The profiles of the test go, or the machine's own come back.
 restore_profiles()
 {
 	umount /etc/apparmor.d
@@ -80,20 +80,20 @@ install_in()
 	AGENT_PROGRAM=$1/ublk-qcow2-agent
 }
 
-# --- what is so ---------------------------------------------------------------
+# --- denials and labels -------------------------------------------------------
 
 denials()
 {
 	dmesg | grep -a 'apparmor="DENIED"' || true
 }
 
-# denied NAME: this, and that was expected.  A machine may have an auditd, which
-# gets it in place of the kernel's log.
+# denied NAME: this was denied, as expected.  A machine may have an auditd,
+# which gets the denial in place of the kernel's log.
 denied()
 {
 	if ! denials | tail -n "+$((DENIED + 1))" | grep -q "name=\"$1\""; then
 		[[ -z ${IN_VM:-} ]] || fail "it is not told that $1 was denied"
-		note "the kernel's log does not tell what is denied"
+		note "the kernel's log does not tell of denials"
 	fi
 	DENIED=$(denials | wc -l)
 }
@@ -122,7 +122,7 @@ uuid_of()
 	virsh domuuid "$1" | head -n 1
 }
 
-# All are what they should be; the disk is $DEV.
+# All have the labels that they should have; the disk is $DEV.
 all_confined()
 {
 	confined "$LIBVIRTD" "libvirtd (enforce)"

@@ -272,7 +272,7 @@ const struct breakage breakages[] = {
 	  false },
 	{ "refcount table in the L1 table", counts_in_l1, CONTENT_SOUND,
 	  false },
-	/* qemu-img cannot read what it was. */
+	/* qemu-img cannot read the image as it was. */
 	{ "no refcount table", no_refcount_table, CONTENT_BROKEN, false },
 	{ "dirty, nothing counted", marked_dirty, CONTENT_SOUND, false },
 	{ "marked corrupt", marked_corrupt, CONTENT_SOUND, false },

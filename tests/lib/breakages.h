@@ -11,10 +11,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What the guest sees of a repaired image. */
+/* The bytes that the guest sees in a repaired image. */
 enum content {
-	CONTENT_SOUND,	  /* what it saw before */
-	CONTENT_BROKEN,	  /* what it saw of the broken image, if that
+	CONTENT_SOUND,	  /* the bytes from before the breakage */
+	CONTENT_BROKEN,	  /* the bytes of the broken image, if they
 			     could be read */
 	CONTENT_METADATA, /* parts of tables, which have changed */
 };

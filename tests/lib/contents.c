@@ -53,7 +53,7 @@ void window_draw(struct window *window, struct random *random, uint64_t size)
 	window->length = min_u64(WINDOW + UNIT_MAX, size - window->offset);
 }
 
-/* Room for what is read and for what is wanted. */
+/* Room for the bytes that are read and for the bytes that are wanted. */
 struct pair {
 	uint8_t *read, *wanted;
 };

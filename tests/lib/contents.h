@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a disk must hold: a sparse raw file, mapped, so that a disk of a
-   TiB with little in it is no work. */
+/* The bytes that a disk must hold: a sparse raw file, mapped, so that a disk of
+   a TiB with little in it is no work. */
 #ifndef CONTENTS_H
 #define CONTENTS_H
 
@@ -14,7 +14,7 @@ struct contents {
 	uint8_t *bytes; /* shared with children */
 };
 
-/* Maps a raw file; what is written to the bytes is in the file. */
+/* Maps a raw file; a write to the bytes is a write to the file. */
 void contents_open(struct contents *contents, const char *path);
 void contents_close(struct contents *contents);
 
@@ -25,7 +25,7 @@ struct window {
 };
 void window_draw(struct window *window, struct random *random, uint64_t size);
 
-/* Who reads what is compared. */
+/* A reader, whose bytes are compared. */
 struct subject {
 	/* Never more than `unit` bytes, and not across a multiple of it. */
 	void (*read)(void *reader, void *bytes, uint64_t offset, size_t length);

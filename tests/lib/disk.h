@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A disk in memory, under the engine in place of the image's file, that
- * remembers everything that was done to it: every write, sync and punched
- * hole, and what the journal held just after.  From that record the state at
- * any instant of a death or a power loss is made again.
+ * A disk in memory, under the engine in place of the image's file.  The disk
+ * remembers every write, every sync, every punched hole, and the bytes of the
+ * journal just after each.  From that record a test makes the state at any
+ * instant of a death or a power loss again.
  */
 #ifndef DISK_H
 #define DISK_H
@@ -47,8 +47,8 @@ struct disk {
 	_Atomic int fail_sync; /* and so does this sync, with EIO; -1: none */
 	_Atomic int syncs;
 	void (*on_sync)(struct disk *disk); /* NULL: nothing to do */
-	/* Before a write or a read, which fails with what it returns unless
-	   that is 0.  NULL: nothing to do. */
+	/* Runs before a write or a read, which fails with the value returned
+	   unless that is 0.  NULL: nothing to do. */
 	int (*on_write)(struct disk *disk, uint64_t offset);
 	int (*on_read)(struct disk *disk, uint64_t offset);
 	size_t limit; /* no write makes it larger; 0: none */
@@ -58,8 +58,8 @@ struct disk {
 
 /* A disk with the contents of a file. */
 void disk_load(struct disk *disk, const char *path);
-/* Makes it like a block device of that many bytes more, which hold what
-   somebody left there: its size is fixed, and holes cannot be punched. */
+/* Makes it like a block device of that many bytes more, which hold leftovers:
+   its size is fixed, and holes cannot be punched. */
 void disk_make_device(struct disk *disk, size_t more);
 /* A file system that is full when the file has so many bytes. */
 void disk_limit(struct disk *disk, size_t size);

@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
 #
-# What the tests of the real driver share.  Each test is a program of its
-# own that sources this file, runs as root on a kernel with ublk, and ends
-# with status 0 if the behaviour it is named after was seen.  Images are in
-# images.sh, the load program is in traffic.sh.
+# The functions that all tests of the real driver share.  Each test is a program
+# of its own.  A test sources this file, runs as root on a kernel with ublk, and
+# ends with status 0 if it has seen the behaviour that gives the test its name.
+# Images are in images.sh, the load program is in traffic.sh.
 #
 # tests/check sets the environment: the programs UBLK_QCOW2, UBLK_QCOW2_FAULTY
 # and LOAD, and SCRATCH, a directory on a disk with room.
 #
-# Only devices that a test added are ever removed: the machine may have
-# others.
+# A test removes only the devices that it added: the machine may have others.
 set -euo pipefail
 
 : "${UBLK_QCOW2:?}" "${LOAD:?}" "${SCRATCH:?}"
@@ -70,12 +69,12 @@ clean_up()
 trap clean_up EXIT
 trap 'exit 1' INT TERM
 
-# A command that ends the test without a word is told of.
+# Names the command that ends the test without a word.
 STOPPED_AT=
 set -E
 trap 'STOPPED_AT="line ${BASH_LINENO[0]}: $BASH_COMMAND"' ERR
 
-# What helps to understand a failure.
+# Prints facts that help to understand a failure.
 explain()
 {
 	[[ -z $STOPPED_AT ]] || echo "--- stopped at $STOPPED_AT"
@@ -85,7 +84,7 @@ explain()
 	dmesg | tail -n 20
 }
 
-# A failed test may leave users of a device behind; the next test is not to
+# A failed test may leave users of a device behind, and the next test must not
 # suffer for it.
 remove_anyhow()
 {
@@ -165,7 +164,7 @@ wait_live()
 	listed_becomes state live "${2:-60}" "${1:-$DEV}"
 }
 
-# Not so are those that only nobody has come for yet.
+# A process that is dead and not reaped yet is not alive.
 is_alive()
 {
 	local stat
@@ -173,8 +172,8 @@ is_alive()
 	read -r stat 2>/dev/null <"/proc/$1/stat" && [[ $stat != *') Z '* ]]
 }
 
-# kill_off PID...: and waits until they are dead.  Until then they look alive
-# to others, and hold what they held.
+# kill_off PID...: kills them and waits until they are dead.  Until then they
+# look alive to others, and keep their files and locks.
 kill_off()
 {
 	local pid end=$((SECONDS + 60))
@@ -204,9 +203,9 @@ kill_and_recover()
 	wait_live "$dev" "$limit"
 }
 
-# change_and_kill ROUND COMMAND...: kills the server while the command is at work,
-# in every other round the supervisor, too.  The command may fail; the disk must
-# be live in the end.
+# change_and_kill ROUND COMMAND...: kills the server while the command is at
+# work, in every other round the supervisor, too.  The command may fail; the
+# disk must be live in the end.
 change_and_kill()
 {
 	local round=$1 command victims
@@ -294,14 +293,14 @@ refused()
 	grep -qiE -- "$pattern" "$WORK/err" || fail "does not say '$pattern'"
 }
 
-# Our processes, but for the dead that nobody has come for yet.
+# Our processes, but for the dead that are not reaped yet.
 processes()
 {
 	pgrep -x -r D,I,R,S,T,t 'ublk-qcow2.*' | sort || true
 }
 
-# What add leaves behind, as a list of names.  Who has done all but end is
-# given the time for that.
+# The things that add leaves behind, as a list of names.  A process that only
+# has to end gets the time for that.
 traces()
 {
 	local end=$((SECONDS + 10))

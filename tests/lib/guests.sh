@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 #
 # Guests that work, for the tests with libvirt: their domains, and how far they
-# are; sourced by libvirt.sh.
+# are.  libvirt.sh sources this file.
 
 # Puts the guest on an image.
 guest()
@@ -79,8 +79,8 @@ define()
 	virsh define "$WORK/$1.xml" || fail "cannot define $1"
 }
 
-# The guest computes and polls without end.  Its processor takes what the
-# others leave, for most of a test is their work.
+# The guest computes and polls without end.  Its processor takes only the time
+# that the others leave, for most of a test is their work.
 give_way()
 {
 	local task name
@@ -116,8 +116,8 @@ position()
 # --- waiting, without a process for each look: one costs as much here as the
 # guest does in a tenth of a second
 
-# What is new in a file that grows: a line each in NEWS.  FILE is looked for
-# until it is there.
+# read_news FILE: the new lines of a file that grows, each an element of NEWS.
+# FILE may not be there yet.
 declare -A NEWS_OF=() NEWS_PART=()
 read_news()
 {
@@ -152,7 +152,7 @@ hear_guest()
 	done
 }
 
-# domain_hints NAME STATE: what libvirtd keeps says so, which is a reason to ask.
+# domain_hints NAME STATE: libvirtd's file says so, which is a reason to ask.
 domain_hints()
 {
 	local file=/run/libvirt/qemu/$1.xml text=''

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the native tests share: scratch files, qemu-img, random numbers. */
+/* Helpers of the native tests: scratch files, qemu-img, random numbers. */
 #ifndef HELPERS_H
 #define HELPERS_H
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
 #
-# What the tests of libvirt's hook share: a directory of state, a program
-# ublk-qcow2 that is none (fake-ublk-qcow2), and domains in XML.  They need
-# neither libvirtd nor a driver nor root.
+# The things that the tests of libvirt's hook share: a directory of state, a
+# stand-in for the program ublk-qcow2 (fake-ublk-qcow2), and domains in XML.
+# These tests need neither libvirtd nor a driver nor root.
 set -euo pipefail
 
 TESTS=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
@@ -158,8 +158,8 @@ accepted()
 	[[ ! -s $WORK/err ]] || wrong "$*: it says something"
 }
 
-# says PATTERN LINES: how many lines it said, with the domain's name, and
-# what.
+# says PATTERN LINES: it said so many lines, each with the domain's name, and
+# one of them matches.
 says()
 {
 	local lines
@@ -182,7 +182,7 @@ refused()
 	says "$pattern"
 }
 
-# --- what is seen -----------------------------------------------------------
+# --- judgements -------------------------------------------------------------
 
 # The calls of ublk-qcow2 so far, as one text, are these.
 called()

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
 #
-# A disk of the host's that can be broken, for the tests with libvirt; sourced by
-# libvirt.sh.
+# A disk of the host's that can be broken, for the tests with libvirt; sourced
+# by libvirt.sh.
 
-# Mounts it at $WORK/host.  No journal: the file system is to survive errors.
+# Mounts it at $WORK/host.  No journal: the file system must survive errors.
 make_host_disk()
 {
 	local backing=$WORK/host-disk loop
@@ -24,9 +24,9 @@ make_host_disk()
 	cleanup "umount $WORK/host"
 }
 
-# host_image NAME: an image on that disk whose file has all its room.  While
-# the disk is broken the kernel gives up the file system's own writes, and says
-# so to nobody who asks later; so no new place in the file may depend on them.
+# host_image NAME: an image on that disk whose file has all its room.  While the
+# disk is broken the kernel gives up the file system's own writes, and does not
+# tell of that later.  So no new place in the file may depend on them.
 host_image()
 {
 	local file=$WORK/host/$1 node=driver=qcow2,discard=unmap

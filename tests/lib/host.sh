@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
 #
-# What the programs that run on the developer's machine share (check, demo,
+# Functions of the programs that run on the developer's machine (check, demo,
 # vm): progress on the terminal, and Debian packages that are missing.
 
 if [[ (-t 1 && -t 2) || -n ${TESTS_COLOR:-} ]]; then
@@ -48,7 +48,7 @@ need_packages()
 	local missing log
 
 	command -v dpkg-query >/dev/null ||
-		die "not a Debian system; install what these packages bring: $*"
+		die "not a Debian system; install the programs in these: $*"
 	mapfile -t missing < <(packages_missing "$@")
 	[[ ${#missing[@]} -gt 0 ]] || return 0
 	[[ $(id -u) == 0 ]] ||
@@ -76,8 +76,8 @@ install_packages()
 
 # --- the sources --------------------------------------------------------------
 
-# Whatever was configured or built in the tree itself is to stay as it is and
-# out of the way: so we build from a copy of the sources.
+# A build in the tree itself must stay as it is, and must not get in the way: so
+# we build from a copy of the sources.
 copy_sources()
 {
 	local from=$1 to=$2
@@ -96,8 +96,8 @@ copy_sources()
 		{ cat "$to.log" >&2; die "autoreconf failed"; }
 }
 
-# What git knows or would add; without git, everything but what is built.  A
-# copy of the tree may lie in a tree of git that knows nothing of the copy.
+# The files that git knows or would add; without git, all but the built files.
+# A copy of the tree may lie in a tree of git that knows nothing of the copy.
 source_files()
 {
 	local file

@@ -23,7 +23,8 @@ check_image()
 		fail "qemu-img check $1: $output"
 }
 
-# QEMU, too, must find in the image what the load program was told is there.
+# QEMU, too, must find in the image all writes that the load program's ledger
+# has as acknowledged.
 check_with_qemu()
 {
 	local image=$1 ledger=$2

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Every reference in the image is counted: header, top tables, blocks, L2
- * tables, data; then each cluster's count is compared with what its refcount
- * block says, and each COPIED flag with the count.
+ * The judge counts every reference in the image: header, top tables, blocks, L2
+ * tables, data.  Then it compares each cluster's count with the refcount block,
+ * and each COPIED flag with the count.
  */
 #include <endian.h>
 #include <stdarg.h>
@@ -206,7 +206,7 @@ static uint64_t clusters_for(const struct image *i, uint64_t bytes)
 	return (bytes + (1ull << i->cluster_bits) - 1) >> i->cluster_bits;
 }
 
-/* The table of snapshots, and what each refers to. */
+/* The table of snapshots, and the clusters that each refers to. */
 static void walk_snapshots(struct image *i)
 {
 	uint64_t at = i->snapshot_table;

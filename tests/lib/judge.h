@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A reader of qcow2 images that shares no code with the engine: slow, short
- * and strict.  It judges what death and power loss leave behind.
+ * and strict.  It judges the image after a death or a loss of power.
  */
 #ifndef JUDGE_H
 #define JUDGE_H
@@ -23,7 +23,7 @@ void judge(const uint8_t *image, size_t size, struct verdict *verdict);
 bool judge_read(const uint8_t *image, size_t size, uint64_t sector,
 		uint8_t bytes[512]);
 
-/* What the refcount blocks say of a host cluster. */
+/* The count of a host cluster in the refcount blocks. */
 uint64_t judge_count(const uint8_t *image, size_t size, uint64_t cluster);
 
 #endif /* JUDGE_H */

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
 #
-# What the tests with libvirt share, on top of driver.sh, which this sources.
+# The functions that the tests with libvirt share.  This file sources driver.sh.
 # Guests are in guests.sh, the agent is in agent.sh, and a disk of the host's
-# that breaks in host-disk.sh.
+# that breaks is in host-disk.sh.
 #
 # Each test has a libvirtd of its own.  Its configuration, its state, its
 # hooks and its sockets are in $WORK, mounted over the machine's in a mount
 # namespace of the test's own: the machine's libvirt, if it has one, sees
-# nothing of it.  What libvirtd learns of QEMU, which takes a quarter of a
-# minute, is kept for the next test.
+# nothing of it.  libvirtd takes a quarter of a minute to learn the facts about
+# QEMU; so these are kept for the next test.
 #
 # The guest is in guest/: it works on its disks and tells on its serial
 # port, which is a file here, how far it is.
@@ -48,7 +48,7 @@ cleanup_libvirt()
 {
 	local status=$? image dev
 
-	set +e			# or what follows would not
+	set +e			# or the next commands would not run
 	[[ $status == 0 ]] || explain_libvirt
 	for image in $(images); do
 		dev=$(readlink -e "$(disk_device "$image")") && ADDED+=("$dev")
@@ -67,16 +67,16 @@ trap cleanup_libvirt EXIT
 
 # --- libvirtd -----------------------------------------------------------------
 
-# over DIRECTORY SOURCE: in this test SOURCE is what the machine has there.
+# over DIRECTORY SOURCE: in this test SOURCE lies over the machine's DIRECTORY.
 over()
 {
 	mkdir -p "$1" "$2"
 	mount --bind "$2" "$1"
 }
 
-# Everything is the default, QEMU's own user and its own /dev among it, but
-# what needs a distribution around it: the daemon for logs, and AppArmor, which
-# has tests of its own (apparmor.sh).
+# Everything is the default, QEMU's own user and its own /dev included.  Only
+# two parts that need a distribution around them are off: the daemon for logs,
+# and AppArmor, which has tests of its own (apparmor.sh).
 SECURITY_DRIVER=none
 
 libvirt_configuration()
@@ -162,8 +162,8 @@ virsh()
 
 # --- afterwards ---------------------------------------------------------------
 
-# check_guest NAME IMAGE [DISK]: QEMU finds in the image what the guest wrote,
-# all of it and, if the guest ended by itself, nothing else.
+# check_guest NAME IMAGE [DISK]: QEMU finds all of the guest's writes in the
+# image and, if the guest ended by itself, nothing else.
 check_guest()
 {
 	local told found
@@ -171,7 +171,7 @@ check_guest()
 	check_image "$2"
 	qemu-img convert -O raw "$2" "$WORK/converted"
 	found=$("$GUEST_DATA" "$WORK/converted") ||
-		fail "$2 does not hold what $1 wrote"
+		fail "$2 does not hold the writes of $1"
 	rm "$WORK/converted"
 	told=$(position "$1" "${3:-0}")
 	note "$1 told of $told blocks; $found are on $(disk_name "$2")"
@@ -180,7 +180,7 @@ check_guest()
 		grep -aq 'in the end' || fail "that is more"
 }
 
-# What is left of disks, and who holds a lock on an image.
+# The remains of disks, and the locks on images.
 remains()
 {
 	local image major minor inode

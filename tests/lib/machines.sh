@@ -79,8 +79,8 @@ driver_machine()
 	done
 }
 
-# Downloads what the machines boot, while tests run.  A machine that is early
-# waits for that.  It is no job of ours, for those are counted.
+# Downloads the machines' kernel while tests run.  A machine that is early waits
+# for that.  The download is no job of this shell, for jobs are counted.
 fetch_kernel_meanwhile()
 {
 	driver_is_here || (setsid "$TESTS/vm" fetch \

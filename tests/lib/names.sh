@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
 #
-# The names of tests: which there are, and which tests/check was asked for.
+# The names of tests: all that there are, and those that tests/check was given.
 
 # Does one of these patterns fit the name?
 fits()

@@ -20,7 +20,7 @@ build()
 		make -j"$(nproc)" && { [[ $variant == faulty ]] ||
 			make -C tests -j"$(nproc)" check TESTS=; }) \
 		>"$log" 2>&1 </dev/null || status=FAILED
-	# What an earlier build left must not be tested in its place.
+	# The programs of an earlier build must not be tested in their place.
 	[[ $status == ok ]] || rm -f "$BUILD/$variant/plugin/ublk-qcow2"
 	result "build-$variant" "$status" $((SECONDS - start)) "$log"
 	BUILDS=$((BUILDS + 1))
@@ -55,8 +55,8 @@ native_tests()
 		<<<"$tests"
 }
 
-# Runs one through automake's own harness, so that it finds what it finds
-# with `make check`.  The verdict is left in a file.
+# Runs one test through automake's own harness, so that the test has the same
+# environment as with `make check`.  The verdict is left in a file.
 run_native()
 {
 	local dir=$1 test=$2 name=$3 start=$SECONDS status=0 verdict log
@@ -80,7 +80,7 @@ run_native()
 	[[ "$name $verdict" != "engine/combinations ok" ]] || keep_table "$log"
 }
 
-# Which images were made and who read them, for people to look at.
+# The table of the images and their readers, for people to look at.
 keep_table()
 {
 	cp "$1" "$BUILD/combinations.txt"
@@ -139,7 +139,7 @@ fuzz()
 	result fuzz "$status" $((SECONDS - start)) "$log"
 }
 
-# What has just passed need not be shown to pass.
+# A test that has just passed need not be shown to pass.
 sound_tests()
 {
 	grep -l '^ok' "$BUILD"/gcc/verdicts/* 2>/dev/null |

@@ -64,7 +64,7 @@ static int put(int fd, const struct qcow_test_hooks *hooks, const void *bytes,
 	return pwrite(fd, bytes, length, offset) == (ssize_t)length ? 0 : -EIO;
 }
 
-/* What a queue does with a mapped write. */
+/* Does a mapped write as a queue does. */
 static int move(struct qcow_image *image, struct qcow_io *io,
 		const uint8_t *bytes, const struct qcow_test_hooks *hooks)
 {
@@ -113,7 +113,7 @@ static const struct qcow_test_hooks *hooks_of(
 	return hooks;
 }
 
-/* What it does with one that has to copy, too. */
+/* Does a mapped write that has to copy, too, as a queue does. */
 static int move_and_copy(struct qcow_image *image, struct qcow_io *io,
 			 const uint8_t *bytes,
 			 const struct qcow_test_hooks *hooks)

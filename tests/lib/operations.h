@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Random operations on a disk, and what each of its sectors may hold then.
- * A write stamps its own number into every sector, so a sector tells which
- * operation it stems from; zero stands for zeros.
+ * Random operations on a disk, and the bytes that each of its sectors may hold
+ * then.  A write stamps its own number into every sector, so a sector tells
+ * which operation wrote it; zero stands for zeros.
  */
 #ifndef OPERATIONS_H
 #define OPERATIONS_H
@@ -29,15 +29,15 @@ void operation_draw(struct operation *operation, uint32_t number,
 		    struct random *random, uint64_t size, uint32_t cluster,
 		    bool no_flush);
 /* Does it; mapped: writes go through the calls that never block if they can.
-   Returns what the engine says. */
+   Returns the engine's answer. */
 int operation_do(const struct operation *operation, struct qcow_image *image,
 		 bool mapped, const struct qcow_test_hooks *hooks);
-/* How many writes of this process have copied what lies around them. */
+/* How many writes of this process have copied the bytes around them. */
 extern unsigned long operation_copies;
 /* Does it change this sector, and to the stamp of which operation? */
 bool operation_changes(const struct operation *operation, uint64_t sector,
 		       uint64_t size, uint32_t cluster, uint32_t *stamp);
-/* Does to a copy of the disk what the operation does to the disk. */
+/* Applies the operation to a copy of the disk. */
 void operation_apply(const struct operation *operation, uint8_t *copy,
 		     uint64_t size, uint32_t cluster);
 

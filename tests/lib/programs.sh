@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
 #
-# What the machine runs of the host's programs, on a disk.
+# A disk with the host's programs that the machine runs.
 #
 # The machine sees the host's files through 9p, where each open is three
 # messages, and each look at /lib, a symbolic link, is one: a process with its
-# libraries takes twice as long to start as from a disk.  So the packages that the
-# tests run and /etc are copied to an ext4 file system, once for as long as they
-# are the same, and lie above 9p.  Whatever is not in it is found below.
+# libraries takes twice as long to start as from a disk.  So the packages that
+# the tests run and /etc are copied to an ext4 file system, once for as long as
+# they are the same, and lie above 9p.  Any other file is found below.
 
 PROGRAM_PACKAGES=(qemu-utils qemu-system-x86 libvirt-daemon-system
 	libvirt-clients apparmor systemd udev fio jq socat e2fsprogs xfsprogs
@@ -26,9 +26,10 @@ packages_below()
 		"${installed[@]}" | grep '^[a-z]' | sort -u
 }
 
-# Their files and directories below /usr, /etc, and the links at the top, relative to /.  What
-# programs do not run or load stays where it is.  Of a directory in /etc, the
-# time tells that something in it was removed.  Only root can copy owners.
+# Their files and directories below /usr, /etc, and the links at the top,
+# relative to /.  A file that programs do not run or load stays where it is.
+# The time of a directory in /etc tells that something in it was removed.  Only
+# root can copy owners.
 files_to_copy()
 {
 	local packages file

@@ -22,11 +22,11 @@
 	"qemu-io --object secret,id=key,data=secret --image-opts " \
 	"driver=qcow2,encrypt.key-secret=key,file.filename=$i -c '" write "'"
 
-/* memory: see struct qcow_check_options.  What it told is in the scratch
-   file "told". */
+/* memory: see struct qcow_check_options.  The output is in the scratch file
+   "told". */
 int check_ours(const char *path, enum qcow_repair repair, size_t memory,
 	       struct qcow_check *result);
-/* What it says is in the scratch file "qemu". */
+/* The output is in the scratch file "qemu". */
 int check_theirs(const char *path, const char *options);
 /* The test ends with the name if qemu-img check finds errors on a disk, or
    leaks unless they are allowed. */

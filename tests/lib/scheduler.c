@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * A thread is a coroutine with a stack of its own.  A mutex is held if it
- * stands in the list of those that are; the system's own are never touched.
- * Whoever cannot go on says for what it waits, and another one is drawn among
- * those that can.  If none can, that is a deadlock.
+ * stands in the list of held mutexes; the system's own are never touched.
+ * A thread that cannot go on names the object that it waits for, and another
+ * thread is drawn among those that can.  If none can, that is a deadlock.
  *
  * A wait with a limit ends by it now and then, and when nothing else can go
  * on: time passes as fast as it is needed.  A wait without one ends now and
  * then without a signal, which POSIX allows.
  *
- * Some seeds switch at every chance and some seldom: either finds what the
- * other does not.
+ * Some seeds switch at every chance and some seldom: each kind finds faults
+ * that the other does not.
  */
 #include <errno.h>
 #include <pthread.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * By the words of the format: L1, L2, and what the entry says.  A compressed
+ * A sector is found as the format says: L1, L2, and the entry.  A compressed
  * cluster is a raw deflate stream; the last one that was unpacked is kept, for
  * sectors are read in order.
  */
@@ -107,7 +107,7 @@ static bool unpack(struct sectors *s, uint64_t entry)
 	return true;
 }
 
-/* What lies under the image shows, and zeros behind its end. */
+/* The file under the image shows, and zeros behind its end. */
 static void read_under(const struct sectors *s, uint64_t offset, uint8_t *bytes)
 {
 	if (offset < s->under_size)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A reader of an image in memory, sector by sector, with what lies under it.
+ * A reader of an image in memory, sector by sector, and of the file under it.
  * It shares no code with the engine, and trusts nothing that it reads.
  */
 #ifndef SECTORS_H
@@ -29,7 +29,7 @@ void sectors_open(struct sectors *sectors, const uint8_t *bytes, size_t size);
 /* Its first internal snapshot in its place. */
 void sectors_choose_snapshot(struct sectors *sectors);
 
-/* What the tables say of a guest cluster; 0 where there is no table. */
+/* The entries of a guest cluster in the tables; 0 where there is no table. */
 struct sectors_entry {
 	uint64_t l1, l2, bitmap;
 };

@@ -3,11 +3,11 @@
 #
 # usage: soak.sh SECONDS
 #
-# What tests/soak runs where the driver is.
+# The part of tests/soak that runs where the driver is.
 # shellcheck source=driver.sh
 . "$(dirname "$0")/driver.sh"
 
-# The disks: what qemu-img makes, and how the load uses it.
+# The disks: options of qemu-img, and how the load uses each disk.
 IMAGES=("cluster_size=64k" "cluster_size=4k" "extended_l2=on"
 	"compat=0.10" "cluster_size=64k,lazy_refcounts=on" "under" "snapshot")
 MIX=("100,0,0,0" "50,20,15,15" "60,30,5,5")
@@ -55,7 +55,7 @@ begin_load()
 	cleanup "kill -9 ${LOADS[i]} 2>/dev/null"
 }
 
-# Draws what is killed, and waits until the disk lives again.
+# Draws the process to kill, and waits until the disk lives again.
 kill_one()
 {
 	local dev=${DEVICES[RANDOM % ${#DEVICES[@]}]} before victim
@@ -128,7 +128,7 @@ end_disk()
 	check_with_qemu "$WORK/$i.qcow2" "$WORK/$i.ledger"
 }
 
-# Of the pauses, in ms: that so many of a hundred do not exceed.
+# The pause, in ms, that so many pauses of a hundred do not exceed.
 pause()
 {
 	printf '%s\n' "${PAUSES[@]:-0}" | sort -n |

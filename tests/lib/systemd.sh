@@ -26,7 +26,7 @@ write_system()
 		>>"$1/test.service"
 }
 
-# A little less than the test has itself, so that it can say what it saw.
+# A little less time than the test itself has, so that it can still report.
 own_system()
 {
 	local limit end

@@ -10,7 +10,7 @@ start_load()
 {
 	local end=$((SECONDS + 60))
 
-	# What the last one said must not be taken for this one's.
+	# The output of the last one must not be taken for this one's.
 	rm -f "$WORK/load.out"
 	"$LOAD" --verify --touched-only --tell "$@" "$DEV" \
 		>"$WORK/load.out" 2>"$WORK/load.err" &
@@ -54,7 +54,7 @@ load_meets()
 	done
 }
 
-# Waits until somebody has a request under way.
+# Waits until a request is under way.
 busy()
 {
 	local end=$((SECONDS + 60))
