@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Ten deaths in a row, while no checkpoint can be completed: whatever the
- * journal's ring took can be replayed after each (R16).
+ * Ten deaths in a row, while no checkpoint can be completed.  After each death,
+ * a life must be able to replay all that the journal's ring took (R16).
  *
- * The disk takes the sync of the life's mark; after that its syncs fail, or
- * never return.  Each life discards, and writes, until it is refused or has
- * to wait, and is killed.  The next one replays the journal and goes on.
- * Every acknowledged change must read back in every life.  At last the disk
- * is well again: the image is closed, and qemu-img finds no fault.
+ * The disk takes the sync of the life's mark.  After that its syncs fail, or
+ * never return.  Each life discards and writes until its changes are refused or
+ * have to wait.  Then it is killed.  The next life replays the journal and goes
+ * on.  Every acknowledged change must read back in every life.  At last the
+ * disk is well again: the image is closed, and qemu-img finds no fault.
  *
- * With a large ring the dirty sets are full first, with a small one the ring.
+ * With a large ring the dirty sets are full first, with a small ring the ring.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -30,12 +30,13 @@
 #define DEATHS	10u
 #define CLUSTER 512u
 #define SIZE	(96u << 20)
-/* What one request changes, and what its first sector tells of it. */
+/* A request changes one piece; the first sector of the piece tells of the
+   change. */
 #define PIECE	    (64u << 10)
 #define PIECES	    (SIZE / PIECE)
 #define SECTOR	    512u
 #define SMALL_RING  (16u << 10)
-#define REFUSALS    3u /* in a row; then it is enough */
+#define REFUSALS    3u /* this many in a row end the life */
 #define PATIENCE_MS 300u
 
 enum state {
@@ -48,7 +49,7 @@ enum state {
 /* Shared by the test and its children. */
 static struct shared {
 	_Atomic unsigned long acknowledged;
-	_Atomic unsigned long beats; /* something was done */
+	_Atomic unsigned long beats; /* counts calls that ended */
 	atomic_bool healthy;
 	uint8_t states[PIECES];
 	unsigned int next;   /* piece */
@@ -56,7 +57,7 @@ static struct shared {
 } * shared;
 
 static struct {
-	bool stalls; /* syncs do, or they fail */
+	bool stalls; /* syncs never return; else they fail */
 	size_t ring;
 	int fd;
 	struct qcow_test_hooks hooks;
@@ -164,8 +165,8 @@ static void check_all(struct qcow_image *image)
 	}
 }
 
-/* Discards a piece; every eighth is only made zero, and written again where
-   it was: fresh clusters would take growth, which takes a sync. */
+/* Discards a piece.  Every eighth piece is only made zero, and then written
+   again in its place: a fresh cluster would take growth, which takes a sync. */
 static int change(struct qcow_image *image, unsigned int i)
 {
 	static uint8_t bytes[PIECE] __attribute__((aligned(4096)));
@@ -222,7 +223,8 @@ static void live(void)
 	kill(getpid(), SIGKILL);
 }
 
-/* Returns when the child is at an end, or gets no further. */
+/* Returns when the child has ended.  If syncs never return, kills the child
+   when it gets no further. */
 static void wait_for_end(pid_t pid)
 {
 	const struct timespec moment = { .tv_nsec = 1000000 };
@@ -256,7 +258,7 @@ static void live_and_die(void)
 
 /* ---- ten of them ---- */
 
-/* Full of data, and marked as in a life. */
+/* The image is full of data, and marked as in a life. */
 static void make_image(void)
 {
 	static uint8_t bytes[SECTOR] __attribute__((aligned(4096)));

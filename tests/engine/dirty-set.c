@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A dirty set of any size is sorted: by kinds, and indices of a few bits or of
- * all that there are.  What is sorted is the set, each value with its key.  A
- * set that is full of keys in strides finds them all, and no others.
+ * A dirty set of any size is sorted, by kinds and by indices.  The indices have
+ * a few bits or all bits that there are.  The sorted assignments must be those
+ * of the set, each value with its key.  A set that is full of keys in strides
+ * must find them all, and no others.
  */
 #include <stdlib.h>
 #include "tests/lib/helpers.h"

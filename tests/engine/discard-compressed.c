@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * DISCARD of a range in which compressed clusters stand between plain ones.
+ * DISCARD of a range in which compressed clusters stand between plain clusters.
  *
- * The count of a compressed cluster's bytes must be looked up, and its block of
- * the refcounts may not be in the cache.  The clusters that were collected
- * before it must not be lost over that.  So each compressed cluster has a block
- * of its own here, and the two plain ones before it lie apart, in an order that
- * makes no run.  QEMU looks for what leaked, and reads the disk.
+ * The engine must look up the refcount of a compressed cluster's bytes, and the
+ * refcount block may not be in the cache.  The plain clusters that the engine
+ * collected before it must not be lost over that.  So each compressed cluster
+ * has a refcount block of its own here.  The two plain clusters before it lie
+ * apart, in an order that makes no run.  QEMU looks for leaked clusters, and
+ * reads the disk.
  */
 #include <stdlib.h>
 #include "tests/lib/helpers.h"
@@ -14,15 +15,16 @@
 
 #define CLUSTER 512u
 #define TRIPLES 20u	   /* as many as fit into one L2 table of 64 entries */
-#define BLOCK	32768u	   /* bytes that one block of the refcounts counts */
-#define FILLER	(1u << 19) /* the place of what keeps the triples apart */
+#define BLOCK	32768u	   /* bytes that one refcount block counts */
+#define FILLER	(1u << 19) /* the filler's place; it keeps the triples apart */
 #define FREED	(1u << 18)
 
 static char *image_path;
 
 /*
- * The plain clusters backwards, a compressed one, then the filler.  Each QEMU
- * puts its first compressed cluster into a host cluster of its own.
+ * Writes the plain clusters backwards, then a compressed cluster, then the
+ * filler.  Each QEMU process puts its first compressed cluster into a host
+ * cluster of its own.
  */
 static void write_triple(unsigned int k)
 {
@@ -35,8 +37,8 @@ static void write_triple(unsigned int k)
 }
 
 /*
- * The free cluster near the beginning ends the search for one after the open,
- * which else fills the cache with all blocks.
+ * After the open, the engine searches for a free cluster.  Without the free
+ * cluster near the beginning, this search would fill the cache with all blocks.
  */
 static void make_image(void)
 {

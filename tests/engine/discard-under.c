@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * DISCARD and WRITE ZEROES of an overlay: zeros hide all that is under it, and
- * where nothing is under it, down to the bottom of the chain, nothing is
- * written at all, however large the range is.
+ * DISCARD and WRITE ZEROES of an overlay.  Zeros must hide all data under the
+ * overlay.  Where no layer has data, down to the bottom of the chain, nothing
+ * is written at all, however large the range is.
  *
- * A chain of three: the bottom has data in the first tables, the middle of
- * another cluster size in others, the overlay nothing.  QEMU reads the result.
+ * The chain has three images.  The bottom has data in its first tables.  The
+ * middle has another cluster size, and data in other tables.  The overlay is
+ * empty.  QEMU reads the result.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -58,7 +59,8 @@ static int change(struct qcow_image *image, bool zeroes, uint64_t offset,
 			qcow_discard(image, offset, length);
 }
 
-/* All of the disk, from a place that is no table's beginning. */
+/* Changes all of the disk, from a place that is not the beginning of a
+   table. */
 static void change_all(bool zeroes)
 {
 	struct qcow_image *image = open_top();

@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Each life but the last is a process.  It tells in shared memory how many of
- * its operations it has begun and how many were acknowledged, and kills
- * itself at a random event of the journal, that is within an operation, or
- * after the last operation, without a close.  The contents are mapped shared,
- * too; but only the parent changes them: by what was acknowledged, when the
- * child is dead.
+ * its operations have begun, and how many were acknowledged.  It kills itself,
+ * without a close, at a random event of the journal, which is within an
+ * operation, or after its last operation.  The contents are mapped shared, too,
+ * but only the parent changes them.  When the child is dead, the parent applies
+ * the acknowledged operations.
  *
- * What was under way at a death is settled by the next life: sectors that
- * hold what the operation makes of them are taken over into the contents; all
- * others must be what they were.  Then, every other time, the operation is
- * done again, as the kernel does with requests of a dead server.  (With a raw
- * data file it has to: the bytes of a write stand in that file before the
- * image says so, and nobody takes them back.)
+ * The next life settles the operation that was under way at the death.  A
+ * sector may hold the bytes that this operation writes; then the contents take
+ * them over.  All other sectors must be as they were before.  Then, every other
+ * time, the operation is done again, as the kernel does with requests of a dead
+ * server.  (With a raw data file the operation must be done again: the bytes of
+ * a write stand in that file before the image says so, and nobody takes them
+ * back.)
  *
- * Half of the images have a supervisor, who keeps QEMU's locks from the first
+ * Half of the images have a supervisor, which keeps QEMU's locks from the first
  * life to the last.
  */
 #include <errno.h>
@@ -36,7 +37,7 @@
 #define EVENTS	   40 /* of the journal, in a life; about */
 #define UNIT	   (256u << 10)
 
-/* An image in use, and what it is compared with. */
+/* An image in use, and the contents that it is compared with. */
 struct life {
 	struct dying_writers *lives;
 	struct qcow_image *image;
@@ -53,7 +54,7 @@ static unsigned int events_left;
 
 /* ---- reading ---- */
 
-/* Like a queue: maps, moves and finishes. */
+/* Reads like a queue: maps, moves the bytes, and finishes. */
 static int read_mapped(struct qcow_image *image, uint8_t *bytes,
 		       uint64_t offset, uint32_t length)
 {
@@ -64,7 +65,7 @@ static int read_mapped(struct qcow_image *image, uint8_t *bytes,
 	if (ret)
 		return ret;
 	qcow_fds(image, fds, QCOW_FILES_MAX);
-	memset(bytes, 0, length); /* what is past a file's end */
+	memset(bytes, 0, length); /* bytes past a file's end */
 	for (unsigned int i = 0; i < io.nr_extents && !ret; i++) {
 		const struct qcow_extent *e = &io.extents[i];
 
@@ -91,8 +92,8 @@ static void read_piece(void *reader, void *bytes, uint64_t offset,
 		    strerror(-ret));
 }
 
-/* Is this what the operation under way makes of the sector?  Then that is
-   what the sector holds from now on. */
+/* Are these the bytes that the operation under way writes to the sector?  Then
+   the sector holds them from now on. */
 static bool settles(void *reader, uint64_t sector, const uint8_t *bytes)
 {
 	const struct life *life = reader;
@@ -164,12 +165,12 @@ static void on_event(void *opaque, enum qcow_event event)
 		kill(getpid(), SIGKILL);
 }
 
-/* What several lives do one after the other. */
+/* The state that goes from each life to the next. */
 struct story {
 	struct dying_writers *lives;
 	struct qcow_options options;
 	uint32_t cluster;
-	bool discards; /* change what the disk holds */
+	bool discards; /* discards change the contents of the disk */
 	struct operation operations[OPERATIONS]; /* of the next life */
 	struct operation under_way;		 /* at the last death, */
 	bool torn;				 /*  if it was within one */
@@ -200,7 +201,7 @@ static void __attribute__((noreturn)) live(struct story *story)
 	abort();
 }
 
-/* The contents become what was acknowledged. */
+/* Applies the acknowledged operations to the contents. */
 static void keep(struct story *story, unsigned int first, unsigned int end)
 {
 	const struct contents *contents = story->lives->contents;
@@ -212,7 +213,8 @@ static void keep(struct story *story, unsigned int first, unsigned int end)
 					contents->size, story->cluster);
 }
 
-/* In the parent, and clean; opened again in the middle. */
+/* The last life is in the parent, and ends with a clean close.  It opens the
+   image again in the middle. */
 static void live_last(struct story *story)
 {
 	struct life life;

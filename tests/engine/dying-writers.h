@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Random operations on an image by processes that die, beside the same on
-   its contents. */
+/* Processes that die do random operations on an image; the same operations are
+   done on its contents. */
 #ifndef DYING_WRITERS_H
 #define DYING_WRITERS_H
 
@@ -12,19 +12,19 @@ struct dying_writers {
 	const char *what; /* for messages */
 	struct contents *contents;
 	struct random random;
-	bool reissue;		   /* always, what was under way at a death */
+	bool reissue; /* always does the operation under way at a death again */
 	unsigned int deaths, torn; /* of them, within an operation */
 	unsigned int operations;
 };
 
-/* Reads the image through the engine, as a reader only, and compares; to be
-   called first. */
+/* Reads the image through the engine, as a reader only, and compares it with
+   the contents.  The caller calls this first. */
 void dying_compare(struct dying_writers *lives);
 
 /*
- * Some lives that end in a death, and a last one with clean closes.  Each
- * begins with a look at the whole disk: all that was acknowledged is there,
- * and what was under way is there or is not, sector by sector (P1).
+ * Some lives that end in a death, and a last life with clean closes.  Each life
+ * begins with a look at the whole disk: every acknowledged change is there, and
+ * the change under way is there or is not, sector by sector (P1).
  */
 void dying_run(struct dying_writers *lives);
 

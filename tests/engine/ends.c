@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The ends of a record.  A death keeps all that was written.  A loss of power
- * keeps all that was written before the last sync; of each sector written since
- * then, any version may be there.  Three ways to draw that are tried.
+ * The ends of a record.  A death keeps all writes.  A loss of power keeps all
+ * writes before the last sync; each sector that was written since then may hold
+ * any of its versions.  The test tries three ways to draw these versions.
  *
  * Sanitizers look for other things than every step: TEST_STRIDE.
  */
@@ -10,7 +10,7 @@
 
 #define SECTOR 512u
 
-/* How the sectors fare that were not synced. */
+/* The fate of sectors that no sync covers. */
 enum fate {
 	ALL_LOST,
 	LAST_WRITES_LOST, /* some writes, whole */
@@ -46,7 +46,7 @@ static void apply_sectors(struct disk *disk, const struct step *step,
 	}
 }
 
-/* synced: the disk at the last sync, which is before the step first. */
+/* synced is the disk at the last sync, which is before the step `first`. */
 static void lose_power(const struct ends *ends, const struct disk *synced,
 		       const struct step *first, const struct step *last,
 		       struct random *random)

@@ -7,14 +7,14 @@
 #include "tests/lib/disk.h"
 #include "tests/lib/helpers.h"
 
-/* What judges an end.  A sample is for slower judges, too. */
+/* The judges of an end.  Slower judges look at a sample. */
 struct ends {
 	/* The disk and the journal of the step are as a death leaves them. */
 	void (*death)(const struct disk *now, const struct step *step,
 		      bool sample);
 	/* The disk is as a loss of power leaves it, and may be changed. */
 	void (*power)(struct disk *disk, const struct step *step, bool sample);
-	unsigned int death_sample, power_sample; /* one of so many is one */
+	unsigned int death_sample, power_sample; /* one of so many ends */
 };
 
 /* base is the disk before the record. */

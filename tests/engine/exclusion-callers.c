@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The image of `exclusion`, on a disk in memory, and its callers, each on a
- * thread of its own.
+ * The image of `exclusion`, on a disk in memory, and its callers, each of which
+ * has a thread of its own.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -8,7 +8,7 @@
 #include "tests/lib/helpers.h"
 #include "qcow/image.h"
 
-/* Started once, from inside the I/O of another. */
+/* The second caller is started once, from inside the I/O of the first. */
 static struct caller second;
 static bool is_armed;
 
@@ -96,7 +96,8 @@ static void test_two_growths(void)
 	end_second();
 }
 
-/* The neighbour writes other bytes of the unit that is being changed. */
+/* The second caller writes other bytes of the unit that the first one
+   changes. */
 static void test_two_unaligned(void)
 {
 	uint8_t read[1024] __attribute__((aligned(4096)));

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Callers that must not be beside each other.
+ * Callers that must not be at work beside each other.
  *
- * A caller that must wait is started on a thread of its own while another is
- * in its way, at a place where that one is stopped: between its mapping and
- * its end, or in an I/O of its own.  A caller that comes through nevertheless
- * is a failure.  So no test here depends on which of the two is faster.
+ * A caller that must wait is started on a thread of its own while another
+ * caller is in its way.  The test has stopped that other caller between its
+ * mapping and its end, or in an I/O of its own.  It is a failure if the first
+ * caller comes through nevertheless.  So no test here depends on which caller
+ * is faster.
  *
  *	ranges	a change of a mapping waits for all I/O under it, and is never
  *		overtaken; each write and each group of a request is made
@@ -44,7 +45,7 @@ static void must_map(bool write, uint64_t cluster, uint64_t count,
 		    expected);
 }
 
-/* Nothing was moved: fresh clusters are given back. */
+/* No bytes were moved: fresh clusters are given back. */
 static void finish(struct qcow_io *io)
 {
 	if (qcow_finish(test.image, io, -ECANCELED) != -ECANCELED)
@@ -57,7 +58,8 @@ static bool is_anyone_waiting(void)
 	return test.image->waiters;
 }
 
-/* Waits behind two reads of a cluster, and nobody overtakes. */
+/* The call waits behind two reads of a cluster, and no later read overtakes
+   it. */
 static void test_waits(const char *what, enum call kind, uint64_t offset,
 		       size_t length, uint64_t cluster)
 {
@@ -105,18 +107,18 @@ static void test_mapped(void)
 
 	start_usual("mapped");
 	do_call(WRITE, 0, CLUSTER);
-	/* In place, side by side. */
+	/* Two writes in place, side by side. */
 	must_map(true, 0, 1, &io, 0);
 	must_map(true, 0, 1, &other, 0);
 	finish(&io);
 	finish(&other);
-	/* A fresh one beside another's read. */
+	/* A fresh cluster beside another request's read. */
 	must_map(false, 8, 1, &io, 0);
 	must_map(true, 8, 1, &other, -EBUSY);
 	must_map(true, 7, 2, &other, -EBUSY);
 	must_map(true, 8, 2, &other, -EBUSY);
 	finish(&io);
-	/* Others beside a fresh one, and beside its neighbours. */
+	/* Requests beside a fresh cluster, and beside its neighbours. */
 	must_map(true, 8, 2, &io, 0);
 	must_map(false, 8, 1, &other, -EBUSY);
 	must_map(true, 9, 1, &other, -EBUSY);
@@ -128,7 +130,7 @@ static void test_mapped(void)
 	end();
 }
 
-/* Cluster 0 must be somebody's while anything is done for it. */
+/* Some request must hold the range of cluster 0 while I/O is made for it. */
 static void must_be_held(void)
 {
 	if (!range_conflicts(test.image, 0, 0, false))
@@ -147,7 +149,7 @@ static int write_held(struct disk *disk, uint64_t offset)
 static void append_held(void *opaque, enum qcow_event event)
 {
 	(void)opaque;
-	/* The engine holds the lock. */
+	/* The engine holds the image's lock during this event. */
 	if (event != QCOW_EVENT_GROUPS_DROPPED)
 		must_be_held();
 }
@@ -155,7 +157,8 @@ static void append_held(void *opaque, enum qcow_event event)
 static void test_held(const char *what, enum call kind, const char *make)
 {
 	start(what, make);
-	/* The mark is written under no range. */
+	/* The engine writes the mark under no range, so this write comes
+	   first. */
 	do_call(WRITE, 32 * CLUSTER, CLUSTER);
 	test.disk.hooks.event = append_held;
 	test.disk.on_write = write_held;

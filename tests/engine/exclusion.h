@@ -38,15 +38,15 @@ struct caller {
 /* Makes the image in the scratch directory with a command, and opens it. */
 void start(const char *what, const char *make);
 void start_usual(const char *what);
-/* Closes it, and judges it. */
+/* Closes the image, and judges it. */
 void end(void);
 
 /* A call that must succeed, on a thread of its own. */
 void start_caller(struct caller *caller);
 void end_caller(struct caller *caller);
-/* ... and on this one. */
+/* A call that must succeed, on this thread. */
 void do_call(enum call kind, uint64_t offset, size_t length);
-/* It must not come to its end, and a while is given to it. */
+/* Gives the caller a while; the call must not end meanwhile. */
 void must_not_be_done(const struct caller *caller);
 
 /* exclusion-turns.c */

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What a queue can do by itself: how much of a write the calls that never
- * block can map, in how many pieces, and with zeros around it only where they
- * are needed.  Nothing of it shows in the bytes of a disk, but in its speed.
+ * The work that a queue can do by itself.  The calls that never block must map
+ * as much of a write as possible, in few pieces, with zeros around it only
+ * where they are needed.  Nothing of this shows in the bytes of a disk, but in
+ * its speed.
  *
  * usage: extents
  */
@@ -60,7 +61,8 @@ static struct qcow_image *open_new(const char *options)
 	return image;
 }
 
-/* The first write of a life marks the image, that of a table makes it. */
+/* The first write of a life marks the image; the first write of a table makes
+   it. */
 static void write_first_at(struct qcow_image *image, uint64_t offset,
 			   uint32_t length)
 {
@@ -83,14 +85,14 @@ static void test_plain(void)
 	write_first(image, 4 * CLUSTER);
 	expect_read(image, 512, 3 * CLUSTER);
 	expect_write(image, 512, 3 * CLUSTER);
-	/* Behind the end of the file all is zero. */
+	/* All bytes behind the end of the file are zero. */
 	expect_write(image, 5 * CLUSTER + 512, 512);
 	expect_write(image, 5 * CLUSTER, 8 * CLUSTER);
 	model_close(image);
 }
 
-/* Subclusters of one cluster are one extent, and whole ones need no copy of
-   what lies under them. */
+/* Subclusters of one cluster are one extent.  A write of whole subclusters
+   needs no copy of the bytes below the image. */
 static void test_subclusters(void)
 {
 	struct qcow_image *image;
@@ -112,7 +114,7 @@ static void test_subclusters(void)
 	model_close(image);
 }
 
-/* How a write is answered to a caller that can copy. */
+/* Maps a write for a caller that can copy. */
 static int map_copy(struct qcow_image *image, uint64_t offset, uint32_t length,
 		    struct qcow_io *io)
 {
@@ -127,7 +129,8 @@ static int map_copy(struct qcow_image *image, uint64_t offset, uint32_t length,
 	return ret;
 }
 
-/* Its file's bytes from there on are what lies under it, or there are none. */
+/* The bytes around the write come from the file below the image, or there are
+   no such bytes. */
 static void expect_copy(struct qcow_image *image, uint64_t offset,
 			uint32_t length, uint32_t before, uint32_t after)
 {
@@ -156,7 +159,7 @@ static void expect_thread(struct qcow_image *image, uint64_t offset,
 		die("a copy around %u bytes at %lu is mapped", length, offset);
 }
 
-/* A raw file of 640 KiB and 512 bytes lies under the image. */
+/* The image has a raw file of 640 KiB and 512 bytes below it. */
 static void test_copies(void)
 {
 	struct qcow_image *image;
@@ -167,13 +170,13 @@ static void test_copies(void)
 	expect_copy(image, CLUSTER + 512, 1024, 512, CLUSTER - 1536);
 	expect_copy(image, 2 * CLUSTER, 512, 0, CLUSTER - 512);
 	expect_copy(image, 4 * CLUSTER - 512, 512, CLUSTER - 512, 0);
-	/* Of two clusters, and where the file ends. */
+	/* A write of two clusters, and a write where the file ends. */
 	expect_thread(image, 4 * CLUSTER - 512, 1024);
 	expect_thread(image, 10 * CLUSTER, 512);
 	model_close(image);
 }
 
-/* Those of the files under the image, too. */
+/* Loads the tables of the image, and those of the files below it. */
 static void load_tables(struct qcow_image *image)
 {
 	uint8_t bytes[512];
@@ -182,8 +185,8 @@ static void load_tables(struct qcow_image *image)
 		die("cannot read");
 }
 
-/* The files under it give their bytes only to those who unpack them, in
-   pieces, or have none. */
+/* The files below the image hold the bytes compressed, or in pieces, or hold
+   none.  Bytes that are compressed or in pieces need a thread. */
 static void test_copies_of_images(void)
 {
 	struct qcow_image *image;
@@ -194,7 +197,8 @@ static void test_copies_of_images(void)
 	image = open_new(",backing_fmt=qcow2,backing_file=base");
 	write_first_at(image, 8 * CLUSTER, CLUSTER);
 	load_tables(image);
-	/* The first lies at a whole sector, the next ones do not. */
+	/* The first compressed cluster lies at a whole sector, the next ones do
+	   not. */
 	expect_thread(image, 512, 512);
 	expect_thread(image, CLUSTER + 512, 512);
 	model_close(image);
@@ -205,7 +209,7 @@ static void test_copies_of_images(void)
 	write_first(image, CLUSTER);
 	load_tables(image);
 	expect_thread(image, CLUSTER + 512, 512);
-	/* All is zero, and so is a new cluster. */
+	/* All bytes around it are zero, and so is a new cluster. */
 	expect_copy(image, 2 * CLUSTER + 512, 512, 0, 0);
 	model_close(image);
 }

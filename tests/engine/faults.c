@@ -2,10 +2,10 @@
 /*
  * Every read, write and sync fails once, in turn, under random operations.
  *
- * An operation may fail then, and only then, with the error of the disk; the
- * sectors it was to change hold the old or the new.  All others are right,
- * later operations succeed again, and after a clean close the image has
- * neither corruption nor leak (R17).
+ * An operation may fail then, and only then, with the error of the disk.  The
+ * sectors that it was to change hold the old or the new bytes.  All other
+ * sectors are right, and later operations succeed again.  After a clean close
+ * the image has neither corruption nor leak (R17).
  *
  * usage: faults [SEED]
  */
@@ -59,7 +59,7 @@ static struct qcow_image *open_disk(struct disk *disk)
 	return image;
 }
 
-/* What the operation leaves behind; after a failure, old or new. */
+/* Notes the stamps that the operation leaves; after a failure, old or new. */
 static void note(const struct operation *operation, bool failed)
 {
 	for (uint64_t s = 0; s < test.size / SECTOR; s++) {
@@ -145,7 +145,7 @@ static bool run_with_fault(const struct disk *base, uint64_t seed, int at,
 	if (qcow_close(image) && disk.countdown <= at)
 		die("%s: close fails", test.geometry->options);
 	reached = disk.countdown > at;
-	/* A close that met the fault leaves the rest to the next open. */
+	/* If the close met the fault, it left the rest to the next open. */
 	disk.fail_at = -1;
 	image = open_disk(&disk);
 	check_all(image);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Space is only lacking when nothing is left that could find some (R16).
+ * An image lacks space only when nothing is left that could free some (R16).
  *
- * An image is written to until its device, or its file system, is full; then
- * something is discarded, and the space taken again at once: for data, for
- * the L2 table of a write or a discard, for what is copied out of a compressed
- * cluster, from under the image, or beside other subclusters.  Where nothing
- * was discarded, the write is refused, and a later one succeeds once the
+ * An image is written to until its device, or its file system, is full.  Then
+ * clusters are discarded, and the space is taken again at once: for data, for
+ * the L2 table of a write or a discard, for data that is copied out of a
+ * compressed cluster, from below the image, or beside other subclusters.  If
+ * nothing was discarded, the write is refused.  A later write succeeds once the
  * device has been made larger.  The image is sound afterwards.
  */
 #include <errno.h>
@@ -29,7 +29,7 @@ static const struct shape {
 	const char *what;
 	const char *make;
 	const char *options;
-	bool judged; /* the judge knows all that is in it */
+	bool judged; /* the judge knows every feature of the image */
 } shapes[] = {
 	{ "plain", "truncate -s 8M base", "image 8M", true },
 	{ "version 2", "truncate -s 8M base", "-o compat=0.10 image 8M", true },
@@ -146,8 +146,8 @@ static void must_lack(const char *what, uint64_t offset, uint32_t length)
 		    ret ? strerror(-ret) : "succeeds on a full device");
 }
 
-/* Returns how many guest clusters found a place, and leaves nothing that a
-   checkpoint could free. */
+/* Writes guest clusters until the image is full; returns how many found a
+   place.  Leaves nothing that a checkpoint could free. */
 static uint64_t fill(void)
 {
 	uint64_t guest = 0;
@@ -165,7 +165,8 @@ static uint64_t fill(void)
 	return guest;
 }
 
-/* Each frees some clusters and needs them, or fewer, for something else. */
+/* Each discard frees some clusters, and the next call needs as many, or
+   fewer. */
 static void test_reuse(void)
 {
 	bool over = strcmp(test.shape->what, "plain") &&
@@ -173,7 +174,7 @@ static void test_reuse(void)
 
 	fill();
 	must_discard(10, 1);
-	/* If something lies under it, this needs an L2 table. */
+	/* In an image with a layer below, this needs an L2 table. */
 	must_discard(FAR_TOO / test.cluster, 1);
 	must_discard(3, 1);
 	must_write("data where data was", 3 * test.cluster, test.cluster);
@@ -184,7 +185,7 @@ static void test_reuse(void)
 		   SECTOR);
 	if (over) {
 		must_discard(8, 1);
-		must_write("a part of what lies under", FAR + test.cluster,
+		must_write("a part of a cluster below", FAR + test.cluster,
 			   SECTOR);
 		must_discard(9, 1);
 		must_write("a part beside others",
@@ -205,7 +206,7 @@ static void test_growth(void)
 	close_image();
 }
 
-/* The search for free clusters begins at the end of a file, and has hardly
+/* The search for free clusters begins at the end of the file, and has hardly
    begun. */
 static void test_unswept(void)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * qemu-img makes them.  Those that hold something to begin with hold a stamp
- * in each sector, as if an operation of the number STAMPED had written it.
+ * qemu-img makes the images.  Each sector of an image that is not empty holds a
+ * stamp, as if an operation of the number STAMPED had written the sector.
  */
 #include <stdlib.h>
 #include "qcow/bits.h"
@@ -36,7 +36,7 @@ const struct geometry geometries[] = {
 };
 const unsigned int nr_geometries = ARRAY_SIZE(geometries);
 
-/* A raw file whose sectors carry a stamp of before all operations. */
+/* Makes a raw file whose sectors carry the stamp from before all operations. */
 static void make_stamped(const char *path, uint64_t size)
 {
 	uint64_t *words = malloc(size);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The images that deaths and losses of power are tried on: small, and of
-   every kind that takes a way of its own through the engine. */
+/* The images on which deaths and losses of power are tried.  They are small,
+   and of every kind that takes a way of its own through the engine. */
 #ifndef GEOMETRY_H
 #define GEOMETRY_H
 
 #include <stdint.h>
 
-#define STAMPED 1000000u /* the stamp of what they hold: of no operation */
+#define STAMPED 1000000u /* the stamp of their first data: of no operation */
 
 struct geometry {
 	const char *options; /* of qemu-img create */
@@ -19,14 +19,14 @@ struct geometry {
 		COMPRESSED,
 		SNAPSHOT,
 		OVERLAY,
-	} base; /* what the image is to begin with */
+	} base; /* the contents of the image to begin with */
 };
 
 extern const struct geometry geometries[];
 extern const unsigned int nr_geometries;
 
-/* Makes the image of a geometry; of an overlay, what lies under it is the
-   scratch file "raw".  Returns the size of the disk. */
+/* Makes the image of a geometry.  The file below an overlay is the scratch file
+   "raw".  Returns the size of the disk. */
 uint64_t geometry_make(const struct geometry *geometry, const char *path);
 
 #endif /* GEOMETRY_H */

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A sector may hold what any operation left that had begun by the time of the
- * look, unless another one that is certain to be there began when that one had
- * ended.  Certain is what was acknowledged before the look; after a loss of
- * power, what was acknowledged before a flush began that was acknowledged
- * itself.
+ * A sector may hold the stamp of any operation that had begun by the time of
+ * the look.  But a later operation may cover that one: it began when that one
+ * had ended, and it is certain to be there.  An operation is certain if it was
+ * acknowledged before the look.  After a loss of power, an operation is certain
+ * only if a flush covers it: the flush began when the operation had been
+ * acknowledged, and was acknowledged itself.
  */
 #include <string.h>
 #include "tests/engine/history.h"
@@ -42,7 +43,7 @@ void history_end(struct history *history, struct deed *deed, int result)
 	deed->ended = ++history->time;
 }
 
-/* Version 2 cannot discard what covers something else. */
+/* An overlay of version 2 cannot discard: the layer below would show. */
 static bool is_void(const struct history *history, const struct deed *deed)
 {
 	return deed->operation.kind == OPERATION_DISCARD &&
@@ -83,7 +84,7 @@ static bool is_certain(const struct history *history, const struct deed *deed,
 			     has_ended(deed, look->from);
 }
 
-/* Does what is certain cover all that had ended by then? */
+/* Is the sector covered by a certain operation that began after this time? */
 static bool is_covered(const struct history *history, const struct look *look,
 		       uint64_t sector, uint64_t ended)
 {

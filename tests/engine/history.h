@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Operations of several threads at once, and what each sector may hold at any
-   instant. */
+/* Operations of several threads at once, and the stamps that each sector may
+   hold at any instant. */
 #ifndef HISTORY_H
 #define HISTORY_H
 
@@ -25,14 +25,15 @@ struct history {
 
 void history_create(struct history *history, const struct geometry *geometry,
 		    uint64_t size);
-/* An operation begins, with a number that it is given; and has ended so. */
+/* An operation begins, and is given its number; and it has ended with this
+   result. */
 struct deed *history_begin(struct history *history,
 			   const struct operation *operation);
 void history_end(struct history *history, struct deed *deed, int result);
 
-/* When a sector was looked at. */
+/* The time at which a sector was looked at. */
 struct look {
-	uint64_t from, to; /* it took so long */
+	uint64_t from, to; /* the look took so long */
 	bool power;	   /* after a loss of power at that time */
 };
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * An image that nobody uses sleeps: none of its threads runs while it is
- * clean.  But what was written is on its way to the file without a flush, a
- * second or two later, also after such a sleep.
+ * An image that nobody uses sleeps: none of its threads runs while it is clean.
+ * But written bytes are on their way to the file without a flush, a second or
+ * two later, also after such a sleep.
  */
 #include <dirent.h>
 #include <stdio.h>
@@ -25,7 +25,7 @@ static unsigned long sleeps(void)
 	if (!dir)
 		die("cannot list our threads");
 	while ((entry = readdir(dir))) {
-		/* This one sleeps in here. */
+		/* The calling thread sleeps in this test itself. */
 		if (entry->d_name[0] == '.' || atoi(entry->d_name) == getpid())
 			continue;
 		snprintf(path, sizeof(path), "/proc/self/task/%s/status",

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A write reaches the disk at once when its call begins, or when the call is
- * about to end, and others go on in between.  So at an instant some writes are
+ * A write reaches the disk when its call begins, or when the call is about to
+ * end, and other threads go on in between.  So at an instant some writes are
  * under way.  After a death each of them lands or does not, before the next
- * process begins (R14); after a loss of power each sector does.
+ * process begins (R14).  After a loss of power each of their sectors lands or
+ * does not.
  *
- * A sync makes durable what had ended when it began.
+ * A sync makes durable every write that had ended when the sync began.
  */
 #include <assert.h>
 #include <errno.h>
@@ -17,10 +18,10 @@
 
 #define SECTOR 512u
 
-/* The one under test: the engine's event names no more than the disk. */
+/* The instants under test; an event of the engine's names the disk alone. */
 static struct instants *running;
 
-/* What the last step was made of. */
+/* Notes the moments of the steps that the last call made. */
 static void note_steps(unsigned int began)
 {
 	struct disk *disk = &running->disk;
@@ -56,7 +57,7 @@ static int read_slowly(void *opaque, void *buffer, uint64_t offset,
 	return ret;
 }
 
-/* Reaches the disk early or late. */
+/* The write reaches the disk early or late. */
 static int write_slowly(void *opaque, const void *buffer, uint64_t offset,
 			size_t length)
 {
@@ -190,7 +191,7 @@ void instants_draw(const struct instants *instants, struct random *random,
 	instant->journal = instants->moments[instant->step].journal;
 }
 
-/* Of a step from the instant on: had its call begun? */
+/* Is this a write whose call had begun before the instant? */
 static bool is_under_way(const struct instants *instants, unsigned int step,
 			 unsigned int instant)
 {

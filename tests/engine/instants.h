@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A disk under several threads of the scheduler, and what it and the journal
- * held at each instant.
+ * A disk under several threads of the scheduler, and the bytes of the disk and
+ * of the journal at each instant.
  */
 #ifndef INSTANTS_H
 #define INSTANTS_H
@@ -35,7 +35,7 @@ void instants_create(struct instants *instants, const struct disk *base);
 void instants_destroy(struct instants *instants);
 /* The n-th I/O from now fails. */
 void instants_fail(struct instants *instants, unsigned int n);
-/* From here on all is remembered, with the time by this clock. */
+/* From here on every step is remembered, with the time by this clock. */
 void instants_record(struct instants *instants, const struct qcow_image *image,
 		     const uint64_t *clock);
 

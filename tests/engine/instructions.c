@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The calls that a queue makes for each I/O, in a row, for others to count or
- * to time.  No data moves: what is left is the engine.
+ * to time.  No data moves: only the engine's own work is left.
  *
- *   read     a 4 KiB read of what is mapped, begun and finished
+ *   read     a 4 KiB read of mapped bytes, begun and finished
  *   write    the same for a write in place
  *   fresh    a write that gets a new cluster
  *
- * With two arguments, threads and rounds, that many threads read at once,
- * each its own part of the disk; prints reads a second.  Without, each call
- * runs in a function of its name: instructions.sh counts in these.
+ * With two arguments, threads and rounds, that many threads read at once, each
+ * its own part of the disk; the program prints reads a second.  Without
+ * arguments each call runs in a function of its name, and instructions.sh
+ * counts in these functions.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -19,7 +20,7 @@
 #include "qcow/qcow.h"
 
 #define CLUSTER	    65536ull
-#define CLUSTERS    512 /* mapped at first, and as many that are not */
+#define CLUSTERS    512 /* mapped at first; as many others are not mapped */
 #define THREADS_MAX 16
 
 static struct qcow_image *image;
@@ -40,7 +41,7 @@ static void open_image(void)
 	for (unsigned int n = 0; n < CLUSTERS; n++)
 		if (qcow_write(image, data, n * CLUSTER, CLUSTER))
 			die("cannot write");
-	/* Brings the other half's table into the cache. */
+	/* The read brings the other half's table into the cache. */
 	if (qcow_read(image, data, CLUSTERS * CLUSTER, 4096))
 		die("cannot read");
 	if (qcow_flush(image))
