@@ -70,7 +70,7 @@ static void predict_unlink(struct prediction *f, uint64_t guest, bool keep)
 {
 	struct entry *e = &f->entries[guest];
 
-	/* Zero already, it may stay shared. */
+	/* A cluster that is zero already may stay shared. */
 	if (keep && e->has_host &&
 	    (e->own || e->bitmap == 0xffffffffull << 32)) {
 		e->bitmap = 0xffffffffull << 32;
@@ -89,7 +89,7 @@ static bool may_have_data(const struct prediction *f, uint64_t guest)
 	       (e->bitmap >> 32 != 0xffffffff && shows_under(f, guest));
 }
 
-/* What an operation does to one of the clusters in its range. */
+/* Predicts the change of one cluster in the operation's range. */
 static void predict_cluster(struct prediction *f, const struct operation *o,
 			    uint64_t guest)
 {

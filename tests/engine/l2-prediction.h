@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What becomes of the extended L2 entries of an image, and of what its guest
- * sees, by each change; the rules stand in subclusters.c.
+ * Predicts the extended L2 entries of an image, and the bytes that its guest
+ * sees, after each change.  The rules stand in subclusters.c.
  */
 #ifndef L2_PREDICTION_H
 #define L2_PREDICTION_H
@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include "tests/lib/operations.h"
 
-/* A guest cluster's L2 entry, as it is or has to be. */
+/* A guest cluster's L2 entry, as it is or as it must be. */
 struct entry {
 	bool has_host, own, packed;
 	bool moved;    /* the host cluster is another */
@@ -20,15 +20,15 @@ struct entry {
 struct prediction {
 	uint64_t size;	    /* of the disk, bytes */
 	uint32_t cluster;   /* bytes */
-	uint64_t base_size; /* of what lies under it; 0: nothing */
+	uint64_t base_size; /* of the layer below; 0: there is none */
 	bool data_file;
 	struct entry *entries; /* one for each guest cluster */
-	uint8_t *bytes;	       /* what the guest sees */
+	uint8_t *bytes;	       /* as the guest sees them */
 };
 
 /* Reads the first entries of the image's first L2 table. */
 void entries_read(const char *path, struct entry *entries, uint64_t count);
-/* Does an operation to what is predicted. */
+/* Applies an operation to the prediction. */
 void predict(struct prediction *predicted, const struct operation *operation);
 
 #endif /* L2_PREDICTION_H */

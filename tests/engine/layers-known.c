@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The files that a disk consists of.  A later server comes to these very files,
- * wherever they have been moved to, and takes no other; each has its locks; and
- * an image that consists of too many files is refused.
+ * The files that a disk consists of.  A later server opens these very files,
+ * wherever they have been moved to, and no others.  Each file has its locks.
+ * An image that consists of too many files is refused.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,8 +20,9 @@ struct known {
 	unsigned int count;
 };
 
-/* Opens it as a server that follows another does, when by the admin's word no
-   image may name a file any more; with a text, it is refused in these words. */
+/* Opens the image like a server that follows another one, when the admin allows
+   no image to name a file any more.  With a text, the image must be refused in
+   these words. */
 static void open_again(const char *path, const struct known *known,
 		       enum qcow_locking locking, const char *text)
 {
@@ -44,7 +45,7 @@ static void open_again(const char *path, const struct known *known,
 		model_close(image);
 }
 
-/* What qcow_layers() tells; the paths are to be freed. */
+/* Learns the layers from qcow_layers(); the caller frees their paths. */
 static void learn(const char *path, struct known *known)
 {
 	struct qcow_image *image = model_open(path, QCOW_CACHE_WRITEBACK);
@@ -66,7 +67,8 @@ static void expect_layer(const struct qcow_layer *layer, const char *path,
 		die("layers: %s where %s is", layer->path, path);
 }
 
-/* The same bytes in another file, for as long as the image is refused. */
+/* Puts the same bytes into another file; the image is refused until the first
+   file is back. */
 static void replace(const char *path, const struct known *known, unsigned int i)
 {
 	const char *layer = known->layers[i].path;
@@ -77,7 +79,7 @@ static void replace(const char *path, const struct known *known, unsigned int i)
 	open_again(path, known, QCOW_LOCK_TEST, NULL);
 }
 
-/* The same file under another name, to which its own leads. */
+/* Moves the file to another name; its old name leads there. */
 static void move(const char *path, const struct known *known, unsigned int i)
 {
 	const char *layer = known->layers[i].path;
@@ -88,7 +90,8 @@ static void move(const char *path, const struct known *known, unsigned int i)
 	must_run("mv %s.moved %s", layer, layer);
 }
 
-/* Somebody has a layer's locks: of our own, or not. */
+/* Somebody holds the locks of a layer.  An open may join the locks that its own
+   disk holds. */
 static void lock(const char *path, const struct known *known)
 {
 	const struct qcow_layer *data = &known->layers[0];
@@ -138,8 +141,8 @@ static void find_locked(void)
 	free(deleted);
 }
 
-/* A dead server's I/O that never ends: to wait for it, and for how long, is
-   the caller's. */
+/* A dead server's I/O never ends.  The caller decides whether to wait for it,
+   and for how long. */
 static void lock_fenced(const struct known *known)
 {
 	const char *data = known->layers[0].path;
@@ -200,7 +203,7 @@ void test_known_layers(void)
 	free(base);
 }
 
-/* Each with a data file of its own. */
+/* Each image has a data file of its own. */
 static void make_tower(unsigned int images_in_it)
 {
 	must_run(
@@ -208,7 +211,7 @@ static void make_tower(unsigned int images_in_it)
 		scratch(), images_in_it);
 }
 
-/* A table of files has an end. */
+/* The table of files is bounded. */
 void test_many_files(void)
 {
 	const struct qcow_options options = {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Images that are more than themselves: backing chains, internal snapshots,
+ * Images of more than one file or state: backing chains, internal snapshots,
  * compressed clusters, subclusters, data files, legacy images, dirty bits and
- * bitmaps, in many shapes.  Each is read whole against qemu-img
- * convert, written to at random beside a model, and then judged by qemu-img;
- * and what lay under it or in its snapshots must not have changed.
+ * bitmaps, in many shapes.  Each image is read whole and compared with qemu-img
+ * convert.  It is written to at random beside a model, and then qemu-img judges
+ * it.  The layers below it and its snapshots must not have changed.
  *
  * usage: layers [SEED]
  */
@@ -46,7 +46,7 @@ void make_raw(const char *path, uint64_t size)
 	free(bytes);
 }
 
-/* What an image holds, says qemu-img. */
+/* The contents of an image, read by qemu-img. */
 static uint8_t *contents(const char *path, uint64_t *size)
 {
 	char *raw = scratch_path("contents");
@@ -111,7 +111,7 @@ static void make_image(const char *path, uint64_t size, bool compressed)
 	free(raw);
 }
 
-/* Random writes by qemu-io, so that layers differ. */
+/* Random writes by qemu-io, so that the layers differ. */
 static void scribble(const char *path, uint64_t size)
 {
 	for (unsigned int n = 0; n < 6; n++) {
@@ -156,7 +156,7 @@ static void test_snapshots(void)
 	free(after);
 }
 
-/* An overlay on what path names, which is given another name first. */
+/* Gives the file at path another name, and makes an overlay on it there. */
 static void put_overlay(const char *path, const char *format,
 			unsigned int depth)
 {
@@ -195,7 +195,8 @@ static void test_chain(void)
 	free(path);
 }
 
-/* QEMU died with lazy refcounts: they are rebuilt before the first write. */
+/* QEMU died with lazy refcounts: the engine rebuilds them before the first
+   write. */
 static void test_dirty(void)
 {
 	char *path = scratch_path("image");
@@ -211,7 +212,7 @@ static void test_dirty(void)
 	free(path);
 }
 
-/* The guest's bytes in a file of their own, which may be the disk alone. */
+/* A data file holds the guest's bytes; a raw data file is the disk alone. */
 static void test_data_file(void)
 {
 	char *path = scratch_path("image");
@@ -244,8 +245,8 @@ static uint64_t space_of(const char *path)
 	return st.st_blocks * 512ull;
 }
 
-/* What is discarded takes no space in the data file, and no more than that;
-   what is zero and is to keep its space keeps it. */
+/* Discarded bytes take no space in the data file, and no other bytes lose
+   theirs.  Zeros that are asked to keep their space keep it. */
 static void test_data_file_space(const char *options, bool raw)
 {
 	const struct qcow_options open = {
@@ -297,7 +298,7 @@ static void test_legacy(void)
 	uint8_t *model, *bytes;
 
 	make_raw(raw, 65536 * (1 + draw(40)));
-	/* Compressing, it says that it failed when all is done. */
+	/* If it compresses, qemu-img says that it failed when all is done. */
 	run("qemu-img convert -f raw -O qcow %s %s %s 2>/dev/null",
 	    draw(2) ? "-c" : "", raw, base);
 	model = read_file(raw, &size);
@@ -319,7 +320,7 @@ static void test_legacy(void)
 	free(raw);
 }
 
-/* Bitmaps are in use from the first write on, and can be removed. */
+/* Bitmaps are marked as in use from the first write on, and can be removed. */
 static void test_bitmaps(void)
 {
 	char *path = scratch_path("image");
@@ -339,7 +340,8 @@ static void test_bitmaps(void)
 	free(path);
 }
 
-/* One copy over subclusters of all kinds: what lies under the image, zeros. */
+/* One copy over subclusters of all kinds: data of the layer below, and
+   zeros. */
 static void test_mixed_subclusters(void)
 {
 	char *path = scratch_path("image"), *base = scratch_path("base");

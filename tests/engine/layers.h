@@ -7,8 +7,9 @@
 
 #include <stdint.h>
 
-/* Makes a raw file: zeros, noise, text, in stretches; stamped like operation
-   0x100 and up, so that it can be told from what a test writes. */
+/* Makes a raw file: zeros, noise, text, in stretches.  Its stamps are those of
+   operation 0x100 and up, so that they differ from the stamps of a test's
+   writes. */
 void make_raw(const char *path, uint64_t size);
 
 /* layers-known.c */

@@ -28,7 +28,7 @@ static pid_t child_of(pid_t parent)
 	return pid;
 }
 
-/* The thread that reads, once it is about to. */
+/* The id of the thread that reads, once it is about to read. */
 static _Atomic pid_t reading;
 
 static void *read_a_sector(void *legacy)
@@ -39,7 +39,8 @@ static void *read_a_sector(void *legacy)
 	return (void *)(intptr_t)legacy_read(legacy, sector, 65536, 512);
 }
 
-/* Only a request that is under way has to fail. */
+/* Waits until the request is under way, because only such a request must
+   fail. */
 static void wait_for_request(void)
 {
 	while (!reading || run("grep -q '^State:.S' /proc/%d/task/%d/status",
@@ -48,7 +49,7 @@ static void wait_for_request(void)
 	usleep(100 * 1000);
 }
 
-/* Until the keeper has another reader than that one. */
+/* Waits until the keeper has another reader than that one. */
 static void wait_for_successor(pid_t keeper, pid_t reader)
 {
 	pid_t next;
@@ -59,7 +60,8 @@ static void wait_for_successor(pid_t keeper, pid_t reader)
 	} while (!next || next == reader);
 }
 
-/* A read while the reader is stopped; meanwhile it is killed, or not. */
+/* A read while the reader is stopped.  Meanwhile the reader is killed, or
+   not. */
 static void test_reader_death(struct legacy *legacy, bool killed)
 {
 	pid_t reader = child_of(child_of(getpid()));
@@ -81,8 +83,8 @@ static void test_reader_death(struct legacy *legacy, bool killed)
 	read_all(legacy, killed ? "after a death" : "after a hang");
 }
 
-/* Has the process come to hold so many descriptors?  It may be busy still
-   closing those that it was born with. */
+/* Does the process come to hold so many descriptors?  It may still be closing
+   those that it was born with. */
 static bool holds(pid_t pid, unsigned int count)
 {
 	for (unsigned int n = 0; n < 1500; n++) {
@@ -93,7 +95,8 @@ static bool holds(pid_t pid, unsigned int count)
 	return false;
 }
 
-/* What the two have open: sockets and the image; the keeper, its reader. */
+/* The descriptors of the two processes: sockets and the image; the keeper also
+   has its reader. */
 static void test_descriptors(void)
 {
 	pid_t keeper = child_of(getpid());
@@ -107,7 +110,7 @@ static void test_descriptors(void)
 	    !run("grep -qP '^[UG]id:.*\\t0\\b' /proc/%d/status",
 		 child_of(keeper)))
 		die("the reader is not in its jail");
-	/* Of root's it may read files. */
+	/* The keeper keeps one of root's privileges: it may read files. */
 	if (run("grep -q '^NoNewPrivs:.1' /proc/%d/status", keeper) ||
 	    run("grep -q '^CapPrm:.0*[04]$' /proc/%d/status", keeper) ||
 	    !run("grep -qP '^Uid:\\t0\\b' /proc/%d/status", keeper))
@@ -117,7 +120,7 @@ static void test_descriptors(void)
 static bool is_gone(pid_t pid)
 {
 	for (int n = 0; n < 600; n++) {
-		/* nobody may have come for a zombie */
+		/* nobody may have reaped a zombie */
 		if (run("grep -q '^State:.[^Z]' /proc/%d/status 2>/dev/null",
 			pid))
 			return true;
@@ -126,7 +129,8 @@ static bool is_gone(pid_t pid)
 	return false;
 }
 
-/* Nobody starts another reader; with that, who has the image must end. */
+/* Without its keeper, no other reader is started, and the old reader must
+   end. */
 static void test_keeper_death(struct legacy *legacy)
 {
 	pid_t keeper = child_of(getpid());
@@ -157,7 +161,7 @@ void test_deaths(void)
 	test_descriptors();
 	test_reader_death(legacy, true);
 	test_reader_death(legacy, true);
-	/* one that dies with nothing to do is not missed */
+	/* the keeper replaces a reader that dies with nothing to do */
 	keeper = child_of(getpid());
 	reader = child_of(keeper);
 	kill(reader, SIGKILL);
@@ -171,7 +175,7 @@ void test_deaths(void)
 	file_close(&file);
 }
 
-/* Its processes do not outlive a server that is killed. */
+/* The processes of a legacy image do not outlive a server that is killed. */
 void test_server_death(void)
 {
 	pid_t server = fork(), keeper = 0, reader = 0;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What must not reach the library that reads legacy images: each bad header
- * and table is refused by name.  Then mutants, of which some are let through:
- * they may give an error, or data, but no more.
+ * Bytes that must not reach the library that reads legacy images.  Each bad
+ * header and table is refused by name.  Then come mutants, of which some are
+ * let through: they may give an error, or data, but no more.
  *
  * usage: legacy-gate [SEED]
  */
@@ -31,7 +31,7 @@ static void refused(const char *what, const char *key, const char *text)
 	file_close(&file);
 }
 
-/* Bytes of a sound image that make it a bad one. */
+/* Bytes that make a sound image a bad one. */
 struct patch {
 	const char *what;
 	enum { IN_HEADER, IN_L1, IN_L2 } where;
@@ -127,7 +127,7 @@ static void test_gate(void)
 	refused("version 3", NULL, "version 3");
 }
 
-/* Whatever the image: an error, or some bytes, and soon. */
+/* Whatever the mutant is, the read gives an error or some bytes, and soon. */
 static void read_mutant(uint8_t *bytes)
 {
 	struct legacy *legacy;
@@ -144,7 +144,7 @@ static void read_mutant(uint8_t *bytes)
 
 static void mutate(uint8_t *image, size_t size, struct random *random)
 {
-	/* The beginning says most about the rest. */
+	/* The first bytes matter most: they tell how to read the rest. */
 	size_t end = random_below(random, 2) ? size : 16384;
 
 	for (unsigned int n = 1 + random_below(random, 20); n; n--)
@@ -171,8 +171,9 @@ static void test_mutants(const char *options, struct random *random)
 	free(bytes);
 }
 
-/* Tables that take minutes to be read cost nothing where the file is sparse,
-   or where all of them are one. */
+/* A file may name so many tables that their reading would take minutes.  The
+   file itself costs nothing if it is sparse, or if all tables are the same one.
+   Such a file is refused. */
 static void test_many_tables(void)
 {
 	const uint64_t cluster = 65536, tables = (1u << 30) / cluster + 1;

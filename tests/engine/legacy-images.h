@@ -17,7 +17,7 @@ struct legacy_images {
 	char *raw_path;
 	char *image_path;
 	char *key_path; /* a file with the key */
-	uint8_t *raw;	/* what the images hold */
+	uint8_t *raw;	/* the contents of all images */
 };
 
 /* Makes the bytes and the key file; images are made one at a time. */
@@ -27,7 +27,7 @@ void images_write_key(const struct legacy_images *images, const char *key);
 void images_make(const struct legacy_images *images, const char *options);
 void images_open_file(const struct legacy_images *images, enum qcow_cache cache,
 		      struct file *file);
-/* Opens the image that was made last; what says which it is. */
+/* Opens the image that was made last; `what` names it in messages. */
 struct legacy *images_open(const struct legacy_images *images, const char *what,
 			   const char *key_file, enum qcow_cache cache,
 			   struct file *file);

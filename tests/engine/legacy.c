@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Legacy images as qemu-img makes them, read whole through the reader
- * process and compared with what went in.  Then the death of each process
- * behind an image: reader, hanging reader, server.
+ * Legacy images as qemu-img makes them.  Each image is read whole through the
+ * reader process, and compared with the bytes that went in.  Then each process
+ * behind an image dies (legacy-deaths.c).
  *
  * usage: legacy [SEED]
  */
@@ -19,8 +19,8 @@
 
 struct legacy_images images;
 
-/* The library's, in a reader: whatever the image makes of it, it gets at no
-   other file. */
+/* Libqcow's function, in a reader.  Whatever the image makes of the reader, the
+   reader opens no other file. */
 int __real_libqcow_file_open(libqcow_file_t *file, const char *path, int flags,
 			     libqcow_error_t **error);
 int __wrap_libqcow_file_open(libqcow_file_t *file, const char *path, int flags,
@@ -110,7 +110,8 @@ static void test_threads(void)
 	file_close(&file);
 }
 
-/* A write into a compressed cluster moves it to a place of its own. */
+/* A write into a compressed cluster moves that cluster to a place of its
+   own. */
 static void test_overwritten(void)
 {
 	const size_t at = 2 * 65536 + 1024;
@@ -166,7 +167,8 @@ static void test_sparse(void)
 	file_close(&file);
 }
 
-/* A wrong key cannot be known, but must not do more than that. */
+/* Nobody can tell that a key is wrong, but a wrong key must do no more harm
+   than that. */
 static void test_wrong_key(void)
 {
 	uint8_t bytes[512];
@@ -185,7 +187,8 @@ static void test_wrong_key(void)
 	images_write_key(&images, LEGACY_KEY "\n");
 }
 
-/* An open of the whole image; with a text, it is refused in these words. */
+/* Opens the whole image.  With a text, the image must be refused in these
+   words. */
 static void open_whole(const char *path, bool read_only, const char *key_file,
 		       const char *text)
 {
@@ -209,7 +212,7 @@ static void open_whole(const char *path, bool read_only, const char *key_file,
 	free(bytes);
 }
 
-/* The key is for whichever layer needs it, and refused if none does. */
+/* The key is for any layer that needs one, and is refused if none does. */
 static void test_keys(const char *format, const char *options)
 {
 	char *overlay = scratch_path("overlay");

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Never two writers (P4): an image that we have open is refused to QEMU, one
- * that QEMU has open is refused to us, and so is what lies under it.  Readers
- * share.  A server that is dead but has I/O in flight is waited for (R14).
+ * Never two writers (P4).  An image that we have open is refused to QEMU.  An
+ * image that QEMU has open is refused to us, and so are the files below it.
+ * Readers share an image.  The engine waits for a dead server that has I/O in
+ * flight (R14).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,8 +18,8 @@
 #include "qcow/qcow.h"
 
 #define FENCE_BYTE 400
-#define TIME_LIMIT 60	/* seconds; who hangs is killed */
-#define PATIENCE   100u /* milliseconds for what must not happen */
+#define TIME_LIMIT 60	/* seconds; a test that hangs is killed */
+#define PATIENCE   100u /* milliseconds for an event that must not come */
 
 static char *image, *under;
 
@@ -44,7 +45,7 @@ static void must_open(bool read_only, struct qcow_image **opened)
 		    strerror(-ret));
 }
 
-/* Does qemu-io get it? */
+/* Can qemu-io open the image? */
 static bool qemu_gets(const char *path, bool read_only)
 {
 	return !run("qemu-io %s -c 'read -q 0 512' %s >/dev/null 2>&1",
@@ -60,7 +61,7 @@ static void qemu_must(bool get, const char *path, bool read_only,
 		    read_only ? "read" : "write");
 }
 
-/* QEMU has it open until its input ends; returns that. */
+/* QEMU has the image open until its input ends; returns that input. */
 static FILE *begin_qemu(bool read_only)
 {
 	char *command = NULL, *ready = scratch_path("ready");
@@ -145,7 +146,7 @@ static void *open_slowly(void *unused)
 	return NULL;
 }
 
-/* The description that a dead server's I/O still holds. */
+/* The open file description that a dead server's I/O still holds. */
 static void test_fence(void)
 {
 	struct flock lock = {

@@ -2,11 +2,12 @@
 /*
  * A loss of power.  Between two syncs a disk may have written any of the
  * sectors that it was given, and none of the others: whole writes, some sectors
- * of one, in any order.  Of each sector its last version, an earlier one or
- * the one from before is there.
+ * of a write, in any order.  Each sector holds its last version, an earlier
+ * version, or the version from before.
  *
  * Some subsets are worth more than others: all but one sector, one sector
- * alone, whole writes.  So how a subset is drawn is drawn first.
+ * alone, whole writes.  So the test first draws the way in which it draws a
+ * subset.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -74,8 +75,8 @@ static unsigned int check_valid(const struct loss *loss,
 	return verdict.leaks;
 }
 
-/* A count may be left of a cluster behind the end of the file.  It is a leak
-   that is seen when the file is longer. */
+/* A refcount may be left over, of a cluster behind the end of the file.  The
+   leak is only seen when the file is longer. */
 static unsigned int leaks_within(const struct loss *loss,
 				 const struct disk *disk, size_t size)
 {
@@ -97,7 +98,7 @@ static unsigned int leaks_within(const struct loss *loss,
 	return leaks;
 }
 
-/* The engine goes on with what is left, and leaks no more. */
+/* The engine goes on with the disk that is left, and leaks no more. */
 static void check_opened(struct loss *loss, const struct disk *disk,
 			 uint32_t *stamps)
 {
@@ -140,19 +141,19 @@ static void check_loss(struct loss *loss, const struct disk *disk,
 	script_check(loss->script, stamps, low, step->begun, "loss of power");
 	check_snapshot(loss, disk, stamps);
 	loss->subsets++;
-	/* The oracle that is not ours. */
+	/* A second judge, which is not ours: qemu-img check. */
 	if (random_below(loss->random, EACH_CHECKED) == 0) {
 		check_disk(disk, true, options(loss));
 		loss->checked++;
 	}
-	/* One may find a journal that is still needed. */
+	/* The next open may find a journal that is still needed. */
 	if (random_below(loss->random, EACH_OPENED) == 0)
 		check_opened(loss, disk, stamps);
 }
 
 /* ---- subsets ---- */
 
-/* How the sectors fare that were written since the last sync. */
+/* The fate of the sectors that were written since the last sync. */
 enum fate {
 	ALL_LOST,
 	ALL_KEPT,

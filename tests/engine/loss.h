@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Losses of power, drawn at random, and what an image must be after one. */
+/* Losses of power, drawn at random, and the judgement on the image after
+   each. */
 #ifndef LOSS_H
 #define LOSS_H
 
@@ -10,7 +11,7 @@ struct loss {
 	struct script *script;
 	struct random *random;
 	unsigned int per_sync; /* subsets that are drawn for each sync */
-	uint8_t *raw;	       /* what lies under an overlay; NULL: nothing */
+	uint8_t *raw; /* the file below an overlay; NULL: there is none */
 	size_t raw_size;
 	uint64_t subsets, syncs; /* so many were judged */
 	uint64_t checked;	 /* by qemu-img */
@@ -27,12 +28,12 @@ struct window {
 void loss_read(const struct loss *loss, const struct disk *disk, bool snapshot,
 	       uint32_t *stamps);
 
-/* Does a subset of the window to the disk. */
+/* Applies a subset of the window to the disk. */
 void loss_apply(struct loss *loss, struct disk *disk,
 		const struct window *window);
 
-/* Judges the disk after several subsets; it is like synced before and
-   afterwards.  Power is lost at the step last. */
+/* Judges the disk after each of several subsets; power is lost at the step
+   `last`.  The disk equals `synced` before the call and after it. */
 void loss_judge(struct loss *loss, struct disk *disk, const struct disk *synced,
 		const struct window *window, const struct step *last);
 

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A sync that fails is never forgotten, whatever it was made for (R17).
+ * The engine never forgets a sync that failed, whatever the sync was for (R17).
  *
  * Through the page cache the kernel tells of lost data once.  So every sync
- * of an image fails in turn: that of a life's first write, of bitmaps, of
- * growing refcounts and their table, of a checkpoint, of the close; of the
- * image and of its data file.  From then on no flush succeeds, nor does the
- * close, until the image is opened anew.
+ * fails in turn, of the image and of its data file: the sync of a life's first
+ * write, of bitmaps, of growing refcounts and their table, of a checkpoint, of
+ * the close.  From then on no flush succeeds, nor does the close, until the
+ * image is opened anew.
  *
- * A flush beside the sync that fails does not succeed, either.
+ * A flush beside the failing sync does not succeed, either.
  *
- * Without the page cache a failure is no more than that: a flush that arrives
- * while it is being told of is answered by the next checkpoint.
+ * Without the page cache a failed sync is no more than one failure.  A flush
+ * may arrive while the engine tells of the failure; the next checkpoint answers
+ * it.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -35,7 +36,7 @@ static const struct shape {
 	const char *what;
 	const char *make;
 	bool data_file;
-	bool judged; /* the judge knows all that is in it */
+	bool judged; /* the judge knows every feature of the image */
 } shapes[] = {
 	{ "growing",
 	  "qemu-img create -q -f qcow2 -o cluster_size=512,refcount_bits=64 image 400K",
@@ -97,7 +98,7 @@ static struct qcow_image *open_it(bool has_thread)
 	return image;
 }
 
-/* Has the sync that was to fail been made? */
+/* Has the failing sync been made? */
 static bool has_failed(const struct disk *disk)
 {
 	return disk->fail_sync >= 0 && disk->syncs > disk->fail_sync;
@@ -149,7 +150,7 @@ static void check_reopened(struct disk *disk)
 		    verdict.leaks, verdict.first);
 }
 
-/* Returns whether there were as many syncs. */
+/* Returns whether the image came to this sync at all. */
 static bool fail_one(const struct shape *shape, bool of_data, int at)
 {
 	struct qcow_image *image;
@@ -180,7 +181,7 @@ static atomic_bool in_sync;
 
 static void linger(struct disk *disk)
 {
-	/* The one that fails takes its time. */
+	/* The failing sync takes its time. */
 	if (disk->syncs != disk->fail_sync + 1 || in_sync)
 		return;
 	in_sync = true;
@@ -204,7 +205,7 @@ static void test_beside(void)
 	image = open_it(true);
 	if (qcow_write(image, test.bytes, 0, PIECE) || qcow_flush(image))
 		die("beside: the first write fails");
-	/* The next is one for growth, whose failure the kernel tells once. */
+	/* The next sync is for growth, whose failure the kernel tells once. */
 	test.image.fail_sync = test.image.syncs;
 	test.image.on_sync = linger;
 	pthread_create(&writer, NULL, write_until_failure, image);
@@ -220,13 +221,13 @@ static void test_beside(void)
 	discard();
 }
 
-/* ---- while a failure is told of ---- */
+/* ---- while the engine tells of a failure ---- */
 
 static struct {
 	atomic_bool telling, heard, answered;
 } told;
 
-/* Takes until the second flush has surely come. */
+/* Returns when the second flush has surely arrived. */
 static void listen(void *opaque, const char *line)
 {
 	(void)opaque;
@@ -255,7 +256,7 @@ static void *flush_again(void *image)
 	return NULL;
 }
 
-/* A guest that writes all the time: the image is never idle. */
+/* A guest that writes all the time, so that the image is never idle. */
 static void write_until_answered(struct qcow_image *image)
 {
 	for (unsigned int i = 0; !told.answered; i++) {
@@ -299,7 +300,7 @@ static void test_telling(void)
 	free(path);
 }
 
-/* Only a write in place: no metadata changes, but the data does. */
+/* A write in place changes no metadata, but the data needs a sync. */
 static void test_close_syncs_data(void)
 {
 	struct qcow_image *image;
