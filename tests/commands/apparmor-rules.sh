@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# What `make install` adds to AppArmor's local rules is there once, beside what
-# was there before, and only for profiles that are there; `make uninstall`
-# leaves what was there before.
+# `make install` adds its lines to AppArmor's local rules once, beside the lines
+# that were there before, and only for profiles that are there.  `make
+# uninstall` leaves the lines that were there before.
 set -euo pipefail
 
 RULES=${srcdir:-$(dirname "$0")/..}/../plugin/libvirt/apparmor-rules

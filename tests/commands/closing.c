@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * An image is closed in the stead of its dead server: by a child in a jail,
- * which replays the journal, and whose words get into the log.
+ * A child in a jail closes an image in the stead of the dead server.  The child
+ * replays the journal, and its words get into the log.
  *
  * The journal is where all journals are, on a tmpfs of the test's own.
  */

@@ -65,7 +65,7 @@ wrong "--bogus=1 is no option of 'add';$see add --help'" add --bogus=1 IMG
 wrong "--force takes no value;$see del --help'" del --force=yes 0
 wrong "--help takes no value;$see del --help'" del --help=yes
 
-# What is missing, and what is too much.
+# A word is missing, or there is one too many.
 wrong "IMAGE is missing;$see add --help'" add
 wrong "IMAGE is missing;$see info --help'" info --json
 wrong "NAME is missing;$see serve --help'" serve

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # The completions of bash and zsh offer every command and option of --help, and
-# no other; and for arguments and values the disks, images, domains and targets
-# that there are.  A name that looks like a command of the shell is not run.
+# no other.  For arguments and values they offer the disks, images, domains and
+# targets that there are.  A name that looks like a command of the shell is not
+# run.
 set -euo pipefail
 
 TOP=$(cd "${srcdir:-$(dirname "$0")/..}/.." && pwd -P)
@@ -21,7 +22,7 @@ fail()
 [[ -e $LIBRARY ]] || { echo "bash-completion is missing"; exit 77; }
 command -v zsh >/dev/null || { echo "zsh is missing"; exit 77; }
 
-# --- what there is to be offered --------------------------------------------
+# --- disks, images and domains to offer -------------------------------------
 
 mkdir -p "$WORK"/{run,bin,functions,disks.d,srv/deep}
 export UBLK_QCOW2_RUN=$WORK/run PATH=$WORK/bin:$PROGRAMS:$PATH WORK
@@ -56,7 +57,7 @@ done
 
 # --- bash -------------------------------------------------------------------
 
-# What bash offers when a tab is typed at the end of the line.
+# The words that bash offers for a tab at the end of the line.
 in_bash()
 {
 	local line=$1
@@ -159,8 +160,8 @@ fi
 
 # --- zsh --------------------------------------------------------------------
 
-# after LINE FOUND: what zsh has put there behind the line's last space or =.  An
-# option at the end may have kept the = that its value could follow.
+# after LINE FOUND: the text that zsh has put behind the line's last space or =.
+# An option at the end may have kept the = that its value could follow.
 after()
 {
 	local kept=${1%"${1##*[ =]}"}

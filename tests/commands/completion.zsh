@@ -15,7 +15,7 @@ trap 'rm -rf $work' EXIT
 	PS1= PS2=
 	autoload -U compinit
 	compinit -u -D
-	# A tab inserts all that is offered; ^G tells what the line is then.
+	# A tab inserts all that is offered; ^G prints the line then.
 	zle -C every complete-word _generic
 	zstyle ':completion:every::::' completer _all_matches _complete
 	zstyle ':completion:*' insert true

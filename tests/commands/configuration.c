@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Files in disks.d: what they may say, and what is said of those that are
- * wrong: which file, which line, which key, and what is allowed.
+ * Files in disks.d: the keys and values that they may have.  The message about
+ * a wrong file names the file, the line, the key and the allowed values.
  */
 #include <errno.h>
 #include <stdio.h>

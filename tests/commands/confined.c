@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A process that has confined itself as a server does: each of its threads is
- * confined, its ring does what a queue needs and nothing else, and a system
- * call that no server makes kills it.
+ * A process has confined itself as a server does.  Each of its threads is
+ * confined.  Its ring does the operations that a queue needs, and no others.  A
+ * system call that no server makes kills the process.
  *
- * Each case is a child, for there is no way back.  Only root has something to
- * give up.
+ * Each case is a child, for there is no way back.  Only root has rights to give
+ * up.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -204,7 +204,7 @@ static int run(void (*act)(void))
 			drop_admin();
 		check(!confine_prepare(), "is not prepared");
 		act();
-		/* What the filter would have prevented; there is none. */
+		/* The filter would have prevented the act; there is none. */
 		_exit(held & CONFINED_SECCOMP ? EXIT_SUCCESS : SKIPPED);
 	}
 	if (child < 0 || waitpid(child, &status, 0) != child)

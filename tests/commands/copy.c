@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A copy of an image by qemu-img: it is the same, not faster than it may be,
- * says why it fails, and ends with the process that wants it.
+ * qemu-img copies an image.  The copy is the same as the image.  The job is not
+ * faster than it may be, says why it fails, and ends with the process that
+ * wants the copy.
  */
 #include <fcntl.h>
 #include <signal.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * A server that dies of a fault names the request that it was at work for, and
- * dies by the same signal as it would have; one that somebody kills names none.
+ * dies by the same signal as without that.  A killed server names no request.
  */
 #include <errno.h>
 #include <pthread.h>

@@ -88,7 +88,7 @@ static void test_course(void)
 	end(thread);
 }
 
-/* What an earlier server has told is over when this one has done something. */
+/* This one's first success ends the trouble that an earlier server told of. */
 static void test_known(void)
 {
 	const enum host_trouble known = HOST_NO_SPACE;

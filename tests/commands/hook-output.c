@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * An executable of hooks.d: what it says is in the log under its name, and
- * its score for the kernel's killer is that of any program.
+ * An executable of hooks.d: its output is in the log under its name.  Its score
+ * for the kernel's out-of-memory killer is that of any program.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,7 +70,7 @@ int main(void)
 	if (strstr(said, "line50\n"))
 		die("there is no limit");
 
-	/* What stays behind holds nobody up. */
+	/* A process that stays behind does not hold up the caller. */
 	run_script("sleep 5 & echo done");
 	expect("hook the-name: done\n");
 	return 0;

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# `info` tells of images of every kind what `qemu-img info` tells of them, and
-# of crafted ones what is right; whatever is in them, its JSON is JSON and its
-# text commands no terminal.
+# `info` tells the same of an image of any kind as `qemu-img info`, and tells
+# the truth of a crafted image.  With any bytes in the image, the JSON of `info`
+# is JSON, and its text has no commands for the terminal.
 set -euo pipefail
 
 PROGRAM=$PWD/../plugin/ublk-qcow2
@@ -25,7 +25,7 @@ done
 
 # --- beside qemu-img ---------------------------------------------------------
 
-# What both know, in a form of its own: $theirs is an array, from the image
+# The facts that both tell, in one form: $theirs is an array, from the image
 # down; ours is one object.
 # shellcheck disable=SC2016  # variables of jq
 THEIRS='
@@ -204,7 +204,7 @@ same luks no
 # poke FILE OFFSET BYTES, as printf has them
 poke()
 {
-	# shellcheck disable=SC2059  # that is what it is for
+	# shellcheck disable=SC2059  # the bytes are a format on purpose
 	printf "$3" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
 }
 
@@ -291,7 +291,7 @@ at=$(($(od -An -tu8 --endian=big -j64 -N8 state) + 40))
 poke state "$at" '\x00\x00\x00\x01\x00\x00\x00\x00'
 tells state '.snapshots[0].vm_state_size == 4294967296'
 
-# What lies under an image, as far as it may be opened.
+# The files under an image, as far as they may be opened.
 mkdir elsewhere own
 cp v3 elsewhere/base
 create -u -b "$WORK/elsewhere/base" -F qcow2 own/outside 1M
@@ -343,7 +343,7 @@ if unshare -Ur true 2>/dev/null; then
 		fail "check in a container: $?"
 fi
 
-# What cannot be told of at all: one line, status 1.
+# A file of which `info` cannot tell anything: one line, status 1.
 for file in base.raw missing elsewhere; do
 	status=0
 	"$PROGRAM" info --json "$file" >out 2>err || status=$?

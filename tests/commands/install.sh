@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# `make install` puts there what README and the pages promise, and no more,
-# below DESTDIR; what the admin has changed survives a second one and `make
-# uninstall`, and nothing else does.
+# `make install` installs the files that README and the pages promise, and no
+# more, below DESTDIR.  A file that the admin has changed survives a second
+# `make install` and `make uninstall`; no other file does.
 set -euo pipefail
 
 BUILD=$PWD/..
@@ -40,7 +40,7 @@ uninstall()
 	make_in . uninstall-dist_docDATA
 }
 
-# What is there, but for directories that are the system's.
+# All that is there, but for directories that are the system's.
 installed()
 {
 	(cd "$WORK/root" && find . ! -type d -o -path './etc/ublk-qcow2*' |
@@ -91,7 +91,7 @@ etc=$WORK/root/etc/ublk-qcow2
 # As it comes the file says nothing: without it things are the same.
 ! grep -vE '^(#|$)' "$etc/directories" || fail "directories says something"
 
-# What the links and units name is installed.
+# The files that the links and units name are installed.
 for unit in "$WORK"/root/usr/lib/systemd/system/*; do
 	program=$(sed -nE 's|^ExecStart=([^ ]*).*|\1|p' "$unit")
 	case $unit:$program in

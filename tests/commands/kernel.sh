@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# `add` tells of a kernel whose ublk driver has a known fatal defect, before the
-# driver is asked for anything, and refuses it if the admin wants that.  A build
-# for use asks the kernel, and not the environment.
+# `add` tells of a kernel whose ublk driver has a known fatal defect, before
+# `add` asks the driver for anything, and refuses such a kernel if the admin
+# wants that.  A build for use asks the kernel, and not the environment.
 set -euo pipefail
 
 PROGRAM=$PWD/../plugin/ublk-qcow2
@@ -18,8 +18,8 @@ complain()
 	STATUS=1
 }
 
-# says_of KERNEL [OPTION]...: all that `add` says there, and its status.  It never
-# succeeds: there is no driver, or nobody but root may ask for it.
+# says_of KERNEL [OPTION]...: all that `add` says there, and its status.  It
+# never succeeds: there is no driver, or nobody but root may ask for it.
 says_of()
 {
 	local kernel=$1

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A disk's limits: what passes in a second of an invented time, in which order,
- * and how much at once.
+ * A disk's limits, in an invented time: the requests and bytes that pass in a
+ * second, their order, and how much passes at once.
  */
 #include <stdio.h>
 #include <string.h>
@@ -54,7 +54,7 @@ static void fill(uint8_t op, uint64_t length)
 		requests[i] = (struct request){ .op = op, .length = length };
 }
 
-/* What a full bucket gives at once. */
+/* The bytes that a full bucket gives at once. */
 static uint64_t burst(struct limits *limits, uint64_t now)
 {
 	static struct request request;

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# `add` refuses an image by a symbolic link beside which another backing file
-# lies, and says so before it looks for the driver.
+# `add` refuses a symbolic link to an image if another backing file lies beside
+# the link.  `add` says so before it looks for the driver.
 set -euo pipefail
 
 PROGRAM=$PWD/../plugin/ublk-qcow2

@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# `list` shows the records as a table for people and as JSON for programs,
-# also to one who is not root; below the table it says what needs a hand.
+# `list` shows the records as a table for people and as JSON for programs, also
+# without root's rights.  Below the table `list` names the disks that need a
+# hand.
 set -euo pipefail
 
 PROGRAM=$PWD/../plugin/ublk-qcow2
@@ -40,7 +41,7 @@ record()
 		"since 1764331391" "$@" >"$UBLK_QCOW2_RUN/$id.disk"
 }
 
-# is_table: what the program says is what stdin has, but for spaces at the end
+# is_table: the program's output is the same as stdin, but for spaces at the end
 # of a line.
 is_table()
 {
@@ -75,7 +76,7 @@ for locale in C C.UTF-8; do
 done
 rm "$UBLK_QCOW2_RUN/5006.disk"
 
-# What needs a hand.
+# Disks that need a hand.
 record 5003 dead 1024 0 /dead "supervisor_pid 0"
 record 5004 bad 1024 0 /bad "state failed" "reason no room for it"
 is_table 5003 <<'END'

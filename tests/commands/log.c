@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Where a supervisor's lines go: to the journal with fields, else to syslog,
- * else to a file.  A journal that takes nothing holds nobody up for longer than
- * a moment, and the file has the lines.
+ * A supervisor's lines go to the journal with fields, else to syslog, else to a
+ * file.  A journal that takes nothing holds up the supervisor for a moment
+ * only, and the file has the lines.
  *
  * The daemons are sockets of this test's, in a mount name space of its own.
  */

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# README and the manual pages say what the programs do: every command and option
-# that there is, and no other; the keys of disks.d and of --json; messages that
-# the sources have; files and pages that exist.  mandoc finds no fault.
+# README and the manual pages are true: they have every command and option that
+# there is, and no other; the keys of disks.d and of --json; messages that the
+# sources have; files and pages that exist.  mandoc finds no fault.
 set -euo pipefail
 
 TOP=$(cd "${srcdir:-$(dirname "$0")/..}/.." && pwd -P)
@@ -18,7 +18,7 @@ complain()
 	STATUS=1
 }
 
-# --- what the program says --------------------------------------------------
+# --- words of the program ---------------------------------------------------
 
 # The commands in a text like that of --help.
 commands_in()
@@ -47,7 +47,7 @@ usage_of()
 	"$PROGRAM" $1 --help | sed '/^$/,$d' | options_in
 }
 
-# --- what a page says -------------------------------------------------------
+# --- words of a page --------------------------------------------------------
 
 # The part of a page's source under a heading.
 part()
@@ -154,7 +154,7 @@ json_keys()
 		sed 's/.*"\(.*\)"/\1/' | sort -u)
 }
 
-# What a page has in bold behind `.It Fl -json` of a command: keys, and values.
+# The bold words of a page behind `.It Fl -json` of a command: keys, and values.
 json_words()
 {
 	part "$(page_of "$1")" ".Ss $1" | sed -n '/^\.It Fl -json/,$p' |
@@ -164,7 +164,8 @@ json_words()
 		grep -E '^[a-z][a-z0-9_-]+$' | sort -u
 }
 
-# Every key is in the page; what else is there is a value that some source has.
+# Every key is in the page; any other word there is a value that some source
+# has.
 while read -r file command; do
 	keys=$(json_keys "$file")
 	words=$(json_words "$command")

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * All that merge.c, merged.c and move.c call, played.  Each call dies if it
- * comes too early.
+ * Stand-ins for all functions that merge.c, merged.c and move.c call.  Each one
+ * dies if it is called too early.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * A merge is done, and the supervisor has the layer served: merge.c and move.c,
- * with everything around them played (merge-switch-played.c).  The order is
- * what counts: the record says that both images will do, then disks.d names the
- * layer, then the record does, then the overlay is marked, then a server
- * begins, then hooks.d hears of it.  Whatever fails, record and disks.d name
- * the same image when a server begins.
+ * with stand-ins for everything around them (merge-switch-played.c).  The test
+ * is of the order.  The record says that both images will do, then disks.d
+ * names the layer, then the record names it, then the overlay is marked, then a
+ * server begins, then hooks.d hears of it.  Whichever step fails, record and
+ * disks.d name the same image when a server begins.
  */
 #include <errno.h>
 #include <signal.h>
@@ -114,7 +114,7 @@ static void must_be_as_before(const char *when, const char *why)
 		    sv.change_text);
 }
 
-/* ---- what must be true ---- */
+/* ---- the tests ---- */
 
 static void test_switch(void)
 {

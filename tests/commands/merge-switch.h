@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The world of `merge-switch`: what it answers, and the calls that it has
-   seen. */
+/* The world of `merge-switch`: its answers, and the calls that it has seen. */
 #ifndef MERGE_SWITCH_H
 #define MERGE_SWITCH_H
 
@@ -12,7 +11,7 @@
 #define BASE_LOCK  ((struct qcow_lock *)3)
 
 extern struct played {
-	/* what it answers */
+	/* its answers */
 	int save_result;
 
 	/* the calls */
@@ -22,7 +21,7 @@ extern struct played {
 
 /* Of all processes: jobs are processes, too. */
 extern struct shared {
-	int mark_result; /* what it answers */
+	int mark_result; /* its answer */
 	unsigned int marks;
 } * shared;
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The merger merges while a guest writes, has the queue leave before the guest
- * would have to wait for long, and finishes what is left: then the layer by
- * itself is the disk.  It ends at any moment, tells how far it is, and refuses
- * a layer that could not be served.
+ * The merger merges while a guest writes, and has the queue leave before the
+ * guest would have to wait for long.  Then it merges the rest, and the layer by
+ * itself is the disk.  The merger can be ended at any moment, tells how far it
+ * is, and refuses a layer that could not be served.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -151,7 +151,7 @@ static void test_whole(struct random *random)
 	compare();
 }
 
-/* How far it is, in thousandths; the last word of what there is. */
+/* A message tells of the progress, in thousandths. */
 static void test_told(void)
 {
 	struct server_message message = { 0 };

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The jail of a process that opens an image: it reads the image and what lies
- * beside it, writes to the image only if that is its task, and reaches nothing
- * else.  Of root's rights it has none but to read files of others.
+ * The jail of a process that opens an image.  The process reads the image and
+ * the files beside it, writes to the image only if that is its task, and
+ * reaches nothing else.  Of root's rights it has only the right to read files
+ * of others.
  *
  * Each case is a child, for there is no way out.
  */
@@ -94,7 +95,7 @@ static void look_at_files(const struct jail *jail)
 		return;
 	expect(opens(image, O_RDWR) == jail->write, "writing to the image");
 	expect(opens(beside, O_RDONLY) == !!jail->references,
-	       "reading what lies beside it");
+	       "reading a file beside it");
 	expect(!opens(beside, O_RDWR), "writes beside it");
 	expect(!opens(elsewhere, O_RDONLY), "reads elsewhere");
 	expect(!opens("/etc/passwd", O_RDONLY), "reads /etc/passwd");

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck disable=SC2016  # dpkg's formats are no variables of the shell
 #
-# `make deb` and `make rpm` build packages.  lintian finds no fault.  The .deb is
-# installed, upgraded, removed and purged in a root directory of Debian's
+# `make deb` and `make rpm` build packages.  lintian finds no fault.  The .deb
+# is installed, upgraded, removed and purged in a root directory of Debian's
 # packages: no disk's unit is stopped or restarted, disks are upgraded unless
 # the admin says no, the package stays while there are disks, the admin's files
 # stay, and of ours nothing is left.  The RPM has the same files and does alike.
@@ -27,7 +27,7 @@ for program in dpkg-buildpackage dh lintian rpmbuild; do
 	command -v $program >/dev/null || { echo "no $program"; exit 77; }
 done
 
-# run COMMAND...: shows what it said only if it fails.
+# run COMMAND...: shows the output only if the command fails.
 run()
 {
 	local log=$WORK/log.$BASHPID
@@ -65,7 +65,7 @@ make_later_version()
 	run dpkg-deb -b "$tree" "$LATER"
 }
 
-# stand_in FILE: /disks has what `list` says.
+# stand_in FILE: /disks has the output of `list`.
 stand_in()
 {
 	cat >"$1" <<-'EOF'
@@ -92,7 +92,7 @@ make_libvirt()
 
 # --- the root directory -----------------------------------------------------
 
-# Essential packages, and what ours needs.
+# Essential packages, and those that ours needs.
 root_packages()
 {
 	local needs
@@ -142,7 +142,7 @@ inside()
 		LC_ALL=C chroot "$ROOT" "$@"
 }
 
-# dpkg WORD...: in there; what is called meanwhile is in /called.
+# dpkg WORD...: in there; /called has the commands that are called meanwhile.
 dpkg_inside()
 {
 	local package=${!#}
@@ -169,7 +169,7 @@ snapshot()
 		LC_ALL=C sort
 }
 
-# --- what has to be true ----------------------------------------------------
+# --- the tests --------------------------------------------------------------
 
 HOOK=$ROOT/etc/libvirt/hooks/qemu.d/ublk-qcow2
 ETC=$ROOT/etc/ublk-qcow2
@@ -249,7 +249,7 @@ must dpkg_inside -i "$WORK/libvirt.deb"
 grep -q '^deny /dev/ublkb' "$RULE" || fail "AppArmor has no rule"
 snapshot >"$WORK/installed"
 
-# An upgrade keeps what the admin has changed, and disks go on.
+# An upgrade keeps the admin's changes, and disks go on.
 echo /srv/templates >>"$ETC/directories"
 echo 'image = /srv/vm/web.qcow2' >"$ETC/disks.d/web.conf"
 rm "$HOOK"
@@ -277,7 +277,7 @@ no_disk_touched
 	fail "the package is broken"
 grep -q '^deny' "$RULE" || fail "the rule is gone"
 
-# Removed: what is configured stays.  Again installed: it is as at first.
+# Removed: the configuration stays.  Again installed: all is as at first.
 rm "$ROOT/disks" "$ETC/no-upgrade"
 must dpkg_inside -r ublk-qcow2
 [[ ! -e $ROOT/usr/sbin/ublk-qcow2 && ! -L $HOOK ]] || fail "not removed"
@@ -287,7 +287,7 @@ must dpkg_inside -i "$DEB"
 [[ -L $HOOK ]] || fail "no hook again"
 grep -q '^deny' "$RULE" || fail "no rule again"
 
-# Purged: nothing is left but what others made.
+# Purged: only the files that others made are left.
 must dpkg_inside -P ublk-qcow2
 must dpkg_inside -P some-libvirt
 snapshot | diff "$WORK/before" - >"$WORK/left" || true

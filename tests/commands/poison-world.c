@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * An invented driver, whose servers die of some requests, of what other
- * requests have spoilt, and by whoever kills them, at random.  No request fails
- * that has not killed three servers in a row; one that has fails, if nobody
- * kills servers meanwhile.
+ * An invented driver.  Its servers die at random: of some requests, of damage
+ * that other requests have done, and by kills from outside.  A request fails
+ * only if it has killed three servers in a row.  Such a request does fail,
+ * unless there are kills from outside meanwhile.
  */
 #include <errno.h>
 #include <signal.h>
@@ -135,7 +135,7 @@ static void live_on(struct world *world)
 		disturb(world);
 }
 
-/* The driver issues what was not answered, with its tags, in any order. */
+/* The driver issues the unanswered requests, with their tags, in any order. */
 static void live_and_die(struct world *world)
 {
 	unsigned int i, steps;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A request that kills its servers is found, and no other one fails for it.
+ * A request that kills its servers is found, and no other request fails for it.
  *
- *	the count	which deaths are a proof, and how many may fail
- *	the quarantine	who begins, who is held and until when, who is alone
+ *	the count	the deaths that are a proof, and how many may fail
+ *	the quarantine	the requests that begin, that are held and until when,
+ *			and the request that is alone
  */
 #include <errno.h>
 #include <signal.h>
@@ -258,7 +259,7 @@ static void test_alone(void)
 	is_next(2, SECOND);
 	is_next(4, SECOND);
 	none_is_next(SECOND);
-	/* What was served is no culprit any more. */
+	/* A request that was served is no culprit any more. */
 	admit(3, 0);
 	admit(1, 0);
 	is_alone(3, false);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Who lives and who does not: an id that is another's now, or a thread's, a
- * child that nobody has come for, and a moment at which nobody can look.
+ * Does a process live?  The cases: an id that another process or a thread has
+ * now, a child that is not reaped yet, and a moment at which a look is not
+ * possible.
  */
 #include <errno.h>
 #include <pthread.h>

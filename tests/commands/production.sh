@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# In a build for use nobody who starts our programs chooses by the environment
-# what root runs.  Builds for the tests allow that (--enable-test-programs).
+# In a build for use the environment does not choose the programs that root
+# runs.  Builds for the tests allow that (--enable-test-programs).
 set -euo pipefail
 
 HOOK=$PWD/../plugin/ublk-qcow2-hook
@@ -39,6 +39,6 @@ domain | PATH=$WORK/bin:$PATH UBLK_QCOW2=$WORK/bin/ublk-qcow2 \
 	timeout 60 "$HOOK" web prepare begin - >"$WORK/says" 2>&1 || true
 [[ -s $WORK/says ]] || { echo "the hook does nothing at all"; exit 1; }
 if [[ -e $WORK/ran ]]; then
-	echo "the environment chose what was run: $(cat "$WORK/ran")"
+	echo "the environment chose the program: $(cat "$WORK/ran")"
 	exit 1
 fi

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# The progress bar of `check`: on a terminal only and not at once, no wider
-# than that, and gone when the result is told.
+# The progress bar of `check`.  The bar comes on a terminal only, and not at
+# once.  It is no wider than the terminal, and gone when the result is printed.
 set -euo pipefail
 
 PROGRAM=$PWD/../plugin/ublk-qcow2
@@ -78,7 +78,7 @@ interrupt()
 	return $status
 }
 
-# on_terminal COLUMNS COMMAND: what arrives there is in the file screen, with
+# on_terminal COLUMNS COMMAND: the file screen has the terminal's output, with
 # the lines of its own.
 on_terminal()
 {
@@ -92,7 +92,7 @@ ended()
 {
 	wait "$SCRIPT" || fail "status $?"
 	SCRIPT=
-	# What script says of itself.
+	# The lines that script prints about itself.
 	sed -i '/^Script \(started\|done\) on/d' screen
 }
 
@@ -103,8 +103,8 @@ drawn()
 		true
 }
 
-# Until it was interrupted in time: who has to wait for a processor may find
-# that the check was done meanwhile.
+# Tries until the check was interrupted in time: while this test waits for a
+# processor the check may end.
 slow_on_terminal()
 {
 	for _ in {1..20}; do
@@ -199,7 +199,7 @@ with_bars 80 "exec $PROGRAM check slow >out"
 check_bars 80
 [[ $(head -c 9 out) == 'No errors' ]] || fail "no result"
 
-# A user who interrupts it has a line of their own.
+# Interrupted by its user, `check` ends with a line of its own.
 for _ in {1..20}; do
 	slow_on_terminal 80 \
 		"$PROGRAM check slow & echo \$! >pid; wait; echo end"

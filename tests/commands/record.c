@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Records: a text in two slots.  Whatever part of a change was written when
- * its writer died, the old text is there or the new one.  A text of another
- * version is told from a damaged one, and a first version's is read.
+ * Records: a text in two slots.  The writer of a change may die at any point of
+ * the write: the old text is there, or the new one.  A text of another version
+ * is told from a damaged one.  A text of the first version is read.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * All that supervisor.c calls, played: the calls are counted, and nothing is
- * done.
+ * Stand-ins for all functions that supervisor.c calls.  They count the calls,
+ * and do nothing.
  */
 #include <stdio.h>
 #include <syslog.h>

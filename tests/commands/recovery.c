@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What the supervisor does when servers die: supervisor.c by itself, with
- * everything around it played (recovery-played.c).  The clock is the test's.
+ * The supervisor's actions when servers die: supervisor.c by itself, with
+ * stand-ins for everything around it (recovery-played.c).  The clock is the
+ * test's.
  *
  *	at once		the next server comes before anything else is done (P5)
  *	delays		grow with short lives, and have an end
@@ -81,7 +82,7 @@ static void after(uint64_t ms, const char *what)
 	must_be(PHASE_RECOVERING, what);
 }
 
-/* ---- what must be true ---- */
+/* ---- the tests ---- */
 
 static void test_crash(void)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The world of `recovery`: what it answers, and the calls that it has seen. */
+/* The world of `recovery`: its answers, and the calls that it has seen. */
 #ifndef RECOVERY_H
 #define RECOVERY_H
 
@@ -10,7 +10,7 @@
 #include "plugin/supervisor/teardown.h"
 
 extern struct played {
-	/* what it answers */
+	/* its answers */
 	uint64_t now;
 	int spawn_result;
 	enum device_presence presence;

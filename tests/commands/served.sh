@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# `info` and `check` take a disk for its image, and say which disk serves an
-# image; `check` refuses such an image at once.
+# `info` and `check` take a disk in place of its image, and say which disk
+# serves an image.  `check` refuses such an image at once.
 set -euo pipefail
 
 PROGRAM=$PWD/../plugin/ublk-qcow2

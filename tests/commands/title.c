@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A title is what the kernel shows as the process's command line; one that is
- * longer than the arguments were, too, and the environment stays what it was.
+ * The kernel shows a title as the process's command line, also a title that is
+ * longer than the arguments were.  The environment stays as it was.
  */
 #include <stdio.h>
 #include <stdlib.h>

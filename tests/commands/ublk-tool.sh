@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# ublk.qcow2 understands how `ublk` of ublksrv calls it: it translates the
-# options, refuses those that would break a promise, answers eight bytes in any
-# case, and says why it failed where `ublk` can be heard.  It follows no link in
-# a directory where everybody may write.
+# ublk.qcow2 understands the calls of `ublk`, the tool of ublksrv.  ublk.qcow2
+# translates the options, refuses those that would break a promise, and answers
+# eight bytes in any case.  On failure it says why where the users of `ublk` can
+# read it.  It follows no link in a directory where everybody may write.
 set -euo pipefail
 
 TOP=$(cd "${srcdir:-$(dirname "$0")/..}/.." && pwd -P)
@@ -40,8 +40,8 @@ esac
 EOF
 chmod +x "$WORK"/sbin/*
 
-# ublk WORD...: as that tool calls the program of a type, in $WORK/answer what
-# it is answered, in $WORK/err what its user reads.
+# ublk WORD...: calls the program of a type as that tool does.  $WORK/answer has
+# the answer to the tool, $WORK/err the words that its user reads.
 ublk()
 {
 	: >"$WORK/called"
@@ -87,7 +87,7 @@ ublk add --type=qcow2 --number 300 -q2 --depth=64 -r 1 -i1 -u 0 \
 calls '[add][-n][300][-q][2][-d][64][--read-only][--cache][writeback][--name][a b][--][/srv/a b]'
 answers 301
 
-# What `ublk recover` and `ublk list` read.
+# The file that `ublk recover` and `ublk list` read.
 file=$WORK/run/ublksrvd/300.pid
 [[ $(head -c 32 "$file") == "0 "* && $(tail -c 1 "$file" | od -An -tu1) -eq 0 ]] ||
 	fail "300.pid: $(od -c "$file")"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Which server is replaced though it lives: the judgement, case by case; and
- * what is seen of processes that are stopped, run in circles, sleep on a lock,
+ * The servers that are replaced though they live: the judgement, case by case;
+ * and the sight of processes that are stopped, run in circles, sleep on a lock,
  * wait in the kernel, or are traced.
  */
 #include <errno.h>
@@ -142,7 +142,7 @@ static void test_cases(void)
 		test_case(cases[i].name, cases[i].looks, cases[i].verdicts);
 }
 
-/* ---- what is seen ---- */
+/* ---- the sight ---- */
 
 static void rest(void)
 {

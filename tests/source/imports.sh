@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Who may include whom.  Imports run one way, so that a room can be read
-# without the rooms above it.
+# The rooms that a file may include.  Imports run one way, so that a room can be
+# read without the rooms above it.
 set -euo pipefail
 
 TOP=$(cd "${srcdir:-$(dirname "$0")/..}/.." && pwd -P)
