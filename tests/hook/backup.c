@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * `ublk-qcow2 libvirt backup` and `commit` on libvirt's own test driver, and
- * with a program ublk-qcow2 that is none: wherever the disk stops, the metadata
- * name its image, and the same command goes on.
+ * `ublk-qcow2 libvirt backup` and `commit`, on libvirt's own test driver, and
+ * with a stand-in for the program ublk-qcow2.  Wherever the disk stops, the
+ * metadata name its image, and the same command goes on.
  */
 #include <stdio.h>
 #include <stdlib.h>

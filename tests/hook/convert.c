@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * `ublk-qcow2 libvirt convert` on libvirt's own test driver, which keeps its
- * domains in this process: what it defines, that libvirt's schema allows it,
- * that --back leaves the definition byte for byte as it was, and what is
- * convert_refused; and that `libvirt list` shows it.
+ * domains in this process.  libvirt's schema allows the new definition.  --back
+ * leaves the definition byte for byte as it was.  Some domains are refused.
+ * `libvirt list` shows the converted disks.
  *
  * usage: libvirt-convert
  */
@@ -169,7 +169,7 @@ static void test_same_links(void)
 	undefine(b);
 }
 
-/* What would be taken for an option is no good name for a disk. */
+/* A disk must not get a name that would be taken for an option. */
 static void test_dash(void)
 {
 	virDomainPtr domain = define(replaced(load("bare"), ">bare<", ">-n<"));
@@ -217,7 +217,7 @@ static void test_states(void)
 	undefine(domain);
 }
 
-/* What we advise can be pasted into a shell. */
+/* A command that we advise can be pasted into a shell. */
 static void test_quotes(void)
 {
 	virDomainPtr domain = define(

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Whether a paused domain is resumed: all that can be true of two disks, and
- * what becomes of one that fails again and again.
+ * Is a paused domain resumed?  The cases: all states that two disks can have,
+ * and a disk that fails again and again.
  *
  * usage: libvirt-decide
  */

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# The disks of a domain are served when `prepare` returns and gone after
-# `release`; what others added or use stays.
+# The disks of a domain are served when `prepare` returns, and gone after
+# `release`.  A disk that others added or use stays.
 # shellcheck source=../lib/hook.sh
 . "$(dirname "$0")/../lib/hook.sh"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the tests on libvirt's own test driver share, which keeps its domains
+ * Functions of the tests on libvirt's own test driver, which keeps its domains
  * in this process.
  */
 #ifndef LIBVIRT_DOMAINS_H
@@ -15,7 +15,7 @@
 
 extern virConnectPtr connection;
 
-/* What a command printed last. */
+/* The output of the last command. */
 extern char *out, *err;
 
 /* Connects; nothing of the machine's is looked at. */
@@ -27,7 +27,7 @@ char *take(const char *path);
 
 typedef int libvirt_command(const struct libvirt_options *options);
 
-/* Runs a command, and takes what it prints; its exit status. */
+/* Runs a command, and takes its output; returns its exit status. */
 int run_captured(libvirt_command *command,
 		 const struct libvirt_options *options);
 

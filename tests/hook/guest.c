@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What is seen of a domain that runs, on libvirt's own test driver: which disks
- * are ours, which of them have a server, which failed.  One that is not paused
- * by an I/O error is let alone.
+ * The agent's look at a domain that runs, on libvirt's own test driver: which
+ * disks are ours, which of them have a server, which failed.  A domain that no
+ * I/O error has paused is left alone.
  *
  * usage: libvirt-guest
  */

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# libvirt waits for the hook, and for whoever has its stdout or stderr open,
-# without a limit: so neither may last, whatever hangs; and two hooks at once
-# do not get into each other's way.
+# libvirt waits without a limit for the hook, and for any process that has the
+# hook's stdout or stderr open.  So neither may last, whatever hangs.  Two hooks
+# at once do not get into each other's way.
 # shellcheck source=../lib/hook.sh
 . "$(dirname "$0")/../lib/hook.sh"
 
@@ -13,7 +13,7 @@ link=/dev/ublk-qcow2
 one web1 "$UUID1" $link/web "$web"
 one web2 "$UUID2" $link/web "$web"
 
-# What would hang does so for 100 seconds.
+# A program that would hang does so for 100 seconds.
 quick()
 {
 	((ELAPSED < 60)) || wrong "took $ELAPSED s"
@@ -34,7 +34,7 @@ quick
 called "add web.qcow2 --name web;del -- web"
 served ""
 records ""
-ends "$(cat "$FAKE/asleep")" || wrong "what was killed lives on"
+ends "$(cat "$FAKE/asleep")" || wrong "the killed process lives on"
 
 case_of "add becomes usable in the last moment"
 # The disk is there, but the command does not end.
@@ -95,7 +95,7 @@ kill "$writer"
 	>"$WORK/fifo" &
 XML=$WORK/fifo accepted web1 prepare
 
-case_of "nobody reads what it says"
+case_of "its output is not read"
 domain web1 "$UUID1" "" "$(disk vda $link/web)" >"$WORK/web1.xml"
 ("$HOOK" web1 prepare begin - <"$WORK/web1.xml" 2>&1 ||
 	echo $? >"$WORK/status") | true

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What libvirt's hook sees of an image: where it really is, which file that
- * is, and whether another host may have it without our seeing a lock.  The
- * linker gives us the hook's calls of statfs(2), so every file system that
- * this machine does not have is here, and one that does not answer.
+ * The look of libvirt's hook at an image: the real place of the image, the
+ * file, and whether another host may have it without a lock that we can see.
+ * The linker gives us the hook's calls of statfs(2).  So the test has also the
+ * file systems that this machine lacks, and one that does not answer.
  */
 #include <errno.h>
 #include <fcntl.h>

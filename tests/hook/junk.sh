@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Whatever comes instead of a domain's XML: the hook ends in a bounded time,
-# is not killed by it, serves nothing, and at `reconnect` succeeds.
+# Junk in place of a domain's XML: the hook ends in a bounded time, is not
+# killed by the junk, serves nothing, and at `reconnect` succeeds.
 # shellcheck source=../lib/hook.sh
 . "$(dirname "$0")/../lib/hook.sh"
 
@@ -13,8 +13,8 @@ good=$(cat "$WORK/good.xml")
 RANDOM=${SEED:-7}
 limit=120
 
-# What any XML, however broken, may lead to; without a valid domain nothing is
-# served.
+# survives: the hook has ended in one of the ways that are allowed for any XML,
+# however broken; without a valid domain nothing is served.
 survives()
 {
 	local operation
@@ -91,7 +91,7 @@ call web1 reconnect
 [[ $STATUS == 0 ]] || wrong "reconnect: status $STATUS"
 
 # One byte changed, left out or inserted somewhere: mostly no XML any more, or
-# refused; what is still accepted may serve the disk.
+# refused.  A mutant that is still accepted may serve the disk.
 for ((i = 0; i < 30; i++)); do
 	case_of "mutant $i"
 	at=$((RANDOM % ${#good}))
@@ -137,7 +137,7 @@ case_of "records are private"
 [[ $(stat -c %a "$DOMAINS") == 700 ]] || wrong "mode of the directory"
 [[ $(stat -c %a "$DOMAINS/$UUID1.web") == 600 ]] || wrong "mode of a record"
 
-case_of "a link in place of a record, or of what becomes one"
+case_of "a link in place of a record, or of a file that becomes one"
 mkdir -p "$DOMAINS"
 echo precious >"$WORK/precious"
 ln -s "$WORK/precious" "$DOMAINS/.$UUID1.web"

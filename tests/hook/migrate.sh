@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# A domain that comes from another host, live, must not get an image that the
-# other host still has open; libvirt lets the XML pass as it is.
+# A domain that comes live from another host must not get an image that the
+# other host still has open.  libvirt lets the XML pass as it is.
 # shellcheck source=../lib/hook.sh
 . "$(dirname "$0")/../lib/hook.sh"
 

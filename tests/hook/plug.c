@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * `ublk-qcow2 libvirt attach` and `detach` on libvirt's own test driver, and
- * with a program ublk-qcow2 that is none.  That driver cannot plug a disk into
- * a domain that runs, so it is here that everything is undone; that it works
- * is for libvirt-attach, a test of the driver.
+ * `ublk-qcow2 libvirt attach` and `detach`, on libvirt's own test driver, and
+ * with a stand-in for the program ublk-qcow2.  That driver cannot plug a disk
+ * into a domain that runs.  So here a failed attach undoes everything;
+ * driver/libvirt-attach tests an attach that succeeds.
  *
  * usage: libvirt-plug
  */

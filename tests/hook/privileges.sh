@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Hook and agent are root, and have little of root's power: none of the
-# capabilities that the units of systemd take away, nor have the programs that
-# they execute; and no other has an effect but to read the files of others.
+# Hook and agent are root, and have little of root's power.  They and the
+# programs that they execute have none of the capabilities that the units of
+# systemd take away.  The only capability in effect is to read the files of
+# others.
 # shellcheck source=../lib/hook.sh
 . "$(dirname "$0")/../lib/hook.sh"
 

@@ -130,7 +130,7 @@ served web
 accepted web1 release
 served ""
 
-case_of "reconnect: no record is made of what another domain uses"
+case_of "reconnect: no record is made of a disk that another domain uses"
 one web1 "$UUID1" $link/web "$web"
 one web2 "$UUID2" $link/web "$web"
 accepted web1 prepare

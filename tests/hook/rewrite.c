@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A domain's XML rewritten: what becomes of its disks, that the way back
- * leads to where the way forth began, what is edited in between, what is
- * refused, and XML that is damaged.
+ * A domain's XML is rewritten: its disks change.  The way back leads to the
+ * text before the way forth, and keeps edits in between.  Some domains are
+ * refused, and so is damaged XML.
  *
  * usage: libvirt-rewrite
  */
@@ -118,7 +118,7 @@ static char *edited(char *text, const char *from, const char *to)
 	return result;
 }
 
-/* What somebody edited in between is not undone. */
+/* An edit in between is not undone. */
 static void test_edited(void)
 {
 	char *before = load("plain");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Domains rewritten, and what is expected of the result.  XML is compared in
- * its canonical form, and looked into by XPath.
+ * Rewritten domains, and checks of the result.  XML is compared in its
+ * canonical form, and looked into by XPath.
  */
 #include <libxml/c14n.h>
 #include <libxml/parser.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Domains rewritten, and what is expected of the result.
+ * Rewritten domains, and checks of the result.
  */
 #ifndef REWRITTEN_H
 #define REWRITTEN_H

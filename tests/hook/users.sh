@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Who uses a disk decides what happens to it: `prepare` takes no disk away
-# from another domain, `release` removes those of its own domain only.
+# The user of a disk decides about the disk: `prepare` takes no disk away from
+# another domain, and `release` removes the disks of its own domain only.
 # shellcheck source=../lib/hook.sh
 . "$(dirname "$0")/../lib/hook.sh"
 
@@ -297,7 +297,7 @@ refused 'disk vdc, .*/b of [^:]*/b.qcow2: no$' web1 prepare
 served other
 records ""
 
-case_of "what was there before stays when another disk fails"
+case_of "a disk that was there before stays when another disk fails"
 one web1 "$UUID1" $link/a "$a"
 accepted web1 prepare
 domain web1 "$UUID1" "$(entry $link/a "$a")$(entry $link/b "$b")" \

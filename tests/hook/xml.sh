@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Wrong XML is refused at `prepare`, by one line that says which disk and
-# why, before anything is served.
+# The hook refuses wrong XML at `prepare`, before anything is served.  One line
+# names the disk and the reason.
 # shellcheck source=../lib/hook.sh
 . "$(dirname "$0")/../lib/hook.sh"
 
@@ -109,7 +109,7 @@ wrong_xml "disk vda, $link/web/: no disk of ublk-qcow2 has that path" \
 wrong_xml 'it has more than 1024 disks of ublk-qcow2' "" \
 	"$(for ((i = 0; i < 1025; i++)); do disk d$i $link/x$i; done)"
 
-# However long a path, the line says what is wrong with it, and fits.
+# However long a path is, the line names its fault, and fits.
 deep=$(printf '/%0200d' {1..18})
 much=$(printf '%06000d' 0)
 wrong_xml "00000018 is the image of $link/web, and disk vdb .* two writers$" \
@@ -129,7 +129,7 @@ printf '*\nis corrupt: %s and so on' "$much" >"$FAKE/add.fails"
 refused ' of [^:]*/web.qcow2: .* and so on$' web1 prepare
 [[ $(wc -c <"$WORK/err") -lt 8192 ]] || wrong "the line is too long"
 
-# --- what the program refuses is passed on ----------------------------------
+# --- refusals of the program are passed on ----------------------------------
 
 case_of "an id out of range"
 one web1 "$UUID1" /dev/ublkb99999999 "$web"
