@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * When may a caller make the syncs of a flush by itself, and of which files?
- * Only while the tables say all that was acknowledged, and only of files
- * whose failing syncs nobody has to remember (R8, R17).
+ * A caller may make the syncs of a flush by itself, but only while the tables
+ * hold every acknowledged change.  It may sync only the files whose failed
+ * syncs nobody has to remember (R8, R17).
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -94,7 +94,7 @@ static void test_read_only(void)
 		die("a close fails");
 }
 
-/* A checkpoint has frozen what was written, and failed. */
+/* A checkpoint froze the written change, and then failed. */
 static void test_frozen(void)
 {
 	char *path = scratch_path("image");

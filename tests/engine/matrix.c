@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Every geometry that qemu-img can make: random operations through the
- * engine on a real file, beside the same on a raw file, reopened now and
- * then; afterwards `qemu-img check` finds no error, `qemu-img compare` no
- * difference, and an image that was opened and closed without a write in
- * between is what it was, byte for byte.
+ * Every geometry that qemu-img can make.  Random operations go through the
+ * engine to a real file, and the same operations to a raw file.  The image is
+ * reopened now and then.  Afterwards `qemu-img check` finds no error, and
+ * `qemu-img compare` finds no difference.  An image that was opened and closed
+ * without a write in between has not changed by one byte.
  *
  * usage: matrix [SEED]
  */
@@ -31,7 +31,7 @@ static const char *const preallocations[] = {
 	"full",
 };
 
-/* Opened and closed: not a byte changes. */
+/* Opens and closes the image: not a byte changes. */
 static void test_untouched(const char *path, enum qcow_cache cache)
 {
 	size_t size, size_after;
@@ -45,7 +45,7 @@ static void test_untouched(const char *path, enum qcow_cache cache)
 	free(after);
 }
 
-/* Some 40 clusters, and not a whole number of them. */
+/* About 40 clusters, and not always a whole number. */
 static uint64_t draw_size(struct random *random, unsigned int cluster)
 {
 	uint64_t size = cluster * (20 + random_below(random, 40));
@@ -58,7 +58,7 @@ static uint64_t draw_size(struct random *random, unsigned int cluster)
 static void test_one(const char *options, uint64_t size, struct random *random)
 {
 	char *path = scratch_path("image");
-	/* Direct where the file system can. */
+	/* Direct I/O, if the file system can do it. */
 	enum qcow_cache cache = random_below(random, 4) ? QCOW_CACHE_NONE :
 							  QCOW_CACHE_WRITEBACK;
 
@@ -95,7 +95,7 @@ static unsigned int test_matrix(struct random *random)
 	return count;
 }
 
-/* Small clusters in a large file: the refcount table moves, often. */
+/* Small clusters in a large file: the refcount table moves often. */
 static void test_growth(struct random *random)
 {
 	test_one("cluster_size=512,refcount_bits=64", 24u << 20, random);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The chains of `merge`: their layers are made, filled and opened here, and
- * judged by their files.
+ * Makes, fills and opens the chains of `merge`, and judges their layers by
+ * their files.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 #include "tests/lib/model.h"
 #include "tests/lib/operations.h"
 
-#define SCRIBBLES 12 /* before, in each layer */
+#define SCRIBBLES 12 /* in each layer, before the merge */
 
 struct merge_test test;
 
@@ -117,12 +117,12 @@ struct qcow_image *open_chain(void)
 		.cache = QCOW_CACHE_WRITEBACK,
 		.journal_dir = scratch(),
 		.references = &model_references,
+		/* This counts data files, too; here none comes before it. */
 		.merge_into = test.chain->into,
 	};
 	struct qcow_error error = { "" };
 	struct qcow_image *image;
 
-	/* A data file takes a place, too. */
 	if (qcow_open(test.paths[0], &options, &image, &error))
 		die_here("open", error.text);
 	return image;

@@ -2,15 +2,15 @@
 /*
  * Death at every step of a merge.
  *
- * A process merges, with operations of a guest in between, and dies at the n-th
- * of its writes, syncs, holes and events of the journals, in whichever layer;
- * for every n.  An open of the image, for another merge or for none, then finds
- * the disk as the guest left it (P1).  The merge begins again and comes
- * to its end.  Each layer is a valid image without leaks (P3); and a layer that
- * a merge has finished is the disk, even if that process died before it closed
- * anything.
+ * A process merges, with operations of a guest in between.  It dies at the n-th
+ * of its writes, syncs, holes and events of the journals, in any of the layers;
+ * n takes every value.  Then the image is opened, for another merge or for
+ * none, and the disk must be as the guest left it (P1).  The merge begins again
+ * and comes to its end.  Each layer is a valid image without leaks (P3).  If a
+ * merge had finished before the death, the layer is the disk, even if that
+ * process closed nothing.
  *
- * These disks are small enough to be copied by one step: while the first one
+ * These disks are small enough to be copied by one step.  While the first step
  * writes to the layer, the guest can map nothing.
  *
  * usage: merge-crash [SEED]
@@ -31,7 +31,7 @@
 
 #define OPERATIONS 10
 #define LAYERS	   3
-#define SAMPLES	   17 /* every so manyth is shown to qemu-img */
+#define SAMPLES	   17 /* one of so many deaths is shown to qemu-img */
 
 struct chain {
 	const char *top, *layer; /* options; NULL: a raw file */
@@ -47,7 +47,7 @@ static const struct chain chains[] = {
 	{ "cluster_size=4k", NULL, 300, 170 },
 };
 
-/* Only lived through: copies are smaller than a cluster of the layer. */
+/* No deaths here: the copies are smaller than a cluster of the layer. */
 static const struct chain large = {
 	"cluster_size=4k",
 	"cluster_size=2M",
@@ -55,7 +55,7 @@ static const struct chain large = {
 	2000,
 };
 
-/* Told by the dying process. */
+/* The dying process tells these. */
 struct news {
 	unsigned int begun, acked; /* operations */
 	bool finished;		   /* the merge */
@@ -149,7 +149,7 @@ static void merge_and_write(struct opened *opened, struct qcow_merge *merge)
 		test.news->acked = n + 1;
 		if (n % 3)
 			continue;
-		/* Later ones copy parts. */
+		/* Only the first step copies the whole disk. */
 		stepping = n ? NULL : opened->image;
 		must(qcow_merge_step(merge, &progress), "step");
 		stepping = NULL;
@@ -187,7 +187,7 @@ static void check_disk(struct qcow_image *image, const char *when)
 		    memcmp(bytes + at, high + at, 512))
 			die("%s: %s: sector %lu is of no state",
 			    test.chain->top, when, at / 512);
-	/* So it stays. */
+	/* From now on the disk must stay as it is. */
 	memcpy(test.states[test.news->begun], bytes, test.size);
 	test.news->acked = test.news->begun;
 	free(bytes);
@@ -230,7 +230,7 @@ static void check_served(const char *when)
 {
 	struct opened opened;
 
-	/* A raw one is looked at by others. */
+	/* A raw layer is read as a file. */
 	if (!test.chain->layer) {
 		size_t size;
 		uint8_t *bytes = read_file(test.paths[1], &size);
@@ -322,8 +322,8 @@ static void make_chain(const struct chain *chain, struct random *random)
 	free(raw);
 }
 
-/* As long as the top's clusters are larger than the model's, discards do
-   less. */
+/* A discard takes effect on whole clusters of the top only.  These may be
+   larger than the clusters that the operations were drawn for. */
 static void make_states(uint32_t cluster)
 {
 	for (unsigned int n = 0; n < OPERATIONS; n++) {

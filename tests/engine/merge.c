@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Merging of many kinds of chains, with random operations of a guest between
- * the steps: the disk shows at every point all that the guest wrote, and at the
- * end the layer, by itself, does, too; qemu-img says both, and finds no fault
- * in any layer.  Other layers stay as they were.  Then with a guest in threads
+ * Merges of many kinds of chains, with random operations of a guest between the
+ * steps.  At every point the disk shows all that the guest wrote.  At the end
+ * the layer alone shows the same.  qemu-img confirms both, and finds no fault
+ * in any layer.  Other layers stay as they were.  Then a guest runs in threads
  * of its own, whose operations meet the merge anywhere.
  *
  * usage: merge [SEED]
@@ -28,13 +28,13 @@ static const struct chain chains[] = {
 	CHAIN(1, L("cluster_size=4k", 3001), L("cluster_size=64k", 3001)),
 	CHAIN(1, L("cluster_size=64k", 3001), L("cluster_size=512", 3001)),
 	CHAIN(1, L("cluster_size=512", 301), L("cluster_size=2M", 301)),
-	/* A layer that is smaller. */
+	/* A layer that is smaller than the top. */
 	CHAIN(1, L("cluster_size=64k", 3000), L("cluster_size=64k", 1001)),
 	CHAIN(1, L("cluster_size=64k", 3000), L("cluster_size=512", 101)),
 	CHAIN(1, L("cluster_size=64k", 3000), L(NULL, 1001)),
 	CHAIN(2, L("cluster_size=64k", 3000), L("cluster_size=64k", 100),
 	      L("cluster_size=64k", 1001), L("cluster_size=4k", 3500)),
-	/* Subclusters. */
+	/* Images with subclusters. */
 	CHAIN(1, L("cluster_size=16k,extended_l2=on", 2000),
 	      L("cluster_size=16k,extended_l2=on", 2000), L(NULL, 2000)),
 	CHAIN(1, L("cluster_size=128k,extended_l2=on", 2000),
@@ -43,7 +43,7 @@ static const struct chain chains[] = {
 	CHAIN(1, L("cluster_size=4k,compat=0.10", 2000),
 	      L("cluster_size=4k,compat=0.10", 2000),
 	      L("cluster_size=64k", 2000)),
-	/* Several layers at once. */
+	/* Several layers are merged at once. */
 	CHAIN(2, L("cluster_size=64k", 3000), L("cluster_size=4k", 3000),
 	      L("cluster_size=64k", 3000)),
 	CHAIN(3, L("cluster_size=4k", 2000), L("cluster_size=64k", 2000),
@@ -128,7 +128,7 @@ static void merge_and_write(struct qcow_image *image, struct qcow_merge *merge,
 		if (n < OPERATIONS)
 			guest_operation(image, ++n, discards, random);
 	}
-	/* And some that the last pass finds. */
+	/* These operations are left for the last pass. */
 	for (unsigned int i = 0; i < 5; i++)
 		guest_operation(image, ++n, discards, random);
 	if (qcow_merge_finish(merge, &error))
@@ -185,7 +185,8 @@ static void test_cancel(const struct chain *chain, struct random *random)
 
 /* ---- a layer that was smaller than the disk ---- */
 
-/* A layer that grew shows what was copied there, if it is not hidden again. */
+/* A layer that grew would show the copied bytes, if the guest's zeros did not
+   hide them again. */
 static void test_smaller(struct random *random)
 {
 	static const struct chain chain = CHAIN(1, L("cluster_size=64k", 1024),
@@ -222,7 +223,7 @@ static void test_smaller(struct random *random)
 /* ---- threads ---- */
 
 #define GUESTS 3
-#define AREA   (256u * KIB) /* of the disk; each is one guest's */
+#define AREA   (256u * KIB) /* of the disk; each guest has one */
 #define ROUNDS 150
 
 struct guest {
@@ -312,7 +313,7 @@ static void expect_refusal(const struct chain *chain, struct random *random)
 	free_chain();
 }
 
-/* P4: another disk lies on the layer, too. */
+/* P4: another disk lies on the layer, too.  The merge must be refused. */
 static void test_shared(struct random *random)
 {
 	struct qcow_options reader = {

@@ -50,10 +50,10 @@ void free_chain(void);
 struct qcow_image *open_chain(void);
 /* Does the engine tell which layers are written? */
 void check_written(const struct qcow_image *image);
-/* P2: the layer's own file says it, although it is still open. */
+/* P2: the layer's own file holds the disk, although it is still open. */
 void check_flushed(void);
-/* After the close: the top and the layer are the disk, by themselves, and the
-   other layers are what they were. */
+/* After the close, the top and the layer each are the disk, and the other
+   layers have not changed. */
 void check_layers(void);
 
 #endif /* TEST_MERGE_H */

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * An image that was merged into the one below it, and is marked: it is not
+ * An image that was merged into the image below it, and is marked.  It is not
  * opened any more, nor is an image on top of it, and the refusal names the
- * image that has all.  To qemu-img it is the image that it was.  Whichever
- * sectors of the mark's write a loss of power keeps, the first one refuses it.
+ * image that has all the data.  qemu-img sees no change.  A loss of power may
+ * keep any sectors of the mark's write; if the first sector is there, the image
+ * is refused.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -140,7 +141,7 @@ static void test_kind(const char *options)
 	free(again);
 }
 
-/* The name is too long: the mark comes without it. */
+/* The name is too long, so the mark is written without the name. */
 static void test_no_room(void)
 {
 	struct qcow_error error = { "" };
@@ -188,7 +189,7 @@ static void test_not_marked(void)
 	if (qcow_lock(top, NULL, true, true, &lock, &error))
 		die("%s", error.text);
 	if (mark(base, &error) != -EBUSY)
-		die("what somebody reads is marked");
+		die("an image that somebody reads is marked");
 	qcow_unlock(lock);
 	if (qcow_identify_path(above, &identity) ||
 	    qcow_mark_merged(top, &identity, base, &error) != -ESTALE)

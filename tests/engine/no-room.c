@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Images that have no room for our mark: of version 2, and most overlays,
- * since QEMU puts the name of what lies under them right behind the header.
- * That nobody wrote to them since their server died is told by their size and
- * time of modification alone (R12).
+ * Images that have no room for our mark: those of version 2, and most overlays,
+ * because QEMU puts the name of the backing file right behind the header.  Only
+ * the image's size and time of modification tell that nobody wrote to it since
+ * its server died (R12).
  *
- * A life of one operation is killed.  Whatever the operation was, the next
- * process, which has no supervisor to ask, takes the journal over and finds
- * what was acknowledged.
+ * A life of one operation is killed.  The next process has no supervisor to
+ * ask.  Whatever the operation was, this process takes the journal over and
+ * finds every acknowledged change.
  */
 #include <errno.h>
 #include <signal.h>
@@ -20,7 +20,7 @@
 #include "tests/lib/operations.h"
 #include "qcow/image.h"
 
-#define CLUSTER 65536u /* or more, in each image */
+#define CLUSTER 65536u /* at least one cluster of each image */
 #define SIZE	(4u * CLUSTER)
 
 static const char *const shapes[] = {
@@ -53,7 +53,7 @@ static struct qcow_image *open_alone(const char *path, struct qcow_error *error)
 	return qcow_open(path, &options, &image, error) ? NULL : image;
 }
 
-/* One operation, then death. */
+/* One operation, and then death. */
 static void live(const char *path, const struct operation *operation)
 {
 	struct qcow_error error = { "" };
@@ -113,7 +113,7 @@ static void test(const char *shape, enum operation_kind kind)
 	free(path);
 }
 
-/* Version 2 does not discard what hides another layer; these do not. */
+/* An overlay of version 2 cannot discard; none of these images is one. */
 int main(void)
 {
 	unsigned int count = 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* When the mark of a life, and the autoclear bits, are written. */
+/* The moments when the mark of a life, and the autoclear bits, are written. */
 #include <stdio.h>
 #include <stdlib.h>
 #include "tests/engine/order.h"
@@ -30,7 +30,7 @@ static void test_mark_goes_last(void)
 	put(0, CLUSTER);
 	flush();
 	disk_record(&test.disk, NULL);
-	/* In place: nothing but a sync keeps it. */
+	/* A write in place: only a sync makes it durable. */
 	put(0, CLUSTER);
 	must(qcow_close(test.image), "close");
 	mark = last_write(end_step(), 0);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * An image on a recording disk, for one test at a time, and what the record
- * says.
+ * An image on a recording disk, for one test at a time, and the questions that
+ * tests ask of its record.
  */
 #include <stdlib.h>
 #include <string.h>

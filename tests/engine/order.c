@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * In which order the engine writes and syncs, where the order alone is the
+ * The order in which the engine writes and syncs.  Here the order alone is the
  * promise: a test that only looks at the image afterwards sees nothing.
  *
  *	the mark is on the disk before the first change (R12), and goes after
- *	a sync of all data, to be synced itself (R13)
+ *	a sync of all data, and is synced itself (R13)
  *	counts are durable before entries, entries before holes are punched
  *	(R5, R6, R7)
  *	a FLUSH makes a sync even if no table is dirty (R8)
- *	what lay in the new part of a device that grew is not shown (R1)
+ *	old bytes in the new part of a device that grew are not shown (R1)
  *	a slice stays in the cache while it is written, and not after a
  *	failure (R17)
  *	a moved refcount table is durable before the header names it, and if
@@ -30,13 +30,13 @@
 #include "qcow/image.h"
 
 #define SMALL	   512u
-#define TIME_LIMIT 60	 /* seconds; who hangs is killed */
+#define TIME_LIMIT 60	 /* seconds; a test that hangs is killed */
 #define PATIENCE   1000u /* milliseconds */
 #define OFFSETS	   0x00fffffffffffe00ull
 
 /* ---- a checkpoint ---- */
 
-/* As the file has it; the only one. */
+/* Finds the only L2 table, in the file. */
 static void find_table(void)
 {
 	uint64_t l1 = load_be64(test.disk.bytes + HEADER_L1_OFFSET);
@@ -44,7 +44,7 @@ static void find_table(void)
 	test.table = load_be64(test.disk.bytes + l1) & OFFSETS;
 }
 
-/* Of the file's beginning; the only one. */
+/* The offset of the first refcount block, which is the only one. */
 static uint64_t find_block(void)
 {
 	uint64_t table = load_be64(test.disk.bytes +
@@ -151,7 +151,7 @@ static void test_slice(void)
 	{
 		LOCKED(test.image);
 		if (find_slice())
-			die("%s: what the file may not have stays (R17)",
+			die("%s: a slice that the file may not have stays (R17)",
 			    test.what);
 	}
 	flush();
@@ -162,7 +162,8 @@ static void test_slice(void)
 
 /* ---- a device that grew ---- */
 
-/* Above the mark of what was used, but never zero (R1). */
+/* Places above the high-water mark were never used, but need not be zero
+   (R1). */
 static void test_grown_device(void)
 {
 	static const uint8_t zeroes[CLUSTER - SMALL];
@@ -178,7 +179,7 @@ static void test_grown_device(void)
 	must(qcow_read(test.image, read, 0, sizeof(read)), "read");
 	if (memcmp(read, test.bytes, SMALL) ||
 	    memcmp(read + SMALL, zeroes, sizeof(zeroes)))
-		die("%s: what lay there shows around a write", test.what);
+		die("%s: old bytes show around a write", test.what);
 	end();
 }
 
@@ -238,7 +239,8 @@ static void test_move(void)
 
 /* ---- the L1 table ---- */
 
-/* It is written in slices; the last entry lies in the second. */
+/* The L1 table is written in slices; its last entry lies in the second
+   slice. */
 static void test_last_entry(void)
 {
 	const uint64_t last = (4u << 20) - SMALL;
@@ -281,8 +283,8 @@ static bool has_arrived(void)
 	return checkpoint->wanted > checkpoint->freezes;
 }
 
-/* The checkpoint has frozen: now a write is acknowledged, and then a flush
-   arrives.  One that wants too little is never seen to arrive. */
+/* The checkpoint has frozen.  Now a write is acknowledged, and then a flush
+   arrives.  A flush that asks for too little never seems to arrive. */
 static void come_late(struct disk *disk)
 {
 	(void)disk;
@@ -304,7 +306,7 @@ static void test_late_flush(void)
 	load("a late flush", "cluster_size=64k");
 	open_it(true);
 	test.disk.on_sync = come_late;
-	/* The thread may make a checkpoint of its own in between. */
+	/* The checkpoint thread may make a checkpoint of its own in between. */
 	for (uint64_t at = 2 * CLUSTER; !test.met; at += CLUSTER) {
 		put(at, CLUSTER);
 		flush();

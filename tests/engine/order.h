@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the tests of `order` share: an image on a recording disk, and what the
- * record says.
+ * The tests of `order` share this: an image on a recording disk, and questions
+ * about its record.
  */
 #ifndef ORDER_H
 #define ORDER_H
@@ -29,7 +29,7 @@ extern struct order_test {
 /* Makes the image, with these options of qemu-img create. */
 void load(const char *what, const char *options);
 
-/* Opens it, with a thread for checkpoints or without. */
+/* Opens the image, with a thread for checkpoints or without. */
 void open_it(bool has_thread);
 
 /* Closes the image, which must be sound then. */

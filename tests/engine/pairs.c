@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A greedy cover.  A tuple is a choice of values for some `ways` axes; all
- * those that a legal combination can contain are wanted.  Each combination
- * begins with the first tuple still wanted; to that one axis after the other
- * is added, in random order, with the value that completes the most wanted
- * tuples.  Of several such combinations the best is taken, and what it
- * contains is wanted no more.
+ * A greedy cover.  A tuple is a choice of values for some `ways` axes.  Every
+ * tuple is wanted that a legal combination can contain.  Each combination
+ * begins with the first tuple that is still wanted.  The other axes are added
+ * in random order, each with the value that completes the most wanted tuples.
+ * Several such combinations are made, and the best is taken.  The tuples that
+ * it contains are not wanted any more.
  *
- * Tuples are numbered: the set of axes says where its tuples begin, the
- * values are the digits of the rest.
+ * Tuples are numbered.  The set of axes gives the number of its first tuple;
+ * the values are the digits of the rest.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -92,7 +92,7 @@ static const struct subset *subset_of(const struct cover *cover, size_t number)
 
 /* ---- combinations ---- */
 
-/* Can the axes that have no value yet be given one? */
+/* Can each axis that has no value yet be given one? */
 static bool is_possible(const struct axes *axes, unsigned int *values,
 			unsigned int known)
 {
@@ -135,7 +135,7 @@ static void list_wanted(struct cover *cover)
 	}
 }
 
-/* How many wanted tuples are complete that contain the axis? */
+/* The number of complete wanted tuples that contain the axis. */
 static unsigned int gain(const struct cover *cover, const unsigned int *values,
 			 unsigned int known, unsigned int axis)
 {
@@ -150,8 +150,8 @@ static unsigned int gain(const struct cover *cover, const unsigned int *values,
 	return count;
 }
 
-/* Gives the axis the value that gains most; of several, one by chance, but
-   not the dear one.  Returns what it gained. */
+/* Gives the axis the value that gains most.  Of several such values it takes
+   one by chance, but not the dear one.  Returns the gain. */
 static unsigned int choose(const struct cover *cover, unsigned int *values,
 			   unsigned int known, unsigned int axis)
 {
@@ -189,7 +189,8 @@ static void shuffle(struct random *random, unsigned int *order,
 	}
 }
 
-/* From the first wanted tuple on; how much the rest gained. */
+/* Builds a combination from the first wanted tuple on; returns the gain of the
+   other axes. */
 static unsigned int build(const struct cover *cover, unsigned int *values)
 {
 	const struct subset *s = subset_of(cover, cover->next);

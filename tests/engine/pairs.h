@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Few combinations of the values of many axes in which everything meets. */
+/* Few combinations of the values of many axes.  Any values of a few axes meet
+   in some combination. */
 #ifndef PAIRS_H
 #define PAIRS_H
 
@@ -24,9 +25,9 @@ struct combination {
 
 /*
  * Chooses legal combinations in which any values of any `ways` axes come
- * together, if they can: pairs for 2, the whole product for as many as there
- * are axes.  The choice depends on the random numbers only.  Returns how many
- * there are; the caller frees them.
+ * together, if they can.  So 2 gives pairs, and the number of axes gives the
+ * whole product.  The choice depends on the random numbers only.  Returns the
+ * number of combinations; the caller frees them.
  */
 unsigned int pairs_make(const struct axes *axes, unsigned int ways,
 			struct random *random, struct combination **chosen);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Two states of an image, one sync apart, tell what the engine has done
- * between them: entry by entry.
+ * Two states of an image, one sync apart, show how the engine has changed each
+ * entry between them.
  */
 #include <stdio.h>
 #include <string.h>
@@ -14,7 +14,7 @@ static const char *const names[NR_PATHS] = {
 	[PATH_TABLE] = "L2 table",
 	[PATH_SHARED_TABLE] = "shared table",
 	[PATH_SHARED_DATA] = "shared data",
-	[PATH_UNDER] = "copy of what lies under",
+	[PATH_UNDER] = "copy from below",
 	[PATH_COMPRESSED] = "compressed",
 	[PATH_SUBCLUSTERS] = "subclusters",
 	[PATH_UNLINKED] = "unlinked",
@@ -78,7 +78,7 @@ static void compare_entries(struct paths *paths, const struct script *script,
 	paths->seen[PATH_KEPT] += is_zero(image, new) && is_data(new);
 }
 
-/* A cluster that was freed is another guest cluster's after some syncs. */
+/* A freed cluster becomes another guest cluster's after some syncs. */
 static void note_owner(struct paths *paths, const struct sectors *image,
 		       const struct sectors_entry *entry, uint64_t guest)
 {

@@ -2,23 +2,23 @@
 /*
  * Loss of power at every sync (P2, P3).
  *
- * Scripts of random operations run on images of every kind, on a disk in
- * memory that records.  Between two syncs the disk may have written any of the
- * sectors that it was given, and none of the others: whole writes, some
- * sectors of one, in any order.  So for each sync, subsets of what it was to
- * make durable are drawn; of each sector its last version, an earlier one or
- * the one from before is there.  The journal is gone.  Then
+ * Scripts of random operations run on images of every kind, on a disk in memory
+ * that records.  Between two syncs the disk may have written any of the sectors
+ * that it was given, and none of the others: whole writes, some sectors of a
+ * write, in any order.  So for each sync, the test draws subsets of the sectors
+ * that the sync had to make durable.  Each sector holds its last version, an
+ * earlier version, or the version from before.  The journal is gone.  Then
  *
  *	the image has no corruption, leaks at worst			(P3)
- *	each sector holds what was flushed, or what came later		(P2)
- *	the internal snapshot is what it was
+ *	each sector holds its flushed bytes, or later ones		(P2)
+ *	the internal snapshot has not changed
  *
- * as programs see it that share nothing with the engine; a sample of the
- * images is shown to qemu-img check, and some are opened and written to by the
- * engine.  An image goes through several lives: one after a fresh start, one
+ * as programs see it that share nothing with the engine.  A sample of the
+ * images is shown to qemu-img check.  The engine opens some of them, and writes
+ * to them.  An image goes through several lives: one after a fresh start, one
  * after a death, whose journal is replayed, one after a loss of power.
  *
- * At the end every way through the engine (paths.h) must have been gone.
+ * At the end the test must have gone every way through the engine (paths.h).
  *
  * usage: power [SUBSETS [SEED]]
  */
@@ -55,7 +55,7 @@ static void must(int ret, const char *what)
 
 /* ---- lives ---- */
 
-/* Where the record leaves the disk: what happened until then is durable. */
+/* The disk is as the record leaves it: all earlier writes are durable. */
 static void advance(struct disk *disk, struct disk *synced,
 		    const struct window *window)
 {
@@ -108,7 +108,7 @@ static void lose_power(struct disk *disk, const struct disk *record)
 }
 
 /* Leaves disk and journal as a death at some step left them.  The stamps are
-   those of a copy that has gone on from there. */
+   those of a copy on which a life has gone on. */
 static void die_somewhere(struct disk *disk, const struct disk *record)
 {
 	unsigned int last = random_below(&test.random, record->nr_steps);
@@ -133,7 +133,8 @@ static void live(struct disk *record, bool after_loss)
 
 	if (after_loss)
 		must_run("rm -f %s/journals/*", scratch());
-	/* The boot is the same, so what is gone has to be given up. */
+	/* The boot is the same.  So after a loss the engine must be forced to
+	   do without the journal. */
 	image = script_open(&test.script, record, after_loss);
 	journal = &image->journal;
 	test.paths.seen[PATH_REPLAY] += journal->end > journal->header->start;
