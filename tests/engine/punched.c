@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Zeros around a small write into a cluster that was used before (R1): nobody
- * writes them where a hole was punched when that was freed, and somebody does
- * wherever that is not certain.
+ * Zeros around a small write into a cluster that was used before (R1).  If a
+ * hole was punched when the cluster was freed, nobody writes zeros.  If that is
+ * not certain, the engine writes them.
  *
- * To see which, the cluster is filled behind the engine's back: what was
- * written as zero reads as zero, and what was taken for a hole does not.
+ * To tell the two apart, the test fills the cluster behind the engine's back.
+ * Bytes that the engine wrote as zero read as zero, and bytes that it took for
+ * a hole do not.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -47,7 +48,7 @@ static void close_image(void)
 	disk_free(&disk);
 }
 
-/* Writes a whole guest cluster; returns where in the file it is. */
+/* Writes a whole guest cluster; returns its offset in the file. */
 static uint64_t fill(uint64_t guest)
 {
 	struct qcow_io io;
@@ -75,7 +76,7 @@ static int write_piece(uint64_t guest)
 	return qcow_write(image, bytes, guest * CLUSTER + POSITION, PIECE);
 }
 
-/* Writes into another guest cluster, which gets the place. */
+/* Writes into another guest cluster, which gets the same place. */
 static void expect(const char *when, uint64_t guest, uint64_t place, int around)
 {
 	memset(disk.bytes + place, BEHIND, CLUSTER);
@@ -105,7 +106,7 @@ static void test_punched(void)
 	close_image();
 }
 
-/* The second of two holes is given away first: by then both are free. */
+/* Both holes are free by the time the second one is given away. */
 static void test_two(void)
 {
 	uint64_t first, second;
@@ -120,7 +121,7 @@ static void test_two(void)
 	close_image();
 }
 
-/* Two clusters that share a slot; only the first was punched. */
+/* Two clusters share a slot; only the first cluster was punched. */
 static void test_shared_slot(void)
 {
 	struct punched *punched;
@@ -142,7 +143,7 @@ static void test_shared_slot(void)
 	close_image();
 }
 
-/* A write that failed may have left bytes. */
+/* A failed write may have left bytes. */
 static void test_failed(void)
 {
 	uint64_t place;
@@ -165,7 +166,7 @@ static void test_unsupported(void)
 	uint64_t place;
 
 	open_image();
-	disk.hooks.block_device = true; /* it punches nothing */
+	disk.hooks.block_device = true; /* the engine punches nothing there */
 	place = fill(1);
 	empty(1);
 	if (!image->health.punch_unsupported)
@@ -174,7 +175,7 @@ static void test_unsupported(void)
 	close_image();
 }
 
-/* From some time on, none can be punched. */
+/* From some time on, no hole can be punched. */
 static void test_no_longer(void)
 {
 	uint64_t place;
@@ -183,7 +184,7 @@ static void test_no_longer(void)
 	place = fill(1);
 	empty(1);
 	fill(2);
-	/* As if it was not forgotten then. */
+	/* As if the engine had not forgotten the place then. */
 	punched_add(&image->allocator.punched, place / CLUSTER, 1);
 	image->health.punch_unsupported = true;
 	empty(2);

@@ -2,8 +2,8 @@
 /*
  * A life of an image, which a kill ends.  It leaves unflushed writes in the
  * journal, and a write in flight if the test wants one.  The next open must
- * replay the journal or refuse the image; once refused, the image can be forced
- * open, and is sound then.
+ * replay the journal or refuse the image.  A refused image can be forced open,
+ * and is sound then.
  */
 #include <signal.h>
 #include <stdlib.h>
@@ -65,7 +65,7 @@ void write_piece(struct qcow_image *image, uint64_t offset, int byte)
 		die("a write failed");
 }
 
-/* The life whose death is tested.  The copy is of a moment in it. */
+/* The life whose death is tested.  It copies the image in the middle. */
 static void live(enum ending ending)
 {
 	const struct qcow_options options = plain_options();
@@ -81,7 +81,8 @@ static void live(enum ending ending)
 	if (qcow_flush(image))
 		die("a flush failed");
 	in_scratch("cp -p image copy");
-	/* The file system's clock ticks between the copy and what follows. */
+	/* The file system's clock must tick between the copy and the next
+	   writes. */
 	usleep(20000);
 	if (qcow_discard(image, 0, PIECE) || qcow_flush(image))
 		die("a discard failed");
@@ -153,7 +154,7 @@ void expect_refused(const char *what, const char *word)
 		die("%s: cannot be forced: %s", what, error.text);
 	model_close(image);
 	in_scratch("qemu-img check -q image");
-	/* Once is enough. */
+	/* One open by force is enough. */
 	options.force = false;
 	image = try_open(&options, &error);
 	if (!image)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * A journal belongs to one point of one life of one image (R12).  A process
- * writes to an image and is killed; before the next one opens the image,
+ * writes to an image and is killed.  Before the next process opens the image,
  * something happens to the file:
  *
  *	nothing, another mode, another name and back	the journal is replayed
@@ -11,10 +11,10 @@
  *	the journal is cut short or damaged		refused
  *	the file is deleted, a new one has its inode	the new one is served
  *
- * That holds for images with a mark, for those that have no room for it, with
- * writes in flight at the death and with none, and if the clock was set.  Where
- * nothing can tell, as on a block device, only an unbroken lock helps.
- * Whatever was refused can be forced, and is a sound image afterwards.
+ * That holds for images with a mark, and for images that have no room for one;
+ * with writes in flight at the death, and with none; and if the clock was set.
+ * Where nothing can tell, as on a block device, only an unbroken lock helps.
+ * Any refused image can be forced, and is a sound image afterwards.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -57,11 +57,11 @@ static void test_happening(enum shape shape, enum ending ending,
 
 	snprintf(what, sizeof(what), "%s, %s, %s", shapes[shape],
 		 ending == AT_REST ? "at rest" : "in flight", happening->what);
-	/* Times that lie are found out by the mark alone. */
+	/* Only the mark can tell that the times lie. */
 	if (strstr(happening->command, "touch") && !has_mark(shape))
 		return;
 	live_and_die(shape, ending);
-	/* Within the lease nobody can tell, unless the mark does. */
+	/* Within the lease only the mark can tell. */
 	if (ending == IN_FLIGHT)
 		usleep((LEASE_MS + 50) * 1000);
 	in_scratch(happening->command);
@@ -71,7 +71,7 @@ static void test_happening(enum shape shape, enum ending ending,
 		expect_replayed(what);
 }
 
-/* A write that was queued when its process died stamps the file later. */
+/* A write is queued when its process dies, and stamps the file later. */
 static void test_ghost(enum shape shape)
 {
 	struct qcow_options options = plain_options();
@@ -85,7 +85,8 @@ static void test_ghost(enum shape shape)
 	else
 		expect_refused("a late stamp, without a mark", "another");
 
-	/* Whoever started us has kept everybody away. */
+	/* As if a supervisor had held the locks all the time, and kept
+	   everybody away. */
 	options.unbroken = true;
 	live_and_die(shape, IN_FLIGHT);
 	usleep((LEASE_MS + 50) * 1000);
@@ -136,8 +137,8 @@ static void test_damaged(enum shape shape)
 
 /* ---- another file ---- */
 
-/* The journal gets the name that it would have if the new image had got the
-   old one's inode; a tmpfs never gives one out again. */
+/* The journal gets a new name: that of a new image with the old image's inode.
+   A tmpfs never gives an inode number out again. */
 static void rename_journals(const struct qcow_identity *old, const char *to)
 {
 	struct qcow_identity now;
@@ -197,7 +198,7 @@ static void test_new_file(enum shape shape)
 	free(path);
 }
 
-/* tar and others make a new file. */
+/* tar and other programs make a new file. */
 static void test_new_copy(void)
 {
 	live_and_die(VERSION_3, AT_REST);
@@ -216,7 +217,7 @@ static void set_clock_back(void)
 	journal = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (journal == MAP_FAILED)
 		die("the journal cannot be mapped");
-	/* The owner lived with a clock that was an hour ahead. */
+	/* The old owner's clock was an hour ahead. */
 	journal->lease.offset += 3600 * NS;
 	munmap(journal, 4096);
 	close(fd);
@@ -244,9 +245,10 @@ static void test_clock(enum shape shape)
 
 /* ---- a write that takes longer than the lease ---- */
 
-/* The lease's thread has to run now and then.  Lets three leases pass; false:
-   for a third of one this thread did not run, so that one may not have, either,
-   and the machine is too busy to tell. */
+/* Lets three leases pass.  The lease's thread has to run now and then.  If this
+   thread did not run for a third of a lease, the other one may not have run,
+   either.  Then the machine is too busy to tell, and the function returns
+   false. */
 static bool let_leases_pass(void)
 {
 	const unsigned int step = 10;
@@ -293,7 +295,7 @@ static bool live_slowly(void)
 	return steady;
 }
 
-/* A life that ends with the write; false: it does not tell. */
+/* A life that ends with the write; false: the machine was too busy to tell. */
 static bool slow_life(enum shape shape)
 {
 	pid_t child;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A life of an image that ends with a kill, and what the next open must say.
+ * A life of an image that ends with a kill, and the result that the next open
+ * must have.
  */
 #ifndef PUT_BACK_H
 #define PUT_BACK_H
@@ -19,14 +20,14 @@ enum shape {
 	NR_SHAPES,
 };
 
-/* Their arguments of qemu-img create. */
+/* Each shape's arguments of qemu-img create. */
 extern const char *const shapes[NR_SHAPES];
 
-/* What a life has done when it is killed. */
+/* The acts of a life before its kill. */
 enum ending {
 	AT_REST,   /* unflushed writes, none in flight */
-	IN_FLIGHT, /* one has begun and not ended */
-	UNWRITTEN, /* nothing */
+	IN_FLIGHT, /* one write has begun and not ended */
+	UNWRITTEN, /* nothing was written */
 };
 
 /* put-back-life.c */
@@ -38,19 +39,19 @@ void make(enum shape shape);
 
 struct qcow_options plain_options(void);
 
-/* NULL: it is refused; error says why. */
+/* Returns NULL if the image is refused; error says why. */
 struct qcow_image *try_open(const struct qcow_options *options,
 			    struct qcow_error *error);
 
 void write_piece(struct qcow_image *image, uint64_t offset, int byte);
 
-/* Makes the image, and a process that writes to it and is killed.  A copy of
-   the image is of a moment in that life. */
+/* Makes the image, and a process that writes to it and is killed.  In the
+   middle of its life the process copies the image. */
 void live_and_die(enum shape shape, enum ending ending);
 
 void expect_byte(struct qcow_image *image, uint64_t offset, int byte);
 
-/* The image must open, with all that was acknowledged. */
+/* The image must open, with every acknowledged write. */
 void expect_replayed(const char *what);
 void expect_replayed_by(const struct qcow_options *options, const char *what);
 

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Two readers that have nothing to do with QEMU, nor with us.  Both read only
- * some of what qcow2 can be.  7zz says so when it cannot; libqcow
- * reads something else, or for ever.  So an image is looked at first, and
- * is given to a reader only if that one can be blamed for what it makes of
- * it:
+ * some kinds of qcow2 images.  7zz says so when it cannot read one.  libqcow
+ * reads something else, or reads for ever.  So the test looks at an image
+ * first.  A reader gets the image only if the reader alone can be blamed for a
+ * wrong result:
  *
  *	both	no incompatible features but the dirty bit; every cluster
  *		wholly in its file
  *	7zz	no layers
- *	libqcow	no entry with the zero flag; layers of qcow2 only, each
- *		as long as what it lies under; and a read must not cross a
+ *	libqcow	no entry with the zero flag; layers of qcow2 only, each as
+ *		long as the image above it; and a read must not cross a
  *		cluster of any of them
  *
  * libqcow runs in a process of its own, which is killed if it hangs.
@@ -27,13 +27,13 @@
 #include "qcow/format.h"
 
 #define PATIENCE_S 120
-#define SMALL	   (64u << 20) /* what can be read whole */
+#define SMALL	   (64u << 20) /* so much can be read whole */
 
 const char *const reader_names[NR_READERS] = { "7zz", "libqcow" };
 
-/* ---- what an image is ---- */
+/* ---- the kind of an image ---- */
 
-/* Of the active tables. */
+/* The findings in the active tables. */
 struct look {
 	uint32_t cluster_bits;
 	bool cut; /* an entry names bytes past the file's end */
@@ -53,7 +53,7 @@ static void look_at_entry(struct look *look, uint64_t entry, size_t size)
 		end = round_down(offset, 512) + (sectors + 1) * 512;
 	} else {
 		look->zero_flag |= entry & ENTRY_ZERO;
-		/* To 7zz the flag is part of the offset: it wants to find one
+		/* 7zz takes the flag for a part of the offset, and so wants one
 		   byte more. */
 		if (offset)
 			end = offset + (1ull << bits) + (entry & ENTRY_ZERO);
@@ -77,7 +77,8 @@ static void look_at_tables(struct look *look, const uint8_t *file, size_t size)
 	}
 }
 
-/* False: it has features that neither reader knows. */
+/* Returns false if the image is cut off, or has features that neither reader
+   knows. */
 static bool look_at(const char *path, struct look *look)
 {
 	size_t size;
@@ -123,7 +124,7 @@ static libqcow_file_t *open_file(const struct recipe *recipe, const char *path,
 	    libqcow_file_open(file, path, LIBQCOW_OPEN_READ, NULL) != 1)
 		die("%s: libqcow does not open %s", recipe->what, path);
 	if (under && libqcow_file_set_parent_file(file, under, NULL) != 1)
-		die("%s: libqcow does not take what lies under %s",
+		die("%s: libqcow does not take the layer under %s",
 		    recipe->what, path);
 	return file;
 }
@@ -142,7 +143,7 @@ static void close_file(libqcow_file_t *file)
 	libqcow_file_free(&file, NULL);
 }
 
-/* In a child. */
+/* Runs in a child. */
 static void read_chain(const struct recipe *recipe,
 		       const struct contents *contents)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Who else reads images, each as far as it is known to read them rightly. */
+/* Other readers of images; each gets the images that it is known to read
+   rightly. */
 #ifndef READERS_H
 #define READERS_H
 
@@ -14,8 +15,8 @@ enum reader {
 
 extern const char *const reader_names[NR_READERS];
 
-/* Reads the image and compares; dies of a difference.  False: it is none
-   that this reader can be trusted with. */
+/* Reads the image and compares; dies of a difference.  Returns false if this
+   reader cannot be trusted with the image. */
 bool reader_read(enum reader reader, const struct recipe *recipe,
 		 const struct contents *contents);
 

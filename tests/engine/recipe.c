@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The image is made from the bottom up; each layer is created and written to
- * at random.  The image on top is written to before, between and after its
- * snapshots, so that all of them differ; bitmaps exist before the first
- * write and have something in them; a dirty image is left so by a qemu-io
- * that aborts.
+ * The image is made from the bottom up; each layer is created and written to at
+ * random.  The image on top is written to before, between and after its
+ * snapshots, so that all of them differ.  Bitmaps exist before the first write,
+ * so that they are not empty.  A dirty image is made by a qemu-io that aborts.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +22,7 @@ static unsigned int draw(struct recipe *recipe, unsigned int n)
 	return random_below(&recipe->random, n);
 }
 
-/* ---- what lies under ---- */
+/* ---- layers ---- */
 
 static struct layer *add_layer(struct recipe *recipe, const char *format,
 			       uint64_t size)
@@ -44,7 +43,7 @@ static void make_raw(struct recipe *recipe, struct layer *layer)
 	scribble_plain(layer->path, "raw", layer->size, &recipe->random);
 }
 
-/* Half of them compressed: then qemu-img says that it failed, when all is
+/* Half of them are compressed.  Then qemu-img says that it failed, when all is
    done. */
 static void make_qcow(struct recipe *recipe, struct layer *layer)
 {
@@ -58,8 +57,8 @@ static void make_qcow(struct recipe *recipe, struct layer *layer)
 	free(raw);
 }
 
-/* Another cluster size than the image's; QEMU is slow with much of nothing in
-   small ones. */
+/* Draws another cluster size than the image's.  QEMU is slow with a huge empty
+   disk of small clusters. */
 static uint32_t draw_cluster(struct recipe *recipe)
 {
 	static const uint32_t sizes[] = { 65536, 262144, 512, 4096 };
@@ -72,7 +71,7 @@ static uint32_t draw_cluster(struct recipe *recipe)
 	return cluster;
 }
 
-/* Made before the layer above it. */
+/* Each layer is made before the layer above it. */
 static void make_qcow2(struct recipe *recipe, struct layer *layer,
 		       const struct layer *under)
 {
@@ -145,7 +144,7 @@ static void make_layers(struct recipe *recipe)
 		break;
 	case BACKING_SHAPE_RAW_SHORT:
 		make_raw(recipe, add_layer(recipe, "raw", shorter(recipe)));
-		/* Not even whole sectors. */
+		/* Not even the sectors are whole. */
 		must_run("truncate -s -%u %s", draw(recipe, SECTOR),
 			 recipe->layers[0].path);
 		break;
@@ -187,7 +186,7 @@ static void add_options(const struct recipe *recipe, FILE *out)
 	fprintf(out, ",cluster_size=%u", recipe->cluster);
 	fprintf(out, ",refcount_bits=%s", axis_word(c, AXIS_REFCOUNT));
 	fprintf(out, ",preallocation=%s", axis_word(c, AXIS_PREALLOCATION));
-	/* Version 2 takes not even the default of these. */
+	/* Version 2 takes not even the default of these options. */
 	if (recipe_value(recipe, AXIS_TYPE) != TYPE_ZLIB)
 		fprintf(out, ",compression_type=%s", axis_word(c, AXIS_TYPE));
 	if (recipe_value(recipe, AXIS_SUBCLUSTERS))
@@ -220,8 +219,8 @@ static void create(const struct recipe *recipe)
 			recipe->path, recipe->path);
 }
 
-/* How many compressed clusters may share one, lest a snapshot's count does
-   not fit into the bits. */
+/* The number of compressed clusters that may share a host cluster.  With more,
+   the count that a snapshot needs would not fit into the bits. */
 static unsigned int packed_max(const struct recipe *recipe)
 {
 	if (!recipe_value(recipe, AXIS_PACKED))
@@ -244,7 +243,7 @@ static void scribble_on_top(struct recipe *recipe)
 		 packed_max(recipe), &recipe->random);
 }
 
-/* Something becomes allocated, and QEMU dies before it counts that. */
+/* QEMU allocates a cluster, and dies before it counts that cluster. */
 static void make_dirty(const struct recipe *recipe)
 {
 	uint64_t length = min_u64(recipe->cluster, recipe->size);
@@ -287,7 +286,7 @@ static uint64_t size_of(const struct recipe *recipe)
 	}
 }
 
-/* As the table has it. */
+/* Describes the image as in the table. */
 static void describe(struct recipe *recipe, unsigned int number)
 {
 	FILE *out = fmemopen(recipe->what, sizeof(recipe->what), "w");

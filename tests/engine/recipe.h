@@ -29,10 +29,10 @@ struct recipe {
 	struct layer layers[LAYERS_MAX]; /* the next one first */
 };
 
-/* Makes the image; number names it, and decides all that is random. */
+/* Makes the image.  The number names it, and decides every random choice. */
 void recipe_make(struct recipe *recipe, const struct combination *combination,
 		 unsigned int number, uint64_t seed);
-/* Removes it, with all files in its directory. */
+/* Removes the image, with all files in its directory. */
 void recipe_remove(const struct recipe *recipe);
 
 unsigned int recipe_value(const struct recipe *recipe, enum axis axis);

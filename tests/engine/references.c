@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Which files an image may name (P6).  Each row is an image, what the admin
- * says, and whether the image is opened; a refusal says what to do.  The same
- * is then asked for a layer that a process names which is not trusted.
+ * The files that an image may name (P6).  Each row has an image, the admin's
+ * permissions, and whether the image is opened.  A refusal tells the admin how
+ * to go on.  The same is then tested for a layer, named by a process that is
+ * not trusted.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -13,7 +14,7 @@
 
 enum word {
 	NOTHING_SAID,
-	DIRECTORY, /* ... of what it names */
+	DIRECTORY, /* the directory of the named file */
 	DATA_DIRECTORY,
 	DATA_FILE, /* this very file */
 	OTHER_DATA_FILE,
@@ -52,7 +53,7 @@ static const struct row {
 	{ "-o data_file=../elsewhere/data", DATA_FILE, "--data-file" },
 	{ "-o data_file=../elsewhere/data", DATA_DIRECTORY, NULL },
 	{ "-o data_file=data", NO_REFERENCES, "alone" },
-	/* Another guest's image is no data, whatever was said. */
+	/* Another guest's image is not data, whatever the admin permits. */
 	{ "-o data_file=victim", NOTHING_SAID, "--data-file" },
 	{ "-o data_file=../elsewhere/victim", DATA_DIRECTORY,
 	  "is a qcow2 image itself" },
@@ -83,12 +84,12 @@ static const struct qcow_references *say(enum word word)
 
 static void make(const struct row *row)
 {
-	/* qemu-img opens data files to make them, and backing files to look
-	   at their size, where it runs. */
+	/* qemu-img opens data files to make them, and backing files for their
+	   size.  It looks for them in the directory where it runs. */
 	must_run(
 		"cd %s; rm -rf pool elsewhere; mkdir -p pool/sub elsewhere; cd pool; for f in base sub/base ../elsewhere/base; do truncate -s 1M $f; done; ln -s ../elsewhere/base link; qemu-img create -q -f qcow2 ../elsewhere/victim 1M; cp ../elsewhere/victim .; qemu-img create -q -u -f qcow2 %s image 1M",
 		scratch(), row->options);
-	/* Its owner was there first. */
+	/* The owner of the victim made it first. */
 	must_run(
 		"cd %s/pool; qemu-img create -q -f qcow2 victim 1M; qemu-img create -q -f qcow2 ../elsewhere/victim 1M",
 		scratch());
@@ -119,7 +120,7 @@ static void test_open(const struct row *row)
 	free(path);
 }
 
-/* A process that was taken over names what it likes. */
+/* A process that was taken over names any file that it likes. */
 static void test_layer(const char *name, bool written, enum word word,
 		       bool allowed)
 {

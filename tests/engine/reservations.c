@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * R16: whoever may link has reserved what linking takes, so that it neither
- * fails nor waits.
+ * R16: a caller that may link has reserved the room that linking takes.  So
+ * linking neither fails nor waits.
  *
- * A mapped write, when it is finished, takes no more of journal and dirty set
- * than it had reserved; and whatever is done, neither holds more than it may.
- * Both are as small here as the engine can do with, so that they are full
- * again and again.
+ * When a mapped write is finished, it takes no more of journal and dirty set
+ * than it had reserved.  Whatever is done, journal and dirty set never hold
+ * more than they may.  Both are as small here as the engine allows, so that
+ * they are full again and again.
  *
- * usage: room [SEED]
+ * usage: reservations [SEED]
  */
 #include <errno.h>
 #include <stdio.h>
@@ -65,8 +65,8 @@ static void make_image(const char *path, uint64_t size)
 		 test.geometry->options,
 		 test.geometry->overlay ? "-F raw -b" : "",
 		 test.geometry->overlay ? base : "", path, size);
-	/* The bytes of a mapped write are of no interest here and stay
-	   unwritten; but the file must reach to where they would be. */
+	/* The test does not write the bytes of a mapped write.  But the file
+	   must be long enough to hold them. */
 	must_run("truncate -s %lu %s", 2 * size + (1u << 20), path);
 	free(base);
 }
@@ -168,8 +168,8 @@ static void write_clusters(uint64_t first, uint64_t count)
 	}
 }
 
-/* The largest discard that one group can hold, when the dirty set has room
-   for half of it. */
+/* The largest discard that one group can hold, while the dirty set has room for
+   half of it only. */
 static void test_discard(void)
 {
 	struct operation o = {
@@ -208,7 +208,7 @@ static void swap_sets(struct dirty *dirty)
 	dirty->freezing = !dirty->freezing;
 }
 
-/* What is promised to others counts, and what is frozen. */
+/* Room that is promised to others counts, and so do frozen assignments. */
 static void test_promises(void)
 {
 	char *path = scratch_path("image");

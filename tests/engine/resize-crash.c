@@ -2,13 +2,14 @@
 /*
  * Death and power loss at every step of a disk's growth.
  *
- * A recording disk (lib/disk.c) takes down random operations with two growths
- * among them, and then every step of the record is made an end (ends.c).
- * After each operation the whole disk is known; so after a death the disk has
- * the size and the bytes after the last acknowledged operation, or those after
- * the one begun, sector by sector; and after a power loss those of any since
- * the last flush or growth.  New space reads as zero.  After a death the growth
- * is asked for again, and at the end nothing has leaked.
+ * A recording disk (lib/disk.c) takes down random operations, with two growths
+ * among them.  Then every step of the record is made an end (ends.c).  The
+ * whole disk is known after each operation.  After a death, the disk has the
+ * size and the bytes after the last acknowledged operation, or those after the
+ * operation in flight, sector by sector.  After a power loss, it has those
+ * after any operation since the last flush or growth.  New space reads as zero.
+ * After a death the growth is asked for again, and at the end nothing has
+ * leaked.
  *
  * usage: resize-crash [SEED]
  */
@@ -29,7 +30,7 @@
 #define FIRST_GROWTH 8
 #define OTHER_GROWTH 16
 #define JOURNAL_SIZE (16u << 10)
-#define WINDOW	     (3u << 20) /* of a disk that is compared */
+#define WINDOW	     (3u << 20) /* the part of a disk that is compared */
 #define KIB	     1024ull
 
 struct geometry {
@@ -199,7 +200,7 @@ static void check_image(const struct disk *disk, bool leaks_allowed,
 	test.checks++;
 }
 
-/* The last size that was asked for is asked for again. */
+/* Asks again for the size that was asked for last. */
 static void judge_death(const struct disk *now, const struct step *step,
 			bool sample)
 {
@@ -225,7 +226,8 @@ static void judge_death(const struct disk *now, const struct step *step,
 	disk_free(&disk);
 }
 
-/* The states since the last flush that was acknowledged. */
+/* The number of operations that the last acknowledged flush or growth
+   covers. */
 static unsigned int flushed(const struct step *step)
 {
 	for (unsigned int n = step->acked; n--;)

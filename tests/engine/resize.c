@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Larger disks of many kinds of images: qemu-img finds the new size, no fault,
- * and the bytes that were there with zeros behind them; then random operations
- * go on (lib/model.h).  Other growths are refused, with their reason, and leave
- * the image as it was.
+ * Larger disks of many kinds of images.  qemu-img finds the new size, no fault,
+ * and the old bytes with zeros behind them.  Then random operations go on
+ * (lib/model.h).  Other growths are refused, with their reason, and leave the
+ * image as it was.
  *
  * usage: resize [SEED]
  */
@@ -53,7 +53,7 @@ static const struct kind kinds[] = {
 	  777, 9000 },
 	{ PLAIN("cluster_size=4k") " && qemu-img bitmap --add $i one", 777,
 	  9000 },
-	/* The file under it is longer than both. */
+	/* The file below it is longer than both sizes. */
 	{ OVERLAY("cluster_size=64k"), 1001, 1900 },
 	{ OVERLAY("cluster_size=512"), 101, 1900 },
 	{ OVERLAY("cluster_size=4k,compat=0.10"), 101, 1900 },
@@ -92,13 +92,13 @@ static void grow(const char *path, enum qcow_cache cache, uint64_t size,
 		die("%s: %s", what, error.text);
 	if (qcow_size(image) != size)
 		die("%s: the disk did not get larger", what);
-	/* It has that size: nothing to do. */
+	/* The disk has that size already: nothing to do. */
 	if (qcow_grow(image, size, &error))
 		die("%s: again: %s", what, error.text);
 	model_close(image);
 }
 
-/* The file of a raw data file is the disk, too. */
+/* A raw data file is the disk, too. */
 static void check_data_file(const struct kind *kind, const char *image,
 			    const uint8_t *model, uint64_t size)
 {

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * One seed determines everything: the image, the operations of several threads,
- * in which order these and the checkpoint's thread go on (scheduler.h), which
- * I/O fails, when a write reaches the disk between its beginning and its end,
- * and at which instant the process dies or the power is lost.
+ * the order in which these and the checkpoint's thread go on (scheduler.h), and
+ * the I/O that fails.  It also determines when a write reaches the disk between
+ * its beginning and its end, and the instant at which the process dies or the
+ * power is lost.
  *
- *	reads	hold what an operation left that can have been the last
- *	death	the journal is replayed; all that was acknowledged is there
+ *	reads	hold the bytes of an operation that can have been the last
+ *	death	the journal is replayed; every acknowledged change is there
  *		(P1).  A write in flight may have landed or not (P4).
- *	power	of what no sync covers, any sector may be lost; what was
- *		flushed is there (P2).  A sync covers the writes that had ended
- *		when it began.
+ *	power	any sector may be lost that no sync covers; every flushed
+ *		change is there (P2).  A sync covers the writes that had ended
+ *		when the sync began.
  *	close	no corruption, no leak (P3)
  *
  * A failure names its seed, with which it happens again.
@@ -93,7 +94,7 @@ static struct qcow_image *open_disk(const struct qcow_test_hooks *hooks,
 	return image;
 }
 
-/* The one journal there is; each image has another. */
+/* The only journal; each image has another one. */
 static void find_journal(void)
 {
 	free(test.journal);
@@ -111,7 +112,7 @@ static void forget_journal(void)
 
 /* ---- looks ---- */
 
-/* As a queue does it: others may go on before the bytes are read. */
+/* Reads like a queue: other threads may go on before the bytes are read. */
 static int read_mapped(struct qcow_image *image, uint8_t *bytes,
 		       uint64_t offset, uint64_t length)
 {
@@ -129,7 +130,7 @@ static int read_mapped(struct qcow_image *image, uint8_t *bytes,
 			ret = hooks->ops->read(hooks->disk, bytes, e->offset,
 					       e->length);
 		else if (e->kind == QCOW_EXTENT_DATA)
-			ret = -EBUSY; /* what lies under it */
+			ret = -EBUSY; /* in a file below the image */
 		bytes += e->length;
 	}
 	return qcow_finish(image, &io, ret);
@@ -236,7 +237,7 @@ static void must_be_sound(const struct disk *disk, bool leaks_allowed,
 		    verdict.leaks, verdict.first);
 }
 
-/* The next process looks at all of it, and ends in good order. */
+/* The next process looks at the whole disk, and ends in good order. */
 static void check_disk(struct disk *disk, const struct look *look,
 		       const char *where)
 {
@@ -334,7 +335,7 @@ static void run_seed(const struct disk *base, uint64_t seed)
 	forget_journal();
 }
 
-/* A large image takes its time. */
+/* A large image takes its time, so it comes rarely. */
 static unsigned int geometry_of(uint64_t seed)
 {
 	unsigned int number = seed % nr_geometries;

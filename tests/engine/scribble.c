@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * One qemu-io does it all.  It repeats a pattern over whatever it writes; so
- * bytes differ from place to place, and compress.
+ * One qemu-io makes all changes.  It repeats a pattern over each range that it
+ * writes; so bytes differ from place to place, and compress.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +14,7 @@
 #define PACKED_COMMANDS 4
 #define PLAIN_COMMANDS	6
 
-/* Whole units, but for the disk's end. */
+/* Draws whole units, but for the disk's end. */
 static void draw_range(struct random *random, uint64_t size, uint32_t unit,
 		       uint64_t most, uint64_t *offset, uint64_t *length)
 {
@@ -29,13 +29,13 @@ static void draw_range(struct random *random, uint64_t size, uint32_t unit,
 
 static void add_packed(FILE *out, uint64_t offset, uint64_t length)
 {
-	/* What is allocated cannot be made a compressed one. */
+	/* An allocated cluster cannot be made a compressed one. */
 	fprintf(out, " -c 'discard -q %lu %lu'", offset, length);
 	fprintf(out, " -c 'write -q -c -s %s %lu %lu'", scribble_pattern(),
 		offset, length);
 }
 
-/* The disk's last cluster first. */
+/* Writes the disk's last cluster first. */
 static void write_packed(const char *path, uint64_t size, uint32_t cluster,
 			 unsigned int most, struct random *random)
 {
@@ -53,8 +53,8 @@ static void write_packed(const char *path, uint64_t size, uint32_t cluster,
 			   &length);
 	}
 	fclose(out);
-	/* Version 2 does not discard what hides another layer; such a cluster
-	   stays as it is. */
+	/* An overlay of version 2 cannot discard; such a cluster stays as it
+	   is. */
 	run("qemu-io -f qcow2 %s %s >/dev/null 2>&1", commands, path);
 	free(commands);
 }

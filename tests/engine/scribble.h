@@ -8,12 +8,13 @@
 
 /*
  * Writes to a qcow2 image; sizes are bytes.  At most `packed` clusters become
- * compressed ones; the disk's last cluster does, and the rest leaves it
- * alone.
+ * compressed ones.  One of them is the disk's last cluster; the other writes
+ * leave it alone.
  */
 void scribble(const char *path, uint64_t size, uint32_t cluster,
 	      unsigned int packed, struct random *random);
-/* To an image of any format that qemu-io knows; nothing compressed. */
+/* Writes to an image of any format that qemu-io knows; nothing is
+   compressed. */
 void scribble_plain(const char *path, const char *format, uint64_t size,
 		    struct random *random);
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A sector holds the stamp of the last operation that changed it.  Of the
- * operations that death or a loss of power may have caught, each sector may
- * hold the stamp of any.
+ * A sector holds the stamp of the last operation that changed it.  A death or a
+ * loss of power may have caught several operations.  Then each sector may hold
+ * the stamp of any of these.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -71,7 +71,7 @@ void script_play(struct script *script, struct disk *disk,
 	must(script, qcow_close(image), "close");
 }
 
-/* Version 2 cannot discard what covers something else. */
+/* An overlay of version 2 cannot discard: the layer below would show. */
 static bool is_void(const struct script *script,
 		    const struct operation *operation)
 {
@@ -89,8 +89,8 @@ static bool changes(const struct script *script, unsigned int n,
 				 script->geometry->cluster, stamp);
 }
 
-/* After the first n operations.  Instants go forwards, so the answer for the
-   last n asked for is kept and carried on from there. */
+/* The stamps after the first n operations.  Instants mostly go forwards.  So
+   the stamps for the last n are kept, and carried on from there. */
 static const uint32_t *stamps_after(struct script *script, unsigned int n)
 {
 	uint64_t sectors = script->size / SECTOR;

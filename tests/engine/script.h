@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Random operations on an image, one after the other, recorded, and what its
-   sectors may hold at any instant. */
+/* Random operations on an image, one after the other, recorded, and the stamps
+   that its sectors may hold at any instant. */
 #ifndef SCRIPT_H
 #define SCRIPT_H
 
@@ -22,7 +22,7 @@ struct script {
 	unsigned int known;
 };
 
-/* Nothing has happened yet. */
+/* At first, nothing has happened. */
 void script_create(struct script *script, const struct geometry *geometry,
 		   uint64_t size);
 void script_destroy(struct script *script);
@@ -30,7 +30,8 @@ void script_destroy(struct script *script);
 uint32_t *script_new_stamps(const struct script *script);
 
 /* Opens the image on a disk; its journal is in the scratch directory
-   "journals".  force: whatever has become of that. */
+   "journals".  With force, the image is opened whatever has become of the
+   journal. */
 struct qcow_image *script_open(const struct script *script, struct disk *disk,
 			       bool force);
 
@@ -39,13 +40,13 @@ struct qcow_image *script_open(const struct script *script, struct disk *disk,
 void script_play(struct script *script, struct disk *disk,
 		 struct qcow_image *image, struct random *random);
 
-/* The stamps that sectors hold when the first low operations are done, and
-   those below high may be; dies of one that cannot be. */
+/* Checks stamps after the first `low` operations.  Operations below `high` may
+   have changed a sector, too.  Dies of a stamp that cannot be. */
 void script_check(struct script *script, const uint32_t *stamps,
 		  unsigned int low, unsigned int high, const char *where);
 
-/* How many operations are on stable storage for certain when so many were
-   acknowledged; above SCRIPT_LENGTH: that cannot be told. */
+/* The number of operations that are surely on stable storage when `acked` were
+   acknowledged.  Above SCRIPT_LENGTH: nobody can tell. */
 unsigned int script_flushed(const struct script *script, unsigned int acked);
 
 #endif /* SCRIPT_H */

@@ -28,7 +28,7 @@ const struct variant variants[] = {
 
 const unsigned int nr_variants = ARRAY_SIZE(variants);
 
-/* What qemu-io does to subclusters. */
+/* The commands of qemu-io that change subclusters. */
 #define DATA   "write -q -P 0x61"
 #define ZERO   "write -q -z"
 #define PACKED "write -q -c -P 0x62"

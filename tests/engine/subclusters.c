@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Subclusters: which of them a change allocates, which it makes zero, and
- * which it leaves alone.
+ * Subclusters: which of them a change allocates, makes zero, or leaves alone.
  *
- * An image has guest clusters of every state, as qemu-io makes them; each
- * change is done to each of them, and the process dies.  The next one goes on
- * with random changes and closes the image.  Both times every L2 entry must
- * say what is predicted here, the guest must see what it wrote, qemu-img must
- * find nothing wrong, and snapshots must be what they were.
+ * An image has guest clusters of every state, as qemu-io makes them.  Each
+ * change is done to each of them, and the process dies.  The next process goes
+ * on with random changes and closes the image.  Both times every L2 entry must
+ * be as it is predicted here, and the guest must see the bytes that it wrote.
+ * qemu-img must find nothing wrong, and snapshots must not have changed.
  *
- *	write		allocates what it touches; of a cluster that is
- *			compressed or shared, all, in another place
+ *	write		allocates the touched subclusters; in a compressed or
+ *			shared cluster all of them, in another place
  *	discard		of a whole cluster: zero over something, else nothing
  *	zeros		the same of a whole cluster, but a host cluster of
  *			its own may be kept; a write where a part of it is
@@ -66,7 +65,7 @@ static struct {
 	unsigned long judged;
 } test;
 
-/* What the guest sees, by qemu-img. */
+/* Loads the bytes that the guest sees, by qemu-img. */
 static void load_content(void)
 {
 	char *raw = scratch_path("raw");
@@ -95,7 +94,7 @@ static void judge_entry(const char *when, uint64_t guest,
 	    must->moved ? "one like" : "", must->host, must->bitmap);
 }
 
-/* qemu-img check does not look there. */
+/* qemu-img check does not look at counts behind the end of the file. */
 static void judge_counts_behind(const char *when)
 {
 	size_t size;
@@ -117,7 +116,7 @@ static void compare_entries(const char *when)
 	judge_counts_behind(when);
 	for (uint64_t g = 0; g < CLUSTERS; g++)
 		judge_entry(when, g, &entries[g], &test.predicted.entries[g]);
-	/* Now it is known where the new host clusters are. */
+	/* From now on the places of the new host clusters are known. */
 	memcpy(test.predicted.entries, entries, sizeof(entries));
 }
 
@@ -145,7 +144,7 @@ static void change(struct qcow_image *image, const struct operation *o,
 		die("%s: operation %u fails", test.variant->name, o->number);
 }
 
-/* The change that a cluster has to meet. */
+/* The change that is made to the cluster. */
 static struct operation change_of(uint64_t guest)
 {
 	const struct change *c = &changes[guest / 2 % CHANGES];
@@ -160,7 +159,7 @@ static struct operation change_of(uint64_t guest)
 	return o;
 }
 
-/* Does it, where there is an image; its twin predicts. */
+/* Changes the image if there is one; without an image, predicts the change. */
 static void change_now(struct qcow_image *image, enum operation_kind kind,
 		       uint64_t guest, uint64_t clusters)
 {
@@ -177,8 +176,8 @@ static void change_now(struct qcow_image *image, enum operation_kind kind,
 		predict(&test.predicted, &o);
 }
 
-/* A discard of which no two clusters have anything in common: each group is
-   as long as can be. */
+/* A discard in which no cluster can share anything with another one, so that
+   each group is as long as can be. */
 static void discard_fragments(struct qcow_image *image)
 {
 	change_now(image, OPERATION_DISCARD, 0, 120);
@@ -210,7 +209,7 @@ static void die_of_fragments(void)
 	_exit(0);
 }
 
-/* In a child, which dies of it; and what it has done is replayed. */
+/* Runs the life in a child, which dies.  Then its changes are replayed. */
 static void live(void (*life)(void))
 {
 	int status;
@@ -252,7 +251,7 @@ static void second_life(void)
 	compare_entries("closed");
 }
 
-/* ---- what is not ours to judge ---- */
+/* ---- the judgement of qemu-img ---- */
 
 static void judge_with_qemu(void)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * L2 tables that a snapshot uses, too, are copied from their first entry to
- * their last, whatever the size of an entry.
+ * their last, for each size of an entry.
  *
  * usage: tables
  */

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Threads that write side by side, into the same clusters, until the process
- * is killed with SIGKILL; then the next process replays and checks.
+ * Threads write side by side, into the same clusters, until SIGKILL ends the
+ * process.  Then the next process replays the journal and checks the disk.
  *
- * Each thread owns every n-th block of the first half of the disk, so that
- * all of them share every cluster, and a stretch of the second half for
- * itself, where it also discards and writes zeroes.  What was begun and what
- * was acknowledged of each block stands in shared memory, which survives the
- * killed process: afterwards a block must hold what was acknowledged last or
- * what was begun after that (P1), and after the end qemu-img check must find
- * no error (P3).
+ * Each thread owns every n-th block of the first half of the disk, so that all
+ * threads share every cluster.  It also owns a stretch of the second half
+ * alone, where it also discards and writes zeroes.  Shared memory survives the
+ * killed process.  It holds, for each block, the generation that was begun last
+ * and the one that was acknowledged last.  Afterwards the block must hold the
+ * acknowledged generation or a later one that was begun (P1).  After the end,
+ * qemu-img check must find no error (P3).
  *
  * usage: threads [KILLS [SEED]]
  */
@@ -36,7 +36,7 @@
 #define CLUSTER	      65536u
 #define PER_CLUSTER   (CLUSTER / BLOCK)
 
-/* Generations; the block holds its generation, 0 reads as zero. */
+/* A block holds its generation; generation 0 reads as zero. */
 struct block {
 	_Atomic uint32_t begun, acked;
 	/* A change to zeros is under way or was the last acknowledged. */
@@ -79,7 +79,7 @@ static void check(int ret, const char *what)
 	_exit(1);
 }
 
-/* Like a queue: mapped if possible, blocking else. */
+/* Writes like a queue: mapped if possible, blocking else. */
 static int put(struct qcow_image *image, const uint8_t *bytes, uint64_t offset)
 {
 	static const uint8_t zeroes[CLUSTER] __attribute__((aligned(4096)));
@@ -221,8 +221,8 @@ static struct qcow_image *open_image(const char *path)
 	return image;
 }
 
-/* After a replay, before anything else: what was in flight is settled as
-   whatever the block holds now. */
+/* This comes first after a replay.  It settles the writes in flight: whatever
+   the block holds now counts as acknowledged. */
 static void verify_all(struct qcow_image *image)
 {
 	uint8_t *bytes = aligned_alloc(4096, BLOCK);
@@ -266,7 +266,7 @@ static void child(const char *path, uint64_t seed, bool until_done)
 	check(qcow_close(image), "close");
 }
 
-/* One life: until it is killed, or to a clean end. */
+/* One life, which a kill or a clean end finishes. */
 static void live(const char *path, struct random *random, bool until_done)
 {
 	uint64_t seed = random_next(random);
