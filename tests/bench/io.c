@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Loads a disk as cheaply as can be, and tells what that took.
+ * Loads a disk as cheaply as possible, and prints the cost.
  *
- * The client shares its processor with the server that is measured, so it
- * does next to nothing itself: one ring, one buffer for each request, and
- * places that a multiplication gives.  The places are a permutation of those
- * there are: no two requests of a run, whatever its length, meet.  So a run
- * on an empty image allocates with each write.
+ * The client shares its processor with the server that is measured, so it does
+ * next to nothing itself: one ring, one buffer for each request, and places
+ * that come from a multiplication.  They are a permutation of all places: no
+ * two requests of a run meet, whatever its length.  So a run on an empty image
+ * allocates with each write.
  *
- * Discards and zeroes go through ioctl(2), one at a time.  With --flush N
- * all wait after each N writes, and the disk is flushed.
+ * Discards and zeroes go through ioctl(2), one at a time.  With --flush N all
+ * requests end after each N writes, and then the disk is flushed.
  *
- * What a server (--watch PID, once for each of its processes) took is the
- * run time that the scheduler has counted for its threads: nanoseconds, and
+ * The cost of a server (--watch PID, once for each of its processes) is the run
+ * time that the scheduler has counted for its threads: nanoseconds, and
  * instructions in a machine whose clock counts these.  Its system calls are
- * counted in a run of their own, for counting makes them dearer.
+ * counted in a run of their own, because counting makes them dearer.
  *
  * Prints on one line: I/Os a second; nanoseconds of the server for each; its
  * system calls for each, or "-".
@@ -40,7 +40,7 @@
 #define PIDS_MAX    4
 #define THREADS_MAX 64
 #define DEPTH_MAX   256
-#define STRIDE	    2654435761ull /* odd, so it visits all of a power of 2 */
+#define STRIDE	    2654435761ull /* odd, so it visits every place */
 #define READS_OF_10 7		  /* of mixed */
 
 static struct {
@@ -59,7 +59,7 @@ static struct {
 
 static struct io_uring ring;
 static char *buffers;
-static unsigned long long next; /* how many requests there have been */
+static unsigned long long next; /* the number of requests so far */
 
 static void __attribute__((format(printf, 1, 2), noreturn))
 die(const char *format, ...)
@@ -190,7 +190,7 @@ static void submit_one(unsigned long slot)
 	sqe->user_data = slot;
 }
 
-/* Count transfers, at most depth at once. */
+/* Makes `count` transfers, at most `depth` at once. */
 static void transfers(unsigned long count)
 {
 	unsigned long started, ended = 0;

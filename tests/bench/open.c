@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * How much time and memory it takes to open a disk of 1 TiB.
+ * The time and the memory that an open of a disk of 1 TiB takes.
  *
- * Images that are all holes and images whose tables name every cluster are
- * opened as a server does, for writing, past the page cache if the file
- * system can, with the checkpoint thread, by a new process each time:
- * that one tells the time of the open, and how far its resident memory had
- * risen at most.  Before a cold open the image's pages are dropped, with
- * root's rights all caches of the machine; a warm open follows another one.
- * Of several opens the median is shown.
+ * The images have only holes, or have tables that name every cluster.  Each is
+ * opened as a server does, for writing, with the checkpoint thread, and past
+ * the page cache if the file system can do it.  Each open has a new process,
+ * which tells the time of the open, and how far its resident memory had risen
+ * at most.  Before a cold open the image's pages are dropped; with root's
+ * rights, all caches of the machine.  A warm open follows another open.  The
+ * median of several opens is shown.
  *
  * usage: bench-open [DIRECTORY]
  *
@@ -38,7 +38,7 @@ static const struct {
 	  "extended_l2=on,cluster_size=64k,preallocation=metadata" },
 };
 
-/* What one open took. */
+/* The cost of one open. */
 struct sample {
 	double ms;
 	unsigned long before, peak; /* resident, KiB */
@@ -84,7 +84,7 @@ static int open_once(const char *image_path, const char *journals)
 	return qcow_close(image) ? 1 : 0;
 }
 
-/* ---- who starts it ---- */
+/* ---- the process that starts it ---- */
 
 static char path[512]; /* of the image */
 
@@ -120,7 +120,7 @@ static void drop_caches(void)
 	fd = open("/proc/sys/vm/drop_caches", O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
 		return;
-	/* Not everywhere may root do that. */
+	/* On some machines not even root may do that. */
 	if (write(fd, "3", 1) < 0)
 		errno = 0;
 	close(fd);

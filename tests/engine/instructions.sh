@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # The calls that a queue makes for each I/O cost no more instructions than
-# was agreed, nor so many less that the agreement has become void.  Whoever
-# changes a figure says why in the commit.
+# agreed.  They do not cost many fewer, either, or the figures would be of no
+# use.  A commit that changes a figure gives the reason.
 set -euo pipefail
 
 ALLOWED=5			# per cent more, or less
@@ -14,7 +14,7 @@ program=$PWD/engine/instructions
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# Prints what all calls from a function cost.
+# Prints the instructions of all calls from a function.
 counted()
 {
 	sed -n "s/^ *\([0-9,]*\) .*:measure_$1\b.*/\1/p" "$work/table" |

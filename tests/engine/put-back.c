@@ -193,7 +193,7 @@ static void test_new_file(enum shape shape)
 		die("%s: cannot be identified", path);
 	options.identity.birth = old.birth;
 	if (qcow_forget_journal(&options.identity, scratch()))
-		die("what is left cannot be removed");
+		die("the files that are left cannot be removed");
 	in_scratch("! ls *.journal *.life 2>/dev/null");
 	free(path);
 }

@@ -247,6 +247,6 @@ int main(int argc, char **argv)
 		test_discard();
 	}
 	test_promises();
-	printf("%lu links took what they had reserved\n", test.links);
+	printf("%lu links took no more than they had reserved\n", test.links);
 	return 0;
 }

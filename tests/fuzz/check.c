@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Fuzz target: the input is an image that is checked, then repaired.  What a
- * repair says to have mended has to be sound for the next check.
+ * Fuzz target: the input is an image that is checked, then repaired.  If a
+ * repair calls the image sound, the next check must find the image sound.
  */
 #include <stdio.h>
 #include "memory.h"

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Fuzz target: the input is a byte that tells type and cluster size, then a
- * compressed stream.
+ * Fuzz target: the input is a byte that tells the type and the cluster size,
+ * then a compressed stream.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include "memory.h"
 #include "qcow/compress.h"
 
-/* Exact, so that a byte too many is seen. */
+/* The output buffer has the exact size, so that a sanitizer sees a byte too
+   many. */
 static int unpack(struct decoder *decoder, const uint8_t *bytes, size_t size,
 		  uint32_t length)
 {

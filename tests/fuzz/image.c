@@ -45,7 +45,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	memory_use(memory, &writing, ~seed);
 	writing.force = true;
 	memory_use(memory, &writing, ~seed);
-	/* After an error it stays, and would keep the next input out. */
+	/* After an error the journal stays, and would keep the next input
+	   out. */
 	unlink(memory->journal);
 	return 0;
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Fuzz target: a sound image in a life, and the input is its journal: the
- * position where it begins, then groups, each a byte that tells how many
- * assignments it has, and those.  They are sealed here, since no mutation
- * would find a checksum.
+ * Fuzz target: a sound image in a life, and the input is its journal.  The
+ * input has the position where the journal begins, and then groups.  Each group
+ * is a byte that tells the number of its assignments, and these assignments.
+ * The target seals the groups, because no mutation would find a checksum.
  *
- * The first byte's lowest bit leaves the rest as it is; the next one takes an
- * image with subclusters.
+ * The first byte's lowest bit leaves the rest unsealed, as it is; the next bit
+ * takes an image with subclusters.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +20,8 @@
 #define JOURNAL_SIZE (16u << 10)
 #define HEADER_SIZE  4096u
 #define WORDS	     ((JOURNAL_SIZE - HEADER_SIZE) / 8)
-/* In its header: the position, and what seals it. */
+/* Fields of the journal's header: the position, and the number that seals
+   it. */
 #define START	    offsetof(struct journal_header, start)
 #define NONCE	    offsetof(struct journal_header, nonce)
 #define AS_IT_IS    1u /* bits of the first byte */
@@ -34,7 +35,7 @@ static const char *const recipes[2] = {
 	"qemu-io -f qcow2 -c 'write -q 512 2048' -c 'write -q -z 1k 512' $i",
 };
 
-/* An image in a life, and its journal: what a process leaves that dies. */
+/* An image in a life, and its journal, as a process that dies leaves them. */
 static struct dead {
 	uint8_t *image;
 	size_t size;

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The disk in memory.  The engine still opens and locks a file: an empty one
- * in a directory on a tmpfs, where a backing file can be found, too, and
- * where the journal goes.
+ * The disk in memory.  The engine still opens and locks a file, which is empty.
+ * It lies in a directory on a tmpfs, with a backing file and the journal.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -71,7 +70,7 @@ static const struct qcow_file_ops memory_ops = {
 	.size = memory_size,
 };
 
-/* The engine names it after the file. */
+/* The engine names the journal after the file. */
 static void find_journal(struct memory *memory)
 {
 	struct qcow_identity id;
@@ -84,7 +83,7 @@ static void find_journal(struct memory *memory)
 		 (unsigned long long)id.inode, (unsigned long long)id.birth);
 }
 
-/* What a header may find under its image, as its seeds name it. */
+/* Puts a backing file beside the image; the seeds name this file. */
 static void put_base(void)
 {
 	char *path = scratch_path("base.raw");
@@ -164,7 +163,7 @@ static void read_ends(struct qcow_image *image)
 static void change(struct qcow_image *image, struct random *random)
 {
 	uint64_t size = qcow_size(image);
-	/* Mostly where the seeds have something. */
+	/* Mostly a place where the seeds have something. */
 	uint64_t near = random_below(random, 8) ? min_u64(size, 128u << 10) :
 						  size;
 	uint64_t offset = 512 * random_below(random, near / 512);

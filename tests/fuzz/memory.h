@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the fuzz targets share: the input as a disk in memory, under the
- * engine in place of the image's file.  The disk is bounded, as every disk
- * is: a write past its capacity fails with -ENOSPC.
+ * The fuzz targets share this: the input as a disk in memory, which the engine
+ * uses in place of the image's file.  The disk is bounded, as every disk is: a
+ * write past its capacity fails with -ENOSPC.
  */
 #ifndef MEMORY_H
 #define MEMORY_H
@@ -19,8 +19,8 @@
 struct memory {
 	uint8_t *bytes; /* MEMORY_CAPACITY of them */
 	size_t size;
-	char path[256];	     /* whose place it takes */
-	char directory[256]; /* of that, and of the journal */
+	char path[256];	     /* of the file that the disk stands for */
+	char directory[256]; /* of that file, and of the journal */
 	char journal[512];
 	struct qcow_test_hooks hooks;
 };
@@ -28,20 +28,20 @@ struct memory {
 /* The one disk of this process, holding these bytes. */
 struct memory *memory_load(const uint8_t *bytes, size_t size);
 
-/* Options of an open of it. */
+/* Options for an open of the disk. */
 struct qcow_options memory_options(const struct memory *memory, bool read_only);
 
-/* Opens the image, does a bit of everything to it, closes it.  The numbers
-   that an operation needs depend on the seed. */
+/* Opens the image, does a bit of everything to it, closes it.  The seed gives
+   the numbers that the operations need. */
 void memory_use(const struct memory *memory, const struct qcow_options *options,
 		uint64_t seed);
 
-/* Ends the fuzzing: the input is a bug's. */
+/* Ends the fuzzing: the input has found a bug. */
 void memory_complain(const char *what) __attribute__((noreturn));
 
 uint64_t memory_hash(const uint8_t *bytes, size_t size);
 
-/* libFuzzer's, which has no header for C. */
+/* A function of libFuzzer's, which has no header for C. */
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 size_t LLVMFuzzerMutate(uint8_t *bytes, size_t size, size_t max_size);
 size_t LLVMFuzzerCustomMutator(uint8_t *bytes, size_t size, size_t max_size,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Mutates an image where it matters: a field of the header, or an entry of a
- * table that the header leads to, becomes something that an image could
- * hold, or just not.  One time in three libFuzzer mutates bytes as usual.
+ * Mutates an image where a change matters.  A field of the header, or an entry
+ * of a table that the header leads to, gets a value that an image could hold,
+ * or just not.  One time in three libFuzzer mutates bytes as usual.
  */
 #include "memory.h"
 #include "tests/lib/helpers.h"
@@ -20,7 +20,7 @@ static uint64_t draw(struct image *image, uint64_t n)
 	return random_below(image->random, n);
 }
 
-/* A cluster of the file; rarely one just outside. */
+/* The offset of a cluster in the file; rarely one just outside. */
 static uint64_t draw_offset(struct image *image)
 {
 	uint64_t clusters = image->size >> image->cluster_bits;
@@ -108,7 +108,8 @@ static void change_header(struct image *image)
 		change_64(image, longs[draw(image, ARRAY_SIZE(longs))]);
 }
 
-/* An entry of a table, mostly one of the first, which are used. */
+/* The place of a table's entry, mostly one of the first entries, which are
+   used. */
 static uint64_t draw_place(struct image *image, uint64_t table)
 {
 	unsigned int most = draw(image, 3) ? 8 : 64;
@@ -116,7 +117,8 @@ static uint64_t draw_place(struct image *image, uint64_t table)
 	return table + 8 * draw(image, most);
 }
 
-/* The table that an entry of the table at an offset in the header names. */
+/* Draws an entry of the table that the header's field leads to; returns the
+   offset of the table that the entry names. */
 static uint64_t draw_second(struct image *image, unsigned int field)
 {
 	uint64_t place = draw_place(image, load_be64(image->bytes + field));

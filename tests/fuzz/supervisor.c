@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Fuzz target: the input is what a server says to its supervisor, which may be
- * anything, for a guest may have taken the server over (P6).
+ * Fuzz target: the input is the messages of a server to its supervisor.  They
+ * may be anything, because a guest may have taken the server over (P6).
  *
  * The first byte tells the phase of the supervisor.  Then come messages: a byte
  * for the type, a byte for the length, which may be cut, and the bytes of the
- * packet.  They go through the socket as a server's do.
+ * packet.  They go through the socket as a server's messages do.
  *
  * Whatever a server says, the disk stays the disk that the supervisor knows:
  * its image, its name, its files.  No command reaches the driver here, and no
@@ -23,7 +23,7 @@
 
 static char directory[] = "/dev/shm/fuzz-supervisor.XXXXXX";
 
-/* ---- in place of what would reach outside (the linker's --wrap) ---- */
+/* ---- in place of calls that reach outside (the linker's --wrap) ---- */
 
 bool __wrap_hooks_run(struct hooks *hooks, const struct disk *disk,
 		      enum disk_event event, pid_t server);
@@ -106,7 +106,7 @@ static enum phase phase_of(uint8_t byte)
 	return phases[byte % 4];
 }
 
-/* Its own words, mostly of a form that is taken seriously. */
+/* Sends one message, mostly of a form that the supervisor takes seriously. */
 static size_t feed(int socket, const uint8_t *bytes, size_t size)
 {
 	struct server_message message = { 0 };

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Reads what the guest without a kernel (guest/guest.c) left on a disk, and
- * prints how many blocks it wrote.
+ * Reads the blocks that the guest without a kernel (guest/guest.c) left on a
+ * disk, and prints how many blocks it wrote.
  *
  * usage: guest-data FILE
  *
  * The guest writes its blocks in a known order, pass after pass, a batch at a
  * time.  So after W blocks the first W % BLOCKS in that order hold the number
- * of one pass, and all others that of the one before.  The next batch may have
- * been under way, each of its sectors old or new.  Anything else on the disk
- * is damage: status 1.
+ * of one pass, and all others the number of the pass before.  The next batch
+ * may have been under way, each of its sectors old or new.  Anything else on
+ * the disk is damage: status 1.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* As in guest.c. */
+/* These are the same as in guest.c. */
 enum {
 	BLOCKS = 512,
 	STRIDE = 16, /* sectors */
@@ -31,7 +31,7 @@ enum {
 	SECTOR = 512,
 };
 
-/* The passes that wrote its sectors. */
+/* The passes that wrote a block's sectors. */
 struct block {
 	uint32_t oldest;
 	uint32_t newest;
@@ -95,7 +95,7 @@ static int read_block(int fd, uint32_t number, struct block *block)
 	return 0;
 }
 
-/* How many blocks were written: whole batches. */
+/* The number of blocks that were written: whole batches. */
 static uint32_t count_written(const struct block blocks[BLOCKS])
 {
 	uint32_t passes = UINT32_MAX, more = 0;
@@ -108,7 +108,7 @@ static uint32_t count_written(const struct block blocks[BLOCKS])
 	return passes * BLOCKS + more / BATCH * BATCH;
 }
 
-/* Is that all, and nothing else? */
+/* Are so many blocks written, and nothing else? */
 static int verify(const struct block blocks[BLOCKS], uint32_t written)
 {
 	uint32_t more = written % BLOCKS, right;

@@ -4,19 +4,21 @@
  * machines are emulated twice.  It drives virtio-blk itself, with sixteen
  * requests at a time, and never flushes.
  *
- * In pass P = 1, 2, 3 ... it writes P into every block of a region on each of
- * its disks, a batch of sixteen at a time, in an order that jumps about.
- * After each batch it reads that batch, and then sixteen blocks of chance,
- * which must hold P, or P - 1 if their turn is still to come.  A sector holds
- * P, its own number, and words that follow from both, so that a lost, a stale
- * and a torn one are told from the right one; a block of pass 0 is zeroes.
- * A disk that was in use before is read from end to end first: its work goes
- * on where it was left, and of what was written nothing may be missing.
+ * In pass P = 1, 2, 3 ... the guest writes P into every block of a region on
+ * each of its disks, a batch of sixteen at a time, in an order that jumps
+ * about.  After each batch it reads that batch, and then sixteen random blocks.
+ * These must hold P, or P - 1 if their turn is still to come.  A sector holds
+ * P, its own number, and words that follow from both.  So the guest can tell a
+ * lost, a stale or a torn sector from the right one.  A block of pass 0 is
+ * zeroes.  A disk that was in use before is read from end to end first.  The
+ * work on that disk goes on where it was left, and no written block may be
+ * missing.
  *
- * On the serial port it says `disk D: N` when N blocks have been written and
- * verified; D counts from 0 in the order of the PCI slots.  `error` and
- * `mismatch` end it.  When the power button is pressed (virsh shutdown), it
- * says `disk D: N in the end` and turns the power off.  Disks may come and go.
+ * On the serial port the guest says `disk D: N` when N blocks have been written
+ * and verified; D counts from 0 in the order of the PCI slots.  After `error`
+ * or `mismatch` the guest halts.  When the power button is pressed (virsh
+ * shutdown), it says `disk D: N in the end` and turns the power off.  Disks may
+ * come and go.
  */
 #include "machine.h"
 #include "virtio.h"
@@ -33,8 +35,8 @@ struct disk {
 	bool there;
 	uint8_t slot;
 	struct virtio virtio;
-	uint32_t pass; /* that is under way */
-	uint32_t done; /* blocks of it that are written */
+	uint32_t pass; /* the pass under way */
+	uint32_t done; /* written blocks of that pass */
 	uint32_t chance;
 	uint32_t batch[BATCH]; /* blocks that are under way or in memory */
 };
@@ -58,7 +60,7 @@ static void tell_progress(const struct disk *disk, const char *how)
 	print(how);
 }
 
-/* The end: what went wrong with which block. */
+/* The guest ends here: tells the failure and its block. */
 static void __attribute__((noreturn))
 stop(const struct disk *disk, const char *text, uint32_t block, uint32_t what)
 {
@@ -100,14 +102,14 @@ static void wait(const struct disk *disk)
 			     virtio_status(&disk->virtio, i));
 }
 
-/* --- what blocks hold ----------------------------------------------------- */
+/* --- the contents of blocks ----------------------------------------------- */
 
 static uint32_t follow(uint32_t word)
 {
 	return word * 1664525 + 1013904223;
 }
 
-/* Fills a sector for a pass, or finds out if it holds just that. */
+/* Fills a sector for a pass; or tells whether the sector holds just that. */
 static bool sector_for(uint32_t words[WORDS], uint32_t sector, uint32_t pass,
 		       bool fill)
 {
@@ -181,9 +183,9 @@ static uint32_t newest_pass(const struct disk *disk)
 	return newest;
 }
 
-/* Reads it all and finds where the work on a disk was left: up to there its
-   blocks are of one pass, from there on of the one before, and the batch
-   that was under way then may hold both. */
+/* Reads the whole disk and finds where the work was left.  Up to there the
+   blocks are of one pass, and from there on of the pass before.  The batch that
+   was under way then may hold both. */
 static void survey(struct disk *disk)
 {
 	uint32_t left = BLOCKS;
@@ -229,7 +231,7 @@ static void look_into(uint8_t slot)
 	tell_progress(disk, " at first\n");
 }
 
-/* Once in a round, when no request is under way. */
+/* Runs once in a round, when no request is under way. */
 static void plug_and_unplug(void)
 {
 	uint32_t plugged = slots_plugged(), unplug = slots_to_unplug();
@@ -283,7 +285,7 @@ static void report(struct disk *disk)
 	}
 }
 
-/* All disks at the same time. */
+/* Does this on all disks at the same time. */
 static void each(void (*begin)(struct disk *disk))
 {
 	for (int i = 0; i < DISKS; i++)

@@ -71,7 +71,7 @@ void slots_eject(uint32_t slots)
 
 /* --- the serial port ------------------------------------------------------ */
 
-/* 115200 baud: QEMU does emulate the time that takes. */
+/* 115200 baud: QEMU does emulate the time that the bytes take. */
 static void serial_setup(void)
 {
 	outb(COM1 + 3, 0x80);

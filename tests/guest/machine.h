@@ -40,14 +40,14 @@ void __attribute__((noreturn)) power_off(void);
 uint32_t pci_read(uint8_t slot, uint8_t where);
 void pci_write(uint8_t slot, uint8_t where, uint32_t value);
 
-/* Slots in which something was plugged, one bit each; each is told once. */
+/* Slots in which a disk was plugged, one bit each; each slot is told once. */
 uint32_t slots_plugged(void);
 
-/* Slots that are asked for, and the answer. */
+/* Slots whose disks must go, and the answer. */
 uint32_t slots_to_unplug(void);
 void slots_eject(uint32_t slots);
 
-/* To the serial port. */
+/* Prints to the serial port. */
 void print(const char *text);
 void print_number(uint32_t number);
 

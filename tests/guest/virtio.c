@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A request is three descriptors: what is wanted, the data, and the status.
- * Those of request i of a batch are 3i to 3i + 2.
+ * A request is three descriptors: its header, the data, and the status.  Those
+ * of request i of a batch are 3i to 3i + 2.
  */
 #include <stddef.h>
 
 #include "machine.h"
 #include "virtio.h"
 
-/* Registers. */
+/* Offsets of registers in the device's ports. */
 enum {
 	HOST_FEATURES = 0,
 	GUEST_FEATURES = 4,
@@ -19,7 +19,7 @@ enum {
 	STATUS = 18,
 };
 
-/* And in those of PCI. */
+/* Offsets of registers in PCI's configuration. */
 enum {
 	PCI_ID = 0,
 	PCI_COMMAND = 4,
@@ -64,7 +64,7 @@ struct request {
 	uint8_t status;
 };
 
-/* What each disk has, from the first MiB on. */
+/* Each disk has this memory, from the first MiB on. */
 #define MEMORY	    0x100000
 #define MEMORY_SIZE 0x40000
 struct memory {

@@ -31,7 +31,7 @@ struct virtio {
 /* Is there such a disk in the slot? */
 bool virtio_probe(uint8_t slot);
 
-/* Makes it ready; number says which memory is the disk's. */
+/* Makes the disk ready; the number says which memory the disk has. */
 void virtio_setup(struct virtio *virtio, uint8_t slot, unsigned int number);
 
 /* Prepares request i of a batch, then begins all of them at once. */
@@ -45,7 +45,7 @@ void virtio_wait(const struct virtio *virtio);
 /* How request i ended: 0 is well. */
 uint8_t virtio_status(const struct virtio *virtio, int i);
 
-/* What request i read, or is to write. */
+/* The data that request i read, or has to write. */
 typedef uint32_t sector_words[WORDS];
 sector_words *virtio_data(const struct virtio *virtio, int i);
 

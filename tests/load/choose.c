@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Which request comes next: its kind at random, by the weights of --mix; its
- * blocks at random or one after the other, and never any that another request
- * has under way.
+ * Chooses the next request.  The kind is random, by the weights of --mix.  The
+ * blocks are random, or one after the other, and never blocks that another
+ * request has under way.
  */
 #include "tests/load/load-inside.h"
 
-#define TRIES 64u /* to find blocks without a request */
+#define TRIES 64u /* to find blocks that no request has */
 
 uint64_t random_below(uint64_t limit)
 {
@@ -42,7 +42,7 @@ static bool idle(uint64_t first, uint64_t count)
 	return true;
 }
 
-/* Discards take whole units of the disk's discard granularity: only those
+/* Discards take whole units of the disk's discard granularity: only whole units
    are sure to read as zero afterwards. */
 static uint64_t unit_of(enum kind kind)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Discards and zeroing for the load program: calls that block, so threads
+ * Discards and zeroing for the load program.  These calls block, so threads
  * make them and report through a pipe.
  */
 #include <errno.h>

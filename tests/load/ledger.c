@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* What was acknowledged: see ledger.h. */
+/* The record of acknowledged writes: see ledger.h. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -117,7 +117,8 @@ bool ledger_touched(const struct ledger *ledger, uint64_t block)
 	return ledger->entries[block].issued.generation;
 }
 
-/* Generations between the acknowledged and the issued one, those included. */
+/* Does the sector hold the acknowledged generation, the issued one, or one
+   between? */
 static bool acceptable(const struct ledger *ledger, const struct entry *entry,
 		       const void *data, uint64_t sector)
 {

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The ledger of the load program: for every block of the disk, which write
- * was acknowledged last and which was issued last.  A block must hold the
- * acknowledged one or a later one: never an older one, never anything else.
+ * The ledger of the load program.  It records, for every block of the disk, the
+ * write that was acknowledged last and the write that was issued last.  A block
+ * must hold the acknowledged write or a later one: never an older one, never
+ * anything else.
  *
- * It lives in memory shared with a file, if one is named: so it outlives the
- * program, and another run can go on with it or only verify.
+ * The ledger lives in memory, which is shared with a file, if one is named.  So
+ * it outlives the program, and another run can go on with it or only verify.
  */
 #ifndef LEDGER_H
 #define LEDGER_H
@@ -29,11 +30,11 @@ struct geometry {
 struct ledger {
 	struct geometry geometry;
 	uint64_t blocks;
-	uint64_t wrong; /* sectors that were not what they must be */
+	uint64_t wrong; /* sectors with other bytes than they must hold */
 	struct entry *entries;
 };
 
-/* The geometry a file was made with. */
+/* Reads the geometry that a ledger file was made with. */
 int ledger_geometry(const char *path, struct geometry *geometry);
 
 /* path may be NULL.  Returns 0 or -errno; -EINVAL: the file's geometry is
@@ -45,16 +46,16 @@ uint64_t ledger_offset(const struct ledger *ledger, uint64_t block);
 /* The last block may be shorter than the others. */
 uint32_t ledger_length(const struct ledger *ledger, uint64_t block);
 
-/* A write (zero: of zeroes) of the block is about to begin.  Returns its
-   generation. */
+/* A write of the block is about to begin; zero: the block becomes zeroes.
+   Returns its generation. */
 uint32_t ledger_issue(struct ledger *ledger, uint64_t block, bool zero);
-/* It has ended well; a failed one leaves the block uncertain. */
+/* The write has ended well; a failed write leaves the block uncertain. */
 void ledger_acknowledge(struct ledger *ledger, uint64_t block);
 
 bool ledger_touched(const struct ledger *ledger, uint64_t block);
 
-/* Compares what was read of one block; tells what is wrong on stderr, and
-   counts it. */
+/* Compares the bytes that were read of one block.  Prints and counts each wrong
+   sector. */
 void ledger_check(struct ledger *ledger, uint64_t block, const void *data);
 
 #endif /* LEDGER_H */

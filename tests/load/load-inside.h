@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The load program from the inside; for load.c, choose.c, report.c and set-up.c
+ * The inside of the load program; for load.c, choose.c, report.c and set-up.c
  * only.
  */
 #ifndef LOAD_INSIDE_H
@@ -25,15 +25,16 @@ extern int helper_pipe;
 /* load.c: waits on the ring for the helpers' next operation. */
 void listen_to_helpers(void);
 
-/* choose.c: which request comes next. */
+/* choose.c: the next request. */
 
 uint64_t random_below(uint64_t limit);
 enum kind random_kind(void);
 
-/* Chooses the blocks of a request; false: others have all that were tried. */
+/* Chooses the blocks of a request.  Returns false if other requests have all
+   the blocks that it tried. */
 bool pick_blocks(struct op *op);
 
-/* The bytes of the blocks of a request. */
+/* The number of bytes in the blocks of a request. */
 uint64_t run_length(const struct op *op);
 
 /* report.c: the figures of a run, and its messages. */
@@ -41,16 +42,16 @@ uint64_t run_length(const struct op *op);
 extern uint64_t counts[KINDS + 1]; /* requests that succeeded */
 extern uint64_t errors;
 
-/* For so many seconds requests were under way and none ended. */
+/* Requests were under way for so many seconds, and none ended. */
 void report_gap(double gap);
 
 /* Prints the longest gap since the last call. */
 void report_print_gap(void);
 
-/* A request succeeded.  Others may wait for the first. */
+/* A request succeeded.  Another program may wait for the first success. */
 void report_works(void);
 
-/* A request failed.  Others may wait for the first. */
+/* A request failed.  Another program may wait for the first error. */
 void report_error(const struct op *op, int error);
 
 /* Prints the last line, which scripts read. */

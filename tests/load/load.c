@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * load: writes, reads, discards and zeroes a disk through io_uring and knows
- * at any time what each block must hold.
+ * load: writes, reads, discards and zeroes a disk through io_uring.  At any
+ * time it knows the bytes that each block must hold.
  *
- * Every write carries, in every sector, the sector's number and how often it
- * has been written (pattern.h).  The ledger (ledger.h) records what was
- * acknowledged.  No two requests to one block are ever under way together,
- * so its content is always known exactly; reads check it at once, and
- * --verify checks the whole disk at the end.  Nothing is ever flushed unless
- * --fsync-every asks for it: what was acknowledged has to be there.
+ * Every write carries, in every sector, the sector's number and how often the
+ * sector has been written (pattern.h).  The ledger (ledger.h) records the
+ * acknowledged writes.  Two requests to one block are never under way together,
+ * so the content of the block is always known exactly.  Reads check it at once,
+ * and --verify checks the whole disk at the end.  Nothing is ever flushed
+ * unless --fsync-every asks for it: an acknowledged write has to be there
+ * anyway.
  *
- * The longest gap is the longest time in which requests were under way and
- * none ended: what a guest would call a stall.  SIGUSR1 prints and restarts
- * it; SIGTERM ends the load (and then verifies).
+ * The longest gap is the longest time in which requests were under way and none
+ * ended.  A guest would call it a stall.  SIGUSR1 prints and restarts it.
+ * SIGTERM ends the load; a verification may follow.
  *
- * Discard and zeroing block the caller, so helper threads issue them and
- * tell the ring through a pipe.
+ * Discard and zeroing block the caller, so helper threads issue them and tell
+ * the ring through a pipe.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -44,7 +45,7 @@ static double last_progress;
 static FILE *latencies;
 static volatile sig_atomic_t stop, report;
 int helper_pipe;
-static struct op *helper_done; /* where the ring reads it */
+static struct op *helper_done; /* the ring reads the pipe into this */
 
 static double now(void)
 {
@@ -187,7 +188,7 @@ static void record_success(const struct op *op)
 	}
 }
 
-/* Seconds since 1970, and ms. */
+/* Writes the time, in seconds since 1970, and the latency in ms. */
 static void note_latency(const struct op *op)
 {
 	struct timespec ts;
@@ -292,7 +293,7 @@ static bool wanted(uint64_t block)
 	return !options.touched_only || ledger_touched(&ledger, block);
 }
 
-/* The next blocks to be verified that lie one after the other. */
+/* Picks the next blocks to verify, which lie one after the other. */
 static bool pick_to_verify(struct op *op)
 {
 	uint64_t most = VERIFY_BYTES / options.geometry.block;
@@ -323,7 +324,7 @@ static bool issue_to_verify(void)
 	return true;
 }
 
-/* Returns how many blocks were read. */
+/* Returns the number of blocks that were read. */
 static uint64_t verify(void)
 {
 	uint64_t before = blocks_checked;

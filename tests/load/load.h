@@ -41,8 +41,8 @@ die(int error, const char *format, ...);
 
 /* helpers.c */
 
-/* Starts the threads; every operation that ends is written, as its pointer,
-   to the pipe whose end for reading is returned. */
+/* Starts the threads.  For every operation that ends, a thread writes its
+   pointer to a pipe.  Returns the end of that pipe for reading. */
 int helpers_start(int disk, bool is_device, const struct ledger *ledger);
 void helpers_give(struct op *op);
 

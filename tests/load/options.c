@@ -43,7 +43,7 @@ static const char usage_text[] =
 	"  --seconds N, --ops N how long; else until SIGTERM\n"
 	"  --rate N             requests a second, at most\n"
 	"  --fsync-every N      fdatasync after N writes (never)\n"
-	"  --ledger FILE        keep what was acknowledged, or go on with it\n"
+	"  --ledger FILE        record acknowledged writes here, or go on\n"
 	"  --latencies FILE     when each request ended, and how many ms it took\n"
 	"  --unknown            untouched blocks may hold anything, not zeroes\n"
 	"  --verify             at the end, read all and compare\n"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Sectors that tell who they are: see pattern.h. */
+/* Sectors that tell their own number: see pattern.h. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>

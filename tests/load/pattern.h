@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the load program writes: every sector tells which sector it is, how
- * often that place had been written before, and by which run.  So a reader
- * can say not only that a sector is wrong, but what it is instead.
+ * The bytes that the load program writes.  Every sector tells its own number,
+ * how often that place had been written before, and the run that wrote it.  So
+ * a reader can tell a wrong sector, and can also say which other sector, write
+ * or run its bytes come from.
  */
 #ifndef PATTERN_H
 #define PATTERN_H
@@ -14,13 +15,14 @@
 #define SECTOR 512u
 
 /*
- * What a place may hold: a generation (1, 2, ...), zeroes, or, before
- * anything was written there, whatever it held at the start.
+ * The content that a place may hold: a generation (1, 2, ...), or zeroes.
+ * Before anything was written there, the place may hold whatever it held at the
+ * start.
  */
 struct content {
 	uint32_t generation : 30; /* 0: nothing was written yet */
 	uint32_t zero : 1;	  /* that generation was zeroes */
-	uint32_t maybe_zero : 1;  /* or one of the failed ones before */
+	uint32_t maybe_zero : 1;  /* or a failed one before was */
 };
 
 void pattern_fill(void *buffer, size_t length, uint64_t sector,
@@ -30,7 +32,7 @@ void pattern_fill(void *buffer, size_t length, uint64_t sector,
 bool pattern_matches(const void *data, uint64_t sector, struct content content,
 		     uint32_t seed);
 
-/* Says in words what a sector holds. */
+/* Describes the content of a sector in words. */
 void pattern_describe(const void *data, uint64_t sector, uint32_t seed,
 		      char *text, size_t size);
 

@@ -29,7 +29,7 @@ void report_print_gap(void)
 	gap_since_usr1 = 0;
 }
 
-/* The first success and the first error are printed for scripts that wait. */
+/* Prints the first success and the first error, for scripts that wait. */
 static void tell_first(int error)
 {
 	static bool told, told_error;
