@@ -100,7 +100,7 @@ static int check_layer(const struct disk *disk)
 	return command_complain(disk, "%s", text);
 }
 
-/* ---- who names the image ---- */
+/* ---- a domain and files that name the image ---- */
 
 static int check_domain(const struct disk *disk)
 {

@@ -2,8 +2,8 @@
 /*
  * The privileges of root that the hook and the agent have no use for.
  *
- * Both read what others say, and have a disk served by programs that they
- * execute, which need much.  So there are three kinds of capabilities:
+ * Both read input from others.  Both execute programs that serve disks, and
+ * these need many privileges.  So there are three kinds of capabilities:
  *
  *	gone		no process of a disk needs them; the units of systemd
  *			name the same ones

@@ -5,10 +5,10 @@
 #ifndef PRIVILEGES_H
 #define PRIVILEGES_H
 
-/* Gives up, for this process and all that it starts, what no process of a disk
-   needs; what only these need has no effect here.  For a process with one
-   thread.  A step that it has no right to is left out: that is no reason to
-   keep a guest from its disks. */
+/* Gives up, for this process and all that it starts, the capabilities that no
+   process of a disk needs.  Those that only these processes need have no effect
+   here.  For a process with one thread.  A step that it has no right to is left
+   out: that is no reason to keep a guest from its disks. */
 void privileges_limit(void);
 
 #endif /* PRIVILEGES_H */
