@@ -3,12 +3,12 @@
  * The time and the memory that an open of a disk of 1 TiB takes.
  *
  * The images have only holes, or have tables that name every cluster.  Each is
- * opened as a server does, for writing, with the checkpoint thread, and past
- * the page cache if the file system can do it.  Each open has a new process,
- * which tells the time of the open, and how far its resident memory had risen
- * at most.  Before a cold open the image's pages are dropped; with root's
- * rights, all caches of the machine.  A warm open follows another open.  The
- * median of several opens is shown.
+ * opened as a server opens an image: for writing, with the checkpoint thread,
+ * and past the page cache if the file system can do it.  Each open has a new
+ * process, which tells the time of the open, and how far its resident memory
+ * had risen at most.  Before a cold open the image's pages are dropped; with
+ * root's rights, all caches of the machine.  A warm open follows another open.
+ * The median of several opens is shown.
  *
  * usage: bench-open [DIRECTORY]
  *

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The boot id cannot be read for want of memory or of descriptors, for the
- * first few times or ever.  Then nobody knows the boot that a journal belongs
- * to.  No part of the journal may be given up, and no message may say that the
- * journal does not fit.
+ * Sometimes the boot id cannot be read, because memory or descriptors are
+ * lacking: a few times, or always.  Then nobody knows the boot that a journal
+ * belongs to.  No part of the journal may be given up, and no message may say
+ * that the journal does not fit.
  *
  * A journal of another boot is of no use (R12): the page cache of that boot is
  * gone.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Compressed clusters whose streams are damaged, and subclusters in a state
- * that is not allowed.
+ * Damaged streams of compressed clusters, and subclusters in a state that is
+ * not allowed.
  */
 #include <errno.h>
 #include <stdlib.h>

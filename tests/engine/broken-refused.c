@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Images that are refused at the open, because of the fields of the header, its
- * features, its extensions, or the name of the backing file.
+ * Images that are refused at the open.  The fault is in a field of the header,
+ * in its features or extensions, or in the name of the backing file.
  */
 #include <errno.h>
 #include <stdlib.h>

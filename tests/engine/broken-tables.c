@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Images that are refused at the open, because of the L1 table, the refcount
- * table, or the tables that these two name.
+ * Images that are refused at the open.  The fault is in the L1 table, in the
+ * refcount table, or in a table that one of these names.
  */
 #include "tests/engine/broken.h"
 #include "tests/lib/helpers.h"

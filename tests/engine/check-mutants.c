@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The check of images that nobody would make.  The tables of sound images are
- * changed at random, bit by bit, byte by byte, and by entries that lead
+ * The check of images that nobody would make.  The test takes sound images and
+ * changes their tables at random: a bit, a byte, or an entry, which then leads
  * somewhere else.
  *
  * Nothing may crash (run this with sanitizers), or take long or much memory.  A

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Files whose calls are counted.  A process can so die before the n-th of its
+ * Files whose calls are counted.  So a process can die before the n-th of its
  * writes, syncs, holes and events of the journals, in any of the files.
  */
 #include <errno.h>

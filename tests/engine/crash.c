@@ -2,8 +2,8 @@
 /*
  * Death and power loss at every instant.
  *
- * A recording disk takes down every write, sync and hole, and the journal after
- * each of them, while random operations run.  Then every step of the record is
+ * A recording disk notes every write, sync and hole, and the journal after each
+ * of them, while random operations run.  Then every step of the record is
  * made an end:
  *
  *	death	All written bytes are there, and so is the journal.  It is

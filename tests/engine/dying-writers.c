@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Each life but the last is a process.  It tells in shared memory how many of
- * its operations have begun, and how many were acknowledged.  It kills itself,
- * without a close, at a random event of the journal, which is within an
+ * its operations have begun, and how many were acknowledged.  It kills itself
+ * without a close: at a random event of the journal, which is within an
  * operation, or after its last operation.  The contents are mapped shared, too,
  * but only the parent changes them.  When the child is dead, the parent applies
  * the acknowledged operations.

@@ -2,12 +2,13 @@
 /*
  * An image lacks space only when nothing is left that could free some (R16).
  *
- * An image is written to until its device, or its file system, is full.  Then
- * clusters are discarded, and the space is taken again at once: for data, for
- * the L2 table of a write or a discard, for data that is copied out of a
- * compressed cluster, from below the image, or beside other subclusters.  If
- * nothing was discarded, the write is refused.  A later write succeeds once the
- * device has been made larger.  The image is sound afterwards.
+ * The test writes to an image until its device, or its file system, is full.
+ * Then it discards clusters, and takes the space again at once.  It needs the
+ * space for data, or for the L2 table of a write or a discard.  Or it needs the
+ * space for a copy of a compressed cluster or of data below the image, or for a
+ * part of a cluster beside other parts.  If nothing was discarded, the write is
+ * refused.  A later write succeeds once the device has been made larger.  The
+ * image is sound afterwards.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -117,7 +117,7 @@ struct qcow_image *open_chain(void)
 		.cache = QCOW_CACHE_WRITEBACK,
 		.journal_dir = scratch(),
 		.references = &model_references,
-		/* This counts data files, too; here none comes before it. */
+		/* Data files count, too; here none lies before the layer. */
 		.merge_into = test.chain->into,
 	};
 	struct qcow_error error = { "" };

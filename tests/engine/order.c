@@ -11,8 +11,8 @@
  *	old bytes in the new part of a device that grew are not shown (R1)
  *	a slice stays in the cache while it is written, and not after a
  *	failure (R17)
- *	a moved refcount table is durable before the header names it, and if
- *	the header could not be written, it is not forgotten (R10)
+ *	a moved refcount table is durable before the header names it; if the
+ *	header cannot be written, a checkpoint writes it again (R10)
  *	a FLUSH waits for a checkpoint that freezes after it (R8)
  *	a first write takes out the autoclear bits that nobody knows (P5)
  */

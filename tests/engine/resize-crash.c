@@ -2,7 +2,7 @@
 /*
  * Death and power loss at every step of a disk's growth.
  *
- * A recording disk (lib/disk.c) takes down random operations, with two growths
+ * A recording disk (lib/disk.c) notes random operations, with two growths
  * among them.  Then every step of the record is made an end (ends.c).  The
  * whole disk is known after each operation.  After a death, the disk has the
  * size and the bytes after the last acknowledged operation, or those after the

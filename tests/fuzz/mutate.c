@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Mutates an image where a change matters.  A field of the header, or an entry
- * of a table that the header leads to, gets a value that an image could hold,
- * or just not.  One time in three libFuzzer mutates bytes as usual.
+ * Mutates an image where a change matters: a field of the header, or an entry
+ * of a table that the header leads to.  The new value is one that an image
+ * could hold, or just not.  One time in three libFuzzer mutates bytes as usual.
  */
 #include "memory.h"
 #include "tests/lib/helpers.h"

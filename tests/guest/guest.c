@@ -4,15 +4,15 @@
  * machines are emulated twice.  It drives virtio-blk itself, with sixteen
  * requests at a time, and never flushes.
  *
- * In pass P = 1, 2, 3 ... the guest writes P into every block of a region on
- * each of its disks, a batch of sixteen at a time, in an order that jumps
- * about.  After each batch it reads that batch, and then sixteen random blocks.
- * These must hold P, or P - 1 if their turn is still to come.  A sector holds
- * P, its own number, and words that follow from both.  So the guest can tell a
- * lost, a stale or a torn sector from the right one.  A block of pass 0 is
- * zeroes.  A disk that was in use before is read from end to end first.  The
- * work on that disk goes on where it was left, and no written block may be
- * missing.
+ * Each disk has a region of blocks.  In pass P = 1, 2, 3 and so on, the guest
+ * writes P into every block of each region, a batch of sixteen at a time, in an
+ * order that jumps about.  After each batch it reads that batch, and then
+ * sixteen random blocks.  These must hold P, or P - 1 if their turn is still to
+ * come.  A sector holds P, its own number, and words that follow from both.  So
+ * the guest can tell a lost, a stale or a torn sector from the right one.  A
+ * block of pass 0 is zeroes.  A disk that was in use before is read from end to
+ * end first.  The work on that disk goes on where it was left, and no written
+ * block may be missing.
  *
  * On the serial port the guest says `disk D: N` when N blocks have been written
  * and verified; D counts from 0 in the order of the PCI slots.  After `error`
