@@ -5,9 +5,9 @@
 #ifndef CONFINE_H
 #define CONFINE_H
 
-/* For a process with one thread, which is to open files yet: what it gives up
-   for itself and for all of its threads and children to come.  0 or
-   -errno. */
+/* The first part, for a process with one thread that still has to open files:
+   it gives up rights for itself and for all of its later threads and children.
+   0 or -errno. */
 int confine_prepare(void);
 
 /* The rest, for all threads: no privilege, no path, few system calls.  All

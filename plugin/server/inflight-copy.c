@@ -11,7 +11,7 @@
 #include "plugin/server/queue.h"
 #include "qcow/bits.h"
 
-#define PAGE 4096u /* what direct I/O is content with */
+#define PAGE 4096u /* an alignment that direct I/O accepts */
 
 char *copy_bytes(const struct request *request)
 {

@@ -8,8 +8,8 @@
  * once. The journal goes last: as long as there is one, an `add` can do the
  * same.
  *
- * The image is input (P6), so a child in a jail opens and closes it.  What the
- * engine has to tell, this process puts into the log.
+ * The image is input (P6), so a child in a jail opens and closes it.  This
+ * process puts the engine's messages into the log.
  *
  * The image may be gone: deleted, moved, or another file has its name.  Then
  * nothing can be replayed.  The journal stays for the day on which the image

@@ -19,7 +19,7 @@
 struct hooks {
 	struct job job;
 	bool told;		 /* which files of hooks.d cannot be run */
-	enum disk_event running; /* what the child is about */
+	enum disk_event running; /* the child's event */
 	unsigned int nr_pending;
 	struct hook {
 		enum disk_event event;

@@ -18,7 +18,7 @@ enum {
 /* A job (process.h): marks the overlay that the record of a disk names. */
 int mark_overlay(const void *disk, char *text);
 
-/* Puts into the log what an admin has to do if it is not marked. */
+/* Puts into the log the admin's remedy if it is not marked. */
 void mark_failed(const struct disk *disk, const char *why);
 
 #endif /* MARK_H */

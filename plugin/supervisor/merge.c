@@ -61,7 +61,7 @@ const char *merge_objection(const struct supervisor *sv)
 	if (sv->disk.options.read_only)
 		return "is read-only";
 	if (*sv->disk.options.key_file)
-		return "is encrypted, and what is below might not be";
+		return "is encrypted, and the image below might not be";
 	if (!layers->known)
 		return "consists of files that are not known";
 	if (!layers->count)

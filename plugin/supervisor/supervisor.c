@@ -11,11 +11,12 @@
  * A server that dies again and again is started with growing delays.  If
  * TALLY_DEATHS of them die within TALLY_WINDOW and none of them became live,
  * another try will not help.  The same is true if TALLY_LASTING servers in a
- * row say that their cause will last, such as an image that is gone; a single
- * one may have come between two steps of an admin who replaces a file.  The
- * supervisor then gives up trying, but not the disk.  It stays, with its lock
- * on the image, and the device stays quiesced: its users wait and see no error
- * until somebody runs `recover`, or `del --force`.
+ * row say that their cause will last, such as an image that is gone.  A single
+ * server that says so does not count: an admin may replace a file in two steps,
+ * and the server may have come between them.  The supervisor then gives up
+ * trying, but not the disk.  The supervisor stays, with its lock on the image,
+ * and the device stays quiesced.  So the users wait and see no error until an
+ * admin runs `recover`, or `del --force`.
  *
  * A server that takes long to take over is reported but left alone: it may wait
  * for the dead server's last I/O, as it should (P4), and a driver before 6.16
