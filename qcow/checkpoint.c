@@ -190,7 +190,7 @@ static int make_checkpoint(struct qcow_image *image)
 	return ret;
 }
 
-/* ---- those who wait for it ---- */
+/* ---- calls that wait for it ---- */
 
 static void tell_outcome(struct qcow_image *image, int ret)
 {

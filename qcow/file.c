@@ -227,9 +227,9 @@ static const char *advice(const char *path, int error)
 	return "";
 }
 
-/* A direct write looks for what the page cache has of its place, if that has
-   anything of the file: a few pages that another program has read make each
-   write dearer by a twentieth. */
+/* If the page cache has any page of the file, each direct write looks for pages
+   of its place: a few pages that another program has read make each write
+   dearer by a twentieth. */
 static void forget_cached(const struct file *file)
 {
 	posix_fadvise(file->fd, 0, 0, POSIX_FADV_DONTNEED);

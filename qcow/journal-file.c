@@ -350,7 +350,7 @@ void journal_renew_note(struct journal *journal, const char *directory)
 		unmap_note(journal);
 }
 
-/* ---- what they say ---- */
+/* ---- the state and the mark in them ---- */
 
 void journal_set_state(struct journal *journal, enum life_state state)
 {

@@ -42,7 +42,7 @@ static int check_count(const struct qcow_image *image,
 		options->nr_layers, count);
 }
 
-/* A user who gives a key believes that the image is encrypted. */
+/* With a key given, the user believes that the image is encrypted. */
 static int check_key(const struct qcow_image *image,
 		     const struct qcow_options *options,
 		     struct qcow_error *error)

@@ -17,7 +17,7 @@ static inline struct qcow_extent *map_last_extent(struct qcow_io *io)
    there is no room.  reserves: its clusters will be added to a reservation. */
 int map_add_extent(struct qcow_io *io, const struct qcow_extent *extent,
 		   bool reserves);
-/* Where the bytes of the cluster at offset are in what lies under the image;
+/* Where the bytes of the cluster at offset are in the files under the image;
    -ENOBUFS: not in one piece of one file, of which a caller could read them. */
 int map_under(struct qcow_image *image, uint64_t offset,
 	      struct qcow_extent *under, struct need *need);

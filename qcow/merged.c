@@ -2,18 +2,18 @@
 /*
  * The mark of an image that was merged into one below it.
  *
- * As soon as the image below is written to, what is left above does not fit it
- * any more.  Nothing in the format says so: its bits for features are reserved,
+ * After the next write to the image below, the image above does not fit it any
+ * more.  The format has no bit for that: its bits for features are reserved,
  * and an image with the bit for corruption invites a repair.  So the mark is an
- * extension of our own, which other programs keep and do not heed.  It names
- * the image that holds all, or nothing if there is no room for the name.
+ * extension of our own, which other programs keep and do not heed.  The mark
+ * names the image that holds all, or nothing if there is no room for the name.
  *
  *	| header | mark | extensions as they were | end |   | backing name
  *
- * Extensions are moved behind it, and so is the backing name.  If they leave no
- * room, the table of the features' names goes, which is for people.  Nobody
- * needs the image by then: so one write will do, and if a loss of power tears
- * it apart, the first sector has the mark.
+ * Extensions are moved behind the mark, and so is the backing name.  If they
+ * leave no room, the table of the features' names goes, which is for people.
+ * The image is not needed any more by then: so one write will do, and if a loss
+ * of power tears the write apart, the first sector has the mark.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -29,7 +29,7 @@ struct marking {
 	const uint8_t *old;
 	uint8_t *new;
 	uint32_t size;
-	uint32_t at; /* what follows goes there */
+	uint32_t at; /* the next bytes go there */
 };
 
 bool header_is_merged(const struct header *header,

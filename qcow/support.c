@@ -96,7 +96,7 @@ static int check_incompatible(const struct header *h,
 	return support_check_compression(h, error);
 }
 
-/* What shows through it may have been written since. */
+/* The image below, which shows through it, may have been written to since. */
 static int refuse_merged(const struct header *h, const struct header_area *area,
 			 struct qcow_error *error)
 {

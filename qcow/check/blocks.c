@@ -34,7 +34,7 @@ enum {
 	BLOCK_SHARED = 2, /* something else is there, too */
 };
 
-/* ---- what there is ---- */
+/* ---- the table and the blocks that there are ---- */
 
 /* Without a table there are no blocks and no counts.  If the header gives it
    the place of the L1 table, either of the two may be there. */

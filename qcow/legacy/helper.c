@@ -224,8 +224,9 @@ void helper_run(const struct helper_job *job)
 {
 	prctl(PR_SET_NAME, "legacy-keeper");
 	forget_signals();
-	/* The server may exchange the root of those in its own.  What is
-	   unmounted on the host must not stay mounted here. */
+	/* The server may exchange the root of the processes in its own name
+	   space.  A file system that is unmounted on the host must not stay
+	   mounted here. */
 	if (!unshare(CLONE_NEWNS))
 		mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL);
 	/* Before there is a reader: the two have one user, or the kernel would

@@ -27,7 +27,7 @@
 #include "qcow/landlock.h"
 #include "qcow/legacy/legacy.h"
 
-/* L1, 64 L2 tables, 128 clusters and what malloc() adds. */
+/* L1, 64 L2 tables, 128 clusters and malloc()'s own needs. */
 #define READER_MEMORY (128ull << 20)
 
 static int filter_calls(void)
