@@ -9,9 +9,9 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-/* Whether anybody has /dev/ublkb<id> open, mounted or stacked upon; *who names
-   the user.  exclusive: may open the device to find out; not if the server is
-   gone. */
+/* Whether a user has /dev/ublkb<id> open, mounted or stacked upon; *who gets
+   the user's name.  exclusive: may open the device to find out; not if the
+   server is gone. */
 bool use_find(int id, bool exclusive, char *who, size_t size);
 
 /* Whether the kernel shows to everybody, at once, that a device or a mount

@@ -33,7 +33,7 @@ zpty -w shell ". $work/setup"
 for line; do
 	zpty -n -w shell "$line"$'\t\a'
 done
-# The shell waits when nobody reads its echo.
+# The shell waits when its echo is not read.
 for ((i = 0; i < 600 && $(wc -l <$work/lines) < $#; i++)); do
 	while zpty -r -t shell ignored; do :; done
 	sleep 0.1

@@ -296,7 +296,7 @@ static void must_change(const char *from, const char *to, int expected)
 		    text);
 }
 
-/* Whoever died in the middle of it does it once more. */
+/* The successor of a process that died in the middle makes the change again. */
 static void change_image(void)
 {
 	struct conf conf;

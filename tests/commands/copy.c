@@ -70,7 +70,7 @@ static void test_why(void)
 	free(errors);
 }
 
-/* Is somebody writing to it? */
+/* Is a process writing to it? */
 static bool in_use(void)
 {
 	struct qcow_error error;

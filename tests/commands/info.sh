@@ -320,7 +320,7 @@ tells protocol '.chain[1] | .path == "nbd:localhost:1" and
 create -u -b $'dir\n\e]0;x\a' -F raw tricky 1M
 tells tricky '.served == "no"'
 
-# Somebody else's image, where nothing can be written.
+# Another user's image, where nothing can be written.
 create elses 1M
 chmod 600 elses
 if [[ $EUID == 0 ]] && unshare -m true 2>/dev/null; then

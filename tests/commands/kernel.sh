@@ -19,7 +19,7 @@ complain()
 }
 
 # says_of KERNEL [OPTION]...: all that `add` says there, and its status.  It
-# never succeeds: there is no driver, or nobody but root may ask for it.
+# never succeeds: there is no driver, or only root may ask for it.
 says_of()
 {
 	local kernel=$1

@@ -233,7 +233,7 @@ names_in()
 		sed 's/\[ch\]$/c/' | sort -u
 }
 
-# The READMEs send nobody to a file that is not there.
+# All files that the READMEs name are there.
 for readme in plugin/README qcow/README tests/README; do
 	while read -r file; do
 		find "$TOP/plugin" "$TOP/qcow" "$TOP/tests" -path "*/$file" |

@@ -270,7 +270,7 @@ static void test_failures(void)
 	owner_forget(WEB, sv.disk.name);
 }
 
-/* Whoever asked for the merge changes that domain, and no other. */
+/* The program that asked for the merge changes that domain, and no other. */
 static void test_told_domain(void)
 {
 	begin_owned();
@@ -294,7 +294,7 @@ static void test_put_back(void)
 	owner_forget(WEB, sv.disk.name);
 }
 
-/* The file cannot even be read: nobody knows which one it names. */
+/* The file cannot even be read: the image that it names is not known. */
 static void test_unreadable(void)
 {
 	char *path = scratch_path("etc/moved.conf");

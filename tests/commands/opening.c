@@ -113,7 +113,7 @@ static void look_at_calls(void)
 	expect(socket(AF_UNIX, SOCK_STREAM, 0) < 0, "makes a socket");
 	expect(execl("/bin/true", "true", NULL) && errno == ENOSYS, "executes");
 	expect(unshare(CLONE_NEWUSER) < 0, "makes a user name space");
-	/* Of a terminal it would be a key that somebody has pressed. */
+	/* On a terminal it would be as if a key had been pressed. */
 	expect(ioctl(STDERR_FILENO, TIOCSTI, "x") < 0 && errno == ENOSYS,
 	       "types");
 	expect(syscall(SYS_io_uring_setup, 1, NULL) < 0 && errno == ENOSYS,

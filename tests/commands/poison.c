@@ -86,8 +86,8 @@ static void test_row(void)
 	dies(SIGABRT);
 }
 
-/* The server that was to fail it is killed before that: nothing has failed, and
-   nobody is told. */
+/* The server that should fail it is killed before that: nothing has failed, and
+   no message tells of a failure. */
 static void test_killed_before(void)
 {
 	memset(&poison, 0, sizeof(poison));

@@ -132,7 +132,7 @@ static void test_id_of_thread(void)
 	expect("whose id is a thread's now", &gone, false, -ESRCH);
 }
 
-/* Whoever took it for dead would replace it, beside it. */
+/* A supervisor that took it for dead would start another one beside it. */
 static void test_unknown(void)
 {
 	struct process none = { .pid = 0 }, self;

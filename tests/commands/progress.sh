@@ -49,16 +49,16 @@ stopped()
 	done
 }
 
-# script stops when its child is stopped, and had better have done so when it
-# is to go on.
+# script stops when its child is stopped.  It must have stopped before it gets
+# the signal to go on.
 script_stopped()
 {
 	[[ -z $SCRIPT || $(ps -o ppid= -p "$1") -ne $SCRIPT ]] ||
 		stopped "$SCRIPT"
 }
 
-# Lets time pass, but not for the process, once it has the image open:
-# whatever it does takes longer than that.  False if it was done before.
+# Lets time pass, but not for the process, once it has the image open: so all
+# its work seems to take longer.  False if the process was done before.
 interrupt()
 {
 	local pid status=0

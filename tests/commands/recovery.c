@@ -165,7 +165,7 @@ static void test_stillborn(void)
 	played.now += 10 * MINUTE;
 	supervisor_handle(&sv, EVENT_TIMER);
 	must_be(PHASE_FAILED, "it waits for somebody");
-	/* Somebody comes, and all is forgotten. */
+	/* An admin runs `recover`, and all is forgotten. */
 	supervisor_handle(&sv, EVENT_RECOVER);
 	at_once("recover");
 	dies(CAUSE_PASSING);

@@ -13,7 +13,7 @@ any_server()
 	pgrep -P "$SUPERVISOR" || true
 }
 
-# Kills whatever server there is at moments of chance, for a while.
+# Kills the server of the moment, at moments of chance, for a while.
 kill_quickly()
 {
 	local i pid

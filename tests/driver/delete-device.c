@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Deletes /dev/ublkbN, whoever's it is, as another program may: for tests. */
+/* Deletes /dev/ublkbN of any owner, as another program may: for tests. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

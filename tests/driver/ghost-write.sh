@@ -4,10 +4,10 @@
 #
 # A write that the dead server had under way must not land over a newer one.
 #
-# The image lies on a disk with two paths (dm-multipath), the first of which
-# holds writes back until it is told to let them go.  The server dies with a
-# write under way on that path, which is then taken out, so that its
-# successor's writes could overtake the old one.
+# The image lies on a disk with two paths (dm-multipath).  The first path holds
+# writes back until it is told to let them go.  The server dies with a write
+# under way on that path.  Then the path is taken out: so its successor's writes
+# could overtake the old one.
 #
 # Each of the two fences must do alone: with one fence, the successor waits for
 # the old write, and the disk has the last acknowledged write in the end.

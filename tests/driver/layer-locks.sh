@@ -65,7 +65,7 @@ add "$PWD/top.qcow2"
 start_load --depth 4
 all_locked 'served'
 
-# Nobody serves: the supervisor cannot start a server.
+# There is no server: the supervisor cannot start one.
 without_server()
 {
 	local supervisor server recoveries
@@ -75,7 +75,7 @@ without_server()
 	recoveries=$(listed recoveries)
 	kill -STOP "$supervisor"
 	kill -9 "$server"
-	# Whether or not there is somebody to reap it.
+	# Whether or not a parent reaps it.
 	while [[ $(ps -o stat= "$server") == [^Z]* ]]; do
 		sleep 0.1
 	done
@@ -103,7 +103,7 @@ wait_live
 without_server 'no server, a third supervisor'
 stop_load
 
-# Somebody else has got a file meanwhile.
+# Another program has got a file meanwhile.
 both_die()
 {
 	kill -STOP "$(listed supervisor_pid)"

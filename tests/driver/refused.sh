@@ -57,7 +57,7 @@ broken refcount-clusters 56 7fffffff;	refuses refcount-clusters 'refcount'
 broken refcount-order 96 00000007;	refuses refcount-order 'refcount'
 broken header-length 100 00000010;	refuses header-length 'header'
 
-# Tables that cannot be where they are said to be.
+# Tables that cannot be at the offsets in the header.
 broken l1-outside 40 0000007fffff0000;	refuses l1-outside 'L1'
 broken l1-unaligned 40 0000000000030200; refuses l1-unaligned 'L1'
 broken l1-header 40 0000000000000000;	refuses l1-header 'L1'

@@ -54,7 +54,7 @@ rm -f "$SOCKET"
 kill_and_recover
 same_supervisor "a recovery"
 
-# A record of a later version is nobody's to judge.
+# No command of this version judges a record of a later version.
 record=/run/ublk-qcow2/$(listed id).disk
 cp "$record" "$WORK/record"
 sed 's/^ublk-qcow2 2 /ublk-qcow2 3 /' "$WORK/record" >"$record"

@@ -23,7 +23,7 @@ stop_load
 del
 check_image "$image"
 
-# A server that is nobody's child ends in good order, too.
+# A server that is not its supervisor's child ends in good order, too.
 add "$image"
 kill_off "$(listed supervisor_pid)"
 "$UBLK_QCOW2" recover "$DEV" || fail "recover"

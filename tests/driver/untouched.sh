@@ -20,7 +20,7 @@ compare()
 		fail "$(basename "$image") changed"
 }
 
-# An image with data in it, of which QEMU has closed everything.
+# An image with data in it; QEMU has closed it.
 filled()
 {
 	image "$@" >/dev/null

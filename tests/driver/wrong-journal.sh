@@ -11,7 +11,7 @@ add "$image"
 start_load --depth 4
 sleep 0.5
 kill -9 "$(listed supervisor_pid)" "$(listed server_pid)"
-# Somebody puts another image of the same name in place.
+# Another image of the same name comes in its place.
 mv "$image" "$WORK/kept"
 image disk.qcow2 64M >/dev/null
 before=$(sha256sum <"$image")

@@ -294,7 +294,7 @@ static void test_bad_images(void)
 	must_run("cd %s && mv good.qcow2 bare2.qcow2", scratch());
 }
 
-/* Somebody has the image open. */
+/* Another process has the image open. */
 static void test_in_use(void)
 {
 	virDomainPtr domain = define(load("bare"));

@@ -75,7 +75,7 @@ until [[ -s $FAKE/asleep ]]; do sleep 0.05; done
 UBLK_QCOW2_PATIENCE=3000 refused "another domain's hook is working on it" \
 	web2 prepare
 quick
-# Something is to be released for it to wait.
+# It waits only if it has something to release.
 printf 'nonce 1\nowned 1\n' >"$DOMAINS/$UUID2.web"
 UBLK_QCOW2_PATIENCE=500 refused 'another hook is working on it' web2 release
 quick

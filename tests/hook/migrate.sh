@@ -11,7 +11,7 @@ link=/dev/ublk-qcow2
 one web1 "$UUID1" $link/web "$web"
 one web2 "$UUID2" $link/web "$web"
 
-# The image is not to be had: the exit status of `add` says so, and a text.
+# The image is in use: the exit status of `add` says so, and a text.
 put_in_use()
 {
 	printf 'web\nin use by another process (QEMU)' >"$FAKE/add.fails"

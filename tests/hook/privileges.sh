@@ -27,7 +27,7 @@ mask_of()
 	echo "$mask"
 }
 
-# has FILE KEY: that of the process whose status it is.
+# has FILE KEY: the value of KEY in a file of /proc/PID/status.
 has()
 {
 	echo $((16#$(sed -n "s/^$2:[[:space:]]*//p" "$1")))
@@ -56,7 +56,7 @@ children_limited()
 		wrong "$1: inheritable: $(grep Cap "$2")"
 }
 
-# It looks at whoever calls it, and at itself.
+# It looks at its caller, and at itself.
 cat >"$WORK/spy" <<-END
 	#!/bin/bash
 	cp "/proc/\$PPID/status" "$WORK/hook-status"

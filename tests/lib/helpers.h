@@ -20,7 +20,7 @@ void die(const char *format, ...)
 
 /* Runs a command; its exit status. */
 int run(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* The same, and it has to be 0. */
+/* The same, and the status has to be 0. */
 void must_run(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* NULL if there is no such file; the caller frees the bytes. */

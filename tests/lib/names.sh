@@ -42,7 +42,7 @@ all_names()
 	echo mutations
 }
 
-# The files of the driver's tests that are to be run.
+# The files of the driver's tests to run.
 driver_files()
 {
 	local name

@@ -34,7 +34,7 @@ int operation_do(const struct operation *operation, struct qcow_image *image,
 		 bool mapped, const struct qcow_test_hooks *hooks);
 /* How many writes of this process have copied the bytes around them. */
 extern unsigned long operation_copies;
-/* Does it change this sector, and to the stamp of which operation? */
+/* Does it change this sector?  If so, *stamp gets the new stamp. */
 bool operation_changes(const struct operation *operation, uint64_t sector,
 		       uint64_t size, uint32_t cluster, uint32_t *stamp);
 /* Applies the operation to a copy of the disk. */

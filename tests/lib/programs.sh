@@ -48,7 +48,7 @@ files_to_copy()
 		done
 }
 
-# A copy that somebody has put into the place of a package's file counts, too.
+# A file that has taken the place of a package's file counts as newer, too.
 disk_is_current()
 {
 	local disk=$1 files=$2

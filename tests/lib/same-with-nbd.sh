@@ -4,7 +4,7 @@
 # How the demonstrations end: qemu-nbd serves an image, and is killed in the
 # same way.  The caller has row() and $WORK.
 
-# A network block device that nobody uses.
+# A network block device that is not in use.
 free_nbd()
 {
 	local dir
