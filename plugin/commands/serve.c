@@ -37,11 +37,11 @@
 
 #define PAUSE_MIN 1    /* s */
 #define PAUSE_MAX 30   /* s */
-#define PATIENCE  5000 /* ms; for a supervisor that is to answer, or end */
+#define PATIENCE  5000 /* ms; for a supervisor to answer, or to end */
 
 #define LOOK_PATIENCE 2000 /* ms; for an image whose storage may hang */
 
-#define AGAIN (-1) /* an exit status of an attempt that is to be repeated */
+#define AGAIN (-1) /* an exit status of an attempt that must be repeated */
 
 static int serve_new(const char *name)
 {
@@ -150,7 +150,7 @@ static int ask_for(const struct disk *disk)
 	return outcome.failed ? EXIT_FAILURE : AGAIN;
 }
 
-/* The disk's lock is held; a disk that is to be served anew has no record
+/* The disk's lock is held; a disk that must be served anew has no record
    then. */
 static int revive(const struct disk *disk, int lock)
 {

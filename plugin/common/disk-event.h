@@ -30,7 +30,7 @@ enum disk_event {
 	DISK_EVENT_MERGED,	    /* the one below is in its image's place */
 	DISK_EVENT_NOT_MERGED,	    /* it goes on with the image it has */
 	DISK_EVENT_NOT_CHANGED,	    /* one of these has failed */
-	DISK_EVENT_ENDING,	    /* it is to go, and somebody uses it */
+	DISK_EVENT_ENDING,	    /* it should go, and is in use */
 	DISK_EVENT_WANTED,	    /* it is not to go after all */
 	DISK_EVENT_STOPPED,	    /* somebody else has stopped the device */
 	DISK_EVENT_REMOVED,	    /* it is gone in good order */

@@ -45,7 +45,7 @@ struct disk {
 	unsigned int confinement; /* of the server: enum confinement */
 	char server_version[32];  /* of the program that it runs */
 	char supervisor_version[32];
-	uint64_t growing;     /* the size that the image is to get; 0: none */
+	uint64_t growing;     /* the size that the image shall get; 0: none */
 	unsigned int merging; /* place of the layer that its image is merged
 				 into, counted from 1; 0: none */
 	unsigned int merge_done; /* of that, thousandths */

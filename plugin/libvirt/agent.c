@@ -198,7 +198,7 @@ static int run(struct agent *agent)
 	return EXIT_SUCCESS;
 }
 
-/* No descriptor of ours is to be taken for stdin, stdout or stderr. */
+/* No descriptor of ours may be taken for stdin, stdout or stderr. */
 static void settle_descriptors(void)
 {
 	int fd;

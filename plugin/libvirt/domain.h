@@ -22,7 +22,7 @@
 #define DOMAIN_REASON_MAX 1024
 #define DOMAIN_DISKS_MAX  1024 /* of ours; entries */
 
-/* <ublk:disk .../>: which image is to be served as which device. */
+/* <ublk:disk .../>: an image, and the device that serves it. */
 struct domain_entry {
 	char *dev;  /* a link's path or /dev/ublkbN */
 	char *file; /* the image; absolute */

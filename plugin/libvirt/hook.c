@@ -255,8 +255,8 @@ static int help(int argc, char **argv)
 	return EXIT_USAGE;
 }
 
-/* No descriptor of ours is to be taken for stdin, stdout or stderr, and none
-   that we inherited is to stay open in a server. */
+/* No descriptor of ours may be taken for stdin, stdout or stderr, and none
+   that we inherited may stay open in a server. */
 static int settle_descriptors(void)
 {
 	int fd;

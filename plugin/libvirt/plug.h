@@ -18,7 +18,7 @@ struct plug {
 	const char *name; /* the domain's */
 	char uuid[OWNER_UUID_SIZE];
 	bool live;   /* the domain runs */
-	bool config; /* its definition is to change */
+	bool config; /* its definition must change */
 	char disk_name[DISK_NAME_MAX + 1];
 	char *definition; /* the new one; NULL: as it is */
 	char *device;	  /* the disk of the domain that runs */

@@ -79,8 +79,8 @@ int rewrite_do(struct rewrite *rewrite);
 
 /* rewrite-plug.c: disks that come and go. */
 
-/* Adds a disk with this image, chosen, as one that is to go forth; pointers
-   to disks are void then.  target is vdX or sdX.  Returns:
+/* Adds a disk with this image, chosen for the way forth; pointers to disks are
+   void then.  target is vdX or sdX.  Returns:
    0		the last disk is the new one
    -EINVAL	the domain cannot have such a disk; why has the reason
    -ENOMEM */

@@ -12,7 +12,7 @@
 #include "plugin/common/trouble.h"
 
 struct health {
-	int fd; /* an eventfd: something is to be looked at; constant */
+	int fd; /* an eventfd: there is something to look at; constant */
 	/* The I/O thread writes, the main thread reads. */
 	atomic_bool ended;
 	/* Requests that went well since the last one that failed. */
@@ -34,8 +34,8 @@ void health_end(struct health *health);
 
 /* Main thread: until health_end(), tells the supervisor when trouble begins,
    once a minute how much there is of it, and when it is over.  known: the
-   trouble that an earlier server told the supervisor, and that nobody has told
-   to be over. */
+   trouble that an earlier server told the supervisor, and that is not over
+   yet. */
 void health_watch(struct health *health, enum host_trouble known, int channel);
 
 #endif /* HEALTH_H */

@@ -137,7 +137,7 @@ static void judge_window(struct merger *merger, uint64_t left)
 	merger->steps = 0;
 }
 
-/* Until no more than a last round is left, or the merger is to end. */
+/* Until no more than a last round is left, or the merger must end. */
 static int copy(struct merger *merger)
 {
 	struct qcow_merge_progress progress;

@@ -174,7 +174,7 @@ static int flood_supervisor(void)
 	return -EAGAIN;
 }
 
-/* Two that nobody but a mistake of ours would take: for the watchdog. */
+/* Two steps that only a mistake of ours would take: for the watchdog. */
 static int spin(void)
 {
 	volatile bool for_ever = true;

@@ -35,7 +35,7 @@ int queue_enable(struct queue *queue);
    end. */
 int queue_run(struct queue *queue, struct device *device);
 
-/* Any thread: the queue is to begin no more requests, and queue_run() returns 0
+/* Any thread: the queue begins no more requests, and queue_run() returns 0
    when those under way have ended.  The driver learns nothing of that: after
    the death of the process it gives the other requests to the next server, as
    always. */

@@ -235,8 +235,7 @@ static int forget_journals(const struct closing *closing, int status,
 	return ret;
 }
 
-/* The disk was to be removed when its overlay was merged, and before that was
-   marked. */
+/* The disk had to be removed when its overlay was merged and not marked yet. */
 static void mark_apart(const struct disk *disk)
 {
 	char text[JOB_TEXT_MAX] = "";

@@ -10,7 +10,7 @@
    one did.  Programs that we start are not to speak in our name. */
 void notify_open(void);
 
-/* A program that this process becomes is to speak to the same manager. */
+/* A program that this process becomes must speak to the same manager. */
 void notify_keep(void);
 
 enum notice {

@@ -72,7 +72,7 @@ static void convict(struct poison *poison, uint64_t now)
 	poison->untold = true;
 }
 
-/* The server that was to fail it has died without a word: nothing is known to
+/* The server that should fail it has died without a word: nothing is known to
    have failed. */
 static void take_back(struct poison *poison)
 {

@@ -21,7 +21,7 @@ struct poison {
 	unsigned int deaths;	    /*  which are so many in a row */
 	bool untold;		    /* the culprit fails, and nobody was told */
 	uint64_t failed;	    /* before that: stats.poisoned */
-	unsigned int found;	    /* culprits that were to fail */
+	unsigned int found;	    /* culprits that should fail */
 	uint64_t when[POISONS_MAX]; /* the last of those, as a ring; ms */
 };
 

@@ -222,7 +222,7 @@ void finish_image_closed(struct supervisor *sv);
 /* The device was found stopped, and no server is left: the rest of it. */
 void finish_stopped(struct supervisor *sv);
 
-/* leave.c: the disk is to be removed as soon as nobody uses it. */
+/* leave.c: the disk will be removed as soon as nobody uses it. */
 void leave_begin(struct supervisor *sv);
 void leave_cancel(struct supervisor *sv);
 void leave_look(struct supervisor *sv);
@@ -232,7 +232,7 @@ void leave_looked(struct supervisor *sv);
    was told to end, and so was let go, or if this one only stands in. */
 void leave_hand_over(struct supervisor *sv);
 
-/* The same in the middle of a change: the other supervisor is to ask again. */
+/* The same in the middle of a change: the other supervisor must ask again. */
 void leave_put_off(struct supervisor *sv);
 
 /* renew.c: becomes the program that is installed; returns if that fails. */
@@ -245,8 +245,8 @@ int move_plan(const struct supervisor *sv, const char *image,
 	      struct move *move);
 void move_clear(struct move *move);
 
-/* Before the move nobody may write any more, and after a move that failed the
-   next server is to. */
+/* Before the move nobody may write any more.  After a move that failed the next
+   server may write again. */
 void move_lower_locks(struct supervisor *sv);
 void move_raise_locks(struct supervisor *sv);
 
@@ -265,7 +265,7 @@ bool refuse_while_merging(struct supervisor *sv);
 
 /* change.c: the planned death of a server. */
 
-/* The disk is in the middle of something else: the caller is to ask again. */
+/* The disk is in the middle of something else: the caller must ask again. */
 void change_put_off(struct supervisor *sv);
 
 /* LIVE: a command asks for it. */
@@ -275,7 +275,7 @@ void change_begin(struct supervisor *sv);
    cannot tell us anything. */
 void change_resume(struct supervisor *sv);
 
-/* LIVE: the merge is to end. */
+/* LIVE: the merge must end. */
 void change_end_merge(struct supervisor *sv);
 
 /* LIVE: another program is installed. */
@@ -287,7 +287,7 @@ void change_server_ended(struct supervisor *sv);
 /* CHANGING: the image is closed, or is not. */
 void change_image_closed(struct supervisor *sv);
 
-/* CHANGING: the disk is to be removed all the same. */
+/* CHANGING: the disk must be removed all the same. */
 void change_abandon(struct supervisor *sv);
 
 /* RECOVERING: the server serves.  If the disk was growing, its device grows. */
