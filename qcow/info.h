@@ -9,7 +9,7 @@
    empty text: it would not. */
 int info_read(struct file *file, struct qcow_info *info,
 	      struct qcow_error *refused, struct qcow_error *error);
-/* Opens a file to read its header; area->bytes is to be freed. */
+/* Opens a file to read its header; the caller frees area->bytes. */
 int info_open(const char *path, struct file *file, struct header *header,
 	      struct header_area *area, struct qcow_error *error);
 

@@ -79,7 +79,7 @@ int jail_change_user(uint32_t id)
 }
 
 /* When the user changes, the kernel forgets the signal that the parent's death
-   is to send. */
+   should send. */
 struct bond {
 	pid_t parent;
 	int signal; /* 0: none */

@@ -31,7 +31,7 @@ int jail_change_user(uint32_t id);
    look into the process by others; of the capabilities these alone, if the
    process has them.  With one thread.  The process still opens files as the
    user that it was, if it keeps any capability: file servers know no
-   capabilities.  -EOWNERDEAD: the parent, with which it was to die, is dead. */
+   capabilities.  -EOWNERDEAD: the parent, with which it should die, is dead. */
 int jail_fall(uint32_t capabilities);
 
 /* No capability, and no file as another user.  Fails likewise. */

@@ -41,8 +41,8 @@ int data_open(struct qcow_image *image, const struct qcow_options *options,
 	      struct qcow_error *error);
 /* Where the data file alone is the disk, too, this becomes zero there. */
 int data_make_zero(struct qcow_image *image, uint64_t offset, uint64_t length);
-/* The disk is to be larger: if there is a data file, it has room for that, and
-   where it alone is the disk, it is as large, with zeros. */
+/* Prepares a larger disk: if there is a data file, it gets room for that, and
+   where it alone is the disk, it becomes as large, with zeros. */
 int data_extend(struct qcow_image *image, uint64_t size);
 /* If there is a data file: nothing refers to these bytes of it any more. */
 void data_give_back(struct qcow_image *image, uint64_t offset, uint64_t length);

@@ -59,8 +59,8 @@ static int judge(const char *path, const char *resolved, const char *what,
 	return ret;
 }
 
-/* The file under it, as QEMU would name the file; NULL if nothing more is to be
-   judged.  The open refuses the files that may not be opened (P6). */
+/* The file under it, as QEMU would name the file; NULL if there is nothing more
+   to judge.  The open refuses the files that may not be opened (P6). */
 static char *next_of(const struct chain *chain, const char *path,
 		     const char *resolved)
 {

@@ -32,7 +32,7 @@ static bool fits(const struct qcow_image *image, const struct record *record)
 		/* fall through */
 	case RECORD_L2:
 	case RECORD_L2_DATA:
-		/* A disk that was to grow may have had zeros behind its end. */
+		/* A growth first puts zeros behind the end of the disk. */
 		return end <= tables << image->geometry.l2_bits;
 	case RECORD_REFCOUNT:
 		return end <= image->allocator.max_clusters &&

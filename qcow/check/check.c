@@ -149,7 +149,7 @@ static int repair_rounds(struct check *check)
 }
 
 /* With counts like these QEMU's repair of leaks gives up; ours does the safe
-   part, but scripts are to see the same status. */
+   part, but scripts must see the same status. */
 static void judge_counts(struct check *check)
 {
 	if (check->options->repair != QCOW_REPAIR_LEAKS || !check->miscounted)
