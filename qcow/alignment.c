@@ -3,12 +3,12 @@
  * The unit of direct I/O on a file: of offset, length and memory.
  *
  * The kernel is asked: a block device for its logical block size, the file
- * system by statx().  Where a file system does not say, a read is tried; but a
+ * system by statx().  Where a file system does not say, a read is tried.  A
  * hole is read without the disk, with any alignment.  So only a read of bytes
  * that are on the disk can fail, and only such a read is believed.  If the file
- * has none, the disk below the file system decides, and a page, if that is not
- * known: too large a unit costs a little, and too small a unit is EINVAL for
- * the guest.
+ * has no such bytes, the disk below the file system decides.  If that is not
+ * known, the unit is a page: too large a unit costs a little, and too small a
+ * unit is EINVAL for the guest.
  */
 #include <fcntl.h>
 #include <linux/fs.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Appending groups: room for them, which the code that may link reserves
- * before (R16), the journal, and then the active dirty set, where look-ups find
- * their assignments (R3).
+ * Appending groups.  The code that may link reserves room for them before
+ * (R16).  A group goes into the journal first.  Then its assignments go into
+ * the active dirty set, where look-ups find them (R3).
  *
  * A replay brings the active and the frozen set of the dead owner back as one.
  * So the two together stay below the size of one: however many owners die in a

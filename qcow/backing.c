@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The backing of an image: another qcow2 image, a raw file or a legacy image,
- * read-only and locked, which never changes while it is open.
+ * The backing of an image: another qcow2 image, a raw file or a legacy image.
+ * It is read-only and locked, and never changes while it is open.
  *
  * A range of an image may reach past the end of its backing: that part reads as
  * zero.

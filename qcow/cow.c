@@ -4,14 +4,14 @@
  * in their place.  They are in the backing, or in a cluster that a snapshot
  * uses, too, or compressed.
  *
- * In order: read the cluster (or, of an extended entry, the subclusters that
- * are written to) as the guest sees it, lay the guest's new bytes over it,
- * reserve a fresh cluster (R1), write all of it in one go (R2), and link it,
- * in one group with the counts of the clusters that it replaces (R3).  Other
- * users of those clusters keep them.
+ * The steps, in order: read the cluster as the guest sees it (of an extended
+ * entry, only the subclusters that are written to); lay the guest's new bytes
+ * over it; reserve a fresh cluster (R1); write all of that in one go (R2); link
+ * the fresh cluster, in one group with the counts of the clusters that it
+ * replaces (R3).  Other users of those clusters keep them.
  *
- * A cluster may lack COPIED although nobody shares it.  Such a cluster comes
- * here, too, and all it takes is a new cluster like any other.
+ * A cluster may lack COPIED although it is not shared.  Such a cluster comes
+ * here, too, and gets a new cluster like any other.
  */
 #include <errno.h>
 #include <stdlib.h>

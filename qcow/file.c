@@ -2,10 +2,10 @@
 /*
  * The seam under the engine: a file, read and written in full or not at all.
  *
- * One open file description does everything: data and metadata go through
- * one I/O mode, or a buffered page of metadata could overwrite bytes that were
- * written directly beside it (R15), and the fence lock that lives on the
- * description covers every request (R14).
+ * One open file description does everything.  Data and metadata go through one
+ * I/O mode (R15): otherwise a buffered page of metadata could overwrite bytes
+ * that were written directly beside it.  The fence lock lives on the
+ * description, and so covers every request (R14).
  *
  * With O_DIRECT the file system may want I/O aligned to more than a sector
  * (alignment.c).  If that is more than a cluster, tables could not be written

@@ -3,8 +3,8 @@
  * Growth of the refcounts: new blocks, and a larger table for them.
  *
  * Growth is not journaled (R10).  A new block stands at the beginning of the
- * range that it describes and counts itself; until its table entry is
- * written, it and its range do not exist, so death or power loss at any
+ * range that it describes, and counts itself.  Until its table entry is
+ * written, the block and its range do not exist.  So death or power loss at any
  * point leaves the image as it was.
  *
  * A larger table is laid into the area behind all that the old one can
@@ -12,13 +12,13 @@
  *
  *	| old table's reach ... | new table | blocks for this area | free ...
  *
- * It counts when the header names it.  Giving the old table's clusters back
- * is a change of refcounts and goes through the journal; the same group
- * tells the header's new value, so that a replay finishes the move before it
- * writes anything that relies on it.
+ * The new table is in force when the header names it.  Giving the old table's
+ * clusters back is a change of refcounts, and goes through the journal.  The
+ * same group has the header's new value, so that a replay finishes the move
+ * before it writes anything that relies on the new table.
  *
- * With small clusters a block reaches not far: several are made at once, for
- * one sync.
+ * With small clusters a block does not reach far: several blocks are made at
+ * once, for one sync.
  */
 #include <errno.h>
 #include <stdlib.h>

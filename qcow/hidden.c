@@ -5,8 +5,8 @@
  * that has the cluster, or subcluster, hides the others under it.  So does the
  * end of a layer that is shorter than the disk: behind it, zeros are read.
  *
- * Hidden bytes stay hidden: a write hides, and so does a discard, which leaves
- * a zero cluster, or nothing is discarded (unlink.c).
+ * Hidden bytes stay hidden.  A write hides.  A discard hides, too, since it
+ * leaves a zero cluster, or discards nothing (unlink.c).
  */
 #include "qcow/cluster.h"
 #include "qcow/hidden.h"

@@ -4,8 +4,8 @@
  * it has no use for (P6).  The processes of a jail, and a server, are made of
  * these steps.
  *
- * A step that the kernel does not have, or that the process has no right to,
- * is left out, unless something else is said.  Functions return 0 or -errno.
+ * A step that the kernel does not have, or that the process has no right to, is
+ * left out, unless its comment says otherwise.  Functions return 0 or -errno.
  */
 #ifndef QCOW_JAIL_H
 #define QCOW_JAIL_H

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The lease: the traces of its last write that the owner of an image leaves,
- * so that a successor sees whether anybody wrote to the image afterwards, or
+ * The lease.  The owner of an image leaves traces of its last write.  By these
+ * a successor sees whether another program wrote to the image afterwards, or
  * put older contents back (R12).  A mark in the image does not tell that: a
  * copy of the image bears the mark, too, and some images have no room for it.
  *
@@ -9,16 +9,16 @@
  * of modification.  The successor must find exactly these; no clock is asked.
  *
  * With writes in flight the times that they leave are not known yet.  The
- * record then has bounds.  The lower one is the times as they were a moment
+ * record then has bounds.  The lower bound is the times as they were a moment
  * ago: an older copy, put back with its times, is older than that.  The upper
- * one is the lease.  The owner renews it before a write begins, and a thread
- * does while one takes long; so it ends soon after the owner's death.  A write
- * that the kernel has queued behind others may get its turn later, and stamps
- * the file then: the successor judges how much later may be, by other
- * evidence for the image.  The lease is kept by the clock that nobody sets,
- * with that clock's distance from the wall clock, by which files are stamped.
- * If the distance is another one at the look, the clock was set and the upper
- * bound means nothing.
+ * bound is the lease.  The owner renews the lease before a write begins, and a
+ * thread renews it while a write takes long; so the lease ends soon after the
+ * owner's death.  A write that the kernel has queued behind others may get its
+ * turn later, and stamps the file then: the successor judges by other evidence
+ * how much later that may be.  The lease is kept by the clock that nobody sets,
+ * with the distance between that clock and the wall clock, by which files are
+ * stamped.  If the successor finds another distance, the wall clock was set and
+ * the upper bound means nothing.
  *
  * The time of change (ctime) would say less: it also moves when a file is
  * renamed or gets another owner, and neither harms the contents.
@@ -28,11 +28,11 @@
  *
  * begun and ended count writes.  The lease's thread takes the times within
  * TICK_NS of the end of the last one; they hold if nothing has begun meanwhile.
- * The end of a write does not take them: a disk that is asked for one write at
- * a time would ask for the times after each, and on file systems with times of
- * a fine grain (Linux 6.13) the next write would be one that has to store a new
- * time, which costs more than the write.  Where there is no thread, the caller
- * that ends the last write takes the times.  At most one thread takes them.
+ * The end of a write does not take them.  A disk that gets one write at a time
+ * would take the times after each.  On file systems with times of a fine grain
+ * (Linux 6.13) the next write would then have to store a new time, and that
+ * costs more than the write.  Where there is no thread, the caller that ends
+ * the last write takes the times.  At most one thread takes them.
  */
 #include <errno.h>
 #include <linux/magic.h>

@@ -7,12 +7,12 @@
  * fields, extensions and compatible bits stay.
  *
  * A life is the time from the first write after an open to the clean close.
- * An image in a life carries a mark (R12): a private autoclear bit, which
- * QEMU clears when it writes to the image, and an extension with the nonce
- * of the life, the boot it began in, and the generation of the tables, which
- * each checkpoint raises.  The extension goes behind all others, over the old
- * end mark: should a power loss tear it apart, the rest still parses.  On
- * a clean close the bytes from before return.
+ * An image in a life carries a mark (R12): a private autoclear bit and an
+ * extension.  QEMU clears the bit when it writes to the image.  The extension
+ * has the nonce of the life, the boot in which it began, and the generation of
+ * the tables, which each checkpoint raises.  The extension goes behind all
+ * others, over the old end mark: should a power loss tear it apart, the rest
+ * still parses.  On a clean close the bytes from before return.
  *
  *	| header | extensions ... | life: 8 + 32 bytes | end |   | backing name
  */

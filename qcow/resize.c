@@ -9,10 +9,10 @@
  *	sync		a checkpoint: all of that is durable
  *	header		the new size, and a sync
  *
- * Until the header is written, all that was done lies behind the disk's end,
- * where a qcow2 image may have entries and nobody reads them.  So death leaves
- * the old size or the new one, at every step; groups in the journal hold with
- * either (replay.c).
+ * Until the header is written, all changes lie behind the disk's end.  A qcow2
+ * image may have entries there, and no reader reads them.  So death at any step
+ * leaves the old size or the new one; groups in the journal hold with either
+ * (replay.c).
  *
  * The zeros are those of WRITE ZEROES.  They hide a backing file that is longer
  * than the disk was, the rest of a cluster at the old end, and entries that an

@@ -4,10 +4,10 @@
  * that an internal snapshot uses, too.
  *
  * A new table or copy is written whole before the group that makes it reachable
- * is appended (R2).  Nobody can enter anything into a table that is not there,
- * or that is shared, so its contents do not change while it is being made, and
- * the makers of tables only have to keep out of each other's way.  Never is a
- * table freed that the active L1 table uses.
+ * is appended (R2).  No call enters anything into a table that is not there, or
+ * that is shared.  So the contents do not change while the table is being made,
+ * and the makers of tables only have to keep out of each other's way.  A table
+ * that the active L1 table uses is never freed.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -2,16 +2,17 @@
 /*
  * Discard and write zeroes: taking clusters out of the mapping.
  *
- * Both go over the range cluster by cluster, under an exclusive guest range,
- * so that all I/O under the old mapping has ended (R9), and collect the
- * changes in one group at a time.  Long ones are many groups (R16): death
- * between two leaves a part done, which the reissued request does again.
+ * Both go over the range cluster by cluster, and collect the changes in one
+ * group at a time.  They hold an exclusive guest range, so all I/O under the
+ * old mapping has ended (R9).  A long request is many groups (R16): death
+ * between two of them leaves a part done, and the reissued request does that
+ * part again.
  *
- * The cluster must read as zero afterwards.  With nothing under the image,
- * that is an unallocated cluster, in both versions of the format; else it is
- * the zero flag, which only version 3 has: in version 2 a discard then does
- * nothing, and zeros are written.  Where space must not be given back, the
- * cluster is kept beside the flag, or gets zeros written.
+ * The cluster must read as zero afterwards.  With nothing under the image, an
+ * unallocated cluster does so, in both versions of the format.  Otherwise it
+ * takes the zero flag, which only version 3 has.  In version 2 a discard then
+ * does nothing, and a write of zeroes writes them.  Where space must not be
+ * given back, the cluster is kept beside the flag, or gets zeros written.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -4,9 +4,9 @@
  * leaves the image no worse than it was (P3):
  *
  *	entries		that cannot mean anything become zero: they gave
- *			nothing to the guest but errors; not in a table that
- *			has others for which there is no such help, since it
- *			may be none
+ *			the guest only errors.  Not in a table with other bad
+ *			entries that cannot be mended so, since that may be no
+ *			table at all
  *	clear		COPIED flags where the count will not be one; sync
  *	raise		counts that are too low, in the blocks that stay and
  *			in new ones that nobody sees yet; sync
@@ -14,10 +14,10 @@
  *	lower		counts that are too high; sync
  *	set		COPIED flags where the count is one now; sync
  *
- * To raise a count is always safe, to lower one never until nothing relies
- * on it (R5 to R7).  After a walk that was incomplete nothing is lowered: a
- * cluster that seems to be free may be the only copy of something that a
- * better tool, or its owner, will find again.
+ * To raise a count is always safe.  To lower one is safe only when nothing
+ * relies on it any more (R5 to R7).  After an incomplete walk nothing is
+ * lowered: a cluster that seems to be free may be the only copy of something
+ * that a better tool, or its owner, will find again.
  *
  * Flags are mended with leaks, too: they follow from the counts.
  *

@@ -13,13 +13,13 @@
  * and named by the header when it and its counts are durable; that is one
  * sector.  The clusters of the old one are leaks then.
  *
- * A snapshot whose L1 table cannot be is told, but stays in the table as it
- * is: its name and date may be all that is left of it.
+ * The check tells of a snapshot with an impossible L1 table, but the snapshot
+ * stays in the table as it is: its name and date may be all that is left of it.
  *
- * Where an entry ends is known from the lengths in it.  If one of them is
- * wrong, the next entry is read from the wrong place, and a table that was made
- * of that would cost the snapshots that come after.  So a table with too much
- * of something is mended only if all its entries look like entries.
+ * The lengths in an entry tell its end.  If one of them is wrong, the next
+ * entry is read from the wrong place.  A new table made of such entries would
+ * lose the later snapshots.  So a table with too much of something is mended
+ * only if all its entries look like entries.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -3,15 +3,15 @@
  * Walking the tables, in time and memory that follow from the contents of the
  * file and not from its claims.
  *
- * L1 tables are read in pieces.  Snapshots share their L2 tables with the
- * disk and among each other, so the references to an L2 table are added up
- * first and the table is then read once, in the order of the file, with the
- * sum as its weight: thousands of snapshots, or an L1 table that names one
- * L2 table a million times, cost one read of it.
+ * L1 tables are read in pieces.  Snapshots share their L2 tables with the disk
+ * and with each other.  So the references to an L2 table are added up first.
+ * Then the table is read once, in the order of the file, with the sum as its
+ * weight: thousands of snapshots, or an L1 table that names one L2 table a
+ * million times, cost one read of it.
  *
- * The list of L2 tables has a fixed size.  If there are more, the part of
- * the file that the list covers shrinks and the part beyond gets a turn of
- * its own, as with the windows of counts.c.
+ * The list of L2 tables has a fixed size.  If there are more tables, the list
+ * covers a smaller part of the file, and the part beyond gets a turn of its
+ * own, as with the windows of counts.c.
  *
  * Where the file has holes the tables are empty, and holes cost nothing.
  */

@@ -7,17 +7,17 @@
  *	   +------ data ------> reader		requests and replies; the
  *						bytes are in shared memory
  *
- * The reader runs libqcow and may crash or hang; then the keeper tells the
- * server and starts another.  The keeper exists so that no one ever forks
- * from the server again: that would by then have threads, whose locks a fork
+ * The reader runs libqcow, and may crash or hang.  Then the keeper tells the
+ * server and starts another reader.  With the keeper no reader has to be forked
+ * from the server later: by then the server has threads, whose locks a fork
  * leaves in any state, and a device's queues mapped, which a child must not
- * inherit.  The keeper has one thread, no descriptors but its own, and never
+ * inherit.  The keeper has one thread and only its own descriptors, and never
  * looks at the image.
  *
- * Nobody outlives the server: the keeper sees the end of the control socket,
- * however the server ended, and kills the reader; should the keeper be
- * killed, the kernel kills the reader.  (The keeper has no parent-death
- * signal: it would come when the thread ends that opened the image.)
+ * Neither process outlives the server.  The keeper sees the end of the control
+ * socket, however the server ended, and kills the reader.  Should the keeper be
+ * killed, the kernel kills the reader.  (The keeper has no parent-death signal:
+ * the signal would come when the thread that opened the image ends.)
  *
  * All descriptors are closed by number, so the image's locks, which live on
  * the server's open file description, are not held here: the reader opens

@@ -4,10 +4,10 @@
  * the image take the reader over, the reader can read that image, allocate
  * some memory, send wrong data to its server, and die.
  *
- * The library opens the image by itself, and has read the header by then.  So
- * the opening is done without privilege, too, but for the one to read others'
- * files, and Landlock lets the process open the image alone.  The rest is done
- * without any.
+ * The library opens the image by itself, and reads the header at once.  So the
+ * process opens the image without privilege, too, but for the one to read
+ * others' files, and Landlock lets the process open only the image.  After the
+ * opening the process has no privilege at all.
  *
  * The filter of system calls is made by hand, so it needs no library: a list
  * of the calls that reading a file and malloc() need, and mmap() and mprotect()
