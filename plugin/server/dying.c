@@ -2,16 +2,16 @@
 /*
  * The last message of a server that a fault ends.
  *
- * The thread at fault knows the request that it is at work for: nobody has to
- * guess among those under way, and a thread that works for none, as that of the
- * checkpoint, accuses none.
+ * The thread at fault knows the request that it is at work for.  So there is no
+ * guess among the requests under way.  A thread that works for none, as that of
+ * the checkpoint, accuses none.
  *
  * A fault is a signal that the kernel raises for an action of the thread, or
- * that the thread sends to its own process, by abort().  A signal that somebody
- * else has sent is none, whichever it is, and SIGKILL is never seen here: so no
- * admin, and no want of memory, makes a request suspicious.  SIGBUS and SIGTRAP
- * are left out: the one tells of memory that the host cannot read any more, the
- * other of a debugger.
+ * that the thread sends to its own process, by abort().  A signal from another
+ * process is no fault, and SIGKILL is never seen here: so no admin, and no want
+ * of memory, makes a request suspicious.  SIGBUS and SIGTRAP are left out: the
+ * one tells of memory that the host cannot read any more, the other of a
+ * debugger.
  *
  * The handler allocates nothing, and uses only things that were prepared.  The
  * signal's default is in force again by then, so the process ends by the same

@@ -2,10 +2,10 @@
 /*
  * The operations of the queues' ring.
  *
- * The filter of system calls does not see them, so the kernel is told here
- * which there are, before the ring is enabled.  Then nobody can tell it
- * otherwise.  They go to registered files only: those of the image,
- * /dev/ublkcN and the workers' eventfd; no other can be registered later.
+ * The filter of system calls does not see these operations.  So the kernel is
+ * told the list of them here, before the ring is enabled; nobody can change the
+ * list later.  The operations go to registered files only: those of the image,
+ * /dev/ublkcN and the workers' eventfd; no other file can be registered later.
  *
  * A change that gives the queues another operation, or flag, adds it here.
  */

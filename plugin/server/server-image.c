@@ -8,11 +8,12 @@
  * on these files, too.
  *
  * In recovery the files are known, and the admin's rules for the names in an
- * image are not asked for once more.  So a mistake in it that is made while the
- * disk is served does not keep the disk from being recovered.
+ * image are not read once more.  So a new mistake in the rules does not keep a
+ * served disk from being recovered.
  *
- * A failure is told with its cause: some last until somebody mends something,
- * and the supervisor does not start server after server for these.
+ * The server tells the cause of a failure, too.  Some causes last until an
+ * admin mends something, and the supervisor does not start server after server
+ * for these.
  */
 #include <errno.h>
 #include <stdio.h>

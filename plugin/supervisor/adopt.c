@@ -6,12 +6,12 @@
  * hear of its end but not how it ended, and it cannot tell us anything; so
  * the driver is asked where that matters.
  *
- * If the server is dead, too, nobody had the image or its layers locked.  Then
- * they are locked as a stranger does it: wait for the dead server's last I/O,
- * then test that nobody else has come (P4, R14).
+ * If the server is dead, too, the image and its layers were not locked.  Then
+ * we lock them as a stranger does: wait for the dead server's last I/O, then
+ * test that no other process has come (P4, R14).
  *
  * That I/O may never end.  We wait for its end by looking again and again, and
- * hear our callers in between: nobody has to kill us to remove the disk.
+ * hear our callers in between: so the disk can be removed without killing us.
  */
 #include <errno.h>
 #include <string.h>

@@ -8,14 +8,14 @@
  * rest.  They stay until we end.
  *
  * The image is input, so we never read it or any other of the files (P6).  Only
- * a server finds out of which files an image consists, and a server is not
- * trusted with the names.  Once, for a new disk, it may name files that the
- * admin allows its image to consist of; we open each of them, and compare its
- * identity with that of the file that the server has open.  Later servers must
- * come to these very files; no other file that they name is opened.  We have
- * opened the image before they do, and tell them its identity.  The record has
- * paths and identities, so that a supervisor that follows us locks the same
- * files before it starts a server.
+ * a server finds the names of a disk's files, and a server is not trusted with
+ * names.  Once, for a new disk, the server may name files that the admin allows
+ * its image to consist of.  We open each of them, and compare its identity with
+ * that of the file that the server has open.  Later servers must come to these
+ * very files; no other file that they name is opened.  We have opened the image
+ * before they do, and tell them its identity.  The record has paths and
+ * identities, so that a supervisor that follows us locks the same files before
+ * it starts a server.
  */
 #include <errno.h>
 #include <stdio.h>

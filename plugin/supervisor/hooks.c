@@ -3,10 +3,10 @@
  * hooks.d: executables run in the order of their names, one at a time, the
  * events in the order in which they happened.
  *
- * They must not delay a recovery, so a child runs them and the supervisor
- * only watches for that child's end.  While it is busy events wait in a short
- * queue; when that is full the newest is dropped, and said to be: a disk that
- * crashes so often has been reported often enough.
+ * They must not delay a recovery, so a child runs them, and the supervisor only
+ * watches for that child's end.  While the child is busy, events wait in a
+ * short queue.  When the queue is full, the newest event is dropped, and the
+ * log tells so: a disk that crashes so often has been reported often enough.
  */
 #include <dirent.h>
 #include <stdio.h>
