@@ -165,8 +165,13 @@ void instants_fail(struct instants *instants, unsigned int n)
 void instants_record(struct instants *instants, const struct qcow_image *image,
 		     const uint64_t *clock)
 {
+	struct moment *moment = &instants->moments[0];
+
 	instants->image = image;
 	instants->clock = clock;
+	/* If no step follows, this instant is the only one. */
+	moment->time = *clock;
+	memcpy(moment->journal, image->journal.header, INSTANT_JOURNAL);
 	disk_record(&instants->disk, NULL);
 }
 
@@ -183,10 +188,9 @@ void instants_draw(const struct instants *instants, struct random *random,
 {
 	unsigned int nr = instants->disk.nr_steps;
 
-	*instant = (struct instant){ .journal = instants->moments[0].journal };
-	if (!nr)
-		return;
-	instant->step = random_below(random, nr);
+	*instant = (struct instant){ 0 };
+	if (nr)
+		instant->step = random_below(random, nr);
 	instant->time = instants->moments[instant->step].time;
 	instant->journal = instants->moments[instant->step].journal;
 }
