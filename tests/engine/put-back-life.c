@@ -29,7 +29,7 @@ void in_scratch(const char *command)
 void make(enum shape shape)
 {
 	must_run(
-		"cd %s; rm -f image copy data times *.journal *.life; qemu-img create -q -f qcow2 %s",
+		"cd %s; rm -f image copy late data times *.journal *.life; qemu-img create -q -f qcow2 %s",
 		scratch(), shapes[shape]);
 	in_scratch("qemu-io -f qcow2 -c 'write -q -P 0x77 0 256k' image");
 }
@@ -86,19 +86,19 @@ static void live(enum ending ending)
 	usleep(20000);
 	if (qcow_discard(image, 0, PIECE) || qcow_flush(image))
 		die("a discard failed");
+	in_scratch("cp -p image late");
+	usleep(20000);
 	write_piece(image, 2 * PIECE, 2);
 	write_piece(image, 6 * PIECE, 3);
 	if (ending == IN_FLIGHT && qcow_map_write(image, &io, 2 * PIECE, PIECE))
 		die("a write cannot be mapped");
 }
 
-void live_and_die(enum shape shape, enum ending ending)
+void live_again(enum ending ending)
 {
-	pid_t child;
+	pid_t child = fork();
 	int status;
 
-	make(shape);
-	child = fork();
 	if (!child) {
 		live(ending);
 		kill(getpid(), SIGKILL);
@@ -108,6 +108,12 @@ void live_and_die(enum shape shape, enum ending ending)
 		die("the life failed");
 }
 
+void live_and_die(enum shape shape, enum ending ending)
+{
+	make(shape);
+	live_again(ending);
+}
+
 void expect_byte(struct qcow_image *image, uint64_t offset, int byte)
 {
 	uint8_t bytes[QCOW_SECTOR] __attribute__((aligned(4096)));
@@ -115,6 +121,20 @@ void expect_byte(struct qcow_image *image, uint64_t offset, int byte)
 	if (qcow_read(image, bytes, offset, sizeof(bytes)) || *bytes != byte)
 		die("at %llu: %#x where %#x was written",
 		    (unsigned long long)offset, *bytes, byte);
+}
+
+/* A life that has ended leaves no extension. */
+static void expect_no_mark(const char *what)
+{
+	char *path = scratch_path("image");
+	size_t size;
+	uint8_t *bytes = read_file(path, &size);
+
+	for (unsigned int at = 0; at < 4096; at += 8)
+		if (load_be32(bytes + at) == EXTENSION_LIFE)
+			die("%s: the mark stays", what);
+	free(bytes);
+	free(path);
 }
 
 void expect_replayed(const char *what)
@@ -134,6 +154,7 @@ void expect_replayed_by(const struct qcow_options *options, const char *what)
 	expect_byte(image, 2 * PIECE, 2);
 	expect_byte(image, 6 * PIECE, 3);
 	model_close(image);
+	expect_no_mark(what);
 	in_scratch("qemu-img check -q image");
 }
 

@@ -324,6 +324,7 @@ int main(void)
 	unsigned int count = 0;
 
 	in_scratch("head -c 1M /dev/urandom >base");
+	test_others();
 	for (enum shape s = 0; s < NR_SHAPES; s++) {
 		for (enum ending e = AT_REST; e <= IN_FLIGHT; e++)
 			for (unsigned int h = 0;

@@ -49,6 +49,9 @@ void write_piece(struct qcow_image *image, uint64_t offset, int byte);
    middle of its life the process copies the image. */
 void live_and_die(enum shape shape, enum ending ending);
 
+/* The same with the image that is there. */
+void live_again(enum ending ending);
+
 void expect_byte(struct qcow_image *image, uint64_t offset, int byte);
 
 /* The image must open, with every acknowledged write. */
@@ -60,5 +63,8 @@ void expect_refused(const char *what, const char *word);
 
 /* Does the image say itself that the copy is older? */
 bool has_mark(enum shape shape);
+
+/* put-back-others.c: all agrees but one thing */
+void test_others(void);
 
 #endif /* PUT_BACK_H */
