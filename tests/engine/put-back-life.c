@@ -123,6 +123,11 @@ void expect_byte(struct qcow_image *image, uint64_t offset, int byte)
 		    (unsigned long long)offset, *bytes, byte);
 }
 
+void expect_nothing_left(void)
+{
+	in_scratch("! ls | grep -e '[.]journal$' -e '[.]life$'");
+}
+
 /* A life that has ended leaves no extension. */
 static void expect_no_mark(const char *what)
 {
@@ -155,6 +160,7 @@ void expect_replayed_by(const struct qcow_options *options, const char *what)
 	expect_byte(image, 6 * PIECE, 3);
 	model_close(image);
 	expect_no_mark(what);
+	expect_nothing_left();
 	in_scratch("qemu-img check -q image");
 }
 

@@ -4,8 +4,10 @@
  * that one is looked at (R12).
  */
 #include <stdlib.h>
+#include <string.h>
 #include "tests/engine/put-back.h"
 #include "tests/lib/helpers.h"
+#include "tests/lib/model.h"
 
 /* Both lives came to the same generation; the names of the lives differ. */
 static void test_other_life(void)
@@ -67,8 +69,30 @@ static void test_data(void)
 	expect_refused("a data file that was written to", "another program");
 }
 
+/* The inode is used again, for another file. */
+static void test_birth(void)
+{
+	struct qcow_options options = plain_options();
+	char *path = scratch_path("image");
+	struct qcow_error error;
+	struct qcow_image *image;
+
+	make(VERSION_3);
+	if (qcow_identify_path(path, &options.identity))
+		die("the image cannot be identified");
+	image = try_open(&options, &error);
+	if (!image)
+		die("the very file: %s", error.text);
+	model_close(image);
+	options.identity.birth++;
+	if (try_open(&options, &error) || !strstr(error.text, "another file"))
+		die("another file is taken: '%s'", error.text);
+	free(path);
+}
+
 void test_others(void)
 {
+	test_birth();
 	test_other_life();
 	test_same_generation();
 	test_other_file();

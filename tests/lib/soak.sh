@@ -85,6 +85,12 @@ kill_one()
 	[[ $victim == supervisor ]] || PAUSES+=("$(listed ms "$dev")")
 }
 
+# Now and then: how far it has come.
+tell_progress()
+{
+	[[ $(($(kills) % 20)) != 0 ]] || note "$(kills) kills, pause p50 $(pause 50) ms"
+}
+
 kills()
 {
 	echo $((KILLED[server] + KILLED[supervisor] + KILLED[both]))
@@ -158,6 +164,7 @@ while ((SECONDS < END)) && [[ $(kills) -lt ${KILLS:-1000000000} ]]; do
 	sleep "0.$((RANDOM % 10))"
 	kill_one
 	alive
+	tell_progress
 done
 for i in "${!IMAGES[@]}"; do
 	end_disk "$i"
