@@ -59,6 +59,7 @@ static void test_read(const struct row *row, const char *path, bool read_only)
 	struct qcow_image *image = must_open(row->name, path, read_only);
 
 	expect_content(row->name, image, 0, 0);
+	expect_no_data(row->name, image);
 	if (qcow_close(image))
 		die("%s: close", row->name);
 	expect_unchanged(row->name, path, before);

@@ -56,6 +56,12 @@ static const struct row bad_table = {
 	L1 | ENTRY_COPIED,
 };
 
+static const struct row long_run = {
+	"a long run of counts",
+	RAW(RECORD_REFCOUNT, GROUP_RUN, 1000),
+	0,
+};
+
 static int open_image(struct qcow_image **image, struct qcow_error *error)
 {
 	const struct qcow_options options = {
@@ -91,8 +97,9 @@ static void live_and_die(void)
 		die("the life failed");
 }
 
-/* Behind the group that the life left. */
-static void forge(const struct row *row)
+/* Behind the group that the life left; so many times, for one run after the
+   other. */
+static void forge(const struct row *row, unsigned int times)
 {
 	struct group group = { .words = 2, .body = { row->head, row->value } };
 	struct journal journal = { .path = scratch_find("*.journal") };
@@ -105,26 +112,28 @@ static void forge(const struct row *row)
 		journal.end += 1 + old.words;
 	if (journal.end == journal.header->start)
 		die("the life left no group");
-	journal_append(&journal, &group);
+	for (; times; times--, group.body[0] += GROUP_RUN)
+		journal_append(&journal, &group);
 	journal_unmap(&journal);
 	free(journal.path);
 }
 
-static void test_refused(const struct row *row)
+static void test_refused(const struct row *row, unsigned int times, int answer,
+			 const char *says)
 {
 	struct qcow_error error = { "" };
 	struct qcow_image *image;
 	int ret;
 
 	live_and_die();
-	forge(row);
+	forge(row, times);
 	ret = open_image(&image, &error);
-	if (ret != -EINVAL || !strstr(error.text, "speaks of clusters"))
+	if (ret != answer || !strstr(error.text, says))
 		die("%s: the open gives %d: %s", row->what, ret, error.text);
 }
 
 /* The answer to a read where the second L2 table is. */
-static void test_replayed(const struct row *row, int answer)
+static void test_replayed(const struct row *row, unsigned int times, int answer)
 {
 	static uint8_t bytes[CLUSTER] __attribute__((aligned(4096)));
 	uint64_t second = (uint64_t)PER_TABLE * CLUSTER;
@@ -132,7 +141,7 @@ static void test_replayed(const struct row *row, int answer)
 	struct qcow_image *image;
 
 	live_and_die();
-	forge(row);
+	forge(row, times);
 	if (open_image(&image, &error))
 		die("%s: refused: %s", row->what, error.text);
 	if (qcow_read(image, bytes, 0, CLUSTER) || *bytes != 1)
@@ -145,9 +154,13 @@ static void test_replayed(const struct row *row, int answer)
 int main(void)
 {
 	for (unsigned int i = 0; i < ARRAY_SIZE(refused); i++)
-		test_refused(&refused[i]);
+		test_refused(&refused[i], 1, -EINVAL, "speaks of clusters");
 	for (unsigned int i = 0; i < ARRAY_SIZE(replayed); i++)
-		test_replayed(&replayed[i], 0);
-	test_replayed(&bad_table, -EIO);
+		test_replayed(&replayed[i], 1, 0);
+	test_replayed(&bad_table, 1, -EIO);
+	/* More assignments than there is room for at first (R16), and more than
+	   there ever is. */
+	test_replayed(&long_run, 40, 0);
+	test_refused(&long_run, 1100, -E2BIG, "more clusters than any program");
 	return 0;
 }

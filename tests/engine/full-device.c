@@ -23,7 +23,7 @@
 #define SIZE	(8u << 20) /* of the disks */
 #define FAR	(6u << 20) /* nothing was ever written there */
 #define FAR_TOO (4u << 20)
-#define ROOM	(1u << 20) /* of the device */
+#define ROOM	(1u << 20) /* of the device, and a part of a cluster */
 #define SECTOR	512u
 
 static const struct shape {
@@ -92,7 +92,7 @@ static void make(const struct shape *shape, bool device, bool threads)
 		 SIZE - (16u << 10), path);
 	disk_load(&test.disk, path);
 	if (device)
-		disk_make_device(&test.disk, ROOM);
+		disk_make_device(&test.disk, ROOM + SECTOR);
 	else
 		disk_limit(&test.disk, test.disk.size + ROOM);
 	free(path);
@@ -163,6 +163,9 @@ static uint64_t fill(void)
 		die("%s: flush", name());
 	must_lack("a write into the full image", guest * test.cluster,
 		  test.cluster);
+	if (test.device)
+		must_lack("a small write, for which a part would do",
+			  guest * test.cluster, SECTOR);
 	return guest;
 }
 
@@ -222,6 +225,27 @@ static void test_unswept(void)
 	close_image();
 }
 
+/* With small clusters, refcount blocks are made ahead for more than this
+   device has. */
+static void test_blocks_ahead(void)
+{
+	char *path = scratch_path("image");
+
+	test.shape = &shapes[0];
+	test.device = true;
+	test.threads = false;
+	must_run(
+		"qemu-img create -q -f qcow2 -o cluster_size=512,refcount_bits=64 %s 200K",
+		path);
+	disk_load(&test.disk, path);
+	disk_make_device(&test.disk, 100u << 10);
+	open_image();
+	if (fill() < 100)
+		die("%s: little of the small device is used", name());
+	close_image();
+	free(path);
+}
+
 int main(void)
 {
 	unsigned int combinations = 0;
@@ -235,6 +259,7 @@ int main(void)
 			combinations++;
 		}
 	test_unswept();
+	test_blocks_ahead();
 	printf("%u combinations lacked space and found some\n", combinations);
 	return 0;
 }

@@ -119,7 +119,7 @@ static void test_holes(void)
 
 static struct slice *find_slice(void)
 {
-	return cache_find(&test.image->cache, SLICE_L2, test.table);
+	return cache_find(&test.image->cache, test.type, test.table);
 }
 
 static int fail_table(struct disk *disk, uint64_t offset)
@@ -137,13 +137,16 @@ static int fail_table(struct disk *disk, uint64_t offset)
 	return -EIO;
 }
 
-static void test_slice(void)
+static void test_slice(const char *what, enum slice_type type)
 {
-	load("a slice that is written", "cluster_size=64k");
+	load(what, "cluster_size=64k");
 	open_it(false);
 	put(0, CLUSTER);
 	flush();
 	find_table();
+	if (type == SLICE_REFCOUNT)
+		test.table = find_block();
+	test.type = type;
 	test.disk.on_write = fail_table;
 	put(CLUSTER, CLUSTER);
 	if (qcow_flush(test.image) != -EIO || !test.met)
@@ -324,7 +327,8 @@ int main(void)
 	test_phases();
 	test_clean_flush();
 	test_holes();
-	test_slice();
+	test_slice("entries that are written", SLICE_L2);
+	test_slice("counts that are written", SLICE_REFCOUNT);
 	test_grown_device();
 	test_moved_table();
 	test_move();

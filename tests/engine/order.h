@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "tests/lib/disk.h"
+#include "qcow/cache.h"
 #include "qcow/qcow.h"
 
 #define CLUSTER 65536u
@@ -19,7 +20,8 @@ extern struct order_test {
 	struct disk disk;
 	struct qcow_image *image;
 	const char *what;
-	uint64_t table;	 /* where the L2 table is */
+	uint64_t table; /* where the L2 table is, or a block */
+	enum slice_type type;
 	atomic_bool met; /* the I/O that the test is about was made */
 	uint8_t bytes[CLUSTER] __attribute__((aligned(4096)));
 } test;

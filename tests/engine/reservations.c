@@ -11,9 +11,12 @@
  * usage: reservations [SEED]
  */
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "tests/lib/helpers.h"
 #include "tests/lib/operations.h"
 #include "qcow/append.h"
@@ -22,6 +25,7 @@
 #define OPERATIONS   600
 #define MAX_DIRTY    3100u /* one group can be 3072 */
 #define JOURNAL_SIZE (8u << 10)
+#define PATIENCE_MS  100u
 
 static const struct geometry {
 	const char *options;
@@ -199,6 +203,14 @@ static void must_have_room(uint64_t assignments, const char *when)
 		die("%s: the set promises too much or too little", when);
 }
 
+/* The same of words in the ring, one of which ends the last group. */
+static void must_have_words(uint64_t words, const char *when)
+{
+	if (!append_has_room(test.image, words, 0) ||
+	    append_has_room(test.image, words + 1, 0))
+		die("%s: the ring promises too much or too little", when);
+}
+
 static void swap_sets(struct dirty *dirty)
 {
 	struct dirty_set active = dirty->active;
@@ -214,6 +226,7 @@ static void test_promises(void)
 	char *path = scratch_path("image");
 	static const char bytes[512];
 	struct dirty *dirty;
+	uint64_t left;
 
 	test.geometry = &geometries[0];
 	make_image(path, 1u << 20);
@@ -228,11 +241,133 @@ static void test_promises(void)
 		append_reserve_room(test.image, 1, 3);
 		must_have_room(5, "promised");
 		append_release_room(test.image, 1, 3);
+		left = test.image->journal.words -
+		       journal_used(&test.image->journal) - 1;
+		must_have_words(left, "in use");
+		append_reserve_room(test.image, 5, 0);
+		must_have_words(left - 5, "promised");
+		append_release_room(test.image, 5, 0);
 		swap_sets(dirty);
 		must_have_room(8, "frozen");
 		swap_sets(dirty);
 		dirty->max = MAX_DIRTY;
 	}
+	if (qcow_close(test.image))
+		die("close");
+	free(path);
+}
+
+/* ---- a run that is in flight ---- */
+
+/* Maps a write of whole clusters, which stays in flight. */
+static void map_fresh(struct qcow_io *io, uint64_t guest, uint32_t count)
+{
+	uint32_t cluster = test.geometry->cluster;
+
+	if (qcow_map_write(test.image, io, guest * cluster, count * cluster) ||
+	    io->nr_extents != 1 || io->length != count * cluster)
+		die("a write of %u clusters cannot be mapped at once", count);
+}
+
+/* The search for free clusters begins in front of the run (R1). */
+static void test_run(void)
+{
+	struct operation discard = {
+		.kind = OPERATION_DISCARD,
+		.length = geometries[0].cluster,
+	};
+	char *path = scratch_path("image");
+	struct qcow_io run, later[6];
+	uint64_t first, end;
+
+	test.geometry = &geometries[0];
+	make_image(path, 1u << 20);
+	open_image(path);
+	write_clusters(0, 2);
+	if (qcow_flush(test.image))
+		die("flush");
+	map_fresh(&run, 10, 4);
+	first = run.extents[0].offset;
+	end = first + run.length;
+	if (operation_do(&discard, test.image, false, NULL) ||
+	    qcow_flush(test.image))
+		die("discard");
+	for (unsigned int i = 0; i < ARRAY_SIZE(later); i++) {
+		uint64_t at;
+
+		map_fresh(&later[i], 20 + i, 1);
+		at = later[i].extents[0].offset;
+		if (at >= first && at < end)
+			die("a cluster in flight is given away again");
+	}
+	for (unsigned int i = 0; i < ARRAY_SIZE(later); i++)
+		finish(&later[i]);
+	finish(&run);
+	if (qcow_close(test.image))
+		die("close");
+	must_run("qemu-img check -q %s", path);
+	free(path);
+}
+
+/* ---- two that wait for the same room ---- */
+
+static atomic_uint waiting;
+
+static void *take_most(void *unused)
+{
+	struct dirty *dirty = &test.image->dirty;
+	uint32_t most = dirty->max / 2 + 1;
+
+	(void)unused;
+	LOCKED(test.image);
+	waiting++;
+	if (append_wait_room(test.image, 1, most))
+		die("no room is found");
+	if (dirty->reserved > dirty->max)
+		die("two are promised the room that one checkpoint made");
+	/* The other one may come to it now. */
+	image_io_begin(test.image);
+	usleep(PATIENCE_MS * 1000);
+	image_io_end(test.image);
+	append_release_room(test.image, 1, most);
+	return NULL;
+}
+
+/* Both wait when the first one begins the checkpoint. */
+static void wait_for_both(void)
+{
+	while (waiting < 2)
+		usleep(1000);
+	usleep(PATIENCE_MS * 1000);
+}
+
+static void test_two(void)
+{
+	char *path = scratch_path("image");
+	struct turn *turn;
+	pthread_t callers[2];
+
+	test.geometry = &geometries[0];
+	make_image(path, 1u << 20);
+	open_image(path);
+	write_clusters(0, 20);
+	turn = &test.image->checkpoint.turn;
+	{
+		LOCKED(test.image);
+		test.image->dirty.max = test.image->dirty.active.used + 8;
+		turn_take(turn, &test.image->lock);
+	}
+	for (unsigned int i = 0; i < 2; i++)
+		if (pthread_create(&callers[i], NULL, take_most, NULL))
+			die("cannot start a thread");
+	wait_for_both();
+	{
+		LOCKED(test.image);
+		turn_end(turn);
+	}
+	for (unsigned int i = 0; i < 2; i++)
+		pthread_join(callers[i], NULL);
+	test.image->dirty.max = MAX_DIRTY;
 	if (qcow_close(test.image))
 		die("close");
 	free(path);
