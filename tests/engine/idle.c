@@ -11,7 +11,11 @@
 #include "tests/lib/helpers.h"
 #include "qcow/qcow.h"
 
-#define PATIENCE 60 /* seconds */
+#define PATIENCE      60 /* seconds */
+#define CLUSTER	      65536u
+#define SMALL_JOURNAL (8u << 10) /* of 512 words */
+#define HALF	      55u	 /* clusters whose groups fill a half of that */
+#define FULL	      95u
 
 /* How often any thread of ours has gone to sleep. */
 static unsigned long sleeps(void)
@@ -81,9 +85,12 @@ static void write_and_await_checkpoint(struct qcow_image *image,
 	}
 }
 
-int main(void)
+static struct qcow_image *open_image(uint64_t journal_size)
 {
-	const struct qcow_options options = { .journal_dir = scratch() };
+	const struct qcow_options options = {
+		.journal_dir = scratch(),
+		.journal_size = journal_size,
+	};
 	char *path = scratch_path("disk.qcow2");
 	struct qcow_error error = { "" };
 	struct qcow_image *image;
@@ -91,10 +98,47 @@ int main(void)
 	must_run("qemu-img create -q -f qcow2 %s 64M", path);
 	if (qcow_open(path, &options, &image, &error))
 		die("%s", error.text);
+	free(path);
+	return image;
+}
+
+/* Each takes five words of the journal. */
+static void write_cluster(struct qcow_image *image, unsigned int cluster)
+{
+	static const char data[4096] = "written";
+
+	if (qcow_write(image, data, cluster * CLUSTER, sizeof(data)))
+		die("cannot write");
+}
+
+/* A disk that is never idle is written in time, while there is room for more
+   writes, which would have to wait else (R16). */
+static void test_half_full(void)
+{
+	struct qcow_image *image = open_image(SMALL_JOURNAL);
+	unsigned int cluster = 0;
+
+	while (cluster < HALF)
+		write_cluster(image, cluster++);
+	while (!checkpoints(image)) {
+		if (cluster == FULL)
+			die("nothing is written until the journal is full");
+		usleep(100000);
+		write_cluster(image, cluster++);
+	}
+	if (qcow_close(image))
+		die("cannot close");
+}
+
+int main(void)
+{
+	struct qcow_image *image;
+
+	test_half_full();
+	image = open_image(0);
 	await_sleep();
 	write_and_await_checkpoint(image, 0);
 	await_sleep();
 	write_and_await_checkpoint(image, 1 << 20);
-	free(path);
 	return qcow_close(image) ? 1 : 0;
 }

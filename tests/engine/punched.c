@@ -19,6 +19,7 @@
 #define PIECE	 4096u
 #define POSITION 8192u /* of the piece in its cluster */
 #define BEHIND	 0x77
+#define PACKED	 60u /* a guest cluster that is compressed */
 
 static struct disk disk;
 static struct qcow_image *image;
@@ -34,7 +35,9 @@ static void open_image(void)
 	};
 	struct qcow_error error = { "" };
 
-	must_run("qemu-img create -q -f qcow2 %s 4M", path);
+	must_run(
+		"qemu-img create -q -f qcow2 %s 4M; qemu-io -f qcow2 -c 'write -q -c -P 3 %u 64k' %s",
+		path, PACKED * CLUSTER, path);
 	disk_load(&disk, path);
 	if (qcow_open(path, &options, &image, &error))
 		die("open: %s", error.text);
@@ -161,6 +164,31 @@ static void test_failed(void)
 	close_image();
 }
 
+/* Neither the place nor the room in the journal is lost with a copy that
+   fails: the first I/O of one reads the compressed cluster, the second one
+   writes it. */
+static void test_failed_copy(void)
+{
+	uint64_t place;
+
+	open_image();
+	place = fill(1);
+	empty(1);
+	disk.fail_at = 1;
+	disk.fail_with = -EIO;
+	disk.countdown = 0;
+	if (!write_piece(PACKED))
+		die("a copy without its I/O succeeds");
+	disk.fail_at = -1;
+	if (image->journal.reserved || image->dirty.reserved)
+		die("a failed copy keeps its room");
+	if (write_piece(PACKED))
+		die("a copy fails");
+	if (disk.bytes[place + POSITION] != 2 || disk.bytes[place] != 3)
+		die("a failed copy keeps its place");
+	close_image();
+}
+
 static void test_unsupported(void)
 {
 	uint64_t place;
@@ -198,6 +226,7 @@ int main(void)
 	test_two();
 	test_shared_slot();
 	test_failed();
+	test_failed_copy();
 	test_unsupported();
 	test_no_longer();
 	return 0;

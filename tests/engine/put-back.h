@@ -46,7 +46,8 @@ struct qcow_image *try_open(const struct qcow_options *options,
 void write_piece(struct qcow_image *image, uint64_t offset, int byte);
 
 /* Makes the image, and a process that writes to it and is killed.  In the
-   middle of its life the process copies the image. */
+   middle of its life the process copies the image, and once more, as "late",
+   after its last checkpoint. */
 void live_and_die(enum shape shape, enum ending ending);
 
 /* The same with the image that is there. */
