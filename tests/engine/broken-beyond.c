@@ -52,6 +52,22 @@ static void expect_content(const char *name, struct qcow_image *image,
 	expect_bytes(name, image, CLUSTER, 0x22);
 }
 
+/* A queue would find no bytes there, or those of another cluster that the file
+   has got meanwhile. */
+static void expect_no_data(const char *name, struct qcow_image *image)
+{
+	struct qcow_io io;
+
+	/* The read above has the tables in the cache. */
+	if (qcow_map_read(image, &io, 0, CLUSTER))
+		die("%s: cannot map the cluster", name);
+	for (unsigned int i = 0; i < io.nr_extents; i++)
+		if (io.extents[i].kind != QCOW_EXTENT_ZERO)
+			die("%s: extent %u is no zeros", name, i);
+	if (qcow_finish(image, &io, 0))
+		die("%s: the mapped read fails", name);
+}
+
 /* The file keeps its bytes.  A journal may be made meanwhile, and removed. */
 static void test_read(const struct row *row, const char *path, bool read_only)
 {

@@ -55,6 +55,9 @@ void live_again(enum ending ending);
 
 void expect_byte(struct qcow_image *image, uint64_t offset, int byte);
 
+/* There is no journal, and no note. */
+void expect_nothing_left(void);
+
 /* The image must open, with every acknowledged write. */
 void expect_replayed(const char *what);
 void expect_replayed_by(const struct qcow_options *options, const char *what);

@@ -382,6 +382,8 @@ int main(int argc, char **argv)
 		test_discard();
 	}
 	test_promises();
+	test_run();
+	test_two();
 	printf("%lu links took no more than they had reserved\n", test.links);
 	return 0;
 }
