@@ -2,15 +2,11 @@
 /*
  * A new overlay: an image that has nothing yet and shows the file under it.
  *
- *	| header, name | refcount table | blocks | L1 table, a hole |
- *
  * It is wholly written before it has its name (place.c), so there is never a
  * part of an image at path (P3).
  *
  * The name of the file under it is a relative one if it lies beside: both may
- * be moved together then, and it needs no admin's word (P6).  Between the last
- * extension and that name there is room for our mark (R12), which qemu-img does
- * not leave.
+ * be moved together then, and it needs no admin's word (P6).
  *
  * Clusters as large as those below are copied and merged one by one.  Smaller
  * ones than 4 KiB would keep direct I/O from most disks.
@@ -20,129 +16,33 @@
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
+#include "qcow/blank.h"
 #include "qcow/create.h"
 #include "qcow/error.h"
 #include "qcow/layers.h"
 #include "qcow/place.h"
 
-#define DEFAULT_BITS   16
-#define LEAST_BITS     12
-#define REFCOUNT_ORDER 4
-#define LABEL	       "security.selinux"
-#define LABEL_MAX      1024
-#define NEW_LENGTH     112 /* of the header: with compression type, padded */
+#define DEFAULT_BITS 16
+#define LEAST_BITS   12
+#define LABEL	     "security.selinux"
+#define LABEL_MAX    1024
 
 /* ---- the bytes ---- */
 
-struct plan {
-	uint32_t cluster_bits;
-	uint64_t size;
-	uint64_t l1_entries;
-	uint64_t table, blocks, l1; /* clusters of each */
-	const char *name, *format;  /* of the file under it */
-};
-
-static uint64_t total(const struct plan *plan)
-{
-	return 1 + plan->table + plan->blocks + plan->l1;
-}
-
-static int plan_tables(struct plan *plan, struct qcow_error *error)
-{
-	unsigned int bits = plan->cluster_bits;
-	uint64_t reach = 1ull << (bits + 3 - REFCOUNT_ORDER);
-
-	plan->l1_entries = div_round_up(plan->size, 1ull << (2 * bits - 3));
-	if (plan->l1_entries > MAX_L1_BYTES / 8)
-		return fail(error, -EFBIG,
-			    "with clusters of %u bytes a disk cannot have %llu",
-			    1u << bits, (unsigned long long)plan->size);
-	plan->l1 = div_round_up(plan->l1_entries * 8, 1ull << bits);
-	do {
-		plan->blocks++;
-		plan->table = div_round_up(plan->blocks * 8, 1ull << bits);
-	} while (plan->blocks * reach < total(plan));
-	return 0;
-}
-
-static void put_fields(uint8_t *p, const struct plan *plan)
-{
-	store_be32(p + HEADER_MAGIC, QCOW_MAGIC);
-	store_be32(p + HEADER_VERSION, 3);
-	store_be32(p + HEADER_CLUSTER_BITS, plan->cluster_bits);
-	store_be64(p + HEADER_SIZE, plan->size);
-	store_be32(p + HEADER_L1_SIZE, plan->l1_entries);
-	store_be64(p + HEADER_L1_OFFSET, (1 + plan->table + plan->blocks)
-						 << plan->cluster_bits);
-	store_be64(p + HEADER_REFCOUNT_TABLE_OFFSET,
-		   1ull << plan->cluster_bits);
-	store_be32(p + HEADER_REFCOUNT_TABLE_CLUSTERS, plan->table);
-	store_be32(p + HEADER_REFCOUNT_ORDER, REFCOUNT_ORDER);
-	store_be32(p + HEADER_LENGTH, NEW_LENGTH);
-}
-
-/* The format, the end mark with room for our own extension, and the name. */
-static int put_names(uint8_t *p, const struct plan *plan,
-		     struct qcow_error *error)
-{
-	uint32_t format_size = strlen(plan->format);
-	uint32_t end = NEW_LENGTH + EXTENSION_HEAD + round_up(format_size, 8);
-	uint32_t offset = end + 2 * EXTENSION_HEAD + LIFE_SIZE;
-	size_t size = strlen(plan->name);
-
-	if (size > MAX_BACKING_NAME ||
-	    size > (1ull << plan->cluster_bits) - offset)
-		return fail(
-			error, -ENAMETOOLONG,
-			"the name of the file under it is too long for a header: %.200s",
-			plan->name);
-	store_be32(p + NEW_LENGTH, EXTENSION_BACKING_FORMAT);
-	store_be32(p + NEW_LENGTH + 4, format_size);
-	memcpy(p + NEW_LENGTH + EXTENSION_HEAD, plan->format, format_size);
-	memcpy(p + offset, plan->name, size);
-	store_be64(p + HEADER_BACKING_OFFSET, offset);
-	store_be32(p + HEADER_BACKING_SIZE, size);
-	return 0;
-}
-
-static void put_table(uint8_t *p, const struct plan *plan)
-{
-	for (uint64_t i = 0; i < plan->blocks; i++)
-		store_be64(p + i * 8, (1 + plan->table + i)
-					      << plan->cluster_bits);
-}
-
-/* Every cluster of the image counts one. */
-static void put_counts(uint8_t *p, const struct plan *plan)
-{
-	for (uint64_t i = 0; i < total(plan); i++)
-		p[2 * i + 1] = 1;
-}
-
-static int write_image(int fd, const struct plan *plan,
+static int write_image(int fd, const struct blank *plan,
 		       struct qcow_error *error)
 {
-	uint64_t cluster = 1ull << plan->cluster_bits;
-	uint64_t length = (1 + plan->table + plan->blocks) * cluster;
 	struct file file = { .fd = fd };
-	uint8_t *bytes = calloc(1, length);
-	int ret;
+	uint8_t *bytes;
+	int ret = blank_put(plan, &bytes, error);
 
-	if (!bytes)
-		return fail(error, -ENOMEM, "out of memory");
-	put_fields(bytes, plan);
-	put_table(bytes + cluster, plan);
-	put_counts(bytes + (1 + plan->table) * cluster, plan);
-	ret = put_names(bytes, plan, error);
-	if (!ret) {
-		ret = file_write(&file, bytes, 0, length);
-		if (!ret)
-			ret = file_set_size(&file, total(plan) * cluster);
-		if (ret)
-			fail(error, ret, "writing it: %s", strerror(-ret));
-	}
+	if (ret)
+		return ret;
+	ret = file_write(&file, bytes, 0, blank_bytes(plan));
+	if (!ret)
+		ret = file_set_size(&file, blank_end(plan));
 	free(bytes);
-	return ret;
+	return ret ? fail(error, ret, "writing it: %s", strerror(-ret)) : 0;
 }
 
 /* ---- like the file under it ---- */
@@ -176,7 +76,7 @@ static int copy_owner(int fd, int from, struct qcow_error *error)
 		     0;
 }
 
-static int take_cluster_bits(struct file *backing, struct plan *plan,
+static int take_cluster_bits(struct file *backing, struct blank *plan,
 			     struct qcow_error *error)
 {
 	uint8_t *bytes;
@@ -200,7 +100,7 @@ static int take_cluster_bits(struct file *backing, struct plan *plan,
 
 static int choose_clusters(struct file *backing,
 			   const struct qcow_overlay *overlay,
-			   struct plan *plan, struct qcow_error *error)
+			   struct blank *plan, struct qcow_error *error)
 {
 	uint32_t size = overlay->cluster_size;
 
@@ -218,7 +118,7 @@ static int choose_clusters(struct file *backing,
 
 /* ---- its place ---- */
 
-static int make_file(struct place *place, const struct plan *plan,
+static int make_file(struct place *place, const struct blank *plan,
 		     const struct file *backing, struct qcow_error *error)
 {
 	int ret = place_open(place);
@@ -253,11 +153,11 @@ static char *choose_name(const struct qcow_overlay *overlay,
 }
 
 static int plan_image(const struct qcow_overlay *overlay, struct file *backing,
-		      struct plan *plan, struct qcow_error *error)
+		      struct blank *plan, struct qcow_error *error)
 {
 	int ret;
 
-	*plan = (struct plan){
+	*plan = (struct blank){
 		.size = overlay->size,
 		.format = overlay->format,
 	};
@@ -268,13 +168,13 @@ static int plan_image(const struct qcow_overlay *overlay, struct file *backing,
 	ret = backing_check_format(overlay->format, overlay->backing, error);
 	if (!ret)
 		ret = choose_clusters(backing, overlay, plan, error);
-	return ret ? ret : plan_tables(plan, error);
+	return ret ? ret : blank_plan(plan, error);
 }
 
 static int create(const char *path, const struct qcow_overlay *overlay,
 		  struct file *backing, struct qcow_error *error)
 {
-	struct plan plan;
+	struct blank plan;
 	struct place place;
 	char *name = NULL;
 	int ret = plan_image(overlay, backing, &plan, error);

@@ -24,4 +24,11 @@ struct qcow_overlay {
 int qcow_create_overlay(const char *path, const struct qcow_overlay *overlay,
 			struct qcow_error *error);
 
+/* Is the file, byte for byte, such an image that nobody has written to since?
+   It is to name the file under it as overlay->name says, which is not NULL
+   here; any size and any clusters will do.  Stores its size.  Takes no locks,
+   so somebody else may just be about to write. */
+bool qcow_is_new_overlay(const char *path, const struct qcow_overlay *overlay,
+			 uint64_t *size);
+
 #endif /* QCOW_CREATE_H */

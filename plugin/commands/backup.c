@@ -30,18 +30,17 @@
 #include "plugin/commands/change.h"
 #include "plugin/commands/command.h"
 #include "plugin/commands/copy.h"
+#include "plugin/commands/leftover.h"
 #include "plugin/commands/options.h"
-#include "plugin/common/jail.h"
 #include "plugin/common/log.h"
 #include "plugin/common/owner.h"
 #include "plugin/common/program.h"
+#include "plugin/server/fault.h"
 #include "qcow/lock.h"
-#include "qcow/merge.h"
 
 #define OVERLAY_SUFFIX ".during-backup"
 #define PART_SUFFIX    ".part"
 #define PART_MODE      0600
-#define LOOK_PATIENCE  10000 /* ms */
 
 struct backup {
 	struct disk disk; /* with the overlay, once there is one */
@@ -134,43 +133,22 @@ static int check_disk(const struct disk *disk, bool told)
 	return EXIT_SUCCESS;
 }
 
-static int look_job(const void *argument, char *text)
-{
-	const struct jail jail = { .image = argument };
-
-	(void)text;
-	return !jail_enter_for(&jail) && qcow_is_merged(argument) ? 0 : 1;
-}
-
-/* An image is input (P6): a child in a jail looks. */
-static bool is_merged(const char *path)
-{
-	char text[JOB_TEXT_MAX];
-	struct job job;
-
-	if (job_start(&job, look_job, path, true))
-		return false;
-	if (process_wait(job.pidfd, LOOK_PATIENCE))
-		return !job_finish(&job, text);
-	job_abandon(&job);
-	return false;
-}
-
 /* A backup was killed after its overlay was merged, or before the overlay was
-   used.  Only a merged overlay says so itself. */
+   used. */
 static int clear_overlay(const struct backup *backup)
 {
-	if (access(backup->overlay, F_OK) && errno == ENOENT)
-		return EXIT_SUCCESS;
-	if (!is_merged(backup->overlay))
+	switch (leftover_look(&backup->disk, backup->overlay)) {
+	case LEFTOVER_MERGED:
+		return leftover_remove(backup->overlay);
+	case LEFTOVER_OTHER:
 		return command_complain(
 			&backup->disk,
-			"%s is in the way, left of an earlier backup; if no "
-			"disk was ever served from it since, remove it",
+			"%s is in the way, and has bytes of its own; if no "
+			"disk needs these, remove it",
 			backup->overlay);
-	return unlink(backup->overlay) ?
-		       complain("%s: %s", backup->overlay, strerror(errno)) :
-		       EXIT_SUCCESS;
+	default:
+		return EXIT_SUCCESS;
+	}
 }
 
 /* A backup that was killed left the part: a file for root alone, and no
@@ -216,6 +194,7 @@ static int prepare(struct backup *backup, const char *file)
 	if (check_disk(&backup->disk, backup->told) ||
 	    choose_names(backup, file) || make_part(backup))
 		return EXIT_FAILURE;
+	fault_die("die-parted");
 	if (backup->goes_on ||
 	    (!clear_overlay(backup) &&
 	     !snapshot_take(&backup->disk, backup->overlay, backup->told)))
@@ -238,6 +217,20 @@ static int sync_path(const char *path)
 	return ret;
 }
 
+/* In one step, where the file system has that.  A death between two steps
+   leaves both names. */
+static int give_name(const struct backup *backup)
+{
+	if (!renameat2(AT_FDCWD, backup->part, AT_FDCWD, backup->file,
+		       RENAME_NOREPLACE))
+		return 0;
+	if (errno != EINVAL && errno != ENOSYS)
+		return -errno;
+	return link(backup->part, backup->file) || unlink(backup->part) ?
+		       -errno :
+		       0;
+}
+
 /* The copy is on stable storage before the copy has its name, and replaces no
    file. */
 static int name_copy(const struct backup *backup)
@@ -247,10 +240,10 @@ static int name_copy(const struct backup *backup)
 
 	snprintf(directory, sizeof(directory), "%s", backup->file);
 	*(strrchr(directory, '/') + 1) = '\0';
-	if (!ret && link(backup->part, backup->file))
-		ret = -errno;
-	if (!ret && unlink(backup->part))
-		ret = -errno;
+	fault_die("die-copied");
+	if (!ret)
+		ret = give_name(backup);
+	fault_die("die-named");
 	if (!ret)
 		ret = sync_path(directory);
 	return ret ? complain("%s: %s", backup->file, strerror(-ret)) :
@@ -321,13 +314,27 @@ static int go_back(struct backup *backup)
 		status = commit_begin(&backup->disk, backup->rate,
 				      backup->told);
 	close(lock);
+	fault_die("die-committing");
 	if (status)
 		return tell_left(backup, "was not merged");
 	if (!strcmp(backup->disk.image, backup->overlay))
 		status = commit_wait(&backup->disk);
-	if (!status && !backup->told && is_merged(backup->overlay))
+	fault_die("die-committed");
+	if (!status && !backup->told && leftover_is_merged(backup->overlay))
 		unlink(backup->overlay);
 	return status;
+}
+
+/* The backup before this one was killed while its overlay was merged: that is
+   the supervisor's work, and goes on. */
+static int end_merge(struct backup *backup, const char *subject, int *lock)
+{
+	if (!backup->disk.merging || !find_overlay(backup))
+		return EXIT_SUCCESS;
+	close(*lock);
+	if (commit_wait(&backup->disk))
+		return EXIT_FAILURE;
+	return command_find(subject, &backup->disk, lock);
 }
 
 static int backup(struct backup *backup, const char *file, int lock)
@@ -355,7 +362,8 @@ int command_backup(const struct options *options)
 	int lock;
 
 	if (command_begin(options->subject) ||
-	    command_find(options->subject, &work.disk, &lock))
+	    command_find(options->subject, &work.disk, &lock) ||
+	    end_merge(&work, options->subject, &lock))
 		return EXIT_FAILURE;
 	return backup(&work, options->subjects[1], lock);
 }

@@ -19,6 +19,7 @@
 
 #include "plugin/commands/command.h"
 #include "plugin/common/log.h"
+#include "plugin/server/fault.h"
 
 #define END_PATIENCE	2000  /* ms; between the socket's end and its own */
 #define SOCKET_PATIENCE 2000  /* ms */
@@ -129,6 +130,7 @@ static int appeal_to(const struct disk *disk, int pidfd,
 		ret = call_again(disk, pidfd, appeal, &call);
 	if (ret)
 		return ret;
+	fault_die("die-asked");
 	ret = rpc_wait(call, milliseconds, outcome);
 	close(call);
 	return ret;

@@ -8,7 +8,8 @@
  * whole overlay worthless.  So a file of disks.d that names the image is
  * changed first, and a disk that a domain of libvirt's names is left to the
  * command that changes the domain, too.  An empty overlay shows its image, so a
- * death between the two steps changes no byte of the disk.
+ * death between the two steps changes no byte of the disk.  The same command,
+ * once more, takes the overlay that it finds then (leftover.c).
  */
 #include <errno.h>
 #include <limits.h>
@@ -20,11 +21,13 @@
 
 #include "plugin/commands/change.h"
 #include "plugin/commands/command.h"
+#include "plugin/commands/leftover.h"
 #include "plugin/commands/options.h"
 #include "plugin/common/conf.h"
 #include "plugin/common/log.h"
 #include "plugin/common/owner.h"
 #include "plugin/common/references.h"
+#include "plugin/server/fault.h"
 #include "qcow/create.h"
 
 #define END_PATIENCE 2000 /* ms */
@@ -101,7 +104,7 @@ static int check_kind(const struct disk *disk)
 	return EXIT_SUCCESS;
 }
 
-static int make_overlay(const struct disk *disk, const char *overlay)
+static int create_overlay(const struct disk *disk, const char *overlay)
 {
 	const struct qcow_overlay wanted = {
 		.backing = disk->image,
@@ -124,6 +127,23 @@ static int configure(const struct disk *disk, const char *from, const char *to)
 	if (ret && ret != -ENOENT)
 		return complain("%s", text);
 	return EXIT_SUCCESS;
+}
+
+/* A command that died may have left one. */
+static int make_overlay(const struct disk *disk, const char *overlay)
+{
+	switch (leftover_look(disk, overlay)) {
+	case LEFTOVER_UNUSED:
+		return EXIT_SUCCESS;
+	case LEFTOVER_OUTGROWN:
+		/* No file may name what is not there. */
+		if (configure(disk, overlay, disk->image) ||
+		    leftover_remove(overlay))
+			return EXIT_FAILURE;
+		/* fall through */
+	default:
+		return create_overlay(disk, overlay);
+	}
 }
 
 /* The job that checks the overlay dies with its supervisor, or soon after. */
@@ -202,10 +222,12 @@ int snapshot_take(const struct disk *disk, const char *overlay, bool told)
 	    change_check_others(disk) || check_reference(disk, overlay) ||
 	    make_overlay(disk, overlay))
 		return EXIT_FAILURE;
+	fault_die("die-made");
 	if (configure(disk, disk->image, overlay)) {
 		discard(overlay);
 		return EXIT_FAILURE;
 	}
+	fault_die("die-conf");
 	return move(disk, overlay);
 }
 

@@ -31,6 +31,12 @@ bool fault(const char *name)
 	return false;
 }
 
+void fault_die(const char *name)
+{
+	if (fault(name))
+		raise(SIGKILL);
+}
+
 void fault_options(struct qcow_options *options)
 {
 	static const struct qcow_test_hooks no_fence = { .no_fence = true };

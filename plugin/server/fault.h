@@ -18,6 +18,8 @@
  *	die-merged	the supervisor dies when a merge is done, and
  *	die-configured	 when disks.d has been changed for that
  *			(supervisor/merge.c)
+ *	die-parted ...	a command dies at one of its steps (commands/backup.c,
+ *			snapshot.c, command.c)
  *	owned		a guest's write makes the server take the steps of
  *			owned.c
  */
@@ -33,6 +35,9 @@ struct qcow_options;
 
 /* Shall the server have this fault? */
 bool fault(const char *name);
+
+/* With this fault the process dies here. */
+void fault_die(const char *name);
 
 /* Passes on the faults that are the engine's. */
 void fault_options(struct qcow_options *options);
@@ -50,6 +55,11 @@ static inline bool fault(const char *name)
 {
 	(void)name;
 	return false;
+}
+
+static inline void fault_die(const char *name)
+{
+	(void)name;
 }
 
 static inline void fault_options(struct qcow_options *options)

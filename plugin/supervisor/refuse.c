@@ -62,6 +62,11 @@ static bool refuse_image(struct supervisor *sv)
 {
 	const char *why = NULL;
 
+	/* A command that died has asked for that before. */
+	if (!strcmp(sv->disk.image, sv->asked.image)) {
+		watch_settle(sv, false, "is served from its overlay already");
+		return true;
+	}
 	if (sv->disk.options.read_only)
 		why = "is read-only";
 	else if (*sv->disk.options.key_file)

@@ -2,7 +2,8 @@
 /*
  * New overlays.  qemu-img finds no fault in them, tells the same of them as of
  * its own overlays, and reads the files under them.  A death at any step leaves
- * either no file or the whole image.  No existing file is ever replaced.
+ * either no file or the whole image.  No existing file is ever replaced.  The
+ * engine knows an overlay again to which nobody has written, and no other one.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -194,6 +195,91 @@ static void test_names(void)
 	free(other);
 }
 
+/* ---- as it was made ---- */
+
+static bool is_new(const char *path, const char *name, uint64_t size)
+{
+	const struct qcow_overlay overlay = { .name = name, .format = "raw" };
+	uint64_t found;
+
+	return qcow_is_new_overlay(path, &overlay, &found) && found == size;
+}
+
+static void expect_used(const char *path, const char *command)
+{
+	must_run("cp %s %s.used && f=%s.used && %s", path, path, path, command);
+	must_run("mv %s.used %s", path, path);
+	if (is_new(path, "base", 3 << 20))
+		die("not as it was made: %s", command);
+}
+
+/* An open without a write changes nothing. */
+static void open_and_close(const char *path, bool write)
+{
+	struct qcow_options options = {
+		.cache = QCOW_CACHE_WRITEBACK,
+		.journal_dir = scratch(),
+	};
+	uint8_t sector[512] = { 1 };
+	struct qcow_error error = { "" };
+	struct qcow_image *image;
+
+	if (qcow_open(path, &options, &image, &error))
+		die("%s: %s", path, error.text);
+	if (write && qcow_write(image, sector, 0, sizeof(sector)))
+		die("%s: cannot be written", path);
+	if (qcow_close(image))
+		die("%s: cannot be closed", path);
+}
+
+static const char *const uses[] = {
+	"qemu-io -c 'write 0 512' $f >/dev/null",
+	"qemu-img bitmap --add $f map",
+	"qemu-img snapshot -c one $f",
+	"qemu-img rebase -u -F raw -b other $f",
+	"qemu-img rebase -u -F qcow2 -b base $f",
+	"qemu-img resize -q $f 4M",
+	"truncate -s -1 $f",
+	"truncate -s +1 $f",
+	"truncate -s 0 $f",
+	"printf x | dd of=$f bs=1 seek=700 conv=notrunc status=none",
+	/* the last byte of the L1 table */
+	"printf x | dd of=$f bs=1 seek=$(($(stat -c %s $f) - 1)) conv=notrunc "
+	"status=none",
+};
+
+static void test_as_made(void)
+{
+	char *base = scratch_path("base"), *path = scratch_path("ours");
+	struct qcow_overlay overlay = {
+		.backing = base,
+		.format = "raw",
+		.size = 3 << 20,
+		.cluster_size = 4096,
+	};
+
+	must_run("rm -f %s && truncate -s 3M %s", path, base);
+	must_create(path, &overlay);
+	open_and_close(path, false);
+	if (!is_new(path, "base", 3 << 20))
+		die("it is as it was made");
+	if (is_new(path, base, 3 << 20) || is_new(base, "base", 3 << 20))
+		die("it is of another file");
+	for (unsigned int i = 0; i < ARRAY_SIZE(uses); i++) {
+		must_run("rm -f %s", path);
+		must_create(path, &overlay);
+		expect_used(path, uses[i]);
+	}
+	must_run("rm -f %s", path);
+	must_create(path, &overlay);
+	open_and_close(path, true);
+	if (is_new(path, "base", 3 << 20))
+		die("it has been written to");
+	must_run("rm -f %s", path);
+	free(base);
+	free(path);
+}
+
 /* ---- refusals ---- */
 
 static void expect_refusal(const struct qcow_overlay *overlay, int error)
@@ -325,6 +411,7 @@ int main(void)
 		test_kind(&kinds[k]);
 	test_use(&random);
 	test_names();
+	test_as_made();
 	test_refusals();
 	test_existing();
 	test_deaths();

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * An overlay that a command left when it died: before anybody used it, or after
+ * it was merged.
+ *
+ * A new overlay has bytes that anybody can compute.  An overlay that has just
+ * these, and names the disk's image, hides nothing.  So to use it is to use a
+ * new one.  Nobody else can count on it: below it the disk is written to.
+ *
+ * It is used and not replaced: the supervisor may still be about to serve it,
+ * for the command that died.  Then both commands want the same.  Only one that
+ * is too small has to go.  The disk has grown since, so the supervisor has come
+ * to the end of all that it was asked for before.
+ *
+ * An image is input (P6): a child in a jail looks.
+ */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "plugin/commands/leftover.h"
+#include "plugin/common/jail.h"
+#include "plugin/common/log.h"
+#include "qcow/create.h"
+#include "qcow/lock.h"
+#include "qcow/merge.h"
+
+#define LOOK_PATIENCE 10000 /* ms */
+
+struct look {
+	const struct disk *disk; /* NULL: only a merged one is looked for */
+	const char *overlay;
+};
+
+/* As create.c names a file that lies beside. */
+static const char *name_of(const char *image)
+{
+	const char *base = strrchr(image, '/') + 1;
+
+	return strchr(base, ':') ? image : base;
+}
+
+static enum leftover look(const struct look *look)
+{
+	struct qcow_overlay made = { .format = "qcow2" };
+	uint64_t size;
+
+	if (qcow_is_merged(look->overlay))
+		return LEFTOVER_MERGED;
+	if (!look->disk)
+		return LEFTOVER_OTHER;
+	made.name = name_of(look->disk->image);
+	if (!qcow_is_new_overlay(look->overlay, &made, &size) ||
+	    size > look->disk->size)
+		return LEFTOVER_OTHER;
+	return size == look->disk->size ? LEFTOVER_UNUSED : LEFTOVER_OUTGROWN;
+}
+
+static int look_job(const void *argument, char *text)
+{
+	const struct look *what = argument;
+	const struct jail jail = { .image = what->overlay };
+
+	(void)text;
+	return jail_enter_for(&jail) ? LEFTOVER_OTHER : look(what);
+}
+
+static enum leftover look_apart(const struct look *look)
+{
+	char text[JOB_TEXT_MAX];
+	struct job job;
+	int status;
+
+	if (job_start(&job, look_job, look, true))
+		return LEFTOVER_OTHER;
+	if (!process_wait(job.pidfd, LOOK_PATIENCE)) {
+		job_abandon(&job);
+		return LEFTOVER_OTHER;
+	}
+	status = job_finish(&job, text);
+	return status == LEFTOVER_UNUSED || status == LEFTOVER_OUTGROWN ||
+			       status == LEFTOVER_MERGED ?
+		       (enum leftover)status :
+		       LEFTOVER_OTHER;
+}
+
+enum leftover leftover_look(const struct disk *disk, const char *overlay)
+{
+	const struct look look = { disk, overlay };
+	enum leftover found;
+	struct disk now;
+
+	if (access(overlay, F_OK) && errno == ENOENT)
+		return LEFTOVER_NONE;
+	found = look_apart(&look);
+	/* The supervisor has come to it meanwhile. */
+	if (found == LEFTOVER_OTHER && !disk_load(disk->id, &now) &&
+	    now.nonce == disk->nonce && !strcmp(now.image, overlay))
+		return LEFTOVER_UNUSED;
+	return found;
+}
+
+bool leftover_is_merged(const char *overlay)
+{
+	const struct look look = { NULL, overlay };
+
+	return look_apart(&look) == LEFTOVER_MERGED;
+}
+
+int leftover_remove(const char *overlay)
+{
+	struct qcow_identity identity;
+	struct qcow_error error;
+	struct qcow_lock *lock;
+	int ret = qcow_lock(overlay, NULL, false, true, &lock, &error);
+
+	if (ret)
+		return complain("%s: %s", overlay, error.text);
+	qcow_lock_identify(lock, &identity);
+	ret = unlink(overlay) ? -errno : 0;
+	qcow_unlock(lock);
+	if (ret)
+		return complain("%s: %s", overlay, strerror(-ret));
+	/* An open that was killed may have left one. */
+	qcow_forget_journal(&identity, NULL);
+	return 0;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * An overlay that lies where a command wants to make one.
+ */
+#ifndef LEFTOVER_H
+#define LEFTOVER_H
+
+#include "plugin/common/state.h"
+
+enum leftover {
+	LEFTOVER_NONE,	   /* no file is there */
+	LEFTOVER_UNUSED,   /* it is as snapshot_take() would make it now */
+	LEFTOVER_OUTGROWN, /* likewise, but the disk has grown since */
+	LEFTOVER_MERGED,   /* it was merged, and nobody needs it any more */
+	LEFTOVER_OTHER,	   /* it is somebody's, or cannot be looked at */
+};
+
+/* The disk is locked by the caller. */
+enum leftover leftover_look(const struct disk *disk, const char *overlay);
+
+/* Is the overlay of a disk that may be served from another image by now one
+   that was merged? */
+bool leftover_is_merged(const char *overlay);
+
+/* Removes an overlay that nobody needs, unless somebody has it open.  Returns
+   the exit status. */
+int leftover_remove(const char *overlay);
+
+#endif /* LEFTOVER_H */
