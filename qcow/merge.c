@@ -20,40 +20,35 @@
  * frees has ended then, as R9 wants it, and no write of the guest's comes
  * between the reading and the writing of a copy.
  *
- * A bitmap says which granules are equal below.  A step sets bits, a write of
- * the guest's clears them before its range is left.  The bitmap is in memory
- * only: after a death all is copied anew.  Nothing depends on the layer until
- * qcow_merge_finish() has made it durable, so a power loss may take back any
- * work of a step.  A step may have copied unflushed writes of the guest's;
- * where the image on top loses these, the copy shows, as unflushed writes may.
+ * A bitmap says which granules are equal below (granules.c).  A step sets bits,
+ * and a write of the guest's clears them as soon as it has its range.  Bits of
+ * settled copies may be kept for the process after this one.  Nothing depends
+ * on the layer until qcow_merge_finish() has made it durable, so a power loss
+ * may take back any work of a step, for the bits go, too.  A step may have
+ * copied unflushed writes of the guest's; where the image on top loses these,
+ * the copy shows, as unflushed writes may.
  */
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include "qcow/below.h"
 #include "qcow/error.h"
+#include "qcow/granules.h"
 #include "qcow/hidden.h"
 #include "qcow/io.h"
 #include "qcow/merge.h"
 #include "qcow/range.h"
 #include "qcow/written.h"
 
-#define LEAST_GRANULE (64u << 10)
-#define MAX_GRANULES  (64ull << 20) /* 8 MiB of bits */
-#define STRETCH	      (1u << 20)
-#define SEARCH	      (64u << 10) /* granules */
-#define STRETCHES     256u	  /* of a step that finds nothing to copy */
+#define STRETCH	  (1u << 20)
+#define SEARCH	  (64u << 10) /* granules */
+#define STRETCHES 256u	      /* of a step that finds nothing to copy */
 
 struct qcow_merge {
 	struct qcow_image *image; /* on top */
 	struct below below;	  /* the layer */
-	uint32_t granule_bits;
-	uint64_t granules;
-	uint64_t cursor; /* granule; the next step begins there */
-
-	/* Protected by image->lock. */
-	uint64_t *equal; /* bits */
-	uint64_t nr_equal;
+	uint64_t cursor;	  /* granule; the next step begins there */
+	struct granules granules; /* their bits are under image->lock */
 };
 
 /* ---- beginning ---- */
@@ -61,32 +56,33 @@ struct qcow_merge {
 static void choose_granule(struct qcow_merge *merge)
 {
 	const struct qcow_image *image = merge->image;
-	uint64_t granule = max_u64(cluster_size(image), LEAST_GRANULE);
+	uint64_t granule = max_u64(cluster_size(image), QCOW_MERGE_GRANULE);
 
 	if (merge->below.image)
 		granule = max_u64(granule, cluster_size(merge->below.image));
-	while (div_round_up(image->geometry.size, granule) > MAX_GRANULES)
+	while (div_round_up(image->geometry.size, granule) > GRANULES_MAX)
 		granule *= 2;
-	merge->granule_bits = __builtin_ctzll(granule);
-	merge->granules = div_round_up(image->geometry.size, granule);
+	merge->granules.bits = __builtin_ctzll(granule);
+	merge->granules.count = div_round_up(image->geometry.size, granule);
 }
 
 static void free_merge(struct qcow_merge *merge)
 {
 	below_close(&merge->below);
-	free(merge->equal);
+	granules_destroy(&merge->granules);
 	free(merge);
 }
 
-static int prepare(struct qcow_merge *merge, struct qcow_error *error)
+static int prepare(struct qcow_merge *merge, const struct qcow_merge_kept *kept,
+		   struct qcow_error *error)
 {
 	int ret = below_open(&merge->below, merge->image, error);
 
 	if (ret)
 		return ret;
 	choose_granule(merge);
-	merge->equal = calloc(div_round_up(merge->granules, 64), 8);
-	return merge->equal ? 0 : fail(error, -ENOMEM, "out of memory");
+	ret = granules_create(&merge->granules, kept);
+	return ret ? fail(error, ret, "out of memory") : 0;
 }
 
 int qcow_merge_check(const struct qcow_image *image, struct qcow_error *error)
@@ -94,8 +90,9 @@ int qcow_merge_check(const struct qcow_image *image, struct qcow_error *error)
 	return below_check(image, error);
 }
 
-int qcow_merge_open(struct qcow_image *image, struct qcow_merge **result,
-		    struct qcow_error *error)
+int qcow_merge_open(struct qcow_image *image,
+		    const struct qcow_merge_kept *kept,
+		    struct qcow_merge **result, struct qcow_error *error)
 {
 	struct qcow_merge *merge = calloc(1, sizeof(*merge));
 	int ret;
@@ -104,7 +101,7 @@ int qcow_merge_open(struct qcow_image *image, struct qcow_merge **result,
 		return fail(error, -ENOMEM, "out of memory");
 	assert(!image->merge);
 	merge->image = image;
-	ret = prepare(merge, error);
+	ret = prepare(merge, kept, error);
 	if (ret) {
 		free_merge(merge);
 		return ret;
@@ -117,26 +114,13 @@ int qcow_merge_open(struct qcow_image *image, struct qcow_merge **result,
 
 /* ---- equal granules ---- */
 
-static bool is_equal(const struct qcow_merge *merge, uint64_t granule)
-{
-	return merge->equal[granule / 64] >> (granule & 63) & 1;
-}
-
-static void set_equal(struct qcow_merge *merge, uint64_t granule, bool equal)
-{
-	if (is_equal(merge, granule) == equal)
-		return;
-	merge->equal[granule / 64] ^= 1ull << (granule & 63);
-	merge->nr_equal += equal ? 1 : -1;
-}
-
 void merge_note_write(struct qcow_merge *merge, uint64_t first, uint64_t last)
 {
-	unsigned int shift = merge->granule_bits -
+	unsigned int shift = merge->granules.bits -
 			     merge->image->geometry.cluster_bits;
 
 	for (uint64_t i = first >> shift; i <= last >> shift; i++)
-		set_equal(merge, i, false);
+		granules_set_changed(&merge->granules, i);
 }
 
 /* ---- one stretch of granules ---- */
@@ -148,7 +132,7 @@ struct stretch {
 
 static uint64_t offset_of(const struct qcow_merge *merge, uint64_t granule)
 {
-	return min_u64(granule << merge->granule_bits,
+	return min_u64(granule << merge->granules.bits,
 		       merge->image->geometry.size);
 }
 
@@ -156,11 +140,11 @@ static uint64_t offset_of(const struct qcow_merge *merge, uint64_t granule)
    search came, for it is made under the lock. */
 static uint64_t search(const struct qcow_merge *merge)
 {
-	uint64_t at = merge->cursor < merge->granules ? merge->cursor : 0;
-	uint64_t end = min_u64(merge->granules, at + SEARCH);
+	uint64_t at = merge->cursor < merge->granules.count ? merge->cursor : 0;
+	uint64_t end = min_u64(merge->granules.count, at + SEARCH);
 
-	while (at < end && is_equal(merge, at))
-		at += ~merge->equal[at / 64] || at & 63 ? 1 : 64;
+	while (at < end && granules_is_equal(&merge->granules, at))
+		at += ~merge->granules.equal[at / 64] || at & 63 ? 1 : 64;
 	return min_u64(at, end);
 }
 
@@ -168,11 +152,11 @@ static uint64_t search(const struct qcow_merge *merge)
    none.  Under the lock. */
 static void choose(const struct qcow_merge *merge, struct stretch *stretch)
 {
-	uint64_t most = max_u64(STRETCH >> merge->granule_bits, 1);
+	uint64_t most = max_u64(STRETCH >> merge->granules.bits, 1);
 	uint64_t first = search(merge), end = first;
 
-	while (end < merge->granules && end - first < most &&
-	       !is_equal(merge, end))
+	while (end < merge->granules.count && end - first < most &&
+	       !granules_is_equal(&merge->granules, end))
 		end++;
 	stretch->first = first;
 	stretch->end = end;
@@ -192,7 +176,7 @@ static void leave(struct qcow_merge *merge, struct stretch *stretch, bool equal)
 {
 	LOCKED(merge->image);
 	for (uint64_t i = stretch->first; i < stretch->end && equal; i++)
-		set_equal(merge, i, true);
+		granules_set_equal(&merge->granules, i);
 	range_leave(merge->image, &stretch->range);
 }
 
@@ -276,9 +260,10 @@ static void tell(struct qcow_merge *merge, struct qcow_merge_progress *progress)
 
 	LOCKED(merge->image);
 	progress->total = size;
-	progress->done = merge->nr_equal == merge->granules ?
+	progress->done = merge->granules.nr_equal == merge->granules.count ?
 				 size :
-				 merge->nr_equal << merge->granule_bits;
+				 merge->granules.nr_equal
+					 << merge->granules.bits;
 }
 
 int qcow_merge_step(struct qcow_merge *merge,
@@ -296,7 +281,11 @@ int qcow_merge_step(struct qcow_merge *merge,
 
 int qcow_merge_settle(struct qcow_merge *merge)
 {
-	return below_sync(&merge->below);
+	int ret = below_sync(&merge->below);
+
+	if (!ret)
+		granules_keep(&merge->granules, &merge->image->lock);
+	return ret;
 }
 
 int qcow_merge_finish(struct qcow_merge *merge, struct qcow_error *error)

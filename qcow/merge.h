@@ -11,6 +11,22 @@
 
 struct qcow_merge;
 
+/* Memory that outlives a process which merges: the next one does not copy again
+   what it finds done there.  Zeros at first.  It is right as long as nobody
+   writes to the disk without that merge. */
+struct qcow_merge_kept {
+	uint64_t *memory;
+	size_t size; /* bytes; 0: there is none */
+};
+
+#define QCOW_MERGE_GRANULE (64u << 10) /* bytes of the disk, at least */
+
+/* How many bytes suffice for a disk of that size. */
+size_t qcow_merge_kept_size(uint64_t disk);
+
+/* From now on it says that nothing is done. */
+void qcow_merge_forget(const struct qcow_merge_kept *kept);
+
 /* Bytes of the disk. */
 struct qcow_merge_progress {
 	uint64_t done;	/* that the layer has as the guest sees them; writes
@@ -27,10 +43,11 @@ int qcow_merge_check(const struct qcow_image *image, struct qcow_error *error);
  * Begins a merge; no I/O is under way yet.  A layer that is smaller than the
  * disk gets larger.  -EINVAL: no layer was opened for that, or the layer is
  * larger than the disk.  After a death a merge begins again, from an open with
- * the same merge_into.
+ * the same merge_into, and goes on with what kept says; kept may be NULL.
  */
-int qcow_merge_open(struct qcow_image *image, struct qcow_merge **merge,
-		    struct qcow_error *error);
+int qcow_merge_open(struct qcow_image *image,
+		    const struct qcow_merge_kept *kept,
+		    struct qcow_merge **merge, struct qcow_error *error);
 
 /* Copies some bytes that the layer lacks.  Blocks, as qcow_write() does; one
    thread at a time.  The guest's requests wait if they touch the same.
@@ -38,8 +55,9 @@ int qcow_merge_open(struct qcow_image *image, struct qcow_merge **merge,
 int qcow_merge_step(struct qcow_merge *merge,
 		    struct qcow_merge_progress *progress);
 
-/* Makes the bytes durable that were copied so far, so that qcow_merge_finish()
-   has less to wait for.  Likewise blocks, while the guest goes on. */
+/* Makes the bytes durable that were copied so far, so that a death does not
+   undo them, and qcow_merge_finish() has less to wait for.  Likewise blocks,
+   while the guest goes on. */
 int qcow_merge_settle(struct qcow_merge *merge);
 
 /* All I/O has ended, and none follows: copies the rest, and makes the layer

@@ -22,8 +22,13 @@
  * The last round has no such limit, because users wait for that round.
  *
  * The supervisor hears how far the merge is, at most once in INTERVAL, and why
- * a merge cannot go on.  Then the supervisor has the next server merge from the
- * beginning or not at all; this server serves until then.
+ * a merge cannot go on.  Then the supervisor has the next server merge again or
+ * not at all; this server serves until then.
+ *
+ * A server that is killed has not worked in vain: at times the copies so far
+ * are settled, and the next server copies only the rest.  So a merge comes to
+ * its end also where no server lives for long, if a server lives long enough to
+ * copy and settle something, and in the end for the last round.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -49,6 +54,7 @@
 #define REST_MAX       50000000	 /* ns */
 #define INTERVAL       1000	 /* ms */
 #define SLOW	       200000000 /* ns */
+#define SETTLE_AFTER   200000000 /* ns */
 
 struct merger {
 	struct qcow_image *image;
@@ -66,6 +72,7 @@ struct merger {
 	uint64_t window;     /* bytes that were left at its beginning */
 	unsigned int steps;  /* since then */
 	bool hurries;	     /* the last window has gained nothing */
+	uint64_t settle_at;  /* ns; not earlier */
 	uint64_t told_at;    /* ms */
 	unsigned int told;   /* thousandths */
 };
@@ -137,6 +144,24 @@ static void judge_window(struct merger *merger, uint64_t left)
 	merger->steps = 0;
 }
 
+/* A death undoes the copies since the last time.  Syncs take half of the time
+   at most. */
+static int settle_at_times(struct merger *merger)
+{
+	const uint64_t began = now_ns();
+	uint64_t ended;
+	int ret;
+
+	if (began < merger->settle_at)
+		return 0;
+	ret = qcow_merge_settle(merger->merge);
+	ended = now_ns();
+	merger->settle_at = ended + (ended - began > SETTLE_AFTER ?
+					     ended - began :
+					     SETTLE_AFTER);
+	return ret;
+}
+
 /* Until no more than a last round is left, or the merger must end. */
 static int copy(struct merger *merger)
 {
@@ -156,6 +181,9 @@ static int copy(struct merger *merger)
 		if (left <= merger->last_round || merger->ending)
 			return 0;
 		judge_window(merger, left);
+		ret = settle_at_times(merger);
+		if (ret)
+			return ret;
 		rest(merger, now_ns() - began);
 		keep_limit(merger, progress.moved);
 	}
@@ -202,16 +230,20 @@ static void *merger_thread(void *opaque)
 
 /* ---- the main thread ---- */
 
-static int begin_merge(struct merger *merger, struct qcow_error *error)
+static int begin_merge(struct merger *merger,
+		       const struct qcow_merge_kept *kept,
+		       struct qcow_error *error)
 {
 	int ret = qcow_merge_check(merger->image, error);
 
 	return ret ? ret :
-		     qcow_merge_open(merger->image, &merger->merge, error);
+		     qcow_merge_open(merger->image, kept, &merger->merge,
+				     error);
 }
 
 int merger_create(struct qcow_image *image, const struct stats *stats,
-		  int channel, uint64_t rate, struct merger **result,
+		  int channel, uint64_t rate,
+		  const struct qcow_merge_kept *kept, struct merger **result,
 		  struct qcow_error *error)
 {
 	struct merger *merger = calloc(1, sizeof(*merger));
@@ -227,7 +259,7 @@ int merger_create(struct qcow_image *image, const struct stats *stats,
 	merger->limit.rate = rate;
 	merger->last_round = LAST_ROUND;
 	sem_init(&merger->begun, 0, 0);
-	ret = begin_merge(merger, error);
+	ret = begin_merge(merger, kept, error);
 	if (ret) {
 		free(merger);
 		return ret;

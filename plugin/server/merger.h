@@ -6,17 +6,18 @@
 #ifndef MERGER_H
 #define MERGER_H
 
-#include "qcow/qcow.h"
+#include "qcow/merge.h"
 
 struct merger;
 struct queue;
 struct stats;
 
 /* Makes the thread of an image that was opened with merge_into; the thread
-   waits.  rate: bytes in a second that it copies at most; 0: no limit.  0 or
-   -errno. */
+   waits.  rate: bytes in a second that it copies at most; 0: no limit.  kept:
+   what the servers before have merged.  0 or -errno. */
 int merger_create(struct qcow_image *image, const struct stats *stats,
-		  int channel, uint64_t rate, struct merger **merger,
+		  int channel, uint64_t rate,
+		  const struct qcow_merge_kept *kept, struct merger **merger,
 		  struct qcow_error *error);
 
 /* The disk is live: merges, and when little is left, has the queue leave. */

@@ -129,6 +129,7 @@ int server_open_image(struct server *server)
 	grow(server);
 	if (options.merge_into)
 		server_create_merger(server);
+	server_begin_unmerged(server);
 	return 0;
 }
 

@@ -51,6 +51,11 @@ int server_close_image(const struct server *server);
 /* Makes the merger, if the image was opened for that; it may turn out that the
    image cannot be merged, which is told when the disk is live. */
 void server_create_merger(struct server *server);
+
+/* Before the first request: without a merger, what the servers before have
+   merged does not count any more. */
+void server_begin_unmerged(const struct server *server);
+
 void server_begin_merge(struct server *server);
 
 /* The queue has left, because of the merger: the rest of the merge, and the end

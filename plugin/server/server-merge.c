@@ -35,9 +35,18 @@ static void tell(const struct server *server, enum server_message_type type,
 
 void server_create_merger(struct server *server)
 {
-	merger_create(server->image, server->config->stats, server->channel,
-		      server->config->merge_rate, &server->merger,
+	const struct server_config *config = server->config;
+
+	merger_create(server->image, config->stats, server->channel,
+		      config->merge_rate, &config->kept, &server->merger,
 		      &server->not_merged);
+}
+
+void server_begin_unmerged(const struct server *server)
+{
+	/* P1: nobody notes what its users write. */
+	if (!server->merger)
+		qcow_merge_forget(&server->config->kept);
 }
 
 void server_begin_merge(struct server *server)

@@ -39,7 +39,7 @@
 #include "plugin/common/culprit.h"
 #include "plugin/common/disk-options.h"
 #include "plugin/common/trouble.h"
-#include "qcow/qcow.h"
+#include "qcow/merge.h"
 
 struct stats;
 
@@ -50,6 +50,7 @@ struct server_config {
 	uint64_t grow;			 /* the image, to this size; 0: no */
 	unsigned int merge_into;	 /* qcow_options.merge_into */
 	uint64_t merge_rate;		 /* bytes in a second; 0: no limit */
+	struct qcow_merge_kept kept;	 /* of the servers before */
 	bool unbroken;			 /* qcow_options.unbroken */
 	struct qcow_identity identity;	 /* qcow_options.identity */
 	const struct qcow_layer *layers; /* qcow_options.layers */

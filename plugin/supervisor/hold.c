@@ -238,6 +238,7 @@ void hold_drop(struct supervisor *sv)
 {
 	unsigned int i;
 
+	kept_drop(sv);
 	qcow_unlock(sv->image_lock);
 	sv->image_lock = NULL;
 	for (i = 0; i < QCOW_FILES_MAX; i++) {

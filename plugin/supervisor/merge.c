@@ -4,8 +4,10 @@
  * takes the image's place.
  *
  * While the record says that the disk is merging, each server opens the layer
- * for writing and merges from the beginning.  The image is the truth until a
- * server has ended and has said that the layer holds all.  Until then nobody
+ * for writing and merges: all that the overlay hides, but for the bytes that
+ * servers before it have merged and settled under the same locks (kept.c).  The
+ * image is the truth until a server has ended and has said that the layer holds
+ * all.  Until then nobody
  * depends on the layer's new bytes: every death leads to a plain recovery, and
  * the disk can be removed at any time.
  *

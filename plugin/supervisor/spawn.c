@@ -43,6 +43,7 @@ serve(const struct supervisor *sv, bool recover, int channel)
 		.grow = sv->disk.growing,
 		.merge_into = sv->disk.merging,
 		.merge_rate = sv->disk.merge_rate,
+		.kept = sv->kept,
 		.unbroken = sv->unbroken,
 		.identity = sv->disk.identity,
 		.layers = sv->layers.known ? sv->layers.list : NULL,
@@ -93,6 +94,7 @@ int spawn_server(struct supervisor *sv, bool recover)
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
 		return -errno;
+	kept_prepare(sv);
 	pid = fork();
 	if (!pid)
 		serve(sv, recover, ends[1]);

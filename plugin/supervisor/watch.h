@@ -112,6 +112,7 @@ struct supervisor {
 	struct change asked;  /* by the caller */
 	struct change change; /* for which the server was killed */
 	struct move move;
+	struct qcow_merge_kept kept;	/* shared with the servers of a merge */
 	char change_text[JOB_TEXT_MAX]; /* why it failed; "": it has not */
 	char notice[256];		/* the last one of this server */
 	bool unbroken; /* our locks are older than the last death */
@@ -295,6 +296,11 @@ void change_grow_device(struct supervisor *sv);
 
 /* The change is done, or has failed. */
 void change_end(struct supervisor *sv);
+
+/* kept.c: which bytes are merged, for the next server.  Before each server; and
+   when our locks go. */
+void kept_prepare(struct supervisor *sv);
+void kept_drop(struct supervisor *sv);
 
 /* trouble.c: the host's storage is full, or fails. */
 void trouble_hear(struct supervisor *sv, const struct server_message *message);

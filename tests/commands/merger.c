@@ -3,15 +3,19 @@
  * The merger merges while a guest writes, and has the queue leave before the
  * guest would have to wait for long.  Then it merges the rest, and the layer by
  * itself is the disk.  The merger can be ended at any moment, tells how far it
- * is, and refuses a layer that could not be served.
+ * is, and refuses a layer that could not be served.  It comes to its end even if
+ * no process lives long enough for the whole merge.
  */
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "plugin/common/channel.h"
@@ -28,11 +32,13 @@ static struct {
 	struct qcow_image *image;
 	struct merger *merger;
 	struct stats stats;
+	struct qcow_merge_kept kept;
 	int ends[2];
 	pthread_t guest;
 	atomic_bool leaving;
 	atomic_uint writes;
-} test;
+	uint64_t area; /* bytes that the guest writes to */
+} test = { .area = SIZE };
 
 void queue_leave(struct queue *queue)
 {
@@ -48,7 +54,8 @@ static void *be_guest(void *opaque)
 	static uint8_t bytes[4096];
 
 	while (!test.leaving) {
-		uint64_t offset = random_below(random, SIZE / sizeof(bytes)) *
+		uint64_t offset = random_below(random,
+					       test.area / sizeof(bytes)) *
 				  sizeof(bytes);
 
 		memset(bytes, ++test.writes, sizeof(bytes));
@@ -69,6 +76,7 @@ static void make_chain(const char *format, const char *options)
 
 	must_run("rm -f %s/*; qemu-img create -q -f %s %s %s %u", scratch(),
 		 format, options, path, SIZE);
+	qcow_merge_forget(&test.kept);
 	must_run("qemu-img create -q -f qcow2 -F %s -b %s %s/top && "
 		 "qemu-io -f qcow2 -c 'write -q -P 7 0 48M' %s/top",
 		 format, path, scratch(), scratch());
@@ -105,7 +113,7 @@ static void create_limited(uint64_t rate)
 	struct qcow_error error = { "" };
 
 	if (merger_create(test.image, &test.stats, test.ends[1], rate,
-			  &test.merger, &error))
+			  &test.kept, &test.merger, &error))
 		die("create: %s", error.text);
 }
 
@@ -226,13 +234,65 @@ static void test_limited_end(void)
 	close_chain();
 }
 
+/* ---- killed again and again ---- */
+
+#define LIVES_MAX 60
+
+/* A process that merges while its guest writes: all of it, if it lives long
+   enough. */
+static void __attribute__((noreturn)) live(uint64_t seed)
+{
+	struct random random = { .state = seed };
+	struct qcow_error error = { "" };
+
+	open_chain();
+	test.leaving = false;
+	test.area = 4 << 20;
+	create_limited(16 << 20);
+	merger_begin(test.merger, (struct queue *)&test);
+	be_guest(&random);
+	if (merger_finish(test.merger, &error))
+		die("finish: %s", error.text);
+	merger_end(test.merger);
+	close_chain();
+	_exit(0);
+}
+
+/* No life is long enough to copy half of it. */
+static bool is_killed(uint64_t seed)
+{
+	int status;
+	pid_t child = fork();
+
+	if (!child)
+		live(seed);
+	usleep(500000);
+	kill(child, SIGKILL);
+	if (waitpid(child, &status, 0) != child ||
+	    (WIFEXITED(status) && WEXITSTATUS(status)))
+		die("a life fails");
+	return WIFSIGNALED(status);
+}
+
+static void test_killed(void)
+{
+	unsigned int lives = 1;
+
+	make_chain("qcow2", "");
+	while (is_killed(lives))
+		if (++lives > LIVES_MAX)
+			die("the merge makes no progress");
+	compare();
+	printf("merged by %u processes\n", lives);
+}
+
 static void refuse(const char *format, const char *options, const char *why)
 {
 	struct qcow_error error = { "" };
 
 	make_chain(format, options);
 	open_chain();
-	if (merger_create(test.image, &test.stats, test.ends[1], 0,
+	if (merger_create(test.image, &test.stats, test.ends[1], 0, &test.kept,
 			  &test.merger, &error) != -ENOTSUP ||
 	    !strstr(error.text, why))
 		die("%s %s: is not refused: %s", format, options, error.text);
@@ -246,11 +306,15 @@ int main(int argc, char **argv)
 	};
 	char data[256];
 
+	test.kept.size = qcow_merge_kept_size(SIZE);
+	test.kept.memory = mmap(NULL, test.kept.size, PROT_READ | PROT_WRITE,
+				MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	test_told();
 	test_whole(&random);
 	test_ended(&random);
 	test_limited();
 	test_limited_end();
+	test_killed();
 	snprintf(data, sizeof(data), "-o data_file=%s/data", scratch());
 	refuse("raw", "", "no qcow2 image");
 	refuse("qcow2", data, "data file");

@@ -8,6 +8,7 @@
 struct counted {
 	int fd;
 	void (*on_write)(void); /* before each write; NULL: nothing to do */
+	bool cannot_sync;
 	struct qcow_test_hooks hooks;
 };
 

@@ -10,6 +10,10 @@
  * merge had finished before the death, the layer is the disk, even if that
  * process closed nothing.
  *
+ * Copies that the process had merged and settled are kept, and the merge that
+ * begins again does not make them once more.  A granule that is taken for merged
+ * by mistake would show in the layer.
+ *
  * These disks are small enough to be copied by one step.  While the first step
  * writes to the layer, the guest can map nothing.
  *
@@ -70,6 +74,7 @@ static struct {
 	uint8_t *before[LAYERS]; /* of the files */
 	size_t before_size[LAYERS];
 	struct news *news;
+	struct qcow_merge_kept kept; /* shared with the dying process */
 	uint64_t deaths, checks;
 } test;
 
@@ -153,6 +158,7 @@ static void merge_and_write(struct opened *opened, struct qcow_merge *merge)
 		stepping = n ? NULL : opened->image;
 		must(qcow_merge_step(merge, &progress), "step");
 		stepping = NULL;
+		must(qcow_merge_settle(merge), "settle");
 	}
 }
 
@@ -163,7 +169,8 @@ static void live(void)
 	struct opened opened;
 
 	open_path(&opened, test.paths[0], 1, "life");
-	must(qcow_merge_open(opened.image, &merge, &error), error.text);
+	must(qcow_merge_open(opened.image, &test.kept, &merge, &error),
+	     error.text);
 	merge_and_write(&opened, merge);
 	must(qcow_merge_finish(merge, &error), error.text);
 	test.news->finished = true;
@@ -219,7 +226,8 @@ static void merge_again(struct opened *opened)
 	struct qcow_error error = { "" };
 	struct qcow_merge *merge;
 
-	must(qcow_merge_open(opened->image, &merge, &error), error.text);
+	must(qcow_merge_open(opened->image, &test.kept, &merge, &error),
+	     error.text);
 	check_disk(opened->image, "before the merge");
 	must(qcow_merge_finish(merge, &error), error.text);
 	check_disk(opened->image, "after the merge");
@@ -341,6 +349,7 @@ static void restore(void)
 		write_file(test.paths[i], test.before[i], test.before_size[i]);
 	must_run("rm -f %s/journals/*", scratch());
 	*test.news = (struct news){ 0 };
+	qcow_merge_forget(&test.kept);
 }
 
 static void test_chain(const struct chain *chain, bool deaths,
@@ -371,14 +380,21 @@ static void test_chain(const struct chain *chain, bool deaths,
 	}
 }
 
+static void *share(size_t size)
+{
+	return mmap(NULL, size, PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+}
+
 int main(int argc, char **argv)
 {
 	struct random random = {
 		.state = argc > 1 ? strtoull(argv[1], NULL, 0) : 1,
 	};
 
-	test.news = mmap(NULL, sizeof(*test.news), PROT_READ | PROT_WRITE,
-			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	test.news = share(sizeof(*test.news));
+	test.kept.size = qcow_merge_kept_size(large.top_kib * 1024ull);
+	test.kept.memory = share(test.kept.size);
 	for (unsigned int n = 0; n < effort(); n++)
 		for (unsigned int c = 0; c < ARRAY_SIZE(chains); c++)
 			test_chain(&chains[c], true, &random);

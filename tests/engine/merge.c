@@ -146,7 +146,7 @@ static void test_chain(const struct chain *chain, struct random *random)
 	make_chain(chain, random);
 	image = open_chain();
 	check_written(image);
-	if (qcow_merge_open(image, &merge, &error))
+	if (qcow_merge_open(image, NULL, &merge, &error))
 		die_here("merge", error.text);
 	merge_and_write(image, merge, random);
 	qcow_merge_close(merge);
@@ -167,14 +167,14 @@ static void test_cancel(const struct chain *chain, struct random *random)
 	make_chain(chain, random);
 	image = open_chain();
 	for (unsigned int n = 0; n < 3; n++) {
-		if (qcow_merge_open(image, &merge, &error))
+		if (qcow_merge_open(image, NULL, &merge, &error))
 			die_here("merge", error.text);
 		step(merge, &progress);
 		qcow_merge_close(merge);
 		guest_operation(image, n + 1, true, random);
 		compare_disk(image, "cancelled");
 	}
-	if (qcow_merge_open(image, &merge, &error) ||
+	if (qcow_merge_open(image, NULL, &merge, &error) ||
 	    qcow_merge_finish(merge, &error))
 		die_here("merge", error.text);
 	qcow_merge_close(merge);
@@ -199,7 +199,7 @@ static void test_smaller(struct random *random)
 
 	make_chain(&chain, random);
 	image = open_chain();
-	if (qcow_merge_open(image, &merge, &error))
+	if (qcow_merge_open(image, NULL, &merge, &error))
 		die_here("merge", error.text);
 	memset(test.model + place, 7, 2 * length);
 	if (qcow_write(image, test.model + place, place, 2 * length))
@@ -285,7 +285,7 @@ static void test_threads(const struct chain *chain, struct random *random)
 
 	make_chain(chain, random);
 	image = open_chain();
-	if (qcow_merge_open(image, &merge, &error))
+	if (qcow_merge_open(image, NULL, &merge, &error))
 		die_here("merge", error.text);
 	run_guests(image, merge, random);
 	if (qcow_merge_finish(merge, &error))
@@ -307,7 +307,8 @@ static void expect_refusal(const struct chain *chain, struct random *random)
 
 	make_chain(chain, random);
 	image = open_chain();
-	if (qcow_merge_open(image, &merge, &error) != -EINVAL || !error.text[0])
+	if (qcow_merge_open(image, NULL, &merge, &error) != -EINVAL ||
+	    !error.text[0])
 		die_here("merge", "it is not refused");
 	model_close(image);
 	free_chain();
