@@ -297,6 +297,10 @@ static int tell_left(const struct backup *backup, const char *why)
 static int go_back(struct backup *backup)
 {
 	const uint64_t nonce = backup->disk.nonce;
+	const struct merge_wish wish = {
+		.rate = backup->rate,
+		.told = backup->told,
+	};
 	int lock, status;
 	int ret = command_lock(&backup->disk, &lock);
 
@@ -311,8 +315,7 @@ static int go_back(struct backup *backup)
 		return tell_left(backup, "another command works on it");
 	status = EXIT_SUCCESS;
 	if (!strcmp(backup->disk.image, backup->overlay))
-		status = commit_begin(&backup->disk, backup->rate,
-				      backup->told);
+		status = commit_begin(&backup->disk, &wish);
 	close(lock);
 	fault_die("die-committing");
 	if (status)

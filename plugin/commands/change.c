@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "plugin/commands/change.h"
@@ -64,17 +65,18 @@ int change_disk(const struct disk *disk, const struct change *change)
 	return EXIT_SUCCESS;
 }
 
-int change_check_others(const struct disk *disk)
+int change_check_others(const struct disk *disk, const char *image)
 {
 	char path[PATH_MAX], text[CONF_TEXT_MAX];
-	int ret = conf_find_other(disk->name, disk->image, path, text);
+	int ret = conf_find_other(disk->name, image, path, text);
 
 	if (ret == -ENOENT)
 		return EXIT_SUCCESS;
 	if (ret)
 		return complain("%s", text);
-	return command_complain(disk,
-				"%s names its image, too, and would serve an "
-				"outdated disk; remove that file first",
-				path);
+	return command_complain(
+		disk,
+		"%s names %s, too, and would serve an outdated "
+		"disk; remove that file first",
+		path, strcmp(image, disk->image) ? image : "its image");
 }

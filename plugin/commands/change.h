@@ -20,10 +20,10 @@ int change_ask(const struct disk *disk, const struct appeal *appeal,
    is locked by the caller.  Returns the exit status. */
 int change_disk(const struct disk *disk, const struct change *change);
 
-/* Complains of a file of disks.d for another disk that names the image: the
+/* Complains of a file of disks.d for another disk that names an image: the
    next boot would serve the image, and the disk that is served in its place
    would be worthless. */
-int change_check_others(const struct disk *disk);
+int change_check_others(const struct disk *disk, const char *image);
 
 /* snapshot.c */
 
@@ -36,11 +36,16 @@ int change_new_path(const char *word, char path[PATH_MAX]);
    caller.  Returns the exit status. */
 int snapshot_take(const struct disk *disk, const char *overlay, bool told);
 
-/* commit.c: has the disk's image merged into the one below; the disk is locked
-   by the caller.  Then waits for the end, without a lock.  rate: bytes in a
-   second at most; 0: no limit.  told: the domain that uses the disk will name
-   the image below.  Return the exit status. */
-int commit_begin(const struct disk *disk, uint64_t rate, bool told);
+/* commit.c: has the disk's image merged into one below; the disk is locked by
+   the caller.  Then waits for the end, without a lock.  Return the exit
+   status. */
+struct merge_wish {
+	uint64_t rate;	/* bytes in a second at most; 0: no limit */
+	bool told;	/* the domain that uses the disk will name that one */
+	const char *to; /* which one; NULL: the next */
+};
+
+int commit_begin(const struct disk *disk, const struct merge_wish *wish);
 int commit_wait(const struct disk *disk);
 
 #endif /* CHANGE_COMMAND_H */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * `commit`: a disk that is in use loses its overlay, which is merged into the
- * image below.
+ * image below; or the overlay and some images below are merged into one further
+ * below.
  *
  * The supervisor has its servers do it (supervisor/merge.c), and goes on even
  * if this command ends.  The command only waits, by looking at the record, and
@@ -36,36 +37,49 @@
 /* ---- the layer below ---- */
 
 struct look {
-	uint64_t size;
-	unsigned int backing; /* how many have come */
+	const struct disk *disk;
+	unsigned int place; /* of the layer, counted from 1 */
+	unsigned int parts; /* how many have come */
 	char *text;
 };
+
+/* What is merged must be marked in the end, which a data file cannot be. */
+static void note_data_file(const struct look *look, unsigned int place)
+{
+	if (place == look->place + 1)
+		snprintf(look->text, JOB_TEXT_MAX,
+			 "the image below has a data file");
+	else if (place <= look->place)
+		snprintf(look->text, JOB_TEXT_MAX,
+			 "an image that would be merged has a data file");
+}
 
 static void note_part(void *opaque, const struct qcow_part *part)
 {
 	struct look *look = opaque;
+	const unsigned int place = look->parts++;
 
-	look->backing += part->role == QCOW_ROLE_BACKING;
-	if (look->backing != 1 || *look->text)
+	if (*look->text)
 		return;
 	if (part->role == QCOW_ROLE_DATA_FILE)
-		snprintf(look->text, JOB_TEXT_MAX,
-			 "the image below has a data file");
+		note_data_file(look, place);
+	else if (place != look->place)
+		return;
 	else if (strcmp(part->format, "qcow2"))
 		snprintf(look->text, JOB_TEXT_MAX,
 			 "%.400s, which is below, is no qcow2 image",
 			 part->path);
-	else if (part->size > look->size)
+	else if (part->size > look->disk->size)
 		snprintf(look->text, JOB_TEXT_MAX,
 			 "the image below has %" PRIu64
 			 " bytes, and the disk only %" PRIu64,
-			 part->size, look->size);
+			 part->size, look->disk->size);
 }
 
 static int look_job(const void *argument, char *text)
 {
-	const struct disk *disk = argument;
-	struct look look = { .size = disk->size, .text = text };
+	struct look look = *(const struct look *)argument;
+	const struct disk *disk = look.disk;
 	struct qcow_references references;
 	const struct jail jail = {
 		.image = disk->image,
@@ -74,6 +88,7 @@ static int look_job(const void *argument, char *text)
 	struct qcow_error error;
 	int ret = references_read(&disk->options, &references, &error);
 
+	look.text = text;
 	if (!ret)
 		ret = jail_enter_for(&jail);
 	if (!ret)
@@ -84,12 +99,13 @@ static int look_job(const void *argument, char *text)
 }
 
 /* The server finds out the rest. */
-static int check_layer(const struct disk *disk)
+static int check_layer(const struct disk *disk, unsigned int place)
 {
+	const struct look look = { .disk = disk, .place = place };
 	char text[JOB_TEXT_MAX];
 	struct job job;
 
-	if (job_start(&job, look_job, disk, true))
+	if (job_start(&job, look_job, &look, true))
 		return EXIT_SUCCESS;
 	if (!process_wait(job.pidfd, LOOK_PATIENCE)) {
 		job_abandon(&job);
@@ -116,48 +132,121 @@ static int check_domain(const struct disk *disk)
 }
 
 /* The supervisor will change the disk's own file, and no other. */
-static int check_files(const struct disk *disk)
+static int check_files(const struct disk *disk, const struct layers *layers,
+		       unsigned int place)
 {
 	char text[CONF_TEXT_MAX];
 	int ret = conf_check_image(disk->name, disk->image, text);
+	unsigned int i;
 
 	if (ret && ret != -ENOENT)
 		return complain("%s", text);
-	return change_check_others(disk);
+	if (change_check_others(disk, disk->image))
+		return EXIT_FAILURE;
+	for (i = 0; i + 1 < place; i++)
+		if (change_check_others(disk, layers->list[i].path))
+			return EXIT_FAILURE;
+	return EXIT_SUCCESS;
 }
 
 /* ---- the beginning ---- */
 
-int commit_begin(const struct disk *disk, uint64_t rate, bool told)
+/* Which of the images below is it?  NULL: the next one. */
+static int find_place(const struct disk *disk, const struct layers *layers,
+		      const char *to, unsigned int *place)
 {
-	struct change change = { .kind = CHANGE_MERGE, .size = rate };
-	struct owner owner;
+	char path[PATH_MAX];
+	unsigned int i;
 
-	if (disk->merging && rate && rate != disk->merge_rate)
-		return command_complain(disk,
-					"is being merged already, with another "
-					"bandwidth; run 'ublk-qcow2 commit "
-					"--cancel %d' first",
-					disk->id);
+	*place = 1;
+	if (!to)
+		return EXIT_SUCCESS;
+	if (!realpath(to, path))
+		return complain("%s: %s", to, strerror(errno));
+	for (i = 0; layers->known && i < layers->count; i++)
+		if (!strcmp(layers->list[i].path, path)) {
+			*place = i + 1;
+			return EXIT_SUCCESS;
+		}
+	return command_complain(disk,
+				"%s is no image below its own; see "
+				"'ublk-qcow2 list --json'",
+				path);
+}
+
+static int check_same(const struct disk *disk, uint64_t rate, const char *to,
+		      unsigned int place)
+{
+	const char *other = NULL;
+
+	if (rate && rate != disk->merge_rate)
+		other = "with another bandwidth";
+	if (to && place != disk->merging)
+		other = "into another image";
+	if (!other)
+		return EXIT_SUCCESS;
+	return command_complain(disk,
+				"is being merged already, %s; run 'ublk-qcow2 "
+				"commit --cancel %d' first",
+				other, disk->id);
+}
+
+static void plan(const struct disk *disk, uint64_t rate, bool told,
+		 unsigned int place, struct change *change)
+{
+	struct owner owner;
+	const char *domain = told && !owner_find_user(disk, &owner) ?
+				     owner.domain :
+				     "";
+
+	*change = (struct change){ .kind = CHANGE_MERGE, .size = rate };
+	if (place > 1) {
+		change->kind = CHANGE_MERGE_TO;
+		snprintf(change->image, sizeof(change->image), "%u %s", place,
+			 domain);
+	} else {
+		snprintf(change->image, sizeof(change->image), "%s", domain);
+	}
+}
+
+static int begin(const struct disk *disk, const struct layers *layers,
+		 const struct merge_wish *wish)
+{
+	struct change change;
+	unsigned int place;
+
+	if (find_place(disk, layers, wish->to, &place))
+		return EXIT_FAILURE;
 	/* Then only the wait is left. */
 	if (disk->merging)
-		return EXIT_SUCCESS;
-	if (told && !owner_find_user(disk, &owner))
-		snprintf(change.image, sizeof(change.image), "%s",
-			 owner.domain);
-	if ((!told && check_domain(disk)) || check_files(disk) ||
-	    check_layer(disk))
+		return check_same(disk, wish->rate, wish->to, place);
+	if ((!wish->told && check_domain(disk)) ||
+	    check_files(disk, layers, place) || check_layer(disk, place))
 		return EXIT_FAILURE;
+	plan(disk, wish->rate, wish->told, place, &change);
 	return change_disk(disk, &change);
+}
+
+int commit_begin(const struct disk *disk, const struct merge_wish *wish)
+{
+	struct layers layers = { .known = false };
+	int status;
+
+	/* If they cannot be read, none of them is the one. */
+	disk_load_layers(disk->id, &layers);
+	status = begin(disk, &layers, wish);
+	layers_clear(&layers);
+	return status;
 }
 
 /* ---- the wait ---- */
 
 /* The disk at a moment. */
 struct sight {
-	int error;  /* -errno: it could not be looked at */
-	bool gone;  /* there is no such disk any more */
-	bool alone; /* it has no supervisor */
+	int error;    /* -errno: it could not be looked at */
+	bool gone;    /* there is no such disk any more */
+	bool alone;   /* it has no supervisor */
+	bool between; /* it was being merged over others */
 	struct disk disk;
 };
 
@@ -167,6 +256,7 @@ static void look_at(const struct disk *disk, struct sight *sight)
 	sight->gone = sight->error == -ENOENT ||
 		      (!sight->error && sight->disk.nonce != disk->nonce);
 	sight->alone = !sight->error && !process_alive(&sight->disk.supervisor);
+	sight->between |= !sight->error && sight->disk.merging > 1;
 }
 
 static bool is_over(const struct sight *sight)
@@ -178,7 +268,8 @@ static bool is_over(const struct sight *sight)
 	       (!now->merging && now->state == DISK_LIVE);
 }
 
-static int tell_merged(const struct disk *disk, const struct disk *now)
+static int tell_merged(const struct disk *disk, const struct disk *now,
+		       bool between)
 {
 	if (now->state != DISK_LIVE)
 		return command_complain(disk,
@@ -186,8 +277,9 @@ static int tell_merged(const struct disk *disk, const struct disk *now)
 					"'ublk-qcow2 recover %d'",
 					disk->id);
 	printf("/dev/ublkb%d: is served from %s now; %s is no longer needed, "
-	       "and would be refused\n",
-	       disk->id, now->image, disk->image);
+	       "and would be refused%s\n",
+	       disk->id, now->image, disk->image,
+	       between ? ", and so are the images between the two" : "");
 	return EXIT_SUCCESS;
 }
 
@@ -203,7 +295,7 @@ static int tell_end(const struct disk *disk, const struct sight *sight)
 		return command_complain(disk, "its record: %s",
 					strerror(-sight->error));
 	if (strcmp(now->image, disk->image))
-		return tell_merged(disk, now);
+		return tell_merged(disk, now, sight->between);
 	if (sight->alone || now->state == DISK_FAILED)
 		return command_complain(disk,
 					"is not merged yet; run 'ublk-qcow2 "
@@ -215,7 +307,7 @@ static int tell_end(const struct disk *disk, const struct sight *sight)
 int commit_wait(const struct disk *disk)
 {
 	const struct timespec interval = { .tv_nsec = INTERVAL * 1000000 };
-	struct sight sight;
+	struct sight sight = { .between = false };
 	struct bar bar;
 
 	bar_begin(&bar, true);
@@ -233,6 +325,11 @@ int commit_wait(const struct disk *disk)
 int command_commit(const struct options *options)
 {
 	const struct change cancel = { .kind = CHANGE_NO_MERGE };
+	const struct merge_wish wish = {
+		.rate = options->disk.bandwidth,
+		.told = options->domain_told,
+		.to = *options->to ? options->to : NULL,
+	};
 	struct disk disk;
 	int lock, status;
 
@@ -242,8 +339,7 @@ int command_commit(const struct options *options)
 	if (options->cancel)
 		status = change_disk(&disk, &cancel);
 	else
-		status = commit_begin(&disk, options->disk.bandwidth,
-				      options->domain_told);
+		status = commit_begin(&disk, &wish);
 	close(lock);
 	if (status || options->cancel)
 		return status;

@@ -221,6 +221,12 @@ static const struct command_option backup_options[] = {
 };
 
 static const struct command_option commit_options[] = {
+	{ .name = "to",
+	  .kind = OPTION_PATH,
+	  .value = "IMAGE",
+	  .offset = FIELD(to),
+	  .help = "merge into this one of the images below, and with the "
+		  "overlay all that lie between (default: the next one)" },
 	{ .name = "cancel",
 	  .offset = FIELD(cancel),
 	  .help = "end a commit that is at work; the disk keeps its overlay" },

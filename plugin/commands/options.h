@@ -22,8 +22,9 @@ struct options {
 	bool force;
 	bool brief;
 	bool all;
-	bool domain_told; /* of the other image */
-	bool cancel;	  /* a merge */
+	bool domain_told;  /* of the other image */
+	bool cancel;	   /* a merge */
+	char to[PATH_MAX]; /* of a merge; "": the next image below */
 	bool json;
 	bool watch;
 	bool openmetrics;

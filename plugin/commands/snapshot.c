@@ -219,8 +219,8 @@ static int move(const struct disk *disk, const char *overlay)
 int snapshot_take(const struct disk *disk, const char *overlay, bool told)
 {
 	if (check_kind(disk) || (!told && check_domain(disk)) ||
-	    change_check_others(disk) || check_reference(disk, overlay) ||
-	    make_overlay(disk, overlay))
+	    change_check_others(disk, disk->image) ||
+	    check_reference(disk, overlay) || make_overlay(disk, overlay))
 		return EXIT_FAILURE;
 	fault_die("die-made");
 	if (configure(disk, disk->image, overlay)) {

@@ -16,6 +16,9 @@ struct layers {
 	bool known; /* these are all */
 	unsigned int count;
 	struct qcow_layer list[QCOW_FILES_MAX]; /* their paths are ours */
+	unsigned int nr_merged; /* lay between two that were merged: as long as
+				   disk.merged_from is there */
+	struct qcow_layer merged[QCOW_FILES_MAX];
 };
 
 /* Appends a copy of a layer.  Returns:
@@ -23,6 +26,10 @@ struct layers {
    -E2BIG	the list is full
    -ENOMEM */
 int layers_append(struct layers *layers, const struct qcow_layer *layer);
+
+/* The same for one that was merged. */
+int layers_append_merged(struct layers *layers, const struct qcow_layer *layer);
+void layers_clear_merged(struct layers *layers);
 
 /* Forgets and frees all layers. */
 void layers_clear(struct layers *layers);

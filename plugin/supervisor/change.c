@@ -24,6 +24,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -43,6 +44,32 @@ void change_put_off(struct supervisor *sv)
 	};
 
 	watch_put_off(sv, states[sv->phase] ?: "being recovered or changed");
+}
+
+unsigned int change_merge_place(const struct change *change)
+{
+	char *end;
+	unsigned long place;
+
+	if (change->kind != CHANGE_MERGE_TO)
+		return 1;
+	place = strtoul(change->image, &end, 10);
+	return *end == ' ' && place < QCOW_FILES_MAX ? place : 0;
+}
+
+/* From here on a merge is a merge, and change.image the domain. */
+static void note_place(struct supervisor *sv)
+{
+	struct change *change = &sv->change;
+	char *domain = strchr(change->image, ' ');
+
+	if (change->kind == CHANGE_MERGE_TO && domain) {
+		sv->merge_place = change_merge_place(change);
+		memmove(change->image, domain + 1, strlen(domain));
+		change->kind = CHANGE_MERGE;
+	} else if (change->kind == CHANGE_MERGE) {
+		sv->merge_place = sv->disk.merging ?: 1;
+	}
 }
 
 /* The record says first that the disk grows, so that no death forgets it. */
@@ -65,6 +92,7 @@ static void begin(struct supervisor *sv, const struct change *change)
 
 	sv->change = *change;
 	sv->change_text[0] = '\0';
+	note_place(sv);
 	ret = prepare(sv);
 	if (!ret) {
 		spawn_kill(sv);
@@ -255,7 +283,9 @@ static void end_of_merge(struct supervisor *sv, enum change_kind kind)
 
 	if (kind == CHANGE_MERGE) {
 		settle(sv, DISK_EVENT_MERGING,
-		       "is being merged into the image below");
+		       sv->disk.merging > 1 ?
+			       "is being merged into an image further below" :
+			       "is being merged into the image below");
 	} else if (kind == CHANGE_NO_MERGE) {
 		settle(sv, DISK_EVENT_NOT_MERGED, "is not merged any more");
 	} else {

@@ -236,13 +236,14 @@ static int forget_journals(const struct closing *closing, int status,
 }
 
 /* The disk had to be removed when its overlay was merged and not marked yet. */
-static void mark_apart(const struct disk *disk)
+static void mark_apart(const struct disk *disk, const struct layers *layers)
 {
+	const struct mark mark = { disk, layers };
 	char text[JOB_TEXT_MAX] = "";
 
 	if (!*disk->merged_from || disk->merged_marked)
 		return;
-	if (job_run(mark_overlay, disk, text) != MARKED)
+	if (job_run(mark_overlay, &mark, text) != MARKED)
 		mark_failed(disk, *text ? text : "the process has died");
 }
 
@@ -259,7 +260,7 @@ int teardown_close_image(const struct disk *disk, const struct layers *layers,
 	};
 	int status;
 
-	mark_apart(disk);
+	mark_apart(disk, layers);
 	/* A read-only disk has no journal. */
 	if (disk->options.read_only)
 		return 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The mark of an overlay that was merged down (qcow/merged.c), for a supervisor
- * and for the removal of a disk.
+ * The mark of an overlay that was merged down (qcow/merged.c), and of those
+ * that lay below it, for a supervisor and for the removal of a disk.
  */
 #ifndef MARK_H
 #define MARK_H
@@ -15,10 +15,16 @@ enum {
 	NOT_MARKED, /* for a reason in text, which another try does not mend */
 };
 
-/* A job (process.h): marks the overlay that the record of a disk names. */
-int mark_overlay(const void *disk, char *text);
+struct mark {
+	const struct disk *disk;
+	const struct layers *layers; /* their merged ones */
+};
 
-/* Puts into the log the admin's remedy if it is not marked. */
+/* A job (process.h): marks all that the record of a disk names as merged.  The
+   argument is a struct mark. */
+int mark_overlay(const void *mark, char *text);
+
+/* Puts into the log the admin's remedy if one of them is not marked. */
 void mark_failed(const struct disk *disk, const char *why);
 
 #endif /* MARK_H */

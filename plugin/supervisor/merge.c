@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The image of a disk is merged into the image below, the layer, and the layer
- * takes the image's place.
+ * The image of a disk is merged into an image below, the layer, and the layer
+ * takes the image's place.  If there are others between the two, these are
+ * merged, too, in one go: what they hide of the layer is copied once.
  *
  * While the record says that the disk is merging, each server opens the layer
  * for writing and merges: all that the overlay hides, but for the bytes that
@@ -18,9 +19,11 @@
  *
  *	record: merged	both will do; nobody serves either
  *	disks.d		names the layer
- *	record		names the layer, and no overlay
+ *	record		names the layer, and no overlay; and apart from the
+ *			chain, what nobody may serve any more
  *	lock		the overlay's is given up
- *	mark		in the overlay: nobody may serve the overlay (merged.c)
+ *	mark		in the overlay, and in what lay between: nobody may
+ *			serve these (merged.c)
  *	server		of the layer
  *
  * A supervisor that finds the word "merged" goes on from there, whatever the
@@ -55,10 +58,22 @@
 #define RETRY_AFTER	200  /* ms */
 #define DOMAIN_PATIENCE 1000 /* ms */
 
-const char *merge_objection(const struct supervisor *sv)
+/* Nobody may serve what will be merged, or what that is merged into. */
+static bool is_served(const struct layers *layers, unsigned int place)
+{
+	struct disk other;
+	unsigned int i;
+
+	for (i = 0; i < place; i++)
+		if (!disk_of_image(layers->list[i].path,
+				   &layers->list[i].identity, &other))
+			return true;
+	return false;
+}
+
+const char *merge_objection(const struct supervisor *sv, unsigned int place)
 {
 	const struct layers *layers = &sv->layers;
-	struct disk other;
 
 	if (sv->disk.options.read_only)
 		return "is read-only";
@@ -70,8 +85,9 @@ const char *merge_objection(const struct supervisor *sv)
 		return "has no image below its own";
 	if (layers->list[0].written)
 		return "has a data file";
-	if (!disk_of_image(layers->list[0].path, &layers->list[0].identity,
-			   &other))
+	if (!place || place > layers->count)
+		return "has no such image below its own";
+	if (is_served(layers, place))
 		return "has an image below that another disk serves; remove "
 		       "that disk first";
 	return NULL;
@@ -86,7 +102,7 @@ static struct qcow_layer *layer_of(struct supervisor *sv)
 
 static void use_layer(struct supervisor *sv)
 {
-	sv->disk.merging = 1;
+	sv->disk.merging = sv->merge_place;
 	sv->disk.merge_done = 0;
 	sv->disk.merge_rate = sv->change.size;
 	snprintf(sv->disk.merge_domain, sizeof(sv->disk.merge_domain), "%.255s",
@@ -98,7 +114,8 @@ static void use_layer(struct supervisor *sv)
 static void try_lock(struct supervisor *sv)
 {
 	struct qcow_error error;
-	int ret = hold_raise_layer(sv, 0, &error);
+	const unsigned int i = sv->merge_place - 1;
+	int ret = hold_raise_layer(sv, i, &error);
 
 	if (ret == -EBUSY && clock_ms() - sv->died_at < LOCK_PATIENCE) {
 		sv->deadline = clock_ms() + LOCK_INTERVAL;
@@ -111,7 +128,7 @@ static void try_lock(struct supervisor *sv)
 	if (ret)
 		snprintf(sv->change_text, sizeof(sv->change_text),
 			 "cannot be merged into %.200s: %.200s",
-			 sv->layers.list[0].path, error.text);
+			 sv->layers.list[i].path, error.text);
 	else
 		use_layer(sv);
 	supervisor_recover(sv);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Merging a disk's image into the one below, as its supervisor does it.
+ * Merging a disk's image, and perhaps some of the images below, into one
+ * further below, as its supervisor does it.
  */
 #ifndef SUPERVISOR_MERGE_H
 #define SUPERVISOR_MERGE_H
@@ -15,8 +16,9 @@ struct supervisor;
 
 /* merge.c: the image is merged into the one below. */
 
-/* The reason why there can be no merge, or NULL. */
-const char *merge_objection(const struct supervisor *sv);
+/* The reason why there can be no merge into the layer at that place, or
+   NULL. */
+const char *merge_objection(const struct supervisor *sv, unsigned int place);
 
 /* The server is dead: the next one merges, as soon as the layer is locked for
    writing. */

@@ -35,13 +35,15 @@ bool merged_is_unmarked(const struct supervisor *sv)
 
 void merged_mark(struct supervisor *sv)
 {
+	const struct mark mark = { &sv->disk, &sv->layers };
+
 	supervisor_enter(sv, PHASE_CHANGING);
 	sv->deadline = 0;
 	if (fault("die-moved"))
 		raise(SIGKILL);
 	sv->change.kind = CHANGE_MERGED;
 	sv->change_text[0] = '\0';
-	if (job_start(&sv->job, mark_overlay, &sv->disk, true))
+	if (job_start(&sv->job, mark_overlay, &mark, true))
 		sv->deadline = clock_ms() + RETRY_AFTER;
 }
 
@@ -66,9 +68,19 @@ void merged_job_ended(struct supervisor *sv)
 
 void merged_describe(const struct supervisor *sv, char *text, size_t size)
 {
-	snprintf(text, size,
-		 "has been merged down, and %.400s is no longer needed",
-		 sv->disk.merged_from);
+	const unsigned int more = sv->layers.nr_merged;
+
+	if (more)
+		snprintf(
+			text, size,
+			"has been merged down, and %.400s is no longer needed, "
+			"nor %s below it",
+			sv->disk.merged_from,
+			more > 1 ? "are the images between" : "is the image");
+	else
+		snprintf(text, size,
+			 "has been merged down, and %.400s is no longer needed",
+			 sv->disk.merged_from);
 }
 
 void merged_run_hooks(struct supervisor *sv)
@@ -101,6 +113,7 @@ void merged_hooks_ended(struct supervisor *sv, enum disk_event event)
 	if (fault("die-told"))
 		raise(SIGKILL);
 	sv->disk.merged_from[0] = '\0';
+	layers_clear_merged(&sv->layers);
 	sv->disk.merged_marked = false;
 	sv->merged_told = false;
 	/* If this fails, hooks.d may hear of the merge once more. */

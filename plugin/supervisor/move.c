@@ -144,6 +144,8 @@ static int plan_down(const struct supervisor *sv, struct move *move)
 		 sv->disk.image);
 	move->disk.merged_identity = sv->disk.identity;
 	move->disk.merged_marked = false;
+	for (i = 0; !ret && i + 1 < sv->disk.merging; i++)
+		ret = layers_append_merged(&move->layers, &sv->layers.list[i]);
 	for (i = sv->disk.merging; !ret && i < sv->layers.count; i++)
 		ret = append_read_only(&move->layers, &sv->layers.list[i]);
 	move->layers.known = !ret;

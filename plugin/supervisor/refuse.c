@@ -80,7 +80,7 @@ static bool refuse_image(struct supervisor *sv)
 
 static bool refuse_merge(struct supervisor *sv)
 {
-	const char *why = merge_objection(sv);
+	const char *why = merge_objection(sv, change_merge_place(&sv->asked));
 
 	if (why)
 		watch_settle(sv, true, "%s", why);
@@ -108,6 +108,7 @@ bool refuse_change(struct supervisor *sv)
 	case CHANGE_IMAGE:
 		return refuse_image(sv);
 	case CHANGE_MERGE:
+	case CHANGE_MERGE_TO:
 		return refuse_merge(sv);
 	case CHANGE_NO_MERGE:
 		return refuse_no_merge(sv);

@@ -112,6 +112,7 @@ struct supervisor {
 	struct change asked;  /* by the caller */
 	struct change change; /* for which the server was killed */
 	struct move move;
+	unsigned int merge_place;	/* of the layer, as disk.merging */
 	struct qcow_merge_kept kept;	/* shared with the servers of a merge */
 	char change_text[JOB_TEXT_MAX]; /* why it failed; "": it has not */
 	char notice[256];		/* the last one of this server */
@@ -268,6 +269,10 @@ bool refuse_while_merging(struct supervisor *sv);
 
 /* The disk is in the middle of something else: the caller must ask again. */
 void change_put_off(struct supervisor *sv);
+
+/* Into which layer is the image to be merged?  0: what is asked for does not
+   say. */
+unsigned int change_merge_place(const struct change *change);
 
 /* LIVE: a command asks for it. */
 void change_begin(struct supervisor *sv);

@@ -55,6 +55,7 @@ void __wrap_qcow_unlock(struct qcow_lock *lock)
 	if (lock == IMAGE_LOCK && strcmp(played.saved.image, "/layer"))
 		die("the image is unlocked, and the record names it");
 	played.unlocked += lock == IMAGE_LOCK;
+	played.mid_unlocked += lock == MID_LOCK;
 }
 
 int __wrap_qcow_mark_merged(const char *path,
@@ -64,16 +65,19 @@ int __wrap_qcow_mark_merged(const char *path,
 			    const struct qcow_identity *identity,
 			    const char *into, struct qcow_error *error)
 {
+	const bool mid = !strcmp(path, "/mid");
+
 	/* P6: the overlay's header is input. */
 	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
 		die("the overlay is read outside of a jail");
-	if (strcmp(path, "/top") || strcmp(into, "/layer") ||
-	    identity->inode != 77)
+	if ((!mid && strcmp(path, "/top")) || strcmp(into, "/layer") ||
+	    identity->inode != (mid ? 78 : 77))
 		die("%s is marked as merged into %s", path, into);
 	if (strcmp(played.saved.image, "/layer") ||
 	    strcmp(played.saved.merged_from, "/top"))
 		die("the overlay is marked before the record names the layer");
-	shared->marks++;
+	shared->marks += !mid;
+	shared->mid_marks += mid;
 	snprintf(error->text, sizeof(error->text), "it was so wanted");
 	return shared->mark_result;
 }

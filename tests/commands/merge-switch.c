@@ -25,9 +25,15 @@ static struct supervisor sv;
 
 /* ---- steps ---- */
 
+static bool between; /* there is an image between overlay and layer */
+
 static void add_layer(const char *path, bool written)
 {
-	const struct qcow_layer layer = { .path = path, .written = written };
+	const struct qcow_layer layer = {
+		.path = path,
+		.identity.inode = 78,
+		.written = written,
+	};
 
 	if (layers_append(&sv.layers, &layer))
 		die("out of memory");
@@ -53,16 +59,19 @@ static void begin_told(const char *image_of_file, const char *domain)
 	snprintf(sv.disk.name, sizeof(sv.disk.name), "moved");
 	snprintf(sv.disk.image, sizeof(sv.disk.image), "/top");
 	sv.disk.identity.inode = 77;
-	sv.disk.merging = 1;
+	sv.disk.merging = between ? 2 : 1;
 	sv.disk.merged = true;
 	snprintf(sv.disk.merge_domain, sizeof(sv.disk.merge_domain), "%s",
 		 domain);
+	if (between)
+		add_layer("/mid", false);
 	add_layer("/layer", true);
 	add_layer("/base", false);
 	sv.layers.known = true;
 	sv.image_lock = IMAGE_LOCK;
-	sv.layer_locks[0] = LAYER_LOCK;
-	sv.layer_locks[1] = BASE_LOCK;
+	sv.layer_locks[0] = between ? MID_LOCK : LAYER_LOCK;
+	sv.layer_locks[1] = between ? LAYER_LOCK : BASE_LOCK;
+	sv.layer_locks[2] = between ? BASE_LOCK : NULL;
 	sv.job.pidfd = -1;
 	hooks_init(&sv.hooks);
 	write_file_of(image_of_file);
@@ -182,6 +191,33 @@ static void end_hooks(void)
 	if (!process_wait(sv.hooks.job.pidfd, 60000))
 		die("the hooks do not end");
 	merged_hooks_ended(&sv, hooks_finished(&sv.hooks, &sv.disk));
+}
+
+/* So it is with images between the two: they are marked, too, also by another
+   supervisor, and the record has them until hooks.d has heard. */
+static void test_between(void)
+{
+	between = true;
+	begin("/top");
+	end_job();
+	if (sv.layers.nr_merged != 1 ||
+	    strcmp(sv.layers.merged[0].path, "/mid"))
+		die("the record forgets what lay between");
+	must_be_below("over another one");
+	if (!shared->mid_marks || played.mid_unlocked != 1)
+		die("what lay between is not marked, or locked for ever");
+	sv.phase = PHASE_LIVE;
+	merged_run_hooks(&sv);
+	end_hooks();
+	if (sv.layers.nr_merged)
+		die("hooks.d has heard of it, and the record has not");
+	begin("/top");
+	shared->mark_result = -EIO;
+	end_job();
+	must_be_below("over another one, and no mark");
+	if (!shared->mid_marks)
+		die("one mark fails, and the other one is not tried");
+	between = false;
 }
 
 /* The record has the overlay until hooks.d has heard of it. */
@@ -343,6 +379,7 @@ int main(void)
 	setenv("UBLK_QCOW2_DISKS", etc, 1);
 	setenv("UBLK_QCOW2_RUN_DISKS", run, 1);
 	test_switch();
+	test_between();
 	test_no_record();
 	test_interrupted();
 	test_no_mark();
