@@ -32,6 +32,7 @@ driver_batch()
 {
 	local run=(env "UBLK_QCOW2=$BUILD/gcc/plugin/ublk-qcow2"
 		"UBLK_QCOW2_FAULTY=$BUILD/faulty/plugin/ublk-qcow2"
+		"UBLK_QCOW2_PREVIOUS=$BUILD/previous/plugin/ublk-qcow2"
 		"LOAD=$BUILD/gcc/tests/load/load"
 		"$BUILD/source/tests/driver/run" "$RESULTS" "$1")
 	local cpus=$2
