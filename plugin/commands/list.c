@@ -258,7 +258,7 @@ int command_list(const struct options *options)
 	struct disk disk;
 	int status = EXIT_SUCCESS, ret;
 
-	if (options->subject && disk_find(options->subject, &disk))
+	if (options->subject && disk_find_wide(options->subject, &disk))
 		return complain("%s: no such disk; see 'ublk-qcow2 list'",
 				options->subject);
 	one = options->subject ? &disk : NULL;

@@ -96,7 +96,8 @@ static int take(const char *dev, struct samples *samples)
 	memset(samples, 0, sizeof(*samples));
 	if (!dev)
 		return disk_each(add_sample, samples);
-	return disk_find(dev, &disk) ? -ENODEV : add_sample(&disk, samples);
+	return disk_find_wide(dev, &disk) ? -ENODEV :
+					    add_sample(&disk, samples);
 }
 
 /* ---- where they go ---- */
