@@ -21,8 +21,8 @@ struct granules {
 	uint64_t *kept;	 /* the memory that outlives us; NULL: there is none */
 };
 
-/* Both are filled in: bits and count.  Begins with what the memory says of such
-   granules, or with nothing.  kept may be NULL.  0 or -ENOMEM. */
+/* Both are filled in: bits and count.  Begins with the memory's bits for such
+   granules, or with none.  kept may be NULL.  0 or -ENOMEM. */
 int granules_create(struct granules *granules,
 		    const struct qcow_merge_kept *kept);
 void granules_destroy(struct granules *granules);

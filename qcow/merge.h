@@ -11,9 +11,9 @@
 
 struct qcow_merge;
 
-/* Memory that outlives a process which merges: the next one does not copy again
-   what it finds done there.  Zeros at first.  It is right as long as nobody
-   writes to the disk without that merge. */
+/* Memory that outlives a process which merges: the next one does not copy the
+   granules again that are done there.  Zeros at first.  It is right as long as
+   nobody writes to the disk without that merge. */
 struct qcow_merge_kept {
 	uint64_t *memory;
 	size_t size; /* bytes; 0: there is none */
@@ -43,7 +43,7 @@ int qcow_merge_check(const struct qcow_image *image, struct qcow_error *error);
  * Begins a merge; no I/O is under way yet.  A layer that is smaller than the
  * disk gets larger.  -EINVAL: no layer was opened for that, or the layer is
  * larger than the disk.  After a death a merge begins again, from an open with
- * the same merge_into, and goes on with what kept says; kept may be NULL.
+ * the same merge_into, and goes on from kept; kept may be NULL.
  */
 int qcow_merge_open(struct qcow_image *image,
 		    const struct qcow_merge_kept *kept,

@@ -150,7 +150,7 @@ int disk_of_name(const char *name, struct disk *disk);
    Returns as disk_load(). */
 int disk_find(const char *dev, struct disk *disk);
 
-/* The same for people, who may also give the path of its image.  -ENOTUNIQ:
+/* The same for people: they may also give the path of its image.  -ENOTUNIQ:
    several disks have that image. */
 int disk_find_wide(const char *dev, struct disk *disk);
 

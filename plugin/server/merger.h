@@ -14,7 +14,7 @@ struct stats;
 
 /* Makes the thread of an image that was opened with merge_into; the thread
    waits.  rate: bytes in a second that it copies at most; 0: no limit.  kept:
-   what the servers before have merged.  0 or -errno. */
+   the merged bytes of the servers before.  0 or -errno. */
 int merger_create(struct qcow_image *image, const struct stats *stats,
 		  int channel, uint64_t rate,
 		  const struct qcow_merge_kept *kept, struct merger **merger,

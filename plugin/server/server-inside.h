@@ -52,8 +52,8 @@ int server_close_image(const struct server *server);
    image cannot be merged, which is told when the disk is live. */
 void server_create_merger(struct server *server);
 
-/* Before the first request: without a merger, what the servers before have
-   merged does not count any more. */
+/* Before the first request: without a merger, the work of earlier mergers
+   does not count any more. */
 void server_begin_unmerged(const struct server *server);
 
 void server_begin_merge(struct server *server);

@@ -44,7 +44,7 @@ void server_create_merger(struct server *server)
 
 void server_begin_unmerged(const struct server *server)
 {
-	/* P1: nobody notes what its users write. */
+	/* P1: nobody notes the writes of its users. */
 	if (!server->merger)
 		qcow_merge_forget(&server->config->kept);
 }

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What a merge has done, across the deaths of its servers.
+ * The memory of a merge outlives its servers.
  *
- * It is memory that the supervisor shares with the server of the moment, as a
- * fork does: no file has to be removed, and nobody else can have it.  We never
- * read it.  It is right as long as nobody but these servers writes to the image
- * or to the layer (qcow/granules.c), so it lives as long as our locks on both
- * are unbroken (P4, R14), and no longer:
+ * The supervisor shares this memory with each server by the fork: no file has
+ * to be removed, and no other process can have it.  The supervisor never reads
+ * it.  The memory is right as long as nobody but these servers writes to the
+ * image or to the layer (qcow/granules.c).  So it lives as long as our locks on
+ * both are unbroken (P4, R14), and no longer:
  *
  * - Each merge begins with zeros, for between two merges there is a server that
  *   does not merge.
  * - With `recover --force` an image is opened without its journal, and perhaps
- *   without what the merge has linked.
+ *   without the clusters that the merge has linked.
  * - A supervisor that follows us begins with zeros: the files were ours and the
  *   server's, but no lock of ours says so any more.
  *

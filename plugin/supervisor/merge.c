@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The image of a disk is merged into an image below, the layer, and the layer
- * takes the image's place.  If there are others between the two, these are
- * merged, too, in one go: what they hide of the layer is copied once.
+ * takes the image's place.  Images between the two are merged, too, in one go:
+ * a cluster that they hide of the layer is copied once.
  *
  * While the record says that the disk is merging, each server opens the layer
- * for writing and merges: all that the overlay hides, but for the bytes that
- * servers before it have merged and settled under the same locks (kept.c).  The
- * image is the truth until a server has ended and has said that the layer holds
- * all.  Until then nobody
- * depends on the layer's new bytes: every death leads to a plain recovery, and
- * the disk can be removed at any time.
+ * for writing and merges all bytes that the overlay hides.  The server leaves
+ * out the bytes that servers before it have merged and settled under the same
+ * locks (kept.c).  The image is the truth until a server has ended and has said
+ * that the layer holds all.  Until then nobody depends on the layer's new
+ *bytes: every death leads to a plain recovery, and the disk can be removed at
+ *any time.
  *
  * Then image and layer are equal.  A server that writes to one of them makes
  * the other one worthless.  The record decides which one is served, and for the
@@ -20,9 +20,9 @@
  *	record: merged	both will do; nobody serves either
  *	disks.d		names the layer
  *	record		names the layer, and no overlay; and apart from the
- *			chain, what nobody may serve any more
+ *			chain, the images that nobody may serve any more
  *	lock		the overlay's is given up
- *	mark		in the overlay, and in what lay between: nobody may
+ *	mark		in the overlay, and in the images between: nobody may
  *			serve these (merged.c)
  *	server		of the layer
  *
@@ -58,7 +58,8 @@
 #define RETRY_AFTER	200  /* ms */
 #define DOMAIN_PATIENCE 1000 /* ms */
 
-/* Nobody may serve what will be merged, or what that is merged into. */
+/* Nobody may serve an image that will be merged, nor the one that gets the
+   bytes. */
 static bool is_served(const struct layers *layers, unsigned int place)
 {
 	struct disk other;

@@ -270,7 +270,7 @@ bool refuse_while_merging(struct supervisor *sv);
 /* The disk is in the middle of something else: the caller must ask again. */
 void change_put_off(struct supervisor *sv);
 
-/* Into which layer is the image to be merged?  0: what is asked for does not
+/* Into which layer is the image to be merged?  0: the caller does not
    say. */
 unsigned int change_merge_place(const struct change *change);
 

@@ -3,8 +3,8 @@
  * The merger merges while a guest writes, and has the queue leave before the
  * guest would have to wait for long.  Then it merges the rest, and the layer by
  * itself is the disk.  The merger can be ended at any moment, tells how far it
- * is, and refuses a layer that could not be served.  It comes to its end even if
- * no process lives long enough for the whole merge.
+ * is, and refuses a layer that could not be served.  It comes to its end even
+ * if no process lives long enough for the whole merge.
  */
 #include <errno.h>
 #include <pthread.h>

@@ -3,9 +3,9 @@
 # limit: 600
 #
 # `commit` comes to its end although the server is killed each second, and no
-# server lives long enough for a tenth of the merge.  What was merged is not
-# merged again, unless the disk's users have written to it; nothing that was
-# acknowledged is lost.
+# server lives long enough for a tenth of the merge.  No merged byte is
+# merged again, unless the disk's users have written to it.  No acknowledged
+# write is lost.
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
 

@@ -4,8 +4,8 @@
 #
 # `commit --to`: the overlay of a disk in use and some of the images below are
 # merged in one go into one further below, which then has all of the disk; the
-# images below that stay as they are.  Nothing that was acknowledged is lost,
-# whatever is killed meanwhile; what was merged is refused from then on.
+# images below that stay as they are.  No acknowledged write is lost,
+# whichever process is killed meanwhile.  A merged image is refused from then on.
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
 
@@ -32,7 +32,7 @@ grow_chain()
 	done
 }
 
-# What lay above the image is of no use any more, and says so.
+# The images above are of no use any more, and say so.
 nothing_above()
 {
 	local file
@@ -51,7 +51,7 @@ start_load "${load[@]}"
 grow_chain
 sum=$(sha256sum <"$base")
 
-note "what is refused"
+note "refusals"
 refused 'No such file' "$UBLK_QCOW2" commit "$DEV" --to "$WORK/none"
 touch "$WORK/other"
 refused 'is no image below its own' \

@@ -3,7 +3,7 @@
 # limit: 420
 #
 # The commands in the EXAMPLES of ublk-qcow2(8), in order, all succeed and do
-# what is said of them, while the disk is written to and its servers are killed
+# their work as the page says, while the disk is written to and its servers are killed
 # in between.  They begin with a # in the first column.
 if [[ -z ${IN_VM:-} && -e /srv/vm ]]; then
 	echo "there is a /srv/vm: only on a machine of its own"
@@ -16,7 +16,7 @@ PAGE=$(dirname "$0")/../../plugin/man/ublk-qcow2.8
 CAN_GROW=yes			# since Linux 6.16
 [[ $(uname -r) =~ ^6\.([0-9]|1[0-5])\. ]] && CAN_GROW=
 
-# --- what the page takes for granted ------------------------------------------
+# --- things that the page takes for granted -----------------------------------
 
 modules loop
 mkdir "$WORK/bin" "$WORK/vm" "$WORK/backup" "$WORK/disks.d"
@@ -74,7 +74,7 @@ write_something()
 }
 offset=0
 
-# A copy has what its image had, and no more bytes than were written.
+# A copy has the bytes of its image, and no more than were written.
 copied()
 {
 	qemu-img compare -U -q "$1" "$2" || fail "$2 is no copy of $1"

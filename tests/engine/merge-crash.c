@@ -11,8 +11,8 @@
  * process closed nothing.
  *
  * Copies that the process had merged and settled are kept, and the merge that
- * begins again does not make them once more.  A granule that is taken for merged
- * by mistake would show in the layer.
+ * begins again does not make them once more.  A granule that is taken for
+ * merged by mistake would show in the layer.
  *
  * These disks are small enough to be copied by one step.  While the first step
  * writes to the layer, the guest can map nothing.

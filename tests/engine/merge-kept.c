@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What is kept of a merge for the process after this one: only copies that a
- * sync has vouched for (R17), and of the same granules; not what the guest has
- * written since.
+ * The memory that a merge keeps for the process after this one.  It names only
+ * copies that a sync has vouched for (R17), and only of the same granules.  A
+ * granule that the guest has written to since is not among them.
  */
 #include <limits.h>
 #include <stdlib.h>
