@@ -109,48 +109,53 @@ static bool try_data(int fd, uint32_t *unit)
 }
 
 /* Asks the disk below the file system; a tmpfs has none. */
-static bool ask_disk_below(int fd, uint32_t *unit)
+static bool ask_disk_below(const struct file *file, dev_t device,
+			   uint32_t *unit)
 {
 	static const char *const places[] = { "", "../" };
-	char path[96];
+	char path[96], text[16];
 	struct statfs fs;
-	struct stat st;
 
-	if (fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0)
+	if (fstatfs(file->fd, &fs) < 0)
 		return false;
 	*unit = QCOW_SECTOR;
 	if (fs.f_type == TMPFS_MAGIC)
 		return true;
 	for (unsigned int i = 0; i < ARRAY_SIZE(places); i++) {
 		unsigned int size = 0;
-		FILE *file;
+		ssize_t n;
+		int fd;
 
 		snprintf(path, sizeof(path),
 			 "/sys/dev/block/%u:%u/%squeue/logical_block_size",
-			 major(st.st_dev), minor(st.st_dev), places[i]);
-		file = fopen(path, "re");
-		if (!file)
+			 major(device), minor(device), places[i]);
+		fd = file->names->open(file->names->opaque, path,
+				       O_RDONLY | O_CLOEXEC);
+		if (fd < 0)
 			continue;
-		if (fscanf(file, "%u", &size) != 1)
+		n = read(fd, text, sizeof(text) - 1);
+		close(fd);
+		text[n > 0 ? n : 0] = '\0';
+		if (sscanf(text, "%u", &size) != 1)
 			size = 0;
-		fclose(file);
 		*unit = size;
 		return is_unit(size);
 	}
 	return false;
 }
 
-uint32_t file_find_alignment(int fd)
+uint32_t file_find_alignment(struct file *file)
 {
+	const int fd = file->fd;
 	uint32_t unit;
 	struct stat st;
 
-	if (fstat(fd, &st) < 0)
+	if (file_look(file, &st))
 		return 0;
 	if (S_ISBLK(st.st_mode) ?
 		    !ask_device(fd, &unit) :
 		    !ask_file_system(fd, &unit) && !try_data(fd, &unit) &&
-			    !ask_disk_below(fd, &unit))
+			    !ask_disk_below(file, st.st_dev, &unit))
 		unit = PAGE;
 	return unit ? max_u64(unit, QCOW_SECTOR) : 0;
 }

@@ -201,8 +201,8 @@ int backing_open(struct qcow_image *image, const struct qcow_options *options,
 			    strerror(-ret));
 	ret = backing_check_depth(depth_of(image), error);
 	if (!ret)
-		ret = reference_resolve(image, REFERS_TO_BACKING, name, options,
-					&path, error);
+		ret = reference_resolve(image, QCOW_REFERS_TO_BACKING, name,
+					options, &path, error);
 	if (ret)
 		return ret;
 	header_backing_format(&image->header, &image->life.area, format);

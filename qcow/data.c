@@ -98,8 +98,8 @@ int data_open(struct qcow_image *image, const struct qcow_options *options,
 	if (!ret)
 		ret = reference_resolve(image,
 					image->overlay && image->read_only ?
-						REFERS_TO_DATA_UNDER :
-						REFERS_TO_DATA,
+						QCOW_REFERS_TO_DATA_UNDER :
+						QCOW_REFERS_TO_DATA,
 					name, &own, &path, error);
 	if (ret)
 		return ret;

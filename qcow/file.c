@@ -97,7 +97,7 @@ static uint64_t peek_cluster_size(int fd)
 /* 0 if the descriptor is fit for direct I/O, filling in the alignment. */
 static int check_direct(struct file *file)
 {
-	file->alignment = file_find_alignment(file->fd);
+	file->alignment = file_find_alignment(file);
 	if (!file->alignment)
 		return -EINVAL;
 	if (file->alignment > peek_cluster_size(file->fd))
@@ -109,9 +109,10 @@ static int open_direct(struct file *file, const char *path, int flags)
 {
 	int ret;
 
-	file->fd = open(path, flags | O_DIRECT);
+	file->fd = file->names->open(file->names->opaque, path,
+				     flags | O_DIRECT);
 	if (file->fd < 0)
-		return -errno;
+		return file->fd;
 	ret = check_direct(file);
 	if (ret)
 		file_close(file);
@@ -122,8 +123,8 @@ static int open_buffered(struct file *file, const char *path, int flags)
 {
 	file->direct = false;
 	file->alignment = QCOW_SECTOR;
-	file->fd = open(path, flags);
-	return file->fd < 0 ? -errno : 0;
+	file->fd = file->names->open(file->names->opaque, path, flags);
+	return file->fd < 0 ? file->fd : 0;
 }
 
 static void tell_buffered(const struct qcow_options *options)
@@ -177,11 +178,14 @@ static int check_kind(const struct stat *st, struct qcow_error *error)
 }
 
 /* Even to open some devices does something. */
-static int check_before(const char *path, struct qcow_error *error)
+static int check_before(const struct file *file, const char *path,
+			struct qcow_error *error)
 {
 	struct stat st;
 
-	return stat(path, &st) < 0 ? 0 : check_kind(&st, error);
+	return file->names->look(file->names->opaque, path, &st) ?
+		       0 :
+		       check_kind(&st, error);
 }
 
 static int check_type(struct file *file, struct qcow_error *error)
@@ -189,8 +193,9 @@ static int check_type(struct file *file, struct qcow_error *error)
 	struct stat st;
 	int ret;
 
-	if (fstat(file->fd, &st) < 0)
-		return fail(error, -errno, "%s", strerror(errno));
+	ret = file_look(file, &st);
+	if (ret)
+		return fail(error, ret, "%s", strerror(-ret));
 	ret = check_kind(&st, error);
 	if (ret)
 		return ret;
@@ -200,7 +205,6 @@ static int check_type(struct file *file, struct qcow_error *error)
 		return fail(error, -errno, "%s", strerror(errno));
 	file->block_device = S_ISBLK(st.st_mode) ||
 			     (file->test && file->test->block_device);
-	file_identify(file, &st);
 	return 0;
 }
 
@@ -214,7 +218,7 @@ static bool is_read_only_device(const struct file *file)
 }
 
 /* Tells the user how to serve a file that cannot be opened for writing. */
-static const char *advice(const char *path, int error)
+static const char *advice(const struct file *file, const char *path, int error)
 {
 	struct stat st;
 
@@ -222,7 +226,9 @@ static const char *advice(const char *path, int error)
 		return "; serve it with --read-only, or remount that read-write";
 	if (error == -EPERM)
 		return "; it is immutable or append-only, as lsattr shows: take that off with 'chattr -i -a', or serve it with --read-only";
-	if (error == -EACCES && !stat(path, &st) && S_ISBLK(st.st_mode))
+	if (error == -EACCES &&
+	    !file->names->look(file->names->opaque, path, &st) &&
+	    S_ISBLK(st.st_mode))
 		return "; make it writable with 'blockdev --setrw', or serve it with --read-only";
 	return "";
 }
@@ -235,6 +241,14 @@ static void forget_cached(const struct file *file)
 	posix_fadvise(file->fd, 0, 0, POSIX_FADV_DONTNEED);
 }
 
+/* Names that another process uses (names.h) lead to known files only. */
+static const char *reason(int error)
+{
+	return error == -ESTALE ?
+		       "another file has taken its name; put back the file that was there" :
+		       strerror(-error);
+}
+
 int file_open(struct file *file, const char *path,
 	      const struct qcow_options *options, struct qcow_error *error)
 {
@@ -242,20 +256,21 @@ int file_open(struct file *file, const char *path,
 
 	*file = (struct file){
 		.fd = -1,
+		.names = options->names ? options->names : &qcow_names_of_host,
 		.test = options->test,
 		.sync_lock = PTHREAD_MUTEX_INITIALIZER,
 	};
-	ret = check_before(path, error);
+	ret = check_before(file, path, error);
 	if (ret)
 		return ret;
 	ret = open_either(file, path, options);
 	if (ret)
-		return fail(error, ret, "%s%s", strerror(-ret),
-			    options->read_only ? "" : advice(path, ret));
+		return fail(error, ret, "%s%s", reason(ret),
+			    options->read_only ? "" : advice(file, path, ret));
 	ret = check_type(file, error);
 	if (!ret && !options->read_only && is_read_only_device(file))
 		ret = fail(error, -EACCES, "the device is read-only%s",
-			   advice(path, -EACCES));
+			   advice(file, path, -EACCES));
 	if (ret)
 		file_close(file);
 	else if (file->direct && !options->read_only)

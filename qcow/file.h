@@ -6,7 +6,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
-#include "qcow/options.h"
+#include "qcow/names.h"
 
 /* file.c: the seam under the engine, full-length I/O or an error */
 
@@ -44,6 +44,7 @@ struct file {
 	bool block_device; /* has a fixed size, never reads as zero */
 	int claim;	   /* descriptor with its claim; 0: none */
 	struct qcow_identity identity;
+	const struct qcow_names *names; /* it was opened by */
 	const struct qcow_test_hooks *test;
 	struct lease *lease;	   /* of its image; counts the writes */
 	pthread_mutex_t sync_lock; /* of a buffered file's syncs */
@@ -81,11 +82,8 @@ int file_set_size(struct file *file, uint64_t size);
 
 /* identity.c */
 
-/* Stores which file it is; st is that of its descriptor. */
-void file_identify(struct file *file, const struct stat *st);
-/* Do both say the same file?  A birth of 0 matches any. */
-bool identity_matches(const struct qcow_identity *a,
-		      const struct qcow_identity *b);
+/* Looks at the open file, and stores which it is.  0 or -errno. */
+int file_look(struct file *file, struct stat *st);
 /* Is it the file with this identity? */
 bool file_is(const struct file *file, const struct qcow_identity *identity);
 /* -ESTALE: it is another; nothing has an identity of zeros, so any will do. */
@@ -100,9 +98,9 @@ int file_sync(struct file *file);
 
 /* alignment.c */
 
-/* The alignment that direct I/O on the descriptor needs, in bytes, a power of
+/* The alignment that direct I/O on the file needs, in bytes, a power of
    two of at least QCOW_SECTOR; 0: there is no direct I/O. */
-uint32_t file_find_alignment(int fd);
+uint32_t file_find_alignment(struct file *file);
 
 /* lock.c */
 

@@ -38,9 +38,17 @@ static void identify(const struct stat *st, uint64_t birth,
 		};
 }
 
-void file_identify(struct file *file, const struct stat *st)
+int file_look(struct file *file, struct stat *st)
 {
+	const struct qcow_names *names = file->names;
+
+	if (fstat(file->fd, st) < 0)
+		return errno == EACCES && names->look_at_open ?
+			       names->look_at_open(names->opaque, file->fd, st,
+						   &file->identity) :
+			       -errno;
 	identify(st, birth_of(file->fd, ""), &file->identity);
+	return 0;
 }
 
 int qcow_identify_path(const char *path, struct qcow_identity *identity)
@@ -50,6 +58,16 @@ int qcow_identify_path(const char *path, struct qcow_identity *identity)
 	if (stat(path, &st) < 0)
 		return -errno;
 	identify(&st, birth_of(AT_FDCWD, path), identity);
+	return 0;
+}
+
+int qcow_identify_file(int fd, struct qcow_identity *identity)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	identify(&st, birth_of(fd, ""), identity);
 	return 0;
 }
 

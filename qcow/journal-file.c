@@ -35,12 +35,14 @@
 #define JOURNAL_HEADER_SIZE  4096u
 #define JOURNAL_MIN_SIZE     (2 * JOURNAL_HEADER_SIZE)
 
+#define BOOT_ID "/proc/sys/kernel/random/boot_id"
+
 _Static_assert(sizeof(struct journal_header) <= JOURNAL_HEADER_SIZE,
 	       "the journal's header is one page");
 
 /* ---- names ---- */
 
-char *journal_file_name(const struct qcow_identity *identity,
+char *qcow_journal_path(const struct qcow_identity *identity,
 			const char *directory, const char *ending)
 {
 	char birth[24] = "";
@@ -59,20 +61,20 @@ char *journal_file_name(const struct qcow_identity *identity,
 int journal_name(struct journal *journal, const struct qcow_identity *identity,
 		 const char *directory)
 {
-	journal->path = journal_file_name(identity, directory, "journal");
-	journal->note_path = journal_file_name(identity, directory, "life");
+	journal->path = qcow_journal_path(identity, directory, "journal");
+	journal->note_path = qcow_journal_path(identity, directory, "life");
 	return journal->path && journal->note_path ? 0 : -ENOMEM;
 }
 
-int journal_read_boot_id(uint8_t boot_id[16])
+int journal_read_boot_id(const struct qcow_names *names, uint8_t boot_id[16])
 {
 	char text[64] = "";
-	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	int fd = names->open(names->opaque, BOOT_ID, O_RDONLY | O_CLOEXEC);
 	unsigned int digits = 0;
 	ssize_t n;
 
 	if (fd < 0)
-		return -errno;
+		return fd;
 	n = read(fd, text, sizeof(text) - 1);
 	close(fd);
 	if (n < 36)
@@ -104,9 +106,10 @@ static int check_tmpfs(int fd, struct qcow_error *error)
 	return 0;
 }
 
-static int map_file(int fd, size_t size, void **mapped)
+static int map_file(int fd, size_t size, bool read_only, void **mapped)
 {
-	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	void *p = mmap(NULL, size, PROT_READ | (read_only ? 0 : PROT_WRITE),
+		       MAP_SHARED, fd, 0);
 
 	if (p == MAP_FAILED)
 		return -errno;
@@ -114,10 +117,11 @@ static int map_file(int fd, size_t size, void **mapped)
 	return 0;
 }
 
-static int map_ring(struct journal *journal, int fd, uint64_t size)
+static int map_ring(struct journal *journal, int fd, uint64_t size,
+		    bool read_only)
 {
 	void *p = NULL;
-	int ret = map_file(fd, size, &p);
+	int ret = map_file(fd, size, read_only, &p);
 
 	if (ret)
 		return ret;
@@ -147,7 +151,8 @@ static int check_header(struct journal *journal, struct qcow_error *error)
 	return 0;
 }
 
-static int map_opened(struct journal *journal, int fd, struct qcow_error *error)
+static int map_opened(struct journal *journal, int fd, bool read_only,
+		      struct qcow_error *error)
 {
 	struct stat st;
 	int ret = check_tmpfs(fd, error);
@@ -161,22 +166,31 @@ static int map_opened(struct journal *journal, int fd, struct qcow_error *error)
 			error, -EINVAL,
 			"its journal %s is too short; acknowledged writes may be lost, --force gives them up",
 			journal->path);
-	ret = map_ring(journal, fd, st.st_size);
+	ret = map_ring(journal, fd, st.st_size, read_only);
 	if (ret)
 		return fail(error, ret, "journal %s: %s", journal->path,
 			    strerror(-ret));
 	return check_header(journal, error);
 }
 
-int journal_map(struct journal *journal, struct qcow_error *error)
+static int open_named(const struct journal *journal, const char *path,
+		      bool read_only)
 {
-	int fd = open(journal->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	return journal->names->open(journal->names->opaque, path,
+				    (read_only ? O_RDONLY : O_RDWR) |
+					    O_CLOEXEC | O_NOFOLLOW);
+}
+
+int journal_map(struct journal *journal, bool read_only,
+		struct qcow_error *error)
+{
+	int fd = open_named(journal, journal->path, read_only);
 	int ret;
 
 	if (fd < 0)
-		return fail(error, -errno, "journal %s: %s", journal->path,
-			    strerror(errno));
-	ret = map_opened(journal, fd, error);
+		return fail(error, fd, "journal %s: %s", journal->path,
+			    strerror(-fd));
+	ret = map_opened(journal, fd, read_only, error);
 	close(fd);
 	return ret;
 }
@@ -195,16 +209,16 @@ static void unmap_note(struct journal *journal)
 	journal->note = NULL;
 }
 
-void journal_map_note(struct journal *journal)
+void journal_map_note(struct journal *journal, bool read_only)
 {
-	int fd = open(journal->note_path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	int fd = open_named(journal, journal->note_path, read_only);
 	struct stat st;
 	void *p = NULL;
 
 	if (fd < 0)
 		return;
 	if (!fstat(fd, &st) && st.st_size == NOTE_SIZE &&
-	    !map_file(fd, NOTE_SIZE, &p)) {
+	    !map_file(fd, NOTE_SIZE, read_only, &p)) {
 		journal->note = p;
 		if (!note_is_ours(journal))
 			unmap_note(journal);
@@ -223,15 +237,15 @@ void journal_unmap(struct journal *journal)
 /* ---- making ---- */
 
 /* A nameless file that has all of its bytes allocated. */
-static int set_aside(const char *directory, uint64_t size, int *fd,
-		     struct qcow_error *error)
+static int set_aside(const struct journal *journal, const char *directory,
+		     uint64_t size, int *fd, struct qcow_error *error)
 {
 	int ret;
 
-	*fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	*fd = journal->names->set_aside(journal->names->opaque, directory);
 	if (*fd < 0)
-		return fail(error, -errno, "journal in %s: %s", directory,
-			    strerror(errno));
+		return fail(error, *fd, "journal in %s: %s", directory,
+			    strerror(-*fd));
 	ret = check_tmpfs(*fd, error);
 	if (ret)
 		return ret;
@@ -244,16 +258,13 @@ static int set_aside(const char *directory, uint64_t size, int *fd,
 }
 
 /* Gives the nameless file its name, in place of a file of no use. */
-static int link_named(int fd, const char *path, struct qcow_error *error)
+static int link_named(const struct journal *journal, int fd, const char *path,
+		      struct qcow_error *error)
 {
-	char self[64];
+	int ret = journal->names->link(journal->names->opaque, fd, path);
 
-	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
-	if ((unlink(path) < 0 && errno != ENOENT) ||
-	    linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW) < 0)
-		return fail(error, -errno, "journal %s: %s", path,
-			    strerror(errno));
-	return 0;
+	return ret ? fail(error, ret, "journal %s: %s", path, strerror(-ret)) :
+		     0;
 }
 
 static int fill_header(struct journal *journal,
@@ -282,10 +293,10 @@ static int create_ring(struct journal *journal,
 		       struct qcow_error *error)
 {
 	int fd;
-	int ret = set_aside(directory, size, &fd, error);
+	int ret = set_aside(journal, directory, size, &fd, error);
 
 	if (!ret) {
-		ret = map_ring(journal, fd, size);
+		ret = map_ring(journal, fd, size, false);
 		if (ret)
 			fail(error, ret, "journal %s: %s", journal->path,
 			     strerror(-ret));
@@ -293,7 +304,7 @@ static int create_ring(struct journal *journal,
 	if (!ret)
 		ret = fill_header(journal, identity, error);
 	if (!ret)
-		ret = link_named(fd, journal->path, error);
+		ret = link_named(journal, fd, journal->path, error);
 	if (fd >= 0)
 		close(fd);
 	return ret;
@@ -303,11 +314,11 @@ static int create_note(struct journal *journal, const char *directory,
 		       struct qcow_error *error)
 {
 	int fd;
-	int ret = set_aside(directory, NOTE_SIZE, &fd, error);
+	int ret = set_aside(journal, directory, NOTE_SIZE, &fd, error);
 	void *p = NULL;
 
 	if (!ret) {
-		ret = map_file(fd, NOTE_SIZE, &p);
+		ret = map_file(fd, NOTE_SIZE, false, &p);
 		if (ret)
 			fail(error, ret, "journal %s: %s", journal->note_path,
 			     strerror(-ret));
@@ -319,7 +330,7 @@ static int create_note(struct journal *journal, const char *directory,
 		       sizeof(journal->boot_id));
 		atomic_store(&journal->note->state,
 			     atomic_load(&journal->header->state));
-		ret = link_named(fd, journal->note_path, error);
+		ret = link_named(journal, fd, journal->note_path, error);
 	}
 	if (fd >= 0)
 		close(fd);
@@ -335,9 +346,11 @@ int journal_create(struct journal *journal,
 
 	journal_unmap(journal);
 	/* An old note goes first: it must not outlive its journal. */
-	if (unlink(journal->note_path) < 0 && errno != ENOENT)
-		return fail(error, -errno, "journal %s: %s", journal->note_path,
-			    strerror(errno));
+	ret = journal->names->remove(journal->names->opaque,
+				     journal->note_path);
+	if (ret)
+		return fail(error, ret, "journal %s: %s", journal->note_path,
+			    strerror(-ret));
 	ret = create_ring(journal, identity, directory, bytes, error);
 	journal->created = !ret;
 	return ret ? ret : create_note(journal, directory, error);

@@ -186,7 +186,7 @@ static int take_over(struct qcow_image *image,
 		journal_unmap(journal);
 		return 0;
 	}
-	journal_map_note(journal);
+	journal_map_note(journal, image->read_only);
 	why = objection(image, options->unbroken);
 	if (!why || (file_is(&image->file, &journal->header->identity) &&
 		     holds_nothing(journal))) {
@@ -218,7 +218,7 @@ static int start_first(struct qcow_image *image,
 		       const struct qcow_options *options,
 		       const char *directory, struct qcow_error *error)
 {
-	journal_map_note(&image->journal);
+	journal_map_note(&image->journal, image->read_only);
 	if (is_gone(image) && !options->force)
 		return fail(
 			error, -ESTALE,
@@ -243,7 +243,7 @@ static int find_or_make(struct qcow_image *image,
 			const struct qcow_options *options,
 			const char *directory, struct qcow_error *error)
 {
-	int ret = journal_map(&image->journal, error);
+	int ret = journal_map(&image->journal, image->read_only, error);
 
 	if (!ret)
 		return take_over(image, options, directory, error);
@@ -267,11 +267,12 @@ int journal_open(struct qcow_image *image, const struct qcow_options *options,
 	struct journal *journal = &image->journal;
 	int ret;
 
+	journal->names = image->file.names;
 	journal->test = options->test;
 	if (journal_name(journal, &image->file.identity, directory))
 		return fail(error, -ENOMEM, "out of memory");
 	/* Once: a journal of an unknown boot is not one of another boot. */
-	ret = journal_read_boot_id(journal->boot_id);
+	ret = journal_read_boot_id(journal->names, journal->boot_id);
 	if (ret)
 		return fail(error, ret, "reading the boot id: %s",
 			    strerror(-ret));
@@ -299,7 +300,7 @@ static bool is_there(const char *path)
 bool journal_is_pending(const struct file *file, const struct header *header,
 			const char *directory)
 {
-	struct journal journal = { 0 };
+	struct journal journal = { .names = file->names };
 	bool found;
 
 	/* R12: every other writer takes the bit out. */
@@ -307,7 +308,7 @@ bool journal_is_pending(const struct file *file, const struct header *header,
 		return false;
 	/* Where it is unknown, there may be one. */
 	if (header->life_offset)
-		return journal_read_boot_id(journal.boot_id) ||
+		return journal_read_boot_id(journal.names, journal.boot_id) ||
 		       same_boot(&journal, header->mark.boot_id);
 	found = !journal_name(&journal, &file->identity,
 			      directory ? directory : QCOW_JOURNAL_DIR) &&

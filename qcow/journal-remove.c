@@ -8,7 +8,6 @@
  * by force; a later file with the same inode has another birth, so that its
  * journal has another name.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,8 +18,9 @@
 void journal_close(struct journal *journal, bool remove)
 {
 	if (remove && journal->header) {
-		unlink(journal->note_path);
-		unlink(journal->path);
+		journal->names->remove(journal->names->opaque,
+				       journal->note_path);
+		journal->names->remove(journal->names->opaque, journal->path);
 	}
 	journal_unmap(journal);
 	free(journal->path);
@@ -45,41 +45,36 @@ int qcow_forget_journal(const struct qcow_identity *identity,
 
 	if (!directory)
 		directory = QCOW_JOURNAL_DIR;
-	ret = unlink_named(journal_file_name(identity, directory, "life"));
+	ret = unlink_named(qcow_journal_path(identity, directory, "life"));
 	return ret ? ret :
 		     unlink_named(
-			     journal_file_name(identity, directory, "journal"));
+			     qcow_journal_path(identity, directory, "journal"));
 }
 
 /* A journal of a file that had the image's inode before. */
-static bool is_left(const char *name, const char *prefix, const char *own)
+static bool is_left(const char *name, const char *own)
 {
 	const char *ending = strrchr(name, '.');
 
-	return !strncmp(name, prefix, strlen(prefix)) && ending &&
-	       !strcmp(ending, ".journal") && strcmp(name, own);
+	return ending && !strcmp(ending, ".journal") && strcmp(name, own);
 }
 
 void journal_tell_left(struct qcow_image *image, const char *directory)
 {
 	const struct qcow_identity *id = &image->file.identity;
 	const char *own = strrchr(image->journal.path, '/') + 1;
-	struct dirent *entry;
-	char prefix[64];
-	DIR *dir;
+	const struct qcow_names *names = image->journal.names;
+	char prefix[64], name[NAME_MAX + 1];
 
 	if (!id->birth)
 		return;
-	dir = opendir(directory);
-	if (!dir)
-		return;
 	snprintf(prefix, sizeof(prefix), "%u:%u-%llu-", major(id->device),
 		 minor(id->device), (unsigned long long)id->inode);
-	while ((entry = readdir(dir)))
-		if (is_left(entry->d_name, prefix, own))
+	for (unsigned int i = 0;
+	     !names->list(names->opaque, directory, prefix, i, name); i++)
+		if (is_left(name, own))
 			image_notice(
 				image,
 				"%s/%.255s is left of a deleted image that had the same inode; 'ublk-qcow2 del --force' of its disk removes it",
-				directory, entry->d_name);
-	closedir(dir);
+				directory, name);
 }

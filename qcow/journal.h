@@ -78,6 +78,7 @@ struct journal {
 	char *note_path;
 	uint8_t boot_id[16]; /* of this boot */
 	bool created;	     /* by this open */
+	const struct qcow_names *names;
 	const struct qcow_test_hooks *test;
 };
 
@@ -93,18 +94,16 @@ bool journal_is_pending(const struct file *file, const struct header *header,
 
 /* journal-file.c: the files in the journals' directory (R13) */
 
-/* The path of an image's journal or note, by its ending "journal" or "life";
-   free() frees it.  NULL: out of memory. */
-char *journal_file_name(const struct qcow_identity *identity,
-			const char *directory, const char *ending);
 /* Sets the paths; -ENOMEM. */
 int journal_name(struct journal *journal, const struct qcow_identity *identity,
 		 const char *directory);
-int journal_read_boot_id(uint8_t boot_id[16]);
-/* Maps the journal that is there.  -ENOENT: there is none.  */
-int journal_map(struct journal *journal, struct qcow_error *error);
-/* Maps the note, if there is one of this boot. */
-void journal_map_note(struct journal *journal);
+int journal_read_boot_id(const struct qcow_names *names, uint8_t boot_id[16]);
+/* Maps the journal that is there, perhaps only to read it.  -ENOENT: there is
+   none.  */
+int journal_map(struct journal *journal, bool read_only,
+		struct qcow_error *error);
+/* Likewise the note, if there is one of this boot. */
+void journal_map_note(struct journal *journal, bool read_only);
 void journal_unmap(struct journal *journal);
 /* Makes an empty journal of a new life and its note, in place of old ones. */
 int journal_create(struct journal *journal,

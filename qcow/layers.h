@@ -7,12 +7,6 @@
 
 /* reference.c */
 
-enum reference_kind {
-	REFERS_TO_BACKING,
-	REFERS_TO_DATA,	      /* of the image on top: it is written */
-	REFERS_TO_DATA_UNDER, /* of one that lies under another: only read */
-};
-
 /* The path that a name in a header means beside the file at path, not
    resolved; the caller frees it.  NULL: out of memory. */
 char *reference_beside(const char *path, const char *name);
@@ -23,11 +17,11 @@ char *reference_path(const char *path);
 /* The path of a file that the image at path from names, if it may be opened
    (P6); from lies under top or is top.  The caller frees the path. */
 int reference_resolve_from(const char *top, const char *from,
-			   enum reference_kind kind, const char *name,
+			   enum qcow_reference kind, const char *name,
 			   const struct qcow_references *references,
 			   char **path, struct qcow_error *error);
 /* The same for an open image. */
-int reference_resolve(const struct qcow_image *image, enum reference_kind kind,
+int reference_resolve(const struct qcow_image *image, enum qcow_reference kind,
 		      const char *name, const struct qcow_options *options,
 		      char **path, struct qcow_error *error);
 

@@ -69,7 +69,7 @@ static char *next_of(const struct chain *chain, const char *path,
 	struct stat st;
 
 	if (!info->has_backing || strcmp(info->backing_format, "qcow2") ||
-	    reference_resolve_from(chain->top, resolved, REFERS_TO_BACKING,
+	    reference_resolve_from(chain->top, resolved, QCOW_REFERS_TO_BACKING,
 				   info->backing, chain->references, &allowed,
 				   NULL))
 		return NULL;

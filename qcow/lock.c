@@ -190,20 +190,19 @@ static int fence_patiently(struct file *file, struct qcow_error *error)
 /* P4 */
 static int claim(struct file *file, struct qcow_error *error)
 {
-	char self[64];
 	int fd;
 
 	if (!file->block_device || (file->test && file->test->block_device))
 		return 0;
-	snprintf(self, sizeof(self), "/proc/self/fd/%d", file->fd);
-	fd = open(self, O_RDONLY | O_EXCL | O_CLOEXEC);
-	if (fd < 0 && errno == EBUSY)
+	fd = file->names->open_again(file->names->opaque, file->fd,
+				     O_RDONLY | O_EXCL | O_CLOEXEC);
+	if (fd == -EBUSY)
 		return fail(
 			error, -EBUSY,
 			"in use: the device is claimed by a mount, a volume on it, or another server; end that first");
 	if (fd < 0)
-		return fail(error, -errno, "claiming the device: %s",
-			    strerror(errno));
+		return fail(error, fd, "claiming the device: %s",
+			    strerror(-fd));
 	file->claim = fd;
 	return 0;
 }

@@ -267,9 +267,10 @@ static int open_image(struct qcow_image *image, const char *path,
 	ret = check_identity(image, options, error);
 	if (ret)
 		return ret;
-	image->path = reference_path(path);
-	if (!image->path)
-		return fail(error, -errno, "%s", strerror(errno));
+	ret = image->file.names->settle(image->file.names->opaque, path,
+					&image->path);
+	if (ret)
+		return fail(error, ret, "%s", strerror(-ret));
 	/* Before our own locks tell us that it is in use. */
 	ret = backing_check_loop(image->overlay, &image->file, path, error);
 	if (!ret)

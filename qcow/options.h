@@ -20,6 +20,7 @@
 #define QCOW_THREAD_SIGNAL SIGRTMAX
 
 struct qcow_image;
+struct qcow_names;
 
 /* Why an open failed: one line, without the image's name, without newline. */
 struct qcow_error {
@@ -132,6 +133,10 @@ struct qcow_options {
 	   qcow_map_read(), qcow_map_write() or qcow_finish(). */
 	void (*notice)(void *opaque, const char *line);
 	void *opaque;
+
+	/* Another process makes the calls that take names (names.h); NULL:
+	   this one does. */
+	const struct qcow_names *names;
 
 	/* NULL, or the tests' own file layer and observer (file.h). */
 	const struct qcow_test_hooks *test;

@@ -113,7 +113,8 @@ static int walk_data_file(struct walk *walk, const char *from,
 	if (info->data_file[0])
 		ret = reference_resolve_from(
 			walk->top, from,
-			walk->depth ? REFERS_TO_DATA_UNDER : REFERS_TO_DATA,
+			walk->depth ? QCOW_REFERS_TO_DATA_UNDER :
+				      QCOW_REFERS_TO_DATA,
 			info->data_file, walk->references, &path, &walk->why);
 	else
 		ret = fail(&walk->why, -EINVAL,
@@ -139,9 +140,9 @@ static int resolve_backing(struct walk *walk, const char *from,
 	int ret = backing_check_depth(walk->depth++, &walk->why);
 
 	if (!ret)
-		ret = reference_resolve_from(walk->top, from, REFERS_TO_BACKING,
-					     info->backing, walk->references,
-					     path, &walk->why);
+		ret = reference_resolve_from(
+			walk->top, from, QCOW_REFERS_TO_BACKING, info->backing,
+			walk->references, path, &walk->why);
 	if (!ret)
 		ret = backing_check_format(info->backing_format, *path,
 					   &walk->why);

@@ -27,9 +27,9 @@
 #include "qcow/layers.h"
 
 static const char *const kind_names[] = {
-	[REFERS_TO_BACKING] = "backing file",
-	[REFERS_TO_DATA] = "data file",
-	[REFERS_TO_DATA_UNDER] = "data file",
+	[QCOW_REFERS_TO_BACKING] = "backing file",
+	[QCOW_REFERS_TO_DATA] = "data file",
+	[QCOW_REFERS_TO_DATA_UNDER] = "data file",
 };
 
 static bool is_protocol(const char *name)
@@ -95,7 +95,7 @@ static bool lies_beside(const char *top, const char *path)
 }
 
 /* P6 */
-static bool is_allowed(const char *top, enum reference_kind kind,
+static bool is_allowed(const char *top, enum qcow_reference kind,
 		       const char *path, const char *resolved,
 		       const struct qcow_references *references)
 {
@@ -108,7 +108,7 @@ static bool is_allowed(const char *top, enum reference_kind kind,
 	if (lies_below_any(path, references->data_directories))
 		return true;
 	/* The admin names the files that are written. */
-	if (kind == REFERS_TO_DATA)
+	if (kind == QCOW_REFERS_TO_DATA)
 		return is_same_file(resolved, references->data_file);
 	return (!references->not_beside && lies_beside(top, path)) ||
 	       lies_below_any(path, references->directories);
@@ -141,7 +141,7 @@ static bool is_known_name(const struct qcow_options *options, const char *path)
 /* P6: to open another file may already do harm.  At which place a file
    belongs is checked when it is open. */
 static int check_known(const struct qcow_options *options,
-		       enum reference_kind kind, const char *path,
+		       enum qcow_reference kind, const char *path,
 		       const char *resolved, struct qcow_error *error)
 {
 	if (is_known_file(options, resolved))
@@ -157,7 +157,7 @@ static int check_known(const struct qcow_options *options,
 		kind_names[kind], path);
 }
 
-static int refuse(enum reference_kind kind, const char *path,
+static int refuse(enum qcow_reference kind, const char *path,
 		  const struct qcow_references *references,
 		  struct qcow_error *error)
 {
@@ -166,7 +166,7 @@ static int refuse(enum reference_kind kind, const char *path,
 			error, -EACCES,
 			"it names the %s %.200s, and this disk may consist of its image alone",
 			kind_names[kind], path);
-	if (kind == REFERS_TO_DATA)
+	if (kind == QCOW_REFERS_TO_DATA)
 		return fail(
 			error, -EACCES,
 			"its data file %.200s would be written, so you have to allow that by its name: --data-file %.200s",
@@ -213,9 +213,15 @@ char *reference_path(const char *path)
 	return is_device(path) ? resolve_directory(path) : realpath(path, NULL);
 }
 
+int qcow_settle(const char *path, char **settled)
+{
+	*settled = reference_path(path);
+	return *settled ? 0 : -errno;
+}
+
 /* Of a name that may be opened as far as its form goes; path and the file
    that it leads to. */
-static int find(const char *from, enum reference_kind kind, const char *name,
+static int find(const char *from, enum qcow_reference kind, const char *name,
 		char **path, char **resolved, struct qcow_error *error)
 {
 	char *joined = reference_beside(from, name);
@@ -231,7 +237,7 @@ static int find(const char *from, enum reference_kind kind, const char *name,
 }
 
 /* A name in the header of the image at from, as far as its form goes. */
-static int locate(const char *from, enum reference_kind kind, const char *name,
+static int locate(const char *from, enum qcow_reference kind, const char *name,
 		  char **path, char **resolved, struct qcow_error *error)
 {
 	/* QEMU takes it for none; it may as well be one that got lost. */
@@ -253,7 +259,7 @@ static int locate(const char *from, enum reference_kind kind, const char *name,
 }
 
 int reference_resolve_from(const char *top, const char *from,
-			   enum reference_kind kind, const char *name,
+			   enum qcow_reference kind, const char *name,
 			   const struct qcow_references *references,
 			   char **path, struct qcow_error *error)
 {
@@ -274,7 +280,7 @@ int reference_resolve_from(const char *top, const char *from,
 }
 
 /* The same for a disk of which all files are known. */
-static int resolve_known(const char *from, enum reference_kind kind,
+static int resolve_known(const char *from, enum qcow_reference kind,
 			 const char *name, const struct qcow_options *options,
 			 char **path, struct qcow_error *error)
 {
@@ -292,27 +298,38 @@ static int resolve_known(const char *from, enum reference_kind kind,
 	return ret;
 }
 
-int reference_resolve(const struct qcow_image *image, enum reference_kind kind,
+int qcow_resolve(const struct qcow_options *options, const char *top,
+		 const char *from, enum qcow_reference kind, const char *name,
+		 char **path, struct qcow_error *error)
+{
+	if (options->layers)
+		return resolve_known(from, kind, name, options, path, error);
+	return reference_resolve_from(top, from, kind, name,
+				      options->references, path, error);
+}
+
+int reference_resolve(const struct qcow_image *image, enum qcow_reference kind,
 		      const char *name, const struct qcow_options *options,
 		      char **path, struct qcow_error *error)
 {
 	const struct qcow_image *top = image;
 
-	if (options->layers)
-		return resolve_known(image->path, kind, name, options, path,
-				     error);
+	if (options->names && options->names->resolve)
+		return options->names->resolve(options->names->opaque,
+					       image->path, kind, name, path,
+					       error);
 	while (top->overlay)
 		top = top->overlay;
-	return reference_resolve_from(top->path, image->path, kind, name,
-				      options->references, path, error);
+	return qcow_resolve(options, top->path, image->path, kind, name, path,
+			    error);
 }
 
 int qcow_check_layer(const char *top, const struct qcow_layer *layer,
 		     const struct qcow_references *references,
 		     struct qcow_error *error)
 {
-	enum reference_kind kind = layer->written ? REFERS_TO_DATA :
-						    REFERS_TO_BACKING;
+	enum qcow_reference kind = layer->written ? QCOW_REFERS_TO_DATA :
+						    QCOW_REFERS_TO_BACKING;
 	char *path = *layer->path == '/' ? reference_path(layer->path) : NULL;
 	char *resolved = path ? realpath(path, NULL) : NULL;
 	int ret = 0;

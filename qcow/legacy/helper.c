@@ -48,7 +48,7 @@
 
 /* ---- the reader ---- */
 
-static int open_image(const struct helper_job *job, libqcow_file_t **file)
+static int open_image(const struct qcow_reader *job, libqcow_file_t **file)
 {
 	char path[64];
 
@@ -65,7 +65,7 @@ static int open_image(const struct helper_job *job, libqcow_file_t **file)
 }
 
 /* Does the library see the disk that our gate saw? */
-static int check_image(const struct helper_job *job, libqcow_file_t *file)
+static int check_image(const struct qcow_reader *job, libqcow_file_t *file)
 {
 	size64_t size;
 
@@ -74,7 +74,7 @@ static int check_image(const struct helper_job *job, libqcow_file_t *file)
 	return size == job->size ? 0 : -EIO;
 }
 
-static int serve_one(const struct helper_job *job, libqcow_file_t *file,
+static int serve_one(const struct qcow_reader *job, libqcow_file_t *file,
 		     const struct helper_request *request)
 {
 	ssize_t n;
@@ -87,7 +87,7 @@ static int serve_one(const struct helper_job *job, libqcow_file_t *file,
 }
 
 static void __attribute__((noreturn))
-serve(const struct helper_job *job, libqcow_file_t *file)
+serve(const struct qcow_reader *job, libqcow_file_t *file)
 {
 	struct helper_request request;
 
@@ -105,7 +105,7 @@ serve(const struct helper_job *job, libqcow_file_t *file)
 }
 
 static void __attribute__((noreturn))
-run_reader(const struct helper_job *job, pid_t keeper)
+run_reader(const struct qcow_reader *job, pid_t keeper)
 {
 	libqcow_file_t *file;
 
@@ -130,7 +130,7 @@ static int compare_descriptors(const void *a, const void *b)
 	return *(const int *)a - *(const int *)b;
 }
 
-static int close_others(const struct helper_job *job)
+static int close_others(const struct qcow_reader *job)
 {
 	int keep[] = { job->image, job->control, job->data };
 	unsigned int from = 0;
@@ -162,7 +162,7 @@ static void forget_signals(void)
 }
 
 /* Is the server still there?  Takes a wish of its out of the socket. */
-static bool hear_server(const struct helper_job *job)
+static bool hear_server(const struct qcow_reader *job)
 {
 	char wish;
 	ssize_t n = recv(job->control, &wish, sizeof(wish), MSG_DONTWAIT);
@@ -171,7 +171,7 @@ static bool hear_server(const struct helper_job *job)
 }
 
 /* Until the reader is dead or shall be: true; or the server is gone: false. */
-static bool watch_reader(const struct helper_job *job, int reader)
+static bool watch_reader(const struct qcow_reader *job, int reader)
 {
 	struct pollfd polls[] = {
 		{ .fd = job->control, .events = POLLIN },
@@ -185,7 +185,7 @@ static bool watch_reader(const struct helper_job *job, int reader)
 }
 
 /* One reader's life. */
-static bool keep_reader(const struct helper_job *job)
+static bool keep_reader(const struct qcow_reader *job)
 {
 	pid_t keeper = getpid();
 	pid_t reader = fork();
@@ -206,7 +206,7 @@ static bool keep_reader(const struct helper_job *job)
 	return go_on;
 }
 
-static bool tell_death(const struct helper_job *job)
+static bool tell_death(const struct qcow_reader *job)
 {
 	struct helper_reply reply = { .result = -EIO };
 
@@ -214,13 +214,13 @@ static bool tell_death(const struct helper_job *job)
 }
 
 /* For a while; wishes for the last reader's death do not concern the next. */
-static bool pause_between(const struct helper_job *job)
+static bool pause_between(const struct qcow_reader *job)
 {
 	usleep(RESTART_PAUSE_MS * 1000);
 	return hear_server(job);
 }
 
-void helper_run(const struct helper_job *job)
+void qcow_read_legacy(const struct qcow_reader *job)
 {
 	prctl(PR_SET_NAME, "legacy-keeper");
 	forget_signals();

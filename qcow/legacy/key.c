@@ -13,16 +13,16 @@
 #include "qcow/legacy/legacy.h"
 
 /* The contents of a key file, without a newline at its end. */
-static int read_key(const char *path, uint8_t key[LEGACY_KEY_SIZE],
-		    struct qcow_error *error)
+static int read_key(const struct qcow_names *names, const char *path,
+		    uint8_t key[QCOW_KEY_SIZE], struct qcow_error *error)
 {
-	uint8_t bytes[LEGACY_KEY_SIZE + 2];
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	uint8_t bytes[QCOW_KEY_SIZE + 2];
+	int fd = names->open(names->opaque, path,
+			     O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	ssize_t n;
 
 	if (fd < 0)
-		return fail(error, -errno, "key file %s: %s", path,
-			    strerror(errno));
+		return fail(error, fd, "key file %s: %s", path, strerror(-fd));
 	n = read(fd, bytes, sizeof(bytes));
 	close(fd);
 	if (n < 0)
@@ -33,20 +33,21 @@ static int read_key(const char *path, uint8_t key[LEGACY_KEY_SIZE],
 		return fail(
 			error, -EINVAL,
 			"key file %s: is empty; write the key into it, 1 to %d bytes",
-			path, LEGACY_KEY_SIZE);
-	if (n > LEGACY_KEY_SIZE)
+			path, QCOW_KEY_SIZE);
+	if (n > QCOW_KEY_SIZE)
 		return fail(
 			error, -EINVAL,
 			"key file %s: holds more than %d bytes; QEMU takes no more than so many of a longer key, so leave only these in it",
-			path, LEGACY_KEY_SIZE);
-	memset(key, 0, LEGACY_KEY_SIZE);
+			path, QCOW_KEY_SIZE);
+	memset(key, 0, QCOW_KEY_SIZE);
 	memcpy(key, bytes, n);
 	explicit_bzero(bytes, sizeof(bytes));
 	return 0;
 }
 
-int legacy_choose_key(const struct gate *gate, const char *key_file,
-		      struct helper_job *job, struct qcow_error *error)
+int legacy_choose_key(const struct file *file, const struct gate *gate,
+		      const char *key_file, struct qcow_reader *job,
+		      struct qcow_error *error)
 {
 	job->encrypted = gate->encrypted;
 	if (!gate->encrypted)
@@ -55,5 +56,5 @@ int legacy_choose_key(const struct gate *gate, const char *key_file,
 		return fail(
 			error, -ENOKEY,
 			"encrypted with AES; name a file that holds its key with --key-file");
-	return read_key(key_file, job->key, error);
+	return read_key(file->names, key_file, job->key, error);
 }

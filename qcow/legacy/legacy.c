@@ -223,15 +223,11 @@ bool legacy_is_encrypted(const struct legacy *legacy)
 /* The file once more, without the locks and the I/O mode of the first. */
 static int open_again(const struct file *file)
 {
-	char path[64];
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", file->fd);
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	return fd < 0 ? -errno : fd;
+	return file->names->open_again(file->names->opaque, file->fd,
+				       O_RDONLY | O_CLOEXEC | O_NOCTTY);
 }
 
-static int connect_helper(struct legacy *legacy, struct helper_job *job)
+static int connect_helper(struct legacy *legacy, struct qcow_reader *job)
 {
 	int control[2], data[2];
 
@@ -246,11 +242,15 @@ static int connect_helper(struct legacy *legacy, struct helper_job *job)
 	return 0;
 }
 
-static int share_window(struct legacy *legacy, struct helper_job *job)
+static int share_window(struct legacy *legacy, struct qcow_reader *job)
 {
-	void *window = mmap(NULL, legacy->window_size, PROT_READ | PROT_WRITE,
-			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	void *window;
 
+	job->memory = memfd_create("window", MFD_CLOEXEC);
+	if (job->memory < 0 || ftruncate(job->memory, legacy->window_size) < 0)
+		return -errno;
+	window = mmap(NULL, legacy->window_size, PROT_READ | PROT_WRITE,
+		      MAP_SHARED, job->memory, 0);
 	if (window == MAP_FAILED)
 		return -errno;
 	legacy->window = window;
@@ -265,7 +265,7 @@ static void close_descriptor(int fd)
 		close(fd);
 }
 
-static int start_helper(struct legacy *legacy, struct helper_job *job,
+static int start_helper(struct legacy *legacy, struct qcow_reader *job,
 			struct file *file)
 {
 	int ret = share_window(legacy, job);
@@ -277,20 +277,23 @@ static int start_helper(struct legacy *legacy, struct helper_job *job,
 	job->image = open_again(file);
 	if (job->image < 0)
 		return job->image;
+	if (file->names->start_reader)
+		return file->names->start_reader(file->names->opaque, job);
 	legacy->keeper = fork();
 	if (!legacy->keeper)
-		helper_run(job);
+		qcow_read_legacy(job);
 	return legacy->keeper < 0 ? -errno : 0;
 }
 
 /* Starts the reader, and reads a sector to see that it works. */
-static int start(struct legacy *legacy, struct helper_job *job,
+static int start(struct legacy *legacy, struct qcow_reader *job,
 		 struct file *file, struct qcow_error *error)
 {
 	uint8_t sector[QCOW_SECTOR];
 	int ret = start_helper(legacy, job, file);
 
 	close_descriptor(job->image);
+	close_descriptor(job->memory);
 	close_descriptor(job->control);
 	close_descriptor(job->data);
 	if (ret)
@@ -324,13 +327,18 @@ static struct legacy *new_legacy(const struct gate *gate)
 int legacy_open(struct file *file, const char *key_file, struct legacy **result,
 		struct qcow_error *error)
 {
-	struct helper_job job = { .image = -1, .control = -1, .data = -1 };
+	struct qcow_reader job = {
+		.image = -1,
+		.memory = -1,
+		.control = -1,
+		.data = -1,
+	};
 	struct legacy *legacy;
 	struct gate gate;
 	int ret = gate_check(file, &gate, error);
 
 	if (!ret)
-		ret = legacy_choose_key(&gate, key_file, &job, error);
+		ret = legacy_choose_key(file, &gate, key_file, &job, error);
 	if (ret)
 		return ret;
 	legacy = new_legacy(&gate);

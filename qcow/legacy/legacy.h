@@ -73,21 +73,6 @@ int gate_check(struct file *file, struct gate *gate, struct qcow_error *error);
 
 /* helper.c */
 
-#define LEGACY_KEY_SIZE 16
-
-/* All that the reading process needs; inherited by fork. */
-struct helper_job {
-	int image; /* descriptor to open it through */
-	bool encrypted;
-	uint8_t key[LEGACY_KEY_SIZE]; /* padded with zeros */
-	uint64_t size;		      /* of the virtual disk */
-	uint8_t *window;	      /* shared: the bytes read, */
-	uint32_t window_size;	      /*  one cluster */
-	int control;		      /* to the server: a message asks for
-					 the reader's death */
-	int data;		      /* to the server: requests, replies */
-};
-
 /* Messages on the data socket. */
 struct helper_request {
 	uint64_t sequence; /* not 0 */
@@ -100,15 +85,13 @@ struct helper_reply {
 	int32_t result;	   /* 0 or -errno */
 };
 
-/* In a child of the server, and never returns: keeps one reader alive. */
-void helper_run(const struct helper_job *job) __attribute__((noreturn));
-
 /* key.c */
 
 /* The key that the image needs, if any, for the reading process.  key_file may
    be NULL. */
-int legacy_choose_key(const struct gate *gate, const char *key_file,
-		      struct helper_job *job, struct qcow_error *error);
+int legacy_choose_key(const struct file *file, const struct gate *gate,
+		      const char *key_file, struct qcow_reader *job,
+		      struct qcow_error *error);
 
 /* jail.c: the steps of its jail, in this order; 0 or -errno */
 

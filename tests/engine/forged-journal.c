@@ -102,10 +102,13 @@ static void live_and_die(void)
 static void forge(const struct row *row, unsigned int times)
 {
 	struct group group = { .words = 2, .body = { row->head, row->value } };
-	struct journal journal = { .path = scratch_find("*.journal") };
+	struct journal journal = {
+		.names = &qcow_names_of_host,
+		.path = scratch_find("*.journal"),
+	};
 	struct group old;
 
-	if (journal_map(&journal, NULL))
+	if (journal_map(&journal, false, NULL))
 		die("the journal cannot be mapped");
 	journal.end = journal.header->start;
 	while (journal_read_group(&journal, journal.end, &old))
