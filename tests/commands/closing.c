@@ -6,24 +6,20 @@
  * The journal is where all journals are, on a tmpfs of the test's own.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
 #include <stdarg.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "plugin/supervisor/teardown.h"
-#include "qcow/filter.h"
-#include "qcow/landlock.h"
 #include "tests/lib/helpers.h"
+#include "tests/lib/jailed.h"
 
 #define SKIPPED 77
 #define LENGTH	4096
@@ -45,33 +41,10 @@ static void expect(bool holds, const char *what)
 		die("%s", what);
 }
 
-static bool opens(const char *path, int flags)
-{
-	int fd = open(path, flags);
-
-	return fd >= 0 && !close(fd);
-}
-
-static void expect_jail(void)
-{
-	int rules;
-
-	expect(getpid() != tester, "the process itself opens it");
-	expect(getuid() && getgid(), "root opens it");
-	expect(kill(tester, 0) < 0, "the child may signal its parent");
-	if (FILTER_ARCH)
-		expect(socket(AF_UNIX, SOCK_STREAM, 0) < 0, "makes a socket");
-	if (landlock_open(&rules))
-		return;
-	expect(!opens("/etc/passwd", O_RDONLY), "reads /etc/passwd");
-	expect(!opens(base, O_RDWR), "writes to the backing file");
-	close(rules);
-}
-
 int __wrap_qcow_open(const char *path, const struct qcow_options *options,
 		     struct qcow_image **result, struct qcow_error *error)
 {
-	expect_jail();
+	expect_jail(tester, base);
 	options->notice(options->opaque, "a word of the engine's");
 	return __real_qcow_open(path, options, result, error);
 }
