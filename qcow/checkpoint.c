@@ -342,7 +342,6 @@ int checkpoint_start_thread(struct qcow_image *image)
 
 	/* Signals are for the program's own threads. */
 	sigfillset(&all);
-	sigdelset(&all, QCOW_THREAD_SIGNAL);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	ret = -pthread_create(&image->checkpoint.thread, NULL,
 			      checkpoint_thread, image);

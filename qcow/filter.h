@@ -57,5 +57,11 @@
 		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, mask), \
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, 1), \
 		RETURN(SECCOMP_RET_ALLOW), RETURN(SECCOMP_RET_KILL_PROCESS)
+/* if (A == call) return argument is one of so many that follow, each as OF() ?
+   allow : the filter that follows those; */
+#define ON_ARGUMENT(call, argument, number) \
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_##call, 0, (number)*2 + 2), \
+		LOAD(args[argument])
+#define OF(value) ON(value, SECCOMP_RET_ALLOW)
 
 #endif /* FILTER_H */

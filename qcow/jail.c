@@ -12,6 +12,7 @@
  * user and not for capabilities.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <sched.h>
 #include <stdio.h>
@@ -113,7 +114,7 @@ static int leave_user(uint32_t capabilities)
 	note_bond(&bond);
 	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
 		return -errno;
-	ret = jail_change_user(JAIL_SERVERS + getpid());
+	ret = jail_change_user(JAIL_PROCESSES + getpid());
 	/* A container may have its root and nobody else. */
 	if (ret == -EINVAL)
 		return 0;
@@ -166,17 +167,20 @@ int jail_limit(int resource, rlim_t value)
 	return setrlimit(resource, &limits) < 0 ? -errno : 0;
 }
 
-int jail_limit_memory(uint64_t room)
+int jail_open_size(int *size)
 {
-	FILE *statm = fopen("/proc/self/statm", "re");
-	unsigned long long pages = 0;
-	int found;
+	*size = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+	return *size < 0 ? -errno : 0;
+}
 
-	if (!statm)
+int jail_limit_memory(int size, uint64_t room)
+{
+	char text[32] = "";
+	unsigned long long pages;
+
+	if (pread(size, text, sizeof(text) - 1, 0) < 0)
 		return -errno;
-	found = fscanf(statm, "%llu", &pages);
-	fclose(statm);
-	if (found != 1)
+	if (sscanf(text, "%llu", &pages) != 1)
 		return -EIO;
 	return jail_limit(RLIMIT_AS, pages * sysconf(_SC_PAGESIZE) + room);
 }

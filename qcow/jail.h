@@ -22,9 +22,9 @@
 int jail_limit_capabilities(uint32_t kept);
 
 /* Makes an id of our own the user of all threads, which ends all capabilities.
-   Servers have the ids below JAIL_SERVERS.  A container may have no such ids:
+   A process adds its pid to JAIL_PROCESSES.  A container may have no such ids:
    then the user is nobody. */
-#define JAIL_SERVERS (1u << 20)
+#define JAIL_PROCESSES (1u << 20)
 int jail_change_user(uint32_t id);
 
 /* An own user, name spaces without a network, no privilege by executing, no
@@ -38,7 +38,9 @@ int jail_fall(uint32_t capabilities);
 int jail_end_files(void);
 
 int jail_limit(int resource, rlim_t value);
+/* A descriptor that tells how much is mapped.  0 or -errno. */
+int jail_open_size(int *size);
 /* Beside all that is mapped now, so many bytes more. */
-int jail_limit_memory(uint64_t room);
+int jail_limit_memory(int size, uint64_t room);
 
 #endif /* QCOW_JAIL_H */

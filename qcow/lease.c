@@ -330,7 +330,6 @@ static int start_thread(struct lease *lease)
 
 	/* Signals are for the program's own threads. */
 	sigfillset(&all);
-	sigdelset(&all, QCOW_THREAD_SIGNAL);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	ret = -pthread_create(&lease->thread, NULL, lease_thread, lease);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);

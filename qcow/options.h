@@ -15,10 +15,6 @@
 #define QCOW_FILES_MAX	 64 /* an image and the files under it */
 #define QCOW_JOURNAL_DIR "/run/ublk-qcow2"
 
-/* The engine's threads take no signal but this one, which the program may use
-   to have something done on each of its threads. */
-#define QCOW_THREAD_SIGNAL SIGRTMAX
-
 struct qcow_image;
 struct qcow_names;
 

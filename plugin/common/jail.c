@@ -174,12 +174,6 @@ static int make_rules(const struct jail *jail, int *rules)
    for a failure that matters, and ENOSYS for an old kernel. */
 #define REFUSE RETURN(SECCOMP_RET_ERRNO | ENOSYS)
 
-/* if (A == call) return argument is one of these ? allow : refuse; */
-#define ON_ARGUMENT(call, argument, number) \
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_##call, 0, (number)*2 + 2), \
-		LOAD(args[argument])
-#define OF(value) ON(value, SECCOMP_RET_ALLOW)
-
 #define NEW_SPACES \
 	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | \
 	 CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET)

@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The clerk holds /dev/ublk-control for a server.
+ * The clerk holds /dev/ublk-control and the names of files for a server.
  *
  * A server reads an image and a guest's bytes, and may be taken over by either.
  * A process that holds /dev/ublk-control can command every ublk device of the
- * host.  So the server forks a clerk before it opens the image.  The server
- * sends orders that name no device but its own; the clerk compares the nonce
- * itself, and gives the driver the pid of the process that forked it.
+ * host, and one that may open files by their names can open all of root's.  So
+ * the server forks a clerk and falls (confine.c) before it opens the image.
  *
- * The clerk holds /dev/ublk-control, its socket, and nothing else: no lock on
- * the image (R14), and never /dev/ublkcN, which would keep the driver from
- * any recovery.
+ * The server sends orders that name no device but its own; the clerk compares
+ * the nonce itself, and gives the driver the pid of the process that forked it.
+ * It judges the names of files (clerk-grants.c), and reads none of the files.
+ *
+ * The clerk holds /dev/ublk-control, its socket, a directory (node.c), and
+ * nothing else: a file that it opens for the server it has closed before it
+ * answers, so that no lock on the image is its own (R14), and it never has
+ * /dev/ublkcN, which would keep the driver from any recovery.
  *
  * START_DEV and END_USER_RECOVERY wait until the server has fetched.  A server
  * that dies before must not leave such a command behind, for the fetches of
@@ -18,8 +22,6 @@
  * the server's socket and ends the clerk, and the command with it.  (A signal
  * at the parent's death would not do: a server without privileges has no right
  * to send it.)
- *
- * An order and its answer are one packet each.
  */
 #include <errno.h>
 #include <poll.h>
@@ -33,32 +35,18 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "plugin/common/process.h"
-#include "plugin/server/clerk.h"
+#include "plugin/server/clerk-inside.h"
 #include "plugin/server/control.h"
 #include "plugin/server/device.h"
-
-enum action {
-	LOOK,
-	START_RECOVERY,
-	START_DEVICE,
-	END_RECOVERY,
-};
-
-struct order {
-	enum action action;
-	int id; /* LOOK */
-};
-
-struct answer {
-	int result;
-	int timeout;		/* START_DEVICE */
-	struct clerk_view view; /* LOOK */
-};
+#include "plugin/server/node.h"
+#include "plugin/server/server.h"
 
 /* The server's side. */
 struct clerk {
 	pid_t pid;
 	int socket;
+	int nodes;
+	struct qcow_names names;
 };
 
 /* The clerk's side. */
@@ -68,6 +56,8 @@ struct desk {
 	pid_t server;
 	uint64_t nonce;
 	int id; /* of the device; -1 before the first look */
+	int nodes;
+	struct clerk_files *files;
 };
 
 /* The clerk */
@@ -95,11 +85,9 @@ static int start_device(const struct desk *desk, int *timeout)
 	return 0;
 }
 
-static int execute(struct desk *desk, const struct order *order,
-		   struct answer *answer)
+static int command_driver(struct desk *desk, const struct order *order,
+			  struct answer *answer)
 {
-	if (order->action == LOOK)
-		return look(desk, order->id, &answer->view);
 	if (desk->id < 0)
 		return -EINVAL;
 	switch (order->action) {
@@ -111,14 +99,45 @@ static int execute(struct desk *desk, const struct order *order,
 	case END_RECOVERY:
 		return control_end_recovery(desk->control, desk->id,
 					    desk->server);
+	case MAKE_NODE:
+		return node_make(desk->nodes, desk->id, order->id);
 	default:
 		return -EINVAL;
 	}
 }
 
-static void answer_order(const struct desk *desk, const struct answer *answer)
+static int execute(struct desk *desk, const struct order *order,
+		   const struct packet *with, struct answer *answer, int *fd)
 {
-	if (send(desk->socket, answer, sizeof(*answer), MSG_NOSIGNAL) < 0)
+	if (order->action == LOOK)
+		return look(desk, order->id, &answer->view);
+	if (order->action < LOOK_AT_FILE)
+		return command_driver(desk, order, answer);
+	return clerk_files_execute(desk->files, order, with, answer, fd);
+}
+
+static void hand_over(const struct desk *desk, int fd)
+{
+	char nothing = 0;
+	const struct packet packet = {
+		.bytes = &nothing,
+		.length = 1,
+		.fds = { fd },
+		.nr_fds = 1,
+	};
+
+	if (packet_send(desk->socket, &packet))
+		_exit(EXIT_FAILURE);
+}
+
+static void answer_order(const struct desk *desk, struct answer *answer)
+{
+	const struct packet packet = {
+		.bytes = answer,
+		.length = sizeof(*answer),
+	};
+
+	if (packet_send(desk->socket, &packet))
 		_exit(EXIT_FAILURE);
 }
 
@@ -132,28 +151,56 @@ static void *watch_server(void *opaque)
 	_exit(EXIT_SUCCESS);
 }
 
+/* They come from a server that may be another's by now. */
+static bool hear_order(const struct desk *desk, struct order *order,
+		       struct packet *with)
+{
+	*with = (struct packet){ .bytes = order, .length = sizeof(*order) };
+	if (packet_receive(desk->socket, with) != sizeof(*order))
+		return false;
+	order->path[sizeof(order->path) - 1] = '\0';
+	order->name[sizeof(order->name) - 1] = '\0';
+	return true;
+}
+
+static void serve_order(struct desk *desk, const struct order *order,
+			struct packet *with)
+{
+	struct answer answer = { 0 };
+	int fd = -1;
+
+	answer.result = execute(desk, order, with, &answer, &fd);
+	packet_close(with);
+	if (fd >= 0) {
+		hand_over(desk, fd);
+		close(fd); /* R14: it carries a lock soon */
+	}
+	answer_order(desk, &answer);
+}
+
 static void __attribute__((noreturn)) work(struct desk *desk)
 {
 	struct answer answer = { 0 };
+	struct packet with;
 	struct order order;
 
 	answer.result = control_open(&desk->control);
+	if (desk->nodes >= 0)
+		hand_over(desk, desk->nodes);
 	answer_order(desk, &answer);
-	while (recv(desk->socket, &order, sizeof(order), 0) == sizeof(order)) {
-		memset(&answer, 0, sizeof(answer));
-		answer.result = execute(desk, &order, &answer);
-		answer_order(desk, &answer);
-	}
+	while (hear_order(desk, &order, &with))
+		serve_order(desk, &order, &with);
 	_exit(EXIT_SUCCESS);
 }
 
 static void __attribute__((noreturn))
-begin_work(uint64_t nonce, pid_t server, int socket)
+begin_work(const struct server_config *config,
+	   const struct qcow_references *references, pid_t server, int socket)
 {
 	struct desk desk = {
 		.socket = socket,
 		.server = server,
-		.nonce = nonce,
+		.nonce = config->nonce,
 		.id = -1,
 	};
 
@@ -163,31 +210,50 @@ begin_work(uint64_t nonce, pid_t server, int socket)
 	prctl(PR_SET_NAME, "clerk");
 	/* The recovery of a disk must not wait for pages on that disk. */
 	mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT);
-	if (pthread_create(&watcher, NULL, watch_server, &desk))
+	desk.nodes = node_directory();
+	desk.files = clerk_files(config, references);
+	if (!desk.files || pthread_create(&watcher, NULL, watch_server, &desk))
 		_exit(EXIT_FAILURE);
 	work(&desk);
 }
 
 /* The server */
 
-static int hear(const struct clerk *clerk, struct answer *answer)
+/* *fd becomes a descriptor that came before the answer, if one did; NULL: none
+   comes. */
+static int hear(const struct clerk *clerk, struct answer *answer, int *fd)
 {
+	struct packet packet = {
+		.bytes = answer,
+		.length = sizeof(*answer),
+	};
 	ssize_t got;
 
-	do
-		got = recv(clerk->socket, answer, sizeof(*answer), 0);
-	while (got < 0 && errno == EINTR);
+	if (!fd)
+		got = packet_receive_plain(clerk->socket, &packet);
+	else
+		while ((got = packet_receive(clerk->socket, &packet)) == 1)
+			if (packet.nr_fds)
+				*fd = packet.fds[0];
 	if (got < 0)
-		return -errno;
+		return got;
 	return got == sizeof(*answer) ? answer->result : -EPIPE;
 }
 
-static int give_order(const struct clerk *clerk, const struct order *order,
-		      struct answer *answer)
+int clerk_give_order(const struct clerk *clerk, const struct order *order,
+		     const struct packet *with, struct answer *answer)
 {
-	if (send(clerk->socket, order, sizeof(*order), MSG_NOSIGNAL) < 0)
-		return -errno;
-	return hear(clerk, answer);
+	struct packet packet = with ? *with : (struct packet){ 0 };
+	int fd = -1;
+	int ret;
+
+	packet.bytes = (void *)order;
+	packet.length = sizeof(*order);
+	ret = packet_send(clerk->socket, &packet);
+	if (!ret)
+		ret = hear(clerk, answer,
+			   order->action < LOOK_AT_FILE ? NULL : &fd);
+	return ret || fd < 0 ? ret : fd;
 }
 
 /* An order without an argument, whose answer is a result. */
@@ -196,10 +262,11 @@ static int give_plain_order(const struct clerk *clerk, enum action action)
 	const struct order order = { .action = action };
 	struct answer answer;
 
-	return give_order(clerk, &order, &answer);
+	return clerk_give_order(clerk, &order, NULL, &answer);
 }
 
-static int fork_clerk(struct clerk *clerk, uint64_t nonce)
+static int fork_clerk(struct clerk *clerk, const struct server_config *config,
+		      const struct qcow_references *references)
 {
 	const pid_t server = getpid();
 	int ends[2];
@@ -208,7 +275,7 @@ static int fork_clerk(struct clerk *clerk, uint64_t nonce)
 		return -errno;
 	clerk->pid = fork();
 	if (!clerk->pid)
-		begin_work(nonce, server, ends[1]);
+		begin_work(config, references, server, ends[1]);
 	close(ends[1]);
 	clerk->socket = ends[0];
 	if (clerk->pid > 0)
@@ -217,7 +284,8 @@ static int fork_clerk(struct clerk *clerk, uint64_t nonce)
 	return -EAGAIN;
 }
 
-int clerk_start(uint64_t nonce, struct clerk **result)
+int clerk_start(const struct server_config *config,
+		const struct qcow_references *references, struct clerk **result)
 {
 	struct clerk *clerk = calloc(1, sizeof(*clerk));
 	struct answer answer;
@@ -225,12 +293,14 @@ int clerk_start(uint64_t nonce, struct clerk **result)
 
 	if (!clerk)
 		return -ENOMEM;
-	ret = fork_clerk(clerk, nonce);
+	ret = fork_clerk(clerk, config, references);
 	if (ret < 0) {
 		free(clerk);
 		return ret;
 	}
-	ret = hear(clerk, &answer);
+	clerk->nodes = -1;
+	clerk_names_init(clerk, &clerk->names);
+	ret = hear(clerk, &answer, &clerk->nodes);
 	if (ret < 0) {
 		clerk_dismiss(clerk);
 		return ret;
@@ -243,7 +313,7 @@ int clerk_look(struct clerk *clerk, int id, struct clerk_view *view)
 {
 	const struct order order = { .action = LOOK, .id = id };
 	struct answer answer;
-	int ret = give_order(clerk, &order, &answer);
+	int ret = clerk_give_order(clerk, &order, NULL, &answer);
 
 	if (!ret)
 		*view = answer.view;
@@ -259,7 +329,7 @@ int clerk_start_device(struct clerk *clerk, int *timeout)
 {
 	const struct order order = { .action = START_DEVICE };
 	struct answer answer;
-	int ret = give_order(clerk, &order, &answer);
+	int ret = clerk_give_order(clerk, &order, NULL, &answer);
 
 	if (!ret)
 		*timeout = answer.timeout;
@@ -271,8 +341,34 @@ int clerk_end_recovery(struct clerk *clerk)
 	return give_plain_order(clerk, END_RECOVERY);
 }
 
+const struct qcow_names *clerk_names(const struct clerk *clerk)
+{
+	return &clerk->names;
+}
+
+int clerk_nodes(const struct clerk *clerk)
+{
+	return clerk->nodes;
+}
+
+int clerk_make_node(const struct clerk *clerk)
+{
+	const struct order order = { .action = MAKE_NODE, .id = getuid() };
+	struct answer answer;
+
+	return clerk_give_order(clerk, &order, NULL, &answer);
+}
+
+void clerk_leave_nodes(struct clerk *clerk)
+{
+	if (clerk->nodes >= 0)
+		close(clerk->nodes);
+	clerk->nodes = -1;
+}
+
 void clerk_dismiss(struct clerk *clerk)
 {
+	clerk_leave_nodes(clerk);
 	/* The end of the socket ends the clerk. */
 	close(clerk->socket);
 	while (waitpid(clerk->pid, NULL, 0) < 0 && errno == EINTR)

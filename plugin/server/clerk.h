@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The clerk: a child of the server that alone may command the driver, and
- * that is gone before the server reads a byte of a guest.
+ * The clerk: a child of the server that alone may command the driver and open
+ * files by their names, and that is gone before the server reads a byte of a
+ * guest.
  */
 #ifndef CLERK_H
 #define CLERK_H
@@ -10,6 +11,9 @@
 #include "plugin/server/ublk_abi.h"
 
 struct clerk;
+struct qcow_names;
+struct qcow_references;
+struct server_config;
 
 /* A device as the driver has it. */
 struct clerk_view {
@@ -17,10 +21,14 @@ struct clerk_view {
 	struct ublk_params params;
 };
 
-/* Starts a clerk for the device with this nonce.  For the server's first
-   thread, before there is another.
-   Returns: those of control_open(), or another -errno. */
-int clerk_start(uint64_t nonce, struct clerk **clerk);
+/* Starts a clerk for a disk, whose image may name these files.  For the
+   server's first thread, before there is another. Returns: those of
+   control_open(), or another -errno. */
+int clerk_start(const struct server_config *config,
+		const struct qcow_references *references, struct clerk **clerk);
+
+/* The names for the open of the image, as long as there is a clerk. */
+const struct qcow_names *clerk_names(const struct clerk *clerk);
 
 /* Looks at device id.  The later orders are for this device.
    -EXDEV: it is another program's. */
@@ -34,6 +42,15 @@ int clerk_start_recovery(struct clerk *clerk);
    device_set_timeout(). */
 int clerk_start_device(struct clerk *clerk, int *timeout);
 int clerk_end_recovery(struct clerk *clerk);
+
+/* The directory for the device's node; -1: /dev, for this host has no other. */
+int clerk_nodes(const struct clerk *clerk);
+
+/* Lets the server open the device's node there. */
+int clerk_make_node(const struct clerk *clerk);
+
+/* Closes the directory. */
+void clerk_leave_nodes(struct clerk *clerk);
 
 /* Ends the clerk, and waits until it is dead. */
 void clerk_dismiss(struct clerk *clerk);

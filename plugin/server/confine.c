@@ -1,25 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The confinement of a server, in two steps.
+ * The confinement of a server, in three steps.
  *
- * Before its second thread a server gives up all that it can without losing
- * its files: the kernel keeps name spaces and the bounding set for each thread,
- * and threads and children inherit them.
+ * First a server gives up all that it can without losing its files, for itself
+ * and for its threads and children to come.
  *
- * When all files are open, /dev/ublkcN the last, and all threads exist, the
- * server falls:
+ * Then it makes what only root may make: a clerk (clerk.c), and the ring, which
+ * is restricted at once (restrict.c).
+ *
+ * Before it reads one byte of the image, with one thread, the server falls:
  *
  *	root		an empty file system; the host's mounts are gone
- *	user		an id that is the disk's own, so that servers cannot
+ *	user		an id that is the process's own, so that servers cannot
  *			signal one another, and with it all capabilities
- *	landlock	no rule at all; no signal to others, no abstract socket
- *	seccomp		syscalls.c
+ *	landlock	one rule, for the directory that will have the device's
+ *			node; no signal to others, no abstract socket
+ *	seccomp		the calls of an open (syscalls.c)
  *
- * The ring is restricted where it is made (queue-create.c).  The order matters:
- * the C library changes the user by a signal to each thread, which Landlock of
- * some kernels forbids.
+ * From here on the clerk alone opens files, and hands the descriptors over.
+ * Threads inherit all of this.
  *
- * The I/O thread fetches after the fall.  The driver looks at the task that
+ * When all files are open, /dev/ublkcN the last, and all threads exist, there
+ * are the calls of a server that serves, and no memory and descriptor more.
+ *
+ * The I/O thread fetches after that.  The driver looks at the task that
  * fetches a queue's last tag.  If that task lacks CAP_SYS_ADMIN, the driver
  * does not trust the disk's contents, and START_DEV does not let the host parse
  * the disk's partition table.  We want that, for the table is the guest's.
@@ -33,7 +37,7 @@
  * children do.  The driver compares the pid that a command names with the pid
  * of the process that opened /dev/ublkcN.
  *
- * The limit on memory is MEMORY_ROOM more than all that is mapped at the fall:
+ * The limit on memory is MEMORY_ROOM more than all that is mapped at the end:
  * the engine's caches are there by then, but each thread may reserve an arena
  * for malloc().
  *
@@ -58,7 +62,6 @@
 #include "plugin/server/confine.h"
 #include "plugin/server/fault.h"
 #include "plugin/server/syscalls.h"
-#include "plugin/server/threads.h"
 #include "qcow/filter.h"
 #include "qcow/jail.h"
 #include "qcow/landlock.h"
@@ -71,7 +74,10 @@
 static bool own_mounts;
 static bool own_rest;
 
-/* Before there are threads */
+/* A descriptor that tells how much is mapped. */
+static int size;
+
+/* Before there is a clerk */
 
 static int limit_privileges(void)
 {
@@ -113,23 +119,7 @@ int confine_prepare(void)
 	return ret ? ret : limit_privileges();
 }
 
-/* The fall: limits */
-
-static int limit_memory(void)
-{
-	/* Sanitizers map terabytes. */
-	return FILTER_ARCH ? jail_limit_memory(MEMORY_ROOM) : 0;
-}
-
-static int set_limits(void)
-{
-	int ret = limit_memory();
-
-	/* This limit counts without the right to lock memory.  In a container
-	   the limit may stay as it is. */
-	jail_limit(RLIMIT_MEMLOCK, RLIM_INFINITY);
-	return ret ? ret : jail_limit(RLIMIT_NOFILE, DESCRIPTORS);
-}
+/* The fall: no paths */
 
 /* Stderr stays, for a failed assertion. */
 static int close_standard_streams(void)
@@ -144,8 +134,6 @@ static int close_standard_streams(void)
 	close(null);
 	return ret;
 }
-
-/* The fall: an empty root */
 
 static int mount_empty(void)
 {
@@ -178,16 +166,36 @@ static int leave_root(void)
 	return !ret && chdir("/") < 0 ? -errno : ret;
 }
 
-/* The fall: Landlock, and a last look at each thread */
+/* The fall: Landlock */
 
-static int rules = -1;
-
-static int make_rules(void)
+/* Without a directory of its own for the node, the server opens it in /dev, of
+   which no other node is its user's. */
+static int allow_node(int rules, int nodes)
 {
-	return fault("no-landlock") ? -EOPNOTSUPP : landlock_open(&rules);
+	return nodes < 0 ? landlock_allow(rules, "/dev", LANDLOCK_WRITE) :
+			   landlock_allow_fd(rules, nodes, LANDLOCK_WRITE);
 }
 
-static int restrict_thread(void)
+/* Before the paths are gone.  *rules is -1 without Landlock. */
+static int make_rules(int nodes, int *rules)
+{
+	int ret = fault("no-landlock") ? -EOPNOTSUPP : landlock_open(rules);
+
+	return ret ? ret : allow_node(*rules, nodes);
+}
+
+static int restrict_names(int rules)
+{
+	int ret = rules < 0 ? 0 : landlock_restrict(rules);
+
+	if (rules >= 0)
+		close(rules);
+	return ret;
+}
+
+/* The fall */
+
+static int check_capabilities(void)
 {
 	struct __user_cap_header_struct header = {
 		.version = _LINUX_CAPABILITY_VERSION_3,
@@ -196,12 +204,15 @@ static int restrict_thread(void)
 
 	if (syscall(SYS_capget, &header, data) < 0)
 		return -errno;
-	if (data[0].permitted | data[1].permitted)
-		return -EPERM;
-	return rules < 0 ? 0 : landlock_restrict(rules);
+	return data[0].permitted | data[1].permitted ? -EPERM : 0;
 }
 
-/* The fall */
+static int drop_privileges(void)
+{
+	int ret = jail_change_user(JAIL_PROCESSES + getpid());
+
+	return ret ? ret : check_capabilities();
+}
 
 /* 0: the step holds, or this kernel does not have that step. */
 static int note_step(int ret, enum confinement step, unsigned int *held)
@@ -211,8 +222,22 @@ static int note_step(int ret, enum confinement step, unsigned int *held)
 	return ret == -EOPNOTSUPP ? 0 : ret;
 }
 
+/* The node in /dev needs a path to it; and a container may forbid to mount, or
+   to change the root. */
+static int leave_paths(int nodes, unsigned int *held)
+{
+	int ret = own_mounts && nodes >= 0 ? leave_root() : -EPERM;
+
+	if (ret == -EPERM || ret == -EACCES)
+		return 0;
+	if (!ret && own_rest)
+		*held |= CONFINED_NAMESPACES;
+	return ret;
+}
+
 /* The steps that need paths, and then the step that leaves them. */
-static int leave_paths(const char **step)
+static int leave_host(int nodes, unsigned int *held, int *rules,
+		      const char **step)
 {
 	int ret;
 
@@ -220,49 +245,61 @@ static int leave_paths(const char **step)
 	ret = close_standard_streams();
 	if (ret)
 		return ret;
-	*step = "find its threads";
-	ret = threads_find();
+	*step = "find its size";
+	ret = jail_open_size(&size);
 	if (ret)
 		return ret;
-	*step = "set its limits";
-	ret = set_limits();
+	*step = "make rules for Landlock";
+	ret = note_step(make_rules(nodes, rules), CONFINED_LANDLOCK, held);
 	if (ret)
 		return ret;
 	*step = "leave the host's files";
-	return own_mounts ? leave_root() : 0;
+	return leave_paths(nodes, held);
 }
 
-static int restrict_threads(const char **step)
+int confine(int nodes, unsigned int *held, const char **step)
 {
-	int ret;
-
-	*step = "confine its threads";
-	ret = threads_all(restrict_thread);
-	if (rules >= 0)
-		close(rules);
-	return ret;
-}
-
-int confine(int id, unsigned int *held, const char **step)
-{
+	int rules = -1;
 	int ret;
 
 	*held = CONFINED_USER | CONFINED_RING;
-	if (own_mounts && own_rest)
-		*held |= CONFINED_NAMESPACES;
-	*step = "make rules for Landlock";
-	ret = note_step(make_rules(), CONFINED_LANDLOCK, held);
-	if (ret)
-		return ret;
-	ret = leave_paths(step);
+	ret = leave_host(nodes, held, &rules, step);
 	if (ret)
 		return ret;
 	*step = "drop its privileges";
-	ret = jail_change_user(id);
-	if (!ret)
-		ret = restrict_threads(step);
+	ret = drop_privileges();
+	if (ret)
+		return ret;
+	*step = "restrict its names";
+	ret = restrict_names(rules);
 	if (ret)
 		return ret;
 	*step = "restrict its system calls";
-	return note_step(syscalls_restrict(), CONFINED_SECCOMP, held);
+	return note_step(syscalls_limit(), CONFINED_SECCOMP, held);
+}
+
+/* When all is open */
+
+static int limit_memory(void)
+{
+	/* Sanitizers map terabytes. */
+	int ret = FILTER_ARCH ? jail_limit_memory(size, MEMORY_ROOM) : 0;
+
+	close(size);
+	return ret;
+}
+
+int confine_wholly(const char **step)
+{
+	int ret;
+
+	*step = "set its limits";
+	ret = limit_memory();
+	if (!ret)
+		ret = jail_limit(RLIMIT_NOFILE, DESCRIPTORS);
+	if (ret)
+		return ret;
+	*step = "restrict its system calls";
+	ret = syscalls_restrict();
+	return ret == -EOPNOTSUPP ? 0 : ret;
 }

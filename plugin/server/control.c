@@ -61,6 +61,8 @@ int control_open(struct control **result)
 		free(control);
 		return ret;
 	}
+	/* A child could have a command executed in our name. */
+	io_uring_ring_dontfork(&control->ring);
 	*result = control;
 	return 0;
 }

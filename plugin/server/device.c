@@ -32,14 +32,13 @@
 #include <unistd.h>
 #include "plugin/server/device.h"
 #include "plugin/server/fault.h"
+#include "plugin/server/node.h"
 
 #define SECTOR_SHIFT	   9
 #define PHYSICAL_BLOCK_MIN 4096u
 #define DISCARD_MAX	   (1u << 30)
-#define NODE_PATIENCE	   5000 /* ms */
-#define NODE_INTERVAL	   10	/* ms */
-#define RECOVERY_PAUSE_MIN 5	/* ms */
-#define RECOVERY_PAUSE_MAX 20	/* ms */
+#define RECOVERY_PAUSE_MIN 5  /* ms */
+#define RECOVERY_PAUSE_MAX 20 /* ms */
 
 static unsigned int log2_of(uint64_t power)
 {
@@ -182,24 +181,6 @@ int device_start_recovery(struct control *control, int id, uint64_t nonce)
 	return 0;
 }
 
-static int open_node(int id)
-{
-	char path[32];
-	int fd, waited;
-
-	snprintf(path, sizeof(path), "/dev/ublkc%d", id);
-	for (waited = 0;; waited += NODE_INTERVAL) {
-		fd = open(path, O_RDWR | O_CLOEXEC);
-		if (fd >= 0)
-			return fd;
-		if (errno != ENOENT && errno != EBUSY)
-			return -errno;
-		if (waited >= NODE_PATIENCE)
-			return -errno;
-		sleep_ms(NODE_INTERVAL);
-	}
-}
-
 static size_t round_up_to_page(size_t length)
 {
 	size_t page = sysconf(_SC_PAGESIZE);
@@ -222,7 +203,8 @@ static int map_descs(struct device *device, unsigned int queue)
 	return 0;
 }
 
-int device_open(const struct ublksrv_ctrl_dev_info *info, struct device *device)
+int device_open(const struct ublksrv_ctrl_dev_info *info, int nodes,
+		struct device *device)
 {
 	device->id = info->dev_id;
 	device->queues = info->nr_hw_queues;
@@ -233,7 +215,7 @@ int device_open(const struct ublksrv_ctrl_dev_info *info, struct device *device)
 	device->descs = calloc(device->queues, sizeof(*device->descs));
 	if (!device->descs)
 		return -ENOMEM;
-	device->fd = open_node(device->id);
+	device->fd = node_open(nodes, device->id);
 	if (device->fd < 0) {
 		free(device->descs);
 		return device->fd;

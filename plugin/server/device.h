@@ -58,9 +58,8 @@ struct device {
 	const struct ublksrv_io_desc **descs; /* [queue][tag] */
 };
 
-/* Opens /dev/ublkcN, patient for a while with a node that appears late or is
-   still being closed (-EBUSY). */
-int device_open(const struct ublksrv_ctrl_dev_info *info,
+/* Opens the device's node in the directory nodes: see node_open(). */
+int device_open(const struct ublksrv_ctrl_dev_info *info, int nodes,
 		struct device *device);
 
 /* Maps the descriptors of all queues.  A driver of 6.12 then belongs to this

@@ -20,8 +20,10 @@
  *			(supervisor/merge.c)
  *	die-parted ...	a command dies at one of its steps (commands/backup.c,
  *			snapshot.c, command.c)
+ *	no-nodes	as on a host that forbids to make nodes of devices
  *	owned		a guest's write makes the server take the steps of
  *			owned.c
+ *	owned-opening	the server takes them while it opens its image
  */
 #ifndef FAULT_H
 #define FAULT_H

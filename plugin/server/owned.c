@@ -11,6 +11,10 @@
  *
  * The driver issues the write again to the next server.  That one is not
  * armed, so that each step is taken once.
+ *
+ * Or an image has taken the server over that opens it: with the fault
+ * owned-opening each server takes the steps when it has opened its image's file
+ * and has not read it yet.
  */
 #ifdef TEST_FAULTS
 
@@ -192,10 +196,7 @@ static int wait_for_itself(void)
 	return -pthread_mutex_lock(&lock);
 }
 
-static const struct step {
-	const char *name;
-	int (*take)(void);
-} steps[] = {
+static const struct owned_step steps[] = {
 	{ "open a file of the host", open_host_file },
 	{ "open another image", open_other_image },
 	{ "open /dev/ublk-control", open_control },
@@ -219,6 +220,47 @@ static const struct step {
 
 #define NR_STEPS (sizeof(steps) / sizeof(*steps))
 
+/* The last one may end it. */
+static const struct owned_step opening[] = {
+	{ "open a file of the host", open_host_file },
+	{ "open another image", open_other_image },
+	{ "open /dev/ublk-control", open_control },
+	{ "open /dev/mem", open_memory },
+	{ "open its own memory", open_own_memory },
+	{ "make a file", make_file },
+	{ "connect to the network", connect_network },
+	{ "connect to a supervisor", connect_supervisor },
+	{ "execute a program", execute_program },
+	{ "trace its supervisor", trace_supervisor },
+	{ "kill its supervisor", kill_supervisor },
+	{ "become root", become_root },
+	{ "mount", mount_something },
+	{ "open another image by a ring", open_by_ring },
+	{ "fork", fork_child },
+};
+
+static void take(const struct owned_step *step)
+{
+	int ret = step->take();
+
+	dprintf(STDERR_FILENO, "owned: %s: %s\n", step->name,
+		ret ? strerror(-ret) : "DONE");
+}
+
+void owned_opening(int channel, const struct qcow_names *names,
+		   const char *image)
+{
+	const struct owned_step *step;
+
+	if (!fault("owned-opening"))
+		return;
+	supervisor = channel;
+	for (step = owned_clerk_steps(names, image); step->name; step++)
+		take(step);
+	for (size_t i = 0; i < sizeof(opening) / sizeof(*opening); i++)
+		take(&opening[i]);
+}
+
 void owned_arm(int channel)
 {
 	armed = fault("owned");
@@ -227,16 +269,10 @@ void owned_arm(int channel)
 
 void owned_by(uint64_t sector, uint32_t count)
 {
-	const struct step *step;
-	int ret;
-
 	if (!armed || count != 1 || sector < OWNED_SECTOR ||
 	    sector >= OWNED_SECTOR + NR_STEPS)
 		return;
-	step = &steps[sector - OWNED_SECTOR];
-	ret = step->take();
-	dprintf(STDERR_FILENO, "owned: %s: %s\n", step->name,
-		ret ? strerror(-ret) : "DONE");
+	take(&steps[sector - OWNED_SECTOR]);
 }
 
 #endif

@@ -2,14 +2,17 @@
 /*
  * The queues' memory, ring and files: all that is made before the first FETCH.
  *
- * The ring is disabled until the I/O thread owns it, and its operations are
- * restricted before that.  The order of the ring's files is that of the enum in
- * queue-inside.h; /dev/ublkcN, the first, comes last, with queue_attach().
+ * The ring comes before the image, as long as the server has the right to make
+ * one (kernel.io_uring_disabled).  Its operations are restricted then, and it
+ * is disabled until the I/O thread owns it.  The order of the ring's files is
+ * that of the enum in queue-inside.h; /dev/ublkcN, the first, comes last, with
+ * queue_attach().
  */
 #include <errno.h>
 #include <liburing.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include "plugin/common/disk-options.h"
 #include "plugin/server/fault.h"
 #include "plugin/server/queue-inside.h"
 #include "plugin/server/queue.h"
@@ -20,7 +23,7 @@
 #define PINNED 4096u
 
 /* The best that this kernel has; the first is for 6.1 and later. */
-static int create_ring(struct queue *queue)
+static int create_ring(unsigned int tags, struct io_uring *ring)
 {
 	static const unsigned int flags[] = {
 		IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
@@ -28,22 +31,27 @@ static int create_ring(struct queue *queue)
 		IORING_SETUP_COOP_TASKRUN,
 		0,
 	};
-	unsigned int entries = 2 * queue->tags;
 	unsigned int try;
 	int ret = -EINVAL;
 
 	for (try = 0; ret == -EINVAL && try < 3; try++)
-		ret = io_uring_queue_init(entries, &queue->ring,
+		ret = io_uring_queue_init(2 * tags, ring,
 					  flags[try] | IORING_SETUP_R_DISABLED |
 						  IORING_SETUP_SUBMIT_ALL |
 						  IORING_SETUP_CLAMP);
+	return ret;
+}
+
+int queue_ring(const struct disk_options *options, struct io_uring *ring)
+{
+	int ret = create_ring(options->depth * options->queues, ring);
+
 	if (ret < 0)
 		return ret;
-	if (queue->tags > queue->ring.sq.ring_entries) {
-		io_uring_queue_exit(&queue->ring);
-		return -E2BIG;
-	}
-	return 0;
+	ret = restrict_ring(ring, !fault("no-fence-ring"));
+	if (ret < 0)
+		io_uring_queue_exit(ring);
+	return ret;
 }
 
 static int register_files(struct queue *queue)
@@ -116,13 +124,14 @@ static void init_requests(struct queue *queue, uint32_t buffer_size)
 int queue_create(const struct ublksrv_ctrl_dev_info *info,
 		 struct qcow_image *image, struct health *health,
 		 struct stats *stats, const struct disk_options *options,
-		 struct queue **result)
+		 const struct io_uring *ring, struct queue **result)
 {
 	struct queue *queue = calloc(1, sizeof(*queue));
 	int ret = -ENOMEM;
 
 	if (!queue)
 		return -ENOMEM;
+	queue->ring = *ring;
 	queue->user_copy = info->flags & UBLK_F_USER_COPY;
 	queue->registers = info->flags & UBLK_F_AUTO_BUF_REG;
 	queue->depth = info->queue_depth;
@@ -139,22 +148,15 @@ int queue_create(const struct ublksrv_ctrl_dev_info *info,
 			      info->max_io_buf_bytes, options);
 	if (ret < 0)
 		goto free_buffers;
-	ret = create_ring(queue);
+	ret = queue->tags > queue->ring.sq.ring_entries ? -E2BIG :
+							  register_files(queue);
+	if (!ret)
+		ret = register_buffers(queue);
 	if (ret < 0)
 		goto end_requests;
-	ret = register_files(queue);
-	if (!ret)
-		ret = restrict_ring(&queue->ring, !fault("no-fence-ring"));
-	if (ret < 0)
-		goto end_ring;
-	ret = register_buffers(queue);
-	if (ret < 0)
-		goto end_ring;
 	*result = queue;
 	return 0;
 
-end_ring:
-	io_uring_queue_exit(&queue->ring);
 end_requests:
 	requests_destroy(&queue->all);
 free_buffers:

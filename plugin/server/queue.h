@@ -15,6 +15,7 @@
 struct culprit;
 struct disk_options;
 struct health;
+struct io_uring;
 struct queue;
 struct request;
 struct stats;
@@ -80,12 +81,16 @@ void queue_write_fixed(struct request *request, unsigned int extent,
 
 /* queue-create.c */
 
-/* Everything that can fail before the device is touched: ring, buffers,
-   workers.  -E2BIG: more tags than one ring can hold. */
+/* Makes the ring, which then takes no more than what queues do.  With the right
+   to make one, before the image is opened. */
+int queue_ring(const struct disk_options *options, struct io_uring *ring);
+
+/* Everything that can fail before the device is touched: buffers, workers.  The
+   ring becomes the queue's.  -E2BIG: more tags than one ring can hold. */
 int queue_create(const struct ublksrv_ctrl_dev_info *info,
 		 struct qcow_image *image, struct health *health,
 		 struct stats *stats, const struct disk_options *options,
-		 struct queue **queue);
+		 const struct io_uring *ring, struct queue **queue);
 void queue_destroy(struct queue *queue);
 
 /* So many servers in a row have died of that request; before queue_run(). */

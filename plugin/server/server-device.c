@@ -99,7 +99,11 @@ int server_open_device(struct server *server)
 	int id = server->view.info.dev_id;
 	int ret;
 
-	ret = device_open(&server->view.info, &server->device);
+	ret = clerk_make_node(server->clerk);
+	if (!ret)
+		ret = device_open(&server->view.info,
+				  clerk_nodes(server->clerk), &server->device);
+	clerk_leave_nodes(server->clerk);
 	if (ret == -EBUSY)
 		return channel_fail(
 			server->channel, CAUSE_PASSING,

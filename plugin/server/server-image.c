@@ -3,7 +3,8 @@
  * The server's image: opened, told of, closed.
  *
  * The engine opens it beside the supervisor's locks and fences out a dead
- * predecessor (R14).  The supervisor then learns the image's size and which
+ * predecessor (R14).  By then the server has no names of files; the clerk opens
+ * them (P6).  The supervisor then learns the image's size and which
  * files it consists of, since the supervisor makes the device and holds locks
  * on these files, too.
  *
@@ -21,6 +22,7 @@
 #include "plugin/common/channel.h"
 #include "plugin/common/references.h"
 #include "plugin/server/fault.h"
+#include "plugin/server/owned.h"
 #include "plugin/server/server-inside.h"
 #include "qcow/resize.h"
 
@@ -58,10 +60,27 @@ static enum failure_cause cause_of(int error)
 	}
 }
 
+int server_read_references(const struct server *server,
+			   struct qcow_references *references)
+{
+	const struct server_config *config = server->config;
+	struct qcow_error error;
+	int ret = 0;
+
+	*references = (struct qcow_references){ .none = true };
+	if (!config->layers)
+		ret = references_read(config->options, references, &error);
+	return ret ? channel_fail(server->channel, cause_of(ret), "%s",
+				  error.text) :
+		     0;
+}
+
 static bool supervisor_lives(void *opaque)
 {
 	const struct server *server = opaque;
 
+	owned_opening(server->channel, clerk_names(server->clerk),
+		      server->config->image);
 	return channel_is_held(server->channel);
 }
 
@@ -95,7 +114,6 @@ static int open_image(struct server *server, struct qcow_options *options,
 int server_open_image(struct server *server)
 {
 	const struct server_config *config = server->config;
-	struct qcow_references references = { .none = true };
 	struct qcow_options options = {
 		.read_only = config->options->read_only,
 		.cache = config->options->writeback ? QCOW_CACHE_WRITEBACK :
@@ -108,21 +126,17 @@ int server_open_image(struct server *server)
 		.nr_layers = config->nr_layers,
 		.key_file = disk_key_file(config->options),
 		.cache_size = config->options->cache_size,
-		.references = &references,
 		.force = config->force,
-		.journal_stays = true, /* it has no path by then */
+		.names = clerk_names(server->clerk), /* P6 */
+		.journal_stays = true, /* there is no clerk by then */
 		.notice = engine_notice,
 		.opaque = server,
 	};
 	struct qcow_error error;
-	int ret = 0;
+	int ret;
 
 	fault_options(&options);
-	if (!config->layers)
-		ret = references_read(config->options, &references, &error);
-	if (!ret)
-		ret = open_image(server, &options, &error);
-	references_free(&references);
+	ret = open_image(server, &options, &error);
 	if (ret < 0)
 		return channel_fail(server->channel, cause_of(ret), "%s",
 				    error.text);

@@ -7,6 +7,7 @@
 #ifndef SERVER_INSIDE_H
 #define SERVER_INSIDE_H
 
+#include <liburing.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include "plugin/server/clerk.h"
@@ -24,6 +25,7 @@ struct server {
 	struct qcow_image *image;
 	struct clerk *clerk;
 	struct clerk_view view; /* of the device */
+	struct io_uring ring;	/* becomes the queue's */
 	struct queue *queue;
 	struct health health;
 	struct device device;
@@ -37,6 +39,10 @@ struct server {
 };
 
 /* server-image.c */
+
+/* What the admin allows the image to name; references_free() frees it. */
+int server_read_references(const struct server *server,
+			   struct qcow_references *references);
 
 int server_open_image(struct server *server);
 

@@ -13,8 +13,8 @@
  * as they are fetched; a driver of 6.12 is better not left by a server that
  * dies between that command and the last FETCH.
  *
- * The server commands the driver through a clerk.  When all files are open, and
- * before the I/O thread fetches, the server is confined (P6).
+ * The server is confined before it opens the image (P6), and commands the
+ * driver and opens files through a clerk.
  *
  * Once the device lives, a server that cannot go on dies: nothing is lost by
  * that (P1), and the supervisor starts the next server.
@@ -32,6 +32,7 @@
 #include <unistd.h>
 #include "plugin/common/channel.h"
 #include "plugin/common/confinement.h"
+#include "plugin/common/references.h"
 #include "plugin/server/confine.h"
 #include "plugin/server/dying.h"
 #include "plugin/server/fault.h"
@@ -58,6 +59,7 @@ static void warn_of_waits(const struct server *server, const char *what)
 static void set_up_process(const struct server *server)
 {
 	static const struct rlimit no_core = { 0, 0 };
+	static const struct rlimit no_limit = { RLIM_INFINITY, RLIM_INFINITY };
 
 	setrlimit(RLIMIT_CORE, &no_core);
 	/* The memory that is used here is small and scattered. */
@@ -69,15 +71,16 @@ static void set_up_process(const struct server *server)
 	signal(SIGTERM, SIG_IGN);
 	if (prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) < 0)
 		warn_of_waits(server, "become an I/O flusher");
-	if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0)
+	/* Soon the limit counts for us; without the right to raise it, memory
+	   would be refused. */
+	if (setrlimit(RLIMIT_MEMLOCK, &no_limit) < 0 ||
+	    mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0)
 		warn_of_waits(server, "lock its memory");
 	dying_prepare(server->channel);
 }
 
-static int start_clerk(struct server *server)
+static int tell_clerk(const struct server *server, int ret)
 {
-	int ret = clerk_start(server->config->nonce, &server->clerk);
-
 	if (ret == -ENOENT)
 		return channel_fail(server->channel, CAUSE_PASSING,
 				    "%s: the ublk driver is not loaded; try "
@@ -94,20 +97,44 @@ static int start_clerk(struct server *server)
 	return 0;
 }
 
+static int start_clerk(struct server *server)
+{
+	struct qcow_references references;
+	int ret = server_read_references(server, &references);
+
+	if (ret)
+		return ret;
+	ret = clerk_start(server->config, &references, &server->clerk);
+	references_free(&references);
+	return tell_clerk(server, ret);
+}
+
 /* The queues */
+
+static int queues_failed(const struct server *server, int error)
+{
+	return channel_fail(server->channel, CAUSE_PASSING,
+			    "cannot make %u queues of depth %u: %s",
+			    server->config->options->queues,
+			    server->config->options->depth, strerror(-error));
+}
+
+static int create_ring(struct server *server)
+{
+	int ret = queue_ring(server->config->options, &server->ring);
+
+	return ret < 0 ? queues_failed(server, ret) : 0;
+}
 
 static int create_queue(struct server *server)
 {
 	int ret = queue_create(&server->view.info, server->image,
 			       &server->health, server->config->stats,
-			       server->config->options, &server->queue);
+			       server->config->options, &server->ring,
+			       &server->queue);
 
 	if (ret < 0)
-		return channel_fail(server->channel, CAUSE_PASSING,
-				    "cannot make %u queues of depth %u: %s",
-				    server->view.info.nr_hw_queues,
-				    server->view.info.queue_depth,
-				    strerror(-ret));
+		return queues_failed(server, ret);
 	queue_expect(server->queue, &server->config->culprit,
 		     server->config->deaths);
 	return 0;
@@ -175,18 +202,31 @@ static int judge_confinement(const struct server *server)
 	return 0;
 }
 
-/* P6: nothing of a guest's has been read yet. */
+static int confine_failed(const struct server *server, const char *step,
+			  int error)
+{
+	return channel_fail(server->channel, CAUSE_PASSING,
+			    "the server cannot %s: %s", step, strerror(-error));
+}
+
+/* P6: nothing of the image has been read yet. */
 static int fall(struct server *server)
 {
 	const char *step;
-	int ret = confine(server->view.info.dev_id, &server->confinement,
+	int ret = confine(clerk_nodes(server->clerk), &server->confinement,
 			  &step);
 
-	if (ret)
-		return channel_fail(server->channel, CAUSE_PASSING,
-				    "the server cannot %s: %s", step,
-				    strerror(-ret));
-	return judge_confinement(server);
+	return ret ? confine_failed(server, step, ret) :
+		     judge_confinement(server);
+}
+
+/* P6: and nothing of a guest's. */
+static int fall_wholly(const struct server *server)
+{
+	const char *step;
+	int ret = confine_wholly(&step);
+
+	return ret ? confine_failed(server, step, ret) : 0;
 }
 
 static int serve(struct server *server)
@@ -199,7 +239,7 @@ static int serve(struct server *server)
 		return channel_fail(server->channel, CAUSE_PASSING,
 				    "cannot start a thread: %s", strerror(ret));
 	sem_wait(&server->enabled);
-	if (fall(server) < 0)
+	if (fall_wholly(server) < 0)
 		_exit(EXIT_FAILURE);
 	sem_post(&server->confined);
 	/* From here on the tags are the I/O thread's; only to die is safe. */
@@ -265,15 +305,9 @@ static int create_health(struct server *server)
 
 static int open_and_serve(struct server *server)
 {
-	int served, ret;
+	int served;
 
-	ret = confine_prepare();
-	if (ret)
-		return channel_fail(server->channel, CAUSE_PASSING,
-				    "the server cannot confine itself: %s",
-				    strerror(-ret));
-
-	if (create_health(server) < 0 || server_open_image(server) < 0)
+	if (server_open_image(server) < 0)
 		return -1;
 	server_tell_opened(server);
 	served = find_and_serve(server);
@@ -281,6 +315,21 @@ static int open_and_serve(struct server *server)
 	if (server_close_image(server) < 0)
 		return -1;
 	return served;
+}
+
+/* The clerk keeps the host's name spaces. */
+static int confine_and_serve(struct server *server)
+{
+	int ret = confine_prepare();
+
+	if (ret)
+		return channel_fail(server->channel, CAUSE_PASSING,
+				    "the server cannot confine itself: %s",
+				    strerror(-ret));
+	if (create_health(server) < 0 || create_ring(server) < 0 ||
+	    fall(server) < 0)
+		return -1;
+	return open_and_serve(server);
 }
 
 int server_run(const struct server_config *config)
@@ -297,6 +346,6 @@ int server_run(const struct server_config *config)
 	set_up_process(&server);
 	if (start_clerk(&server) < 0)
 		return EXIT_FAILURE;
-	served = open_and_serve(&server);
+	served = confine_and_serve(&server);
 	return served < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -82,9 +82,21 @@ int jail_keeper(void)
 	return jail_fall(JAIL_READS);
 }
 
+static int limit_memory(void)
+{
+	int size;
+	int ret = jail_open_size(&size);
+
+	if (ret)
+		return ret;
+	ret = jail_limit_memory(size, READER_MEMORY);
+	close(size);
+	return ret;
+}
+
 int jail_enter(int image, unsigned int max_files)
 {
-	int ret = jail_limit_memory(READER_MEMORY);
+	int ret = limit_memory();
 
 	if (!ret)
 		ret = jail_limit(RLIMIT_NOFILE, max_files);

@@ -13,10 +13,14 @@ qemu-img create -q -f qcow2 "$WORK/base.qcow2" 64M
 image=$WORK/disk.qcow2
 qemu-img create -q -f qcow2 -b base.qcow2 -F qcow2 "$image" 64M
 
-# The server has left the name space in which its files have paths.
+# The server has left the name space in which its files have paths, and its node
+# of the device is in no directory that has one.
 file_of()
 {
-	stat -Lc '%F %t:%T %d:%i' "$1"
+	local file
+	file=$(stat -Lc '%F %t:%T %d:%i' "$1")
+	[[ $file != character* ]] || file=${file% *}
+	echo "$file"
 }
 
 # descriptors PID: one line each, sorted.
@@ -74,7 +78,7 @@ name_spaces()
 thread_confined()
 {
 	local key user seen mounts
-	user=$((0x75000000 + ${DEV#/dev/ublkb}))
+	user=$((0x75000000 + (1 << 20) + SERVER))
 
 	for key in Uid Gid; do
 		is "$1" "$key" "$user $user $user $user"
@@ -111,15 +115,18 @@ thread_is_confined()
 # confined TITLE
 confined()
 {
-	local server thread
+	local server thread node
 
 	server=$(listed server_pid)
+	SERVER=$server
 	diff <(expected) <(descriptors "$server") >&2 ||
 		fail "$1: its descriptors"
 	[[ -z $(pgrep -P "$server") ]] || fail "$1: it has a child"
 	# No other process holds the device's node.
-	[[ $(find -L /proc/[0-9]*/fd -samefile "/dev/ublkc${DEV#/dev/ublkb}" \
-		2>/dev/null | wc -l) == 1 ]] || fail "$1: others hold the node"
+	node=$(stat -c %t:%T "/dev/ublkc${DEV#/dev/ublkb}")
+	[[ $(find -L /proc/[0-9]*/fd -type c -exec stat -Lc %t:%T {} + \
+		2>/dev/null | grep -cx "$node") == 1 ]] ||
+		fail "$1: others hold the node"
 	for thread in /proc/"$server"/task/*; do
 		thread_is_confined "$1" "$thread"
 	done
@@ -156,4 +163,17 @@ held=$("$UBLK_QCOW2" list --json "$DEV" | jq -c '.[0].confinement')
 	fail "without Landlock it is told: $held"
 grep -q 'confined without landlock, which this host' /run/ublk-qcow2.log ||
 	fail "nobody is told"
+del
+
+# A host where no node of a device can be made: it is opened in /dev.
+export UBLK_QCOW2_FAULT=no-nodes
+refused 'cannot confine the server by namespaces' "$UBLK_QCOW2" add --confined \
+	"$image"
+add "$image"
+held=$("$UBLK_QCOW2" list --json "$DEV" | jq -c '.[0].confinement')
+[[ $held == '["user","ring","landlock","seccomp"]' ]] ||
+	fail "without nodes it is told: $held"
+kill_server
+listed_becomes recoveries 1 60
+wait_live
 del

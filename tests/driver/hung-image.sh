@@ -10,13 +10,15 @@
 modprobe fuse 2>/dev/null || true
 [[ -c /dev/fuse ]] || fail "this kernel has no FUSE"
 
-# A file system whose server can be stopped.
+# A file system whose server can be stopped.  It tells of its file only the user
+# who has mounted it, and no server of ours is that.
 export UBLK_QCOW2_DISKS=$WORK/disks.d
 mkdir "$UBLK_QCOW2_DISKS" "$WORK/mnt"
 touch "$WORK/mnt/hung.qcow2"
 qemu-storage-daemon --blockdev "driver=file,node-name=file,locking=off,\
 filename=$(image back.qcow2 64M)" --export "type=fuse,id=fuse,\
-node-name=file,mountpoint=$WORK/mnt/hung.qcow2,writable=on,growable=on" &
+node-name=file,mountpoint=$WORK/mnt/hung.qcow2,writable=on,growable=on,\
+allow-other=off" &
 STORAGE=$!
 cleanup "umount -l '$WORK/mnt/hung.qcow2' 2>/dev/null"
 cleanup "kill -9 $STORAGE 2>/dev/null"

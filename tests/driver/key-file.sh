@@ -65,7 +65,7 @@ kill_keeper()
 	local before
 
 	before=$(listed recoveries)
-	pkill -9 -x -P "$(listed server_pid)" legacy-keeper || fail "no keeper"
+	pkill -9 -x legacy-keeper || fail "no keeper"
 	reads "$1"
 	[[ $(listed recoveries) == $((before + 1)) ]] || fail "no new server"
 }

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The files that the clerk opens for a server that has no path.
+ *
+ * The server reads a stranger's image, and may be taken over by it while it
+ * opens it.  So the clerk takes a name from the server as it would take it from
+ * the image (P6): it follows those that the admin allows, or, of a disk that is
+ * known, those that lead to one of its files.  It never reads a byte of these
+ * files.  Beside them there are the journals of the files that it has handed
+ * over, and a few of the host's that have a fixed name.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "plugin/server/clerk-inside.h"
+#include "plugin/server/server.h"
+
+#define BOOT_ID "/proc/sys/kernel/random/boot_id"
+
+/* The flags of an open that change nothing for anybody else. */
+#define HARMLESS_FLAGS \
+	(O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW | O_DIRECT)
+
+/* ---- grants ---- */
+
+struct grant *clerk_find_grant(struct clerk_files *files, const char *path)
+{
+	for (unsigned int i = 0; i < files->count; i++)
+		if (!strcmp(files->grants[i].path, path))
+			return &files->grants[i];
+	return NULL;
+}
+
+int clerk_grant(struct clerk_files *files, const char *path, bool write)
+{
+	struct grant *old = clerk_find_grant(files, path);
+	struct grant new = { .write = write };
+
+	if (old) {
+		old->write |= write;
+		return 0;
+	}
+	if (files->count == GRANTS_MAX)
+		return -ELOOP;
+	new.path = strdup(path);
+	if (!new.path)
+		return -ENOMEM;
+	files->grants[files->count++] = new;
+	return 0;
+}
+
+struct clerk_files *clerk_files(const struct server_config *config,
+				const struct qcow_references *references)
+{
+	struct clerk_files *files = calloc(1, sizeof(*files));
+
+	if (!files)
+		return NULL;
+	files->config = config;
+	files->options = (struct qcow_options){
+		.layers = config->layers,
+		.nr_layers = config->nr_layers,
+		.references = references,
+	};
+	if (!clerk_grant(files, config->image, !config->options->read_only))
+		return files;
+	free(files);
+	return NULL;
+}
+
+/* ---- which files belong to the disk ---- */
+
+static const struct qcow_layer *find_layer(const struct clerk_files *files,
+					   const struct qcow_identity *identity)
+{
+	for (unsigned int i = 0; i < files->options.nr_layers; i++)
+		if (identity_matches(&files->options.layers[i].identity,
+				     identity))
+			return &files->options.layers[i];
+	return NULL;
+}
+
+bool clerk_may_write(const struct clerk_files *files, enum qcow_reference kind,
+		     const char *path)
+{
+	const unsigned int merged = files->config->merge_into;
+	struct qcow_identity identity;
+	const struct qcow_layer *layer;
+
+	if (files->config->options->read_only)
+		return false;
+	if (!files->options.layers)
+		return kind == QCOW_REFERS_TO_DATA;
+	if (qcow_identify_path(path, &identity))
+		return false;
+	layer = find_layer(files, &identity);
+	return layer &&
+	       (layer->written ||
+		(merged && layer == &files->options.layers[merged - 1]));
+}
+
+/* Another file may have taken a name since the disk was new. */
+static int check_identity(const struct clerk_files *files,
+			  const struct grant *grant)
+{
+	const struct qcow_identity *image = &files->config->identity;
+
+	if (!strcmp(grant->path, files->config->image) ||
+	    (files->top && !strcmp(grant->path, files->top)))
+		return (!image->device && !image->inode) ||
+				       identity_matches(image,
+							&grant->identity) ?
+			       0 :
+			       -ESTALE;
+	if (!files->options.layers || find_layer(files, &grant->identity))
+		return 0;
+	return -ESTALE;
+}
+
+/* ---- opening ---- */
+
+static int check_flags(int flags, bool write)
+{
+	if (flags & ~(O_ACCMODE | HARMLESS_FLAGS))
+		return -EINVAL;
+	if ((flags & O_ACCMODE) == O_RDONLY)
+		return 0;
+	return (flags & O_ACCMODE) == O_RDWR && write ? 0 : -EACCES;
+}
+
+static int open_named(const char *path, int flags)
+{
+	return qcow_names_of_host.open(NULL, path, flags | O_CLOEXEC);
+}
+
+/* Even to open some devices does something. */
+static int check_kind(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return -errno;
+	return S_ISREG(st.st_mode) || S_ISBLK(st.st_mode) ? 0 : -EINVAL;
+}
+
+static int open_grant(struct clerk_files *files, struct grant *grant, int flags)
+{
+	int ret = check_flags(flags, grant->write);
+	int fd;
+
+	if (!ret)
+		ret = check_kind(grant->path);
+	if (ret)
+		return ret;
+	fd = open_named(grant->path, flags);
+	if (fd < 0)
+		return fd;
+	ret = qcow_identify_file(fd, &grant->identity);
+	if (!ret)
+		ret = check_identity(files, grant);
+	if (ret) {
+		close(fd);
+		return ret;
+	}
+	grant->opened = true;
+	grant->opened_write |= (flags & O_ACCMODE) == O_RDWR;
+	return fd;
+}
+
+static bool is_journal_of(const struct grant *grant, const char *path)
+{
+	static const char *const endings[] = { "journal", "life" };
+	bool is = false;
+
+	for (unsigned int i = 0; grant->opened && !is && i < 2; i++) {
+		char *own = qcow_journal_path(&grant->identity,
+					      QCOW_JOURNAL_DIR, endings[i]);
+
+		is = own && !strcmp(own, path);
+		free(own);
+	}
+	return is;
+}
+
+bool clerk_is_journal(const struct clerk_files *files, const char *path,
+		      bool write)
+{
+	for (unsigned int i = 0; i < files->count; i++)
+		if ((!write || files->grants[i].opened_write) &&
+		    is_journal_of(&files->grants[i], path))
+			return true;
+	return false;
+}
+
+/* As alignment.c of the engine names it. */
+static bool is_block_size(const char *path)
+{
+	static const char *const places[] = { "", "../" };
+	unsigned int major, minor;
+	char wanted[96];
+	bool is = false;
+
+	if (sscanf(path, "/sys/dev/block/%u:%u/", &major, &minor) != 2)
+		return false;
+	for (unsigned int i = 0; !is && i < 2; i++) {
+		snprintf(wanted, sizeof(wanted),
+			 "/sys/dev/block/%u:%u/%squeue/logical_block_size",
+			 major, minor, places[i]);
+		is = !strcmp(path, wanted);
+	}
+	return is;
+}
+
+static int open_other(const struct clerk_files *files, const char *path,
+		      int flags)
+{
+	const char *key = disk_key_file(files->config->options);
+	const bool journal = clerk_is_journal(files, path, false);
+	int ret;
+
+	if (!journal && strcmp(path, BOOT_ID) && !is_block_size(path) &&
+	    !(key && !strcmp(path, key)))
+		return -EACCES;
+	ret = check_flags(flags,
+			  journal && clerk_is_journal(files, path, true));
+	return ret ? ret : open_named(path, flags);
+}
+
+int clerk_open(struct clerk_files *files, const char *path, int flags)
+{
+	struct grant *grant = clerk_find_grant(files, path);
+
+	return grant ? open_grant(files, grant, flags) :
+		       open_other(files, path, flags);
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The orders of a server to its clerk; for clerk*.c only.
+ *
+ * An order and its answer are one packet each.  A descriptor that the clerk has
+ * opened comes in a packet of its own before the answer, and is the server's
+ * alone by the time of the answer.
+ */
+#ifndef CLERK_INSIDE_H
+#define CLERK_INSIDE_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <sys/stat.h>
+#include "plugin/server/clerk.h"
+#include "plugin/server/packet.h"
+#include "qcow/names.h"
+
+enum action {
+	/* The driver */
+	LOOK,
+	START_RECOVERY,
+	START_DEVICE,
+	END_RECOVERY,
+	/* The device's node: id is the server's user */
+	MAKE_NODE,
+	/* Names: the calls of struct qcow_names */
+	LOOK_AT_FILE,
+	LOOK_AT_OPEN,
+	OPEN_FILE,
+	OPEN_AGAIN,
+	SETTLE,
+	RESOLVE,
+	SET_ASIDE,
+	LINK,
+	REMOVE,
+	LIST,
+	START_READER,
+};
+
+struct order {
+	enum action action;
+	int id;
+	int flags;
+	unsigned int number;
+	enum qcow_reference kind;
+	struct qcow_reader reader;
+	char path[PATH_MAX];
+	char name[PATH_MAX];
+};
+
+struct answer {
+	int result;
+	int timeout;		/* START_DEVICE */
+	struct clerk_view view; /* LOOK */
+	struct stat st;
+	struct qcow_identity identity;
+	struct qcow_error error;
+	char path[PATH_MAX];
+};
+
+/* clerk.c: the server gives an order, with descriptors, and hears the answer:
+   its result, and the descriptor that came with it. */
+int clerk_give_order(const struct clerk *clerk, const struct order *order,
+		     const struct packet *with, struct answer *answer);
+
+/* clerk-names.c */
+
+/* The names of an open that has a clerk. */
+void clerk_names_init(struct clerk *clerk, struct qcow_names *names);
+
+/* clerk-grants.c: the files that the clerk opens */
+
+#define GRANTS_MAX (4 * QCOW_FILES_MAX)
+
+/* A file of which the server knows the path. */
+struct grant {
+	char *path;
+	bool write; /* may it be written? */
+	bool opened, opened_write;
+	struct qcow_identity identity; /* of the one that was opened */
+};
+
+struct clerk_files {
+	const struct server_config *config;
+	struct qcow_options options; /* what is known, or allowed */
+	char *top;		     /* the image's path, settled, or NULL */
+	struct grant grants[GRANTS_MAX];
+	unsigned int count;
+};
+
+/* Only files of the disk are opened: those that the configuration tells, and
+   those that the admin allows.  NULL: out of memory. */
+struct clerk_files *clerk_files(const struct server_config *config,
+				const struct qcow_references *references);
+
+struct grant *clerk_find_grant(struct clerk_files *files, const char *path);
+int clerk_grant(struct clerk_files *files, const char *path, bool write);
+
+/* May the server write to a file that a header names? */
+bool clerk_may_write(const struct clerk_files *files, enum qcow_reference kind,
+		     const char *path);
+
+/* Is this the journal of a file that the server has; write: has for writing? */
+bool clerk_is_journal(const struct clerk_files *files, const char *path,
+		      bool write);
+
+/* Opens a file that was granted, or a journal, or one with a fixed name.
+   Returns a descriptor or -errno. */
+int clerk_open(struct clerk_files *files, const char *path, int flags);
+
+/* clerk-files.c */
+
+/* Executes such an order, which came with these descriptors.  *fd becomes a
+   descriptor to be handed over. */
+int clerk_files_execute(struct clerk_files *files, const struct order *order,
+			const struct packet *with, struct answer *answer,
+			int *fd);
+
+#endif /* CLERK_INSIDE_H */
