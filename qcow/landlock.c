@@ -33,6 +33,7 @@ struct ruleset {
 #define WRITE_RIGHTS \
 	(READ_RIGHTS | LANDLOCK_ACCESS_FS_WRITE_FILE | TRUNCATE | \
 	 LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_REMOVE_FILE)
+#define EXECUTE_RIGHTS (READ_RIGHTS | LANDLOCK_ACCESS_FS_EXECUTE)
 #define DIRECTORY_RIGHTS \
 	(LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_MAKE_REG | \
 	 LANDLOCK_ACCESS_FS_REMOVE_FILE)
@@ -77,11 +78,16 @@ int landlock_open(int *rules)
 	return *rules < 0 ? -errno : 0;
 }
 
+static const uint64_t rights[] = {
+	[LANDLOCK_READ] = READ_RIGHTS,
+	[LANDLOCK_EXECUTE] = EXECUTE_RIGHTS,
+	[LANDLOCK_WRITE] = WRITE_RIGHTS,
+};
+
 int landlock_allow_fd(int rules, int fd, enum landlock_use use)
 {
 	struct landlock_path_beneath_attr rule = {
-		.allowed_access = use == LANDLOCK_WRITE ? WRITE_RIGHTS :
-							  READ_RIGHTS,
+		.allowed_access = rights[use],
 		.parent_fd = fd,
 	};
 	struct stat st;

@@ -9,7 +9,8 @@
 
 enum landlock_use {
 	LANDLOCK_READ,
-	LANDLOCK_WRITE, /* and read; of a directory, make and remove, too */
+	LANDLOCK_EXECUTE, /* and read */
+	LANDLOCK_WRITE,	  /* and read; of a directory, make and remove, too */
 };
 
 /* Makes rules that allow nothing: no file, no network, no signal to a process

@@ -267,11 +267,23 @@ static void tell_begin(const struct backup *backup)
 	fflush(stdout);
 }
 
+static int make_copy(const struct backup *backup)
+{
+	struct layers layers = { .known = false };
+	int ret = disk_load_layers(backup->disk.id, &layers);
+
+	ret = ret ? command_complain(&backup->disk, "its record: %s",
+				     strerror(-ret)) :
+		    copy_image(backup->image, backup->part, &layers,
+			       backup->rate);
+	layers_clear(&layers);
+	return ret;
+}
+
 static int copy(const struct backup *backup)
 {
 	tell_begin(backup);
-	if (!copy_image(backup->image, backup->part, backup->rate) &&
-	    !name_copy(backup))
+	if (!make_copy(backup) && !name_copy(backup))
 		return EXIT_SUCCESS;
 	unlink(backup->part);
 	return EXIT_FAILURE;

@@ -3,8 +3,9 @@
  * qemu-img convert as a child, and its progress as ours.
  *
  * The child ends with us: nobody has a use for part of a copy.  The child reads
- * an image that the engine has opened and judged before (P6), and takes QEMU's
- * locks, so that nobody writes to that image (P4).
+ * an image, which is input, so it has a jail (P6): it reads that and the layers
+ * of the disk, writes the copy, and reaches nothing else.  It takes
+ * QEMU's locks, so that nobody writes to that image (P4).
  *
  * Both outputs of the child come through one pipe.  Its progress ends with a
  * carriage return.  The last of all other lines tells why the child failed.
@@ -23,6 +24,8 @@
 
 #include "plugin/commands/bar.h"
 #include "plugin/commands/copy.h"
+#include "plugin/common/jail.h"
+#include "plugin/common/layers.h"
 #include "plugin/common/log.h"
 #include "plugin/common/program.h"
 #include "plugin/common/settle.h"
@@ -30,6 +33,7 @@
 
 struct copy {
 	const char *from, *to;
+	const struct layers *layers;
 	uint64_t rate;
 	char program[PATH_MAX];
 	pid_t pid;
@@ -40,6 +44,21 @@ struct copy {
 	struct bar bar;
 };
 
+static int enter_jail(const struct copy *copy)
+{
+	const struct jail_program program = {
+		.jail = {
+			.image = copy->from,
+			.layers = copy->layers->list,
+			.nr_layers = copy->layers->count,
+		},
+		.path = copy->program,
+		.made = copy->to,
+	};
+
+	return jail_enter_for_program(&program);
+}
+
 static void __attribute__((noreturn))
 become(const struct copy *copy, int output, pid_t parent)
 {
@@ -48,6 +67,7 @@ become(const struct copy *copy, int output, pid_t parent)
 		"qemu-img", "convert", "-p", "-f",	 "qcow2",  "-O",
 		"qcow2",    "-r",      rate, copy->from, copy->to, NULL,
 	};
+	int ret;
 
 	/* No limit is a limit that nothing reaches. */
 	snprintf(rate, sizeof(rate), "%" PRIu64,
@@ -59,8 +79,12 @@ become(const struct copy *copy, int output, pid_t parent)
 	dup2(output, STDOUT_FILENO);
 	dup2(output, STDERR_FILENO);
 	close_range(3, ~0U, 0);
-	execv(copy->program, (char *const *)argv);
-	dprintf(STDERR_FILENO, "%s: %s\n", copy->program, strerror(errno));
+	ret = enter_jail(copy);
+	if (!ret) {
+		execv(copy->program, (char *const *)argv);
+		ret = -errno;
+	}
+	dprintf(STDERR_FILENO, "%s: %s\n", copy->program, strerror(-ret));
 	_exit(127);
 }
 
@@ -124,9 +148,15 @@ static int follow(struct copy *copy)
 	return status;
 }
 
-int copy_image(const char *from, const char *to, uint64_t rate)
+int copy_image(const char *from, const char *to, const struct layers *layers,
+	       uint64_t rate)
 {
-	struct copy copy = { .from = from, .to = to, .rate = rate };
+	struct copy copy = {
+		.from = from,
+		.to = to,
+		.layers = layers,
+		.rate = rate,
+	};
 	int status;
 
 	if (program_find("qemu-img", copy.program))

@@ -34,6 +34,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "plugin/common/jail-inside.h"
 #include "plugin/common/jail.h"
 #include "plugin/common/state.h"
 #include "qcow/bits.h"
@@ -138,7 +139,7 @@ static int allow_ours(int rules, const struct jail *jail, enum landlock_use use)
 	return ret ? ret : landlock_allow(rules, state_dir(), use);
 }
 
-static int allow_files(int rules, const struct jail *jail)
+int jail_allow_files(int rules, const struct jail *jail)
 {
 	enum landlock_use use = jail->write ? LANDLOCK_WRITE : LANDLOCK_READ;
 	char path[PATH_MAX];
@@ -165,7 +166,7 @@ static int make_rules(const struct jail *jail, int *rules)
 		*rules = -1;
 		return ret == -EOPNOTSUPP ? 0 : ret;
 	}
-	return allow_files(*rules, jail);
+	return jail_allow_files(*rules, jail);
 }
 
 /* ---- system calls ---- */

@@ -23,6 +23,19 @@ struct jail {
 	const char *key_file; /* NULL: none */
 };
 
+/* For a process that executes such a program, which reads the image. */
+struct jail_program {
+	struct jail jail;
+	const char *path; /* of the program */
+	const char *made; /* a file that it writes, and that is there */
+};
+
+/* Before the program is executed, by a process with one thread: from here on it
+   has the rights to read the image's files and those of programs, to write to
+   that one file, and no others.  Root stays its user, without root's
+   capabilities but for files.  0 or -errno, as below. */
+int jail_enter_for_program(const struct jail_program *program);
+
 /* Before the image is opened, by a process with one thread: from here on it has
    the rights to open these files, and no others.  A step that the kernel does
    not have, or that the process has no right to, is left out.  0 or -errno. */
