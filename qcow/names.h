@@ -33,7 +33,7 @@ struct qcow_names {
 	int (*open)(void *opaque, const char *path, int flags);
 
 	/* Looks at the file of a descriptor, for a process that the file system
-	   does not tell of it (FUSE tells the user who has mounted it).
+	   does not tell of it (FUSE tells only the user of the mount).
 	   NULL: nobody knows more. */
 	int (*look_at_open)(void *opaque, int fd, struct stat *st,
 			    struct qcow_identity *identity);

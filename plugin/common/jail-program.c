@@ -3,8 +3,8 @@
  * The jail of a program that others have written, and that reads an image.
  *
  * The program is to find its libraries, so it keeps the host's mounts, and
- * Landlock allows what programs consist of.  No filter of system calls is made:
- * nobody but its makers knows which ones the program needs.
+ * Landlock allows the files that programs consist of.  No filter of system
+ * calls is made: nobody but its makers knows which ones the program needs.
  *
  * The user stays: an own user would get no capability by executing, and could
  * not read the image.  Root gets those that the bounding set has, and without
@@ -40,7 +40,7 @@ static int allow_all(int rules, const char *const *paths, enum landlock_use use)
 	return ret;
 }
 
-/* A program that was installed elsewhere has what it needs beside it. */
+/* A program that was installed elsewhere has its files beside it. */
 static int allow_program(int rules, const char *program)
 {
 	char path[PATH_MAX];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The clerk's side of the names: what a server without a path asks for.
+ * The clerk's side of the names: a server without a path asks for files.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -83,7 +83,7 @@ struct grant {
 
 struct clerk_files {
 	const struct server_config *config;
-	struct qcow_options options; /* what is known, or allowed */
+	struct qcow_options options; /* the known files, or the allowed ones */
 	char *top;		     /* the image's path, settled, or NULL */
 	struct grant grants[GRANTS_MAX];
 	unsigned int count;

@@ -5,8 +5,8 @@
  * First a server gives up all that it can without losing its files, for itself
  * and for its threads and children to come.
  *
- * Then it makes what only root may make: a clerk (clerk.c), and the ring, which
- * is restricted at once (restrict.c).
+ * Then it makes the things that only root may make: a clerk (clerk.c), and the
+ *ring, which is restricted at once (restrict.c).
  *
  * Before it reads one byte of the image, with one thread, the server falls:
  *

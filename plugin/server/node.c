@@ -6,8 +6,8 @@
  * open; by then the server has no path to /dev and no right to the node.  So
  * there is a tmpfs that is mounted nowhere, of which server and clerk have a
  * descriptor.  The clerk makes a node in it when the server asks for that, and
- * Landlock lets the server open what is in there, and nothing else.  When both
- * have closed the descriptor the tmpfs is gone.
+ * Landlock lets the server open the files in there, and nothing else.  When
+ * both have closed the descriptor the tmpfs is gone.
  */
 #include <errno.h>
 #include <fcntl.h>

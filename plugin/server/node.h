@@ -10,7 +10,7 @@
 int node_directory(void);
 
 /* Waits until the driver has made /dev/ublkcN, and puts a node of that device
-   into the directory, which everybody who has the directory may open.  Without
+   into the directory, which every process with the directory may open.  Without
    a directory, -1, the node in /dev becomes the user's.  0 or -errno. */
 int node_make(int directory, int id, unsigned int user);
 

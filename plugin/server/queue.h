@@ -81,8 +81,8 @@ void queue_write_fixed(struct request *request, unsigned int extent,
 
 /* queue-create.c */
 
-/* Makes the ring, which then takes no more than what queues do.  With the right
-   to make one, before the image is opened. */
+/* Makes the ring, which then takes the operations of queues and no others. With
+   the right to make one, before the image is opened. */
 int queue_ring(const struct disk_options *options, struct io_uring *ring);
 
 /* Everything that can fail before the device is touched: buffers, workers.  The

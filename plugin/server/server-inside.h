@@ -40,7 +40,8 @@ struct server {
 
 /* server-image.c */
 
-/* What the admin allows the image to name; references_free() frees it. */
+/* The files that the admin allows the image to name; references_free() frees
+ * it. */
 int server_read_references(const struct server *server,
 			   struct qcow_references *references);
 

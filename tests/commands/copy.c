@@ -141,7 +141,7 @@ static void test_layers(void)
 	free(overlay);
 }
 
-/* What a program in the place of qemu-img can do: "yes" for each that it
+/* The powers of a program in the place of qemu-img: "yes" for each that it
    should not. */
 static void test_program(void)
 {

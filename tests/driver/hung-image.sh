@@ -11,7 +11,7 @@ modprobe fuse 2>/dev/null || true
 [[ -c /dev/fuse ]] || fail "this kernel has no FUSE"
 
 # A file system whose server can be stopped.  It tells of its file only the user
-# who has mounted it, and no server of ours is that.
+# of the mount, and no server of ours has that user.
 export UBLK_QCOW2_DISKS=$WORK/disks.d
 mkdir "$UBLK_QCOW2_DISKS" "$WORK/mnt"
 touch "$WORK/mnt/hung.qcow2"

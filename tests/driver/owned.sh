@@ -25,7 +25,7 @@ step()
 		fail "step $1: the guest sees an error"
 }
 
-# add_telling: what the server says goes to a file.
+# add_telling: the server's messages go to a file.
 add_telling()
 {
 	rm -f "$WORK/dev"

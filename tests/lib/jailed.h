@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a process in the jail of common/jail.c cannot do. */
+/* The limits of a process in the jail of common/jail.c. */
 #ifndef JAILED_H
 #define JAILED_H
 
