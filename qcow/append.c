@@ -138,7 +138,7 @@ void append_publish(struct qcow_image *image, const struct record *r)
 		publish_counts(image, r);
 		break;
 	case RECORD_REFCOUNT_TABLE:
-		image->header.refcount_table_offset = r->value;
+		shared_put(image->header.refcount_table_offset, r->value);
 		image->header.refcount_table_clusters = r->index;
 		image->allocator.table_moved = true;
 		break;
@@ -156,10 +156,12 @@ void append_group(struct qcow_image *image, const struct group *group)
 
 	/* R3: first the journal, then the look-ups. */
 	journal_append(&image->journal, group);
+	image_change_begin(image);
 	for (unsigned int word = 0; word < group->words;) {
 		group_next(group, &word, &record);
 		append_publish(image, &record);
 	}
+	image_change_end(image);
 	image->groups++;
 	if (image->checkpoint.has_thread &&
 	    (image->checkpoint.asleep || append_is_half_full(image)))

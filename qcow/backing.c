@@ -371,9 +371,13 @@ int backing_map(struct backing *backing, struct qcow_io *io, uint64_t offset,
 		uint32_t length, struct need *need)
 {
 	struct qcow_extent zeroes = { .kind = QCOW_EXTENT_ZERO };
-	uint64_t inside = offset < backing->size ? backing->size - offset : 0;
+	uint64_t inside;
 	int ret = 0;
 
+	/* A layer that is merged into may grow. */
+	if (io->unlocked && backing->written)
+		return -EAGAIN;
+	inside = offset < backing->size ? backing->size - offset : 0;
 	inside = min_u64(inside, length);
 	if (inside)
 		ret = map_inside(backing, io, offset, inside, need);

@@ -12,11 +12,12 @@
  *
  * The victim is found by the clock: a hand goes round and takes the first
  * slice that was not used since it last passed.  All of this happens under
- * image->lock, except for the reading: a slice that is being loaded belongs
- * to the loader.
+ * image->lock, except for two things: a slice is read to memory of the loader's
+ * own, and look-ups come without the lock (unlocked.c).
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include "qcow/image.h"
 
@@ -28,7 +29,11 @@ int cache_create(struct cache *cache, size_t bytes, uint32_t slice_size)
 
 	while (2ull * count * slice_size <= bytes)
 		count *= 2;
-	*cache = (struct cache){ .count = count, .slice_size = slice_size };
+	*cache = (struct cache){
+		.count = count,
+		.slice_size = slice_size,
+		.slice_bits = __builtin_ctz(slice_size),
+	};
 	cache->arena = mmap(NULL, (size_t)count * slice_size,
 			    PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -38,8 +43,10 @@ int cache_create(struct cache *cache, size_t bytes, uint32_t slice_size)
 	}
 	cache->slices = calloc(count, sizeof(*cache->slices));
 	cache->buckets = malloc(count * sizeof(*cache->buckets));
-	if (!cache->slices || !cache->buckets)
+	cache->hits = aligned_alloc(CACHE_LINE, SHARDS * sizeof(*cache->hits));
+	if (!cache->slices || !cache->buckets || !cache->hits)
 		return -ENOMEM;
+	memset(cache->hits, 0, SHARDS * sizeof(*cache->hits));
 	for (uint32_t i = 0; i < count; i++) {
 		cache->slices[i].data = (char *)cache->arena +
 					(size_t)i * slice_size;
@@ -54,12 +61,13 @@ void cache_destroy(struct cache *cache)
 		munmap(cache->arena, (size_t)cache->count * cache->slice_size);
 	free(cache->slices);
 	free(cache->buckets);
+	free(cache->hits);
 	*cache = (struct cache){ 0 };
 }
 
 static int32_t *bucket_of(struct cache *cache, uint64_t offset)
 {
-	uint64_t hash = offset / cache->slice_size * 0x9e3779b97f4a7c15ull;
+	uint64_t hash = (offset >> cache->slice_bits) * 0x9e3779b97f4a7c15ull;
 
 	return &cache->buckets[(hash >> 32) & (cache->count - 1)];
 }
@@ -68,16 +76,34 @@ static int32_t *bucket_of(struct cache *cache, uint64_t offset)
 static struct slice *look_up(struct cache *cache, enum slice_type type,
 			     uint64_t offset)
 {
-	int32_t i = *bucket_of(cache, offset);
+	int32_t i = shared_get(*bucket_of(cache, offset));
 
-	while (i >= 0) {
+	/* Without the lock, a chain may change and seem to have no end. */
+	for (uint32_t n = 0; i >= 0 && n < cache->count; n++) {
 		struct slice *slice = &cache->slices[i];
 
-		if (slice->offset == offset && slice->type == type)
+		if (shared_get(slice->offset) == offset &&
+		    shared_get(slice->type) == type)
 			return slice;
-		i = slice->next;
+		i = shared_get(slice->next);
 	}
 	return NULL;
+}
+
+static void count_hit(struct cache *cache)
+{
+	uint64_t *count = &cache->hits[shard_of_thread()].count;
+
+	shared_put(*count, shared_get(*count) + 1);
+}
+
+uint64_t cache_count_hits(const struct cache *cache)
+{
+	uint64_t sum = 0;
+
+	for (unsigned int i = 0; i < SHARDS; i++)
+		sum += shared_get(cache->hits[i].count);
+	return sum;
 }
 
 struct slice *cache_find(struct cache *cache, enum slice_type type,
@@ -85,39 +111,48 @@ struct slice *cache_find(struct cache *cache, enum slice_type type,
 {
 	struct slice *slice = look_up(cache, type, offset);
 
-	if (!slice || slice->state != SLICE_VALID) {
-		cache->misses++;
+	if (!slice || shared_get(slice->state) != SLICE_VALID)
 		return NULL;
-	}
-	cache->hits++;
-	slice->used = true;
+	count_hit(cache);
+	/* Only if need be: all threads read this line. */
+	if (!shared_get(slice->used))
+		shared_put(slice->used, true);
 	return slice;
 }
 
-static void insert(struct cache *cache, struct slice *slice,
+/* To be loaded. */
+static void insert(struct qcow_image *image, struct slice *slice,
 		   enum slice_type type, uint64_t offset)
 {
-	int32_t *bucket = bucket_of(cache, offset);
+	int32_t *bucket = bucket_of(&image->cache, offset);
 
-	slice->type = type;
-	slice->offset = offset;
-	slice->next = *bucket;
-	*bucket = slice - cache->slices;
+	image_change_begin(image);
+	shared_put(slice->type, type);
+	shared_put(slice->offset, offset);
+	shared_put(slice->next, *bucket);
+	shared_put(slice->state, SLICE_LOADING);
+	shared_put(*bucket, slice - image->cache.slices);
+	image_change_end(image);
 }
 
-static void drop(struct cache *cache, struct slice *slice)
+static void drop(struct qcow_image *image, struct slice *slice)
 {
+	struct cache *cache = &image->cache;
 	int32_t *link = bucket_of(cache, slice->offset);
 
 	while (*link != slice - cache->slices)
 		link = &cache->slices[*link].next;
-	*link = slice->next;
-	slice->state = SLICE_EMPTY;
+	image_change_begin(image);
+	shared_put(*link, slice->next);
+	shared_put(slice->state, SLICE_EMPTY);
+	image_change_end(image);
 }
 
 /* An empty slot; NULL if every slice is pinned or being loaded. */
-static struct slice *evict(struct cache *cache)
+static struct slice *evict(struct qcow_image *image)
 {
+	struct cache *cache = &image->cache;
+
 	/* Twice round: the first round may only clear the used marks. */
 	for (uint32_t i = 0; i < 2 * cache->count; i++) {
 		struct slice *slice = &cache->slices[cache->hand];
@@ -127,36 +162,47 @@ static struct slice *evict(struct cache *cache)
 			return slice;
 		if (slice->state == SLICE_LOADING || slice->pins)
 			continue;
-		if (slice->used) {
-			slice->used = false;
+		if (shared_get(slice->used)) {
+			shared_put(slice->used, false);
 			continue;
 		}
-		drop(cache, slice);
+		drop(image, slice);
 		return slice;
 	}
 	return NULL;
 }
 
-/* Drops the lock while it reads. */
+static void make_valid(struct qcow_image *image, struct slice *slice,
+		       const uint64_t *words)
+{
+	uint64_t *to = slice->data;
+
+	image_change_begin(image);
+	for (uint32_t i = 0; i < image->cache.slice_size / 8; i++)
+		shared_put(to[i], words[i]);
+	shared_put(slice->state, SLICE_VALID);
+	shared_put(slice->used, true);
+	image_change_end(image);
+}
+
+/* Drops the lock while it reads.  Look-ups may still read the slice that was in
+   this memory before. */
 static int fill(struct qcow_image *image, struct slice *slice)
 {
-	struct cache *cache = &image->cache;
+	_Alignas(MAX_SLICE_SIZE) uint64_t words[MAX_SLICE_SIZE / 8];
+	uint32_t size = image->cache.slice_size;
 	int ret;
 
-	slice->state = SLICE_LOADING;
 	pthread_mutex_unlock(&image->lock);
-	ret = file_read(&image->file, slice->data, slice->offset,
-			cache->slice_size);
+	ret = file_read(&image->file, words, slice->offset, size);
 	if (!ret)
-		slice_swap(slice->type, image->geometry.refcount_order,
-			   slice->data, cache->slice_size);
+		slice_swap(slice->type, image->geometry.refcount_order, words,
+			   size);
 	pthread_mutex_lock(&image->lock);
-	if (ret) {
-		drop(cache, slice);
-	} else {
-		slice->state = SLICE_VALID;
-		slice->used = true;
-	}
+	if (ret)
+		drop(image, slice);
+	else
+		make_valid(image, slice, words);
 	image_wake(image);
 	return ret;
 }
@@ -174,26 +220,29 @@ int cache_load(struct qcow_image *image, enum slice_type type, uint64_t offset,
 			return 0;
 		}
 		if (!slice)
-			slice = evict(cache);
+			slice = evict(image);
 		if (!slice || slice->state == SLICE_LOADING) {
 			image_wait(image);
 			continue;
 		}
-		insert(cache, slice, type, offset);
+		insert(image, slice, type, offset);
+		cache->misses++;
 		*result = slice;
 		return fill(image, slice);
 	}
 }
 
-void cache_forget(struct cache *cache, uint64_t offset, uint64_t length)
+void cache_forget(struct qcow_image *image, uint64_t offset, uint64_t length)
 {
+	struct cache *cache = &image->cache;
+
 	for (uint64_t at = offset; at < offset + length;
 	     at += cache->slice_size) {
 		for (int type = SLICE_L2; type <= SLICE_REFCOUNT; type++) {
 			struct slice *slice = look_up(cache, type, at);
 
 			if (slice && slice->state == SLICE_VALID)
-				drop(cache, slice);
+				drop(image, slice);
 		}
 	}
 }

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "qcow/shared.h"
 
 struct qcow_image;
 
@@ -22,30 +23,39 @@ struct slice {
 		SLICE_LOADING,
 		SLICE_VALID,
 	} state;
-	bool used;	 /* since the clock's hand last passed */
+	bool used;	 /* since the clock's hand last passed; set without
+			    the lock, too */
 	uint32_t pins;	 /* must stay: the checkpoint changes it */
 	uint64_t offset; /* in the file */
 	int32_t next;	 /* in its hash chain, -1: last */
 	void *data;
 };
 
+/* Unlocked look-ups read all of this but pins and hand. */
 struct cache {
 	struct slice *slices;
 	int32_t *buckets;
 	uint32_t count;	     /* a power of two */
-	uint32_t slice_size; /* bytes */
+	uint32_t slice_size; /* bytes, a power of two */
+	uint32_t slice_bits; /* log2 of that */
 	uint32_t hand;
 	void *arena;
-	uint64_t hits, misses;
+	struct cache_hits {
+		_Alignas(CACHE_LINE) uint64_t count;
+	} * hits;	 /* by shards */
+	uint64_t misses; /* slices that were read */
 };
+
+#define MAX_SLICE_SIZE 4096u
 
 int cache_create(struct cache *cache, size_t bytes, uint32_t slice_size);
 void cache_destroy(struct cache *cache);
+uint64_t cache_count_hits(const struct cache *cache);
 struct slice *cache_find(struct cache *cache, enum slice_type type,
 			 uint64_t offset);
 int cache_load(struct qcow_image *image, enum slice_type type, uint64_t offset,
 	       struct slice **slice);
-void cache_forget(struct cache *cache, uint64_t offset, uint64_t length);
+void cache_forget(struct qcow_image *image, uint64_t offset, uint64_t length);
 /* Between the file's byte order and the host's, in place. */
 void slice_swap(enum slice_type type, unsigned int refcount_order, void *data,
 		size_t length);

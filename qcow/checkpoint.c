@@ -135,13 +135,12 @@ static int write_phases(struct qcow_image *image, const struct frozen *f)
 
 static void freeze(struct qcow_image *image)
 {
+	image_change_begin(image);
 	/* R4: in constant time; the other set is empty. */
-	struct dirty_set empty = image->dirty.frozen;
-
-	image->dirty.frozen = image->dirty.active;
-	image->dirty.active = empty;
+	dirty_move(&image->dirty.active, &image->dirty.frozen);
+	shared_put(image->dirty.freezing, true);
+	image_change_end(image);
 	image->checkpoint.frozen_end = image->journal.end;
-	image->dirty.freezing = true;
 	image->checkpoint.freezes++;
 	TRACE(checkpoint_freeze, (uintptr_t)image, image->dirty.frozen.used,
 	      image->checkpoint.frozen_end);
@@ -151,18 +150,21 @@ static void thaw(struct qcow_image *image, const struct frozen *f)
 {
 	const struct assignment *a;
 
+	image_change_begin(image);
 	for (a = f->l1; a != f->l2; a++)
-		image->l1[key_index(a->key)] = a->value;
+		shared_put(image->l1[key_index(a->key)], a->value);
+	/* R9: from here on the freed clusters may be used again. */
+	shared_put(image->dirty.freezing, false);
+	image_change_end(image);
 	for (a = f->counts; a != f->end; a++)
 		if (!a->value)
 			image->allocator.cursor = min_u64(
 				image->allocator.cursor, key_index(a->key));
 	journal_drop(&image->journal, image->checkpoint.frozen_end);
 	image->l1_moved = false;
-	/* R9: from here on the freed clusters may be used again. */
-	image->dirty.freezing = false;
 	image->checkpoint.complete++;
-	image->allocator.gains += image->dirty.frozen.frees;
+	shared_put(image->allocator.gains,
+		   image->allocator.gains + image->dirty.frozen.frees);
 	image_io_begin(image);
 	dirty_clear(&image->dirty.frozen);
 	image_io_end(image);

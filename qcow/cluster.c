@@ -25,8 +25,10 @@ bool cluster_is_top_table(const struct qcow_image *image, uint64_t offset)
 	return offset < size ||
 	       overlaps(offset, size, image->geometry.l1_offset,
 			image->geometry.l1_size * 8ull) ||
-	       overlaps(offset, size, image->header.refcount_table_offset,
-			image->allocator.refcount_table_size * 8ull);
+	       overlaps(offset, size,
+			shared_get(image->header.refcount_table_offset),
+			shared_get(image->allocator.refcount_table_size) *
+				8ull);
 }
 
 /* Do internal snapshots or bitmaps have a table of theirs in the cluster? */
@@ -70,7 +72,7 @@ bool cluster_is_table(const struct qcow_image *image, uint64_t offset)
 static bool is_beyond(const struct qcow_image *image, uint64_t offset)
 {
 	return offset >> image->geometry.cluster_bits >=
-	       image->allocator.high_water;
+	       shared_get(image->allocator.high_water);
 }
 
 /* A host offset out of an L1 entry: where a table may be. */
@@ -86,8 +88,12 @@ static bool look_up_dirty(const struct qcow_image *image, enum key_kind kind,
 {
 	uint64_t key = dirty_key(kind, index);
 
+	/* Most often so. */
+	if (!shared_get(image->dirty.active.used) &&
+	    !shared_get(image->dirty.freezing))
+		return false;
 	return dirty_get(&image->dirty.active, key, value) ||
-	       (image->dirty.freezing &&
+	       (shared_get(image->dirty.freezing) &&
 		dirty_get(&image->dirty.frozen, key, value));
 }
 
@@ -97,7 +103,7 @@ uint64_t cluster_l1_entry(const struct qcow_image *image, uint64_t index)
 
 	if (look_up_dirty(image, KEY_L1, index, &entry))
 		return entry;
-	return image->l1[index];
+	return shared_get(image->l1[index]);
 }
 
 /* The entry as the file has it, one word or two. */
@@ -121,8 +127,8 @@ static int file_entry(struct qcow_image *image, uint64_t table, uint64_t guest,
 		return NEEDS_MORE;
 	}
 	words = (const uint64_t *)slice->data + (index & (per_slice - 1));
-	c->entry = words[0];
-	c->bitmap = image->geometry.extended ? words[1] : 0;
+	c->entry = shared_get(words[0]);
+	c->bitmap = image->geometry.extended ? shared_get(words[1]) : 0;
 	return 0;
 }
 

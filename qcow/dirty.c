@@ -17,6 +17,11 @@
  *
  * Its memory is mapped at open and touched as it fills: an idle disk costs
  * nothing, and no allocation happens on the I/O path.
+ *
+ * Look-ups come without the lock, too, also while a set changes (unlocked.c).
+ * Two sets that exchange their contents have memory of one size, and a place
+ * in the index is one of the list's at any time.  Half of the slots are empty
+ * at any time, so a probe ends.
  */
 #include <assert.h>
 #include <errno.h>
@@ -24,6 +29,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include "qcow/dirty.h"
+#include "qcow/shared.h"
 
 static void *map_zeroes(size_t length)
 {
@@ -75,13 +81,16 @@ void dirty_destroy(struct dirty_set *set)
 static uint32_t *find(const struct dirty_set *set, uint64_t key)
 {
 	const uint32_t hash = (key / LINE * 0x9e3779b97f4a7c15ull) >> 32;
+	const struct assignment *list = shared_get(set->list);
+	uint32_t *index = shared_get(set->index);
 	uint32_t at = hash ^ key % LINE;
 	uint32_t n;
 
 	for (n = 1;; n++) {
-		uint32_t *slot = &set->index[at & set->mask];
+		uint32_t *slot = &index[at & set->mask];
+		uint32_t place = shared_get(*slot);
 
-		if (!*slot || set->list[*slot - 1].key == key)
+		if (!place || shared_get(list[place - 1].key) == key)
 			return slot;
 		at += n & set->mask / LINE ? LINE : LINE + 1;
 	}
@@ -89,14 +98,15 @@ static uint32_t *find(const struct dirty_set *set, uint64_t key)
 
 bool dirty_get(const struct dirty_set *set, uint64_t key, uint64_t *value)
 {
-	uint32_t slot;
+	const struct assignment *list = shared_get(set->list);
+	uint32_t place;
 
-	if (!set->used)
+	if (!shared_get(set->used))
 		return false;
-	slot = *find(set, key);
-	if (!slot)
+	place = shared_get(*find(set, key));
+	if (!place)
 		return false;
-	*value = set->list[slot - 1].value;
+	*value = shared_get(list[place - 1].value);
 	return true;
 }
 
@@ -107,20 +117,36 @@ void dirty_put(struct dirty_set *set, uint64_t key, uint64_t value)
 	if (!*slot) {
 		/* R16: room was reserved. */
 		assert(set->used < set->max_used);
-		set->list[set->used].key = key;
-		*slot = ++set->used;
+		shared_put(set->list[set->used].key, key);
+		shared_put(*slot, set->used + 1);
+		shared_put(set->used, set->used + 1);
 	}
-	set->list[*slot - 1].value = value;
+	shared_put(set->list[*slot - 1].value, value);
 	set->frees |= key_kind(key) == KEY_REFCOUNT && !value;
 }
 
 void dirty_clear(struct dirty_set *set)
 {
 	while (set->used) {
-		*find(set, set->list[set->used - 1].key) = 0;
-		set->used--;
+		shared_put(*find(set, set->list[set->used - 1].key), 0);
+		shared_put(set->used, set->used - 1);
 	}
 	set->frees = false;
+}
+
+void dirty_move(struct dirty_set *from, struct dirty_set *to)
+{
+	struct dirty_set empty = *to;
+
+	assert(!to->used && to->max_used == from->max_used);
+	shared_put(to->list, from->list);
+	shared_put(to->index, from->index);
+	shared_put(to->used, from->used);
+	to->frees = from->frees;
+	shared_put(from->list, empty.list);
+	shared_put(from->index, empty.index);
+	shared_put(from->used, 0);
+	from->frees = false;
 }
 
 /*

@@ -50,6 +50,8 @@ void dirty_destroy(struct dirty_set *set);
 bool dirty_get(const struct dirty_set *set, uint64_t key, uint64_t *value);
 void dirty_put(struct dirty_set *set, uint64_t key, uint64_t value);
 void dirty_clear(struct dirty_set *set);
+/* To another set of that size, which is empty. */
+void dirty_move(struct dirty_set *from, struct dirty_set *to);
 /* Copies the assignments out, sorted by key; returns how many.  There is room
    for twice as many. */
 uint32_t dirty_sort(const struct dirty_set *set, struct assignment *sorted);

@@ -38,12 +38,27 @@ int map_add_extent(struct qcow_io *io, const struct qcow_extent *extent,
 	return 0;
 }
 
+bool map_is_plain(const struct qcow_image *image, const struct qcow_io *io)
+{
+	for (unsigned int i = 0; i < io->nr_extents; i++) {
+		const struct qcow_extent *extent = &io->extents[i];
+
+		if (extent->kind > QCOW_EXTENT_DATA)
+			return false;
+		if (!is_aligned(extent->offset | extent->length,
+				image->alignment))
+			return false;
+	}
+	return true;
+}
+
 int map_under(struct qcow_image *image, uint64_t offset,
 	      struct qcow_extent *under, struct need *need)
 {
 	struct qcow_io io;
 	int ret;
 
+	io.unlocked = false;
 	io.nr_extents = 0;
 	io.length = 0;
 	ret = backing_map(image->backing, &io, offset, cluster_size(image),

@@ -131,12 +131,12 @@ static int add_blocks(struct qcow_image *image, uint64_t index)
 		return ret;
 	/* Only now are they used. */
 	for (uint64_t i = index; i < index + count; i++) {
-		cache_forget(&image->cache, block_offset(image, i),
+		cache_forget(image, block_offset(image, i),
 			     cluster_size(image));
 		image->allocator.refcount_table[i] = block_offset(image, i);
-		image->allocator.high_water = max_u64(
-			image->allocator.high_water,
-			(i << image->geometry.block_bits) + 1);
+		shared_put(image->allocator.high_water,
+			   max_u64(image->allocator.high_water,
+				   (i << image->geometry.block_bits) + 1));
 	}
 	return 0;
 }
@@ -256,12 +256,13 @@ static void switch_table(struct qcow_image *image, struct move *move)
 	uint64_t end = move->first + move->table_clusters + move->blocks;
 
 	append_move(image, move);
-	cache_forget(&image->cache, move->first << image->geometry.cluster_bits,
+	cache_forget(image, move->first << image->geometry.cluster_bits,
 		     (end - move->first) << image->geometry.cluster_bits);
 	free(image->allocator.refcount_table);
 	image->allocator.refcount_table = move->table;
-	image->allocator.refcount_table_size = move->table_size;
-	image->allocator.high_water = max_u64(image->allocator.high_water, end);
+	shared_put(image->allocator.refcount_table_size, move->table_size);
+	shared_put(image->allocator.high_water,
+		   max_u64(image->allocator.high_water, end));
 	move->table = NULL;
 }
 

@@ -88,7 +88,7 @@ int image_mark(struct qcow_image *image)
 		image_io_end(image);
 		if (!ret) {
 			journal_set_state(&image->journal, LIFE_WRITTEN);
-			image->life.marked = true;
+			shared_put(image->life.marked, true);
 		}
 	}
 	image_release_header(image);
@@ -130,7 +130,7 @@ void image_set_corrupt(struct qcow_image *image)
 	{
 		LOCKED(image);
 		first = !image->health.corrupt;
-		image->health.corrupt = true;
+		shared_put(image->health.corrupt, true);
 		image_take_header(image);
 	}
 	if (first && !image->read_only && image->geometry.version >= 3)
@@ -200,7 +200,7 @@ void qcow_get_stats(struct qcow_image *image, struct qcow_stats *stats)
 {
 	LOCKED(image);
 	*stats = (struct qcow_stats){
-		.cache_hits = image->cache.hits,
+		.cache_hits = cache_count_hits(&image->cache),
 		.cache_misses = image->cache.misses,
 		.checkpoints = image->checkpoint.complete,
 		.groups = image->groups,

@@ -24,6 +24,7 @@
 #include "qcow/journal.h"
 #include "qcow/punched.h"
 #include "qcow/qcow.h"
+#include "qcow/shared.h"
 #include "qcow/turn.h"
 
 /* Never changes after the open, but for a growth of the disk (resize.c), when
@@ -48,7 +49,7 @@ struct image_geometry {
 struct image_life {
 	struct header_area area;
 	struct turn header_turn; /* to write the header */
-	bool marked;		 /* our mark is in the image */
+	bool marked;		 /* our mark is in the image; shared */
 	bool given_up;		 /* and one whose journal was given up */
 	bool bitmaps_misplaced;	 /* there can be no directory there */
 };
@@ -57,7 +58,7 @@ struct image_life {
    by image->lock; tables and guarded never change after the open. */
 struct allocator {
 	uint64_t *refcount_table;     /* as the file has it */
-	uint32_t refcount_table_size; /* entries */
+	uint32_t refcount_table_size; /* entries; shared */
 	bool table_moved;	      /* the header does not say so yet */
 	struct turn grow_turn;	      /* to grow the refcounts */
 	uint64_t *tables;	      /* where L2 tables and refcount blocks
@@ -74,17 +75,18 @@ struct allocator {
 					   a refcount, so death forgets them
 					   (R1) */
 	uint64_t high_water;		      /* host clusters from here on were
-						 never used: they read as zero */
+						 never used: they read as zero;
+						 shared */
 	struct punched punched; /* ... nor were these, since they were free */
 	uint64_t cursor;	/* no free cluster is known below */
 	bool swept;		/* ... after the search at the open */
-	uint64_t gains;		/* how often there was more space */
+	uint64_t gains;		/* how often there was more space; shared */
 	uint64_t max_clusters;	/* of the host file; a device may grow */
 };
 
 /* The assignments that the file's tables do not have yet.  Protected by
    image->lock; only the thread that has the checkpoint's turn changes the
-   frozen set, also without the lock. */
+   frozen set, also without the lock.  Shared. */
 struct dirty {
 	struct dirty_set active;
 	struct dirty_set frozen;
@@ -118,16 +120,24 @@ struct health {
 	_Atomic bool sync_lost; /* a buffered sync failed (R17); set by
 				   file_sync(), with or without lock */
 	bool corrupt;		/* its tables contradict themselves; writes
-				   fail */
+				   fail; shared */
 	bool told_corrupt;	/* that a read has met such */
 	bool told_under;	/* that something under it is so */
 	bool punch_unsupported;
 };
 
+/* Of a thread that maps without the image's lock. */
+struct image_shard {
+	_Alignas(CACHE_LINE) pthread_mutex_t lock;
+	struct qcow_range ranges; /* list head; protected by the lock here */
+	bool allocates; /* its last write was not one in place; no lock, for
+			   only the shard's threads use it, by shared_put() */
+};
+
 /*
- * Lock order: a guest range, then a turn, then image->lock; never two ranges;
- * never any I/O under image->lock.  Fields without a remark never change after
- * open.
+ * Lock order: a guest range, then a turn, then image->lock, then a shard's;
+ * never two ranges; never any I/O under image->lock.  Fields without a remark
+ * never change after open.
  */
 struct qcow_image {
 	struct file file;
@@ -149,27 +159,35 @@ struct qcow_image {
 	bool journal_stays;
 	void (*notice)(void *opaque, const char *line);
 	void *opaque;
+	struct image_shard *shards; /* SHARDS of them */
 
-	pthread_mutex_t lock;	/* protects all from here on */
+	/* The lock protects all from here on.  Where unlocked look-ups read
+	   without it, that is said as "shared": those are written by
+	   shared_put(). */
+	_Alignas(CACHE_LINE) pthread_mutex_t lock;
 	pthread_cond_t changed; /* blocking calls wait for it */
 	unsigned int waiters;	/* on changed */
+
+	/* Shared; unlocked.c tells how. */
+	_Alignas(CACHE_LINE) uint32_t changes; /* of shared fields, twice */
+	unsigned int exclusives;	       /* in ranges */
+	unsigned int shards_used;	       /* the first so many */
 
 	struct header header;
 	struct image_life life;
 	struct lease lease;	    /* has its own lock */
-	uint64_t *l1;		    /* as the file has it */
+	uint64_t *l1;		    /* as the file has it; shared */
 	bool l1_moved;		    /* the header does not say so yet */
 	struct turn table_turn;	    /* to make an L2 table */
 	struct turn unaligned_turn; /* to write less than a unit */
 	struct qcow_range ranges;   /* list head, in order of arrival */
-	unsigned int exclusives;    /* in that list */
 	struct allocator allocator;
 	struct cache cache;
 	struct journal journal;
 	struct dirty dirty;
 	struct checkpoint checkpoint;
 	struct health health;
-	struct qcow_merge *merge; /* of layers under it; NULL: none */
+	struct qcow_merge *merge; /* of layers under it; NULL: none; shared */
 	uint64_t groups;	  /* appended, statistics */
 };
 
@@ -255,6 +273,13 @@ static inline struct qcow_image *image_lock(struct qcow_image *image)
 #define LOCKED(image) \
 	struct qcow_image *locked_image __attribute__(( \
 		cleanup(image_unlock), unused)) = image_lock(image)
+
+/* unlocked.c */
+
+/* Under the lock: between these two, shared fields do not fit together.  No
+   I/O is in between, and no other pair. */
+void image_change_begin(struct qcow_image *image);
+void image_change_end(struct qcow_image *image);
 
 /* open.c */
 

@@ -184,7 +184,7 @@ static int write_table(struct qcow_image *image, uint64_t offset,
 {
 	int ret;
 
-	cache_forget(&image->cache, offset, length);
+	cache_forget(image, offset, length);
 	image_io_begin(image);
 	ret = file_write_entries(&image->file, l1, length / 8, offset);
 	image_io_end(image);

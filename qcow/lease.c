@@ -26,13 +26,18 @@
  * A network's file system stamps by its server's clock, and a block device
  * has no times: nothing can be told there.
  *
- * begun and ended count writes.  The lease's thread takes the times within
- * TICK_NS of the end of the last one; they hold if nothing has begun meanwhile.
- * The end of a write does not take them.  A disk that gets one write at a time
- * would take the times after each.  On file systems with times of a fine grain
- * (Linux 6.13) the next write would then have to store a new time, and that
- * costs more than the write.  Where there is no thread, the caller that ends
- * the last write takes the times.  At most one thread takes them.
+ * Each thread counts the writes that begin and end in a shard of its own.  No
+ * write is in flight if all that have begun had ended before, so the ends are
+ * summed up first.  The lease's thread takes the times within TICK_NS of the
+ * end of the last write.  They hold if nothing has begun meanwhile: a write
+ * counts in the record, too, while the lease is watched.  The watch lasts from
+ * before the look for writes in flight to the end of the rest.  The look sees
+ * each write that has not seen the watch.  Others end the rest before their
+ * I/O. The end of a write does not take the times.  A disk that gets one write
+ * at a time would take them after each.  On file systems with times of a fine
+ * grain (Linux 6.13) the next write would then have to store a new time, and
+ * that costs more than the write.  Without a thread, the caller that ends the
+ * last write takes the times.  At most one thread takes them.
  */
 #include <errno.h>
 #include <linux/magic.h>
@@ -186,21 +191,46 @@ enum lease_verdict lease_judge(const struct lease_record *record,
 
 /* ---- the owner's record ---- */
 
-/* At rest, all writes up to begun have ended; else these are bounds. */
-static void take_times(struct lease *lease, bool at_rest, uint64_t begun)
+static bool is_in_flight(struct lease *lease)
+{
+	unsigned int count = shards_of_threads(), i;
+	uint64_t left = 0;
+
+	for (i = 0; i < count; i++)
+		left -= atomic_load(&lease->shards[i].ended);
+	for (i = 0; i < count; i++)
+		left += atomic_load(&lease->shards[i].begun);
+	return left;
+}
+
+static bool take_all(struct lease *lease)
 {
 	struct lease_record *record = lease->record;
 	bool taken = true;
+
+	for (unsigned int i = 0; i < LEASE_FILES; i++)
+		if (lease->files[i])
+			taken &= !take(lease->files[i], &record->times[i]);
+	return taken;
+}
+
+static void take_times(struct lease *lease)
+{
+	struct lease_record *record = lease->record;
+	uint64_t begun;
+	bool at_rest;
 
 	if (atomic_flag_test_and_set(&lease->taking))
 		return;
 	/* A death in between leaves bounds, each of which is one. */
 	atomic_store(&record->rest, 0);
-	for (unsigned int i = 0; i < LEASE_FILES; i++)
-		if (lease->files[i])
-			taken &= !take(lease->files[i], &record->times[i]);
-	if (at_rest && taken && atomic_load(&record->begun) == begun)
+	atomic_store(&lease->watched, true);
+	begun = atomic_load(&record->begun);
+	at_rest = !is_in_flight(lease);
+	if (take_all(lease) && at_rest && atomic_load(&record->begun) == begun)
 		atomic_store(&record->rest, begun);
+	else
+		atomic_store(&lease->watched, false);
 	atomic_flag_clear(&lease->taking);
 }
 
@@ -253,8 +283,10 @@ void lease_begin(struct lease *lease)
 {
 	if (!lease || !lease->record)
 		return;
-	/* R12: both before the write. */
-	atomic_fetch_add(&lease->record->begun, 1);
+	/* R12: all of this before the write. */
+	atomic_fetch_add(&lease->shards[shard_of_thread()].begun, 1);
+	if (atomic_load(&lease->watched))
+		atomic_fetch_add(&lease->record->begun, 1);
 	if (is_due(lease))
 		renew(lease);
 	if (atomic_load(&lease->asleep))
@@ -263,13 +295,11 @@ void lease_begin(struct lease *lease)
 
 void lease_end(struct lease *lease)
 {
-	uint64_t ended;
-
 	if (!lease || !lease->record)
 		return;
-	ended = atomic_fetch_add(&lease->ended, 1) + 1;
-	if (!lease->has_thread && ended == atomic_load(&lease->record->begun))
-		take_times(lease, true, ended);
+	atomic_fetch_add(&lease->shards[shard_of_thread()].ended, 1);
+	if (!lease->has_thread && !is_in_flight(lease))
+		take_times(lease);
 }
 
 /* ---- the thread ---- */
@@ -282,12 +312,9 @@ static bool is_at_rest(const struct lease *lease)
 
 static void tick(struct lease *lease)
 {
-	uint64_t begun = atomic_load(&lease->record->begun);
-	bool at_rest = atomic_load(&lease->ended) == begun;
-
-	if (!at_rest)
+	if (is_in_flight(lease))
 		renew(lease);
-	take_times(lease, at_rest, begun);
+	take_times(lease);
 }
 
 /* With the lock. */
@@ -343,8 +370,6 @@ int lease_start(struct lease *lease, struct lease_record *record,
 		const struct file *image, const struct file *data,
 		bool with_thread)
 {
-	uint64_t begun = atomic_load(&record->begun) + 1;
-
 	if (!lease_can_tell(image))
 		return 0;
 	lease->record = record;
@@ -352,9 +377,8 @@ int lease_start(struct lease *lease, struct lease_record *record,
 	lease->files[1] = data && lease_can_tell(data) ? data : NULL;
 	renew(lease);
 	/* All that was in flight has ended with the fence (R14). */
-	atomic_store(&record->begun, begun);
-	atomic_store(&lease->ended, begun);
-	take_times(lease, true, begun);
+	atomic_fetch_add(&record->begun, 1);
+	take_times(lease);
 	return with_thread ? start_thread(lease) : 0;
 }
 

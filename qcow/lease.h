@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include "qcow/file.h"
+#include "qcow/shared.h"
 
 #define LEASE_FILES 2 /* the image, its data file */
 
@@ -18,7 +19,8 @@ struct lease_times {
 /* In the journal's header, so it outlives the process.  The owner's threads
    change it; a successor reads it once the owner's fence is free. */
 struct lease_record {
-	_Atomic uint64_t begun; /* writes so far */
+	_Atomic uint64_t begun; /* writes so far that were counted here: all
+				   that began at rest */
 	_Atomic uint64_t rest;	/* begun, when the times were taken with
 				   no write in flight; else 0 */
 	struct lease_times times[LEASE_FILES];
@@ -30,10 +32,14 @@ struct lease_record {
 struct lease {
 	struct lease_record *record; /* NULL: nobody needs to know */
 	const struct file *files[LEASE_FILES];
-	_Atomic uint64_t ended; /* writes so far */
-	atomic_flag taking;	/* somebody takes the times */
-	_Atomic uint64_t due;	/* CLOCK_MONOTONIC_COARSE: renew it */
-	_Atomic int64_t skew;	/* CLOCK_REALTIME - CLOCK_MONOTONIC */
+	struct lease_shard {
+		_Alignas(CACHE_LINE) _Atomic uint64_t begun; /* writes so far */
+		_Atomic uint64_t ended;
+	} shards[SHARDS];     /* each thread counts in its own */
+	_Atomic bool watched; /* a write that begins counts in the record */
+	atomic_flag taking;   /* somebody takes the times */
+	_Atomic uint64_t due; /* CLOCK_MONOTONIC_COARSE: renew it */
+	_Atomic int64_t skew; /* CLOCK_REALTIME - CLOCK_MONOTONIC */
 
 	pthread_t thread;
 	bool has_thread;

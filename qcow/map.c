@@ -28,76 +28,11 @@
 #include "qcow/cluster.h"
 #include "qcow/layers.h"
 #include "qcow/link.h"
+#include "qcow/map-parts.h"
 #include "qcow/map.h"
 #include "qcow/refcount.h"
+#include "qcow/unlocked.h"
 #include "qcow/written.h"
-
-/* One guest cluster's or subcluster's part of a request. */
-struct part {
-	uint64_t guest;	     /* cluster */
-	unsigned int sub;    /* its subcluster, if it has such */
-	uint64_t offset;     /* of the part, in the disk */
-	uint32_t in_cluster; /* likewise, in the cluster */
-	uint32_t before;     /* bytes of the (sub)cluster in front of it */
-	uint32_t length;
-	uint32_t after; /* bytes of the (sub)cluster behind it */
-};
-
-static struct part part_at(const struct qcow_image *image, uint64_t offset,
-			   uint64_t left)
-{
-	uint64_t size = 1ull << image->geometry.part_bits;
-	uint32_t in_cluster = offset & (cluster_size(image) - 1);
-	uint32_t before = offset & (size - 1);
-	uint32_t length = min_u64(left, size - before);
-
-	return (struct part){
-		.guest = offset >> image->geometry.cluster_bits,
-		.sub = in_cluster >> image->geometry.part_bits,
-		.offset = offset,
-		.in_cluster = in_cluster,
-		.before = before,
-		.length = length,
-		.after = size - before - length,
-	};
-}
-
-typedef int map_part(struct qcow_image *image, struct qcow_io *io,
-		     const struct part *part, struct need *need);
-
-/* Maps part after part until one cannot be. */
-static int map_parts(struct qcow_image *image, struct qcow_io *io,
-		     uint64_t offset, uint32_t length, map_part *map,
-		     struct need *need)
-{
-	uint32_t end = io->length + length;
-	int ret = 0;
-
-	offset -= io->length;
-	for (unsigned int i = 0; io->length < end && i < GROUP_RUN; i++) {
-		struct part part = part_at(image, offset + io->length,
-					   end - io->length);
-
-		ret = map(image, io, &part, need);
-		if (ret)
-			break;
-	}
-	return ret;
-}
-
-static void begin(const struct qcow_image *image, struct qcow_io *io,
-		  uint64_t offset)
-{
-	io->gains = image->allocator.gains;
-	io->nr_extents = 0;
-	io->offset = offset;
-	io->length = 0;
-	io->copies = false;
-	io->copy.before = io->copy.after = 0;
-	io->writes = false;
-	io->room_words = 0;
-	io->room_assignments = 0;
-}
 
 /* Of the file with the guest's bytes. */
 static unsigned int data_index(const struct qcow_image *image)
@@ -140,6 +75,8 @@ int map_continue(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
 {
 	int ret;
 
+	if (io->unlocked)
+		return unlocked_continue(image, io, offset, length);
 	LOCKED(image);
 	ret = map_parts(image, io, offset, length, read_part, need);
 	/* The image on top does not contradict itself; one below it does. */
@@ -151,9 +88,25 @@ int map_read(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
 {
 	int ret;
 
-	begin(image, io, offset);
+	map_begin(image, io, offset);
 	ret = map_parts(image, io, offset, length, read_part, need);
 	return io->length ? 0 : ret;
+}
+
+int map_onwards(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
+		uint32_t length)
+{
+	struct need need;
+
+	return map_parts(image, io, offset, length, read_part, &need);
+}
+
+int map_plain_read(struct qcow_image *image, struct qcow_io *io,
+		   uint64_t offset, uint32_t length)
+{
+	map_begin(image, io, offset);
+	io->unlocked = true;
+	return map_onwards(image, io, offset, length);
 }
 
 /* ---- writes ---- */
@@ -191,6 +144,32 @@ static int write_in_place(struct qcow_image *image, struct qcow_io *io,
 	if (extent.fresh)
 		zero_around(&extent, part);
 	return map_add_extent(io, &extent, false);
+}
+
+static int overwrite_part(struct qcow_image *image, struct qcow_io *io,
+			  const struct part *part, struct need *need)
+{
+	struct cluster c;
+	int ret = cluster_look_up(image, part->guest, part->sub, &c, need);
+
+	if (ret)
+		return ret;
+	return c.kind == CLUSTER_DATA && c.copied ?
+		       write_in_place(image, io, part, &c) :
+		       NEEDS_MORE;
+}
+
+int map_overwrite(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
+		  uint32_t length)
+{
+	struct need need;
+
+	map_begin(image, io, offset);
+	io->unlocked = true;
+	if (shared_get(image->health.corrupt) ||
+	    !shared_get(image->life.marked) || shared_get(image->merge))
+		return NEEDS_MORE;
+	return map_parts(image, io, offset, length, overwrite_part, &need);
 }
 
 /* In a data file every cluster has its place. */
@@ -374,14 +353,14 @@ static int map_begun(struct qcow_image *image, struct qcow_io *io,
 int map_write(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
 	      uint32_t length, struct need *need)
 {
-	begin(image, io, offset);
+	map_begin(image, io, offset);
 	return map_begun(image, io, offset, length, need);
 }
 
 int map_copy(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
 	     uint32_t length, struct need *need)
 {
-	begin(image, io, offset);
+	map_begin(image, io, offset);
 	/* Of an extended entry's cluster the other subclusters stay. */
 	io->copies = !image->external && !image->geometry.extended;
 	return map_begun(image, io, offset, length, need);

@@ -22,7 +22,19 @@ int map_add_extent(struct qcow_io *io, const struct qcow_extent *extent,
 int map_under(struct qcow_image *image, uint64_t offset,
 	      struct qcow_extent *under, struct need *need);
 
+/* Can the caller move the bytes? */
+bool map_is_plain(const struct qcow_image *image, const struct qcow_io *io);
+
 /* map.c */
+
+/* Without the lock, for unlocked.c; anything but 0: not so. */
+int map_onwards(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
+		uint32_t length);
+int map_plain_read(struct qcow_image *image, struct qcow_io *io,
+		   uint64_t offset, uint32_t length);
+/* Only what is written in place. */
+int map_overwrite(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
+		  uint32_t length);
 
 /* Goes on with a mapped read in an image that lies under another. */
 int map_continue(struct qcow_image *image, struct qcow_io *io, uint64_t offset,

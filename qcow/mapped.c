@@ -8,26 +8,12 @@
 #include "qcow/map.h"
 #include "qcow/range.h"
 #include "qcow/space.h"
+#include "qcow/unlocked.h"
 
 static uint64_t last_cluster(const struct qcow_image *image, uint64_t offset,
 			     uint32_t length)
 {
 	return (offset + length - 1) >> image->geometry.cluster_bits;
-}
-
-/* Can the caller move the bytes? */
-static bool is_plain(const struct qcow_image *image, const struct qcow_io *io)
-{
-	for (unsigned int i = 0; i < io->nr_extents; i++) {
-		const struct qcow_extent *extent = &io->extents[i];
-
-		if (extent->kind > QCOW_EXTENT_DATA)
-			return false;
-		if (!is_aligned(extent->offset | extent->length,
-				image->alignment))
-			return false;
-	}
-	return true;
 }
 
 /* Direct I/O on less than the file system's unit needs a read first. */
@@ -46,11 +32,14 @@ int qcow_map_read(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
 
 	if (!can_map(image, offset, length))
 		return QCOW_MUST_BLOCK;
+	if (unlocked_read(image, io, offset, length))
+		return 0;
 	LOCKED(image);
-	if (range_conflicts(image, first, last, false))
+	unlocked_allow(image);
+	if (range_conflicts(image, first, last))
 		return -EBUSY;
 	if (map_read(image, io, offset, length, &need) || io->length < length ||
-	    !is_plain(image, io))
+	    !map_is_plain(image, io))
 		return QCOW_MUST_BLOCK;
 	range_enter(image, &io->range, first, last, false);
 	return 0;
@@ -68,23 +57,18 @@ static inline int map_and_enter(struct qcow_image *image, struct qcow_io *io,
 	struct need need;
 	int ret = QCOW_MUST_BLOCK;
 
-	if (image->read_only)
-		return -EROFS;
-	if (!can_map(image, offset, length))
-		return QCOW_MUST_BLOCK;
 	LOCKED(image);
-	if (range_conflicts(image, first, last, false))
+	unlocked_allow(image);
+	if (range_conflicts(image, first, last))
 		return -EBUSY;
 	if (map(image, io, offset, length, &need))
 		return QCOW_MUST_BLOCK;
+	unlocked_expect(image, link_has_fresh(io));
 	if (io->length == length) {
-		bool exclusive = link_has_fresh(io);
-
 		ret = -EBUSY;
-		if (!range_conflicts(image, first, last, exclusive)) {
-			range_enter(image, &io->range, first, last, exclusive);
+		if (range_try(image, &io->range, first, last,
+			      link_has_fresh(io)))
 			return 0;
-		}
 	}
 	link_end(image, io, false);
 	return ret;
@@ -93,19 +77,29 @@ static inline int map_and_enter(struct qcow_image *image, struct qcow_io *io,
 int qcow_map_write(struct qcow_image *image, struct qcow_io *io,
 		   uint64_t offset, uint32_t length)
 {
+	if (image->read_only)
+		return -EROFS;
+	if (!can_map(image, offset, length))
+		return QCOW_MUST_BLOCK;
+	if (unlocked_write(image, io, offset, length))
+		return 0;
 	return map_and_enter(image, io, offset, length, map_write);
 }
 
 int qcow_map_copy(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
 		  uint32_t length)
 {
-	if (!image->backing || last_cluster(image, offset, length) !=
-				       offset >> image->geometry.cluster_bits)
+	if (image->read_only)
+		return -EROFS;
+	if (!can_map(image, offset, length) || !image->backing ||
+	    last_cluster(image, offset, length) !=
+		    offset >> image->geometry.cluster_bits)
 		return QCOW_MUST_BLOCK;
 	return map_and_enter(image, io, offset, length, map_copy);
 }
 
-int qcow_finish(struct qcow_image *image, struct qcow_io *io, int result)
+static int finish_locked(struct qcow_image *image, struct qcow_io *io,
+			 int result)
 {
 	LOCKED(image);
 	link_end(image, io, !result);
@@ -114,4 +108,18 @@ int qcow_finish(struct qcow_image *image, struct qcow_io *io, int result)
 	if (result == -ENOSPC && space_may_be_found(image, io->gains))
 		return QCOW_NO_SPACE_YET;
 	return result;
+}
+
+int qcow_finish(struct qcow_image *image, struct qcow_io *io, int result)
+{
+	if (!io->unlocked)
+		return finish_locked(image, io, result);
+	/* Nothing is to be published.  A write in place can lack space, too,
+	   where the file has a hole. */
+	unlocked_end(image, io);
+	if (result != -ENOSPC)
+		return result;
+	LOCKED(image);
+	return space_may_be_found(image, io->gains) ? QCOW_NO_SPACE_YET :
+						      result;
 }

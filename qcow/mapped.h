@@ -65,13 +65,15 @@ struct qcow_io {
 	/* private to the engine */
 	struct qcow_range {
 		struct qcow_range *prev, *next;
-		uint64_t first, last; /* guest clusters */
+		uint64_t first, last;	   /* guest clusters */
+		struct image_shard *shard; /* of the list; NULL: the image */
 		bool exclusive;
 		bool waits; /* for one that came before it */
 	} range;
 	uint64_t offset;
 	uint32_t length;
 	bool copies;		   /* may be answered with a copy */
+	bool unlocked;		   /* is mapped without the lock */
 	uint64_t bitmap;	   /* of an extended L2 entry, when linked */
 	bool zeroes;		   /* fresh clusters need zeros around */
 	bool writes;		   /* the lease knows of it (R12) */

@@ -108,7 +108,7 @@ int qcow_merge_open(struct qcow_image *image,
 	}
 	*result = merge;
 	LOCKED(image);
-	image->merge = merge;
+	shared_put(image->merge, merge);
 	return 0;
 }
 
@@ -308,7 +308,7 @@ void qcow_merge_close(struct qcow_merge *merge)
 {
 	{
 		LOCKED(merge->image);
-		merge->image->merge = NULL;
+		shared_put(merge->image->merge, NULL);
 	}
 	free_merge(merge);
 }

@@ -26,10 +26,10 @@
 #include "qcow/error.h"
 #include "qcow/layers.h"
 #include "qcow/legacy/legacy.h"
+#include "qcow/range.h"
 
 #define CACHE_DEFAULT_SIZE (4u << 20)
 #define CACHE_UNDER_SIZE   (1u << 20) /* of the files under it */
-#define MAX_SLICE_SIZE	   4096u
 #define MAX_DIRTY	   131072u
 #define MAX_HOST_OFFSET	   (1ull << 56) /* the format's */
 
@@ -37,11 +37,16 @@
 
 static struct qcow_image *new_image(const struct qcow_options *options)
 {
-	struct qcow_image *image = calloc(1, sizeof(*image));
+	struct qcow_image *image = aligned_alloc(CACHE_LINE, sizeof(*image));
 	pthread_condattr_t attributes;
 
 	if (!image)
 		return NULL;
+	*image = (struct qcow_image){ .shards = range_create_shards() };
+	if (!image->shards) {
+		free(image);
+		return NULL;
+	}
 	image->file.fd = image->data_file.fd = -1;
 	lease_init(&image->lease);
 	image->read_only = options->read_only;
@@ -70,6 +75,7 @@ static void free_image(struct qcow_image *image)
 {
 	dirty_destroy(&image->dirty.active);
 	dirty_destroy(&image->dirty.frozen);
+	range_destroy_shards(image->shards);
 	cache_destroy(&image->cache);
 	unpacker_destroy(image->unpacker);
 	backing_close(image->backing);

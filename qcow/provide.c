@@ -127,5 +127,5 @@ void refcount_sweep(struct qcow_image *image, uint64_t end)
 	if (!ret)
 		image->allocator.cursor = min_u64(image->allocator.cursor, at);
 	image->allocator.swept = true;
-	image->allocator.gains++;
+	shared_put(image->allocator.gains, image->allocator.gains + 1);
 }

@@ -59,17 +59,18 @@ void refcount_put_in_slice(const struct qcow_image *image, void *data,
 	assert(count <= refcount_max(image));
 	switch (order) {
 	case 6:
-		((uint64_t *)data)[index] = count;
+		shared_put(((uint64_t *)data)[index], count);
 		return;
 	case 5:
-		((uint32_t *)data)[index] = count;
+		shared_put(((uint32_t *)data)[index], count);
 		return;
 	case 4:
-		((uint16_t *)data)[index] = count;
+		shared_put(((uint16_t *)data)[index], count);
 		return;
 	}
 	byte = (uint8_t *)data + (index >> (3 - order));
-	*byte = (*byte & ~(refcount_max(image) << shift)) | count << shift;
+	shared_put(*byte,
+		   (*byte & ~(refcount_max(image) << shift)) | count << shift);
 }
 
 int refcount_locate(const struct qcow_image *image, uint64_t cluster,
@@ -222,8 +223,8 @@ void refcount_reserve(struct qcow_image *image, struct qcow_reservation *r,
 	/* R1: bytes may get there, and it may be given back. */
 	punched_remove(&image->allocator.punched, cluster, 1);
 	image->allocator.cursor = cluster + 1;
-	image->allocator.high_water = max_u64(image->allocator.high_water,
-					      cluster + 1);
+	shared_put(image->allocator.high_water,
+		   max_u64(image->allocator.high_water, cluster + 1));
 	if (r->count++)
 		return;
 	r->first = cluster;

@@ -41,7 +41,7 @@ static void look_at_size(struct qcow_image *image)
 	if (ret || clusters <= image->allocator.max_clusters)
 		return;
 	image->allocator.max_clusters = clusters;
-	image->allocator.gains++;
+	shared_put(image->allocator.gains, image->allocator.gains + 1);
 }
 
 static void search_from_start(struct qcow_image *image)
@@ -50,7 +50,7 @@ static void search_from_start(struct qcow_image *image)
 		return;
 	image->allocator.swept = true;
 	image->allocator.cursor = 0;
-	image->allocator.gains++;
+	shared_put(image->allocator.gains, image->allocator.gains + 1);
 }
 
 int space_regain(struct qcow_image *image, uint64_t gains)

@@ -40,7 +40,7 @@ static int write_table(struct qcow_image *image, uint64_t offset,
 {
 	int ret;
 
-	cache_forget(&image->cache, offset, cluster_size(image));
+	cache_forget(image, offset, cluster_size(image));
 	image_io_begin(image);
 	if (entries)
 		ret = file_write(&image->file, entries, offset,

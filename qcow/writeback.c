@@ -35,7 +35,7 @@ static void put_value(const struct qcow_image *image, enum slice_type type,
 		      void *data, uint64_t index, uint64_t value)
 {
 	if (type == SLICE_L2)
-		((uint64_t *)data)[index] = value;
+		shared_put(((uint64_t *)data)[index], value);
 	else
 		refcount_put_in_slice(image, data, index, value);
 }
@@ -123,12 +123,15 @@ static int write_batch(struct qcow_image *image, const struct batch *batch,
 	slice->pins++;
 	ret = write_bounce(image, batch);
 	slice->pins--;
-	if (!ret)
-		apply(image, batch, phase, slice->data);
-	else /* the present content of the file is unknown */
-		cache_forget(&image->cache, batch->offset,
-			     image->cache.slice_size);
-	return ret;
+	if (ret) {
+		/* The present content of the file is unknown. */
+		cache_forget(image, batch->offset, image->cache.slice_size);
+		return ret;
+	}
+	image_change_begin(image);
+	apply(image, batch, phase, slice->data);
+	image_change_end(image);
+	return 0;
 }
 
 /* Collects the assignments from a on that share its slice. */
