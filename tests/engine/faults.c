@@ -7,6 +7,9 @@
  * sectors are right, and later operations succeed again.  After a clean close
  * the image has neither corruption nor leak (R17).
  *
+ * One image shares its clusters and tables with an internal snapshot, so that
+ * the copy of a table fails, too.  The snapshot must stay as it was.
+ *
  * usage: faults [SEED]
  */
 #include <errno.h>
@@ -17,6 +20,7 @@
 #include "tests/lib/helpers.h"
 #include "tests/lib/judge.h"
 #include "tests/lib/operations.h"
+#include "tests/lib/sectors.h"
 #include "qcow/image.h"
 
 #define SECTOR	    512u
@@ -27,10 +31,12 @@ static const struct geometry {
 	const char *options;
 	uint32_t cluster;
 	const char *size;
+	bool snapshot; /* all clusters and tables are an internal one's, too */
 } geometries[] = {
-	{ "cluster_size=512,refcount_bits=64", 512, "150K" },
-	{ "cluster_size=4096,compat=0.10", 4096, "256K" },
-	{ "cluster_size=65536", 65536, "512K" },
+	{ "cluster_size=512,refcount_bits=64", 512, "150K", false },
+	{ "cluster_size=4096,compat=0.10", 4096, "256K", false },
+	{ "cluster_size=65536", 65536, "512K", false },
+	{ "cluster_size=1024", 1024, "256K", true },
 };
 
 static struct {
@@ -98,6 +104,21 @@ static void check_all(struct qcow_image *image)
 	free(bytes);
 }
 
+/* It was made of zeros. */
+static void check_snapshot(const struct disk *disk)
+{
+	static struct sectors sectors;
+	uint8_t bytes[SECTOR];
+
+	sectors_open(&sectors, disk->bytes, disk->size);
+	sectors_choose_snapshot(&sectors);
+	for (uint64_t s = 0; s < test.size / SECTOR; s++)
+		if (!sectors_read(&sectors, s, bytes) ||
+		    stamp_of(bytes, s, test.geometry->options))
+			die("%s: I/O %d failed: sector %lu of the snapshot is another",
+			    test.geometry->options, disk->fail_at, s);
+}
+
 static void check_closed(const struct disk *disk)
 {
 	struct verdict verdict;
@@ -107,6 +128,8 @@ static void check_closed(const struct disk *disk)
 		die("%s: I/O %d failed: %u corruptions, %u leaks: %s",
 		    test.geometry->options, disk->fail_at, verdict.corruptions,
 		    verdict.leaks, verdict.first);
+	if (test.geometry->snapshot)
+		check_snapshot(disk);
 }
 
 /* Returns whether the fault was reached at all. */
@@ -165,6 +188,10 @@ static void test_geometry(const struct geometry *geometry, uint64_t seed)
 	test.geometry = geometry;
 	must_run("qemu-img create -q -f qcow2 -o %s %s %s", geometry->options,
 		 path, geometry->size);
+	if (geometry->snapshot)
+		must_run("qemu-io -c 'write -q -P 0 0 %s' %s &&"
+			 "qemu-img snapshot -c one %s",
+			 geometry->size, path, path);
 	disk_load(&base, path);
 	test.size = round_down(load_be64(base.bytes + HEADER_SIZE), SECTOR);
 	for (int at = 0; run_with_fault(&base, seed, at, errors[at % 2]); at++)
