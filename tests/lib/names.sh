@@ -39,6 +39,7 @@ all_names()
 		echo "${file%.sh}"
 	done
 	echo fuzz
+	echo iotests
 	echo mutations
 }
 

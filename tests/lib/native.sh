@@ -3,7 +3,7 @@
 # shellcheck disable=SC2153  # tests/check sets them
 #
 # The native tests of tests/check: the builds, the tests that each of them runs,
-# the fuzzing and the mutations.
+# the fuzzing, QEMU's iotests and the mutations.
 
 # build VARIANT CONFIGURE-ARGUMENT...: tells it as a test of that name.  Only
 # the driver's tests run the faulty programs, so those get no native tests.
@@ -137,6 +137,18 @@ fuzz()
 		"$BUILD/source/tests/fuzz/run" >"$log" 2>&1 </dev/null ||
 		status=FAILED
 	result fuzz "$status" $((SECONDS - start)) "$log"
+}
+
+# QEMU's own tests of qcow2, those that do not take long, on our engine.
+iotests()
+{
+	local start=$SECONDS status=ok log=$BUILD/iotests.log
+
+	wanted iotests || return 0
+	timeout -k 10 "$TIME_LIMIT" "$BUILD/source/tests/foreign/iotests" \
+		--program "$BUILD/gcc/tests/foreign/qemu-io" \
+		>"$log" 2>&1 </dev/null || status=FAILED
+	result iotests "$status, $(tail -n 1 "$log")" $((SECONDS - start)) "$log"
 }
 
 # A test that has just passed need not be shown to pass.

@@ -17,7 +17,7 @@ known()
 }
 
 for name in engine/crash crash commands/list check-lists driver/4k-disk 4k-disk \
-	fuzz mutations; do
+	fuzz iotests mutations; do
 	known "$name" || { echo "FAILED: check does not know $name"; exit 1; }
 done
 for name in nonsense cras driver/crash 'cr*' '-x'; do
