@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -78,6 +79,36 @@ int ledger_open(struct ledger *ledger, const struct geometry *geometry,
 	if (memcmp(&file->geometry, geometry, sizeof(*geometry)))
 		return -EINVAL;
 	ledger->entries = file->entries;
+	return 0;
+}
+
+/* The ledgers do not tell which of the later generations were zeroes. */
+static void allow(struct entry *entry, const struct entry *later)
+{
+	if (later->issued.generation == entry->issued.generation)
+		return;
+	entry->issued = later->issued;
+	entry->issued.maybe_zero = 1;
+}
+
+int ledger_allow(struct ledger *ledger, const char *path)
+{
+	size_t size = ledger->blocks * sizeof(struct entry);
+	struct entry *own = malloc(size);
+	struct ledger later;
+	int ret;
+
+	if (!own)
+		return -ENOMEM;
+	ret = ledger_open(&later, &ledger->geometry, path);
+	if (ret) {
+		free(own);
+		return ret;
+	}
+	memcpy(own, ledger->entries, size);
+	for (uint64_t i = 0; i < ledger->blocks; i++)
+		allow(&own[i], &later.entries[i]);
+	ledger->entries = own;
 	return 0;
 }
 

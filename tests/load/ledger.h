@@ -42,6 +42,10 @@ int ledger_geometry(const char *path, struct geometry *geometry);
 int ledger_open(struct ledger *ledger, const struct geometry *geometry,
 		const char *path);
 
+/* What another ledger of the disk, a later one, was issued may be there, too;
+   the file of the first is left alone. */
+int ledger_allow(struct ledger *ledger, const char *path);
+
 uint64_t ledger_offset(const struct ledger *ledger, uint64_t block);
 /* The last block may be shorter than the others. */
 uint32_t ledger_length(const struct ledger *ledger, uint64_t block);

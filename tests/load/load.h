@@ -22,7 +22,7 @@ struct op {
 /* options.c */
 
 struct options {
-	const char *path, *ledger, *latencies;
+	const char *path, *ledger, *later, *latencies;
 	struct geometry geometry;
 	unsigned int depth;
 	unsigned int max_blocks; /* of one write or read */

@@ -44,6 +44,7 @@ static const char usage_text[] =
 	"  --rate N             requests a second, at most\n"
 	"  --fsync-every N      fdatasync after N writes (never)\n"
 	"  --ledger FILE        record acknowledged writes here, or go on\n"
+	"  --later FILE         writes issued in this later ledger are right, too\n"
 	"  --latencies FILE     when each request ended, and how many ms it took\n"
 	"  --unknown            untouched blocks may hold anything, not zeroes\n"
 	"  --verify             at the end, read all and compare\n"
@@ -135,6 +136,9 @@ static void parse_option(int c)
 	case 'l':
 		options.ledger = optarg;
 		break;
+	case 'A':
+		options.later = optarg;
+		break;
 	case 'L':
 		options.latencies = optarg;
 		break;
@@ -184,6 +188,7 @@ void parse_options(int argc, char **argv)
 		{ "rate", 1, NULL, 'r' },
 		{ "fsync-every", 1, NULL, 'f' },
 		{ "ledger", 1, NULL, 'l' },
+		{ "later", 1, NULL, 'A' },
 		{ "latencies", 1, NULL, 'L' },
 		{ "unknown", 0, NULL, 'U' },
 		{ "verify", 0, NULL, 'V' },

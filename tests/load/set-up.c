@@ -92,6 +92,9 @@ void set_up(void)
 	ret = ledger_open(&ledger, &options.geometry, options.ledger);
 	if (ret)
 		die(-ret, "ledger %s", options.ledger ? options.ledger : "");
+	ret = options.later ? ledger_allow(&ledger, options.later) : 0;
+	if (ret)
+		die(-ret, "ledger %s", options.later);
 	busy = calloc(ledger.blocks, 1);
 	if (!busy)
 		die(ENOMEM, "%" PRIu64 " blocks", ledger.blocks);
