@@ -60,7 +60,8 @@ static int run(const struct backup *backup, const char *command,
 	       const char *word)
 {
 	const char *rate = backup->plug->options->bandwidth;
-	const char *arguments[8] = { command, backup->id };
+	const char *to = backup->plug->options->to;
+	const char *arguments[10] = { command, backup->id };
 	size_t n = 2;
 
 	if (word)
@@ -69,6 +70,10 @@ static int run(const struct backup *backup, const char *command,
 	if (rate && strcmp(command, "snapshot") != 0) {
 		arguments[n++] = "--bandwidth";
 		arguments[n++] = rate;
+	}
+	if (*to) {
+		arguments[n++] = "--to";
+		arguments[n++] = to;
 	}
 	return change_run(arguments);
 }

@@ -5,6 +5,7 @@
 #ifndef COMMANDS_H
 #define COMMANDS_H
 
+#include <limits.h>
 #include <stdbool.h>
 
 struct libvirt_options {
@@ -17,6 +18,7 @@ struct libvirt_options {
 	bool quiesce;
 	const char *suffix;    /* NULL: the time */
 	const char *bandwidth; /* NULL: no limit */
+	char to[PATH_MAX];     /* of a commit; "": the next image below */
 	bool all;
 	bool json;
 };

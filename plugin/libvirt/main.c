@@ -89,6 +89,12 @@ static const struct command_option backup_options[] = {
 };
 
 static const struct command_option commit_options[] = {
+	{ .name = "to",
+	  .kind = OPTION_PATH,
+	  .value = "IMAGE",
+	  .offset = FIELD(to),
+	  .help = "merge into this one of the images below, and with the "
+		  "overlay all that lie between (default: the next one)" },
 	OPTION_RATE,
 	OPTION_CONNECT,
 };

@@ -74,6 +74,17 @@ progress web
 names "$root"
 progress web
 
+note "and two of them, in one go"
+"$UBLK_QCOW2" libvirt snapshot web --suffix three || fail snapshot
+progress web
+"$UBLK_QCOW2" libvirt snapshot web --suffix four || fail snapshot
+names "$WORK/web.three.four.qcow2"
+progress web
+"$UBLK_QCOW2" libvirt commit web vda --to "$root" || fail "commit --to"
+[[ $(listed image) == "$root" ]] || fail "list: $(listed image)"
+names "$root"
+progress web
+
 note "merged, and the domain is not told"
 "$UBLK_QCOW2" libvirt snapshot web --suffix two || fail snapshot
 progress web

@@ -121,9 +121,11 @@ static void test_commit(void)
 	names(snapshot_path, "not merged");
 	must_run("rm %s/fake/commit.fails", scratch());
 	leave_with("commit", image_path);
+	snprintf(options.to, sizeof(options.to), "/below");
 	must(command_commit, &options);
 	names(image_path, "merged");
-	fake_called("commit 0 --domain-told;commit 0 --domain-told;");
+	fake_called(
+		"commit 0 --domain-told;commit 0 --domain-told --to /below;");
 }
 
 int main(void)
