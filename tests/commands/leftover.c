@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What lies where an overlay is to be made: what a command that died has left
+ * is known, and nothing else is taken for that.  What may be removed is
+ * removed, unless somebody has it open.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "plugin/commands/leftover.h"
+#include "qcow/create.h"
+#include "qcow/lock.h"
+#include "qcow/merge.h"
+#include "tests/lib/helpers.h"
+
+#define SIZE (8u << 20)
+
+static struct disk disk = { .id = DISK_ID_MAX, .size = SIZE };
+static char *overlay;
+
+static const char *const names[] = {
+	[LEFTOVER_NONE] = "nothing",	  [LEFTOVER_UNUSED] = "unused",
+	[LEFTOVER_OUTGROWN] = "outgrown", [LEFTOVER_MERGED] = "merged",
+	[LEFTOVER_OTHER] = "other",
+};
+
+static void expect(enum leftover expected, const char *when)
+{
+	const enum leftover found = leftover_look(&disk, overlay);
+
+	if (found != expected)
+		die("%s: it is %s and not %s", when, names[found],
+		    names[expected]);
+}
+
+static void make(uint64_t size)
+{
+	const struct qcow_overlay wanted = {
+		.backing = disk.image,
+		.format = "qcow2",
+		.size = size,
+	};
+	struct qcow_error error = { "" };
+
+	must_run("rm -f '%s'", overlay);
+	if (qcow_create_overlay(overlay, &wanted, &error))
+		die("%s: %s", overlay, error.text);
+}
+
+static void begin(const char *image)
+{
+	snprintf(disk.image, sizeof(disk.image), "%s/%s", scratch(), image);
+	must_run("qemu-img create -q -f qcow2 'file:%s' %u", disk.image, SIZE);
+	free(overlay);
+	overlay = scratch_path("over");
+	must_run("rm -f '%s'", overlay);
+}
+
+static void mark(void)
+{
+	struct qcow_error error = { "" };
+	struct qcow_identity identity;
+
+	if (qcow_identify_path(overlay, &identity) ||
+	    qcow_mark_merged(overlay, &identity, disk.image, &error))
+		die("mark: %s", error.text);
+}
+
+static void test_known(const char *image)
+{
+	begin(image);
+	expect(LEFTOVER_NONE, "no file");
+	make(SIZE);
+	expect(LEFTOVER_UNUSED, image);
+	make(SIZE / 2);
+	expect(LEFTOVER_OUTGROWN, "smaller");
+	make(2 * SIZE);
+	expect(LEFTOVER_OTHER, "larger");
+	make(SIZE);
+	mark();
+	expect(LEFTOVER_MERGED, "merged");
+	if (!leftover_is_merged(overlay))
+		die("it is merged");
+}
+
+static void test_others(void)
+{
+	begin("disk");
+	must_run(": >%s", overlay);
+	expect(LEFTOVER_OTHER, "empty");
+	make(SIZE);
+	must_run("qemu-io -c 'write 0 512' %s >/dev/null", overlay);
+	expect(LEFTOVER_OTHER, "written");
+	if (leftover_is_merged(overlay))
+		die("it was not merged");
+	make(SIZE);
+	snprintf(disk.image, sizeof(disk.image), "%s/another", scratch());
+	expect(LEFTOVER_OTHER, "of another image");
+	begin("disk");
+	must_run("ln -s nowhere %s", overlay);
+	expect(LEFTOVER_NONE, "a link to nothing");
+	must_run("rm %s && mkdir %s", overlay, overlay);
+	expect(LEFTOVER_OTHER, "a directory");
+	must_run("rmdir %s", overlay);
+}
+
+static void test_removal(void)
+{
+	struct qcow_error error;
+	struct qcow_lock *lock;
+
+	begin("disk");
+	make(SIZE);
+	if (qcow_lock(overlay, NULL, true, false, &lock, &error))
+		die("lock: %s", error.text);
+	if (!leftover_remove(overlay) || access(overlay, F_OK))
+		die("it is removed, and somebody has it open");
+	qcow_unlock(lock);
+	if (leftover_remove(overlay) || !access(overlay, F_OK))
+		die("it is not removed");
+}
+
+int main(void)
+{
+	test_known("disk");
+	test_known("di:sk");
+	test_others();
+	test_removal();
+	return 0;
+}
