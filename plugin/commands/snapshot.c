@@ -12,6 +12,7 @@
  * once more, takes the overlay that it finds then (leftover.c).
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,8 +31,9 @@
 #include "plugin/server/fault.h"
 #include "qcow/create.h"
 
-#define END_PATIENCE 2000 /* ms */
-#define INTERVAL     20	  /* ms */
+#define END_PATIENCE   2000  /* ms */
+#define FLUSH_PATIENCE 10000 /* ms */
+#define INTERVAL       20    /* ms */
 
 int change_new_path(const char *word, char path[PATH_MAX])
 {
@@ -196,6 +198,34 @@ static bool is_at_it(const struct disk *disk)
 	return !ended;
 }
 
+static int flush_job(const void *argument, char *text)
+{
+	const struct disk *disk = argument;
+	char path[32];
+	int fd;
+
+	(void)text;
+	snprintf(path, sizeof(path), "/dev/ublkb%d", disk->id);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 || fsync(fd);
+}
+
+/* The image is closed while the disk's users wait, and a close writes tables
+   and syncs: after a flush, only those of the last moment.  A disk that does
+   not answer gets its overlay all the same. */
+static void flush(const struct disk *disk)
+{
+	char text[JOB_TEXT_MAX];
+	struct job job;
+
+	if (job_start(&job, flush_job, disk, true))
+		return;
+	if (process_wait(job.pidfd, FLUSH_PATIENCE))
+		job_finish(&job, text);
+	else
+		job_abandon(&job);
+}
+
 static int move(const struct disk *disk, const char *overlay)
 {
 	struct change change = { .kind = CHANGE_IMAGE };
@@ -228,6 +258,7 @@ int snapshot_take(const struct disk *disk, const char *overlay, bool told)
 		return EXIT_FAILURE;
 	}
 	fault_die("die-conf");
+	flush(disk);
 	return move(disk, overlay);
 }
 

@@ -21,11 +21,19 @@ refused 'would be refused' "$UBLK_QCOW2" snapshot "$DEV" \
 	"$WORK/elsewhere/a.qcow2"
 [[ ! -e $WORK/elsewhere/a.qcow2 ]] || fail "it was made all the same"
 
+flushes()
+{
+	"$UBLK_QCOW2" stat --json "$DEV" | jq '.[0].io.flush.count'
+}
+
 note "in use"
+flushed=$(flushes)
 "$UBLK_QCOW2" snapshot "$DEV" "$WORK/one.qcow2" || fail snapshot
 [[ $(listed image) == "$WORK/one.qcow2" ]] || fail "list: $(listed image)"
 [[ $(listed state) == live && $(listed recoveries) == 0 ]] ||
 	fail "$(listed state), $(listed recoveries) recoveries"
+# Its users do not wait for that: the load does not flush by itself.
+(($(flushes) > flushed)) || fail "it was not flushed before"
 sum=$(sha256sum <"$image")
 qemu-img info "$image" >/dev/null || fail "QEMU cannot read the image below"
 check_image "$image"
