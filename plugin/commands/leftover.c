@@ -92,6 +92,8 @@ enum leftover leftover_look(const struct disk *disk, const char *overlay)
 
 	if (access(overlay, F_OK) && errno == ENOENT)
 		return LEFTOVER_NONE;
+	if (!strcmp(disk->image, overlay))
+		return LEFTOVER_OTHER;
 	found = look_apart(&look);
 	/* The supervisor has come to it meanwhile. */
 	if (found == LEFTOVER_OTHER && !disk_load(disk->id, &now) &&

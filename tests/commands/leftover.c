@@ -107,6 +107,29 @@ static void test_others(void)
 	must_run("rmdir %s", overlay);
 }
 
+static void save(const char *image)
+{
+	struct disk now = disk;
+
+	snprintf(now.image, sizeof(now.image), "%s", image);
+	if (disk_save(&now, NULL))
+		die("the record cannot be written");
+}
+
+/* The supervisor may come to the overlay while a command looks. */
+static void test_served(void)
+{
+	begin("disk");
+	make(SIZE);
+	must_run("qemu-io -c 'write 0 512' %s >/dev/null", overlay);
+	save(disk.image);
+	expect(LEFTOVER_OTHER, "written, and not served");
+	save(overlay);
+	expect(LEFTOVER_UNUSED, "served by now");
+	snprintf(disk.image, sizeof(disk.image), "%s", overlay);
+	expect(LEFTOVER_OTHER, "served before");
+}
+
 static void test_removal(void)
 {
 	struct qcow_error error;
@@ -128,6 +151,10 @@ int main(void)
 	test_known("disk");
 	test_known("di:sk");
 	test_others();
+	setenv("UBLK_QCOW2_RUN", scratch(), 1);
+	if (disk_stamp(&disk))
+		die("no boot");
+	test_served();
 	test_removal();
 	return 0;
 }
