@@ -13,6 +13,7 @@
  *		change is there (P2).  A sync covers the writes that had ended
  *		when the sync began.
  *	close	no corruption, no leak (P3)
+ *	steps	each one keeps the rules of the checkpoint (rules.c)
  *
  * A failure names its seed, with which it happens again.
  *
@@ -26,6 +27,7 @@
 #include <string.h>
 #include "tests/engine/history.h"
 #include "tests/engine/instants.h"
+#include "tests/engine/rules.h"
 #include "tests/lib/helpers.h"
 #include "tests/lib/judge.h"
 #include "tests/lib/scheduler.h"
@@ -48,6 +50,7 @@ static struct {
 	uint64_t start, window; /* bytes of the disk that are used */
 	bool faulty;		/* an I/O may fail */
 	uint64_t deaths, losses, failures, deeds;
+	struct rules_counts counts;
 } test;
 
 static void must(int ret, const char *what)
@@ -329,6 +332,7 @@ static void run_seed(const struct disk *base, uint64_t seed)
 	if (!ret)
 		must_be_sound(&test.instants.disk, false, "close");
 	check_disk(&test.instants.disk, &now, "end");
+	rules_check(&test.instants, test.geometry->options, &test.counts);
 	check_death(&random);
 	check_loss(&random);
 	instants_destroy(&test.instants);
@@ -383,8 +387,8 @@ int main(int argc, char **argv)
 	must_run("mkdir %s/journals", scratch());
 	for (unsigned int g = 0; g < nr_geometries; g++)
 		run_geometry(g, first, first + count);
-	printf("%lu seeds from %lu on: %lu operations, %lu of which failed as they were to; %lu deaths, %lu losses of power\n",
+	printf("%lu seeds from %lu on: %lu operations, %lu of which failed as they were to; %lu deaths, %lu losses of power; of %lu groups, after each of %lu steps, the model says the same\n",
 	       count, first, test.deeds, test.failures, test.deaths,
-	       test.losses);
+	       test.losses, test.counts.groups, test.counts.steps);
 	return 0;
 }
