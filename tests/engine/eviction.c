@@ -94,7 +94,7 @@ static uint64_t place_of(unsigned int table)
 	return load_be64(disk.bytes + l1 + 8 * table) & OFFSETS;
 }
 
-/* What the cache has, and nothing else, which would change what it has. */
+/* Reads the cached tables only: other reads would change the cache. */
 static void expect_cached(const char *when)
 {
 	bool cached[TABLES];

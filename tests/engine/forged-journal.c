@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * A journal is input like an image (P6): its groups have their seals, and may
- * say anything nevertheless.  A record that speaks of what the image does not
- * have fails the open; an entry that no table may have fails whoever comes
- * upon it.
+ * say anything nevertheless.  A record of clusters that the image does not have
+ * fails the open; an entry that no table may have fails each read of it.
  *
- * A life leaves a journal; then a group of somebody else's making follows the
- * others there.
+ * A life leaves a journal; then the test appends a group of its own.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -20,7 +20,7 @@ static uint64_t *word_at(uint64_t position)
 	return &journal.ring[position % journal.words];
 }
 
-/* Whoever is killed at this moment has left this word. */
+/* A process that is killed at this moment leaves this word. */
 static void look(void *opaque, enum qcow_event event)
 {
 	(void)opaque;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Where a journal may lie, and what it takes up there (R13): on a tmpfs only,
- * whose pages outlive a process and are no older than the image after a loss
- * of power; and with all its bytes set aside, since one that is missing later
- * would kill the process that writes there.
+ * The place of a journal, and its room there (R13).  It may lie on a tmpfs
+ * only: the pages outlive a process, and after a loss of power they are gone.
+ * All its bytes are set aside: a page that is missing later would kill the
+ * process that writes there.
  */
 #include <errno.h>
 #include <linux/magic.h>

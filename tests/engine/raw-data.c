@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A raw data file is the disk for whoever reads it alone: what was discarded
- * is zero there, with a hole, or with zeros written where no holes can be.  And
- * no image is another one's data (P6).
+ * A raw data file, read alone, is the disk: a discarded range is zero there,
+ * with a hole, or with zeros written where no holes can be.  And no image is
+ * another one's data (P6).
  */
 #include <stdlib.h>
 #include <string.h>

@@ -5,7 +5,7 @@
  * The record of the engine must agree with it after every step:
  *
  *	R12	no group before the mark is durable
- *	R5	no entry is written whose cluster has no durable count
+ *	R5	no entry is written before its cluster has a durable count
  *	R7	no count becomes zero while a durable entry names the cluster,
  *		and no hole is punched
  *	R9	a freed cluster is neither written to nor used again before its
@@ -14,8 +14,8 @@
  *		only a lower count need not be durable
  *
  * A dropped group's value may be replaced by a later group's, as long as that
- * one is in the journal.  So file and journal together say at any time what all
- * groups have said: that is what a replay finds after a death (R11).
+ * one is in the journal.  So file and journal together say the same at any time
+ * as all groups together, and a replay finds it after a death (R11).
  *
  * Only the numbers of the records' kinds come from the engine.
  */
@@ -258,7 +258,7 @@ static void check_hole(const struct step *step)
 	}
 }
 
-/* A sync makes durable what had ended when it began. */
+/* A sync covers the steps that had ended when it began. */
 static void complete_sync(unsigned int began)
 {
 	const struct instants *instants = model.instants;

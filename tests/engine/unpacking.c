@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Compressed clusters are unpacked into slots, with streams.  A slot and a
- * stream belong to one reader until that has what it wants.
+ * stream belong to one reader until its read has ended.
  *
  * While a cluster's packed bytes are on their way, others are read: as many as
  * there are slots, or the same cluster by a second thread.  Each finds its own
  * bytes, then and later.  A cluster that cannot be unpacked is no cluster the
- * next time, either; nor is one whose bytes were given back.
+ * next time, either; nor is one after its bytes were given back.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -175,7 +175,7 @@ static void test_second(void)
 	pthread_join(second, NULL);
 }
 
-/* ---- what is not there any more ---- */
+/* ---- broken and forgotten clusters ---- */
 
 static void test_broken(void)
 {
