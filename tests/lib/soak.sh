@@ -55,41 +55,137 @@ begin_load()
 	cleanup "kill -9 ${LOADS[i]} 2>/dev/null"
 }
 
-# Draws the process to kill, and waits until the disk lives again.
-kill_one()
-{
-	local dev=${DEVICES[RANDOM % ${#DEVICES[@]}]} before victim
+# look I: the disk's answers, of one `list`, which takes as long as a kill.
+declare -A SEEN=()
 
-	before=$(listed recoveries "$dev")
-	case $((RANDOM % 10)) in
-	[0-5])
-		victim=server
-		kill_off "$(listed server_pid "$dev")"
-		;;
-	[67])
-		victim=supervisor
-		kill_off "$(listed supervisor_pid "$dev")"
-		"$UBLK_QCOW2" recover "$dev" || fail "recover $dev"
-		;;
-	*)
-		victim=both
-		kill_off "$(listed supervisor_pid "$dev")" \
-			"$(listed server_pid "$dev")"
-		"$UBLK_QCOW2" recover "$dev" || fail "recover $dev"
-		;;
-	esac
-	KILLED[$victim]=$((KILLED[$victim] + 1))
-	[[ $victim == supervisor ]] ||
-		listed_becomes recoveries $((before + 1)) 120 "$dev"
-	wait_live "$dev" 120
-	[[ $victim == supervisor ]] || PAUSES+=("$(listed ms "$dev")")
+look()
+{
+	local json key
+
+	json=$("$UBLK_QCOW2" list --json "${DEVICES[$1]}")
+	for key in state recoveries server_pid supervisor_pid ms; do
+		SEEN[$key]=''
+		[[ ! $json =~ \"$key\":\ *\"?([^\",}]*) ]] ||
+			SEEN[$key]=${BASH_REMATCH[1]%%[[:space:]]*}
+	done
+}
+
+# Draws the process to kill: of each disk that is given.
+declare -A VICTIM=() BEFORE=()
+
+draw_victims()
+{
+	local i
+
+	PIDS=()
+	for i; do
+		look "$i"
+		BEFORE[$i]=${SEEN[recoveries]}
+		case $((RANDOM % 10)) in
+		[0-5]) VICTIM[$i]=server PIDS+=("${SEEN[server_pid]}") ;;
+		[67]) VICTIM[$i]=supervisor PIDS+=("${SEEN[supervisor_pid]}") ;;
+		*)
+			VICTIM[$i]=both
+			PIDS+=("${SEEN[server_pid]}" "${SEEN[supervisor_pid]}")
+			;;
+		esac
+	done
+}
+
+# Those without a supervisor are recovered side by side.
+recover_disks()
+{
+	local i commands=()
+
+	for i; do
+		[[ ${VICTIM[$i]} != server ]] || continue
+		"$UBLK_QCOW2" recover "${DEVICES[i]}" 2>"$WORK/$i.recover" &
+		commands[i]=$!
+	done
+	for i in "${!commands[@]}"; do
+		wait "${commands[i]}" || give_up "$i"
+	done
+}
+
+# An image that has no room for the mark is refused if a write of the dead
+# server reached it late (R12): then the disk is out.  Others never are.
+give_up()
+{
+	local i=$1
+
+	cat "$WORK/$i.recover"
+	[[ ${VICTIM[$i]} == both && ${IMAGES[i]} =~ ^(under|compat=0.10)$ ]] ||
+		fail "recover ${DEVICES[i]}"
+	grep -q 'does not fit it' "$WORK/$i.recover" ||
+		fail "recover ${DEVICES[i]}"
+	note "${IMAGES[i]}: refused after a death of both"
+	REFUSED=$((REFUSED + 1))
+	kill -9 "${LOADS[i]}"
+	wait "${LOADS[i]}" || true
+	"$UBLK_QCOW2" del --force "${DEVICES[i]}" || true
+	unset "DEVICES[i]" "LOADS[i]"
+}
+REFUSED=0
+
+# The record of a disk tells when to ask.
+await_life()
+{
+	local i=$1 end=$((SECONDS + 120)) wanted=${BEFORE[$1]}
+
+	[[ ${VICTIM[$i]} == supervisor ]] || wanted=$((wanted + 1))
+	for (( ; ; )); do
+		if record_hints "recoveries $wanted" "${DEVICES[i]}"; then
+			look "$i"
+			[[ ${SEEN[state]} != live ||
+				${SEEN[recoveries]} != "$wanted" ]] || break
+		fi
+		((SECONDS <= end)) || fail "${DEVICES[i]} does not live again"
+		sleep 0.1
+	done
+	[[ ${VICTIM[$i]} == supervisor ]] || PAUSES+=("${SEEN[ms]}")
+	KILLED[${VICTIM[$i]}]=$((KILLED[${VICTIM[$i]}] + 1))
+}
+
+# As often one disk as several.
+draw_disks()
+{
+	local left=("${!DEVICES[@]}") count=1 n
+
+	((RANDOM % 2)) || count=$((1 + RANDOM % ${#left[@]}))
+	DISKS=()
+	for (( ; count; count--)); do
+		n=$((RANDOM % ${#left[@]}))
+		DISKS+=("${left[n]}")
+		unset "left[n]"
+		left=("${left[@]}")
+	done
+}
+
+# Several are killed at once, and their recoveries do not wait for each other.
+kill_some()
+{
+	local i
+
+	draw_disks
+	draw_victims "${DISKS[@]}"
+	kill_off "${PIDS[@]}"
+	recover_disks "${DISKS[@]}"
+	for i in "${DISKS[@]}"; do
+		[[ -z ${DEVICES[i]:-} ]] || await_life "$i"
+	done
 }
 
 # Now and then: how far it has come.
 tell_progress()
 {
-	[[ $(($(kills) % 20)) != 0 ]] || note "$(kills) kills, pause p50 $(pause 50) ms"
+	local kills
+
+	kills=$(kills)
+	((kills >= TOLD + 20)) || return 0
+	TOLD=$kills
+	note "$kills kills, pauses p50 $(pause 50), longest $(pause 100) ms"
 }
+TOLD=0
 
 kills()
 {
@@ -148,7 +244,8 @@ report()
 		"$(kills) kills (${KILLED[server]} servers," \
 		"${KILLED[supervisor]} supervisors, ${KILLED[both]} both);" \
 		"$WRITES writes acknowledged, $CHECKED blocks verified," \
-		"$WRONG wrong, $ERRORS errors; $FLAWED images flawed;" \
+		"$WRONG wrong, $ERRORS errors; $FLAWED images flawed," \
+		"$REFUSED refused after a death of both;" \
 		"pauses p50 $(pause 50), p99 $(pause 99), longest $(pause 100) ms"
 }
 
@@ -162,11 +259,11 @@ done
 END=$((SECONDS + $1))
 while ((SECONDS < END)) && [[ $(kills) -lt ${KILLS:-1000000000} ]]; do
 	sleep "0.$((RANDOM % 10))"
-	kill_one
+	kill_some
 	alive
 	tell_progress
 done
-for i in "${!IMAGES[@]}"; do
+for i in "${!DEVICES[@]}"; do
 	end_disk "$i"
 done
 report
