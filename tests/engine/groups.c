@@ -12,7 +12,7 @@
 #define GROUPS 2000u /* many laps */
 #define KEPT   20u   /* words, at most, when the oldest group is dropped */
 
-static struct journal journal;
+static struct journal journal = { .names = &qcow_names_of_host };
 static unsigned int copied, sealed;
 
 static uint64_t *word_at(uint64_t position)
