@@ -272,7 +272,7 @@ static void run_case(const char *name,
 		     const struct server_config *config)
 {
 	pid_t child = fork();
-	int status;
+	int status = 0;
 
 	if (!child) {
 		act(config);
