@@ -168,6 +168,20 @@ static int open_named(struct qcow_image *image, const char *path,
 	return 0;
 }
 
+/* The supervisor locks the layers that are written, and no other.  Those that
+   lie between were opened with another answer, so the image on top says which
+   lock its caller wants. */
+static enum qcow_locking locking_under(const struct qcow_image *image,
+				       const struct qcow_options *options,
+				       bool read_only)
+{
+	if (read_only || !options->layers)
+		return QCOW_LOCK_TEST;
+	while (image->overlay)
+		image = image->overlay;
+	return image->locking;
+}
+
 /* For the open of the layer under the image. */
 static struct qcow_options options_under(const struct qcow_image *image,
 					 const struct qcow_options *options)
@@ -178,9 +192,7 @@ static struct qcow_options options_under(const struct qcow_image *image,
 			  options->merge_into != image_next_index(image);
 	if (under.look)
 		under.look = QCOW_LOOK_READER;
-	/* The supervisor locks the layers that are written, and no other. */
-	if (under.read_only || !options->layers)
-		under.locking = QCOW_LOCK_TEST;
+	under.locking = locking_under(image, options, under.read_only);
 	under.test = options->test ? options->test->under : NULL;
 	return under;
 }

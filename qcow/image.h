@@ -154,6 +154,7 @@ struct qcow_image {
 	struct unpacker *unpacker;	  /* of compressed clusters */
 	const struct qcow_image *overlay; /* the image above it; NULL: none */
 	bool read_only;
+	enum qcow_locking locking; /* that its caller wants */
 	struct image_geometry geometry;
 	bool inline_checkpoint;
 	bool journal_stays;

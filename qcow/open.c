@@ -50,6 +50,7 @@ static struct qcow_image *new_image(const struct qcow_options *options)
 	image->file.fd = image->data_file.fd = -1;
 	lease_init(&image->lease);
 	image->read_only = options->read_only;
+	image->locking = options->locking;
 	image->inline_checkpoint = options->inline_checkpoint;
 	image->journal_stays = options->journal_stays;
 	image->notice = options->notice;

@@ -15,6 +15,8 @@
 #include <unistd.h>
 #include "tests/lib/helpers.h"
 #include "tests/lib/model.h"
+#include "qcow/bits.h"
+#include "qcow/lock.h"
 #include "qcow/qcow.h"
 
 #define FENCE_BYTE 400
@@ -171,6 +173,53 @@ static void test_fence(void)
 	pthread_join(thread, NULL);
 }
 
+/* A supervisor holds the locks of a merge over an image between: that of a
+   writer on the layer, of a reader on the other one. */
+static void test_merge(void)
+{
+	static const char *const names[] = { "low", "mid", "high" };
+	struct qcow_lock *locks[ARRAY_SIZE(names)];
+	struct qcow_layer layers[2];
+	struct qcow_options options = {
+		.journal_dir = scratch(),
+		.locking = QCOW_LOCK_JOIN,
+		.layers = layers,
+		.nr_layers = 2,
+		.merge_into = 2,
+		.inline_checkpoint = true,
+	};
+	struct qcow_error error = { "" };
+	struct qcow_image *opened;
+	char *paths[ARRAY_SIZE(names)];
+
+	must_run("cd %s && qemu-img create -q -f qcow2 low 1M && "
+		 "qemu-img create -q -f qcow2 -F qcow2 -b low mid && "
+		 "qemu-img create -q -f qcow2 -F qcow2 -b mid high",
+		 scratch());
+	for (unsigned int i = 0; i < ARRAY_SIZE(names); i++) {
+		paths[i] = scratch_path(names[i]);
+		if (qcow_lock(paths[i], NULL, i == 1, true, &locks[i], &error))
+			die("%s: %s", paths[i], error.text);
+	}
+	for (unsigned int i = 0; i < 2; i++) {
+		layers[i] = (struct qcow_layer){
+			.path = paths[1 - i],
+			.written = i == 1,
+		};
+		qcow_lock_identify(locks[1 - i], &layers[i].identity);
+	}
+	if (qcow_open(paths[2], &options, &opened, &error))
+		die("beside the supervisor's locks: %s", error.text);
+	model_close(opened);
+	options.locking = QCOW_LOCK_TEST;
+	if (!qcow_open(paths[2], &options, &opened, &error))
+		die("a stranger gets what the supervisor has");
+	for (unsigned int i = 0; i < ARRAY_SIZE(names); i++) {
+		qcow_unlock(locks[i]);
+		free(paths[i]);
+	}
+}
+
 int main(void)
 {
 	alarm(TIME_LIMIT);
@@ -180,6 +229,7 @@ int main(void)
 	must_run("qemu-img create -q -f qcow2 -b %s -F qcow2 %s", under, image);
 	test_ours();
 	test_theirs();
+	test_merge();
 	test_fence();
 	return 0;
 }
