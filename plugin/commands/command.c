@@ -88,9 +88,6 @@ int command_find(const char *dev, struct disk *disk, int *lock)
 	if (ret == -ENOENT)
 		return complain_about(dev,
 				      "no such disk; see 'ublk-qcow2 list'");
-	if (ret == -ENOTUNIQ)
-		return complain_about(dev, "several disks serve it; name one "
-					   "of them");
 	if (ret == -EBUSY)
 		return complain_about(dev, "another command is working on it");
 	if (ret == -EPROTO)

@@ -198,36 +198,6 @@ int disk_find(const char *dev, struct disk *disk)
 	return -ENOENT;
 }
 
-struct users {
-	const char *image;
-	struct disk *first;
-	unsigned int count;
-};
-
-static int count_user(const struct disk *disk, void *opaque)
-{
-	struct users *users = opaque;
-
-	if (strcmp(users->image, disk->image))
-		return 0;
-	if (!users->count++)
-		*users->first = *disk;
-	return 0;
-}
-
-/* By the path alone, as the record has it. */
-static int find_only(const char *image, struct disk *disk)
-{
-	struct users users = { .image = image, .first = disk };
-	int ret = disk_each(count_user, &users);
-
-	if (ret)
-		return ret;
-	if (users.count > 1)
-		return -ENOTUNIQ;
-	return users.count ? 0 : -ENOENT;
-}
-
 int disk_find_wide(const char *dev, struct disk *disk)
 {
 	char path[PATH_MAX];
@@ -235,7 +205,8 @@ int disk_find_wide(const char *dev, struct disk *disk)
 
 	if (ret != -ENOENT || !strchr(dev, '/'))
 		return ret;
-	return find_only(realpath(dev, path) ? path : dev, disk);
+	/* By the path alone, as the record has it: no storage is asked. */
+	return disk_of_image(realpath(dev, path) ? path : dev, NULL, disk);
 }
 
 int disk_free_id(int first, int *id)

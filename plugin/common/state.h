@@ -150,8 +150,7 @@ int disk_of_name(const char *name, struct disk *disk);
    Returns as disk_load(). */
 int disk_find(const char *dev, struct disk *disk);
 
-/* The same for people: they may also give the path of its image.  -ENOTUNIQ:
-   several disks have that image. */
+/* The same for people: they may also give the path of its image. */
 int disk_find_wide(const char *dev, struct disk *disk);
 
 /* Finds the lowest id, from first on, without a record and without a device;
