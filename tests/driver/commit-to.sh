@@ -41,8 +41,8 @@ nothing_above()
 	for file in "${@:2}"; do
 		refused "was merged into $1" "$UBLK_QCOW2" add "$file"
 		qemu-img check -q -U "$file" || fail "$file is damaged"
-		rm "$file"
 	done
+	rm "${@:2}"
 }
 
 image base.qcow2 128M >/dev/null
