@@ -42,6 +42,7 @@ begin()
 	install_program "$previous"
 	image=$(image "$1.qcow2" 256M)
 	add "$image" --name "$1"
+	rm -f "$WORK/ledger"	# of another disk
 	start_load --depth 8 --size 32M --ledger "$WORK/ledger"
 	storm 1
 }
