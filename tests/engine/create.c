@@ -244,8 +244,8 @@ static const char *const uses[] = {
 	"truncate -s 0 $f",
 	"printf x | dd of=$f bs=1 seek=700 conv=notrunc status=none",
 	/* the last byte of the L1 table */
-	"printf x | dd of=$f bs=1 seek=$(($(stat -c %s $f) - 1)) conv=notrunc "
-	"status=none",
+	("printf x | dd of=$f bs=1 seek=$(($(stat -c %s $f) - 1)) conv=notrunc "
+	 "status=none"),
 };
 
 static void test_as_made(void)
