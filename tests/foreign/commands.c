@@ -46,7 +46,7 @@ static int close_image(int argc, char **argv)
 
 static int open_image(int argc, char **argv)
 {
-	struct asked asked = { NULL };
+	struct asked asked = { 0 };
 
 	command_parse_open(argc, argv, &asked);
 	if (!served_is_open())
@@ -291,7 +291,7 @@ static const char *options_not_ours(int argc, char **argv)
 static const char *words_not_ours(int argc, char **argv)
 {
 	const struct command *command = find(argv[0]);
-	struct asked asked = { NULL };
+	struct asked asked = { 0 };
 
 	if (!command)
 		return "a command that only QEMU's has";
