@@ -5,7 +5,7 @@
  * There are two bits for each.  One is this process's own: the layer has the
  * granule as the guest sees it.  The other one is in memory that outlives the
  * process.  The next server takes that for its own and does not copy the
- *granule again.  So it must be right after a death at any instant:
+ * granule again.  So it must be right after a death at any instant:
  *
  *	set	The copy was acknowledged by the layer, so the layer's journal
  *		has it after a death (P1); and a sync has succeeded that began
@@ -19,8 +19,8 @@
  *		killed has made its stores in their order).
  *
  * Between two servers nobody writes (P4, R14).  The memory's owner sees to
- *that: the memory is gone as soon as the owner's locks are, and means nothing
- *as soon as a server serves without a merge.
+ * that: the memory is gone as soon as the owner's locks are, and means nothing
+ * as soon as a server serves without a merge.
  */
 #include <errno.h>
 #include <stdatomic.h>

@@ -17,7 +17,7 @@
  *
  * An image that has lost its journal in this boot is refused as well: writes
  * that were acknowledged and not flushed would be lost.  Its mark says so, or
- *the note beside the journal.  All of these refusals may be forced.
+ * the note beside the journal.  All of these refusals may be forced.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -7,7 +7,7 @@
  * most 12; a pointer is cast to uintptr_t and serves as an identifier.
  * A tracepoint that nobody watches costs one nop and the making of its
  * arguments, so they must be at hand.  In a build without USDT they are checked
- *by the compiler and cost nothing.
+ * by the compiler and cost nothing.
  *
  * The engine's tracepoints, with their arguments:
  *

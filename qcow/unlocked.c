@@ -16,7 +16,7 @@
  * During a change a look-up may read a mixture of all values that the fields
  * ever held.  Their memory stays, and each index in them is one of that memory.
  * So the worst that can happen is a wrong answer, and that is dropped.  A
- *search that would not end gives up.
+ * search that would not end gives up.
  *
  * The range comes first.  The mapping of its clusters stays until the request
  * has ended, and so does the answer (R9).  The count is for changes of other

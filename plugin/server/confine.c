@@ -6,7 +6,7 @@
  * and for its threads and children to come.
  *
  * Then it makes the things that only root may make: a clerk (clerk.c), and the
- *ring, which is restricted at once (restrict.c).
+ * ring, which is restricted at once (restrict.c).
  *
  * Before it reads one byte of the image, with one thread, the server falls:
  *

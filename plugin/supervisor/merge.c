@@ -9,8 +9,8 @@
  * out the bytes that servers before it have merged and settled under the same
  * locks (kept.c).  The image is the truth until a server has ended and has said
  * that the layer holds all.  Until then nobody depends on the layer's new
- *bytes: every death leads to a plain recovery, and the disk can be removed at
- *any time.
+ * bytes: every death leads to a plain recovery, and the disk can be removed at
+ * any time.
  *
  * Then image and layer are equal.  A server that writes to one of them makes
  * the other one worthless.  The record decides which one is served, and for the

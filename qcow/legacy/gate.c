@@ -2,8 +2,8 @@
 /*
  * The gate in front of libqcow.  That library reads some images wrongly
  * without saying so, and some make it crash; the checks here are for images
- *that it must never see.  Every field that it would use is checked first, every
- *table is read once:
+ * that it must never see.  Every field that it would use is checked first,
+ * every table is read once:
  *
  *	version 1: 48 bytes of header; L1 entries are plain offsets; L2
  *	entries have bit 63 for compressed, then cluster_bits bits of length

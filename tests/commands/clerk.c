@@ -26,6 +26,7 @@
 
 #define SKIPPED 77
 #define LENGTH	4096
+#define NONCE	7ull
 
 static char *image, *base, *other, *legacy;
 static struct disk_options disk_options = DISK_OPTIONS_DEFAULT;
@@ -36,6 +37,20 @@ int __wrap_control_open(struct control **control);
 int __wrap_control_open(struct control **control)
 {
 	*control = NULL;
+	return 0;
+}
+
+/* Each device is another disk's. */
+int __wrap_control_get_info(struct control *control, int id,
+			    struct ublksrv_ctrl_dev_info *info);
+int __wrap_control_get_info(struct control *control, int id,
+			    struct ublksrv_ctrl_dev_info *info)
+{
+	(void)control;
+	*info = (struct ublksrv_ctrl_dev_info){
+		.dev_id = id,
+		.ublksrv_flags = ~NONCE,
+	};
 	return 0;
 }
 
@@ -256,13 +271,60 @@ static void ask(const struct server_config *config)
 	ask_for_files(config);
 }
 
-static void ask_to_write(const struct server_config *config)
+/* R14: the fence is on the description, so the clerk must not have it, too. */
+static void lock_and_close(void)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_len = 1 };
+
+	for (unsigned int i = 0; i < 2; i++) {
+		int fd = ask_to_open(image, O_RDWR);
+
+		expect(fd >= 0 && !fcntl(fd, F_OFD_SETLK, &lock),
+		       "its image is locked by a descriptor of the clerk's");
+		close(fd);
+	}
+}
+
+static void ask_for_locks(const struct server_config *config)
+{
+	struct clerk_view view;
+
+	fall(config);
+	lock_and_close();
+	expect(clerk_look(clerk, 0, &view) == -EXDEV, "another's device");
+}
+
+/* To open it would wait for a writer. */
+static void ask_for_a_pipe(const struct server_config *config)
 {
 	fall(config);
+	expect_refused(ask_to_open(config->image, O_RDONLY | O_NONBLOCK),
+		       "a pipe");
+}
+
+static void ask_to_write(const struct server_config *config)
+{
+	char *settled, *path;
+
+	fall(config);
+	expect(!names->settle(names->opaque, image, &settled) &&
+		       !names->resolve(names->opaque, settled,
+				       QCOW_REFERS_TO_BACKING, base, &path,
+				       NULL),
+	       "its backing");
+	expect_refused(ask_to_open(path, O_RDWR), "its backing to write");
 	expect_refused(ask_to_open(image, O_RDWR), "a read-only disk");
 	expect(ask_to_open(image, O_RDONLY) >= 0, "its image");
 	expect_refused(names->remove(names->opaque, own_journal),
 		       "removes a journal that it may only read");
+}
+
+/* The engine is not asked whether it is the right file. */
+static void ask_for_another(const struct server_config *config)
+{
+	fall(config);
+	expect(ask_to_open(image, O_RDONLY) == -ESTALE,
+	       "another file in its image's place");
 }
 
 /* ---- all of them ---- */
@@ -305,6 +367,7 @@ static void run_cases(void)
 	struct server_config config = {
 		.image = image,
 		.options = &disk_options,
+		.nonce = NONCE,
 	};
 
 	expect(!qcow_identify_path(image, &config.identity) &&
@@ -318,16 +381,23 @@ static void run_cases(void)
 	run_case("the next server", read_and_close, &config);
 	expect(!has_journal(), "its journal stays");
 	run_case("asks, a known disk", ask, &config);
+	run_case("asks for locks", ask_for_locks, &config);
 	disk_options.read_only = true;
+	layer.written = true;
 	run_case("asks, a read-only disk", ask_to_write, &config);
 	disk_options.read_only = false;
+	layer.written = false;
 	must_run("cp %s %s.new && mv %s.new %s", image, image, image, image);
 	run_case("another image", fail_to_open, &config);
+	run_case("asks, another image", ask_for_another, &config);
 	config = (struct server_config){
 		.image = other,
 		.options = &disk_options,
 	};
 	run_case("a legacy image", read_legacy, &config);
+	config.image = scratch_path("pipe");
+	must_run("mkfifo %s", config.image);
+	run_case("asks, a pipe", ask_for_a_pipe, &config);
 }
 
 int main(void)

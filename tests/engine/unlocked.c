@@ -6,6 +6,8 @@
  *		and another one gets its memory, before the look-up reads.
  *	alone	Beside an exclusive range, a look-up takes the lock.
  *	all	A plain request takes no lock.  One that allocates does.
+ *	refused	No write is mapped before the mark is set, nor to an image that
+ *		has turned out to be corrupt.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,7 +63,7 @@ struct slice *__wrap_cache_find(struct cache *cache, enum slice_type type,
 
 /* ---- the cases ---- */
 
-static void open_image(void)
+static void open_image(const char *path)
 {
 	struct qcow_options options = {
 		.journal_dir = scratch(),
@@ -69,19 +71,23 @@ static void open_image(void)
 		.inline_checkpoint = true,
 	};
 	struct qcow_error error = { "" };
-	char *path = scratch_path("disk.qcow2");
+
+	if (qcow_open(path, &options, &test.image, &error))
+		die("%s", error.text);
+}
+
+static void make_image(const char *path)
+{
 	static char data[CLUSTER];
 
 	must_run("qemu-img create -q -f qcow2 -o cluster_size=512 %s %llu",
 		 path, PARTS * PART);
-	if (qcow_open(path, &options, &test.image, &error))
-		die("%s", error.text);
+	open_image(path);
 	for (unsigned int n = 0; n < PARTS; n++)
 		if (qcow_write(test.image, data, n * PART, CLUSTER))
 			die("cannot write");
 	if (qcow_flush(test.image))
 		die("cannot flush");
-	free(path);
 }
 
 static void load(unsigned int part)
@@ -168,9 +174,47 @@ static void after_one_that_allocates(void)
 	must_take(0, true, 7);
 }
 
+static void must_refuse_writes(const char *when)
+{
+	load(7);
+	place_of(false, 7);
+	if (place_of(true, 7))
+		die("%s: a write is mapped", when);
+	if (!place_of(false, 7))
+		die("%s: a read is not mapped", when);
+}
+
+/* R12: the successor must see that there were writes. */
+static void before_the_mark(const char *path)
+{
+	if (qcow_close(test.image))
+		die("cannot close");
+	test.image = NULL;
+	open_image(path);
+	must_refuse_writes("before the mark");
+}
+
+static void after_the_mark(void)
+{
+	static char data[CLUSTER];
+
+	if (qcow_write(test.image, data, 7 * PART, CLUSTER))
+		die("cannot write");
+	if (!place_of(true, 7))
+		die("a write after the mark is not mapped");
+}
+
+static void after_corruption(void)
+{
+	image_set_corrupt(test.image);
+	must_refuse_writes("a corrupt image");
+}
+
 int main(void)
 {
-	open_image();
+	char *path = scratch_path("disk.qcow2");
+
+	make_image(path);
 	load(7);
 	place_of(false, 7); /* the first look-up of a thread takes the lock */
 	a_plain_request_takes_no_lock();
@@ -178,5 +222,10 @@ int main(void)
 	a_slice_goes_meanwhile(true);
 	beside_an_exclusive_one();
 	after_one_that_allocates();
-	return qcow_close(test.image) ? 1 : 0;
+	before_the_mark(path);
+	after_the_mark();
+	after_corruption();
+	qcow_close(test.image);
+	free(path);
+	return 0;
 }

@@ -267,4 +267,4 @@ for i in "${!DEVICES[@]}"; do
 	end_disk "$i"
 done
 report
-[[ $((WRONG + ERRORS + FLAWED + FAILED)) == 0 ]]
+[[ $((WRONG + ERRORS + FLAWED + FAILED + REFUSED)) == 0 ]]
