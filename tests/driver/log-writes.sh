@@ -4,14 +4,14 @@
 #
 # Loss of power below ext4 and xfs.  dm-log-writes keeps a log of all writes of
 # the image's file system, so the test makes the disk again as it was after one of
-# its flushes.  There the file system mounts.  The image has no corruption, and it
+# its flushes, or when a flush of the client had just ended.  There the file system mounts.  The image has no corruption, and it
 # has each write that the client had flushed by then.  The disk is served again,
 # and `check` repairs the leaks that the loss has left.
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
 
 ROUNDS=8	# of a load and a flush
-SAMPLES=6	# of the disk's flushes, on each file system
+SAMPLES=4	# of the flushes, and of the marks, on each file system
 
 REPLAY=$PROGRAMS/load/replay
 JUDGED=0 CHECKED=0
@@ -68,17 +68,23 @@ write_and_die()
 	del
 }
 
-# The flushes after the first mark, evenly spread, and the last: "ENTRY ROUND",
-# with the round whose mark came before.
+# Flushes after the first mark, and marks, each evenly spread: "ENTRY ROUND", with
+# the round whose mark came last.  At a mark, the disk has just been flushed.
 samples()
 {
 	"$REPLAY" "$WORK/log" | awk -v samples=$SAMPLES '
-		$1 == "mark" && $3 ~ /^[0-9]+$/ { round = $3; begun = 1 }
+		$1 == "mark" && $3 ~ /^[0-9]+$/ {
+			round = $3
+			begun = 1
+			marks[m++] = $2 " " round
+		}
 		$1 == "flush" && begun { seen[n++] = $2 " " round }
 		END {
-			for (i = 1; i <= samples; i++)
+			for (i = 1; i <= samples; i++) {
 				print seen[int((n - 1) * i / samples)]
-		}'
+				print marks[int((m - 1) * i / samples)]
+			}
+		}' | sort -n
 }
 
 # The image as it was then is in $WORK/then.
@@ -135,4 +141,4 @@ for type in ext4 xfs; do
 	rm "$WORK"/{disk,log,again,copy}
 done
 note "$JUDGED losses of power judged, $CHECKED flushed blocks compared"
-[[ $JUDGED == $((2 * SAMPLES)) ]] || fail "only $JUDGED losses were judged"
+[[ $JUDGED == $((4 * SAMPLES)) ]] || fail "only $JUDGED losses were judged"
