@@ -4,9 +4,10 @@
 #
 # Loss of power below ext4 and xfs.  dm-log-writes keeps a log of all writes of
 # the image's file system, so the test makes the disk again as it was after one of
-# its flushes, or when a flush of the client had just ended.  There the file system mounts.  The image has no corruption, and it
-# has each write that the client had flushed by then.  The disk is served again,
-# and `check` repairs the leaks that the loss has left.
+# its flushes, or when a flush of the client had just ended.  There the file
+# system mounts.  The image has no corruption, and it has each write that the
+# client had flushed by then.  The disk is served again, and `check` repairs the
+# leaks that the loss has left.
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
 
