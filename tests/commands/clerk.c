@@ -28,7 +28,7 @@
 #define LENGTH	4096
 #define NONCE	7ull
 
-static char *image, *base, *other, *legacy;
+static char *image, *base, *other, *legacy, *a_pipe;
 static struct disk_options disk_options = DISK_OPTIONS_DEFAULT;
 static const struct qcow_names *names;
 static struct clerk *clerk;
@@ -395,8 +395,8 @@ static void run_cases(void)
 		.options = &disk_options,
 	};
 	run_case("a legacy image", read_legacy, &config);
-	config.image = scratch_path("pipe");
-	must_run("mkfifo %s", config.image);
+	must_run("mkfifo %s", a_pipe);
+	config.image = a_pipe;
 	run_case("asks, a pipe", ask_for_a_pipe, &config);
 }
 
@@ -413,6 +413,7 @@ int main(void)
 	base = scratch_path("base");
 	legacy = scratch_path("legacy");
 	other = scratch_path("other.qcow2");
+	a_pipe = scratch_path("pipe");
 	make_images();
 	own_journal = journal_of(image);
 	base_journal = journal_of(base);
