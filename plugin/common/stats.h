@@ -13,6 +13,7 @@
 
 #define STATS_BUCKETS 256
 #define STATS_STALLS  10
+#define STATS_THREADS 16 /* I/O threads of one disk, at most */
 
 enum stats_kind {
 	STATS_READ,
@@ -43,7 +44,8 @@ struct stats_stall {
 	char cause[160];
 };
 
-/* The file.  A change of its form is another version, and it only grows. */
+/* The file, but for the figures of further I/O threads, which come behind.  A
+   change of its form is another version, and it only grows. */
 struct stats {
 	uint64_t magic;
 	uint32_t version;
@@ -51,7 +53,7 @@ struct stats {
 	uint64_t nonce;	 /* of the disk */
 	uint64_t since;	 /* seconds since 1970; counted from then on */
 
-	/* the server's I/O thread */
+	/* the server's first I/O thread; of all, in a copy that is read */
 	struct stats_io io[STATS_KINDS];
 	uint64_t in_flight; /* requests */
 
@@ -77,12 +79,32 @@ struct stats {
 	uint64_t poisoned; /* requests that failed, for servers died of them */
 };
 
-/* Maps the disk's file, which is made if there is none that fits; the caller
-   owns the mapping and its processes share it.  On failure, *stats is memory
-   of the process alone. */
-int stats_map(int id, uint64_t nonce, struct stats **stats);
+/* The counters of one I/O thread, in the file. */
+struct stats_thread {
+	struct stats_io *io; /* [STATS_KINDS] */
+	uint64_t *in_flight, *steps, *transfers;
+};
 
-/* Reads the disk's file.  Returns:
+/* A disk with so many queues has so many I/O threads, or one. */
+static inline unsigned int stats_threads(unsigned int queues)
+{
+	if (!queues)
+		return 1;
+	return queues < STATS_THREADS ? queues : STATS_THREADS;
+}
+
+/* Maps the disk's file, which is made if there is none that fits; the caller
+   owns the mapping and its processes share it.  There is room for the I/O
+   threads of so many queues.  On failure, *stats is memory of the process
+   alone. */
+int stats_map(int id, uint64_t nonce, unsigned int queues,
+	      struct stats **stats);
+
+/* The counters of the I/O thread with that number, from 0 on, of figures that
+   are mapped. */
+struct stats_thread stats_thread(struct stats *stats, unsigned int number);
+
+/* Reads the disk's file, all I/O threads together.  Returns:
    0		*stats is filled in
    -ENOENT	this disk has no file
    -EPROTO	another version of this program made it

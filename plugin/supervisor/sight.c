@@ -24,9 +24,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "plugin/common/queue-name.h"
 #include "plugin/supervisor/sight.h"
-
-#define QUEUE_NAME "queue" /* as the I/O thread calls itself */
 
 /* The first line of a file. */
 static int read_line(const char *path, char *line, int size)
@@ -62,12 +61,13 @@ int sight_pending(int id, bool *pending)
 struct thread {
 	char name[32];
 	char state;
-	long call; /* -1: none */
+	uint64_t ticks; /* of processor time */
+	long call;	/* -1: none */
 	bool hidden;
 };
 
 /* The name is in parentheses and may hold anything. */
-static int parse_stat(const char *line, struct thread *thread, uint64_t *ticks)
+static int parse_stat(const char *line, struct thread *thread)
 {
 	const char *name = strchr(line, '('), *end = strrchr(line, ')');
 	unsigned long long user, system;
@@ -79,7 +79,7 @@ static int parse_stat(const char *line, struct thread *thread, uint64_t *ticks)
 		return -EPROTO;
 	snprintf(thread->name, sizeof(thread->name), "%.*s",
 		 (int)(end - name - 1), name + 1);
-	*ticks = user + system;
+	thread->ticks = user + system;
 	return 0;
 }
 
@@ -99,16 +99,11 @@ static void read_call(pid_t server, const char *tid, struct thread *thread)
 static int read_thread(pid_t server, const char *tid, struct thread *thread)
 {
 	char path[NAME_MAX + 64], line[1024];
-	uint64_t ticks;
 	int ret;
 
 	snprintf(path, sizeof(path), "/proc/%d/task/%s/stat", (int)server, tid);
 	ret = read_line(path, line, sizeof(line));
-	if (!ret)
-		ret = parse_stat(line, thread, &ticks);
-	if (!ret)
-		read_call(server, tid, thread);
-	return ret;
+	return ret ? ret : parse_stat(line, thread);
 }
 
 static bool is_harmless(long call, bool is_main)
@@ -129,6 +124,22 @@ static bool is_harmless(long call, bool is_main)
 	}
 }
 
+static bool is_queue(const struct thread *thread)
+{
+	return !strncmp(thread->name, QUEUE_NAME, strlen(QUEUE_NAME));
+}
+
+/* Is it an I/O thread, and not the one with that number? */
+static bool is_other_queue(const struct thread *thread, int number)
+{
+	char name[QUEUE_NAME_LENGTH];
+
+	if (number == SIGHT_ALL || !is_queue(thread))
+		return false;
+	queue_name(number, name);
+	return strcmp(thread->name, name) != 0;
+}
+
 static void note_sleep(const struct thread *thread, bool is_main,
 		       struct evidence *evidence)
 {
@@ -137,7 +148,7 @@ static void note_sleep(const struct thread *thread, bool is_main,
 	else if (!is_harmless(thread->call, is_main))
 		evidence->in_storage = true;
 	else if (thread->call == SYS_io_uring_enter)
-		evidence->ring_waits |= !strcmp(thread->name, QUEUE_NAME);
+		evidence->ring_waits |= is_queue(thread);
 }
 
 static void note_thread(const struct thread *thread, bool is_main,
@@ -168,12 +179,15 @@ static void note_thread(const struct thread *thread, bool is_main,
 }
 
 /* A thread may end while we look. */
-static void look_at(pid_t server, const char *tid, struct evidence *evidence)
+static void look_at(pid_t server, const char *tid, int number,
+		    struct evidence *evidence)
 {
 	struct thread thread;
 
-	if (*tid == '.' || read_thread(server, tid, &thread))
+	if (read_thread(server, tid, &thread) ||
+	    is_other_queue(&thread, number))
 		return;
+	read_call(server, tid, &thread);
 	note_thread(&thread, atoi(tid) == server, evidence);
 }
 
@@ -198,35 +212,72 @@ static bool is_frozen(pid_t server)
 	return frozen;
 }
 
-int sight_threads(pid_t server, struct evidence *evidence)
+static DIR *open_threads(pid_t server)
 {
-	struct dirent *entry;
 	char path[64];
-	DIR *dir;
 
 	snprintf(path, sizeof(path), "/proc/%d/task", (int)server);
-	dir = opendir(path);
-	if (!dir)
+	return opendir(path);
+}
+
+/* NULL: that was the last one. */
+static const char *next_thread(DIR *threads)
+{
+	struct dirent *entry;
+
+	do
+		entry = readdir(threads);
+	while (entry && *entry->d_name == '.');
+	return entry ? entry->d_name : NULL;
+}
+
+int sight_threads(pid_t server, int number, struct evidence *evidence)
+{
+	DIR *threads = open_threads(server);
+	const char *tid;
+
+	if (!threads)
 		return -errno;
-	while ((entry = readdir(dir)))
-		look_at(server, entry->d_name, evidence);
-	closedir(dir);
+	while ((tid = next_thread(threads)))
+		look_at(server, tid, number, evidence);
+	closedir(threads);
 	evidence->frozen = is_frozen(server);
 	return 0;
 }
 
-int sight_cpu(pid_t server, uint64_t *cpu)
+static int other_queues(pid_t server, int number, uint64_t *ticks)
+{
+	DIR *threads = open_threads(server);
+	struct thread thread;
+	const char *tid;
+
+	if (!threads)
+		return -errno;
+	*ticks = 0;
+	while ((tid = next_thread(threads)))
+		if (!read_thread(server, tid, &thread) &&
+		    is_other_queue(&thread, number))
+			*ticks += thread.ticks;
+	closedir(threads);
+	return 0;
+}
+
+int sight_cpu(pid_t server, int number, uint64_t *cpu)
 {
 	char path[64], line[1024];
-	struct thread thread;
-	uint64_t ticks;
-	int ret;
+	struct thread all;
+	uint64_t others = 0;
+	int ret = 0;
 
+	/* First, so that they are no more than all. */
+	if (number != SIGHT_ALL)
+		ret = other_queues(server, number, &others);
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)server);
-	ret = read_line(path, line, sizeof(line));
 	if (!ret)
-		ret = parse_stat(line, &thread, &ticks);
+		ret = read_line(path, line, sizeof(line));
 	if (!ret)
-		*cpu = ticks * 1000 / sysconf(_SC_CLK_TCK);
+		ret = parse_stat(line, &all);
+	if (!ret)
+		*cpu = (all.ticks - others) * 1000 / sysconf(_SC_CLK_TCK);
 	return ret;
 }

@@ -16,11 +16,16 @@
 /* Has somebody a request under way on /dev/ublkb<id>? */
 int sight_pending(int id, bool *pending);
 
-/* Fills in the evidence that the kernel shows of the server's threads: all but
-   transfers, cpu and elapsed. */
-int sight_threads(pid_t server, struct evidence *evidence);
+/* In place of the number of an I/O thread. */
+#define SIGHT_ALL (-1)
 
-/* All processor time that the server has used, in ms. */
-int sight_cpu(pid_t server, uint64_t *cpu);
+/* Fills in the evidence that the kernel shows of the server's threads: all but
+   transfers, cpu and elapsed.  Of the I/O threads, all count, or only the one
+   with that number. */
+int sight_threads(pid_t server, int number, struct evidence *evidence);
+
+/* The processor time that these threads have used, in ms; all: also that of
+   threads that have ended. */
+int sight_cpu(pid_t server, int number, uint64_t *cpu);
 
 #endif /* SIGHT_H */

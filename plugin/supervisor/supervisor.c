@@ -168,7 +168,8 @@ void supervisor_recover(struct supervisor *sv)
 
 void supervisor_map_stats(struct supervisor *sv)
 {
-	int ret = stats_map(sv->disk.id, sv->disk.nonce, &sv->stats);
+	int ret = stats_map(sv->disk.id, sv->disk.nonce,
+			    sv->disk.options.queues, &sv->stats);
 
 	if (ret)
 		log_line(LOG_WARNING,

@@ -252,7 +252,7 @@ static uint64_t earlier(uint64_t one, uint64_t other)
 static uint64_t next_time(const struct supervisor *sv)
 {
 	return earlier(earlier(sv->deadline, sv->leave.next),
-		       sv->watchdog.suspicion.next);
+		       sv->watchdog.next);
 }
 
 static int time_left(uint64_t when)
@@ -272,7 +272,7 @@ static void hear_time(struct supervisor *sv)
 	}
 	if (!time_left(sv->leave.next))
 		leave_look(sv);
-	if (!time_left(sv->watchdog.suspicion.next))
+	if (!time_left(sv->watchdog.next))
 		watchdog_look(sv);
 }
 

@@ -70,9 +70,13 @@ struct leave {
 
 /* Over the server of a live disk. */
 struct watchdog {
-	struct suspicion suspicion; /* its next is 0: there is no watchdog */
-	uint64_t looked_at;	    /* clock_ms(), at the threads; 0: not yet */
-	uint64_t cpu;		    /* ms, then */
+	uint64_t next; /* when to look again, by clock_ms(); 0: never */
+	/* The server as a whole, and then its I/O threads. */
+	struct suspect {
+		struct suspicion suspicion;
+		uint64_t looked_at; /* clock_ms(), at the threads; 0: not yet */
+		uint64_t cpu;	    /* ms, then */
+	} suspects[1 + STATS_THREADS];
 };
 
 /* The disk as an overlay will make it. */
@@ -318,7 +322,7 @@ void trouble_notify(const struct disk *disk);
 void poison_tell(struct supervisor *sv);
 
 /* watchdog.c: is the server, which lives, at work?  LIVE begins and ends the
-   watch; the look is for the time that suspicion.next says. */
+   watch; the look is for the time that watchdog.next says. */
 void watchdog_begin(struct supervisor *sv);
 void watchdog_end(struct supervisor *sv);
 void watchdog_look(struct supervisor *sv);

@@ -6,6 +6,9 @@
  * and the kernel knows whether somebody waits.  A look at a calm disk is one
  * file of /sys and a few loads; only a suspect's threads are looked at.
  *
+ * The server as a whole is a suspect, and so is each of its I/O threads where
+ * there are several: one that is stuck must not hide behind the others.
+ *
  * A server that is at fault is killed, which loses nothing (P1), and the death
  * is one like any other.  A server that is blameless is only told of: in the
  * log, by hooks.d, and as a pause in the disk's figures.
@@ -21,39 +24,102 @@
 #include "plugin/supervisor/sight.h"
 #include "plugin/supervisor/watch.h"
 
-static const struct stats_progress *progress_of(const struct supervisor *sv)
+#define WHOLE 0 /* the server; I/O thread n is suspect n + 1 */
+
+static unsigned int nr_suspects(const struct supervisor *sv)
 {
-	return &sv->stats->progress;
+	const unsigned int threads = stats_threads(sv->disk.options.queues);
+
+	return threads > 1 ? 1 + threads : 1;
 }
 
-/* All that moves, in one number. */
-static uint64_t sum(const struct supervisor *sv)
+static uint64_t thread_progress(const struct supervisor *sv,
+				unsigned int number)
 {
-	const struct stats_progress *progress = progress_of(sv);
-	uint64_t all = stats_get(&progress->steps) +
-		       stats_get(&progress->parts);
-	int kind;
+	const struct stats_thread thread = stats_thread(sv->stats, number);
+	uint64_t all = stats_get(thread.steps);
 
-	for (kind = 0; kind < STATS_KINDS; kind++)
-		all += stats_get(&sv->stats->io[kind].count);
+	for (int kind = 0; kind < STATS_KINDS; kind++)
+		all += stats_get(&thread.io[kind].count);
 	return all;
+}
+
+/* All that moves, in one number.  A worker works for any thread. */
+static uint64_t progress(const struct supervisor *sv, unsigned int who)
+{
+	uint64_t all = stats_get(&sv->stats->progress.parts);
+
+	if (who != WHOLE)
+		return all + thread_progress(sv, who - 1);
+	for (unsigned int i = 0; i < stats_threads(sv->disk.options.queues);
+	     i++)
+		all += thread_progress(sv, i);
+	return all;
+}
+
+/* Requests that the server, or a thread of it, has. */
+static uint64_t have_in_flight(const struct supervisor *sv, unsigned int who)
+{
+	uint64_t all = 0;
+
+	if (who != WHOLE)
+		return stats_get(stats_thread(sv->stats, who - 1).in_flight);
+	for (unsigned int i = 0; i < stats_threads(sv->disk.options.queues);
+	     i++)
+		all += stats_get(stats_thread(sv->stats, i).in_flight);
+	return all;
+}
+
+static uint64_t transfers(const struct supervisor *sv, unsigned int who)
+{
+	uint64_t all = 0;
+
+	if (who != WHOLE)
+		return stats_get(stats_thread(sv->stats, who - 1).transfers);
+	for (unsigned int i = 0; i < stats_threads(sv->disk.options.queues);
+	     i++)
+		all += stats_get(stats_thread(sv->stats, i).transfers);
+	return all;
+}
+
+static enum verdict calm(struct supervisor *sv, unsigned int who, uint64_t now)
+{
+	struct suspect *suspect = &sv->watchdog.suspects[who];
+
+	suspect->looked_at = 0;
+	return suspicion_calm(&suspect->suspicion, now, progress(sv, who),
+			      sv->disk.options.watchdog * 1000ull);
+}
+
+/* The first that wants it. */
+static uint64_t next_look(const struct supervisor *sv)
+{
+	const struct suspect *suspects = sv->watchdog.suspects;
+	uint64_t next = suspects[WHOLE].suspicion.next;
+
+	for (unsigned int i = 1; i < nr_suspects(sv); i++)
+		if (suspects[i].suspicion.next < next)
+			next = suspects[i].suspicion.next;
+	return next;
 }
 
 void watchdog_begin(struct supervisor *sv)
 {
-	const uint64_t patience = sv->disk.options.watchdog * 1000ull;
+	const uint64_t now = clock_ms();
 
 	memset(&sv->watchdog, 0, sizeof(sv->watchdog));
-	if (!patience)
+	if (!sv->disk.options.watchdog)
 		return;
-	if (stats_get(&progress_of(sv)->server) !=
+	if (stats_get(&sv->stats->progress.server) !=
 	    (uint64_t)sv->disk.server.pid) {
 		log_line(LOG_NOTICE,
 			 "whether its server makes progress cannot be seen; "
 			 "there is no watchdog until the next server");
 		return;
 	}
-	suspicion_calm(&sv->watchdog.suspicion, clock_ms(), sum(sv), patience);
+	for (unsigned int i = 0; i < nr_suspects(sv); i++)
+		calm(sv, i, now);
+	sv->watchdog.next = next_look(sv);
 }
 
 void watchdog_end(struct supervisor *sv)
@@ -62,31 +128,32 @@ void watchdog_end(struct supervisor *sv)
 }
 
 /* A request that the kernel does not count, as a flush, the server may. */
-static bool is_pending(const struct supervisor *sv)
+static bool is_pending(const struct supervisor *sv, unsigned int who)
 {
 	bool pending = false;
 
-	sight_pending(sv->disk.id, &pending);
-	return pending || stats_get(&sv->stats->in_flight);
+	if (who == WHOLE)
+		sight_pending(sv->disk.id, &pending);
+	return pending || have_in_flight(sv, who);
 }
 
-static enum posture look(struct supervisor *sv, uint64_t now)
+static enum posture look(struct supervisor *sv, unsigned int who, uint64_t now)
 {
-	struct watchdog *watchdog = &sv->watchdog;
+	struct suspect *suspect = &sv->watchdog.suspects[who];
+	const int number = who == WHOLE ? SIGHT_ALL : (int)who - 1;
 	const pid_t server = sv->disk.server.pid;
-	struct evidence evidence = {
-		.transfers = stats_get(&progress_of(sv)->transfers),
-	};
+	struct evidence evidence = { .transfers = transfers(sv, who) };
 	uint64_t cpu;
 
-	if (sight_threads(server, &evidence) || sight_cpu(server, &cpu))
+	if (sight_threads(server, number, &evidence) ||
+	    sight_cpu(server, number, &cpu))
 		return POSTURE_UNKNOWN;
-	if (watchdog->looked_at) {
-		evidence.cpu = cpu - watchdog->cpu;
-		evidence.elapsed = now - watchdog->looked_at;
+	if (suspect->looked_at) {
+		evidence.cpu = cpu - suspect->cpu;
+		evidence.elapsed = now - suspect->looked_at;
 	}
-	watchdog->cpu = cpu;
-	watchdog->looked_at = now;
+	suspect->cpu = cpu;
+	suspect->looked_at = now;
 	return suspicion_posture(&evidence);
 }
 
@@ -99,13 +166,22 @@ static void save(struct supervisor *sv)
 			 sv->disk.id, strerror(-ret));
 }
 
-static void tell(struct supervisor *sv, enum posture posture)
+/* Those that were told of, and make no progress yet. */
+static unsigned int nr_told(const struct supervisor *sv)
+{
+	unsigned int told = 0;
+
+	for (unsigned int i = 0; i < nr_suspects(sv); i++)
+		told += sv->watchdog.suspects[i].suspicion.told;
+	return told;
+}
+
+static void tell(struct supervisor *sv, enum posture posture, uint64_t since)
 {
 	snprintf(sv->disk.reason, sizeof(sv->disk.reason),
 		 "its server (process %d) makes no progress: %s",
 		 (int)sv->disk.server.pid, suspicion_words(posture));
-	stats_begin_stall(sv->stats, sv->disk.reason,
-			  sv->watchdog.suspicion.still_since);
+	stats_begin_stall(sv->stats, sv->disk.reason, since);
 	save(sv);
 	log_event(DISK_EVENT_NO_PROGRESS,
 		  "%s; its users wait, and it is left alone", sv->disk.reason);
@@ -123,14 +199,13 @@ static void tell_end(struct supervisor *sv)
 		  sv->disk.server.pid);
 }
 
-static void replace(struct supervisor *sv, enum posture posture)
+static void replace(struct supervisor *sv, enum posture posture, uint64_t since)
 {
 	snprintf(sv->death, sizeof(sv->death),
 		 "its server (process %d) was killed, since it made no "
 		 "progress: %s",
 		 (int)sv->disk.server.pid, suspicion_words(posture));
-	stats_begin_stall(sv->stats, sv->death,
-			  sv->watchdog.suspicion.guilty_since);
+	stats_begin_stall(sv->stats, sv->death, since);
 	spawn_kill(sv);
 	snprintf(sv->disk.reason, sizeof(sv->disk.reason), "%s", sv->death);
 	log_event(DISK_EVENT_STUCK,
@@ -142,35 +217,46 @@ static void replace(struct supervisor *sv, enum posture posture)
 	watchdog_end(sv);
 }
 
-static void judge(struct supervisor *sv, uint64_t now, uint64_t patience)
+/* False: the server is killed. */
+static bool judge(struct supervisor *sv, unsigned int who, uint64_t now)
 {
-	struct suspicion *suspicion = &sv->watchdog.suspicion;
-	enum posture posture = look(sv, now);
+	struct suspicion *suspicion = &sv->watchdog.suspects[who].suspicion;
+	enum posture posture = look(sv, who, now);
 
-	switch (suspicion_still(suspicion, now, posture, patience)) {
+	switch (suspicion_still(suspicion, now, posture,
+				sv->disk.options.watchdog * 1000ull)) {
 	case VERDICT_BLAMELESS:
-		tell(sv, posture);
-		break;
+		if (nr_told(sv) == 1)
+			tell(sv, posture, suspicion->still_since);
+		return true;
 	case VERDICT_GUILTY:
-		replace(sv, posture);
-		break;
+		replace(sv, posture, suspicion->guilty_since);
+		return false;
 	default:
-		break;
+		return true;
 	}
+}
+
+static bool look_at(struct supervisor *sv, unsigned int who, uint64_t now)
+{
+	struct suspicion *suspicion = &sv->watchdog.suspects[who].suspicion;
+
+	if (now < suspicion->next)
+		return true;
+	if (!suspicion_is_calm(suspicion, is_pending(sv, who),
+			       progress(sv, who)))
+		return judge(sv, who, now);
+	if (calm(sv, who, now) == VERDICT_GOES_ON && !nr_told(sv))
+		tell_end(sv);
+	return true;
 }
 
 void watchdog_look(struct supervisor *sv)
 {
-	const uint64_t patience = sv->disk.options.watchdog * 1000ull;
-	struct suspicion *suspicion = &sv->watchdog.suspicion;
-	const uint64_t now = clock_ms(), progress = sum(sv);
+	const uint64_t now = clock_ms();
 
-	if (!suspicion_is_calm(suspicion, is_pending(sv), progress)) {
-		judge(sv, now, patience);
-		return;
-	}
-	sv->watchdog.looked_at = 0;
-	if (suspicion_calm(suspicion, now, progress, patience) ==
-	    VERDICT_GOES_ON)
-		tell_end(sv);
+	for (unsigned int i = 0; i < nr_suspects(sv); i++)
+		if (!look_at(sv, i, now))
+			return;
+	sv->watchdog.next = next_look(sv);
 }

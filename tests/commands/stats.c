@@ -84,7 +84,7 @@ static void test_file(void)
 
 	if (stats_read(ID, NONCE, &read) != -ENOENT)
 		die("figures of nothing");
-	if (stats_map(ID, NONCE, &mapped))
+	if (stats_map(ID, NONCE, 1, &mapped))
 		die("no file");
 	if (!fork()) {
 		stats_add(&mapped->io[STATS_WRITE].count, 5);
@@ -95,12 +95,13 @@ static void test_file(void)
 		die("the figures died with their writer");
 	if (stats_read(ID, NONCE + 1, &read) != -ENOENT)
 		die("the figures of another disk");
-	if (stats_map(ID, NONCE, &again) || again->io[STATS_WRITE].count != 5)
+	if (stats_map(ID, NONCE, 1, &again) ||
+	    again->io[STATS_WRITE].count != 5)
 		die("the next one does not count on");
 	mapped->version++;
 	if (stats_read(ID, NONCE, &read) != -EPROTO)
 		die("another version is read");
-	if (stats_map(ID, NONCE, &again) || again->io[STATS_WRITE].count)
+	if (stats_map(ID, NONCE, 1, &again) || again->io[STATS_WRITE].count)
 		die("another version is counted on");
 	stats_rename(ID, ID + 1);
 	if (stats_read(ID + 1, NONCE, &read))
@@ -110,13 +111,44 @@ static void test_file(void)
 		die("the file stays");
 }
 
+#define QUEUES 3
+
+static void test_threads(void)
+{
+	struct stats *mapped, read;
+
+	if (stats_map(ID, NONCE, QUEUES, &mapped))
+		die("no file");
+	for (unsigned int i = 0; i < QUEUES; i++) {
+		struct stats_thread thread = stats_thread(mapped, i);
+
+		count(&thread.io[STATS_WRITE], 1000 * (i + 1));
+		stats_set(thread.in_flight, i);
+		stats_set(thread.steps, 10 * i);
+	}
+	if (stats_read(ID, NONCE, &read))
+		die("the figures of threads cannot be read");
+	if (read.io[STATS_WRITE].count != QUEUES ||
+	    read.in_flight != 0 + 1 + 2 ||
+	    read.io[STATS_WRITE].longest != 1000 * QUEUES ||
+	    read.progress.steps != 0 + 10 + 20)
+		die("not those of all threads");
+	if (mapped->io[STATS_WRITE].count != 1)
+		die("a thread counts for another");
+	/* As a server that was taken over might (P6). */
+	mapped->length += 1000000;
+	if (stats_read(ID, NONCE, &read) != -EPROTO)
+		die("any length is believed");
+	stats_forget(ID);
+}
+
 /* The figures of a version before go on, and its server may count on. */
 static void test_old_file(uint32_t version, uint32_t length)
 {
 	struct stats *old, *new;
 	char path[PATH_MAX];
 
-	if (stats_map(ID, NONCE, &old))
+	if (stats_map(ID, NONCE, 1, &old))
 		die("no file");
 	stats_add(&old->io[STATS_READ].count, 3);
 	old->progress.steps = 7;
@@ -126,8 +158,11 @@ static void test_old_file(uint32_t version, uint32_t length)
 		 ID);
 	if (truncate(path, old->length))
 		die("cannot make it short");
-	if (stats_map(ID, NONCE, &new) || new->io[STATS_READ].count != 3)
+	if (stats_map(ID, NONCE, QUEUES, &new) ||
+	    new->io[STATS_READ].count != 3)
 		die("the figures are lost");
+	if (*stats_thread(new, QUEUES - 1).steps)
+		die("a thread begins with something");
 	stats_add(&old->io[STATS_READ].count, 1);
 	if (new->io[STATS_READ].count != 4 || new->poisoned)
 		die("it is another file");
@@ -169,8 +204,10 @@ int main(void)
 	test_buckets();
 	test_percentiles();
 	test_file();
+	test_threads();
 	test_old_file(1, offsetof(struct stats, progress));
 	test_old_file(2, offsetof(struct stats, poisoned));
+	test_old_file(3, sizeof(struct stats));
 	test_stalls();
 	rmdir(directory);
 	return 0;

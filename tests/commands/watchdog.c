@@ -158,6 +158,22 @@ static void spin(void)
 		__asm__ volatile("");
 }
 
+static void *second_thread(void *unused)
+{
+	(void)unused;
+	prctl(PR_SET_NAME, "queue1");
+	spin();
+	return NULL;
+}
+
+static void rest_beside_spin(void)
+{
+	pthread_t second;
+
+	pthread_create(&second, NULL, second_thread, NULL);
+	rest();
+}
+
 static void wait_for_pipe(void)
 {
 	int ends[2];
@@ -186,15 +202,16 @@ static pid_t start(void (*act)(void))
 	return pid;
 }
 
-static enum posture see(pid_t pid)
+static enum posture see(pid_t pid, int number)
 {
 	struct evidence evidence = { 0 };
 	uint64_t before, now, begin = clock_ms();
 
-	if (sight_cpu(pid, &before))
+	if (sight_cpu(pid, number, &before))
 		die("no processor time: %s", strerror(errno));
 	usleep(500000);
-	if (sight_cpu(pid, &now) || sight_threads(pid, &evidence))
+	if (sight_cpu(pid, number, &now) ||
+	    sight_threads(pid, number, &evidence))
 		die("nothing is seen");
 	evidence.cpu = now - before;
 	evidence.elapsed = clock_ms() - begin;
@@ -202,15 +219,20 @@ static enum posture see(pid_t pid)
 }
 
 /* Until it is seen: the child needs a while, perhaps. */
-static void expect(pid_t pid, enum posture posture)
+static void expect_of(pid_t pid, int number, enum posture posture)
 {
 	const uint64_t end = clock_ms() + 60000;
 	enum posture found;
 
-	while ((found = see(pid)) != posture)
+	while ((found = see(pid, number)) != posture)
 		if (clock_ms() > end)
 			die("'%s' and not '%s'", suspicion_words(found),
 			    suspicion_words(posture));
+}
+
+static void expect(pid_t pid, enum posture posture)
+{
+	expect_of(pid, SIGHT_ALL, posture);
 }
 
 static void finish(pid_t pid)
@@ -231,6 +253,11 @@ static void test_sight(void)
 	finish(pid);
 	pid = start(spin);
 	expect(pid, POSTURE_SPINNING);
+	finish(pid);
+	pid = start(rest_beside_spin);
+	expect(pid, POSTURE_SPINNING);
+	expect_of(pid, 0, POSTURE_ASLEEP);
+	expect_of(pid, 1, POSTURE_SPINNING);
 	finish(pid);
 	pid = start(wait_for_pipe);
 	expect(pid, POSTURE_STORAGE);
