@@ -9,6 +9,7 @@
 
 #include <limits.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define DISK_DEPTH_MAX 4096 /* the driver's limit, UBLK_MAX_QUEUE_DEPTH */

@@ -52,6 +52,7 @@ struct order {
 struct answer {
 	int result;
 	int timeout;		/* START_DEVICE */
+	uint64_t features;	/* the first answer, to no order */
 	struct clerk_view view; /* LOOK */
 	struct stat st;
 	struct qcow_identity identity;

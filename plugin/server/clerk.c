@@ -46,6 +46,7 @@ struct clerk {
 	pid_t pid;
 	int socket;
 	int nodes;
+	uint64_t features;
 	struct qcow_names names;
 };
 
@@ -185,6 +186,9 @@ static void __attribute__((noreturn)) work(struct desk *desk)
 	struct order order;
 
 	answer.result = control_open(&desk->control);
+	if (!answer.result &&
+	    control_get_features(desk->control, &answer.features))
+		answer.features = 0;
 	if (desk->nodes >= 0)
 		hand_over(desk, desk->nodes);
 	answer_order(desk, &answer);
@@ -305,8 +309,14 @@ int clerk_start(const struct server_config *config,
 		clerk_dismiss(clerk);
 		return ret;
 	}
+	clerk->features = answer.features;
 	*result = clerk;
 	return 0;
+}
+
+uint64_t clerk_features(const struct clerk *clerk)
+{
+	return clerk->features;
 }
 
 int clerk_look(struct clerk *clerk, int id, struct clerk_view *view)

@@ -27,6 +27,9 @@ struct clerk_view {
 int clerk_start(const struct server_config *config,
 		const struct qcow_references *references, struct clerk **clerk);
 
+/* Those of GET_FEATURES; 0: the driver does not tell. */
+uint64_t clerk_features(const struct clerk *clerk);
+
 /* The names for the open of the image, as long as there is a clerk. */
 const struct qcow_names *clerk_names(const struct clerk *clerk);
 
@@ -38,7 +41,7 @@ int clerk_look(struct clerk *clerk, int id, struct clerk_view *view);
    device_start_recovery(). */
 int clerk_start_recovery(struct clerk *clerk);
 
-/* Each waits until the I/O thread has fetched.  *timeout is the result of
+/* Each waits until the I/O threads have fetched.  *timeout is the result of
    device_set_timeout(). */
 int clerk_start_device(struct clerk *clerk, int *timeout);
 int clerk_end_recovery(struct clerk *clerk);

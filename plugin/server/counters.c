@@ -2,10 +2,11 @@
 /*
  * The requests of a device, counted.
  *
- * The I/O thread alone counts requests: by plain stores into the file that is
- * mapped, no lock and no system call.  It reads the clock once whenever the
- * ring wakes it, for all requests of that batch; so a latency is the time from
- * the wake-up that brought the request to the wake-up that brought its end.
+ * Each I/O thread counts its requests: by plain stores into a part of the
+ * mapped file that is its own, no lock and no system call.  It reads the clock
+ * once whenever the ring wakes it, for all requests of that batch; so a latency
+ * is the time from the wake-up that brought the request to the wake-up that
+ * brought its end.
  *
  * The engine counts from its open on and has a lock on its figures, for which
  * the I/O thread must not wait.  Workers fetch them after a call that may have
@@ -20,16 +21,27 @@
 #include "plugin/server/counters.h"
 #include "plugin/server/request.h"
 
-void counters_init(struct counters *counters, struct stats *stats)
+void counters_begin_server(struct stats *stats, unsigned int queues)
+{
+	/* Those that this server does not have, too. */
+	for (unsigned int i = 0; i < stats_threads(queues); i++) {
+		struct stats_thread thread = stats_thread(stats, i);
+
+		stats_set(thread.in_flight, 0);
+		stats_set(thread.transfers, 0);
+	}
+	stats_set(&stats->progress.server, getpid());
+}
+
+void counters_init(struct counters *counters, struct stats *stats,
+		   unsigned int thread)
 {
 	memset(counters, 0, sizeof(*counters));
 	counters->stats = stats;
+	counters->own = stats_thread(stats, thread);
 	counters->cache_hits = stats->cache_hits;
 	counters->cache_misses = stats->cache_misses;
 	counters->checkpoints = stats->checkpoints;
-	stats_set(&stats->in_flight, 0);
-	stats_set(&stats->progress.transfers, 0);
-	stats_set(&stats->progress.server, getpid());
 }
 
 void counters_tick(struct counters *counters)
@@ -42,12 +54,12 @@ void counters_tick(struct counters *counters)
 
 void counters_step(struct counters *counters)
 {
-	stats_add(&counters->stats->progress.steps, 1);
+	stats_add(counters->own.steps, 1);
 }
 
 void counters_transfer(struct counters *counters, int change)
 {
-	stats_add(&counters->stats->progress.transfers, change);
+	stats_add(counters->own.transfers, change);
 }
 
 void counters_part(struct counters *counters)
@@ -59,11 +71,11 @@ void counters_part(struct counters *counters)
 void counters_begin(struct counters *counters, struct request *request)
 {
 	request->began = counters->now;
-	stats_add(&counters->stats->in_flight, 1);
+	stats_add(counters->own.in_flight, 1);
 }
 
 /* An operation that we do not know was refused. */
-static struct stats_io *io_of(struct stats *stats,
+static struct stats_io *io_of(const struct counters *counters,
 			      const struct request *request)
 {
 	static const uint8_t kinds[] = {
@@ -74,17 +86,18 @@ static struct stats_io *io_of(struct stats *stats,
 		[UBLK_IO_OP_WRITE_ZEROES] = STATS_WRITE_ZEROES,
 	};
 
-	return &stats->io[request->op < sizeof(kinds) ? kinds[request->op] :
-							STATS_READ];
+	return &counters->own
+			.io[request->op < sizeof(kinds) ? kinds[request->op] :
+							  STATS_READ];
 }
 
 void counters_end(struct counters *counters, const struct request *request,
 		  int result)
 {
-	struct stats_io *io = io_of(counters->stats, request);
+	struct stats_io *io = io_of(counters, request);
 	uint64_t latency = counters->now - request->began;
 
-	stats_add(&counters->stats->in_flight, -1);
+	stats_add(counters->own.in_flight, -1);
 	stats_add(&io->count, 1);
 	if (result < 0)
 		stats_add(&io->errors, 1);

@@ -6,20 +6,26 @@
 #define COUNTERS_H
 
 #include <stdint.h>
+#include "plugin/common/stats.h"
 
 struct qcow_image;
 struct request;
-struct stats;
 
+/* Of one I/O thread. */
 struct counters {
 	struct stats *stats; /* constant; each field has one kind of writer */
+	struct stats_thread own; /* constant; this thread alone writes to it */
 	/* The counts of earlier servers; constant. */
 	uint64_t cache_hits, cache_misses, checkpoints;
 	uint64_t now; /* ns; I/O thread */
 };
 
-/* Before the first request: nothing is in flight. */
-void counters_init(struct counters *counters, struct stats *stats);
+/* Before the first request of any thread: nothing is in flight. */
+void counters_begin_server(struct stats *stats, unsigned int queues);
+
+/* For the I/O thread with that number. */
+void counters_init(struct counters *counters, struct stats *stats,
+		   unsigned int thread);
 
 /* I/O thread: takes the time of the requests that begin or end next. */
 void counters_tick(struct counters *counters);

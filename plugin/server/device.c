@@ -223,12 +223,12 @@ int device_open(const struct ublksrv_ctrl_dev_info *info, int nodes,
 	return 0;
 }
 
-int device_map(struct device *device)
+int device_map(struct device *device, unsigned int first, unsigned int count)
 {
 	unsigned int queue;
 	int ret = 0;
 
-	for (queue = 0; !ret && queue < device->queues; queue++)
+	for (queue = first; !ret && queue < first + count; queue++)
 		ret = map_descs(device, queue);
 	return ret;
 }

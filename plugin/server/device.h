@@ -62,10 +62,11 @@ struct device {
 int device_open(const struct ublksrv_ctrl_dev_info *info, int nodes,
 		struct device *device);
 
-/* Maps the descriptors of all queues.  A driver of 6.12 then belongs to this
-   process until the first queue has been fetched: see queue_run().  -EINVAL: it
-   belongs to a dead one. */
-int device_map(struct device *device);
+/* Maps the descriptors of so many queues from the first one on; several threads
+   may do so for queues of their own.  A driver of 6.12 then belongs to this
+   process until the first queue has been fetched: see queue_fetch().  -EINVAL:
+   it belongs to a dead one. */
+int device_map(struct device *device, unsigned int first, unsigned int count);
 void device_close(struct device *device);
 
 /* Makes the driver of 6.12 notice within about two seconds that a server

@@ -2,13 +2,13 @@
 /*
  * The storage's health: counters, and a watch over them.
  *
- * The I/O thread counts successes and failures, and wakes the main thread at a
- * failure by an eventfd, which never waits.  The main thread sleeps as long as
- * all is well; in trouble it looks at the counters every second.  It tells of
- * trouble at once, of its extent once in INTERVAL, and of its end when QUIET
- * has passed without a failure and something went well meanwhile: a write, or
- * after I/O errors anything.  A paused guest, which asks for nothing, proves
- * nothing.
+ * The I/O threads note successes and count failures, and wake the main thread
+ * at a failure by an eventfd, which never waits.  The main thread sleeps as
+ * long as all is well; in trouble it looks at the counters every second.  It
+ * tells of trouble at once, of its extent once in INTERVAL, and of its end when
+ * QUIET has passed without a failure and something went well meanwhile: a
+ * write, or after I/O errors anything.  A paused guest, which asks for nothing,
+ * proves nothing.
  *
  * Writes that need no new space succeed on a full file system, too.  As long
  * as others fail beside them there is no quiet.
@@ -42,13 +42,12 @@ void health_destroy(struct health *health)
 	close(health->fd);
 }
 
-/* One thread writes, so that a plain addition is enough. */
-static uint64_t count_one(atomic_uint_fast64_t *counter)
+/* Mostly it is set already, and then no thread writes to a line that all read.
+ */
+static void set(atomic_bool *flag)
 {
-	uint64_t before = atomic_load_explicit(counter, memory_order_relaxed);
-
-	atomic_store_explicit(counter, before + 1, memory_order_release);
-	return before;
+	if (!atomic_load_explicit(flag, memory_order_relaxed))
+		atomic_store(flag, true);
 }
 
 /* A full counter of an eventfd is a wake-up that nobody has taken yet. */
@@ -66,14 +65,14 @@ void health_note(struct health *health, bool writes, int result)
 
 	if (trouble == HOST_WELL) {
 		if (!result)
-			count_one(writes ? &health->writes : &health->reads);
+			set(writes ? &health->writes : &health->reads);
 		return;
 	}
 	atomic_store_explicit(&health->errors[trouble], result,
 			      memory_order_relaxed);
-	atomic_store(&health->reads, 0);
-	atomic_store(&health->writes, 0);
-	count_one(&health->failures[trouble]);
+	atomic_store(&health->reads, false);
+	atomic_store(&health->writes, false);
+	atomic_fetch_add(&health->failures[trouble], 1);
 	wake(health);
 }
 

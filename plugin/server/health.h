@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Whether the host's storage does as the disk's requests ask: noted on the I/O
- * thread, told by the main thread.
+ * Whether the host's storage does as the disk's requests ask: noted on the
+ * I/O threads, told by the main thread.
  */
 #ifndef HEALTH_H
 #define HEALTH_H
@@ -13,11 +13,11 @@
 
 struct health {
 	int fd; /* an eventfd: there is something to look at; constant */
-	/* The I/O thread writes, the main thread reads. */
+	/* The I/O threads write, the main thread reads. */
 	atomic_bool ended;
-	/* Requests that went well since the last one that failed. */
-	atomic_uint_fast64_t reads;
-	atomic_uint_fast64_t writes; /* and all else */
+	/* Such requests went well since the last one that failed. */
+	atomic_bool reads;
+	atomic_bool writes; /* and all else */
 	atomic_uint_fast64_t failures[NR_HOST_TROUBLES];
 	atomic_int errors[NR_HOST_TROUBLES]; /* the last of each, -errno */
 };
@@ -29,7 +29,7 @@ void health_destroy(struct health *health);
 /* I/O thread: a request of that sort has ended so, 0 or -errno. */
 void health_note(struct health *health, bool writes, int result);
 
-/* I/O thread: no request comes any more. */
+/* The last I/O thread: no request comes any more. */
 void health_end(struct health *health);
 
 /* Main thread: until health_end(), tells the supervisor when trouble begins,

@@ -6,7 +6,7 @@
  *	copy		until no more than a last round is left
  *	settle		the copies become durable
  *	copy		the bytes that the guest has written meanwhile
- *	leave		the queue begins no more requests; those under way end
+ *	leave		the queues begin no more requests; those under way end
  *	finish		the last round, and a sync
  *
  * A last round is LAST_ROUND bytes.  If the guest writes as fast as the merger
@@ -18,7 +18,7 @@
  * The merger takes one step at a time.  While the guest has requests under way,
  * the merger rests after each step, as long as that step took: so the guest has
  * half of the storage at least.  There is no rest after a window that gained
- * nothing.  An admin's limit of bytes in a second holds until the queue leaves.
+ * nothing.  An admin's limit of bytes in a second holds until the queues leave.
  * The last round has no such limit, because users wait for that round.
  *
  * The supervisor hears how far the merge is, at most once in INTERVAL, and why
@@ -41,11 +41,10 @@
 #include <time.h>
 #include "plugin/common/channel.h"
 #include "plugin/common/process.h"
-#include "plugin/common/stats.h"
 #include "plugin/server/bucket.h"
 #include "plugin/server/fault.h"
 #include "plugin/server/merger.h"
-#include "plugin/server/queue.h"
+#include "plugin/server/queues.h"
 #include "qcow/merge.h"
 
 #define LAST_ROUND     (16ull << 20) /* bytes */
@@ -59,8 +58,7 @@
 struct merger {
 	struct qcow_image *image;
 	struct qcow_merge *merge;
-	const struct stats *stats;
-	struct queue *queue; /* once it has begun */
+	struct queues *queues; /* once it has begun */
 	int channel;
 	pthread_t thread;
 	sem_t begun;
@@ -113,7 +111,7 @@ static void rest(const struct merger *merger, uint64_t ns)
 
 	if (fault("slow-merge"))
 		nanosleep(&slow, NULL);
-	else if (!merger->hurries && stats_get(&merger->stats->in_flight))
+	else if (!merger->hurries && queues_busy(merger->queues))
 		nanosleep(&time, NULL);
 }
 
@@ -224,7 +222,7 @@ static void *merger_thread(void *opaque)
 	if (ret)
 		tell_failure(merger, ret);
 	else if (!merger->ending)
-		queue_leave(merger->queue);
+		queues_leave(merger->queues);
 	return NULL;
 }
 
@@ -241,8 +239,7 @@ static int begin_merge(struct merger *merger,
 				     error);
 }
 
-int merger_create(struct qcow_image *image, const struct stats *stats,
-		  int channel, uint64_t rate,
+int merger_create(struct qcow_image *image, int channel, uint64_t rate,
 		  const struct qcow_merge_kept *kept, struct merger **result,
 		  struct qcow_error *error)
 {
@@ -254,7 +251,6 @@ int merger_create(struct qcow_image *image, const struct stats *stats,
 		return -ENOMEM;
 	}
 	merger->image = image;
-	merger->stats = stats;
 	merger->channel = channel;
 	merger->limit.rate = rate;
 	merger->last_round = LAST_ROUND;
@@ -276,9 +272,9 @@ int merger_create(struct qcow_image *image, const struct stats *stats,
 	return 0;
 }
 
-void merger_begin(struct merger *merger, struct queue *queue)
+void merger_begin(struct merger *merger, struct queues *queues)
 {
-	merger->queue = queue;
+	merger->queues = queues;
 	sem_post(&merger->begun);
 }
 

@@ -9,26 +9,24 @@
 #include "qcow/merge.h"
 
 struct merger;
-struct queue;
-struct stats;
+struct queues;
 
 /* Makes the thread of an image that was opened with merge_into; the thread
    waits.  rate: bytes in a second that it copies at most; 0: no limit.  kept:
    the merged bytes of the servers before.  0 or -errno. */
-int merger_create(struct qcow_image *image, const struct stats *stats,
-		  int channel, uint64_t rate,
+int merger_create(struct qcow_image *image, int channel, uint64_t rate,
 		  const struct qcow_merge_kept *kept, struct merger **merger,
 		  struct qcow_error *error);
 
-/* The disk is live: merges, and when little is left, has the queue leave. */
-void merger_begin(struct merger *merger, struct queue *queue);
+/* The disk is live: merges, and when little is left, has the queues leave. */
+void merger_begin(struct merger *merger, struct queues *queues);
 
-/* The queue has left: copies the rest and makes it durable.  0: the layer holds
-   the disk. */
+/* The queues have left: copies the rest and makes it durable.  0: the layer
+   holds the disk. */
 int merger_finish(struct merger *merger, struct qcow_error *error);
 
-/* Ends it, finished or not; before the queue and the image are gone.  NULL does
-   no harm. */
+/* Ends it, finished or not; before the queues and the image are gone.  NULL
+   does no harm. */
 void merger_end(struct merger *merger);
 
 #endif /* MERGER_H */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The queues' memory, ring and files: all that is made before the first FETCH.
+ * A queue's memory, ring and files: all that is made before the first FETCH.
  *
  * The ring comes before the image, as long as the server has the right to make
  * one (kernel.io_uring_disabled).  Its operations are restricted then, and it
@@ -12,7 +12,6 @@
 #include <liburing.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include "plugin/common/disk-options.h"
 #include "plugin/server/fault.h"
 #include "plugin/server/queue-inside.h"
 #include "plugin/server/queue.h"
@@ -42,9 +41,9 @@ static int create_ring(unsigned int tags, struct io_uring *ring)
 	return ret;
 }
 
-int queue_ring(const struct disk_options *options, struct io_uring *ring)
+int queue_ring(unsigned int tags, struct io_uring *ring)
 {
-	int ret = create_ring(options->depth * options->queues, ring);
+	int ret = create_ring(tags, ring);
 
 	if (ret < 0)
 		return ret;
@@ -63,7 +62,7 @@ static int register_files(struct queue *queue)
 	if (count > QCOW_FILES_MAX)
 		return -EMFILE;
 	files[FILE_DEVICE] = -1; /* comes with queue_attach() */
-	files[FILE_WORKERS] = workers_fd(queue->all.workers);
+	files[FILE_WORKERS] = finished_fd(queue->all.finished);
 	return io_uring_register_files(&queue->ring, files, FILE_IMAGE + count);
 }
 
@@ -115,15 +114,36 @@ static void init_requests(struct queue *queue, uint32_t buffer_size)
 	for (index = 0; index < queue->tags; index++) {
 		request = &queue->requests[index];
 		request->all = &queue->all;
-		request->queue_id = index / queue->depth;
+		request->queue_id = queue->first + index / queue->depth;
 		request->tag = index % queue->depth;
 		request->buffer = queue->buffers + (size_t)buffer_size * index;
 	}
 }
 
+static void describe(struct queue *queue,
+		     const struct ublksrv_ctrl_dev_info *info,
+		     const struct queue_part *part, const struct io_uring *ring)
+{
+	queue->ring = *ring;
+	queue->first = part->first;
+	queue->count = part->count;
+	queue->user_copy = info->flags & UBLK_F_USER_COPY;
+	queue->registers = info->flags & UBLK_F_AUTO_BUF_REG;
+	queue->depth = info->queue_depth;
+	queue->tags = queue->depth * part->count;
+}
+
+static int register_all(struct queue *queue)
+{
+	int ret = queue->tags > queue->ring.sq.ring_entries ?
+			  -E2BIG :
+			  register_files(queue);
+
+	return ret ? ret : register_buffers(queue);
+}
+
 int queue_create(const struct ublksrv_ctrl_dev_info *info,
-		 struct qcow_image *image, struct health *health,
-		 struct stats *stats, const struct disk_options *options,
+		 const struct queue_part *part, struct shared *shared,
 		 const struct io_uring *ring, struct queue **result)
 {
 	struct queue *queue = calloc(1, sizeof(*queue));
@@ -131,11 +151,7 @@ int queue_create(const struct ublksrv_ctrl_dev_info *info,
 
 	if (!queue)
 		return -ENOMEM;
-	queue->ring = *ring;
-	queue->user_copy = info->flags & UBLK_F_USER_COPY;
-	queue->registers = info->flags & UBLK_F_AUTO_BUF_REG;
-	queue->depth = info->queue_depth;
-	queue->tags = queue->depth * info->nr_hw_queues;
+	describe(queue, info, part, ring);
 	queue->requests = calloc(queue->tags, sizeof(*queue->requests));
 	if (!queue->requests)
 		goto free_queue;
@@ -143,15 +159,11 @@ int queue_create(const struct ublksrv_ctrl_dev_info *info,
 	if (ret < 0)
 		goto free_requests;
 	init_requests(queue, info->max_io_buf_bytes);
-	counters_init(&queue->all.counters, stats);
-	ret = requests_create(&queue->all, queue, image, health,
-			      info->max_io_buf_bytes, options);
+	ret = requests_create(&queue->all, queue, shared, part->thread,
+			      info->max_io_buf_bytes);
 	if (ret < 0)
 		goto free_buffers;
-	ret = queue->tags > queue->ring.sq.ring_entries ? -E2BIG :
-							  register_files(queue);
-	if (!ret)
-		ret = register_buffers(queue);
+	ret = register_all(queue);
 	if (ret < 0)
 		goto end_requests;
 	*result = queue;

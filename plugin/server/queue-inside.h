@@ -19,15 +19,18 @@ enum {
 	FILE_IMAGE,
 };
 
-/* The I/O thread's, once it runs; until then the main thread's. */
+/* Some hardware queues, one after the other, and their I/O thread, the owner of
+   all of this once it runs; until then the main thread is the owner. */
 struct queue {
 	struct io_uring ring;
+	unsigned int first;	   /* hardware queue, */
+	unsigned int count;	   /* and how many */
 	int device_file;	   /* how commands name /dev/ublkcN, */
 	unsigned int device_flags; /* and IOSQE_FIXED_FILE */
 	int fd;			   /* itself, the device's */
 	bool user_copy;	     /* the driver copies no bytes of its own accord, */
 	bool registers;	     /* but registers them: the tag's index */
-	unsigned int tags;   /* of all queues */
+	unsigned int tags;   /* of all these */
 	unsigned int depth;  /* tags of one */
 	unsigned int alive;  /* tags not yet gone; I/O thread */
 	int error;	     /* ends the I/O thread; I/O thread */

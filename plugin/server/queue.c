@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The queues of a device: one thread, one ring.
- *
- * Why one for all hardware queues: a driver of 6.12 is lost for good if the
- * server dies after some of its tags were fetched.  With one ring all FETCHes
- * go in by a single system call, which a SIGKILL does not interrupt.
+ * The hardware queues of one I/O thread, and its ring: see queues.c.
  *
  * Each tag has a buffer and a struct request, and is always in one of two
  * hands: the driver's (a FETCH or COMMIT_AND_FETCH command is in the ring) or
  * ours (from the end of that command until queue_commit()).  When the device
  * is stopped, each command ends with UBLK_IO_RES_ABORT and its tag is gone
- * for good; the thread ends with the last.
+ * for good; queue_serve() ends with the last.
  *
  * The bytes of a request are in its tag's buffer where the driver copies; the
  * first few of that are registered with the ring, once.  Where the driver
@@ -20,8 +16,8 @@
  *
  * The ring's files:  0 /dev/ublkcN,  1 the workers' eventfd,  2... the files
  * of the image.  That /dev/ublkcN is among them is the first of the two
- * fences (P4): the kernel lets go of it only when every transfer of this
- * ring has ended, and refuses START_USER_RECOVERY before, so that no write of
+ * fences (P4): the kernel lets go of it only when every transfer of all
+ * rings has ended, and refuses START_USER_RECOVERY before, so that no write of
  * a dead server lands after its successor's.
  *
  * The caller of queue_create() makes the ring disabled; the I/O thread enables
@@ -33,6 +29,7 @@
 #include <errno.h>
 #include <liburing.h>
 #include <sys/prctl.h>
+#include "plugin/common/queue-name.h"
 #include "plugin/server/dying.h"
 #include "plugin/server/fault.h"
 #include "plugin/server/inflight.h"
@@ -49,7 +46,7 @@
 
 /*
  * Never NULL.  A full ring is submitted; if that fails there is nothing left
- * to do but to die (P1 holds), and until queue_run() sees that, the caller
+ * to do but to die (P1 holds), and until queue_serve() sees that, the caller
  * fills an entry that goes nowhere.
  */
 struct io_uring_sqe *queue_sqe(struct queue *queue)
@@ -141,6 +138,7 @@ static void tag_returned(struct request *request, int res)
 		queue->error = res;
 }
 
+/* Or another I/O thread woke us: see requests_retry(). */
 static void workers_finished(struct queue *queue)
 {
 	int ret = requests_reap(&queue->all);
@@ -197,7 +195,7 @@ static void reap(struct queue *queue)
 	dying_of(NULL);
 }
 
-/* All tags in one system call: see above. */
+/* All tags in one system call: see queues.c. */
 static int fetch_all(struct queue *queue)
 {
 	unsigned int index;
@@ -231,30 +229,47 @@ static int submit_and_wait(struct queue *queue)
 	return io_uring_wait_cqe_timeout(&queue->ring, &cqe, &time);
 }
 
-static int serve(struct queue *queue)
+static int step(struct queue *queue)
 {
-	int ret;
+	int ret = submit_and_wait(queue);
+
+	if (ret < 0 && ret != -EINTR && ret != -EAGAIN && ret != -EBUSY &&
+	    ret != -ETIME)
+		return ret;
+	reap(queue);
+	return queue->error;
+}
+
+int queue_serve(struct queue *queue)
+{
+	int ret = queue->error;
 
 	await_workers(queue);
-	while (queue->alive && !queue->error && !queue_has_left(queue)) {
-		ret = submit_and_wait(queue);
-		if (ret < 0 && ret != -EINTR && ret != -EAGAIN &&
-		    ret != -EBUSY && ret != -ETIME)
-			return ret;
-		reap(queue);
-	}
+	while (!ret && queue->alive && !queue_has_left(queue))
+		ret = step(queue);
 	/* The driver hears of the requests that have ended, so the next server
 	   does not do them once more. */
 	if (queue_has_left(queue))
 		io_uring_submit(&queue->ring);
-	return queue->error;
+	return ret;
+}
+
+int queue_drain(struct queue *queue)
+{
+	int ret = queue->error;
+
+	while (!ret && queue->alive)
+		ret = step(queue);
+	return ret;
 }
 
 int queue_enable(struct queue *queue)
 {
+	char name[QUEUE_NAME_LENGTH];
 	int ret;
 
-	prctl(PR_SET_NAME, "queue");
+	queue_name(queue->all.thread, name);
+	prctl(PR_SET_NAME, name);
 	/* io_uring_enable_rings(), which liburing 2.3 forgot to export */
 	ret = io_uring_register(queue->ring.ring_fd,
 				IORING_REGISTER_ENABLE_RINGS, NULL, 0);
@@ -283,9 +298,9 @@ static void find_descs(struct queue *queue, const struct device *device)
  * a device that nobody can map.  A process that fetches its tags and dies makes
  * the device one that can be recovered.
  */
-int queue_run(struct queue *queue, struct device *device)
+int queue_fetch(struct queue *queue, struct device *device)
 {
-	int mapped = device_map(device);
+	int mapped = device_map(device, queue->first, queue->count);
 	int ret;
 
 	if (mapped && mapped != -EINVAL)
@@ -294,15 +309,13 @@ int queue_run(struct queue *queue, struct device *device)
 		find_descs(queue, device);
 	fault_of_mapping();
 	ret = fetch_all(queue);
-	if (ret < 0 || mapped)
-		return ret < 0 ? ret : mapped;
-	return serve(queue);
+	return ret < 0 ? ret : mapped;
 }
 
 void queue_leave(struct queue *queue)
 {
 	queue->leaving = true;
-	workers_wake(queue->all.workers);
+	finished_wake(queue->all.finished);
 }
 
 bool queue_has_left(const struct queue *queue)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The queues of a device: the thread that fetches requests, moves their data
- * and commits them.  One struct queue serves all hardware queues.
+ * Some hardware queues of a device, or all: the I/O thread that fetches their
+ * requests, moves the data and commits them.
  */
 #ifndef QUEUE_H
 #define QUEUE_H
@@ -13,12 +13,10 @@
 #include "qcow/qcow.h"
 
 struct culprit;
-struct disk_options;
-struct health;
 struct io_uring;
 struct queue;
 struct request;
-struct stats;
+struct shared;
 
 /* Tells the driver how the request went, in full bytes or -errno, and
    fetches the tag's next. */
@@ -31,19 +29,26 @@ void queue_submit(struct queue *queue);
 /* The I/O thread, first: the ring is its own from now on.  0 or -errno. */
 int queue_enable(struct queue *queue);
 
-/* The I/O thread: maps the device's descriptors, fetches all tags, serves, and
-   returns 0 when the device was stopped.  After an error the process must
-   end. */
-int queue_run(struct queue *queue, struct device *device);
+/* The I/O thread: maps the descriptors of its hardware queues, and fetches all
+   their tags.  After an error the process must end. */
+int queue_fetch(struct queue *queue, struct device *device);
 
-/* Any thread: the queue begins no more requests, and queue_run() returns 0
+/* The I/O thread, then: serves, and returns 0 when the device was stopped, or
+   as queue_leave() says.  After an error the process must end. */
+int queue_serve(struct queue *queue);
+
+/* Any thread: the queue begins no more requests, and queue_serve() returns 0
    when those under way have ended.  The driver learns nothing of that: after
    the death of the process it gives the other requests to the next server, as
    always. */
 void queue_leave(struct queue *queue);
 
-/* Was that why queue_run() returned? */
+/* Was that why queue_serve() returned? */
 bool queue_has_left(const struct queue *queue);
+
+/* The I/O thread of a queue that has left, while the device is being stopped:
+   returns 0 when the driver has all tags. */
+int queue_drain(struct queue *queue);
 
 /* queue-bytes.c */
 
@@ -81,19 +86,25 @@ void queue_write_fixed(struct request *request, unsigned int extent,
 
 /* queue-create.c */
 
-/* Makes the ring, which then takes the operations of queues and no others. With
-   the right to make one, before the image is opened. */
-int queue_ring(const struct disk_options *options, struct io_uring *ring);
+/* Makes a ring for so many tags, which then takes the operations of queues and
+   no others.  With the right to make one, before the image is opened. */
+int queue_ring(unsigned int tags, struct io_uring *ring);
 
-/* Everything that can fail before the device is touched: buffers, workers.  The
+/* Of one queue, by its I/O thread. */
+struct queue_part {
+	unsigned int thread; /* its number */
+	unsigned int first;  /* hardware queue, */
+	unsigned int count;  /* and how many */
+};
+
+/* Everything that can fail before the device is touched: buffers, files.  The
    ring becomes the queue's.  -E2BIG: more tags than one ring can hold. */
 int queue_create(const struct ublksrv_ctrl_dev_info *info,
-		 struct qcow_image *image, struct health *health,
-		 struct stats *stats, const struct disk_options *options,
+		 const struct queue_part *part, struct shared *shared,
 		 const struct io_uring *ring, struct queue **queue);
 void queue_destroy(struct queue *queue);
 
-/* So many servers in a row have died of that request; before queue_run(). */
+/* So many servers in a row have died of that request; before queue_fetch(). */
 void queue_expect(struct queue *queue, const struct culprit *culprit,
 		  unsigned int deaths);
 

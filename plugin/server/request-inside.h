@@ -20,6 +20,10 @@ void request_try(struct request *request);
 
 void park(struct request *request);
 
+/* A request has ended, and there are other I/O threads: they may have parked
+   ones. */
+void wake_elsewhere(const struct requests *all);
+
 /* Takes all of them, the oldest first, and leaves none. */
 struct request *take_parked(struct requests *all);
 

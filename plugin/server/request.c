@@ -26,7 +26,6 @@
 #include <errno.h>
 #include <stddef.h>
 #include <sys/mman.h>
-#include "plugin/common/disk-options.h"
 #include "plugin/common/stats.h"
 #include "plugin/server/blocking.h"
 #include "plugin/server/dying.h"
@@ -45,7 +44,7 @@ static struct request *request_of(struct work *work)
 }
 
 /* On a worker's thread. */
-static void run_work(struct work *work)
+void requests_work(struct work *work)
 {
 	struct request *request = request_of(work);
 
@@ -60,7 +59,8 @@ void give_to_worker(struct request *request)
 {
 	TRACE(request_worker, (uintptr_t)request);
 	request->all->under_way++;
-	workers_submit(request->all->workers, &request->work);
+	workers_submit(request->all->shared->workers, request->all->finished,
+		       &request->work);
 }
 
 /* The end */
@@ -89,6 +89,8 @@ static void release(struct request *request, int result)
 	assert(request->all->under_way > 0);
 	request->all->under_way--;
 	request->all->retry = true;
+	if (request->all->shared->threads > 1)
+		wake_elsewhere(request->all);
 	request_end(request, result);
 }
 
@@ -97,7 +99,7 @@ int requests_reap(struct requests *all)
 	struct work *work, *next;
 	struct request *request;
 
-	for (work = workers_reap(all->workers); work; work = next) {
+	for (work = finished_reap(all->finished); work; work = next) {
 		next = work->next;
 		request = request_of(work);
 		dying_of(request);
@@ -282,6 +284,7 @@ void request_start(struct request *request)
 	int ret;
 
 	decode(request);
+	request->tries = 0;
 	TRACE(request_begin, (uintptr_t)request, request->op, request->offset,
 	      request->length);
 	ret = check(request);
@@ -297,36 +300,40 @@ void request_start(struct request *request)
 }
 
 int requests_create(struct requests *all, struct queue *queue,
-		    struct qcow_image *image, struct health *health,
-		    uint32_t max_io, const struct disk_options *options)
+		    struct shared *shared, unsigned int thread, uint32_t max_io)
 {
-	uint32_t cluster_size = qcow_cluster_size(image);
+	uint32_t cluster_size = qcow_cluster_size(shared->image);
 	int ret;
 
 	all->queue = queue;
-	all->image = image;
-	all->health = health;
-	all->size = qcow_size(image);
+	all->shared = shared;
+	all->thread = thread;
+	all->image = shared->image;
+	all->health = shared->health;
+	all->size = qcow_size(all->image);
 	all->max_io = max_io;
-	all->alignment = qcow_alignment(image);
+	all->alignment = qcow_alignment(all->image);
 	all->cluster_bits = __builtin_ctz(cluster_size);
-	all->read_only = qcow_read_only(image);
+	all->read_only = qcow_read_only(all->image);
 	all->copies = 2 * cluster_size <= max_io;
-	limits_init(&all->limits, options);
+	limits_init(&all->limits, shared->options);
+	counters_init(&all->counters, shared->stats, thread);
 	take_parked(all);
 	/* Never written to, so all of it is the kernel's one page of zeros. */
 	all->zeros = mmap(NULL, cluster_size, PROT_READ,
 			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (all->zeros == MAP_FAILED)
 		return -errno;
-	ret = workers_create(options->workers, run_work, &all->workers);
+	ret = finished_create(&all->finished);
 	if (ret < 0)
 		munmap(all->zeros, cluster_size);
+	else
+		shared->of[thread] = all;
 	return ret;
 }
 
 void requests_destroy(struct requests *all)
 {
-	workers_destroy(all->workers);
+	finished_destroy(all->finished);
 	munmap(all->zeros, (size_t)1 << all->cluster_bits);
 }

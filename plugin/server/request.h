@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Requests of the driver, which become calls of the engine.  All
- * functions are for the I/O thread.
+ * functions are for the I/O thread of the request.
  */
 #ifndef REQUEST_H
 #define REQUEST_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/uio.h>
+#include "plugin/common/stats.h"
 #include "plugin/server/counters.h"
 #include "plugin/server/limits.h"
 #include "plugin/server/quarantine.h"
@@ -21,18 +23,35 @@ struct health;
 struct queue;
 struct request;
 
-/* Shared by all requests of a device. */
-struct requests {
-	struct queue *queue;
+/* The things that the I/O threads of a device share; constant but for parked.
+ */
+struct shared {
 	struct qcow_image *image;
 	struct workers *workers;
+	struct health *health;
+	struct stats *stats;
+	const struct disk_options *options;
+	unsigned int threads;
+	struct requests *of[STATS_THREADS];
+	/* A bit for each I/O thread that has parked requests; set and cleared
+	   by that thread.  See request-parked.c. */
+	atomic_uint parked;
+};
+
+/* Shared by all requests of an I/O thread. */
+struct requests {
+	struct queue *queue;
+	struct shared *shared;
+	struct qcow_image *image;
+	struct finished *finished; /* by the workers */
 	struct health *health;
 	struct counters counters;
 	struct limits limits;
 	struct quarantine quarantine;
-	uint64_t size;	    /* of the disk, bytes */
-	uint32_t max_io;    /* bytes */
-	uint32_t alignment; /* of I/O on the image's files */
+	unsigned int thread; /* the number of it */
+	uint64_t size;	     /* of the disk, bytes */
+	uint32_t max_io;     /* bytes */
+	uint32_t alignment;  /* of I/O on the image's files */
 	unsigned int cluster_bits;
 	bool read_only;
 	bool copies; /* a buffer has room for a cluster behind the request */
@@ -43,6 +62,9 @@ struct requests {
 	bool retry;		/* something ended: parked ones may go */
 	struct request *parked; /* -EBUSY, the oldest first */
 	struct request **parked_end;
+
+	/* Another I/O thread sets it: something ended there. */
+	atomic_bool elsewhere;
 };
 
 /* One extent of a mapped request on its way. */
@@ -71,6 +93,7 @@ struct request {
 	struct request *next; /* parked, held, or waiting for the limits */
 	struct work work;
 	uint8_t op;	   /* UBLK_IO_OP_ */
+	uint8_t tries;	   /* in vain, since it was parked */
 	uint64_t offset;   /* bytes */
 	uint64_t length;   /* bytes */
 	uint64_t began;	   /* ns; see counters.h */
@@ -81,8 +104,8 @@ struct request {
 	struct transfer transfers[QCOW_IO_EXTENTS];
 };
 
-/* workers_fd() woke the queue: commits the requests that workers have finished.
-   -EOWNERDEAD: this process cannot serve the image any longer. */
+/* finished_fd() woke the queue: commits the requests that workers have
+   finished. -EOWNERDEAD: this process cannot serve the image any longer. */
 int requests_reap(struct requests *all);
 
 /* To be called when all transfers of the request have ended. */
@@ -97,11 +120,14 @@ uint64_t requests_wait(const struct requests *all);
 /* To be called when request->desc holds a new request. */
 void request_start(struct request *request);
 
-/* Fills all and starts its workers; requests_destroy() ends them.  0 or
-   -errno. */
+/* The run of workers_create(). */
+void requests_work(struct work *work);
+
+/* Fills all, for the I/O thread with that number.  0 or -errno.
+   requests_destroy() frees, after the end of the workers. */
 int requests_create(struct requests *all, struct queue *queue,
-		    struct qcow_image *image, struct health *health,
-		    uint32_t max_io, const struct disk_options *options);
+		    struct shared *shared, unsigned int thread,
+		    uint32_t max_io);
 void requests_destroy(struct requests *all);
 
 /* request-parked.c */

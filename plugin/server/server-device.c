@@ -11,7 +11,6 @@
 #include <string.h>
 #include "plugin/common/channel.h"
 #include "plugin/server/clerk.h"
-#include "plugin/server/queue.h"
 #include "plugin/server/server-inside.h"
 
 /* Finding it */
@@ -113,7 +112,7 @@ int server_open_device(struct server *server)
 	if (ret < 0)
 		return server_device_failed(server,
 					    "the device cannot be opened", ret);
-	ret = queue_attach(server->queue, &server->device);
+	ret = queues_attach(&server->queues, &server->device);
 	if (ret < 0) {
 		device_close(&server->device);
 		return server_device_failed(
@@ -146,6 +145,6 @@ int server_end_recovery(const struct server *server)
 	if (ret < 0)
 		return server_device_failed(
 			server, "the device cannot be resumed", ret);
-	queue_lives(server->queue);
+	queues_live(&server->queues);
 	return 0;
 }

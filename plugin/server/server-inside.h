@@ -7,35 +7,49 @@
 #ifndef SERVER_INSIDE_H
 #define SERVER_INSIDE_H
 
-#include <liburing.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include "plugin/server/clerk.h"
 #include "plugin/server/device.h"
 #include "plugin/server/health.h"
+#include "plugin/server/queues.h"
 #include "plugin/server/server.h"
 #include "plugin/server/ublk_abi.h"
 
-struct queue;
+struct server;
 
-/* The main thread's.  The I/O thread only reads it. */
+/* One of the I/O threads. */
+struct io_thread {
+	struct server *server;
+	struct queue *queue;
+	pthread_t thread;
+};
+
+/* The main thread's, but for the part that says so.  The I/O threads only read
+   it. */
 struct server {
 	const struct server_config *config;
 	int channel;
 	struct qcow_image *image;
 	struct clerk *clerk;
 	struct clerk_view view; /* of the device */
-	struct io_uring ring;	/* becomes the queue's */
-	struct queue *queue;
+	struct queues queues;
 	struct health health;
 	struct device device;
 	struct merger *merger;	      /* NULL: it does not merge */
 	struct qcow_error not_merged; /* why not, although it should */
-	pthread_t io_thread;
-	sem_t enabled;		  /* the I/O thread owns the ring */
-	sem_t confined;		  /* and may fetch */
-	sem_t never;		  /* nobody posts it */
-	unsigned int confinement; /* enum confinement, once it has fallen */
+	unsigned int confinement;     /* enum confinement, once it has fallen */
+
+	/* server-threads.c */
+	struct io_thread io_threads[STATS_THREADS];
+	sem_t enabled;	/* the I/O thread owns its ring */
+	sem_t confined; /* and may fetch */
+	sem_t fetched;	/* and has */
+	sem_t never;	/* nobody posts it */
+	pthread_mutex_t lock;
+	pthread_cond_t all_ended;
+	unsigned int ended; /* I/O threads that serve no more; lock */
+	unsigned int left;  /* those that have left, of these; lock */
 };
 
 /* server-image.c */
@@ -65,8 +79,8 @@ void server_begin_unmerged(const struct server *server);
 
 void server_begin_merge(struct server *server);
 
-/* The queue has left, because of the merger: the rest of the merge, and the end
-   of the process. */
+/* The queues have left, because of the merger: the rest of the merge, and the
+   end of the process. */
 void __attribute__((noreturn)) server_finish_merge(struct server *server);
 
 void server_end_merger(struct server *server);
@@ -86,11 +100,29 @@ int server_check_size(const struct server *server);
 
 int server_start_recovery(const struct server *server);
 
-/* Opens /dev/ublkcN and gives it to the queue. */
+/* Opens /dev/ublkcN and gives it to the queues. */
 int server_open_device(struct server *server);
 
-/* START_DEV and END_USER_RECOVERY block until the I/O thread has fetched. */
+/* When all I/O threads have fetched. */
 int server_start_device(const struct server *server);
 int server_end_recovery(const struct server *server);
+
+/* server-threads.c */
+
+void server_prepare_threads(struct server *server);
+
+/* Starts the I/O threads, each of which then owns its ring. */
+int server_start_threads(struct server *server);
+
+/* The server is confined: returns when all tags are fetched.  From here on the
+   tags are the I/O threads'; only to die is safe. */
+void server_let_fetch(struct server *server);
+
+/* health_watch() has ended: have the queues left?  Otherwise the device was
+   stopped. */
+bool server_has_left(const struct server *server);
+
+/* Waits for the end of the I/O threads, if the queues have not left. */
+void server_join_threads(struct server *server);
 
 #endif /* SERVER_INSIDE_H */

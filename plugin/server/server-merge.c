@@ -4,17 +4,17 @@
  *
  * Until then the image has all there is of the disk: a death of the server, or
  * a merge that cannot go on, loses nothing.  When the merger says that little
- * is left, the I/O thread stops, as if a debugger held it: it has no request
- * under way, and has told the driver of none that it did not begin.  So the
- * driver sees a death like any other (P5), and the image an end in good order.
- * The order is:
+ * is left, the I/O threads stop, as if a debugger held them: they have no
+ * request under way, and have told the driver of none that they did not begin.
+ * So the driver sees a death like any other (P5), and the image an end in good
+ * order.  The order is:
  *
  *	finish		the layer holds the disk, durably
  *	close		image and layer, which leaves nothing to replay
  *	tell		the supervisor may serve the layer
  *	exit		with status 0, or the supervisor does not believe it
  *
- * Neither ring nor /dev/ublkcN is closed before the exit.
+ * No ring and no /dev/ublkcN is closed before the exit.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,9 +37,8 @@ void server_create_merger(struct server *server)
 {
 	const struct server_config *config = server->config;
 
-	merger_create(server->image, config->stats, server->channel,
-		      config->merge_rate, &config->kept, &server->merger,
-		      &server->not_merged);
+	merger_create(server->image, server->channel, config->merge_rate,
+		      &config->kept, &server->merger, &server->not_merged);
 }
 
 void server_begin_unmerged(const struct server *server)
@@ -52,7 +51,7 @@ void server_begin_unmerged(const struct server *server)
 void server_begin_merge(struct server *server)
 {
 	if (server->merger)
-		merger_begin(server->merger, server->queue);
+		merger_begin(server->merger, &server->queues);
 	else if (server->config->merge_into)
 		tell(server, SERVER_NOT_MERGED, server->not_merged.text);
 }

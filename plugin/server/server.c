@@ -3,9 +3,8 @@
  * The server, from its start to its end.
  *
  * The main thread opens the image, brings the device to life, and then waits
- * for the I/O thread to end; START_DEV and END_USER_RECOVERY block until the
- * I/O thread has fetched, and START_DEV reads the disk, so the two must not
- * be one.
+ * for the I/O threads to end (server-threads.c).  START_DEV reads the disk, so
+ * the main thread cannot be one of them.
  *
  * In recovery, everything that can fail or take long comes before
  * START_USER_RECOVERY: the image is open, fenced (R14) and replayed (R11),
@@ -22,7 +21,6 @@
  * Each failure is one message to the supervisor (P7).
  */
 #include <errno.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,7 +35,6 @@
 #include "plugin/server/dying.h"
 #include "plugin/server/fault.h"
 #include "plugin/server/owned.h"
-#include "plugin/server/queue.h"
 #include "plugin/server/server-inside.h"
 
 /* The process */
@@ -119,50 +116,27 @@ static int queues_failed(const struct server *server, int error)
 			    server->config->options->depth, strerror(-error));
 }
 
-static int create_ring(struct server *server)
+static int create_rings(struct server *server)
 {
-	int ret = queue_ring(server->config->options, &server->ring);
+	const struct server_config *config = server->config;
+	const unsigned int threads = queues_threads(
+		config->options, clerk_features(server->clerk), config->deaths);
+	int ret = queues_rings(&server->queues, config->options, threads);
 
 	return ret < 0 ? queues_failed(server, ret) : 0;
 }
 
-static int create_queue(struct server *server)
+static int create_queues(struct server *server)
 {
-	int ret = queue_create(&server->view.info, server->image,
-			       &server->health, server->config->stats,
-			       server->config->options, &server->ring,
-			       &server->queue);
+	const struct server_config *config = server->config;
+	int ret = queues_create(&server->queues, &server->view.info,
+				server->image, &server->health, config->stats,
+				config->options);
 
 	if (ret < 0)
 		return queues_failed(server, ret);
-	queue_expect(server->queue, &server->config->culprit,
-		     server->config->deaths);
+	queues_expect(&server->queues, &config->culprit, config->deaths);
 	return 0;
-}
-
-static void *io_thread(void *opaque)
-{
-	struct server *server = opaque;
-	int ret = queue_enable(server->queue);
-
-	sem_post(&server->enabled);
-	sem_wait(&server->confined);
-	if (!ret)
-		ret = queue_run(server->queue, &server->device);
-	if (ret == -EOWNERDEAD)
-		channel_fail(server->channel, CAUSE_PASSING,
-			     "the process that reads the legacy image was "
-			     "killed");
-	else if (ret < 0)
-		server_device_failed(server, "the queues of the device failed",
-				     ret);
-	if (ret < 0)
-		_exit(EXIT_FAILURE);
-	health_end(&server->health);
-	/* The end of the thread would take the ring's commands back. */
-	if (queue_has_left(server->queue))
-		sem_wait(&server->never);
-	return NULL;
 }
 
 static void tell_live(const struct server *server)
@@ -229,20 +203,10 @@ static int fall_wholly(const struct server *server)
 	return ret ? confine_failed(server, step, ret) : 0;
 }
 
-static int serve(struct server *server)
+static void go_live(struct server *server)
 {
-	const struct server_config *config = server->config;
 	int ret;
 
-	ret = pthread_create(&server->io_thread, NULL, io_thread, server);
-	if (ret)
-		return channel_fail(server->channel, CAUSE_PASSING,
-				    "cannot start a thread: %s", strerror(ret));
-	sem_wait(&server->enabled);
-	if (fall_wholly(server) < 0)
-		_exit(EXIT_FAILURE);
-	sem_post(&server->confined);
-	/* From here on the tags are the I/O thread's; only to die is safe. */
 	if (server->config->recover)
 		ret = server_end_recovery(server);
 	else
@@ -253,13 +217,25 @@ static int serve(struct server *server)
 	if (fault("late-live"))
 		sleep(1);
 	tell_live(server);
+}
+
+static int serve(struct server *server)
+{
+	const struct server_config *config = server->config;
+
+	if (server_start_threads(server) < 0)
+		return -1;
+	if (fall_wholly(server) < 0)
+		_exit(EXIT_FAILURE);
+	server_let_fetch(server);
+	go_live(server);
 	if (!config->recover)
 		owned_arm(server->channel);
 	server_begin_merge(server);
 	health_watch(&server->health, config->trouble, server->channel);
-	if (queue_has_left(server->queue))
+	if (server_has_left(server))
 		server_finish_merge(server);
-	pthread_join(server->io_thread, NULL);
+	server_join_threads(server);
 	server_end_merger(server);
 	return 0;
 }
@@ -284,11 +260,11 @@ static int find_and_serve(struct server *server)
 	if (!ret && server->config->recover)
 		ret = server_check_size(server);
 	if (!ret)
-		ret = create_queue(server);
+		ret = create_queues(server);
 	if (ret < 0)
 		return ret;
 	ret = attach_and_serve(server);
-	queue_destroy(server->queue);
+	queues_destroy(&server->queues);
 	return ret;
 }
 
@@ -326,7 +302,7 @@ static int confine_and_serve(struct server *server)
 		return channel_fail(server->channel, CAUSE_PASSING,
 				    "the server cannot confine itself: %s",
 				    strerror(-ret));
-	if (create_health(server) < 0 || create_ring(server) < 0 ||
+	if (create_health(server) < 0 || create_rings(server) < 0 ||
 	    fall(server) < 0)
 		return -1;
 	return open_and_serve(server);
@@ -340,9 +316,7 @@ int server_run(const struct server_config *config)
 	};
 	int served;
 
-	sem_init(&server.enabled, 0, 0);
-	sem_init(&server.confined, 0, 0);
-	sem_init(&server.never, 0, 0);
+	server_prepare_threads(&server);
 	set_up_process(&server);
 	if (start_clerk(&server) < 0)
 		return EXIT_FAILURE;

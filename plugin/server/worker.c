@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Workers: two lists under one lock.
+ * Workers: a list of work that waits, and for each thread that submits a list
+ * of work that is finished.
  *
- * Work waits in one list, is done by the first thread that is free, and waits
- * in the other until the thread that submitted it takes it back.  That thread
- * sleeps in its ring, so an eventfd wakes it.  A worker writes to the eventfd
- * only when the list of finished work was empty, for then no worker has done
- * so yet.  Under load one wake-up brings much work.
+ * Work waits in the one list, is done by the first worker that is free, and
+ * goes to the other, until the thread that submitted it takes it back.  That
+ * thread sleeps in its ring, so an eventfd wakes it.  A worker writes to the
+ * eventfd only when the list of finished work was empty, for then no worker has
+ * done so yet.  Under load one wake-up brings much work.
  *
- * The lock is never held while work is done, and the submitting thread never
- * waits for longer than it takes to link a list element.  Nothing is
- * allocated here after workers_create().
+ * Each list has a lock, and no thread has two of them.  No lock is held while
+ * work is done, and the submitting thread never waits for longer than it takes
+ * to link a list element.  Nothing is allocated here after workers_create() and
+ * finished_create().
  *
- * Work belongs to its worker from workers_submit() to workers_reap().
+ * Work belongs to its worker from workers_submit() to finished_reap().
  */
 #include <errno.h>
 #include <pthread.h>
@@ -31,14 +33,18 @@ struct work_list {
 
 struct workers {
 	void (*run)(struct work *work); /* constant */
-	int fd;				/* constant */
 	unsigned int count;		/* constant once all threads run */
 	pthread_mutex_t lock;
-	pthread_cond_t work;	   /* waiting is not empty, or ending */
-	struct work_list waiting;  /* lock */
-	struct work_list finished; /* lock */
-	bool ending;		   /* lock */
+	pthread_cond_t work;	  /* waiting is not empty, or ending */
+	struct work_list waiting; /* lock */
+	bool ending;		  /* lock */
 	pthread_t threads[];
+};
+
+struct finished {
+	int fd; /* constant */
+	pthread_mutex_t lock;
+	struct work_list list; /* lock */
 };
 
 static void list_clear(struct work_list *list)
@@ -77,16 +83,17 @@ static struct work *wait_for_work(struct workers *workers)
 	return work;
 }
 
-static void hand_back(struct workers *workers, struct work *work)
+static void hand_back(struct work *work)
 {
+	struct finished *finished = work->finished;
 	bool nobody_told;
 
-	pthread_mutex_lock(&workers->lock);
-	nobody_told = !workers->finished.first;
-	list_append(&workers->finished, work);
-	pthread_mutex_unlock(&workers->lock);
+	pthread_mutex_lock(&finished->lock);
+	nobody_told = !finished->list.first;
+	list_append(&finished->list, work);
+	pthread_mutex_unlock(&finished->lock);
 	if (nobody_told)
-		workers_wake(workers);
+		finished_wake(finished);
 }
 
 static void *worker(void *opaque)
@@ -97,7 +104,7 @@ static void *worker(void *opaque)
 	prctl(PR_SET_NAME, "worker");
 	while ((work = wait_for_work(workers))) {
 		workers->run(work);
-		hand_back(workers, work);
+		hand_back(work);
 	}
 	return NULL;
 }
@@ -124,15 +131,8 @@ int workers_create(unsigned int count, void (*run)(struct work *work),
 	workers = calloc(1, sizeof(*workers) + count * sizeof(pthread_t));
 	if (!workers)
 		return -ENOMEM;
-	workers->fd = eventfd(0, EFD_CLOEXEC);
-	if (workers->fd < 0) {
-		ret = -errno;
-		free(workers);
-		return ret;
-	}
 	workers->run = run;
 	list_clear(&workers->waiting);
-	list_clear(&workers->finished);
 	pthread_mutex_init(&workers->lock, NULL);
 	pthread_cond_init(&workers->work, NULL);
 	ret = start_threads(workers, count);
@@ -154,39 +154,68 @@ void workers_destroy(struct workers *workers)
 		pthread_join(workers->threads[--workers->count], NULL);
 	pthread_cond_destroy(&workers->work);
 	pthread_mutex_destroy(&workers->lock);
-	close(workers->fd);
 	free(workers);
 }
 
-int workers_fd(const struct workers *workers)
+void workers_submit(struct workers *workers, struct finished *finished,
+		    struct work *work)
 {
-	return workers->fd;
-}
-
-void workers_wake(struct workers *workers)
-{
-	static const uint64_t one = 1;
-
-	while (write(workers->fd, &one, sizeof(one)) < 0)
-		if (errno != EINTR)
-			abort(); /* a lost wake-up would be a lost request */
-}
-
-void workers_submit(struct workers *workers, struct work *work)
-{
+	work->finished = finished;
 	pthread_mutex_lock(&workers->lock);
 	list_append(&workers->waiting, work);
 	pthread_mutex_unlock(&workers->lock);
 	pthread_cond_signal(&workers->work);
 }
 
-struct work *workers_reap(struct workers *workers)
+/* Finished work */
+
+int finished_create(struct finished **result)
+{
+	struct finished *finished = calloc(1, sizeof(*finished));
+	int ret;
+
+	if (!finished)
+		return -ENOMEM;
+	finished->fd = eventfd(0, EFD_CLOEXEC);
+	if (finished->fd < 0) {
+		ret = -errno;
+		free(finished);
+		return ret;
+	}
+	list_clear(&finished->list);
+	pthread_mutex_init(&finished->lock, NULL);
+	*result = finished;
+	return 0;
+}
+
+void finished_destroy(struct finished *finished)
+{
+	pthread_mutex_destroy(&finished->lock);
+	close(finished->fd);
+	free(finished);
+}
+
+int finished_fd(const struct finished *finished)
+{
+	return finished->fd;
+}
+
+void finished_wake(struct finished *finished)
+{
+	static const uint64_t one = 1;
+
+	while (write(finished->fd, &one, sizeof(one)) < 0)
+		if (errno != EINTR)
+			abort(); /* a lost wake-up would be a lost request */
+}
+
+struct work *finished_reap(struct finished *finished)
 {
 	struct work *first;
 
-	pthread_mutex_lock(&workers->lock);
-	first = workers->finished.first;
-	list_clear(&workers->finished);
-	pthread_mutex_unlock(&workers->lock);
+	pthread_mutex_lock(&finished->lock);
+	first = finished->list.first;
+	list_clear(&finished->list);
+	pthread_mutex_unlock(&finished->lock);
 	return first;
 }

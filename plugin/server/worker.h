@@ -5,12 +5,14 @@
 #ifndef WORKER_H
 #define WORKER_H
 
-/* A piece of work, embedded in its subject. */
-struct work {
-	struct work *next; /* private to the workers */
-};
-
+struct finished;
 struct workers;
+
+/* A piece of work, embedded in its subject; private to the workers. */
+struct work {
+	struct work *next;
+	struct finished *finished;
+};
 
 /* Starts count threads; one of them passes each work given to
    workers_submit() to run.  0 or -errno; workers_destroy() frees. */
@@ -20,15 +22,22 @@ int workers_create(unsigned int count, void (*run)(struct work *work),
 /* Waits for the work under way and forgets the rest. */
 void workers_destroy(struct workers *workers);
 
+/* The work comes back to finished. */
+void workers_submit(struct workers *workers, struct finished *finished,
+		    struct work *work);
+
+/* The finished work of one thread that submits.  0 or -errno;
+   finished_destroy() frees, after workers_destroy(). */
+int finished_create(struct finished **finished);
+void finished_destroy(struct finished *finished);
+
 /* An eventfd: a read from it ends when finished work is waiting. */
-int workers_fd(const struct workers *workers);
+int finished_fd(const struct finished *finished);
 
-/* Ends a read from workers_fd(), though there may be none. */
-void workers_wake(struct workers *workers);
-
-void workers_submit(struct workers *workers, struct work *work);
+/* Ends a read from finished_fd(), though there may be no work. */
+void finished_wake(struct finished *finished);
 
 /* Takes all finished work, the oldest first, linked by next. */
-struct work *workers_reap(struct workers *workers);
+struct work *finished_reap(struct finished *finished);
 
 #endif /* WORKER_H */

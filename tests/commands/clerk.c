@@ -24,9 +24,10 @@
 #include "qcow/names.h"
 #include "tests/lib/helpers.h"
 
-#define SKIPPED 77
-#define LENGTH	4096
-#define NONCE	7ull
+#define SKIPPED	 77
+#define LENGTH	 4096
+#define NONCE	 7ull
+#define FEATURES 0x1234567890ull
 
 static char *image, *base, *other, *legacy, *a_pipe;
 static struct disk_options disk_options = DISK_OPTIONS_DEFAULT;
@@ -37,6 +38,14 @@ int __wrap_control_open(struct control **control);
 int __wrap_control_open(struct control **control)
 {
 	*control = NULL;
+	return 0;
+}
+
+int __wrap_control_get_features(struct control *control, uint64_t *features);
+int __wrap_control_get_features(struct control *control, uint64_t *features)
+{
+	(void)control;
+	*features = FEATURES;
 	return 0;
 }
 
@@ -76,6 +85,7 @@ static void fall(const struct server_config *config)
 
 	if (clerk_start(config, &beside, &clerk))
 		die("no clerk");
+	expect(clerk_features(clerk) == FEATURES, "other features");
 	names = clerk_names(clerk);
 	expect(!confine_prepare(), "is not prepared");
 	if (confine(clerk_nodes(clerk), &held, &step))

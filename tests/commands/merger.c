@@ -20,9 +20,8 @@
 
 #include "plugin/common/channel.h"
 #include "plugin/common/process.h"
-#include "plugin/common/stats.h"
 #include "plugin/server/merger.h"
-#include "plugin/server/queue.h"
+#include "plugin/server/queues.h"
 #include "tests/lib/helpers.h"
 #include "tests/lib/model.h"
 
@@ -31,7 +30,6 @@
 static struct {
 	struct qcow_image *image;
 	struct merger *merger;
-	struct stats stats;
 	struct qcow_merge_kept kept;
 	int ends[2];
 	pthread_t guest;
@@ -40,11 +38,17 @@ static struct {
 	uint64_t area; /* bytes that the guest writes to */
 } test = { .area = SIZE };
 
-void queue_leave(struct queue *queue)
+void queues_leave(struct queues *queues)
 {
-	if (queue != (struct queue *)&test)
-		die("another queue is to leave");
+	if (queues != (struct queues *)&test)
+		die("other queues are to leave");
 	test.leaving = true;
+}
+
+bool queues_busy(const struct queues *queues)
+{
+	(void)queues;
+	return false;
 }
 
 /* Until the queue begins no more requests. */
@@ -112,8 +116,8 @@ static void create_limited(uint64_t rate)
 {
 	struct qcow_error error = { "" };
 
-	if (merger_create(test.image, &test.stats, test.ends[1], rate,
-			  &test.kept, &test.merger, &error))
+	if (merger_create(test.image, test.ends[1], rate, &test.kept,
+			  &test.merger, &error))
 		die("create: %s", error.text);
 }
 
@@ -131,7 +135,7 @@ static void begin(struct random *random)
 		die("cannot start a guest");
 	while (!test.writes)
 		usleep(100);
-	merger_begin(test.merger, (struct queue *)&test);
+	merger_begin(test.merger, (struct queues *)&test);
 }
 
 static void compare(void)
@@ -167,7 +171,7 @@ static void test_told(void)
 	make_chain("qcow2", "");
 	open_chain();
 	create();
-	merger_begin(test.merger, (struct queue *)&test);
+	merger_begin(test.merger, (struct queues *)&test);
 	if (channel_receive(test.ends[0], &message) ||
 	    message.type != SERVER_MERGING || message.failures > 1000)
 		die("it does not tell how far it is");
@@ -204,7 +208,7 @@ static void test_limited(void)
 	open_chain();
 	create_limited(16 << 20);
 	test.leaving = false;
-	merger_begin(test.merger, (struct queue *)&test);
+	merger_begin(test.merger, (struct queues *)&test);
 	while (!test.leaving)
 		usleep(1000);
 	took = clock_ms() - began;
@@ -225,7 +229,7 @@ static void test_limited_end(void)
 	make_chain("qcow2", "");
 	open_chain();
 	create_limited(64 << 10);
-	merger_begin(test.merger, (struct queue *)&test);
+	merger_begin(test.merger, (struct queues *)&test);
 	usleep(100000);
 	began = clock_ms();
 	merger_end(test.merger);
@@ -249,7 +253,7 @@ static void __attribute__((noreturn)) live(uint64_t seed)
 	test.leaving = false;
 	test.area = 4 << 20;
 	create_limited(16 << 20);
-	merger_begin(test.merger, (struct queue *)&test);
+	merger_begin(test.merger, (struct queues *)&test);
 	be_guest(&random);
 	if (merger_finish(test.merger, &error))
 		die("finish: %s", error.text);
@@ -292,8 +296,8 @@ static void refuse(const char *format, const char *options, const char *why)
 
 	make_chain(format, options);
 	open_chain();
-	if (merger_create(test.image, &test.stats, test.ends[1], 0, &test.kept,
-			  &test.merger, &error) != -ENOTSUP ||
+	if (merger_create(test.image, test.ends[1], 0, &test.kept, &test.merger,
+			  &error) != -ENOTSUP ||
 	    !strstr(error.text, why))
 		die("%s %s: is not refused: %s", format, options, error.text);
 	close_chain();

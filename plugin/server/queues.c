@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * All queues of a device, and how many I/O threads they have.
+ *
+ * Where the driver allows it, each queue has a thread and a ring of its own, up
+ * to STATS_THREADS; more queues are dealt out evenly.  Threads share the image,
+ * the workers, and little else: a plain request writes to no cache line of
+ * another thread's (qcow/unlocked.c).  A request that must wait for one of
+ * another thread is in request-parked.c.
+ *
+ * One thread has all queues:
+ *
+ *	older drivers	One of 6.12 is lost for good if the server dies after
+ *			some of its tags were fetched.  With one ring all
+ *			FETCHes go in by a single system call, which a SIGKILL
+ *			does not interrupt.  Drivers from 7.1 on withstand that.
+ *	a culprit	The quarantine keeps other requests back (quarantine.c),
+ *			and one thread can do so.
+ *	limits		There is one bucket, and nobody is in a hurry.
+ *
+ * /dev/ublkcN is a file of each ring (P4), so the driver lets no successor come
+ * before the transfers of all rings have ended.  All threads end with the
+ * process, or together: see server-threads.c.
+ */
+#include <errno.h>
+#include "plugin/common/disk-options.h"
+#include "plugin/server/queue.h"
+#include "plugin/server/queues.h"
+
+/* UBLK_F_SHMEM_ZC is of no use to us, but only 7.1 and later have it. */
+#define THREADS_NEED (UBLK_F_PER_IO_DAEMON | UBLK_F_SHMEM_ZC)
+
+unsigned int queues_threads(const struct disk_options *options,
+			    uint64_t features, unsigned int deaths)
+{
+	if ((features & THREADS_NEED) != THREADS_NEED || deaths ||
+	    options->iops || options->bandwidth)
+		return 1;
+	return stats_threads(options->queues);
+}
+
+/* The share of one thread. */
+static struct queue_part part_of(const struct queues *queues, unsigned int all,
+				 unsigned int thread)
+{
+	const unsigned int first = thread * all / queues->count;
+
+	return (struct queue_part){
+		.thread = thread,
+		.first = first,
+		.count = (thread + 1) * all / queues->count - first,
+	};
+}
+
+static void close_rings(struct queues *queues, unsigned int from)
+{
+	for (; from < queues->count; from++)
+		io_uring_queue_exit(&queues->rings[from]);
+}
+
+int queues_rings(struct queues *queues, const struct disk_options *options,
+		 unsigned int count)
+{
+	unsigned int i;
+	int ret = 0;
+
+	queues->count = count;
+	for (i = 0; i < count; i++) {
+		struct queue_part part = part_of(queues, options->queues, i);
+
+		ret = queue_ring(part.count * options->depth,
+				 &queues->rings[i]);
+		if (ret < 0)
+			break;
+	}
+	if (ret < 0) {
+		queues->count = i;
+		close_rings(queues, 0);
+	}
+	return ret;
+}
+
+/* The first so many. */
+static void destroy(struct queues *queues, unsigned int count)
+{
+	workers_destroy(queues->shared.workers);
+	while (count)
+		queue_destroy(queues->queue[--count]);
+}
+
+static int create_all(struct queues *queues,
+		      const struct ublksrv_ctrl_dev_info *info)
+{
+	unsigned int i;
+	int ret;
+
+	for (i = 0; i < queues->count; i++) {
+		struct queue_part part = part_of(queues, info->nr_hw_queues, i);
+
+		ret = queue_create(info, &part, &queues->shared,
+				   &queues->rings[i], &queues->queue[i]);
+		if (ret < 0) {
+			destroy(queues, i);
+			close_rings(queues, i);
+			return ret;
+		}
+	}
+	return 0;
+}
+
+int queues_create(struct queues *queues,
+		  const struct ublksrv_ctrl_dev_info *info,
+		  struct qcow_image *image, struct health *health,
+		  struct stats *stats, const struct disk_options *options)
+{
+	int ret;
+
+	queues->shared = (struct shared){
+		.image = image,
+		.health = health,
+		.stats = stats,
+		.options = options,
+		.threads = queues->count,
+	};
+	ret = workers_create(options->workers, requests_work,
+			     &queues->shared.workers);
+	if (ret < 0)
+		return ret;
+	counters_begin_server(stats, options->queues);
+	return create_all(queues, info);
+}
+
+void queues_destroy(struct queues *queues)
+{
+	destroy(queues, queues->count);
+}
+
+void queues_expect(struct queues *queues, const struct culprit *culprit,
+		   unsigned int deaths)
+{
+	for (unsigned int i = 0; i < queues->count; i++)
+		queue_expect(queues->queue[i], culprit, deaths);
+}
+
+void queues_live(const struct queues *queues)
+{
+	for (unsigned int i = 0; i < queues->count; i++)
+		queue_lives(queues->queue[i]);
+}
+
+int queues_attach(struct queues *queues, const struct device *device)
+{
+	int ret = 0;
+
+	for (unsigned int i = 0; !ret && i < queues->count; i++)
+		ret = queue_attach(queues->queue[i], device);
+	return ret;
+}
+
+void queues_leave(struct queues *queues)
+{
+	for (unsigned int i = 0; i < queues->count; i++)
+		queue_leave(queues->queue[i]);
+}
+
+bool queues_busy(const struct queues *queues)
+{
+	for (unsigned int i = 0; i < queues->count; i++)
+		if (stats_get(stats_thread(queues->shared.stats, i).in_flight))
+			return true;
+	return false;
+}

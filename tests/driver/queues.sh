@@ -1,0 +1,108 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# limit: 400
+# processors: 2
+#
+# Each queue has an I/O thread where the driver withstands that, and all threads
+# live and die together: requests that wait for one of another queue, the
+# figures of all, a kill, a merge, a thread that is stuck beside one that works.
+# shellcheck source=../lib/driver.sh
+. "$(dirname "$0")/../lib/driver.sh"
+
+: "${UBLK_QCOW2_FAULTY:?}"
+FIRST=1000		# server/owned.c: the sector of its first step
+STUCK=18		# a step: the I/O thread waits for itself
+
+# Drivers of 7.1 and later: see server/queues.c.
+IFS=. read -r major minor _ < <(uname -r)
+threads=1
+((major < 7 || (major == 7 && minor < 1))) || threads=2
+
+# on_processor N COMMAND...: its requests come by the queue with that number.
+on_processor()
+{
+	taskset -c "$@"
+}
+
+write_on()
+{
+	on_processor "$1" dd if=/dev/urandom of="$DEV" bs=4k count=64 \
+		seek=$((64 * $1)) oflag=direct conv=notrunc status=none ||
+		fail "a write by queue $1"
+}
+
+# The I/O threads of the server, which have used the processor.
+busy_threads()
+{
+	local stat fields
+
+	for stat in /proc/"$(listed server_pid)"/task/*/stat; do
+		[[ $(<"$stat") =~ \((queue[0-9]*)\)\ (.*) ]] || continue
+		read -ra fields <<<"${BASH_REMATCH[2]}"
+		((fields[11] + fields[12] == 0)) || echo "${BASH_REMATCH[1]}"
+	done | sort | tr '\n' ' '
+}
+
+# Each queue's job writes every second block of the same clusters, and each
+# finds all of its own in the end.
+interleave()
+{
+	local job=(--filename="$DEV" --direct=1 --ioengine=libaio --bs=4k
+		--iodepth=8 --rw=randwrite --size=48M --verify=crc32c
+		--verify_fatal=1 --zonemode=strided --zonesize=4k
+		--zonerange=8k)
+
+	fio --output="$WORK/fio" \
+		--name=even "${job[@]}" --offset=0 --cpus_allowed=0 \
+		--name=odd "${job[@]}" --offset=4k --cpus_allowed=1 &
+	FIO=$!
+	busy
+}
+
+interleaved()
+{
+	wait "$FIO" || fail "$(cat "$WORK/fio")"
+}
+
+figure()
+{
+	"$UBLK_QCOW2" stat --json "$DEV" | jq ".[0]$1"
+}
+
+add "$(image disk.qcow2 256M)" -q 2
+write_on 0
+write_on 1
+[[ $(figure .io.write.count) == 128 ]] || fail "not all queues are counted"
+
+note "interleaved writes, and kills"
+interleave
+storm 3
+interleaved
+names=$(busy_threads)
+note "threads at work: $names"
+[[ $threads == 1 && $names == "queue " ]] ||
+	[[ $threads == 2 && $names == "queue queue1 " ]] ||
+	fail "not $threads threads"
+[[ $(figure .in_flight) == 0 ]] || fail "in flight"
+[[ $(figure '.io.read.count > 0') == true ]] || fail "the figures are gone"
+
+note "a merge"
+"$UBLK_QCOW2" snapshot "$DEV" "$WORK/overlay.qcow2" || fail "snapshot"
+interleave
+"$UBLK_QCOW2" commit "$DEV" || fail "commit"
+interleaved
+del
+check_image "$WORK/disk.qcow2"
+
+note "a thread that is stuck"
+UBLK_QCOW2=$UBLK_QCOW2_FAULTY
+UBLK_QCOW2_FAULT=owned add "$(image stuck.qcow2 256M)" -q 2 --watchdog 3
+start_load --depth 4 --offset 128M --size 64M
+taskset -acp 0 "$LOAD_PID" >/dev/null
+on_processor 1 dd if=/dev/zero of="$DEV" bs=512 count=1 \
+	seek=$((FIRST + STUCK)) oflag=direct conv=notrunc status=none ||
+	fail "an error"
+[[ $(listed recoveries) == 1 ]] || fail "the stuck server was not replaced"
+stop_load
+del
+check_image "$WORK/stuck.qcow2"
