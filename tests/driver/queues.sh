@@ -43,25 +43,36 @@ busy_threads()
 	done | sort | tr '\n' ' '
 }
 
-# Each queue's job writes every second block of the same clusters, and each
-# finds all of its own in the end.
+# Each queue has a load of its own, which writes every second block of the same
+# clusters, and finds all of its acknowledged writes in the end.
 interleave()
 {
-	local job=(--filename="$DEV" --direct=1 --ioengine=libaio --bs=4k
-		--iodepth=8 --rw=randwrite --size=48M --verify=crc32c
-		--verify_fatal=1 --zonemode=strided --zonesize=4k
-		--zonerange=8k)
+	local queue
 
-	fio --output="$WORK/fio" \
-		--name=even "${job[@]}" --offset=0 --cpus_allowed=0 \
-		--name=odd "${job[@]}" --offset=4k --cpus_allowed=1 &
-	FIO=$!
-	busy
+	LOADS=()
+	for queue in 0 1; do
+		rm -f "$WORK/load.$queue"
+		taskset -c "$queue" "$LOAD" --verify --touched-only --tell \
+			--depth 8 --stride 8K --offset "$((4 * queue))K" \
+			--size 16M --unknown --seed "$((queue + 1))" "$DEV" \
+			>"$WORK/load.$queue" 2>&1 &
+		LOADS+=($!)
+		cleanup "kill -9 $! 2>/dev/null"
+	done
+	for queue in 0 1; do
+		until [[ -s $WORK/load.$queue ]]; do sleep 0.05; done
+	done
 }
 
 interleaved()
 {
-	wait "$FIO" || fail "$(cat "$WORK/fio")"
+	local queue
+
+	kill -TERM "${LOADS[@]}"
+	for queue in 0 1; do
+		wait "${LOADS[queue]}" || fail "$(cat "$WORK/load.$queue")"
+		note "queue $queue: $(tail -n 1 "$WORK/load.$queue")"
+	done
 }
 
 figure()
