@@ -26,10 +26,12 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -197,6 +199,18 @@ static void __attribute__((noreturn)) work(struct desk *desk)
 	_exit(EXIT_SUCCESS);
 }
 
+/* The server's files must not keep the host from unmounting their file system
+   when the disk is gone; the kernel closes them late (queues.c).  The host's
+   own unmounts and mounts reach us.  A host may forbid the step. */
+static void leave_mounts(void)
+{
+	if (unshare(CLONE_NEWNS) < 0)
+		return;
+	/* Our mounts must not reach the host. */
+	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+		_exit(EXIT_FAILURE);
+}
+
 static void __attribute__((noreturn))
 begin_work(const struct server_config *config,
 	   const struct qcow_references *references, pid_t server, int socket)
@@ -212,6 +226,7 @@ begin_work(const struct server_config *config,
 
 	process_fresh(socket, -1);
 	prctl(PR_SET_NAME, "clerk");
+	leave_mounts();
 	/* The recovery of a disk must not wait for pages on that disk. */
 	mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT);
 	desk.nodes = node_directory();

@@ -63,6 +63,7 @@ static int register_files(struct queue *queue)
 		return -EMFILE;
 	files[FILE_DEVICE] = -1; /* comes with queue_attach() */
 	files[FILE_WORKERS] = finished_fd(queue->all.finished);
+	files[FILE_END] = queue->all.shared->ends[1];
 	return io_uring_register_files(&queue->ring, files, FILE_IMAGE + count);
 }
 

@@ -16,6 +16,7 @@
 enum {
 	FILE_DEVICE,
 	FILE_WORKERS,
+	FILE_END,
 	FILE_IMAGE,
 };
 

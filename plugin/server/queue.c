@@ -14,11 +14,11 @@
  * a FETCH or COMMIT to the next COMMIT.  The tag's own buffer is for functions
  * that must see bytes: see queue_take_bytes().
  *
- * The ring's files:  0 /dev/ublkcN,  1 the workers' eventfd,  2... the files
- * of the image.  That /dev/ublkcN is among them is the first of the two
- * fences (P4): the kernel lets go of it only when every transfer of all
- * rings has ended, and refuses START_USER_RECOVERY before, so that no write of
- * a dead server lands after its successor's.
+ * The ring's files:  0 /dev/ublkcN,  1 the workers' eventfd,  2 the end of a
+ * pipe (queues.c),  3... the files of the image.  That /dev/ublkcN is among
+ * them is the first of the two fences (P4): the kernel lets go of it only when
+ * every transfer of all rings has ended, and refuses START_USER_RECOVERY
+ * before, so that no write of a dead server lands after its successor's.
  *
  * The caller of queue_create() makes the ring disabled; the I/O thread enables
  * it and so becomes its owner: only the thread that fetched a tag may commit

@@ -21,11 +21,21 @@
  * /dev/ublkcN is a file of each ring (P4), so the driver lets no successor come
  * before the transfers of all rings have ended.  All threads end with the
  * process, or together: see server-threads.c.
+ *
+ * The kernel closes the files of a ring some time after the ring, and after the
+ * process.  An admin who removes a disk unmounts the file system of its image
+ * next.  So a server that ends in good order waits until the files are closed:
+ * they include the end of a pipe that nobody else has.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
 #include "plugin/common/disk-options.h"
 #include "plugin/server/queue.h"
 #include "plugin/server/queues.h"
+
+#define PATIENCE 5000 /* ms, for the kernel's end of a ring */
 
 /* UBLK_F_SHMEM_ZC is of no use to us, but only 7.1 and later have it. */
 #define THREADS_NEED (UBLK_F_PER_IO_DAEMON | UBLK_F_SHMEM_ZC)
@@ -88,6 +98,21 @@ static void destroy(struct queues *queues, unsigned int count)
 		queue_destroy(queues->queue[--count]);
 }
 
+/* The rings have the one end; the kernel tells at the other. */
+static void keep_one_end(struct queues *queues)
+{
+	close(queues->shared.ends[1]);
+}
+
+static void wait_for_close(const struct queues *queues)
+{
+	struct pollfd end = { .fd = queues->shared.ends[0] };
+
+	/* To go on harms nobody's data. */
+	while (poll(&end, 1, PATIENCE) < 0 && errno == EINTR)
+		;
+}
+
 static int create_all(struct queues *queues,
 		      const struct ublksrv_ctrl_dev_info *info)
 {
@@ -122,17 +147,23 @@ int queues_create(struct queues *queues,
 		.options = options,
 		.threads = queues->count,
 	};
+	if (pipe2(queues->shared.ends, O_CLOEXEC) < 0)
+		return -errno;
 	ret = workers_create(options->workers, requests_work,
 			     &queues->shared.workers);
 	if (ret < 0)
 		return ret;
 	counters_begin_server(stats, options->queues);
-	return create_all(queues, info);
+	ret = create_all(queues, info);
+	keep_one_end(queues);
+	return ret;
 }
 
 void queues_destroy(struct queues *queues)
 {
 	destroy(queues, queues->count);
+	wait_for_close(queues);
+	close(queues->shared.ends[0]);
 }
 
 void queues_expect(struct queues *queues, const struct culprit *culprit,

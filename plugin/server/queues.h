@@ -39,6 +39,9 @@ int queues_create(struct queues *queues,
 		  const struct ublksrv_ctrl_dev_info *info,
 		  struct qcow_image *image, struct health *health,
 		  struct stats *stats, const struct disk_options *options);
+
+/* Returns when the kernel has closed the files of the rings, or after some
+   seconds. */
 void queues_destroy(struct queues *queues);
 
 /* Each does that for all queues. */

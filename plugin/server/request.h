@@ -32,6 +32,7 @@ struct shared {
 	struct stats *stats;
 	const struct disk_options *options;
 	unsigned int threads;
+	int ends[2]; /* of a pipe: [0] hangs up when no ring has [1] any more */
 	struct requests *of[STATS_THREADS];
 	/* A bit for each I/O thread that has parked requests; set and cleared
 	   by that thread.  See request-parked.c. */

@@ -5,7 +5,8 @@
  * The filter of system calls does not see these operations.  So the kernel is
  * told the list of them here, before the ring is enabled; nobody can change the
  * list later.  The operations go to registered files only: those of the image,
- * /dev/ublkcN and the workers' eventfd; no other file can be registered later.
+ * /dev/ublkcN, the workers' eventfd and a pipe; no other file can be registered
+ * later.
  *
  * A change that gives the queues another operation, or flag, adds it here.
  */

@@ -293,7 +293,7 @@ static int open_and_serve(struct server *server)
 	return served;
 }
 
-/* The clerk keeps the host's name spaces. */
+/* The clerk keeps the host's name spaces, but for a copy of its mounts. */
 static int confine_and_serve(struct server *server)
 {
 	int ret = confine_prepare();

@@ -65,6 +65,7 @@ static const struct sock_filter opening[] = {
 	/* The ring gets its files and buffers. */
 	ALLOW(io_uring_register),
 	ALLOW(eventfd2),
+	ALLOW(pipe2),
 	/* The end of the opening. */
 	ALLOW(prlimit64),
 	ALLOW(seccomp),

@@ -33,13 +33,15 @@ descriptors()
 		case $link in
 		anon_inode:*) tr -d '[]' <<<"$link" ;;
 		socket:*) echo socket ;;
+		pipe:*) echo pipe ;;
 		*) file_of "$fd" ;;
 		esac
 	done | sort
 }
 
 # Standard streams, the node, the files of the image, two eventfds (the
-# workers' and that of failures), the ring, and the channel to the supervisor.
+# workers' and that of failures), the ring, the end of a pipe that tells when the
+# ring is gone, and the channel to the supervisor.
 expected()
 {
 	local file
@@ -52,6 +54,7 @@ expected()
 		anon_inode:eventfd
 		anon_inode:eventfd
 		anon_inode:io_uring
+		pipe
 		socket
 	END
 	sort expected
