@@ -110,7 +110,8 @@ unsigned int features_list(const struct header *header,
 #define LIFE_SIZE      32u /* nonce, boot id, generation */
 #define LIFE_SIZE_MIN  24u /* without a generation */
 
-/* Can the image carry our whole mark (R12)? */
+/* Can the image carry our whole mark (R12)?  Some can after
+   header_make_room(). */
 bool header_has_room(const struct header *header);
 /* Puts the mark in, and makes it durable. */
 int header_write_life(struct file *file, struct header *header,
@@ -136,5 +137,12 @@ int header_write_incompatible(struct file *file, struct header *header,
 /* Makes all extensions of a type mean nothing. */
 int header_void_extensions(struct file *file, const struct header *header,
 			   struct header_area *area, uint32_t type);
+
+/* room.c */
+
+/* Before the first mark of a life: moves the backing file's name if that makes
+   room for the mark, durably.  0, too, if there can be no room. */
+int header_make_room(struct file *file, struct header *header,
+		     struct header_area *area);
 
 #endif /* QCOW_HEADER_H */

@@ -70,6 +70,9 @@ static int write_mark(struct qcow_image *image)
 	struct life_mark mark;
 	int ret = bitmaps_set_in_use(image);
 
+	if (!ret)
+		ret = header_make_room(&image->file, &image->header,
+				       &image->life.area);
 	if (ret)
 		return ret;
 	journal_get_mark(&image->journal, &mark);

@@ -12,7 +12,8 @@
  * has the nonce of the life, the boot in which it began, and the generation of
  * the tables, which each checkpoint raises.  The extension goes behind all
  * others, over the old end mark: should a power loss tear it apart, the rest
- * still parses.  On a clean close the bytes from before return.
+ * still parses.  On a clean close the bytes from before return.  Where the
+ * backing name leaves no room, it moves away first, and stays there (room.c).
  *
  *	| header | extensions ... | life: 8 + 32 bytes | end |   | backing name
  */

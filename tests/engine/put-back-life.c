@@ -17,7 +17,8 @@
 const char *const shapes[NR_SHAPES] = {
 	[VERSION_2] = "-o compat=0.10 image 1M",
 	[VERSION_3] = "image 1M",
-	[NO_ROOM] = "-b base -F raw image",
+	[OVERLAY] = "-b base -F raw image",
+	[NO_ROOM] = "-o cluster_size=512 -b base -F raw image",
 	[DATA_FILE] = "-o data_file=data,data_file_raw=on image 1M",
 };
 
@@ -191,5 +192,5 @@ void expect_refused(const char *what, const char *word)
 
 bool has_mark(enum shape shape)
 {
-	return shape == VERSION_3 || shape == DATA_FILE;
+	return shape == VERSION_3 || shape == OVERLAY || shape == DATA_FILE;
 }

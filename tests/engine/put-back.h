@@ -15,7 +15,8 @@
 enum shape {
 	VERSION_2,
 	VERSION_3,
-	NO_ROOM,
+	OVERLAY, /* room is made for its mark */
+	NO_ROOM, /* an overlay with clusters that are too small for one */
 	DATA_FILE,
 	NR_SHAPES,
 };
