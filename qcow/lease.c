@@ -17,14 +17,11 @@
  * turn later, and stamps the file then: the successor judges by other evidence
  * how much later that may be.  The lease is kept by the clock that nobody sets,
  * with the distance between that clock and the wall clock, by which files are
- * stamped.  If the successor finds another distance, the wall clock was set and
- * the upper bound means nothing.
+ * stamped.  The successor's look is in lease-judge.c.
  *
- * The time of change (ctime) would say less: it also moves when a file is
- * renamed or gets another owner, and neither harms the contents.
- *
- * A network's file system stamps by its server's clock, and a block device
- * has no times: nothing can be told there.
+ * On a host that has too little memory or too few processors, a write that has
+ * begun may wait for its turn before it stamps the file, and so may the lease's
+ * thread.  If the thread has run late lately, the lease is longer.
  *
  * Each thread counts the writes that begin and end in a shard of its own.  No
  * write is in flight if all that have begun had ended before, so the ends are
@@ -39,68 +36,15 @@
  * that costs more than the write.  Without a thread, the caller that ends the
  * last write takes the times.  At most one thread takes them.
  */
-#include <errno.h>
-#include <linux/magic.h>
 #include <signal.h>
-#include <sys/stat.h>
-#include <sys/vfs.h>
-#include <time.h>
-#include "qcow/lease.h"
+#include "qcow/bits.h"
+#include "qcow/lease-times.h"
 
-#define NS	 1000000000ull
-#define LEASE_NS 300000000ull /* how far ahead it promises */
 #define RENEW_NS 100000000ull /* how often, at the most */
 #define TICK_NS	 50000000ull  /* the thread's */
-#define STEP_NS	 100000000ull /* of a clock that was set */
 #define SKEW_NS	 10000000ull
-
-#ifndef CIFS_SUPER_MAGIC
-#define CIFS_SUPER_MAGIC 0xff534d42u
-#endif
-#ifndef SMB2_SUPER_MAGIC
-#define SMB2_SUPER_MAGIC 0xfe534d42u
-#endif
-#ifndef FUSE_SUPER_MAGIC
-#define FUSE_SUPER_MAGIC 0x65735546u
-#endif
-#define LUSTRE_SUPER_MAGIC 0x0bd00bd0u
-#define GPFS_SUPER_MAGIC   0x47504653u
-#define GFS2_SUPER_MAGIC   0x01161970u
-
-/* Where another host's clock may have stamped the file. */
-static const uint32_t elsewhere[] = {
-	NFS_SUPER_MAGIC,  SMB_SUPER_MAGIC,   CIFS_SUPER_MAGIC,
-	SMB2_SUPER_MAGIC, CEPH_SUPER_MAGIC,  FUSE_SUPER_MAGIC,
-	V9FS_MAGIC,	  AFS_SUPER_MAGIC,   AFS_FS_MAGIC,
-	CODA_SUPER_MAGIC, OCFS2_SUPER_MAGIC, LUSTRE_SUPER_MAGIC,
-	GPFS_SUPER_MAGIC, GFS2_SUPER_MAGIC,
-};
-
-static uint64_t clock_ns(clockid_t id)
-{
-	struct timespec now;
-
-	clock_gettime(id, &now);
-	return now.tv_sec * NS + now.tv_nsec;
-}
-
-static uint64_t distance(int64_t a, int64_t b)
-{
-	return a > b ? a - b : b - a;
-}
-
-bool lease_can_tell(const struct file *file)
-{
-	struct statfs fs;
-
-	if ((file->test && file->test->ops) || file->block_device ||
-	    fstatfs(file->fd, &fs) < 0)
-		return false;
-	for (size_t i = 0; i < sizeof(elsewhere) / sizeof(*elsewhere); i++)
-		if ((uint32_t)fs.f_type == elsewhere[i])
-			return false;
-	return true;
-}
+#define LATE_NS	 1000000000ull /* of the thread, as far as it counts */
+#define LATE	 4	       /* times as long may a write be kept */
 
 void lease_init(struct lease *lease)
 {
@@ -112,81 +56,6 @@ void lease_init(struct lease *lease)
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
 	pthread_cond_init(&lease->work, &attributes);
 	pthread_condattr_destroy(&attributes);
-}
-
-static int take(const struct file *file, struct lease_times *times)
-{
-	struct stat st;
-
-	if (fstat(file->fd, &st) < 0)
-		return -errno;
-	times->size = st.st_size;
-	times->modified = st.st_mtim.tv_sec * NS + st.st_mtim.tv_nsec;
-	return 0;
-}
-
-/* ---- the successor's look ---- */
-
-static bool clock_was_set(const struct lease_record *record, int64_t offset)
-{
-	uint64_t since = clock_ns(CLOCK_BOOTTIME) -
-			 (atomic_load(&record->until) - LEASE_NS);
-
-	/* A clock that is put right gently moves by a thousandth. */
-	return distance(offset, atomic_load(&record->offset)) >
-	       STEP_NS + since / 1000;
-}
-
-static enum lease_verdict judge_bounds(const struct lease_record *record,
-				       const struct lease_times *known,
-				       const struct lease_times *now,
-				       int64_t slack)
-{
-	int64_t offset = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME);
-	int64_t old = atomic_load(&record->offset);
-	int64_t until = atomic_load(&record->until) +
-			(offset > old ? offset : old);
-
-	if (now->size < known->size)
-		return LEASE_BROKEN;
-	if (clock_was_set(record, offset))
-		return LEASE_UNKNOWN;
-	if (now->modified < known->modified)
-		return LEASE_BROKEN;
-	return slack == LEASE_NO_END ||
-			       (int64_t)now->modified - slack <= until ?
-		       LEASE_KEPT :
-		       LEASE_BROKEN;
-}
-
-static enum lease_verdict judge_file(const struct lease_record *record,
-				     unsigned int i, const struct file *file,
-				     int64_t slack)
-{
-	const struct lease_times *known = &record->times[i];
-	struct lease_times now;
-
-	if (!lease_can_tell(file) || take(file, &now))
-		return LEASE_UNKNOWN;
-	if (atomic_load(&record->rest) != atomic_load(&record->begun))
-		return judge_bounds(record, known, &now, slack);
-	return now.size == known->size && now.modified == known->modified ?
-		       LEASE_KEPT :
-		       LEASE_BROKEN;
-}
-
-enum lease_verdict lease_judge(const struct lease_record *record,
-			       const struct file *image,
-			       const struct file *data, int64_t slack)
-{
-	enum lease_verdict a = judge_file(record, 0, image, slack);
-	enum lease_verdict b = data ? judge_file(record, 1, data, slack) :
-				      LEASE_KEPT;
-
-	if (a == LEASE_BROKEN || b == LEASE_BROKEN)
-		return LEASE_BROKEN;
-	return a == LEASE_UNKNOWN || b == LEASE_UNKNOWN ? LEASE_UNKNOWN :
-							  LEASE_KEPT;
 }
 
 /* ---- the owner's record ---- */
@@ -210,7 +79,8 @@ static bool take_all(struct lease *lease)
 
 	for (unsigned int i = 0; i < LEASE_FILES; i++)
 		if (lease->files[i])
-			taken &= !take(lease->files[i], &record->times[i]);
+			taken &= !lease_take_times(lease->files[i],
+						   &record->times[i]);
 	return taken;
 }
 
@@ -256,7 +126,8 @@ static void renew(struct lease *lease)
 	atomic_store(&lease->skew, clock_ns(CLOCK_REALTIME_COARSE) - mono);
 	atomic_store(&lease->due, mono + RENEW_NS);
 	atomic_store(&record->offset, offset);
-	atomic_store(&record->until, boot + LEASE_NS);
+	atomic_store(&record->until,
+		     boot + LEASE_NS + LATE * atomic_load(&lease->late));
 }
 
 static bool is_due(struct lease *lease)
@@ -317,6 +188,18 @@ static void tick(struct lease *lease)
 	take_times(lease);
 }
 
+/* The thread was to run at that time.  The worst of the last seconds counts. */
+static void note_late(struct lease *lease, uint64_t due)
+{
+	uint64_t now = clock_ns(CLOCK_MONOTONIC), late = now - due;
+	uint64_t old = atomic_load(&lease->late);
+
+	if (now < due)
+		late = 0;
+	atomic_store(&lease->late,
+		     max_u64(min_u64(late, LATE_NS), old - old / 64));
+}
+
 /* With the lock. */
 static void pause_thread(struct lease *lease)
 {
@@ -327,6 +210,7 @@ static void pause_thread(struct lease *lease)
 		ns = clock_ns(CLOCK_MONOTONIC) + TICK_NS;
 		until = (struct timespec){ ns / NS, ns % NS };
 		pthread_cond_timedwait(&lease->work, &lease->lock, &until);
+		note_late(lease, ns);
 		return;
 	}
 	/* A thread that begins a write counts it, and looks at this then. */

@@ -35,11 +35,12 @@ struct lease {
 	struct lease_shard {
 		_Alignas(CACHE_LINE) _Atomic uint64_t begun; /* writes so far */
 		_Atomic uint64_t ended;
-	} shards[SHARDS];     /* each thread counts in its own */
-	_Atomic bool watched; /* a write that begins counts in the record */
-	atomic_flag taking;   /* somebody takes the times */
-	_Atomic uint64_t due; /* CLOCK_MONOTONIC_COARSE: renew it */
-	_Atomic int64_t skew; /* CLOCK_REALTIME - CLOCK_MONOTONIC */
+	} shards[SHARDS];      /* each thread counts in its own */
+	_Atomic bool watched;  /* a write that begins counts in the record */
+	atomic_flag taking;    /* somebody takes the times */
+	_Atomic uint64_t late; /* ns: by how much the thread was, lately */
+	_Atomic uint64_t due;  /* CLOCK_MONOTONIC_COARSE: renew it */
+	_Atomic int64_t skew;  /* CLOCK_REALTIME - CLOCK_MONOTONIC */
 
 	pthread_t thread;
 	bool has_thread;
@@ -55,10 +56,10 @@ enum lease_verdict {
 	LEASE_UNKNOWN, /* the medium or the clock gives no way to tell */
 };
 
+/* lease-judge.c */
+
 /* Does the file's medium tell, by our clock, when the file was written? */
 bool lease_can_tell(const struct file *file);
-/* Before anything else; a lease of zeros holds nothing. */
-void lease_init(struct lease *lease);
 /* Compares the files with the record of their last owner, all of whose I/O
    is over.  data may be NULL.  slack, ns: so long after the lease a write
    that was in flight at the owner's death may have begun in the kernel, or
@@ -67,6 +68,11 @@ void lease_init(struct lease *lease);
 enum lease_verdict lease_judge(const struct lease_record *record,
 			       const struct file *image,
 			       const struct file *data, int64_t slack);
+
+/* lease.c */
+
+/* Before anything else; a lease of zeros holds nothing. */
+void lease_init(struct lease *lease);
 /* Around every call that changes a file's contents or size.  lease may be
    NULL.  Never blocks. */
 void lease_begin(struct lease *lease);

@@ -12,9 +12,8 @@
  *	| header | extensions ... | end | name | name |	   the header says so
  *	| header | extensions ... | end | 0000 | name |	   wiped
  *
- * Each step is on stable storage before the next begins, and changes sectors
- * that no other step changes but the wiping: at any instant the header names
- * the file by whole bytes, and the extensions have their end.
+ * Each step is on stable storage before the next begins.  So at any instant the
+ * header points to a whole name, and the extensions have their end.
  *
  * The wiping keeps the extensions whole when the mark comes: should a power
  * loss tear the mark apart, zeros must stand behind the part that is there.

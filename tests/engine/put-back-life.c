@@ -5,14 +5,18 @@
  * replay the journal or refuse the image.  A refused image can be forced open,
  * and is sound then.
  */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "tests/engine/put-back.h"
 #include "tests/lib/model.h"
 #include "qcow/image.h"
+
+#define NS 1000000000ull
 
 const char *const shapes[NR_SHAPES] = {
 	[VERSION_2] = "-o compat=0.10 image 1M",
@@ -188,6 +192,22 @@ void expect_refused(const char *what, const char *word)
 	if (!image)
 		die("%s: after it was forced: %s", what, error.text);
 	model_close(image);
+}
+
+void set_clock_back(void)
+{
+	char *path = scratch_find("*.journal");
+	struct journal_header *journal;
+	int fd = open(path, O_RDWR);
+
+	journal = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (journal == MAP_FAILED)
+		die("the journal cannot be mapped");
+	/* The old owner's clock was an hour ahead. */
+	journal->lease.offset += 3600 * NS;
+	munmap(journal, 4096);
+	close(fd);
+	free(path);
 }
 
 bool has_mark(enum shape shape)

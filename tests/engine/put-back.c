@@ -16,23 +16,13 @@
  * Where nothing can tell, as on a block device, only an unbroken lock helps.
  * Any refused image can be forced, and is a sound image afterwards.
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 #include "tests/engine/put-back.h"
 #include "tests/lib/model.h"
 #include "qcow/image.h"
-
-#define NS	 1000000000ull
-#define LEASE_MS 300u
 
 static const struct happening {
 	const char *what;
@@ -208,22 +198,6 @@ static void test_new_copy(void)
 
 /* ---- the clock ---- */
 
-static void set_clock_back(void)
-{
-	char *path = scratch_find("*.journal");
-	struct journal_header *journal;
-	int fd = open(path, O_RDWR);
-
-	journal = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (journal == MAP_FAILED)
-		die("the journal cannot be mapped");
-	/* The old owner's clock was an hour ahead. */
-	journal->lease.offset += 3600 * NS;
-	munmap(journal, 4096);
-	close(fd);
-	free(path);
-}
-
 static void test_clock(enum shape shape)
 {
 	live_and_die(shape, AT_REST);
@@ -241,82 +215,6 @@ static void test_clock(enum shape shape)
 		expect_replayed("the clock was set, with a mark");
 	else
 		expect_refused("the clock was set, in flight", "nothing tells");
-}
-
-/* ---- a write that takes longer than the lease ---- */
-
-/* Lets three leases pass.  The lease's thread has to run now and then.  If this
-   thread did not run for a third of a lease, the other one may not have run,
-   either.  Then the machine is too busy to tell, and the function returns
-   false. */
-static bool let_leases_pass(void)
-{
-	const unsigned int step = 10;
-	struct timespec before, now;
-	bool steady = true;
-	unsigned int i;
-
-	clock_gettime(CLOCK_MONOTONIC, &before);
-	for (i = 0; i < 3 * LEASE_MS / step; i++) {
-		usleep(step * 1000);
-		clock_gettime(CLOCK_MONOTONIC, &now);
-		steady &= (now.tv_sec - before.tv_sec) * 1000 +
-				  (now.tv_nsec - before.tv_nsec) / 1000000 <
-			  LEASE_MS / 3;
-		before = now;
-	}
-	return steady;
-}
-
-/* Returns let_leases_pass(). */
-static bool live_slowly(void)
-{
-	struct qcow_options options = plain_options();
-	struct qcow_error error;
-	struct qcow_image *image;
-	struct qcow_io io;
-	uint8_t bytes[QCOW_SECTOR] = { 2 };
-	bool steady;
-	int fd;
-
-	options.inline_checkpoint = false;
-	options.cache = QCOW_CACHE_WRITEBACK;
-	image = try_open(&options, &error);
-	if (!image)
-		die("the first open: %s", error.text);
-	write_piece(image, 2 * PIECE, 2);
-	write_piece(image, 6 * PIECE, 3);
-	if (qcow_map_write(image, &io, 2 * PIECE, PIECE))
-		die("a write cannot be mapped");
-	qcow_fds(image, &fd, 1);
-	steady = let_leases_pass();
-	if (pwrite(fd, bytes, sizeof(bytes), io.extents[0].offset) < 0)
-		die("a write failed");
-	return steady;
-}
-
-/* A life that ends with the write; false: the machine was too busy to tell. */
-static bool slow_life(enum shape shape)
-{
-	pid_t child;
-	int status;
-
-	make(shape);
-	child = fork();
-	if (!child)
-		kill(getpid(), live_slowly() ? SIGKILL : SIGUSR1);
-	waitpid(child, &status, 0);
-	return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
-}
-
-static void test_slow(enum shape shape)
-{
-	unsigned int tries = 20;
-
-	while (!slow_life(shape))
-		if (!--tries)
-			die("this machine is too busy");
-	expect_replayed("a write that takes long");
 }
 
 int main(void)
@@ -337,7 +235,7 @@ int main(void)
 			test_new_file(s);
 		test_clock(s);
 	}
-	test_slow(VERSION_2);
+	test_slow();
 	test_new_copy();
 	printf("%u happenings\n", count);
 	return 0;

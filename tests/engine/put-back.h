@@ -10,7 +10,8 @@
 #include <stdint.h>
 #include "qcow/qcow.h"
 
-#define PIECE 65536u
+#define PIECE	 65536u
+#define LEASE_MS 300u
 
 enum shape {
 	VERSION_2,
@@ -66,10 +67,16 @@ void expect_replayed_by(const struct qcow_options *options, const char *what);
 /* The image must be refused with that word, and open when forced. */
 void expect_refused(const char *what, const char *word);
 
+/* As if the dead owner's clock had been an hour ahead. */
+void set_clock_back(void);
+
 /* Does the image say itself that the copy is older? */
 bool has_mark(enum shape shape);
 
 /* put-back-others.c: all agrees but one thing */
 void test_others(void);
+
+/* put-back-slow.c: a busy host */
+void test_slow(void);
 
 #endif /* PUT_BACK_H */
