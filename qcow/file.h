@@ -74,6 +74,9 @@ int file_write_zeroes(struct file *file, uint64_t offset, uint64_t length);
 /* A table, in the host's byte order. */
 int file_write_entries(struct file *file, const uint64_t *entries,
 		       uint32_t count, uint64_t offset);
+
+/* file-space.c */
+
 /* Gives space back.  -EOPNOTSUPP where that does not exist. */
 int file_punch(struct file *file, uint64_t offset, uint64_t length);
 int file_size(struct file *file, uint64_t *size);

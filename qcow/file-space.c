@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The space of a file: its size, holes in it, and places for bytes to come.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+#include "qcow/file.h"
+#include "qcow/format.h"
+#include "qcow/lease.h"
+
+int file_punch(struct file *file, uint64_t offset, uint64_t length)
+{
+	int ret;
+
+	if (file_test_ops(file))
+		return file_test_ops(file)->punch(file->test->disk, offset,
+						  length);
+	lease_begin(file->lease);
+	ret = fallocate(file->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			offset, length) < 0 ?
+		      -errno :
+		      0;
+	lease_end(file->lease);
+	return ret;
+}
+
+int file_size(struct file *file, uint64_t *size)
+{
+	off_t end;
+
+	if (file_test_ops(file)) {
+		*size = file_test_ops(file)->size(file->test->disk);
+		return 0;
+	}
+	end = lseek(file->fd, 0, SEEK_END);
+	if (end < 0)
+		return -errno;
+	*size = end;
+	return 0;
+}
+
+/* The tests' own disk gets longer by a write. */
+int file_set_size(struct file *file, uint64_t size)
+{
+	int ret = 0;
+
+	if (file_test_ops(file))
+		return file_write_zeroes(file, size - QCOW_SECTOR, QCOW_SECTOR);
+	lease_begin(file->lease);
+	if (ftruncate(file->fd, size) < 0)
+		ret = -errno;
+	lease_end(file->lease);
+	return ret;
+}
