@@ -24,6 +24,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <time.h>
+#include "qcow/ahead.h"
 #include "qcow/append.h"
 #include "qcow/checkpoint.h"
 #include "qcow/l1.h"
@@ -320,6 +321,10 @@ static void *checkpoint_thread(void *argument)
 		bool dirty = checkpoint_is_dirty(image);
 		int ret;
 
+		if (image->allocator.ahead.asked) {
+			ahead_make(image);
+			continue;
+		}
 		groups = image->groups;
 		if (!dirty && idle) {
 			sleep_clean(image);

@@ -18,6 +18,9 @@ struct qcow_file_ops {
 	int (*sync)(void *disk);
 	int (*punch)(void *disk, uint64_t offset, uint64_t length);
 	uint64_t (*size)(void *disk);
+	/* NULL: there is no such call. */
+	int (*set_aside)(void *disk, uint64_t offset, uint64_t length);
+	int (*cut)(void *disk, uint64_t size);
 };
 
 enum qcow_event {
@@ -31,8 +34,9 @@ struct qcow_test_hooks {
 	void *disk;
 	void (*event)(void *opaque, enum qcow_event event);
 	void *opaque;
-	bool no_fence;			     /* leaves out R14's fence byte */
-	bool block_device;		     /* the disk is like one */
+	bool no_fence;	   /* leaves out R14's fence byte */
+	bool block_device; /* the disk is like one */
+	uint64_t ahead; /* so many bytes are set aside (ahead.c); 0: as usual */
 	const struct qcow_test_hooks *data;  /* under an external data file */
 	const struct qcow_test_hooks *under; /* under its backing file */
 };
@@ -82,6 +86,13 @@ int file_punch(struct file *file, uint64_t offset, uint64_t length);
 int file_size(struct file *file, uint64_t *size);
 /* Makes it end there. */
 int file_set_size(struct file *file, uint64_t size);
+/* The same, if it is longer, after the end of all I/O. */
+int file_cut(struct file *file, uint64_t size);
+/* Is there a file_set_aside() that may overlap with writes? */
+bool file_can_set_aside(const struct file *file);
+/* Gives a part of it its place, and makes it as long as that; changes no
+   byte. */
+int file_set_aside(struct file *file, uint64_t offset, uint64_t length);
 
 /* identity.c */
 

@@ -54,6 +54,16 @@ struct image_life {
 	bool bitmaps_misplaced;	 /* there can be no directory there */
 };
 
+/* Room behind the clusters in use (ahead.c), in clusters. */
+struct ahead {
+	uint64_t end;	 /* it was set aside up to there */
+	uint64_t ask_at; /* a reservation of that, or behind, asks for more */
+	uint64_t opened; /* the high-water mark at the open */
+	uint64_t start;	 /* and before any room was set aside, if */
+	bool made;	 /* some was in this life */
+	bool asked;
+};
+
 /* Host clusters: which are in use, and where to look for free ones.  Protected
    by image->lock; tables and guarded never change after the open. */
 struct allocator {
@@ -82,6 +92,7 @@ struct allocator {
 	bool swept;		/* ... after the search at the open */
 	uint64_t gains;		/* how often there was more space; shared */
 	uint64_t max_clusters;	/* of the host file; a device may grow */
+	struct ahead ahead;
 };
 
 /* The assignments that the file's tables do not have yet.  Protected by

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include "qcow/ahead.h"
 #include "qcow/compress.h"
 #include "qcow/cow.h"
 #include "qcow/io.h"
@@ -210,7 +211,7 @@ static int copy_piece(struct qcow_image *image, struct qcow_io *io,
 	return ret;
 }
 
-/* -ENOSPC or QCOW_NO_SPACE_YET: there was no space. */
+/* -ENOSPC, -EDQUOT or QCOW_NO_SPACE_YET: there was no space. */
 static int write_piece(struct qcow_image *image, struct qcow_io *io,
 		       const uint8_t *buffer, uint64_t offset, uint32_t length,
 		       uint32_t *done)
@@ -259,10 +260,13 @@ int io_write_aligned(struct qcow_image *image, const uint8_t *buffer,
 	while (length) {
 		struct qcow_io io;
 		uint32_t done;
-		int ret = write_piece(image, &io, buffer, offset,
-				      min_u64(length, PIECE), &done);
+		int ret;
 
-		if (ret == -ENOSPC || ret == QCOW_NO_SPACE_YET) {
+		ahead_make_inline(image);
+		ret = write_piece(image, &io, buffer, offset,
+				  min_u64(length, PIECE), &done);
+
+		if (space_is_lacked(ret) || ret == QCOW_NO_SPACE_YET) {
 			ret = regain_space(image, io.gains);
 			if (!ret)
 				continue;

@@ -151,6 +151,8 @@ static void go_on(struct qcow_image *image, const char *directory)
 			     image->header.mark.generation);
 		atomic_store(&header->making, image->header.mark.generation);
 	}
+	if (!image->life.marked)
+		atomic_store(&header->ahead_start, 0);
 	journal_renew_note(journal, directory);
 	journal_set_state(journal,
 			  image->life.marked ? LIFE_WRITTEN : LIFE_OPENED);

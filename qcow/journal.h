@@ -56,6 +56,8 @@ struct journal_header {
 	_Atomic uint64_t making;     /* being written to it, or the same */
 	_Atomic uint32_t state;	     /* enum life_state */
 	struct lease_record lease;
+	_Atomic uint64_t ahead_start; /* the cluster where the file ended before
+					 room was set aside; 0: none was */
 };
 
 /* The note beside it.  It says that there was a journal, should that be

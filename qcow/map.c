@@ -233,6 +233,7 @@ static int write_fresh(struct qcow_image *image, struct qcow_io *io,
 			part->in_cluster;
 	io->zeroes = !reads_as_zero(image, cluster);
 	extent.grows = cluster >= image->allocator.high_water &&
+		       cluster >= image->allocator.ahead.end &&
 		       !image->file.block_device;
 	if (io->zeroes)
 		zero_around(&extent, part);

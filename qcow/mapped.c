@@ -105,7 +105,7 @@ static int finish_locked(struct qcow_image *image, struct qcow_io *io,
 	link_end(image, io, !result);
 	/* R3: the range is left after the change is published. */
 	range_leave(image, &io->range);
-	if (result == -ENOSPC && space_may_be_found(image, io->gains))
+	if (space_is_lacked(result) && space_may_be_found(image, io->gains))
 		return QCOW_NO_SPACE_YET;
 	return result;
 }
@@ -117,7 +117,7 @@ int qcow_finish(struct qcow_image *image, struct qcow_io *io, int result)
 	/* Nothing is to be published.  A write in place can lack space, too,
 	   where the file has a hole. */
 	unlocked_end(image, io);
-	if (result != -ENOSPC)
+	if (!space_is_lacked(result))
 		return result;
 	LOCKED(image);
 	return space_may_be_found(image, io->gains) ? QCOW_NO_SPACE_YET :

@@ -20,6 +20,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <time.h>
+#include "qcow/ahead.h"
 #include "qcow/append.h"
 #include "qcow/checkpoint.h"
 #include "qcow/compress.h"
@@ -183,6 +184,8 @@ static int load_image(struct qcow_image *image,
 		ret = load_l1(image, error);
 	if (!ret)
 		ret = journal_open(image, options, error);
+	if (!ret && image->journal.header)
+		ahead_begin(image);
 	if (!ret)
 		ret = journal_replay(image, error);
 	if (!ret)
@@ -387,6 +390,9 @@ int qcow_close(struct qcow_image *image)
 
 	checkpoint_stop_thread(image);
 	lease_stop(&image->lease);
+	/* Nothing is judged by the file's size any more (R12). */
+	if (!ret)
+		ahead_end(image);
 	journal_close(&image->journal,
 		      !image->read_only && !image->journal_stays && !ret);
 	below = backing_close(image->backing);

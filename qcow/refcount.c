@@ -17,6 +17,7 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include "qcow/ahead.h"
 #include "qcow/cluster.h"
 #include "qcow/refcount.h"
 
@@ -220,6 +221,8 @@ void refcount_reserve(struct qcow_image *image, struct qcow_reservation *r,
 {
 	struct qcow_reservation *head = &image->allocator.reservations;
 
+	if (cluster >= image->allocator.ahead.ask_at)
+		ahead_ask(image);
 	/* R1: bytes may get there, and it may be given back. */
 	punched_remove(&image->allocator.punched, cluster, 1);
 	image->allocator.cursor = cluster + 1;

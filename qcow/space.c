@@ -5,13 +5,15 @@
  * No free cluster is not the same as no space.  A cluster that was freed
  * lately waits for a checkpoint (R9): one is made.  A device may have been made
  * larger under us: its size is asked for.  The search for free clusters of a
- * file may have begun at its end: the part before is searched.
+ * file may have begun at its end: the part before is searched.  Room that was
+ * set aside for clusters to come is given back, for others lack it.
  *
  * A caller that lacks space leaves its range, comes here and tries again, until
  * there is nothing left that could help.  A counter shows space that others
  * gained between the attempt and the look.
  */
 #include <errno.h>
+#include "qcow/ahead.h"
 #include "qcow/checkpoint.h"
 #include "qcow/space.h"
 
@@ -24,7 +26,8 @@ static bool is_anything_freed(const struct qcow_image *image)
 bool space_may_be_found(const struct qcow_image *image, uint64_t gains)
 {
 	return is_anything_freed(image) || !image->allocator.swept ||
-	       image->file.block_device || image->allocator.gains != gains;
+	       image->file.block_device || ahead_has_room(image) ||
+	       image->allocator.gains != gains;
 }
 
 static void look_at_size(struct qcow_image *image)
@@ -57,6 +60,8 @@ int space_regain(struct qcow_image *image, uint64_t gains)
 {
 	look_at_size(image);
 	search_from_start(image);
+	if (image->allocator.gains == gains && ahead_has_room(image))
+		ahead_give_back(image);
 	if (image->allocator.gains != gains)
 		return 0;
 	return is_anything_freed(image) ? checkpoint_wait(image) : -ENOSPC;

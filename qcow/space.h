@@ -4,7 +4,14 @@
 #ifndef QCOW_SPACE_H
 #define QCOW_SPACE_H
 
+#include <errno.h>
 #include "qcow/image.h"
+
+/* Of the file system, or of what its owner may have. */
+static inline bool space_is_lacked(int ret)
+{
+	return ret == -ENOSPC || ret == -EDQUOT;
+}
 
 /* After -ENOSPC: is there a chance?  gains: image->allocator.gains at the
  * attempt. */

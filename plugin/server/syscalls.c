@@ -52,7 +52,6 @@ static const struct sock_filter opening[] = {
 	ALLOW(statx),
 	ALLOW(fstatfs),
 	ALLOW(fadvise64),
-	ALLOW(ftruncate),
 	ALLOW(fsync),
 	ALLOW(openat), /* the device's node; Landlock has no other rule */
 	/* Threads, and no process. */
@@ -78,7 +77,8 @@ static const struct sock_filter always[] = {
 	ALLOW(pread64),
 	ALLOW(pwrite64),
 	ALLOW(fdatasync),
-	ALLOW(fallocate),  /* holes */
+	ALLOW(fallocate),  /* holes, and room */
+	ALLOW(ftruncate),  /* the close */
 	ALLOW(lseek),	   /* the end of a file */
 	ALLOW(fstat),	   /* the lease: times of a file */
 	ALLOW(newfstatat), /* fstat() of some C libraries */

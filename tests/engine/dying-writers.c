@@ -186,7 +186,10 @@ static void begin_and_settle(struct life *life, struct story *story)
 
 static void __attribute__((noreturn)) live(struct story *story)
 {
-	const struct qcow_test_hooks hooks = { .event = on_event };
+	const struct qcow_test_hooks hooks = {
+		.event = on_event,
+		.ahead = 1,
+	};
 	struct life life;
 
 	story->options.test = &hooks;

@@ -110,6 +110,35 @@ static int punch_slowly(void *opaque, uint64_t offset, uint64_t length)
 	return ret;
 }
 
+static int set_aside_slowly(void *opaque, uint64_t offset, uint64_t length)
+{
+	struct disk *disk = opaque;
+	unsigned int began = disk->nr_steps;
+	int ret;
+
+	scheduler_yield();
+	ret = disk->hooks.ops->set_aside(disk, offset, length);
+	if (!ret) {
+		note_steps(began);
+		end_step(disk->nr_steps - 1);
+	}
+	scheduler_yield();
+	return ret;
+}
+
+static int cut(void *opaque, uint64_t size)
+{
+	struct disk *disk = opaque;
+	unsigned int began = disk->nr_steps;
+	int ret = disk->hooks.ops->cut(disk, size);
+
+	if (disk->nr_steps > began) {
+		note_steps(began);
+		end_step(began);
+	}
+	return ret;
+}
+
 static uint64_t get_size(void *opaque)
 {
 	struct disk *disk = opaque;
@@ -136,6 +165,8 @@ void instants_create(struct instants *instants, const struct disk *base)
 		.sync = sync_slowly,
 		.punch = punch_slowly,
 		.size = get_size,
+		.set_aside = set_aside_slowly,
+		.cut = cut,
 	};
 	static struct moment moments[INSTANTS_MAX];
 
@@ -146,6 +177,7 @@ void instants_create(struct instants *instants, const struct disk *base)
 	instants->hooks = instants->disk.hooks;
 	instants->hooks.ops = &ops;
 	instants->hooks.event = on_event;
+	instants->hooks.ahead = 2 * SECTOR;
 	running = instants;
 }
 

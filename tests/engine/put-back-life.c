@@ -41,8 +41,12 @@ void make(enum shape shape)
 
 struct qcow_options plain_options(void)
 {
+	/* The file's end moves ahead of its clusters. */
+	static const struct qcow_test_hooks hooks = { .ahead = 1 };
+
 	return (struct qcow_options){
 		.journal_dir = scratch(),
+		.test = &hooks,
 		.references = &model_references,
 		.inline_checkpoint = true,
 	};

@@ -48,6 +48,7 @@ static void must(const struct script *script, int ret, const char *what)
 struct qcow_image *script_open(const struct script *script, struct disk *disk,
 			       bool force)
 {
+	disk->hooks.ahead = 2 * script->geometry->cluster;
 	return disk_open(disk, SCRIPT_JOURNAL, force,
 			 script->geometry->options);
 }

@@ -16,6 +16,7 @@
 
 /* How much a test may make its disk grow. */
 #define GROWTH	  (6u << 20)
+#define AHEAD	  (8u << 10) /* a few clusters, or one */
 #define MAX_STEPS (1u << 16)
 #define LARGE	  (1 << 20)
 
@@ -138,6 +139,36 @@ static int disk_punch(void *opaque, uint64_t offset, uint64_t length)
 	return 0;
 }
 
+/* Near its limit it gets as long as it can, as some file systems make it. */
+static int disk_set_aside(void *opaque, uint64_t offset, uint64_t length)
+{
+	struct disk *disk = opaque;
+	uint64_t end = offset + length;
+	bool fits = !disk->limit || end <= disk->limit;
+
+	LOCKED_DISK(disk);
+	if (disk->refuses_room)
+		return disk->refuses_room;
+	end = fits ? end : disk->limit;
+	assert(end <= disk->capacity);
+	disk->size = max_u64(disk->size, end);
+	remember(disk, STEP_SET_ASIDE, offset, NULL, length);
+	return fits ? 0 : -ENOSPC;
+}
+
+static int disk_cut(void *opaque, uint64_t size)
+{
+	struct disk *disk = opaque;
+
+	LOCKED_DISK(disk);
+	if (size >= disk->size)
+		return 0;
+	remember(disk, STEP_CUT, size, NULL, disk->size - size);
+	memset(disk->bytes + size, 0, disk->size - size);
+	disk->size = size;
+	return 0;
+}
+
 static uint64_t disk_size(void *opaque)
 {
 	struct disk *disk = opaque;
@@ -161,6 +192,8 @@ static void set_hooks(struct disk *disk)
 		.sync = disk_sync,
 		.punch = disk_punch,
 		.size = disk_size,
+		.set_aside = disk_set_aside,
+		.cut = disk_cut,
 	};
 
 	disk->hooks = (struct qcow_test_hooks){
@@ -168,6 +201,7 @@ static void set_hooks(struct disk *disk)
 		.disk = disk,
 		.event = on_event,
 		.opaque = disk,
+		.ahead = AHEAD,
 	};
 	pthread_mutex_init(&disk->lock, NULL);
 	disk->fail_at = -1;
@@ -252,6 +286,10 @@ void disk_apply(struct disk *disk, const struct step *step)
 		disk_write(disk, step->bytes, step->offset, step->length);
 	else if (step->kind == STEP_PUNCH)
 		disk_punch(disk, step->offset, step->length);
+	else if (step->kind == STEP_SET_ASIDE)
+		disk_set_aside(disk, step->offset, step->length);
+	else if (step->kind == STEP_CUT)
+		disk_cut(disk, step->offset);
 }
 
 void disk_save(const struct disk *disk, const char *path)

@@ -19,6 +19,8 @@ enum step_kind {
 	STEP_WRITE,
 	STEP_SYNC,
 	STEP_PUNCH,
+	STEP_SET_ASIDE,
+	STEP_CUT,
 	STEP_JOURNAL, /* something happened to the journal */
 };
 
@@ -51,7 +53,8 @@ struct disk {
 	   unless that is 0.  NULL: nothing to do. */
 	int (*on_write)(struct disk *disk, uint64_t offset);
 	int (*on_read)(struct disk *disk, uint64_t offset);
-	size_t limit; /* no write makes it larger; 0: none */
+	size_t limit;	  /* no write makes it larger; 0: none */
+	int refuses_room; /* -errno: no room can be set aside */
 	struct qcow_test_hooks hooks;
 	pthread_mutex_t lock; /* of the image's threads */
 };
