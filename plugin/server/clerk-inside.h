@@ -65,6 +65,11 @@ struct answer {
 int clerk_give_order(const struct clerk *clerk, const struct order *order,
 		     const struct packet *with, struct answer *answer);
 
+/* clerk-desk.c: the clerk of the process server, to which this socket leads. */
+void clerk_work(const struct server_config *config,
+		const struct qcow_references *references, pid_t server,
+		int socket) __attribute__((noreturn));
+
 /* clerk-names.c */
 
 /* The names of an open that has a clerk. */

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The clerk: what it does for its server.
+ *
+ * The server may be another's by now.  So the server's orders name no device
+ * but its own; the clerk compares the nonce itself, and gives the driver the
+ * pid of the process that forked it.  It judges the names of files
+ * (clerk-grants.c), and reads none of the files.
+ *
+ * The clerk holds /dev/ublk-control, its socket, a directory (node.c), and
+ * nothing else: a file that it opens for the server it has closed before it
+ * answers, so that no lock on the image is its own (R14), and it never has
+ * /dev/ublkcN, which would keep the driver from any recovery.
+ *
+ * START_DEV and END_USER_RECOVERY wait until the server has fetched.  A server
+ * that dies before must not leave such a command behind, for the fetches of
+ * the next server would complete it.  A thread of the clerk sees the end of
+ * the server's socket and ends the clerk, and the command with it.  (A signal
+ * at the parent's death would not do: a server without privileges has no right
+ * to send it.)
+ */
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+#include "plugin/common/process.h"
+#include "plugin/server/clerk-inside.h"
+#include "plugin/server/control.h"
+#include "plugin/server/device.h"
+#include "plugin/server/node.h"
+#include "plugin/server/server.h"
+
+struct desk {
+	struct control *control;
+	int socket;
+	pid_t server;
+	uint64_t nonce;
+	int id; /* of the device; -1 before the first look */
+	int nodes;
+	struct clerk_files *files;
+};
+
+static int look(struct desk *desk, int id, struct clerk_view *view)
+{
+	int ret = control_get_info(desk->control, id, &view->info);
+
+	if (ret < 0)
+		return ret;
+	if (!device_is_ours(&view->info, desk->nonce))
+		return -EXDEV;
+	desk->id = id;
+	return control_get_params(desk->control, id, &view->params);
+}
+
+static int start_device(const struct desk *desk, int *timeout)
+{
+	int ret = control_start(desk->control, desk->id, desk->server);
+
+	if (ret)
+		return ret;
+	*timeout = device_set_timeout(desk->id);
+	device_set_scheduler(desk->id); /* a matter of speed only */
+	return 0;
+}
+
+static int command_driver(struct desk *desk, const struct order *order,
+			  struct answer *answer)
+{
+	if (desk->id < 0)
+		return -EINVAL;
+	switch (order->action) {
+	case START_RECOVERY:
+		return device_start_recovery(desk->control, desk->id,
+					     desk->nonce);
+	case START_DEVICE:
+		return start_device(desk, &answer->timeout);
+	case END_RECOVERY:
+		return control_end_recovery(desk->control, desk->id,
+					    desk->server);
+	case MAKE_NODE:
+		return node_make(desk->nodes, desk->id, order->id);
+	default:
+		return -EINVAL;
+	}
+}
+
+static int execute(struct desk *desk, const struct order *order,
+		   const struct packet *with, struct answer *answer, int *fd)
+{
+	if (order->action == LOOK)
+		return look(desk, order->id, &answer->view);
+	if (order->action < LOOK_AT_FILE)
+		return command_driver(desk, order, answer);
+	return clerk_files_execute(desk->files, order, with, answer, fd);
+}
+
+static void hand_over(const struct desk *desk, int fd)
+{
+	char nothing = 0;
+	const struct packet packet = {
+		.bytes = &nothing,
+		.length = 1,
+		.fds = { fd },
+		.nr_fds = 1,
+	};
+
+	if (packet_send(desk->socket, &packet))
+		_exit(EXIT_FAILURE);
+}
+
+static void answer_order(const struct desk *desk, struct answer *answer)
+{
+	const struct packet packet = {
+		.bytes = answer,
+		.length = sizeof(*answer),
+	};
+
+	if (packet_send(desk->socket, &packet))
+		_exit(EXIT_FAILURE);
+}
+
+static void *watch_server(void *opaque)
+{
+	const struct desk *desk = opaque;
+	struct pollfd server = { .fd = desk->socket };
+
+	while (poll(&server, 1, -1) < 0 && errno == EINTR)
+		;
+	_exit(EXIT_SUCCESS);
+}
+
+/* They come from a server that may be another's by now. */
+static bool hear_order(const struct desk *desk, struct order *order,
+		       struct packet *with)
+{
+	*with = (struct packet){ .bytes = order, .length = sizeof(*order) };
+	if (packet_receive(desk->socket, with) != sizeof(*order))
+		return false;
+	order->path[sizeof(order->path) - 1] = '\0';
+	order->name[sizeof(order->name) - 1] = '\0';
+	return true;
+}
+
+static void serve_order(struct desk *desk, const struct order *order,
+			struct packet *with)
+{
+	struct answer answer = { 0 };
+	int fd = -1;
+
+	answer.result = execute(desk, order, with, &answer, &fd);
+	packet_close(with);
+	if (fd >= 0) {
+		hand_over(desk, fd);
+		close(fd); /* R14: it carries a lock soon */
+	}
+	answer_order(desk, &answer);
+}
+
+static void __attribute__((noreturn)) work(struct desk *desk)
+{
+	struct answer answer = { 0 };
+	struct packet with;
+	struct order order;
+
+	answer.result = control_open(&desk->control);
+	if (!answer.result &&
+	    control_get_features(desk->control, &answer.features))
+		answer.features = 0;
+	if (desk->nodes >= 0)
+		hand_over(desk, desk->nodes);
+	answer_order(desk, &answer);
+	while (hear_order(desk, &order, &with))
+		serve_order(desk, &order, &with);
+	_exit(EXIT_SUCCESS);
+}
+
+/* The server's files must not keep the host from unmounting their file system
+   when the disk is gone; the kernel closes them late (queues.c).  The host's
+   own unmounts and mounts reach us.  A host may forbid the step. */
+static void leave_mounts(void)
+{
+	if (unshare(CLONE_NEWNS) < 0)
+		return;
+	/* Our mounts must not reach the host. */
+	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+		_exit(EXIT_FAILURE);
+}
+
+void clerk_work(const struct server_config *config,
+		const struct qcow_references *references, pid_t server,
+		int socket)
+{
+	struct desk desk = {
+		.socket = socket,
+		.server = server,
+		.nonce = config->nonce,
+		.id = -1,
+	};
+
+	pthread_t watcher;
+
+	process_fresh(socket, -1);
+	prctl(PR_SET_NAME, "clerk");
+	leave_mounts();
+	/* The recovery of a disk must not wait for pages on that disk. */
+	mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT);
+	desk.nodes = node_directory();
+	desk.files = clerk_files(config, references);
+	if (!desk.files || pthread_create(&watcher, NULL, watch_server, &desk))
+		_exit(EXIT_FAILURE);
+	work(&desk);
+}
