@@ -15,18 +15,25 @@
  * START_DEV and END_USER_RECOVERY wait until the server has fetched.  A server
  * that dies before must not leave such a command behind, for the fetches of
  * the next server would complete it.  A thread of the clerk sees the end of
- * the server's socket and ends the clerk, and the command with it.  (A signal
- * at the parent's death would not do: a server without privileges has no right
- * to send it.)
+ * the server and ends the clerk, and the command with it.  The end of the
+ * socket does not do: a server can send its own end along, and then the clerk
+ * itself holds that.  (Nor does a signal at the parent's death: a server
+ * without privileges has no right to send it.)
+ *
+ * Each of these two orders is the last one.  Before the server fetches it ends
+ * all others, so the clerk does nothing else any more when a guest's bytes
+ * come, which some drivers hand over before the recovery has ended.
  */
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 #include "plugin/common/process.h"
@@ -35,25 +42,30 @@
 #include "plugin/server/device.h"
 #include "plugin/server/node.h"
 #include "plugin/server/server.h"
+#include "qcow/bits.h"
 
 struct desk {
 	struct control *control;
 	int socket;
 	pid_t server;
+	int pidfd; /* the server's */
 	uint64_t nonce;
 	int id; /* of the device; -1 before the first look */
 	int nodes;
+	bool ending; /* only the last order may come */
 	struct clerk_files *files;
 };
 
 static int look(struct desk *desk, int id, struct clerk_view *view)
 {
-	int ret = control_get_info(desk->control, id, &view->info);
+	struct ublksrv_ctrl_dev_info info;
+	int ret = control_get_info(desk->control, id, &info);
 
 	if (ret < 0)
 		return ret;
-	if (!device_is_ours(&view->info, desk->nonce))
+	if (!device_is_ours(&info, desk->nonce))
 		return -EXDEV;
+	view->info = info;
 	desk->id = id;
 	return control_get_params(desk->control, id, &view->params);
 }
@@ -67,6 +79,32 @@ static int start_device(const struct desk *desk, int *timeout)
 	*timeout = device_set_timeout(desk->id);
 	device_set_scheduler(desk->id); /* a matter of speed only */
 	return 0;
+}
+
+/* As the kernel has it: the server may say anything. */
+static int find_user(pid_t pid, unsigned int *user)
+{
+	char path[32], line[256];
+	int ret = -ESRCH;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	file = fopen(path, "re");
+	if (!file)
+		return -errno;
+	while (ret && fgets(line, sizeof(line), file))
+		if (sscanf(line, "Uid: %u", user) == 1)
+			ret = 0;
+	fclose(file);
+	return ret;
+}
+
+static int make_node(const struct desk *desk)
+{
+	unsigned int user;
+	int ret = find_user(desk->server, &user);
+
+	return ret ? ret : node_make(desk->nodes, desk->id, user);
 }
 
 static int command_driver(struct desk *desk, const struct order *order,
@@ -84,15 +122,26 @@ static int command_driver(struct desk *desk, const struct order *order,
 		return control_end_recovery(desk->control, desk->id,
 					    desk->server);
 	case MAKE_NODE:
-		return node_make(desk->nodes, desk->id, order->id);
+		return make_node(desk);
 	default:
 		return -EINVAL;
 	}
 }
 
+static bool is_last(enum action action)
+{
+	return action == START_DEVICE || action == END_RECOVERY;
+}
+
 static int execute(struct desk *desk, const struct order *order,
 		   const struct packet *with, struct answer *answer, int *fd)
 {
+	if (desk->ending && !is_last(order->action))
+		return -EPERM;
+	if (order->action == END_ORDERS) {
+		desk->ending = true;
+		return 0;
+	}
 	if (order->action == LOOK)
 		return look(desk, order->id, &answer->view);
 	if (order->action < LOOK_AT_FILE)
@@ -128,9 +177,12 @@ static void answer_order(const struct desk *desk, struct answer *answer)
 static void *watch_server(void *opaque)
 {
 	const struct desk *desk = opaque;
-	struct pollfd server = { .fd = desk->socket };
+	struct pollfd ends[] = {
+		{ .fd = desk->socket },
+		{ .fd = desk->pidfd, .events = POLLIN },
+	};
 
-	while (poll(&server, 1, -1) < 0 && errno == EINTR)
+	while (poll(ends, ARRAY_SIZE(ends), -1) < 0 && errno == EINTR)
 		;
 	_exit(EXIT_SUCCESS);
 }
@@ -175,8 +227,11 @@ static void __attribute__((noreturn)) work(struct desk *desk)
 	if (desk->nodes >= 0)
 		hand_over(desk, desk->nodes);
 	answer_order(desk, &answer);
-	while (hear_order(desk, &order, &with))
+	do {
+		if (!hear_order(desk, &order, &with))
+			break;
 		serve_order(desk, &order, &with);
+	} while (!is_last(order.action));
 	_exit(EXIT_SUCCESS);
 }
 
@@ -211,8 +266,10 @@ void clerk_work(const struct server_config *config,
 	/* The recovery of a disk must not wait for pages on that disk. */
 	mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT);
 	desk.nodes = node_directory();
+	desk.pidfd = pidfd_open(server, 0);
 	desk.files = clerk_files(config, references);
-	if (!desk.files || pthread_create(&watcher, NULL, watch_server, &desk))
+	if (desk.pidfd < 0 || getppid() != server || !desk.files ||
+	    pthread_create(&watcher, NULL, watch_server, &desk))
 		_exit(EXIT_FAILURE);
 	work(&desk);
 }

@@ -22,7 +22,9 @@ enum action {
 	START_RECOVERY,
 	START_DEVICE,
 	END_RECOVERY,
-	/* The device's node: id is the server's user */
+	/* No other order than the last one comes */
+	END_ORDERS,
+	/* The device's node */
 	MAKE_NODE,
 	/* Names: the calls of struct qcow_names */
 	LOOK_AT_FILE,

@@ -135,6 +135,11 @@ int clerk_start_recovery(struct clerk *clerk)
 	return give_plain_order(clerk, START_RECOVERY);
 }
 
+int clerk_end_orders(struct clerk *clerk)
+{
+	return give_plain_order(clerk, END_ORDERS);
+}
+
 int clerk_start_device(struct clerk *clerk, int *timeout)
 {
 	const struct order order = { .action = START_DEVICE };
@@ -163,10 +168,7 @@ int clerk_nodes(const struct clerk *clerk)
 
 int clerk_make_node(const struct clerk *clerk)
 {
-	const struct order order = { .action = MAKE_NODE, .id = getuid() };
-	struct answer answer;
-
-	return clerk_give_order(clerk, &order, NULL, &answer);
+	return give_plain_order(clerk, MAKE_NODE);
 }
 
 void clerk_leave_nodes(struct clerk *clerk)

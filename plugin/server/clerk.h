@@ -41,6 +41,10 @@ int clerk_look(struct clerk *clerk, int id, struct clerk_view *view);
    device_start_recovery(). */
 int clerk_start_recovery(struct clerk *clerk);
 
+/* Before the I/O threads fetch: from now on the clerk takes the last order
+   alone, which is one of the two below. */
+int clerk_end_orders(struct clerk *clerk);
+
 /* Each waits until the I/O threads have fetched.  *timeout is the result of
    device_set_timeout(). */
 int clerk_start_device(struct clerk *clerk, int *timeout);

@@ -121,6 +121,15 @@ int server_open_device(struct server *server)
 	return 0;
 }
 
+int server_end_orders(const struct server *server)
+{
+	int ret = clerk_end_orders(server->clerk);
+
+	return ret < 0 ?
+		       server_device_failed(server, "the clerk is gone", ret) :
+		       0;
+}
+
 int server_start_device(const struct server *server)
 {
 	int timeout;

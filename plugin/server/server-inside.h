@@ -103,6 +103,10 @@ int server_start_recovery(const struct server *server);
 /* Opens /dev/ublkcN and gives it to the queues. */
 int server_open_device(struct server *server);
 
+/* Before the I/O threads fetch (P6): the clerk makes the device live, and does
+   nothing else. */
+int server_end_orders(const struct server *server);
+
 /* When all I/O threads have fetched. */
 int server_start_device(const struct server *server);
 int server_end_recovery(const struct server *server);

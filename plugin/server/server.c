@@ -225,7 +225,7 @@ static int serve(struct server *server)
 
 	if (server_start_threads(server) < 0)
 		return -1;
-	if (fall_wholly(server) < 0)
+	if (fall_wholly(server) < 0 || server_end_orders(server) < 0)
 		_exit(EXIT_FAILURE);
 	server_let_fetch(server);
 	go_live(server);

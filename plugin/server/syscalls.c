@@ -60,7 +60,6 @@ static const struct sock_filter opening[] = {
 	ALLOW(sigaltstack),
 	ALLOW(sched_yield),
 	ALLOW(nanosleep),
-	ALLOW(getuid),
 	/* The ring gets its files and buffers. */
 	ALLOW(io_uring_register),
 	ALLOW(eventfd2),

@@ -126,6 +126,7 @@ static void serve_wholly(void)
 	if (confine_wholly(&step))
 		die("cannot %s", step);
 	/* There is no device, but it can be asked for. */
+	expect(!clerk_end_orders(clerk), "the orders have no end");
 	expect(clerk_end_recovery(clerk) == -EINVAL, "the clerk is gone");
 	clerk_dismiss(clerk);
 }
