@@ -58,6 +58,14 @@ char *qcow_journal_path(const struct qcow_identity *identity,
 	return path;
 }
 
+void qcow_journal_prefix(const struct qcow_identity *identity,
+			 char prefix[QCOW_JOURNAL_PREFIX])
+{
+	snprintf(prefix, QCOW_JOURNAL_PREFIX, "%u:%u-%llu-",
+		 major(identity->device), minor(identity->device),
+		 (unsigned long long)identity->inode);
+}
+
 int journal_name(struct journal *journal, const struct qcow_identity *identity,
 		 const char *directory)
 {

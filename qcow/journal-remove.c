@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 #include "qcow/image.h"
 
@@ -64,12 +63,11 @@ void journal_tell_left(struct qcow_image *image, const char *directory)
 	const struct qcow_identity *id = &image->file.identity;
 	const char *own = strrchr(image->journal.path, '/') + 1;
 	const struct qcow_names *names = image->journal.names;
-	char prefix[64], name[NAME_MAX + 1];
+	char prefix[QCOW_JOURNAL_PREFIX], name[NAME_MAX + 1];
 
 	if (!id->birth)
 		return;
-	snprintf(prefix, sizeof(prefix), "%u:%u-%llu-", major(id->device),
-		 minor(id->device), (unsigned long long)id->inode);
+	qcow_journal_prefix(id, prefix);
 	for (unsigned int i = 0;
 	     !names->list(names->opaque, directory, prefix, i, name); i++)
 		if (is_left(name, own))

@@ -101,6 +101,13 @@ bool identity_matches(const struct qcow_identity *a,
 char *qcow_journal_path(const struct qcow_identity *identity,
 			const char *directory, const char *ending);
 
+#define QCOW_JOURNAL_PREFIX 64 /* bytes */
+
+/* So begin the names of the journals of a file, and of those that had its inode
+   before it. */
+void qcow_journal_prefix(const struct qcow_identity *identity,
+			 char prefix[QCOW_JOURNAL_PREFIX]);
+
 /* legacy/helper.c */
 
 #define QCOW_KEY_SIZE 16
@@ -117,6 +124,7 @@ struct qcow_reader {
 	int control;		    /* to the server: a message asks for the
 				       reader's death */
 	int data;		    /* to the server: requests, replies */
+	int server;		    /* its pidfd */
 };
 
 /* In a child, and never returns: keeps one reader alive. */

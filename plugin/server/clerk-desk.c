@@ -271,5 +271,6 @@ void clerk_work(const struct server_config *config,
 	if (desk.pidfd < 0 || getppid() != server || !desk.files ||
 	    pthread_create(&watcher, NULL, watch_server, &desk))
 		_exit(EXIT_FAILURE);
+	desk.files->server = desk.pidfd;
 	work(&desk);
 }

@@ -14,12 +14,17 @@
 
 /* ---- names ---- */
 
-/* The server has the file already, and gets no more than to read it. */
-static int open_again(const struct order *order, const struct packet *with)
+/* The server has the file already, and gets no more than to read it; and to
+   claim a device (O_EXCL) only if that is its own.  Any other descriptor may be
+   of a file that the server can find, and has no right to read (O_PATH). */
+static int open_again(const struct clerk_files *files,
+		      const struct order *order, const struct packet *with)
 {
 	if (with->nr_fds != 1 ||
 	    order->flags & ~(O_EXCL | O_NOCTTY | O_CLOEXEC))
 		return -EINVAL;
+	if (!clerk_has_opened(files, with->fds[0], order->flags & O_EXCL))
+		return -EACCES;
 	return qcow_names_of_host.open_again(NULL, with->fds[0],
 					     order->flags | O_CLOEXEC);
 }
@@ -115,9 +120,12 @@ static int remove_file(const struct clerk_files *files, const char *path)
 		       -EACCES;
 }
 
-static int list(const struct order *order, char answer[PATH_MAX])
+/* The other names tell of other disks. */
+static int list(const struct clerk_files *files, const struct order *order,
+		char answer[PATH_MAX])
 {
-	if (strcmp(order->path, QCOW_JOURNAL_DIR))
+	if (strcmp(order->path, QCOW_JOURNAL_DIR) ||
+	    !clerk_is_journal_prefix(files, order->name))
 		return -EACCES;
 	return qcow_names_of_host.list(NULL, QCOW_JOURNAL_DIR, order->name,
 				       order->number, answer);
@@ -135,13 +143,19 @@ static void __attribute__((noreturn)) read_legacy(struct qcow_reader *reader)
 }
 
 /* It is no child of the server's, and ends when the server does. */
-static int start_reader(const struct order *order, const struct packet *with)
+static int start_reader(struct clerk_files *files, const struct order *order,
+			const struct packet *with)
 {
 	struct qcow_reader reader = order->reader;
 	pid_t pid;
 
 	if (with->nr_fds != 4)
 		return -EINVAL;
+	if (!clerk_has_opened(files, with->fds[0], false) ||
+	    files->readers == READERS_MAX)
+		return -EACCES;
+	files->readers++;
+	reader.server = files->server;
 	reader.image = with->fds[0];
 	reader.memory = with->fds[1];
 	reader.control = with->fds[2];
@@ -162,7 +176,7 @@ static int open_one(struct clerk_files *files, const struct order *order,
 	case OPEN_FILE:
 		return clerk_open(files, order->path, order->flags);
 	case OPEN_AGAIN:
-		return open_again(order, with);
+		return open_again(files, order, with);
 	case SET_ASIDE:
 		return set_aside(order->path);
 	default:
@@ -188,9 +202,9 @@ int clerk_files_execute(struct clerk_files *files, const struct order *order,
 	case REMOVE:
 		return remove_file(files, order->path);
 	case LIST:
-		return list(order, answer->path);
+		return list(files, order, answer->path);
 	case START_READER:
-		return start_reader(order, with);
+		return start_reader(files, order, with);
 	default:
 		*fd = open_one(files, order, with);
 		return *fd < 0 ? *fd : 0;

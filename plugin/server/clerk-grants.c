@@ -34,6 +34,22 @@ struct grant *clerk_find_grant(struct clerk_files *files, const char *path)
 	return NULL;
 }
 
+bool clerk_has_opened(const struct clerk_files *files, int fd, bool write)
+{
+	struct qcow_identity identity;
+
+	if (qcow_identify_file(fd, &identity))
+		return false;
+	for (unsigned int i = 0; i < files->count; i++) {
+		const struct grant *grant = &files->grants[i];
+
+		if ((write ? grant->opened_write : grant->opened) &&
+		    identity_matches(&grant->identity, &identity))
+			return true;
+	}
+	return false;
+}
+
 int clerk_grant(struct clerk_files *files, const char *path, bool write)
 {
 	struct grant *old = clerk_find_grant(files, path);
@@ -192,6 +208,21 @@ bool clerk_is_journal(const struct clerk_files *files, const char *path,
 		if ((!write || files->grants[i].opened_write) &&
 		    is_journal_of(&files->grants[i], path))
 			return true;
+	return false;
+}
+
+bool clerk_is_journal_prefix(const struct clerk_files *files,
+			     const char *prefix)
+{
+	char own[QCOW_JOURNAL_PREFIX];
+
+	for (unsigned int i = 0; i < files->count; i++) {
+		if (!files->grants[i].opened)
+			continue;
+		qcow_journal_prefix(&files->grants[i].identity, own);
+		if (!strcmp(own, prefix))
+			return true;
+	}
 	return false;
 }
 

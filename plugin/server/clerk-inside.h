@@ -81,6 +81,9 @@ void clerk_names_init(struct clerk *clerk, struct qcow_names *names);
 
 #define GRANTS_MAX (4 * QCOW_FILES_MAX)
 
+/* One for each open of the image: an open may fail, and be tried otherwise. */
+#define READERS_MAX 4
+
 /* A file of which the server knows the path. */
 struct grant {
 	char *path;
@@ -95,6 +98,8 @@ struct clerk_files {
 	char *top;		     /* the image's path, settled, or NULL */
 	struct grant grants[GRANTS_MAX];
 	unsigned int count;
+	unsigned int readers; /* that were started */
+	int server;	      /* its pidfd */
 };
 
 /* Only files of the disk are opened: those that the configuration tells, and
@@ -103,6 +108,11 @@ struct clerk_files *clerk_files(const struct server_config *config,
 				const struct qcow_references *references);
 
 struct grant *clerk_find_grant(struct clerk_files *files, const char *path);
+
+/* Has the server got the file of this descriptor from the clerk; write: for
+   writing? */
+bool clerk_has_opened(const struct clerk_files *files, int fd, bool write);
+
 int clerk_grant(struct clerk_files *files, const char *path, bool write);
 
 /* May the server write to a file that a header names? */
@@ -112,6 +122,11 @@ bool clerk_may_write(const struct clerk_files *files, enum qcow_reference kind,
 /* Is this the journal of a file that the server has; write: has for writing? */
 bool clerk_is_journal(const struct clerk_files *files, const char *path,
 		      bool write);
+
+/* Do all names that begin so belong to journals of such files, or to those of
+   former files with the same inode? */
+bool clerk_is_journal_prefix(const struct clerk_files *files,
+			     const char *prefix);
 
 /* Opens a file that was granted, or a journal, or one with a fixed name.
    Returns a descriptor or -errno. */

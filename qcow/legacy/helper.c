@@ -14,10 +14,12 @@
  * inherit.  The keeper has one thread and only its own descriptors, and never
  * looks at the image.
  *
- * Neither process outlives the server.  The keeper sees the end of the control
- * socket, however the server ended, and kills the reader.  Should the keeper be
- * killed, the kernel kills the reader.  (The keeper has no parent-death signal:
- * the signal would come when the thread that opened the image ends.)
+ * Neither process outlives the server.  The keeper sees the end of the server
+ * by its pidfd, and kills the reader.  (The end of the control socket alone
+ * would be the word of a server that may be another's by now, and has both ends
+ * to give.)  Should the keeper be killed, the kernel kills the reader.  (The
+ * keeper has no parent-death signal: the signal would come when the thread that
+ * opened the image ends.)
  *
  * All descriptors are closed by number, so the image's locks, which live on
  * the server's open file description, are not held here: the reader opens
@@ -113,6 +115,7 @@ run_reader(const struct qcow_reader *job, pid_t keeper)
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != keeper)
 		_exit(1);
 	close(job->control);
+	close(job->server);
 	if (jail_enter(job->image, READER_FILES))
 		_exit(1);
 	if (open_image(job, &file) || check_image(job, file))
@@ -132,7 +135,7 @@ static int compare_descriptors(const void *a, const void *b)
 
 static int close_others(const struct qcow_reader *job)
 {
-	int keep[] = { job->image, job->control, job->data };
+	int keep[] = { job->image, job->control, job->data, job->server };
 	unsigned int from = 0;
 
 	qsort(keep, ARRAY_SIZE(keep), sizeof(keep[0]), compare_descriptors);
@@ -176,12 +179,13 @@ static bool watch_reader(const struct qcow_reader *job, int reader)
 	struct pollfd polls[] = {
 		{ .fd = job->control, .events = POLLIN },
 		{ .fd = reader, .events = POLLIN },
+		{ .fd = job->server, .events = POLLIN },
 	};
 
 	while (poll(polls, ARRAY_SIZE(polls), -1) < 0)
 		if (errno != EINTR)
 			return false;
-	return !polls[0].revents || hear_server(job);
+	return !polls[2].revents && (!polls[0].revents || hear_server(job));
 }
 
 /* One reader's life. */

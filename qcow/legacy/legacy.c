@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -265,6 +266,17 @@ static void close_descriptor(int fd)
 		close(fd);
 }
 
+static int fork_keeper(struct legacy *legacy, struct qcow_reader *job)
+{
+	job->server = syscall(SYS_pidfd_open, getpid(), 0);
+	if (job->server < 0)
+		return -errno;
+	legacy->keeper = fork();
+	if (!legacy->keeper)
+		qcow_read_legacy(job);
+	return legacy->keeper < 0 ? -errno : 0;
+}
+
 static int start_helper(struct legacy *legacy, struct qcow_reader *job,
 			struct file *file)
 {
@@ -279,10 +291,7 @@ static int start_helper(struct legacy *legacy, struct qcow_reader *job,
 		return job->image;
 	if (file->names->start_reader)
 		return file->names->start_reader(file->names->opaque, job);
-	legacy->keeper = fork();
-	if (!legacy->keeper)
-		qcow_read_legacy(job);
-	return legacy->keeper < 0 ? -errno : 0;
+	return fork_keeper(legacy, job);
 }
 
 /* Starts the reader, and reads a sector to see that it works. */
@@ -296,6 +305,7 @@ static int start(struct legacy *legacy, struct qcow_reader *job,
 	close_descriptor(job->memory);
 	close_descriptor(job->control);
 	close_descriptor(job->data);
+	close_descriptor(job->server);
 	if (ret)
 		return fail(
 			error, ret,
@@ -332,6 +342,7 @@ int legacy_open(struct file *file, const char *key_file, struct legacy **result,
 		.memory = -1,
 		.control = -1,
 		.data = -1,
+		.server = -1,
 	};
 	struct legacy *legacy;
 	struct gate gate;

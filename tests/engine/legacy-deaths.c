@@ -96,12 +96,12 @@ static bool holds(pid_t pid, unsigned int count)
 }
 
 /* The descriptors of the two processes: sockets and the image; the keeper also
-   has its reader. */
+   has its reader and its server. */
 static void test_descriptors(void)
 {
 	pid_t keeper = child_of(getpid());
 
-	if (!holds(keeper, 4))
+	if (!holds(keeper, 5))
 		die("the keeper's descriptors");
 	if (!holds(child_of(keeper), 2))
 		die("the reader's descriptors");
