@@ -85,6 +85,12 @@ int qcow_resolve(const struct qcow_options *options, const char *top,
 		 const char *from, enum qcow_reference kind, const char *name,
 		 char **path, struct qcow_error *error);
 
+/* The same of a device that is open: path was judged by qcow_resolve(), and
+   leads to the device's node at resolved by now. */
+bool qcow_allows_device(const struct qcow_references *references,
+			enum qcow_reference kind, const char *path,
+			const char *resolved);
+
 /* identity.c */
 
 /* Which file is open. */

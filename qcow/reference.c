@@ -114,6 +114,18 @@ static bool is_allowed(const char *top, enum qcow_reference kind,
 	       lies_below_any(path, references->directories);
 }
 
+bool qcow_allows_device(const struct qcow_references *references,
+			enum qcow_reference kind, const char *path,
+			const char *resolved)
+{
+	struct qcow_references named = { 0 };
+
+	if (references)
+		named = *references;
+	named.not_beside = true;
+	return is_allowed(NULL, kind, path, resolved, &named);
+}
+
 static bool is_known_file(const struct qcow_options *options,
 			  const char *resolved)
 {
@@ -227,7 +239,13 @@ static int find(const char *from, enum qcow_reference kind, const char *name,
 	char *joined = reference_beside(from, name);
 
 	*resolved = joined ? realpath(joined, NULL) : NULL;
-	*path = *resolved ? reference_path(joined) : NULL;
+	/* The links are followed once: a second time they may lead elsewhere.
+	 */
+	if (!*resolved)
+		*path = NULL;
+	else
+		*path = is_device(*resolved) ? resolve_directory(joined) :
+					       strdup(*resolved);
 	free(joined);
 	if (*path)
 		return 0;

@@ -64,6 +64,9 @@ static int settle(struct clerk_files *files, const char *path,
 	if (ret)
 		return ret;
 	ret = clerk_grant(files, settled, found->write);
+	/* Should it lead to another file by now, its opening will tell. */
+	if (!ret)
+		clerk_find_grant(files, settled)->image |= found->image;
 	if (!strcmp(path, files->config->image) && !files->top)
 		files->top = strdup(settled);
 	return take_path(settled, ret, answer);

@@ -11,9 +11,11 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include "plugin/server/clerk-inside.h"
 #include "plugin/server/server.h"
@@ -81,10 +83,12 @@ struct clerk_files *clerk_files(const struct server_config *config,
 		.nr_layers = config->nr_layers,
 		.references = references,
 	};
-	if (!clerk_grant(files, config->image, !config->options->read_only))
-		return files;
-	free(files);
-	return NULL;
+	if (clerk_grant(files, config->image, !config->options->read_only)) {
+		free(files);
+		return NULL;
+	}
+	files->grants[0].image = true;
+	return files;
 }
 
 /* ---- which files belong to the disk ---- */
@@ -99,10 +103,18 @@ static const struct qcow_layer *find_layer(const struct clerk_files *files,
 	return NULL;
 }
 
+static bool may_write_layer(const struct clerk_files *files,
+			    const struct qcow_layer *layer)
+{
+	const unsigned int merged = files->config->merge_into;
+
+	return layer->written ||
+	       (merged && layer == &files->options.layers[merged - 1]);
+}
+
 bool clerk_may_write(const struct clerk_files *files, enum qcow_reference kind,
 		     const char *path)
 {
-	const unsigned int merged = files->config->merge_into;
 	struct qcow_identity identity;
 	const struct qcow_layer *layer;
 
@@ -113,27 +125,35 @@ bool clerk_may_write(const struct clerk_files *files, enum qcow_reference kind,
 	if (qcow_identify_path(path, &identity))
 		return false;
 	layer = find_layer(files, &identity);
-	return layer &&
-	       (layer->written ||
-		(merged && layer == &files->options.layers[merged - 1]));
+	return layer && may_write_layer(files, layer);
+}
+
+static int check_image(const struct clerk_files *files,
+		       const struct qcow_identity *identity)
+{
+	const struct qcow_identity *image = &files->config->identity;
+
+	return (!image->device && !image->inode) ||
+			       identity_matches(image, identity) ?
+		       0 :
+		       -ESTALE;
 }
 
 /* Another file may have taken a name since the disk was new. */
 static int check_identity(const struct clerk_files *files,
-			  const struct grant *grant)
+			  const struct grant *grant, bool write,
+			  const struct qcow_identity *identity)
 {
-	const struct qcow_identity *image = &files->config->identity;
+	const struct qcow_layer *layer;
 
-	if (!strcmp(grant->path, files->config->image) ||
-	    (files->top && !strcmp(grant->path, files->top)))
-		return (!image->device && !image->inode) ||
-				       identity_matches(image,
-							&grant->identity) ?
-			       0 :
-			       -ESTALE;
-	if (!files->options.layers || find_layer(files, &grant->identity))
+	if (grant->image)
+		return check_image(files, identity);
+	if (!files->options.layers)
 		return 0;
-	return -ESTALE;
+	layer = find_layer(files, identity);
+	if (!layer)
+		return -ESTALE;
+	return !write || may_write_layer(files, layer) ? 0 : -EACCES;
 }
 
 /* ---- opening ---- */
@@ -152,39 +172,116 @@ static int open_named(const char *path, int flags)
 	return qcow_names_of_host.open(NULL, path, flags | O_CLOEXEC);
 }
 
+/* ---- the file of a grant ---- */
+
+/*
+ * A name may lead to another file by now: whoever owns the directory can change
+ * that between any two looks.  So the file is found first (O_PATH, which does
+ * nothing to the file), then judged, and the very file that was judged is
+ * opened.  A file of a known disk is judged by its identity.  Of a new disk the
+ * paths were judged, with all links resolved, so no link may be left in them.
+ */
+
+static int find_without_links(const char *path)
+{
+	const struct open_how how = {
+		.flags = O_PATH | O_CLOEXEC,
+		.resolve = RESOLVE_NO_SYMLINKS,
+	};
+	int fd = syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+
+	return fd < 0 ? -errno : fd;
+}
+
+static bool is_allowed_device(const struct clerk_files *files,
+			      const struct grant *grant, int fd)
+{
+	char self[32], resolved[PATH_MAX];
+	struct stat st;
+	ssize_t length;
+
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	length = readlink(self, resolved, sizeof(resolved) - 1);
+	if (length < 0 || fstat(fd, &st) < 0 || !S_ISBLK(st.st_mode))
+		return false;
+	resolved[length] = '\0';
+	return qcow_allows_device(files->options.references,
+				  grant->write ? QCOW_REFERS_TO_DATA :
+						 QCOW_REFERS_TO_BACKING,
+				  grant->path, resolved);
+}
+
+/* A device keeps the name by which it was given, and that may be a link. */
+static int find_device(const struct clerk_files *files,
+		       const struct grant *grant)
+{
+	int fd = open_named(grant->path, O_PATH);
+
+	if (fd < 0 || is_allowed_device(files, grant, fd))
+		return fd;
+	close(fd);
+	return -ESTALE;
+}
+
+static int find_file(const struct clerk_files *files, const struct grant *grant)
+{
+	int fd;
+
+	if (files->options.layers || grant->image)
+		return open_named(grant->path, O_PATH);
+	fd = find_without_links(grant->path);
+	return fd == -ELOOP ? find_device(files, grant) : fd;
+}
+
 /* Even to open some devices does something. */
-static int check_kind(const char *path)
+static int check_kind(int fd)
 {
 	struct stat st;
 
-	if (stat(path, &st) < 0)
+	if (fstat(fd, &st) < 0)
 		return -errno;
 	return S_ISREG(st.st_mode) || S_ISBLK(st.st_mode) ? 0 : -EINVAL;
+}
+
+/* A refusal leaves the grant as it was: its identity tells which journals are
+   the server's. */
+static int open_found(const struct clerk_files *files, struct grant *grant,
+		      int found, int flags)
+{
+	const bool write = (flags & O_ACCMODE) == O_RDWR;
+	struct qcow_identity identity;
+	int ret = check_kind(found);
+
+	if (!ret)
+		ret = qcow_identify_file(found, &identity);
+	if (!ret)
+		ret = check_identity(files, grant, write, &identity);
+	if (!ret)
+		ret = qcow_names_of_host.open_again(
+			NULL, found, (flags & ~O_NOFOLLOW) | O_CLOEXEC);
+	if (ret < 0)
+		return ret;
+	if (!identity_matches(&grant->identity, &identity))
+		grant->opened_write = false;
+	grant->identity = identity;
+	grant->opened = true;
+	grant->opened_write |= write;
+	return ret;
 }
 
 static int open_grant(struct clerk_files *files, struct grant *grant, int flags)
 {
 	int ret = check_flags(flags, grant->write);
-	int fd;
+	int found = ret ? ret : find_file(files, grant);
 
-	if (!ret)
-		ret = check_kind(grant->path);
-	if (ret)
-		return ret;
-	fd = open_named(grant->path, flags);
-	if (fd < 0)
-		return fd;
-	ret = qcow_identify_file(fd, &grant->identity);
-	if (!ret)
-		ret = check_identity(files, grant);
-	if (ret) {
-		close(fd);
-		return ret;
-	}
-	grant->opened = true;
-	grant->opened_write |= (flags & O_ACCMODE) == O_RDWR;
-	return fd;
+	if (found < 0)
+		return found;
+	ret = open_found(files, grant, found, flags);
+	close(found);
+	return ret;
 }
+
+/* ---- journals, and files with a fixed name ---- */
 
 static bool is_journal_of(const struct grant *grant, const char *path)
 {

@@ -87,6 +87,7 @@ void clerk_names_init(struct clerk *clerk, struct qcow_names *names);
 /* A file of which the server knows the path. */
 struct grant {
 	char *path;
+	bool image; /* it is a path of the disk's image */
 	bool write; /* may it be written? */
 	bool opened, opened_write;
 	struct qcow_identity identity; /* of the one that was opened */
