@@ -59,6 +59,17 @@ static int enter_jail(const struct copy *copy)
 	return jail_enter_for_program(&program);
 }
 
+/* Our own stdin may be a terminal, where others type their passwords. */
+static int close_stdin(void)
+{
+	int null = open("/dev/null", O_RDONLY);
+	int ret = null < 0 || dup2(null, STDIN_FILENO) < 0 ? -errno : 0;
+
+	if (null > STDIN_FILENO)
+		close(null);
+	return ret;
+}
+
 static void __attribute__((noreturn))
 become(const struct copy *copy, int output, pid_t parent)
 {
@@ -79,7 +90,9 @@ become(const struct copy *copy, int output, pid_t parent)
 	dup2(output, STDOUT_FILENO);
 	dup2(output, STDERR_FILENO);
 	close_range(3, ~0U, 0);
-	ret = enter_jail(copy);
+	ret = close_stdin();
+	if (!ret)
+		ret = enter_jail(copy);
 	if (!ret) {
 		execv(copy->program, (char *const *)argv);
 		ret = -errno;
