@@ -3,14 +3,16 @@
  * The jail of a process that opens an image and is no server.
  *
  * The process reads tables that a stranger may have made, for root (P6).  A
- * server gives up everything once its files are open.  This process cannot, for
- * it opens files while it reads.  So the process keeps
+ * server gives up everything before it reads, and has its clerk open the files.
+ * This process opens files while it reads, by names that it reads.  So the
+ * process keeps
  *
  *	files		the image, the directories in which the admin lets the
  *			image name files, our state, /proc and /sys; to read
  *			them, and to write to the image and our state if that is
  *			the task
- *	capabilities	those by which root reads everybody's files
+ *	capabilities	those by which root reads everybody's files; `check`,
+ *			which opens the image alone, only until that is open
  *	calls		those that an open, a check and a close make
  *
  * and loses its user, the network, and all power over other processes.  The

@@ -244,7 +244,7 @@ static void *do_nothing(void *opaque)
 	return opaque;
 }
 
-/* What QEMU does. */
+/* As QEMU does. */
 static void look_at_threads(void)
 {
 	struct rlimit limit;
