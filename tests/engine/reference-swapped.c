@@ -51,5 +51,10 @@ int main(void)
 		die("nobody followed the link");
 	if (strcmp(path, data))
 		die("%s is granted", path);
+	free(path);
+	free(image);
+	free(data);
+	free(victim);
+	free(name);
 	return 0;
 }
