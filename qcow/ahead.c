@@ -186,7 +186,7 @@ void ahead_give_back(struct qcow_image *image)
 	/* A refcount block is written to a place that nobody has reserved. */
 	turn_take(&image->allocator.grow_turn, &image->lock);
 	first = image->allocator.high_water;
-	/* Whoever lacks it has it first. */
+	/* A write that lacks it has it first. */
 	if (ahead->ask_at != UINT64_MAX)
 		ahead->ask_at = max_u64(ahead->ask_at,
 					ahead->end + most(image));

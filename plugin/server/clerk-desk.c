@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The clerk: what it does for its server.
+ * The clerk, at work for its server.
  *
  * The server may be another's by now.  So the server's orders name no device
  * but its own; the clerk compares the nonce itself, and gives the driver the

@@ -175,7 +175,7 @@ static int open_named(const char *path, int flags)
 /* ---- the file of a grant ---- */
 
 /*
- * A name may lead to another file by now: whoever owns the directory can change
+ * A name may lead to another file by now: the owner of the directory can change
  * that between any two looks.  So the file is found first (O_PATH, which does
  * nothing to the file), then judged, and the very file that was judged is
  * opened.  A file of a known disk is judged by its identity.  Of a new disk the

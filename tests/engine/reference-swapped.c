@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Whoever owns a directory puts another link in a link's place while an image's
+ * The owner of a directory puts another link in a link's place while an image's
  * names are judged (P6).  The path that is granted is that of the file that was
  * judged.
  */
