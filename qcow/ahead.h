@@ -7,7 +7,8 @@
 
 /* At open, when the journal is there. */
 void ahead_begin(struct qcow_image *image);
-/* Under the lock, with no I/O: has more set aside by a thread that may block. */
+/* Under the lock, with no I/O: has more set aside by a thread that may block.
+ */
 void ahead_ask(struct qcow_image *image);
 /* Under the lock, which is dropped meanwhile: does so, if it was asked for. */
 void ahead_make(struct qcow_image *image);

@@ -138,7 +138,7 @@ int header_write_incompatible(struct file *file, struct header *header,
 int header_void_extensions(struct file *file, const struct header *header,
 			   struct header_area *area, uint32_t type);
 
-/* room.c */
+/* header-room.c */
 
 /* Before the first mark of a life: moves the backing file's name if that makes
    room for the mark, durably.  0, too, if there can be no room. */

@@ -13,7 +13,8 @@
  * the tables, which each checkpoint raises.  The extension goes behind all
  * others, over the old end mark: should a power loss tear it apart, the rest
  * still parses.  On a clean close the bytes from before return.  Where the
- * backing name leaves no room, it moves away first, and stays there (room.c).
+ * backing name leaves no room, it moves away first, and stays there
+ * (header-room.c).
  *
  *	| header | extensions ... | life: 8 + 32 bytes | end |   | backing name
  */
