@@ -20,6 +20,12 @@
  *   image.
  * - A merge begins with such a death, and ends with the end of a server that
  *   has merged all (merge.c).
+ *
+ * Drivers of 6.16 and later can quiesce a device (UBLK_F_QUIESCE), and we do
+ * not ask for that.  The driver waits for an idle tag in each queue, and may
+ * leave a busy one that nobody completes; so the kill would stay, for that
+ * case.  The kill alone does all, on every driver, and each test of a recovery
+ * is a test of it.
  */
 #include <errno.h>
 #include <inttypes.h>
