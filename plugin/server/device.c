@@ -37,7 +37,7 @@
 #define SECTOR_SHIFT	   9
 #define PHYSICAL_BLOCK_MIN 4096u
 #define DISCARD_MAX	   (1u << 30)
-#define RECOVERY_PAUSE_MIN 5  /* ms */
+#define RECOVERY_PAUSE_MIN 1  /* ms */
 #define RECOVERY_PAUSE_MAX 20 /* ms */
 
 static unsigned int log2_of(uint64_t power)
