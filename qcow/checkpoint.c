@@ -323,6 +323,8 @@ static void *checkpoint_thread(void *argument)
 
 		if (image->allocator.ahead.asked) {
 			ahead_make(image);
+			/* It came before its time, which tells nothing. */
+			groups = UINT64_MAX;
 			continue;
 		}
 		groups = image->groups;
