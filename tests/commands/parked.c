@@ -25,13 +25,19 @@ static struct request request = { .all = &ours, .length = 4096 };
 static atomic_bool held;
 static atomic_uint round_begun;
 static bool mapped, with_worker;
+static bool ends_between; /* the engine's answer, and the parking */
 
 void request_try(struct request *tried)
 {
-	if (atomic_load(&held))
-		park(tried);
-	else
+	if (!atomic_load(&held)) {
 		mapped = true;
+		return;
+	}
+	if (ends_between) {
+		atomic_store(&held, false);
+		wake_elsewhere(&theirs);
+	}
+	park(tried);
 }
 
 void give_to_worker(struct request *given)
@@ -116,6 +122,19 @@ static void test_wake_ups(void)
 		die("the bit stays");
 }
 
+/* The other thread saw no bit yet, so it wakes nobody. */
+static void test_between(void)
+{
+	mapped = false;
+	ends_between = true;
+	atomic_store(&held, true);
+	request_try(&request);
+	requests_retry(&ours);
+	if (!mapped || ours.parked)
+		die("the end of the other request is overlooked");
+	ends_between = false;
+}
+
 static void test_overtaken(void)
 {
 	unsigned int tries;
@@ -139,6 +158,7 @@ int main(void)
 {
 	init(&ours, 0);
 	init(&theirs, 1);
+	test_between();
 	test_wake_ups();
 	test_overtaken();
 	return 0;
