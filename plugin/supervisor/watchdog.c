@@ -33,53 +33,46 @@ static unsigned int nr_suspects(const struct supervisor *sv)
 	return threads > 1 ? 1 + threads : 1;
 }
 
-static uint64_t thread_progress(const struct supervisor *sv,
-				unsigned int number)
+typedef uint64_t figure(const struct stats_thread *thread);
+
+static uint64_t moved(const struct stats_thread *thread)
 {
-	const struct stats_thread thread = stats_thread(sv->stats, number);
-	uint64_t all = stats_get(thread.steps);
+	uint64_t all = stats_get(thread->steps);
 
 	for (int kind = 0; kind < STATS_KINDS; kind++)
-		all += stats_get(&thread.io[kind].count);
+		all += stats_get(&thread->io[kind].count);
+	return all;
+}
+
+static uint64_t in_flight(const struct stats_thread *thread)
+{
+	return stats_get(thread->in_flight);
+}
+
+static uint64_t transfers(const struct stats_thread *thread)
+{
+	return stats_get(thread->transfers);
+}
+
+/* The figure of a thread, or of all. */
+static uint64_t sum(const struct supervisor *sv, unsigned int who, figure *of)
+{
+	const unsigned int threads = stats_threads(sv->disk.options.queues);
+	uint64_t all = 0;
+
+	for (unsigned int i = 0; i < threads; i++) {
+		const struct stats_thread thread = stats_thread(sv->stats, i);
+
+		if (who == WHOLE || who == i + 1)
+			all += of(&thread);
+	}
 	return all;
 }
 
 /* All that moves, in one number.  A worker works for any thread. */
 static uint64_t progress(const struct supervisor *sv, unsigned int who)
 {
-	uint64_t all = stats_get(&sv->stats->progress.parts);
-
-	if (who != WHOLE)
-		return all + thread_progress(sv, who - 1);
-	for (unsigned int i = 0; i < stats_threads(sv->disk.options.queues);
-	     i++)
-		all += thread_progress(sv, i);
-	return all;
-}
-
-/* Requests that the server, or a thread of it, has. */
-static uint64_t have_in_flight(const struct supervisor *sv, unsigned int who)
-{
-	uint64_t all = 0;
-
-	if (who != WHOLE)
-		return stats_get(stats_thread(sv->stats, who - 1).in_flight);
-	for (unsigned int i = 0; i < stats_threads(sv->disk.options.queues);
-	     i++)
-		all += stats_get(stats_thread(sv->stats, i).in_flight);
-	return all;
-}
-
-static uint64_t transfers(const struct supervisor *sv, unsigned int who)
-{
-	uint64_t all = 0;
-
-	if (who != WHOLE)
-		return stats_get(stats_thread(sv->stats, who - 1).transfers);
-	for (unsigned int i = 0; i < stats_threads(sv->disk.options.queues);
-	     i++)
-		all += stats_get(stats_thread(sv->stats, i).transfers);
-	return all;
+	return stats_get(&sv->stats->progress.parts) + sum(sv, who, moved);
 }
 
 static enum verdict calm(struct supervisor *sv, unsigned int who, uint64_t now)
@@ -134,7 +127,7 @@ static bool is_pending(const struct supervisor *sv, unsigned int who)
 
 	if (who == WHOLE)
 		sight_pending(sv->disk.id, &pending);
-	return pending || have_in_flight(sv, who);
+	return pending || sum(sv, who, in_flight);
 }
 
 static enum posture look(struct supervisor *sv, unsigned int who, uint64_t now)
@@ -142,7 +135,7 @@ static enum posture look(struct supervisor *sv, unsigned int who, uint64_t now)
 	struct suspect *suspect = &sv->watchdog.suspects[who];
 	const int number = who == WHOLE ? SIGHT_ALL : (int)who - 1;
 	const pid_t server = sv->disk.server.pid;
-	struct evidence evidence = { .transfers = transfers(sv, who) };
+	struct evidence evidence = { .transfers = sum(sv, who, transfers) };
 	uint64_t cpu;
 
 	if (sight_threads(server, number, &evidence) ||
