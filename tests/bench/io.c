@@ -9,7 +9,9 @@
  * allocates with each write.
  *
  * Discards and zeroes go through ioctl(2), one at a time.  With --flush N all
- * requests end after each N writes, and then the disk is flushed.
+ * requests end after each N writes, and then the disk is flushed.  "commit"
+ * does as the clients of a database: of --depth writers each writes, flushes,
+ * and then writes again.
  *
  * The cost of a server (--watch PID, once for each of its processes) is the run
  * time that the scheduler has counted for its threads: nanoseconds, and
@@ -19,7 +21,7 @@
  * Prints on one line: I/Os a second; nanoseconds of the server for each; its
  * system calls for each, or "-".
  *
- * usage: bench/io read|write|mixed|zero|discard [OPTION VALUE]... DISK
+ * usage: bench/io read|write|mixed|commit|zero|discard [OPTION VALUE]... DISK
  */
 #include <dirent.h>
 #include <errno.h>
@@ -176,6 +178,22 @@ static bool is_read(void)
 	return options.operation[0] == 'r';
 }
 
+static bool is_commit(void)
+{
+	return options.operation[0] == 'c';
+}
+
+/* It begins when the write has ended, which is not told. */
+static void submit_flush(struct io_uring_sqe *write, unsigned long slot)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&ring);
+
+	write->flags |= IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS;
+	io_uring_prep_fsync(sqe, 0, IORING_FSYNC_DATASYNC);
+	sqe->flags = IOSQE_FIXED_FILE;
+	sqe->user_data = slot;
+}
+
 static void submit_one(unsigned long slot)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&ring);
@@ -188,11 +206,14 @@ static void submit_one(unsigned long slot)
 				    next_place());
 	sqe->flags = IOSQE_FIXED_FILE;
 	sqe->user_data = slot;
+	if (is_commit())
+		submit_flush(sqe, slot);
 }
 
 /* Makes `count` transfers, at most `depth` at once. */
 static void transfers(unsigned long count)
 {
+	const int success = is_commit() ? 0 : (int)options.block;
 	unsigned long started, ended = 0;
 	struct io_uring_cqe *cqe;
 	unsigned int head, seen;
@@ -206,7 +227,7 @@ static void transfers(unsigned long count)
 		io_uring_for_each_cqe(&ring, head, cqe)
 		{
 			seen++;
-			if (cqe->res != (int)options.block)
+			if (cqe->res != success)
 				die("%s: a transfer returned %d",
 				    options.operation, cqe->res);
 			if (started < count) {
