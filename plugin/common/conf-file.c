@@ -262,6 +262,23 @@ static char *strip(char *text)
 	return text;
 }
 
+bool conf_is_image_line(const char *line)
+{
+	const char *key = keys[IMAGE].name;
+
+	line += strspn(line, BLANKS);
+	if (strncmp(line, key, strlen(key)))
+		return false;
+	line += strlen(key);
+	return line[strspn(line, BLANKS)] == '=';
+}
+
+bool conf_can_name(const char *path)
+{
+	return *path && !strchr(path, '\n') &&
+	       !strchr(BLANKS, path[strlen(path) - 1]);
+}
+
 static int take_line(struct reader *reader, char *line)
 {
 	char *value;

@@ -17,27 +17,13 @@
 
 #include "plugin/common/conf.h"
 
-#define BLANKS " \t"
-
-/* Does the line give the key `image` a value? */
-static bool is_image_line(const char *line)
-{
-	static const char key[] = "image";
-
-	line += strspn(line, BLANKS);
-	if (strncmp(line, key, strlen(key)))
-		return false;
-	line += strlen(key);
-	return line[strspn(line, BLANKS)] == '=';
-}
-
 static int copy_lines(FILE *from, FILE *to, const char *image)
 {
 	char *line = NULL;
 	size_t size = 0;
 
 	while (getline(&line, &size, from) > 0) {
-		if (is_image_line(line))
+		if (conf_is_image_line(line))
 			fprintf(to, "image = %s\n", image);
 		else
 			fputs(line, to);
@@ -173,6 +159,13 @@ int conf_change_image(const char *name, const char *from, const char *to,
 		ret = conf_find(name, &conf, text);
 	if (ret)
 		return ret;
+	if (!conf_can_name(to)) {
+		snprintf(text, CONF_TEXT_MAX,
+			 "%.400s: image: cannot be %.200s, which has a line "
+			 "break, or a blank at its end; rename the image",
+			 conf.path, to);
+		return -EINVAL;
+	}
 	ret = changed ? replace(conf.path, to) : sync_directory(conf.path);
 	if (ret)
 		snprintf(text, CONF_TEXT_MAX, "%.400s: cannot be changed: %s",

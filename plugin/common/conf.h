@@ -51,6 +51,12 @@ int conf_each(void (*visit)(const char *name, void *opaque), void *opaque,
    conf_find(). */
 int conf_read_file(struct conf *conf, char text[CONF_TEXT_MAX]);
 
+/* Does the line, with or without its end, give the key `image` a value? */
+bool conf_is_image_line(const char *line);
+
+/* Can a file name this path?  A value is a line without blanks at its ends. */
+bool conf_can_name(const char *path);
+
 /* conf-image.c: does the file of the disk NAME name that image?  Returns:
    0		it does
    -ENOENT	there is no file

@@ -34,7 +34,6 @@
 #include "plugin/common/program.h"
 
 #define MARK		"# ublk-qcow2-hook"
-#define BLANKS		" \t\r\v\f"
 #define SHOW_PATIENCE	5000  /* ms */
 #define STOP_PATIENCE	15000 /* ms */
 #define REVIVE_INTERVAL 100   /* ms */
@@ -90,11 +89,9 @@ bool unit_is_configured(const char *name)
 	       (is_there(CONF_ADMIN, name) || !is_ours(name));
 }
 
-/* A value is a line without blanks at its ends. */
 static bool fits(const char *path)
 {
-	return !*path ||
-	       (!strchr(path, '\n') && !strchr(BLANKS, path[strlen(path) - 1]));
+	return !*path || conf_can_name(path);
 }
 
 static void put_other(const char *key, const char *text, void *file)

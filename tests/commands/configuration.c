@@ -316,6 +316,27 @@ static void change_image(void)
 	take_away(CONF_ADMIN, "moved");
 }
 
+static void must_have(const char *image)
+{
+	struct conf conf;
+
+	must_find("moved", &conf);
+	if (strcmp(conf.image, image))
+		die("its image is %s and not %s", conf.image, image);
+}
+
+/* The line is one that the reader of the file takes, and so is the new one. */
+static void change_odd_image(void)
+{
+	put_text(CONF_ADMIN, "moved", "\v\fimage\r= /a.qcow2\r\n");
+	must_change("/a.qcow2", "/b.qcow2", 0);
+	must_have("/b.qcow2");
+	must_change("/b.qcow2", "/a.qcow2 ", -EINVAL);
+	must_change("/b.qcow2", "/a.qcow2\ndepth = 2", -EINVAL);
+	must_have("/b.qcow2");
+	take_away(CONF_ADMIN, "moved");
+}
+
 static void collect(const char *name, void *opaque)
 {
 	strcat(opaque, name);
@@ -367,6 +388,7 @@ int main(void)
 	names();
 	places();
 	change_image();
+	change_odd_image();
 	list();
 	free(runtime);
 	free(admin);
