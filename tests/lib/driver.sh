@@ -82,6 +82,10 @@ explain()
 	timeout 10 "$UBLK_QCOW2" list
 	echo "--- kernel"
 	dmesg | tail -n 20
+	[[ ! -s /run/ublk-qcow2.log ]] || {
+		echo "--- log"
+		tail -n 30 /run/ublk-qcow2.log
+	}
 }
 
 # A failed test may leave users of a device behind, and the next test must not
