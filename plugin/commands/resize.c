@@ -5,6 +5,7 @@
  * Its users hear of the new size from the kernel.  Nothing tells a guest but
  * its hypervisor (`virsh blockresize`, or `ublk-qcow2 libvirt resize`).
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include "plugin/commands/change.h"
 #include "plugin/commands/command.h"
 #include "plugin/commands/options.h"
+#include "plugin/common/conf.h"
 #include "plugin/common/log.h"
 #include "plugin/common/text.h"
 
@@ -39,6 +41,16 @@ static int size_of(const char *text, const struct disk *disk, uint64_t *size)
 	return EXIT_SUCCESS;
 }
 
+/* After the next boot the disk would have the size of the image that its file
+   names: of the overlay, say, of a snapshot that was interrupted. */
+static int check_file(const struct disk *disk)
+{
+	char text[CONF_TEXT_MAX];
+	int ret = conf_check_image(disk->name, disk->image, text);
+
+	return ret && ret != -ENOENT ? complain("%s", text) : EXIT_SUCCESS;
+}
+
 int command_resize(const struct options *options)
 {
 	struct change change = { .kind = CHANGE_SIZE };
@@ -49,6 +61,8 @@ int command_resize(const struct options *options)
 	    command_find(options->subject, &disk, &lock))
 		return EXIT_FAILURE;
 	status = size_of(options->subjects[1], &disk, &change.size);
+	if (!status)
+		status = check_file(&disk);
 	if (!status)
 		status = change_disk(&disk, &change);
 	close(lock);

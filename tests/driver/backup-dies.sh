@@ -59,6 +59,9 @@ rm "$WORK/kept.qcow2"
 stop_load
 note "the disk grows between the two"
 dies_at conf
+refused "$image.during-backup, and the disk is served with" \
+	"$UBLK_QCOW2" resize "$DEV" 160M
+printf 'image = %s\n' "$image" >"$UBLK_QCOW2_DISKS/disk.conf"
 if "$UBLK_QCOW2" resize "$DEV" 160M; then
 	[[ -e $image.during-backup ]] || fail "the overlay is not left"
 fi
