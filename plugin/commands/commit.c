@@ -88,6 +88,7 @@ static int look_job(const void *argument, char *text)
 	struct qcow_error error;
 	int ret = references_read(&disk->options, &references, &error);
 
+	process_mute();
 	look.text = text;
 	if (!ret)
 		ret = jail_enter_for(&jail);

@@ -62,6 +62,7 @@ static int look_job(const void *argument, char *text)
 	const struct jail jail = { .image = what->overlay };
 
 	(void)text;
+	process_mute();
 	return jail_enter_for(&jail) ? LEFTOVER_OTHER : look(what);
 }
 

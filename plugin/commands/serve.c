@@ -72,6 +72,7 @@ static int compare(const void *argument, char *text)
 	struct qcow_identity identity;
 
 	(void)text;
+	process_mute();
 	return qcow_identify_path(comparison->image, &identity) ||
 	       !disk_is_file(comparison->disk, &identity);
 }

@@ -205,6 +205,7 @@ static int flush_job(const void *argument, char *text)
 	int fd;
 
 	(void)text;
+	process_mute();
 	snprintf(path, sizeof(path), "/dev/ublkb%d", disk->id);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	return fd < 0 || fsync(fd);

@@ -285,6 +285,17 @@ void process_fresh(int keep, int keep_too)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+void process_mute(void)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int fd;
+
+	for (fd = STDIN_FILENO; null >= 0 && fd <= STDERR_FILENO; fd++)
+		dup2(null, fd);
+	if (null > STDERR_FILENO)
+		close(null);
+}
+
 static void __attribute__((noreturn))
 be_job(job_fn *work, const void *argument, int text_fd, pid_t parent,
        bool mortal)

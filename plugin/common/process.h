@@ -68,6 +68,10 @@ int process_hold(pid_t child, int *pidfd);
    and these two (or -1), and receives signals as usual again. */
 void process_fresh(int keep, int keep_too);
 
+/* For a child that may be abandoned: gives up stdin, stdout and stderr. Whoever
+   reads our output to its end waits for each process that has it. */
+void process_mute(void);
+
 /* The work of a child: returns its exit status, and may leave a text. */
 #define JOB_TEXT_MAX 512
 typedef int job_fn(const void *argument, char *text);

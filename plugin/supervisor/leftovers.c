@@ -31,23 +31,21 @@ static bool is_needed(const struct disk *disk)
 	       use_find(disk->id, presence == DEVICE_SERVED, who, sizeof(who));
 }
 
-static int remove_locked(const void *argument, char *message)
+static int remove_locked(const void *argument, char *text)
 {
 	const struct disk *disk = argument;
-	char text[JOB_TEXT_MAX] = "";
 	struct disk now;
 	int lock;
 
-	(void)message;
+	/* The engine's messages about that disk. */
+	log_to_system();
+	process_mute();
 	if (state_lock(disk->id, 0, &lock))
 		return 0;
 	if (!disk_load(disk->id, &now) && now.nonce == disk->nonce &&
 	    now.state == DISK_ADDING && !process_alive(&now.supervisor) &&
-	    !is_needed(&now) && teardown_all(&now, true, false, text))
-		log_line(LOG_WARNING,
-			 "removing the rest of an interrupted add of %s: "
-			 "/dev/ublkb%d: %s",
-			 now.image, now.id, text);
+	    !is_needed(&now) && !teardown_all(&now, true, false, text))
+		*text = '\0';
 	close(lock);
 	return 0;
 }
@@ -66,6 +64,11 @@ static int remove_leftover(const struct disk *disk, void *opaque)
 		return 0;
 	if (process_wait(job.pidfd, LEFTOVER_PATIENCE)) {
 		job_finish(&job, text);
+		if (*text)
+			log_line(LOG_WARNING,
+				 "removing the rest of an interrupted add of "
+				 "%s: /dev/ublkb%d: %s",
+				 disk->image, disk->id, text);
 		return 0;
 	}
 	log_line(LOG_WARNING,

@@ -158,6 +158,7 @@ static int stop_job(const void *argument, char *text)
 {
 	const struct stop *stop = argument;
 
+	process_mute();
 	return teardown_stop(stop->disk, stop->force, text) ? 1 : 0;
 }
 
