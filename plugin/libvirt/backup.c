@@ -78,19 +78,6 @@ static int run(const struct backup *backup, const char *command,
 	return change_run(arguments);
 }
 
-/* Where the disk has got to, there the metadata follow. */
-static int follow(const struct backup *backup, const char *from)
-{
-	struct disk now;
-
-	if (disk_load(backup->disk.id, &now) || now.nonce != backup->disk.nonce)
-		return complain("%s: %s has just been removed",
-				backup->plug->name, backup->target);
-	if (!strcmp(now.image, from))
-		return EXIT_SUCCESS;
-	return change_names(backup->plug, from, now.image);
-}
-
 /* ---- backup ---- */
 
 static int choose_names(struct backup *backup)
@@ -129,13 +116,17 @@ static int thaw(const struct plug *plug)
 /* The moment of the backup, with the guest's file systems frozen. */
 static int take_moment(const struct backup *backup)
 {
-	int ret = freeze(backup->plug), thawed;
+	sigset_t old;
+	int ret;
 
-	if (ret)
-		return ret;
-	ret = run(backup, "snapshot", backup->overlay);
-	thawed = thaw(backup->plug);
-	return ret || thawed ? EXIT_FAILURE : EXIT_SUCCESS;
+	change_hold_signals(&old);
+	ret = freeze(backup->plug);
+	if (!ret) {
+		ret = run(backup, "snapshot", backup->overlay);
+		ret = thaw(backup->plug) || ret;
+	}
+	change_release_signals(&old);
+	return ret ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 static int copy(const struct backup *backup)
@@ -148,7 +139,7 @@ static int copy(const struct backup *backup)
 		ret = take_moment(backup);
 	if (!ret)
 		ret = run(backup, "backup", plug->options->subjects[2]);
-	followed = follow(backup, backup->overlay);
+	followed = change_follow(plug, &backup->disk, backup->overlay, ret);
 	/* Nobody needs it, and nothing names it any more. */
 	if (!ret && !followed)
 		unlink(backup->overlay);
@@ -180,7 +171,8 @@ int command_commit(const struct libvirt_options *options)
 		ret = begin(&plug, &backup);
 	if (!ret) {
 		ret = run(&backup, "commit", NULL);
-		followed = follow(&backup, backup.disk.image);
+		followed = change_follow(&plug, &backup.disk, backup.disk.image,
+					 ret);
 		ret = ret || followed;
 	}
 	plug_end(&plug);

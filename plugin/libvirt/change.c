@@ -101,3 +101,59 @@ int change_names(const struct plug *plug, const char *from, const char *to)
 		ret = rename_image(plug, true, from, to);
 	return ret;
 }
+
+/* A program that was killed may have asked the supervisor for a change, which
+   goes on.  The supervisor answers the next program after that. */
+static bool has_settled(const struct disk *disk, struct disk *now)
+{
+	char id[16];
+	const char *const arguments[] = { "recover", id, NULL };
+	int ret;
+
+	snprintf(id, sizeof(id), "%d", disk->id);
+	ret = change_run(arguments);
+	if (disk_load(disk->id, now) || now->state == DISK_FAILED)
+		return true;
+	return !process_alive(&now->supervisor) ||
+	       (!ret && now->state == DISK_LIVE);
+}
+
+/* As long as it is not known which image the disk has, an overlay is the right
+   one to name: if it is not served yet it shows the image below. */
+int change_follow(const struct plug *plug, const struct disk *disk,
+		  const char *from, bool failed)
+{
+	struct disk now;
+
+	if (failed && !has_settled(disk, &now))
+		return complain("%s: the disk %s still changes; the metadata "
+				"name %s, which may be wrong",
+				plug->name, disk->name, from);
+	if (disk_load(disk->id, &now) || now.nonce != disk->nonce)
+		return complain("%s: the disk %s has just been removed",
+				plug->name, disk->name);
+	if (!strcmp(now.image, from))
+		return EXIT_SUCCESS;
+	return change_names(plug, from, now.image);
+}
+
+/* ---- signals ---- */
+
+void change_hold_signals(sigset_t *old)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGQUIT);
+	sigaddset(&set, SIGTERM);
+	/* Nobody may read our messages any more. */
+	sigaddset(&set, SIGPIPE);
+	sigprocmask(SIG_BLOCK, &set, old);
+}
+
+void change_release_signals(const sigset_t *old)
+{
+	sigprocmask(SIG_SETMASK, old, NULL);
+}

@@ -5,6 +5,8 @@
 #ifndef LIBVIRT_CHANGE_H
 #define LIBVIRT_CHANGE_H
 
+#include <signal.h>
+
 #include "plugin/libvirt/plug.h"
 
 /* Runs `ublk-qcow2` with these arguments, a NULL behind them; it speaks on our
@@ -19,5 +21,15 @@ int change_find_disk(const struct plug *plug, const char *word,
 /* Where an entry in the metadata names one image, it names the other one from
    now on: in the domain that runs and in its definition.  Likewise. */
 int change_names(const struct plug *plug, const char *from, const char *to);
+
+/* After a program that may have changed the disk's image: the metadata, which
+   name from, follow to the image that the disk has.  Likewise. */
+int change_follow(const struct plug *plug, const struct disk *disk,
+		  const char *from, bool failed);
+
+/* Between the two calls no signal ends us: a guest that stands still would do
+   so for ever.  The programs that we run can be ended. */
+void change_hold_signals(sigset_t *old);
+void change_release_signals(const sigset_t *old);
 
 #endif /* LIBVIRT_CHANGE_H */

@@ -10,8 +10,10 @@
  * next start, so it is changed with each disk, in the domain that runs and in
  * its definition.  The metadata come first: an overlay that is still empty
  * shows its image, so a death between the two steps loses nothing.  If a disk
- * cannot be changed its entry goes back, and the disks after it stay as they
- * are.
+ * is not changed its entry goes back, and the disks after it stay as they are.
+ *
+ * No signal ends us while the guest stands still; one that has come ends us
+ * then.
  */
 #include <limits.h>
 #include <stdio.h>
@@ -57,7 +59,7 @@ static int change_disk(const struct plug *plug, const struct disk *disk,
 		return EXIT_FAILURE;
 	if (!change_run(arguments))
 		return 0;
-	change_names(plug, overlay, disk->image);
+	change_follow(plug, disk, overlay, true);
 	return EXIT_FAILURE;
 }
 
@@ -148,12 +150,27 @@ static int go_on(const struct plug *plug, bool quiesce, bool suspended)
 	return ret;
 }
 
-static int snapshot(const struct plug *plug)
+static int take(const struct plug *plug, const char *suffix)
 {
 	const bool quiesce = plug->options->quiesce;
+	bool suspended;
+	sigset_t old;
+	int ret;
+
+	change_hold_signals(&old);
+	ret = stand_still(plug, quiesce, &suspended);
+	if (!ret) {
+		ret = each_disk(plug, suffix, change_disk);
+		ret = go_on(plug, quiesce, suspended) || ret;
+	}
+	change_release_signals(&old);
+	return ret;
+}
+
+static int snapshot(const struct plug *plug)
+{
 	const char *suffix = plug->options->suffix;
 	char name[32];
-	bool suspended;
 	time_t now = time(NULL);
 	struct tm tm;
 	int ret;
@@ -165,12 +182,7 @@ static int snapshot(const struct plug *plug)
 	strftime(name, sizeof(name), "%Y%m%d-%H%M%S", localtime_r(&now, &tm));
 	suffix = suffix ?: name;
 	ret = each_disk(plug, suffix, check_disk);
-	if (!ret)
-		ret = stand_still(plug, quiesce, &suspended);
-	if (ret)
-		return ret;
-	ret = each_disk(plug, suffix, change_disk);
-	return go_on(plug, quiesce, suspended) || ret;
+	return ret ? ret : take(plug, suffix);
 }
 
 int command_snapshot(const struct libvirt_options *options)

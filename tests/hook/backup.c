@@ -4,6 +4,8 @@
  * with a stand-in for the program ublk-qcow2.  Wherever the disk stops, the
  * metadata name its image, and the same command goes on.
  */
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,8 +99,8 @@ static void test_interrupted(void)
 	names(image_path, "it went on");
 	if (!access(overlay, F_OK))
 		die("the overlay is left");
-	fake_called(
-		"backup 0 /copy --domain-told;backup 0 /copy --domain-told;");
+	fake_called("backup 0 /copy --domain-told;recover 0;"
+		    "backup 0 /copy --domain-told;");
 	leave_with("backup", NULL);
 }
 
@@ -124,8 +126,101 @@ static void test_commit(void)
 	snprintf(options.to, sizeof(options.to), "/below");
 	must(command_commit, &options);
 	names(image_path, "merged");
-	fake_called(
-		"commit 0 --domain-told;commit 0 --domain-told --to /below;");
+	fake_called("commit 0 --domain-told;recover 0;"
+		    "commit 0 --domain-told --to /below;");
+	leave_with("commit", NULL);
+}
+
+/* The program dies when the disk has its overlay: of a pipe, say, that nobody
+   reads any more.  The image below must not be served any more. */
+static void test_dead_snapshot(void)
+{
+	struct libvirt_options options = with(NULL);
+
+	options.suffix = "one";
+	leave_with("snapshot", snapshot_path);
+	must_run("cd %s/fake && printf '*\nit was killed\n' >snapshot.fails",
+		 scratch());
+	if (!run_captured(command_snapshot, &options))
+		die("it does not fail");
+	names(snapshot_path, "a program that died");
+	leave_with("snapshot", image_path);
+	leave_with("commit", image_path);
+	must(command_commit, &options);
+	/* Refused, and the disk is as it was. */
+	if (!run_captured(command_snapshot, &options))
+		die("it does not fail");
+	names(image_path, "a refusal");
+	must_run("rm %s/fake/snapshot.fails && : >%s/fake/calls", scratch(),
+		 scratch());
+	leave_with("snapshot", NULL);
+	leave_with("commit", NULL);
+}
+
+/* ---- signals ---- */
+
+static volatile sig_atomic_t heard, too_early;
+
+/* Does the program still sleep, and the guest stand still? */
+static void hear(int number)
+{
+	char path[512], text[16] = "";
+	int fd;
+
+	(void)number;
+	snprintf(path, sizeof(path), "%s/fake/asleep", scratch());
+	fd = open(path, O_RDONLY);
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) < 0 ||
+	    !kill(atoi(text), 0))
+		too_early = 1;
+	close(fd);
+	heard = 1;
+}
+
+/* A process that sends the signal when the program is at work. */
+static void signal_meanwhile(void)
+{
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/fake/asleep", scratch());
+	unlink(path);
+	if (fork())
+		return;
+	while (access(path, F_OK))
+		usleep(10000);
+	usleep(100000);
+	kill(getppid(), SIGTERM);
+	_exit(0);
+}
+
+static void must_wait(libvirt_command *command,
+		      const struct libvirt_options *options)
+{
+	int state = 0;
+
+	heard = too_early = 0;
+	signal_meanwhile();
+	must(command, options);
+	if (!heard || too_early)
+		die(heard ? "a signal comes while the guest stands still" :
+			    "there was no signal");
+	if (virDomainGetState(domain, &state, NULL, 0) ||
+	    state != VIR_DOMAIN_RUNNING)
+		die("the guest stands still");
+}
+
+static void test_signal(void)
+{
+	struct libvirt_options options = with(NULL);
+
+	signal(SIGTERM, hear);
+	must_run("echo 2 >%s/fake/snapshot.sleeps", scratch());
+	options.suffix = "one";
+	must_wait(command_snapshot, &options);
+	signal(SIGTERM, SIG_DFL);
+	must_run("rm %s/fake/snapshot.sleeps && : >%s/fake/calls", scratch(),
+		 scratch());
+	must(command_commit, &options);
 }
 
 int main(void)
@@ -150,6 +245,8 @@ int main(void)
 	test_backup();
 	test_interrupted();
 	test_commit();
+	test_dead_snapshot();
+	test_signal();
 	virDomainDestroy(domain);
 	undefine(domain);
 	domains_end();
