@@ -75,7 +75,7 @@ int conf_find_other(const char *name, const char *image, char path[PATH_MAX],
 /* Has the file of the disk NAME name another image than before.  Returns:
    0		the file names the other image, durably
    -ENOENT	there is no file
-   -EINVAL	the file names neither of the two
+   -EINVAL	the file names neither of the two, or cannot name the other
    or another -errno: the file may name either of the two. */
 int conf_change_image(const char *name, const char *from, const char *to,
 		      char text[CONF_TEXT_MAX]);
