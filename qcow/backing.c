@@ -168,14 +168,14 @@ static int open_named(struct qcow_image *image, const char *path,
 	return 0;
 }
 
-/* The supervisor locks the layers that are written, and no other.  Those that
-   lie between were opened with another answer, so the image on top says which
-   lock its caller wants. */
+/* The supervisor locks the layers that are written, or cannot be after all.
+   Only the image on top says which lock its caller wants. */
 static enum qcow_locking locking_under(const struct qcow_image *image,
 				       const struct qcow_options *options,
 				       bool read_only)
 {
-	if (read_only || !options->layers)
+	if (!options->layers ||
+	    (read_only && !layers_is_written(options, image_next_index(image))))
 		return QCOW_LOCK_TEST;
 	while (image->overlay)
 		image = image->overlay;

@@ -24,6 +24,12 @@ int layers_check_file(const struct qcow_options *options, unsigned int index,
 	return file_check(file, &options->layers[index - 1].identity, error);
 }
 
+bool layers_is_written(const struct qcow_options *options, unsigned int index)
+{
+	return options->layers && index <= options->nr_layers &&
+	       options->layers[index - 1].written;
+}
+
 static int check_count(const struct qcow_image *image,
 		       const struct qcow_options *options,
 		       struct qcow_error *error)

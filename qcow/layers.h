@@ -47,6 +47,8 @@ void data_give_back(struct qcow_image *image, uint64_t offset, uint64_t length);
    in qcow_fds()? */
 int layers_check_file(const struct qcow_options *options, unsigned int index,
 		      const struct file *file, struct qcow_error *error);
+/* Does the caller hold the lock of a writer on the file at that place? */
+bool layers_is_written(const struct qcow_options *options, unsigned int index);
 /* Of the image on top, when all files under it are open: are these all that
    the options know, and has their key a use? */
 int layers_check_all(const struct qcow_image *image,

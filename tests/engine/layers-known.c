@@ -111,6 +111,23 @@ static void lock(const char *path, const struct known *known)
 		die("layers: another file has been locked");
 }
 
+/* A supervisor has locked the layer for a merge, and its server cannot write to
+   that: the server reads it all the same. */
+static void lock_unmerged(const char *path, const struct known *known)
+{
+	const struct qcow_layer *middle = &known->layers[1];
+	struct known merged = *known;
+	struct qcow_lock *held;
+
+	if (qcow_lock(middle->path, &middle->identity, false, true, &held,
+		      NULL))
+		die("layers: cannot be locked");
+	open_again(path, known, QCOW_LOCK_JOIN, "in use");
+	merged.layers[1].written = true;
+	open_again(path, &merged, QCOW_LOCK_JOIN, NULL);
+	qcow_unlock(held);
+}
+
 static void expect_where(const struct qcow_lock *lock, const char *expected)
 {
 	char path[512];
@@ -186,6 +203,7 @@ void test_known_layers(void)
 		move(path, &known, i);
 	}
 	lock(path, &known);
+	lock_unmerged(path, &known);
 	lock_fenced(&known);
 	find_locked();
 	known.count = 2;
