@@ -198,5 +198,5 @@ int command_check(const struct options *options)
 		put_result(served.path, &result);
 	else
 		print_result(&result);
-	return exit_status(&result);
+	return complain_of_output(exit_status(&result));
 }

@@ -121,5 +121,6 @@ int command_info(const struct options *options)
 	if (!ret)
 		tell(&report, options->json);
 	references_free(&report.references);
-	return ret ? complain("%s: %s", served.path, error.text) : EXIT_SUCCESS;
+	return ret ? complain("%s: %s", served.path, error.text) :
+		     complain_of_output(EXIT_SUCCESS);
 }

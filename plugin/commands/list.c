@@ -267,5 +267,5 @@ int command_list(const struct options *options)
 		status = complain(STATE_DIR ": %s", strerror(-ret));
 	if (!one)
 		disk_each_unreadable(command_unreadable, &status);
-	return status;
+	return complain_of_output(status);
 }

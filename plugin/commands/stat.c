@@ -145,6 +145,10 @@ static int put_round(const struct options *options, put_function *put,
 
 static int complain_of(const struct options *options, int error)
 {
+	if (ferror(stdout)) {
+		clearerr(stdout);
+		return complain("writing the output: %s", strerror(-error));
+	}
 	if (error == -ENODEV)
 		return complain("%s: no such disk; see 'ublk-qcow2 list'",
 				options->subject);
@@ -184,5 +188,5 @@ int command_stat(const struct options *options)
 						     stat_put_text);
 	if (!options->subject)
 		disk_each_unreadable(command_unreadable, &status);
-	return status;
+	return complain_of_output(status);
 }

@@ -310,3 +310,13 @@ void complain_briefly(void)
 {
 	brief = true;
 }
+
+int complain_of_output(int status)
+{
+	errno = 0;
+	if (!fflush(stdout) && !ferror(stdout))
+		return status;
+	complain("writing the output: %s",
+		 errno ? strerror(errno) : "a part of it is missing");
+	return status ? status : EXIT_FAILURE;
+}

@@ -52,6 +52,10 @@ int complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int complain_about(const char *subject, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* The end of a command whose work is its output: its exit status, or 1 after a
+   complaint if the output has not gone where it was to go. */
+int complain_of_output(int status);
+
 /* From now on a line on stderr is the cause alone, without the names of program
    and disk: for a program that names them itself. */
 void complain_briefly(void);

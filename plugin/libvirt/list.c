@@ -161,5 +161,5 @@ int command_list(const struct libvirt_options *options)
 		output.status = complain("cannot print the table");
 	table_free(output.table);
 	virConnectClose(connection);
-	return output.status;
+	return complain_of_output(output.status);
 }

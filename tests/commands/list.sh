@@ -146,6 +146,19 @@ status=0
 grep -q '^/dev/ublkb5004 ' "$WORK/out" || fail "the others are hidden"
 rm "$UBLK_QCOW2_RUN/5006.disk"
 
+# An output that is not written is not shown to a reader as a short one.
+image=$WORK/image.qcow2
+qemu-img create -q -f qcow2 "$image" 1M
+for command in list "list --json" stat "stat --json" "info $image" \
+	"info --json $image" "check $image" "check --json $image"; do
+	status=0
+	# shellcheck disable=SC2086  # into words
+	"$PROGRAM" $command >/dev/full 2>"$WORK/err" || status=$?
+	[[ $status == 1 ]] || fail "$command to a full disk: status $status"
+	grep -qx 'ublk-qcow2: writing the output: No space left on device' \
+		"$WORK/err" || fail "$command says $(cat "$WORK/err")"
+done
+
 # Everybody.
 if [[ $(id -u) == 0 ]]; then
 	cp "$PROGRAM" "$WORK/program"
