@@ -38,9 +38,8 @@
 #include "plugin/server/fault.h"
 #include "qcow/lock.h"
 
-#define OVERLAY_SUFFIX ".during-backup"
-#define PART_SUFFIX    ".part"
-#define PART_MODE      0600
+#define PART_SUFFIX ".part"
+#define PART_MODE   0600
 
 struct backup {
 	struct disk disk; /* with the overlay, once there is one */
@@ -64,18 +63,10 @@ static int append(char path[PATH_MAX], const char *name, const char *suffix)
    layer below. */
 static bool find_overlay(struct backup *backup)
 {
-	struct layers layers = { .known = false };
-	bool found = false;
-
-	if (!disk_load_layers(backup->disk.id, &layers) && layers.known &&
-	    layers.count &&
-	    !append(backup->overlay, layers.list[0].path, OVERLAY_SUFFIX) &&
-	    !strcmp(backup->overlay, backup->disk.image)) {
-		snprintf(backup->image, PATH_MAX, "%s", layers.list[0].path);
-		found = true;
-	}
-	layers_clear(&layers);
-	return found;
+	if (!layers_of_backup(&backup->disk, backup->image))
+		return false;
+	snprintf(backup->overlay, PATH_MAX, "%s", backup->disk.image);
+	return true;
 }
 
 static int choose_names(struct backup *backup, const char *file)
@@ -89,7 +80,7 @@ static int choose_names(struct backup *backup, const char *file)
 	if (backup->goes_on)
 		return EXIT_SUCCESS;
 	snprintf(backup->image, PATH_MAX, "%s", backup->disk.image);
-	return append(backup->overlay, backup->image, OVERLAY_SUFFIX);
+	return append(backup->overlay, backup->image, BACKUP_SUFFIX);
 }
 
 /* ---- before anything is changed ---- */

@@ -121,3 +121,17 @@ int layers_get_line(struct layers *layers, char *line)
 	layers->known = count == layers->count;
 	return layers->known ? 0 : -EINVAL;
 }
+
+bool layers_of_backup(const struct disk *disk, char image[PATH_MAX])
+{
+	struct layers layers = { .known = false };
+	char overlay[PATH_MAX + sizeof(BACKUP_SUFFIX)] = "";
+
+	if (!disk_load_layers(disk->id, &layers) && layers.count)
+		snprintf(overlay, sizeof(overlay), "%s" BACKUP_SUFFIX,
+			 layers.list[0].path);
+	if (!strcmp(overlay, disk->image))
+		snprintf(image, PATH_MAX, "%s", layers.list[0].path);
+	layers_clear(&layers);
+	return !strcmp(overlay, disk->image);
+}

@@ -7,6 +7,7 @@
 #ifndef LAYERS_H
 #define LAYERS_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 
@@ -44,5 +45,14 @@ void layers_put(FILE *file, const struct layers *layers);
    -EINVAL	the line is damaged, or lines before it are missing
    -E2BIG, -ENOMEM	as layers_append() */
 int layers_get_line(struct layers *layers, char *line);
+
+/* Behind the name of an image: the overlay of a backup of it. */
+#define BACKUP_SUFFIX ".during-backup"
+
+struct disk;
+
+/* Is the disk served from the overlay that a backup of image has made?  The
+   name alone does not tell that. */
+bool layers_of_backup(const struct disk *disk, char image[PATH_MAX]);
 
 #endif /* LAYERS_H */

@@ -24,10 +24,9 @@
 
 #include "plugin/common/disk-number.h"
 #include "plugin/common/log.h"
+#include "plugin/common/state.h"
 #include "plugin/libvirt/change.h"
 #include "plugin/libvirt/connection.h"
-
-#define SUFFIX ".during-backup" /* as in plugin/commands/backup.c */
 
 struct backup {
 	const struct plug *plug;
@@ -80,17 +79,16 @@ static int run(const struct backup *backup, const char *command,
 
 /* ---- backup ---- */
 
+/* An image may have such a name without being such an overlay. */
 static int choose_names(struct backup *backup)
 {
 	const char *image = backup->disk.image;
-	const size_t length = strlen(image), suffix = strlen(SUFFIX);
 
-	backup->goes_on = length > suffix &&
-			  !strcmp(image + length - suffix, SUFFIX);
-	snprintf(backup->image, PATH_MAX, "%.*s",
-		 (int)(backup->goes_on ? length - suffix : length), image);
-	if (snprintf(backup->overlay, PATH_MAX, "%s" SUFFIX, backup->image) <
-	    PATH_MAX)
+	backup->goes_on = layers_of_backup(&backup->disk, backup->image);
+	if (!backup->goes_on)
+		snprintf(backup->image, PATH_MAX, "%s", image);
+	if (snprintf(backup->overlay, PATH_MAX, "%s" BACKUP_SUFFIX,
+		     backup->image) < PATH_MAX)
 		return EXIT_SUCCESS;
 	return complain("%s: its name is too long for another", image);
 }
@@ -129,6 +127,24 @@ static int take_moment(const struct backup *backup)
 	return ret ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
+/* Somebody may have given the disk another overlay during the copy: then that
+   of the backup lies below, and was not merged. */
+static bool is_part(const struct backup *backup)
+{
+	struct layers layers = { .known = false };
+	struct disk now;
+	unsigned int i;
+	bool is;
+
+	is = disk_load(backup->disk.id, &now) ||
+	     disk_load_layers(backup->disk.id, &layers) || !layers.known ||
+	     !strcmp(now.image, backup->overlay);
+	for (i = 0; !is && i < layers.count; i++)
+		is = !strcmp(layers.list[i].path, backup->overlay);
+	layers_clear(&layers);
+	return is;
+}
+
 static int copy(const struct backup *backup)
 {
 	const struct plug *plug = backup->plug;
@@ -141,7 +157,7 @@ static int copy(const struct backup *backup)
 		ret = run(backup, "backup", plug->options->subjects[2]);
 	followed = change_follow(plug, &backup->disk, backup->overlay, ret);
 	/* Nobody needs it, and nothing names it any more. */
-	if (!ret && !followed)
+	if (!ret && !followed && !is_part(backup))
 		unlink(backup->overlay);
 	return ret || followed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -26,12 +26,19 @@ static void set_up(void)
 	snapshot_path = scratch_path("web1.one.qcow2");
 }
 
-/* After the next such command the disk has this image; NULL: its own. */
-static void leave_with(const char *command, const char *path)
+/* After the next such command the disk has this image, and that one below;
+   NULL: its own. */
+static void leave_over(const char *command, const char *path, const char *below)
 {
 	must_run("cd %s/fake && rm -f %s.image", scratch(), command);
 	if (path)
-		must_run("echo %s >%s/fake/%s.image", path, scratch(), command);
+		must_run("printf '%%s\\n' %s %s >%s/fake/%s.image", path, below,
+			 scratch(), command);
+}
+
+static void leave_with(const char *command, const char *path)
+{
+	leave_over(command, path, "/below");
 }
 
 /* The domain that runs and its definition name this image and no other. */
@@ -89,7 +96,7 @@ static void test_interrupted(void)
 	must_run("touch %s", overlay);
 	must_run("cd %s/fake && printf '*\\nit was killed\\n' >backup.fails",
 		 scratch());
-	leave_with("backup", overlay);
+	leave_over("backup", overlay, image_path);
 	if (!run_captured(command_backup, &options))
 		die("it does not fail");
 	names(overlay, "interrupted");
@@ -102,6 +109,53 @@ static void test_interrupted(void)
 	fake_called("backup 0 /copy --domain-told;recover 0;"
 		    "backup 0 /copy --domain-told;");
 	leave_with("backup", NULL);
+}
+
+/* Has the overlay, which some disk needs, been removed? */
+static void is_there(const char *when)
+{
+	if (access(overlay, F_OK))
+		die("%s: %s was removed", when, overlay);
+}
+
+/* Somebody makes a snapshot during the copy. */
+static void test_stacked(void)
+{
+	struct libvirt_options options = with("/copy");
+
+	must_run("touch %s && : >%s/fake/calls", overlay, scratch());
+	leave_over("backup", "/other", overlay);
+	must(command_backup, &options);
+	is_there("a snapshot during the copy");
+	leave_with("commit", image_path);
+	must(command_commit, &options);
+	leave_with("commit", NULL);
+	leave_with("backup", NULL);
+	must_run("rm %s && : >%s/fake/calls", overlay, scratch());
+}
+
+/* An image that has the name of an overlay, and is none. */
+static void test_name(void)
+{
+	struct libvirt_options options = with("/copy");
+
+	must_run("touch %s && cd %s/fake && printf '*\\nno\\n' >backup.fails",
+		 overlay, scratch());
+	leave_over("backup", overlay, image_path);
+	if (!run_captured(command_backup, &options))
+		die("it does not fail");
+	must_run("rm %s/fake/backup.fails && sed -i '/^layer/d' "
+		 "\"$UBLK_QCOW2_RUN\"/0.disk",
+		 scratch());
+	leave_with("backup", NULL);
+	must(command_backup, &options);
+	names(overlay, "an image of that name");
+	is_there("an image of that name");
+	leave_with("commit", image_path);
+	must(command_commit, &options);
+	names(image_path, "merged");
+	leave_with("commit", NULL);
+	must_run("rm %s && : >%s/fake/calls", overlay, scratch());
 }
 
 static void test_commit(void)
@@ -244,6 +298,8 @@ int main(void)
 	virDomainCreate(domain);
 	test_backup();
 	test_interrupted();
+	test_stacked();
+	test_name();
 	test_commit();
 	test_dead_snapshot();
 	test_signal();
