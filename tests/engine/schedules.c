@@ -17,7 +17,7 @@
  *
  * A failure names its seed, with which it happens again.
  *
- * usage: schedules [COUNT [SEED]]
+ * usage: schedules [--trace DIRECTORY] [COUNT [SEED]]
  */
 #include <errno.h>
 #include <pthread.h>
@@ -28,6 +28,7 @@
 #include "tests/engine/history.h"
 #include "tests/engine/instants.h"
 #include "tests/engine/rules.h"
+#include "tests/engine/trace.h"
 #include "tests/lib/helpers.h"
 #include "tests/lib/judge.h"
 #include "tests/lib/scheduler.h"
@@ -332,6 +333,7 @@ static void run_seed(const struct disk *base, uint64_t seed)
 	if (!ret)
 		must_be_sound(&test.instants.disk, false, "close");
 	check_disk(&test.instants.disk, &now, "end");
+	trace_write(&test.instants, &test.history, seed);
 	rules_check(&test.instants, test.geometry->options, &test.counts);
 	check_death(&random);
 	check_loss(&random);
@@ -377,10 +379,13 @@ static void run_geometry(unsigned int number, uint64_t first, uint64_t end)
 
 int main(int argc, char **argv)
 {
-	uint64_t count = argc > 1 ? strtoull(argv[1], NULL, 0) :
-				    (uint64_t)COUNT * effort() / stride();
-	uint64_t first = argc > 2 ? strtoull(argv[2], NULL, 0) : 1;
+	uint64_t count = (uint64_t)COUNT * effort() / stride(), first = 1;
 
+	trace_option(&argc, &argv);
+	if (argc > 1)
+		count = strtoull(argv[1], NULL, 0);
+	if (argc > 2)
+		first = strtoull(argv[2], NULL, 0);
 	on_exit(tell_seed, NULL);
 	signal(SIGABRT, die_by_signal);
 	signal(SIGSEGV, die_by_signal);
