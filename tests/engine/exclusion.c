@@ -58,6 +58,13 @@ static bool is_anyone_waiting(void)
 	return test.image->waiters;
 }
 
+static void must_wait(const struct caller *caller)
+{
+	while (!is_anyone_waiting())
+		if (caller->done)
+			die("%s: it did not wait", test.what);
+}
+
 /* The call waits behind two reads of a cluster, and no later read overtakes
    it. */
 static void test_waits(const char *what, enum call kind, uint64_t offset,
@@ -74,14 +81,34 @@ static void test_waits(const char *what, enum call kind, uint64_t offset,
 	must_map(false, cluster, 1, &first, 0);
 	must_map(false, cluster, 1, &second, 0);
 	start_caller(&caller);
-	while (!is_anyone_waiting())
-		if (caller.done)
-			die("%s: it did not wait", what);
+	must_wait(&caller);
 	must_map(false, cluster, 1, &third, -EBUSY);
 	finish(&first);
 	must_not_be_done(&caller);
 	finish(&second);
 	end_caller(&caller);
+}
+
+/* The call waits behind the change of a mapping, and goes on by itself when the
+   change has ended: no other call comes by. */
+static void test_goes_on(const char *what, enum call kind)
+{
+	struct caller caller = {
+		.call = kind,
+		.offset = 8 * CLUSTER,
+		.length = CLUSTER,
+	};
+	struct qcow_io io;
+
+	start_usual(what);
+	do_call(WRITE, 0, CLUSTER);
+	must_map(true, 8, 1, &io, 0);
+	start_caller(&caller);
+	must_wait(&caller);
+	must_not_be_done(&caller);
+	finish(&io);
+	end_caller(&caller);
+	end();
 }
 
 static void test_ranges(void)
@@ -175,6 +202,8 @@ int main(void)
 {
 	alarm(TIME_LIMIT);
 	test_ranges();
+	test_goes_on("a write beside a fresh one", WRITE);
+	test_goes_on("a discard beside a fresh write", DISCARD);
 	test_mapped();
 	test_held("a fresh write", WRITE,
 		  "qemu-img create -q -f qcow2 image 64M");
