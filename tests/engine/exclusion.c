@@ -111,6 +111,26 @@ static void test_goes_on(const char *what, enum call kind)
 	end();
 }
 
+/* A read of other clusters than those that change is mapped under the lock.  It
+   holds its range all the same. */
+static void test_read_beside_change(void)
+{
+	struct caller caller = { .call = DISCARD, .length = CLUSTER };
+	struct qcow_io change, read;
+
+	start_usual("a discard beside a read that was mapped under the lock");
+	do_call(WRITE, 0, CLUSTER);
+	must_map(true, 8, 1, &change, 0);
+	must_map(false, 0, 1, &read, 0);
+	start_caller(&caller);
+	must_wait(&caller);
+	finish(&change);
+	must_not_be_done(&caller);
+	finish(&read);
+	end_caller(&caller);
+	end();
+}
+
 static void test_ranges(void)
 {
 	start_usual("ranges");
@@ -204,6 +224,7 @@ int main(void)
 	test_ranges();
 	test_goes_on("a write beside a fresh one", WRITE);
 	test_goes_on("a discard beside a fresh write", DISCARD);
+	test_read_beside_change();
 	test_mapped();
 	test_held("a fresh write", WRITE,
 		  "qemu-img create -q -f qcow2 image 64M");
