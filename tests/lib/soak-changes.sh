@@ -154,13 +154,11 @@ change_layers()
 	fi
 }
 
-# Now and then.  A domain's disk is known to libvirt by its image.
-change_one()
+# A domain's disk is known to libvirt by its image.
+change_disk()
 {
-	local all=("${!DEVICES[@]}") i
+	local i=$1
 
-	((RANDOM % 3 == 0)) || return 0
-	i=${all[RANDOM % ${#all[@]}]}
 	look "$i"
 	if [[ ${IMAGES[i]} == guest ]]; then
 		((RANDOM % 2)) || { restart_guest "$i"; return; }
@@ -172,4 +170,18 @@ change_one()
 		esac
 	fi
 	change "$i" upgrade "${DEVICES[i]}" || true
+}
+
+# Now and then.  Tells of changes that took long.
+change_one()
+{
+	local all=("${!DEVICES[@]}") i began=$SECONDS before
+
+	((RANDOM % 3 == 0)) || return 0
+	i=${all[RANDOM % ${#all[@]}]}
+	before=$(list_changes)
+	change_disk "$i"
+	((SECONDS - began < 30)) ||
+		note "disk $i: $((SECONDS - began)) s from $before" \
+			"to $(list_changes)"
 }

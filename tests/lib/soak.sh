@@ -16,6 +16,8 @@ else
 	# shellcheck source=driver.sh
 	. "$LIB/driver.sh"
 fi
+# As on a host with systemd, an unmount reaches the servers' name spaces.
+[[ -z ${LIBVIRT_PRIVATE:-} && -z ${IN_VM:-} ]] || mount --make-rshared /
 # shellcheck source=soak-kills.sh
 . "$LIB/soak-kills.sh"
 # shellcheck source=soak-changes.sh
