@@ -17,22 +17,14 @@
  * does all phases again with the same values, which is harmless, and only
  * then may another freeze.
  *
- * A caller that waits for a checkpoint makes it.  A thread makes the others:
- * when the journal or the active set is half full (R16), and when a dirty
- * image is idle.  It sleeps while the image is clean.
+ * A caller that waits for a checkpoint makes it.  A thread makes the others
+ * (checkpoint-thread.c).
  */
 #include <errno.h>
-#include <signal.h>
-#include <time.h>
-#include "qcow/ahead.h"
-#include "qcow/append.h"
 #include "qcow/checkpoint.h"
 #include "qcow/l1.h"
-#include "qcow/provide.h"
+#include "qcow/refcount.h"
 #include "qcow/trace.h"
-
-/* The thread looks after an idle or failing image this often. */
-#define TICK_NS 1000000000ll
 
 bool checkpoint_is_dirty(const struct qcow_image *image)
 {
@@ -159,8 +151,7 @@ static void thaw(struct qcow_image *image, const struct frozen *f)
 	image_change_end(image);
 	for (a = f->counts; a != f->end; a++)
 		if (!a->value)
-			image->allocator.cursor = min_u64(
-				image->allocator.cursor, key_index(a->key));
+			refcount_gain(image, key_index(a->key), 1);
 	journal_drop(&image->journal, image->checkpoint.frozen_end);
 	image->l1_moved = false;
 	image->checkpoint.complete++;
@@ -237,6 +228,11 @@ static int wait_for(struct qcow_image *image, uint64_t needed)
 	return ret;
 }
 
+int checkpoint_make(struct qcow_image *image)
+{
+	return wait_for(image, image->checkpoint.complete + 1);
+}
+
 int checkpoint_wait(struct qcow_image *image)
 {
 	/* R8: one that freezes after now; callers that come in time share it.
@@ -288,86 +284,4 @@ int qcow_map_flush(struct qcow_image *image, unsigned int *files)
 	/* R8: the caller begins the syncs after now. */
 	*files = 1 + image->external;
 	return 0;
-}
-
-/* ---- the thread, for when nobody does ---- */
-
-/* Until there is something to write: append_group() wakes. */
-static void sleep_clean(struct qcow_image *image)
-{
-	image->checkpoint.asleep = true;
-	pthread_cond_wait(&image->checkpoint.work, &image->lock);
-	image->checkpoint.asleep = false;
-}
-
-static void tick(struct qcow_image *image)
-{
-	struct timespec until;
-
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += TICK_NS / 1000000000;
-	pthread_cond_timedwait(&image->checkpoint.work, &image->lock, &until);
-}
-
-static void *checkpoint_thread(void *argument)
-{
-	struct qcow_image *image = argument;
-	uint64_t groups = 0;
-
-	LOCKED(image);
-	refcount_sweep(image, image->allocator.high_water);
-	while (!image->checkpoint.stopping) {
-		bool idle = groups == image->groups;
-		bool dirty = checkpoint_is_dirty(image);
-		int ret;
-
-		if (image->allocator.ahead.asked) {
-			ahead_make(image);
-			/* It came before its time, which tells nothing. */
-			groups = UINT64_MAX;
-			continue;
-		}
-		groups = image->groups;
-		if (!dirty && idle) {
-			sleep_clean(image);
-			continue;
-		}
-		if (!append_is_half_full(image) && !(dirty && idle)) {
-			tick(image);
-			continue;
-		}
-		ret = wait_for(image, image->checkpoint.complete + 1);
-		/* Do not spin on a broken disk. */
-		if (ret)
-			tick(image);
-	}
-	return NULL;
-}
-
-int checkpoint_start_thread(struct qcow_image *image)
-{
-	sigset_t all, old;
-	int ret;
-
-	/* Signals are for the program's own threads. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	ret = -pthread_create(&image->checkpoint.thread, NULL,
-			      checkpoint_thread, image);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	image->checkpoint.has_thread = !ret;
-	return ret;
-}
-
-void checkpoint_stop_thread(struct qcow_image *image)
-{
-	if (!image->checkpoint.has_thread)
-		return;
-	{
-		LOCKED(image);
-		image->checkpoint.stopping = true;
-		pthread_cond_signal(&image->checkpoint.work);
-	}
-	pthread_join(image->checkpoint.thread, NULL);
-	image->checkpoint.has_thread = false;
 }

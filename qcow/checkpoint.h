@@ -31,6 +31,11 @@ bool checkpoint_is_dirty(const struct qcow_image *image);
 int checkpoint_wait(struct qcow_image *image);
 /* Blocks until the dirty assignments take less room. */
 int checkpoint_wait_room(struct qcow_image *image);
+/* The same of one more checkpoint, whenever it froze. */
+int checkpoint_make(struct qcow_image *image);
+
+/* checkpoint-thread.c */
+
 int checkpoint_start_thread(struct qcow_image *image);
 /* Not under the lock. */
 void checkpoint_stop_thread(struct qcow_image *image);

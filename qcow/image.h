@@ -25,6 +25,7 @@
 #include "qcow/punched.h"
 #include "qcow/qcow.h"
 #include "qcow/shared.h"
+#include "qcow/stretches.h"
 #include "qcow/turn.h"
 
 /* Never changes after the open, but for a growth of the disk (resize.c), when
@@ -64,6 +65,15 @@ struct ahead {
 	bool asked;
 };
 
+/* The search for free clusters below the file's end (sweep.c). */
+struct sweep {
+	uint64_t at, end; /* host clusters that are left */
+	uint64_t run;	  /* all from there to at are in use */
+	uint64_t gains;	  /* stretches.gains when that was last true */
+	uint64_t found;	  /* the first that may be free */
+	bool over;	  /* or there is nobody to do it */
+};
+
 /* Host clusters: which are in use, and where to look for free ones.  Protected
    by image->lock; tables and guarded never change after the open. */
 struct allocator {
@@ -89,9 +99,11 @@ struct allocator {
 						 shared */
 	struct punched punched; /* ... nor were these, since they were free */
 	uint64_t cursor;	/* no free cluster is known below */
-	bool swept;		/* ... after the search at the open */
-	uint64_t gains;		/* how often there was more space; shared */
-	uint64_t max_clusters;	/* of the host file; a device may grow */
+	struct stretches stretches; /* ... nor in some parts above */
+	struct sweep sweep;	    /* the search at the open */
+	bool swept;		    /* it is over, or was not needed */
+	uint64_t gains;		    /* how often there was more space; shared */
+	uint64_t max_clusters;	    /* of the host file; a device may grow */
 	struct ahead ahead;
 };
 

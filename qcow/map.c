@@ -208,7 +208,8 @@ static bool reads_as_zero(const struct qcow_image *image, uint64_t cluster)
 	if (image->file.block_device)
 		return false;
 	return cluster >= image->allocator.high_water ||
-	       punched_has(&image->allocator.punched, cluster);
+	       punched_has(&image->allocator.punched, cluster) ||
+	       stretches_read_zero(&image->allocator.stretches, cluster);
 }
 
 static int write_fresh(struct qcow_image *image, struct qcow_io *io,

@@ -28,6 +28,8 @@
 #include "qcow/layers.h"
 #include "qcow/legacy/legacy.h"
 #include "qcow/range.h"
+#include "qcow/refcount.h"
+#include "qcow/sweep.h"
 
 #define CACHE_DEFAULT_SIZE (4u << 20)
 #define CACHE_UNDER_SIZE   (1u << 20) /* of the files under it */
@@ -140,8 +142,10 @@ static int create_memory(struct qcow_image *image,
 	uint32_t slice = min_u64(cluster_size(image), MAX_SLICE_SIZE);
 	int ret = cache_create(&image->cache, bytes, slice);
 
-	if (!ret)
+	if (!ret) {
+		refcount_begin(image);
 		ret = append_create_sets(image, MAX_DIRTY);
+	}
 	image->checkpoint.bounce = file_buffer(slice);
 	if (!image->checkpoint.bounce)
 		ret = -ENOMEM;
@@ -168,6 +172,7 @@ static int find_end(struct qcow_image *image, struct qcow_error *error)
 				 image->file.block_device;
 	if (!image->allocator.swept)
 		image->allocator.cursor = image->allocator.high_water;
+	sweep_begin(image);
 	return 0;
 }
 

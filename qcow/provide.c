@@ -108,24 +108,3 @@ int refcount_reserve_wait(struct qcow_image *image, struct qcow_reservation *r)
 		refcount_reserve(image, r, cluster);
 	return ret;
 }
-
-void refcount_sweep(struct qcow_image *image, uint64_t end)
-{
-	uint64_t at = 0;
-	struct need need;
-	int ret = NEEDS_MORE;
-
-	while (ret == NEEDS_MORE && at < end && !image->checkpoint.stopping) {
-		ret = refcount_find_free_from(image, &at, &need);
-		if (ret != NEEDS_MORE)
-			break;
-		if (need.kind == NEED_BLOCK)
-			at = (need.index + 1) << image->geometry.block_bits;
-		else if (provide(image, &need))
-			return;
-	}
-	if (!ret)
-		image->allocator.cursor = min_u64(image->allocator.cursor, at);
-	image->allocator.swept = true;
-	shared_put(image->allocator.gains, image->allocator.gains + 1);
-}

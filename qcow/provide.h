@@ -21,7 +21,5 @@ int refcount_get_wait(struct qcow_image *image, uint64_t cluster,
 /* Reserves one free cluster.  -ENOSPC: there is none. */
 int refcount_reserve_wait(struct qcow_image *image,
 			  struct qcow_reservation *reservation);
-/* Lowers the cursor to the first free cluster below end. */
-void refcount_sweep(struct qcow_image *image, uint64_t end);
 
 #endif /* QCOW_PROVIDE_H */

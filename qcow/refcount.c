@@ -10,10 +10,11 @@
  * that nobody may have it.  After a replay it stands there again.
  *
  * The search begins at the cursor, below which nothing free is known, and
- * goes upwards.  It starts out at the file's end, so that the first writes
- * after an open need not wait for a search through all blocks; a sweep finds
- * the first free cluster meanwhile, and the checkpoint lowers the cursor to
- * those that it frees.
+ * goes upwards, past stretches that are known to be full (stretches.c).  It
+ * starts out at the file's end, so that the first writes after an open need not
+ * wait for a search through all blocks; a sweep (sweep.c) finds the first free
+ * cluster meanwhile, and the checkpoint lowers the cursor to those that it
+ * frees.
  */
 #include <assert.h>
 #include <errno.h>
@@ -21,8 +22,10 @@
 #include "qcow/cluster.h"
 #include "qcow/refcount.h"
 
-/* How many clusters one call looks at: it may be on a queue's thread. */
-#define SCAN_LIMIT 4096u
+/* How many counts one call looks at: it may be on a queue's thread.  To look
+   closer at a cluster takes as long as LOOK counts do. */
+#define SCAN_LIMIT 16384u
+#define LOOK	   16u
 
 uint64_t refcount_max(const struct qcow_image *image)
 {
@@ -91,6 +94,18 @@ int refcount_locate(const struct qcow_image *image, uint64_t cluster,
 	return 0;
 }
 
+static uint64_t counts_in_slice(const struct qcow_image *image)
+{
+	return (uint64_t)image->cache.slice_size << 3 >>
+	       image->geometry.refcount_order;
+}
+
+void refcount_begin(struct qcow_image *image)
+{
+	image->allocator.stretches.bits = __builtin_ctzll(
+		counts_in_slice(image));
+}
+
 /* The count in the dirty sets, if they have one. */
 static bool dirty_count(const struct qcow_image *image, uint64_t cluster,
 			uint64_t *count)
@@ -100,6 +115,18 @@ static bool dirty_count(const struct qcow_image *image, uint64_t cluster,
 	return dirty_get(&image->dirty.active, key, count) ||
 	       (image->dirty.freezing &&
 		dirty_get(&image->dirty.frozen, key, count));
+}
+
+static int needs_slice(struct qcow_image *image, uint64_t offset,
+		       struct need *need)
+{
+	*need = (struct need){
+		.kind = NEED_SLICE,
+		.type = SLICE_REFCOUNT,
+		.index = offset,
+		.image = image,
+	};
+	return NEEDS_MORE;
 }
 
 /* The count in the file; 0 where the file has no block. */
@@ -113,15 +140,8 @@ static int file_count(struct qcow_image *image, uint64_t cluster,
 	if (refcount_locate(image, cluster, &offset, &index))
 		return 0;
 	slice = cache_find(&image->cache, SLICE_REFCOUNT, offset);
-	if (!slice) {
-		*need = (struct need){
-			.kind = NEED_SLICE,
-			.type = SLICE_REFCOUNT,
-			.index = offset,
-			.image = image,
-		};
-		return NEEDS_MORE;
-	}
+	if (!slice)
+		return needs_slice(image, offset, need);
 	*count = refcount_in_slice(image, slice->data, index);
 	return 0;
 }
@@ -148,23 +168,17 @@ static bool is_reserved(const struct qcow_image *image, uint64_t cluster)
 	return false;
 }
 
-static int is_free(struct qcow_image *image, uint64_t cluster, bool *free,
-		   struct need *need)
+/* Of a cluster that the file does not count. */
+static bool is_free(const struct qcow_image *image, uint64_t cluster)
 {
 	uint64_t count;
-	int ret;
 
-	*free = false;
 	if (dirty_count(image, cluster, &count))
-		return 0; /* R9: even if the count is zero */
-	ret = file_count(image, cluster, &count, need);
-	if (ret)
-		return ret;
+		return false; /* R9: even if the count is zero */
 	/* A count of zero for the header or a table is a lie. */
-	*free = !count && !is_reserved(image, cluster) &&
-		!cluster_is_table(image,
-				  cluster << image->geometry.cluster_bits);
-	return 0;
+	return !is_reserved(image, cluster) &&
+	       !cluster_is_table(image,
+				 cluster << image->geometry.cluster_bits);
 }
 
 /* May the cluster be taken at all: does a block describe it? */
@@ -188,19 +202,48 @@ static int check_described(struct qcow_image *image, uint64_t cluster,
 	return NEEDS_MORE;
 }
 
+/* The counts from *at on that are in one slice: moves *at to the first free
+   cluster, or behind them. */
+static int search_slice(struct qcow_image *image, uint64_t *at, bool *found,
+			unsigned int *steps, struct need *need)
+{
+	uint64_t end = image->allocator.max_clusters, offset, index;
+	struct slice *slice;
+
+	if (refcount_locate(image, *at, &offset, &index))
+		return -EIO;
+	slice = cache_find(&image->cache, SLICE_REFCOUNT, offset);
+	if (!slice)
+		return needs_slice(image, offset, need);
+	end = min_u64(end, *at + counts_in_slice(image) - index);
+	for (; *at < end; ++*at, ++index, ++*steps) {
+		if (refcount_in_slice(image, slice->data, index))
+			continue;
+		*found = is_free(image, *at);
+		if (*found)
+			break;
+		*steps += LOOK;
+	}
+	return 0;
+}
+
 int refcount_find_free_from(struct qcow_image *image, uint64_t *at,
 			    struct need *need)
 {
-	for (unsigned int i = 0; i < SCAN_LIMIT; i++, ++*at) {
-		bool free;
-		int ret = check_described(image, *at, need);
+	struct stretches *stretches = &image->allocator.stretches;
+	unsigned int steps = 0;
+	bool found = false;
+
+	while (steps < SCAN_LIMIT) {
+		uint64_t from = *at = stretches_skip(stretches, *at);
+		int ret = check_described(image, from, need);
 
 		if (!ret)
-			ret = is_free(image, *at, &free, need);
-		if (ret)
+			ret = search_slice(image, at, &found, &steps, need);
+		if (*at != from)
+			stretches_pass(stretches, from, *at);
+		if (ret || found)
 			return ret;
-		if (free)
-			return 0;
 	}
 	*need = (struct need){ .kind = NEED_RETRY, .image = image };
 	return NEEDS_MORE;
@@ -226,6 +269,7 @@ void refcount_reserve(struct qcow_image *image, struct qcow_reservation *r,
 	/* R1: bytes may get there, and it may be given back. */
 	punched_remove(&image->allocator.punched, cluster, 1);
 	image->allocator.cursor = cluster + 1;
+	stretches_pass(&image->allocator.stretches, cluster, cluster + 1);
 	shared_put(image->allocator.high_water,
 		   max_u64(image->allocator.high_water, cluster + 1));
 	if (r->count++)
@@ -245,8 +289,14 @@ void refcount_release(struct qcow_image *image, struct qcow_reservation *r,
 	r->prev->next = r->next;
 	r->next->prev = r->prev;
 	if (!used) {
-		image->allocator.cursor = min_u64(image->allocator.cursor,
-						  r->first);
+		stretches_soil(&image->allocator.stretches, r->first, r->count);
+		refcount_gain(image, r->first, r->count);
 		r->count = 0;
 	}
+}
+
+void refcount_gain(struct qcow_image *image, uint64_t first, uint64_t count)
+{
+	stretches_gain(&image->allocator.stretches, first, count);
+	image->allocator.cursor = min_u64(image->allocator.cursor, first);
 }

@@ -10,6 +10,9 @@
 
 /* refcount.c */
 
+/* At open, when the cache is there. */
+void refcount_begin(struct qcow_image *image);
+
 /* The largest count that the width of the image's refcounts can hold. */
 uint64_t refcount_max(const struct qcow_image *image);
 /* Counts in a slice of a block, in the host's byte order. */
@@ -37,6 +40,9 @@ void refcount_reserve(struct qcow_image *image,
 /* Ends a reservation; used: a group has counted its clusters. */
 void refcount_release(struct qcow_image *image,
 		      struct qcow_reservation *reservation, bool used);
+
+/* Clusters are free from now on, or nothing but a dirty set keeps them. */
+void refcount_gain(struct qcow_image *image, uint64_t first, uint64_t count);
 
 /* grow.c */
 

@@ -231,17 +231,24 @@ static const struct assignment *freed_run(const struct assignment *a,
 static void punch_run(struct qcow_image *image, uint64_t first, uint64_t count)
 {
 	struct punched *punched = &image->allocator.punched;
+	struct stretches *stretches = &image->allocator.stretches;
 	int ret;
 
 	punched_remove(punched, first, count);
-	if (image->health.punch_unsupported)
+	if (image->health.punch_unsupported) {
+		stretches_soil(stretches, first, count);
 		return;
+	}
 	image_io_begin(image);
 	ret = file_punch(&image->file, first << image->geometry.cluster_bits,
 			 count << image->geometry.cluster_bits);
 	image_io_end(image);
-	if (!ret)
+	if (!ret) {
 		punched_add(punched, first, count);
+		stretches_punch(stretches, first, count);
+	} else {
+		stretches_soil(stretches, first, count);
+	}
 	if (ret == -EOPNOTSUPP)
 		image->health.punch_unsupported = true;
 }
