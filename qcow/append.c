@@ -93,11 +93,15 @@ int append_wait_room(struct qcow_image *image, uint64_t words,
 	return 0;
 }
 
+/* A FLUSH writes so many slices, and those of a checkpoint under way. */
+#define MOST_SLICES 1024u
+
 /* R16: in time, so that writers do not wait; while one half of the set is
    written, the other fills. */
 bool append_is_half_full(const struct qcow_image *image)
 {
-	return journal_used(&image->journal) > image->journal.words / 2 ||
+	return image->dirty.active.slices > MOST_SLICES ||
+	       journal_used(&image->journal) > image->journal.words / 2 ||
 	       image->dirty.active.used > image->dirty.max / 4;
 }
 

@@ -47,11 +47,8 @@ int cache_create(struct cache *cache, size_t bytes, uint32_t slice_size)
 	if (!cache->slices || !cache->buckets || !cache->hits)
 		return -ENOMEM;
 	memset(cache->hits, 0, SHARDS * sizeof(*cache->hits));
-	for (uint32_t i = 0; i < count; i++) {
-		cache->slices[i].data = (char *)cache->arena +
-					(size_t)i * slice_size;
+	for (uint32_t i = 0; i < count; i++)
 		cache->buckets[i] = -1;
-	}
 	return 0;
 }
 
@@ -124,14 +121,20 @@ struct slice *cache_find(struct cache *cache, enum slice_type type,
 static void insert(struct qcow_image *image, struct slice *slice,
 		   enum slice_type type, uint64_t offset)
 {
-	int32_t *bucket = bucket_of(&image->cache, offset);
+	struct cache *cache = &image->cache;
+	int32_t *bucket = bucket_of(cache, offset);
+	uint32_t i = slice - cache->slices;
 
+	/* Not before: slices that are not used take no memory. */
+	if (!slice->data)
+		slice->data = (char *)cache->arena +
+			      (size_t)i * cache->slice_size;
 	image_change_begin(image);
 	shared_put(slice->type, type);
 	shared_put(slice->offset, offset);
 	shared_put(slice->next, *bucket);
 	shared_put(slice->state, SLICE_LOADING);
-	shared_put(*bucket, slice - image->cache.slices);
+	shared_put(*bucket, i);
 	image_change_end(image);
 }
 
@@ -205,6 +208,75 @@ static int fill(struct qcow_image *image, struct slice *slice)
 		make_valid(image, slice, words);
 	image_wake(image);
 	return ret;
+}
+
+/* Slices that nobody has and that are to be loaded, as far as there is room. */
+static unsigned int insert_missing(struct qcow_image *image,
+				   enum slice_type type,
+				   const uint64_t *offsets, unsigned int count,
+				   struct slice **slices)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < count; i++) {
+		struct slice *slice;
+
+		if (look_up(&image->cache, type, offsets[i]))
+			continue;
+		slice = evict(image);
+		if (!slice)
+			break;
+		insert(image, slice, type, offsets[i]);
+		slices[n++] = slice;
+	}
+	image->cache.misses += n;
+	return n;
+}
+
+static int read_slices(struct qcow_image *image, struct slice *const *slices,
+		       unsigned int count, uint8_t *bytes)
+{
+	uint32_t size = image->cache.slice_size;
+	struct piece pieces[CACHE_MOST_AHEAD];
+	unsigned int n = 0;
+	int ret;
+
+	for (unsigned int i = 0; i < count; i++)
+		piece_add(pieces, &n, bytes + (size_t)i * size,
+			  slices[i]->offset, size);
+	ret = crew_read(&image->crew, &image->file, pieces, n);
+	if (!ret)
+		slice_swap(slices[0]->type, image->geometry.refcount_order,
+			   bytes, (size_t)count * size);
+	return ret;
+}
+
+void cache_load_ahead(struct qcow_image *image, enum slice_type type,
+		      const uint64_t *offsets, unsigned int count, void *bytes)
+{
+	struct slice *slices[CACHE_MOST_AHEAD];
+	unsigned int n = insert_missing(image, type, offsets, count, slices);
+	int ret;
+
+	if (!n)
+		return;
+	image_io_begin(image);
+	ret = read_slices(image, slices, n, bytes);
+	image_io_end(image);
+	for (unsigned int i = 0; i < n; i++) {
+		if (ret)
+			drop(image, slices[i]);
+		else
+			make_valid(image, slices[i],
+				   (uint64_t *)bytes +
+					   i * image->cache.slice_size / 8);
+	}
+	image_wake(image);
+}
+
+unsigned int cache_most_ahead(const struct cache *cache)
+{
+	return min_u64(CACHE_MOST_AHEAD, cache->count / 4);
 }
 
 int cache_load(struct qcow_image *image, enum slice_type type, uint64_t offset,

@@ -55,6 +55,14 @@ struct slice *cache_find(struct cache *cache, enum slice_type type,
 			 uint64_t offset);
 int cache_load(struct qcow_image *image, enum slice_type type, uint64_t offset,
 	       struct slice **slice);
+/* So many slices may be loaded ahead, or pinned by one caller. */
+#define CACHE_MOST_AHEAD 64u
+unsigned int cache_most_ahead(const struct cache *cache);
+/* Loads slices at once, of those that are missing as many as have room; drops
+   the lock.  If it fails, they are not loaded.  bytes: memory for all of them,
+   fit for direct I/O. */
+void cache_load_ahead(struct qcow_image *image, enum slice_type type,
+		      const uint64_t *offsets, unsigned int count, void *bytes);
 void cache_forget(struct qcow_image *image, uint64_t offset, uint64_t length);
 /* Between the file's byte order and the host's, in place. */
 void slice_swap(enum slice_type type, unsigned int refcount_order, void *data,

@@ -98,6 +98,7 @@ int checkpoint_start_thread(struct qcow_image *image)
 	sigset_t all, old;
 	int ret;
 
+	crew_start(&image->crew);
 	/* Signals are for the program's own threads. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
@@ -105,6 +106,8 @@ int checkpoint_start_thread(struct qcow_image *image)
 			      checkpoint_thread, image);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	image->checkpoint.has_thread = !ret;
+	if (ret)
+		crew_stop(&image->crew);
 	return ret;
 }
 
@@ -118,5 +121,6 @@ void checkpoint_stop_thread(struct qcow_image *image)
 		pthread_cond_signal(&image->checkpoint.work);
 	}
 	pthread_join(image->checkpoint.thread, NULL);
+	crew_stop(&image->crew);
 	image->checkpoint.has_thread = false;
 }

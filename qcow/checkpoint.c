@@ -78,6 +78,7 @@ static int raise_counts(struct qcow_image *image, const struct frozen *f)
 	int ret = 0;
 
 	TRACE(checkpoint_raise, (uintptr_t)image);
+	image->checkpoint.lowers = false;
 	if (image->allocator.table_moved)
 		ret = grow_write_header(image);
 	if (!ret)
@@ -108,10 +109,12 @@ static int link_entries(struct qcow_image *image, const struct frozen *f)
 
 static int lower_counts(struct qcow_image *image, const struct frozen *f)
 {
-	int ret;
+	int ret = 0;
 
 	TRACE(checkpoint_lower, (uintptr_t)image);
-	ret = writeback_slices(image, f->counts, f->end, LOWER);
+	/* The phase of raising has seen all counts. */
+	if (image->checkpoint.lowers)
+		ret = writeback_slices(image, f->counts, f->end, LOWER);
 	if (!ret)
 		writeback_punch(image, f->counts, f->end);
 	return ret;

@@ -110,6 +110,24 @@ bool dirty_get(const struct dirty_set *set, uint64_t key, uint64_t *value)
 	return true;
 }
 
+/* 512 entries of an L2 table are a page; of counts, more are. */
+static void touch_slice(struct dirty_set *set, uint64_t key)
+{
+	uint32_t i = (key / 512 * 0x9e3779b97f4a7c15ull) >> 32 &
+		     (DIRTY_SLICES - 1);
+
+	if (set->touched[i / 64] >> i % 64 & 1)
+		return;
+	set->touched[i / 64] |= 1ull << i % 64;
+	set->slices++;
+}
+
+static void forget_slices(struct dirty_set *set)
+{
+	memset(set->touched, 0, sizeof(set->touched));
+	set->slices = 0;
+}
+
 void dirty_put(struct dirty_set *set, uint64_t key, uint64_t value)
 {
 	uint32_t *slot = find(set, key);
@@ -120,6 +138,7 @@ void dirty_put(struct dirty_set *set, uint64_t key, uint64_t value)
 		shared_put(set->list[set->used].key, key);
 		shared_put(*slot, set->used + 1);
 		shared_put(set->used, set->used + 1);
+		touch_slice(set, key);
 	}
 	shared_put(set->list[*slot - 1].value, value);
 	set->frees |= key_kind(key) == KEY_REFCOUNT && !value;
@@ -132,21 +151,24 @@ void dirty_clear(struct dirty_set *set)
 		shared_put(set->used, set->used - 1);
 	}
 	set->frees = false;
+	forget_slices(set);
 }
 
 void dirty_move(struct dirty_set *from, struct dirty_set *to)
 {
-	struct dirty_set empty = *to;
+	struct assignment *list = to->list;
+	uint32_t *index = to->index;
 
 	assert(!to->used && to->max_used == from->max_used);
 	shared_put(to->list, from->list);
 	shared_put(to->index, from->index);
 	shared_put(to->used, from->used);
 	to->frees = from->frees;
-	shared_put(from->list, empty.list);
-	shared_put(from->index, empty.index);
+	shared_put(from->list, list);
+	shared_put(from->index, index);
 	shared_put(from->used, 0);
 	from->frees = false;
+	forget_slices(from);
 }
 
 /*

@@ -36,6 +36,8 @@ struct assignment {
 	uint64_t value;
 };
 
+#define DIRTY_SLICES 8192u
+
 struct dirty_set {
 	struct assignment *list; /* in order of arrival */
 	uint32_t *index;	 /* place in the list plus one; 0: none */
@@ -43,6 +45,10 @@ struct dirty_set {
 	uint32_t used;
 	uint32_t max_used;
 	bool frees; /* a count of zero is among them */
+	/* Slices that a checkpoint has to write, roughly: a bit for each, which
+	   some have in common. */
+	uint64_t touched[DIRTY_SLICES / 64];
+	uint32_t slices; /* bits that are set */
 };
 
 int dirty_create(struct dirty_set *set, uint32_t max_used);

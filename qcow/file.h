@@ -74,6 +74,9 @@ int file_read_loosely(struct file *file, void *buffer, uint64_t offset,
 		      size_t length);
 int file_write(struct file *file, const void *buffer, uint64_t offset,
 	       size_t length);
+/* The same between lease_begin() and lease_end() of the caller. */
+int file_write_leased(struct file *file, const void *buffer, uint64_t offset,
+		      size_t length);
 int file_write_zeroes(struct file *file, uint64_t offset, uint64_t length);
 /* A table, in the host's byte order. */
 int file_write_entries(struct file *file, const uint64_t *entries,

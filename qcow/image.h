@@ -18,6 +18,7 @@
 #include <pthread.h>
 #include "qcow/bits.h"
 #include "qcow/cache.h"
+#include "qcow/crew.h"
 #include "qcow/dirty.h"
 #include "qcow/format.h"
 #include "qcow/header.h"
@@ -134,7 +135,9 @@ struct checkpoint {
 	bool asleep;	     /* the thread; until there is a group */
 	uint64_t frozen_end; /* S: the journal's end at the freeze */
 	struct assignment *sorted; /* the frozen set, sorted */
-	void *bounce;		   /* one slice */
+	void *bounce;		   /* cache_most_ahead() slices */
+	bool lowers;		   /* some frozen counts are lower than those in
+				      the file */
 };
 
 /* The faults that the image has met, and those that were told of.  Protected
@@ -210,6 +213,7 @@ struct qcow_image {
 	struct journal journal;
 	struct dirty dirty;
 	struct checkpoint checkpoint;
+	struct crew crew; /* of whoever has the checkpoint's turn */
 	struct health health;
 	struct qcow_merge *merge; /* of layers under it; NULL: none; shared */
 	uint64_t groups;	  /* appended, statistics */

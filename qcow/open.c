@@ -146,7 +146,8 @@ static int create_memory(struct qcow_image *image,
 		refcount_begin(image);
 		ret = append_create_sets(image, MAX_DIRTY);
 	}
-	image->checkpoint.bounce = file_buffer(slice);
+	image->checkpoint.bounce = file_buffer(cache_most_ahead(&image->cache) *
+					       slice);
 	if (!image->checkpoint.bounce)
 		ret = -ENOMEM;
 	if (!ret)

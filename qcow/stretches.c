@@ -83,7 +83,9 @@ void stretches_pass(struct stretches *s, uint64_t first, uint64_t end)
 	if (first != s->end)
 		s->first = first;
 	s->end = end;
-	/* Those before the last two ends are marked already. */
+	if (first >> s->bits == end >> s->bits)
+		return;
+	/* Those before are marked already. */
 	set_within(s, s->full,
 		   max_u64(s->first, round_down(first, 1ull << s->bits)), end);
 }

@@ -7,6 +7,11 @@
  * state from the file and keeps it.  Assignments come sorted: those of one
  * slice stand side by side.
  *
+ * Scattered writes touch many slices, and a FLUSH waits for all of them.  So
+ * those of a row of batches are read at once and written at once, and
+ * neighbours in the file in one piece.  Between two syncs their order does not
+ * matter (R5 to R7).
+ *
  * The L1 table is not cached but held as an array; the array is changed when
  * the whole checkpoint is complete.
  */
@@ -20,7 +25,14 @@ struct batch {
 	const struct assignment *first;
 	uint32_t count;
 	enum slice_type type;
-	uint64_t offset; /* of the slice */
+	uint64_t offset;     /* of the slice */
+	struct slice *slice; /* is pinned */
+};
+
+/* Those that are written at once. */
+struct row {
+	unsigned int count;
+	struct batch batches[CACHE_MOST_AHEAD];
 };
 
 static uint64_t get_value(const struct qcow_image *image, enum slice_type type,
@@ -74,19 +86,19 @@ static int locate(const struct qcow_image *image, const struct assignment *a,
 }
 
 /* Changes a copy of a slice's values; false: there was nothing to change. */
-static bool apply(const struct qcow_image *image, const struct batch *batch,
+static bool apply(struct qcow_image *image, const struct batch *batch,
 		  enum phase phase, void *data)
 {
 	bool changed = false;
 
 	for (uint32_t i = 0; i < batch->count; i++) {
 		const struct assignment *a = &batch->first[i];
-		uint64_t offset, index;
+		uint64_t offset, index, old;
 
 		locate(image, a, &offset, &index);
-		if (!is_for_phase(phase,
-				  get_value(image, batch->type, data, index),
-				  a->value))
+		old = get_value(image, batch->type, data, index);
+		image->checkpoint.lowers |= phase == RAISE && a->value < old;
+		if (!is_for_phase(phase, old, a->value))
 			continue;
 		put_value(image, batch->type, data, index, a->value);
 		changed = true;
@@ -94,44 +106,96 @@ static bool apply(const struct qcow_image *image, const struct batch *batch,
 	return changed;
 }
 
-static int write_bounce(struct qcow_image *image, const struct batch *batch)
+static uint8_t *bounce_of(const struct qcow_image *image, unsigned int i)
+{
+	return (uint8_t *)image->checkpoint.bounce +
+	       (size_t)i * image->cache.slice_size;
+}
+
+/* Most of them at once; what is missing then is loaded when it is needed. */
+static void load_row(struct qcow_image *image, const struct row *row)
+{
+	uint64_t offsets[CACHE_MOST_AHEAD];
+
+	for (unsigned int i = 0; i < row->count; i++)
+		offsets[i] = row->batches[i].offset;
+	if (row->count > 1)
+		cache_load_ahead(image, row->batches[0].type, offsets,
+				 row->count, image->checkpoint.bounce);
+}
+
+/* The slices that the phase changes stay in the row, pinned, with their new
+   contents in the bounce buffer. */
+static int change_copies(struct qcow_image *image, struct row *row,
+			 enum phase phase)
+{
+	unsigned int count = row->count;
+
+	row->count = 0;
+	for (unsigned int i = 0; i < count; i++) {
+		struct batch batch = row->batches[i];
+		uint8_t *copy = bounce_of(image, row->count);
+		int ret = cache_load(image, batch.type, batch.offset,
+				     &batch.slice);
+
+		if (ret)
+			return ret;
+		memcpy(copy, batch.slice->data, image->cache.slice_size);
+		if (!apply(image, &batch, phase, copy))
+			continue;
+		batch.slice->pins++;
+		row->batches[row->count++] = batch;
+	}
+	return 0;
+}
+
+static int write_copies(struct qcow_image *image, const struct row *row)
 {
 	uint32_t size = image->cache.slice_size;
+	struct piece pieces[CACHE_MOST_AHEAD];
+	unsigned int n = 0;
 	int ret;
 
+	if (!row->count)
+		return 0;
+	for (unsigned int i = 0; i < row->count; i++)
+		piece_add(pieces, &n, bounce_of(image, i),
+			  row->batches[i].offset, size);
 	image_io_begin(image);
-	slice_swap(batch->type, image->geometry.refcount_order,
-		   image->checkpoint.bounce, size);
-	ret = file_write(&image->file, image->checkpoint.bounce, batch->offset,
-			 size);
+	slice_swap(row->batches[0].type, image->geometry.refcount_order,
+		   image->checkpoint.bounce, (size_t)row->count * size);
+	ret = crew_write(&image->crew, &image->file, pieces, n);
 	image_io_end(image);
 	return ret;
 }
 
-/* The slice stays pinned, so nobody reads the file's old state meanwhile. */
-static int write_batch(struct qcow_image *image, const struct batch *batch,
-		       enum phase phase)
+/* The file has what the copies say, or its content is unknown. */
+static void change_slice(struct qcow_image *image, const struct batch *batch,
+			 enum phase phase, bool written)
 {
-	struct slice *slice;
-	int ret = cache_load(image, batch->type, batch->offset, &slice);
-
-	if (ret)
-		return ret;
-	memcpy(image->checkpoint.bounce, slice->data, image->cache.slice_size);
-	if (!apply(image, batch, phase, image->checkpoint.bounce))
-		return 0;
-	slice->pins++;
-	ret = write_bounce(image, batch);
-	slice->pins--;
-	if (ret) {
-		/* The present content of the file is unknown. */
+	batch->slice->pins--;
+	if (!written) {
 		cache_forget(image, batch->offset, image->cache.slice_size);
-		return ret;
+		return;
 	}
 	image_change_begin(image);
-	apply(image, batch, phase, slice->data);
+	apply(image, batch, phase, batch->slice->data);
 	image_change_end(image);
-	return 0;
+}
+
+/* The slices stay pinned, so nobody reads the file's old state meanwhile. */
+static int write_row(struct qcow_image *image, struct row *row,
+		     enum phase phase)
+{
+	int ret;
+
+	load_row(image, row);
+	ret = change_copies(image, row, phase);
+	if (!ret)
+		ret = write_copies(image, row);
+	for (unsigned int i = 0; i < row->count; i++)
+		change_slice(image, &row->batches[i], phase, !ret);
+	return ret;
 }
 
 /* Collects the assignments from a on that share its slice. */
@@ -159,17 +223,22 @@ static int next_batch(const struct qcow_image *image,
 int writeback_slices(struct qcow_image *image, const struct assignment *a,
 		     const struct assignment *end, enum phase phase)
 {
-	while (a != end) {
-		struct batch batch;
-		int ret = next_batch(image, a, end, &batch);
+	const unsigned int most = cache_most_ahead(&image->cache);
+	int ret = 0;
 
+	while (a != end && !ret) {
+		struct row row;
+
+		for (row.count = 0; a != end && row.count < most && !ret;) {
+			struct batch *batch = &row.batches[row.count++];
+
+			ret = next_batch(image, a, end, batch);
+			a += batch->count;
+		}
 		if (!ret)
-			ret = write_batch(image, &batch, phase);
-		if (ret)
-			return ret;
-		a += batch.count;
+			ret = write_row(image, &row, phase);
 	}
-	return 0;
+	return ret;
 }
 
 /* The slice of the L1 table that the assignments from a on change; the array
