@@ -279,10 +279,53 @@ unsigned int cache_most_ahead(const struct cache *cache)
 	return min_u64(CACHE_MOST_AHEAD, cache->count / 4);
 }
 
+/* ---- the slices around one ---- */
+
+/* A read of this much takes hardly longer than one of a slice. */
+#define AROUND (64u << 10)
+
+static unsigned int slices_around(const struct qcow_image *image)
+{
+	uint64_t bytes = min_u64(cluster_size(image), AROUND);
+
+	return min_u64(bytes >> image->cache.slice_bits,
+		       cache_most_ahead(&image->cache));
+}
+
+/* Nothing is dropped for them: the next slots that the hand comes to were
+   never used. */
+static bool has_room_around(const struct qcow_image *image)
+{
+	const struct cache *cache = &image->cache;
+	unsigned int count = slices_around(image);
+
+	return count > 1 && cache->hand + count <= cache->count &&
+	       cache->slices[cache->hand].state == SLICE_EMPTY &&
+	       !cache->slices[cache->hand + count - 1].data;
+}
+
+/* A table has whole clusters.  If this fails, one slice will be read. */
+static void load_around(struct qcow_image *image, enum slice_type type,
+			uint64_t offset)
+{
+	unsigned int count = slices_around(image);
+	uint32_t size = image->cache.slice_size;
+	uint64_t first = round_down(offset, (uint64_t)count * size);
+	uint64_t offsets[CACHE_MOST_AHEAD];
+	void *bytes = file_buffer((size_t)count * size);
+
+	for (unsigned int i = 0; i < count; i++)
+		offsets[i] = first + (uint64_t)i * size;
+	if (bytes)
+		cache_load_ahead(image, type, offsets, count, bytes);
+	free(bytes);
+}
+
 int cache_load(struct qcow_image *image, enum slice_type type, uint64_t offset,
 	       struct slice **result)
 {
 	struct cache *cache = &image->cache;
+	bool around = true;
 
 	for (;;) {
 		struct slice *slice = look_up(cache, type, offset);
@@ -290,6 +333,11 @@ int cache_load(struct qcow_image *image, enum slice_type type, uint64_t offset,
 		if (slice && slice->state == SLICE_VALID) {
 			*result = slice;
 			return 0;
+		}
+		if (!slice && around && has_room_around(image)) {
+			around = false;
+			load_around(image, type, offset);
+			continue;
 		}
 		if (!slice)
 			slice = evict(image);

@@ -213,3 +213,27 @@ void qcow_get_stats(struct qcow_image *image, struct qcow_stats *stats)
 	stats->journal_used = journal_used(&image->journal) * 8;
 	stats->journal_size = image->journal.words * 8;
 }
+
+#define CACHE_LEAST	  (4u << 20)
+#define CACHE_MOST	  (128u << 20)
+#define CACHE_UNDER_LEAST (1u << 20)
+
+/*
+ * By default all L2 tables of a disk of up to 1 TiB have room.  With less, a
+ * read anywhere on the disk costs a second one, for the table, and a thread
+ * that waits for it.  A slice that nobody asks for takes no memory.  The files
+ * under the image, of which there may be many, get a quarter each.
+ */
+size_t image_cache_bytes(const struct qcow_image *image,
+			 const struct qcow_options *options)
+{
+	uint64_t tables = (image->geometry.clusters * 8)
+			  << image->geometry.extended;
+	size_t bytes = CACHE_LEAST;
+
+	while (bytes < tables && bytes < CACHE_MOST)
+		bytes *= 2;
+	if (options->cache_size)
+		bytes = options->cache_size;
+	return image->overlay ? max_u64(bytes / 4, CACHE_UNDER_LEAST) : bytes;
+}

@@ -270,6 +270,10 @@ unsigned int image_fds(const struct qcow_image *image, int *fds,
 /* The index in qcow_fds() of the first file under the image. */
 unsigned int image_next_index(const struct qcow_image *image);
 
+/* Memory for its tables, as the options or its size ask for. */
+size_t image_cache_bytes(const struct qcow_image *image,
+			 const struct qcow_options *options);
+
 /* The lock is dropped between these two: no I/O happens under it. */
 static inline void image_io_begin(struct qcow_image *image)
 {

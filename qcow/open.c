@@ -31,10 +31,11 @@
 #include "qcow/refcount.h"
 #include "qcow/sweep.h"
 
-#define CACHE_DEFAULT_SIZE (4u << 20)
-#define CACHE_UNDER_SIZE   (1u << 20) /* of the files under it */
-#define MAX_DIRTY	   131072u
-#define MAX_HOST_OFFSET	   (1ull << 56) /* the format's */
+#define CACHE_LEAST	  (4u << 20)
+#define CACHE_MOST	  (128u << 20)
+#define CACHE_UNDER_LEAST (1u << 20)
+#define MAX_DIRTY	  131072u
+#define MAX_HOST_OFFSET	  (1ull << 56) /* the format's */
 
 /* ---- open ---- */
 
@@ -136,11 +137,9 @@ static void set_geometry(struct qcow_image *image)
 static int create_memory(struct qcow_image *image,
 			 const struct qcow_options *options)
 {
-	size_t bytes = image->overlay	   ? CACHE_UNDER_SIZE :
-		       options->cache_size ? options->cache_size :
-					     CACHE_DEFAULT_SIZE;
 	uint32_t slice = min_u64(cluster_size(image), MAX_SLICE_SIZE);
-	int ret = cache_create(&image->cache, bytes, slice);
+	int ret = cache_create(&image->cache, image_cache_bytes(image, options),
+			       slice);
 
 	if (!ret) {
 		refcount_begin(image);

@@ -109,7 +109,8 @@ static const struct command_option add_options[] = {
 	  .kind = OPTION_OTHER,
 	  .value = "BYTES",
 	  .offset = FIELD(disk),
-	  .help = "memory for the image's tables (default 4M)" },
+	  .help = "memory for the image's tables; auto: for those of "
+		  "the whole disk, 4M to 128M (default)" },
 	{ .name = "workers",
 	  .kind = OPTION_OTHER,
 	  .value = "NUMBER",

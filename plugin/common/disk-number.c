@@ -2,8 +2,8 @@
 /*
  * The table of the numbers among a disk's options.
  *
- * A value is a number, or "no", which is 0 and the word for none.  A number of
- * bytes may have K, M, G or T behind it, for powers of 1024.
+ * A value is a number, or the word for 0: "no", which is none, or "auto".  A
+ * number of bytes may have K, M, G or T behind it, for powers of 1024.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -50,7 +50,8 @@ static const struct disk_number table[] = {
 	  .offset = FIELD(cache_size),
 	  .min = 1 << 20,
 	  .max = 16ull << 30,
-	  .bytes = true },
+	  .bytes = true,
+	  .none = "auto" },
 	{ .key = "workers",
 	  .attribute = "workers",
 	  .offset = FIELD(workers),

@@ -25,7 +25,8 @@ struct disk_options {
 	uint64_t watchdog;	  /* seconds without progress; 0: none */
 	uint64_t iops;		  /* requests in a second; 0: no limit */
 	uint64_t bandwidth;	  /* bytes in a second; 0: no limit */
-	uint64_t cache_size;	  /* bytes, of tables in memory */
+	uint64_t cache_size;	  /* bytes, of tables in memory; 0: as many as
+				     the disk's size asks for */
 	uint64_t workers;	  /* threads for calls that may block */
 	char key_file[PATH_MAX];  /* empty: none.  Never the key */
 	char data_file[PATH_MAX]; /* "": the image may name none */
@@ -38,8 +39,7 @@ struct disk_options {
 /* The options of a disk for which an admin gives none. */
 #define DISK_OPTIONS_DEFAULT \
 	{ \
-		.queues = 1, .depth = 128, .watchdog = 30, \
-		.cache_size = 4 << 20, .workers = 4 \
+		.queues = 1, .depth = 128, .watchdog = 30, .workers = 4 \
 	}
 
 /* A new disk, as the caller asks for it.  The caller keeps the strings. */

@@ -180,7 +180,7 @@ static const struct {
 	{ "bandwidth = 99999999999T", "bandwidth: '99999999999T' is no value" },
 	{ "bandwidth = M", "bandwidth: 'M' is no value" },
 	{ "cache-size = no", ":2: cache-size: 'no' is no value for it; "
-			     "allowed: a number from 1M to 16G" },
+			     "allowed: auto, a number from 1M to 16G" },
 	{ "workers = 33", "workers: '33' is no value" },
 	{ "key-file = key", ":2: key-file: 'key' is no value for it; allowed: "
 			    "an absolute path" },
