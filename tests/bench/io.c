@@ -8,6 +8,9 @@
  * two requests of a run meet, whatever its length.  So a run on an empty image
  * allocates with each write.
  *
+ * With --jobs N, that many processes share the requests, each with a ring of
+ * its own; a depth is each one's.
+ *
  * Discards and zeroes go through ioctl(2), one at a time.  With --flush N all
  * requests end after each N writes, and then the disk is flushed.  "commit"
  * does as the clients of a database: of --depth writers each writes, flushes,
@@ -29,12 +32,14 @@
 #include <liburing.h>
 #include <linux/fs.h>
 #include <linux/perf_event.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -47,7 +52,7 @@
 
 static struct {
 	const char *operation;
-	unsigned long depth, block, step, count, flush, sequential;
+	unsigned long depth, block, step, count, flush, sequential, jobs;
 	unsigned long long span; /* bytes; span / step is a power of 2 */
 	int pids[PIDS_MAX];
 	unsigned int nr_pids;
@@ -56,6 +61,7 @@ static struct {
 	.block = 4096,
 	.step = 4096,
 	.count = 8192,
+	.jobs = 1,
 	.span = 256ull << 20,
 };
 
@@ -270,6 +276,40 @@ static void run(int fd, unsigned long count)
 	}
 }
 
+/* ---- the jobs ---- */
+
+static pthread_barrier_t *barrier;
+static unsigned int job; /* this process; 0: the first */
+
+static void begin_jobs(void)
+{
+	pthread_barrierattr_t attributes;
+
+	barrier = mmap(NULL, sizeof(*barrier), PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (barrier == MAP_FAILED)
+		die("no memory");
+	pthread_barrierattr_init(&attributes);
+	pthread_barrierattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
+	pthread_barrier_init(barrier, &attributes, options.jobs);
+	options.count /= options.jobs;
+	for (unsigned int n = 1; n < options.jobs && !job; n++) {
+		pid_t child = fork();
+
+		if (child < 0)
+			die("cannot fork: %s", strerror(errno));
+		if (!child)
+			job = n;
+	}
+	/* Each has places of its own. */
+	next = job * 2ull * options.count;
+}
+
+static void meet_jobs(void)
+{
+	pthread_barrier_wait(barrier);
+}
+
 static double now(void)
 {
 	struct timespec time;
@@ -282,18 +322,22 @@ static void measure(int fd)
 {
 	unsigned long long server, calls;
 	unsigned long few = options.count / 8;
-	double start;
+	double start, all = (double)options.count * options.jobs;
 
 	run(fd, options.count / 16); /* warms up */
+	meet_jobs();
 	server = server_time();
 	start = now();
 	run(fd, options.count);
-	printf("%.0f", options.count / (now() - start));
+	meet_jobs();
+	if (job)
+		return;
+	printf("%.0f", all / (now() - start));
 	if (!options.nr_pids) {
 		printf(" - -\n");
 		return;
 	}
-	printf(" %.0f", (server_time() - server) / (double)options.count);
+	printf(" %.0f", (server_time() - server) / all);
 	count_system_calls();
 	calls = system_calls();
 	run(fd, few);
@@ -315,6 +359,8 @@ static unsigned long long number(const char *text)
 		return value << 10;
 	if (*end == 'M' && !end[1])
 		return value << 20;
+	if (*end == 'G' && !end[1])
+		return value << 30;
 	if (*end || end == text)
 		die("'%s' is no number", text);
 	return value;
@@ -334,6 +380,8 @@ static void set_option(const char *name, const char *value)
 		options.span = number(value);
 	else if (!strcmp(name, "--flush"))
 		options.flush = number(value);
+	else if (!strcmp(name, "--jobs"))
+		options.jobs = number(value);
 	else if (!strcmp(name, "--sequential"))
 		options.sequential = number(value);
 	else if (!strcmp(name, "--watch") && options.nr_pids < PIDS_MAX)
@@ -352,8 +400,10 @@ int main(int argc, char **argv)
 	for (n = 2; n + 1 < argc; n += 2)
 		set_option(argv[n], argv[n + 1]);
 	if (!options.depth || options.depth > DEPTH_MAX || !options.block ||
-	    options.step < options.block || options.span < options.step)
-		die("depth, block, step or span makes no sense");
+	    options.step < options.block || options.span < options.step ||
+	    !options.jobs)
+		die("depth, block, step, span or jobs makes no sense");
+	begin_jobs();
 	fd = open(argv[argc - 1], O_RDWR | O_DIRECT | O_CLOEXEC);
 	if (fd < 0)
 		die("%s: %s", argv[argc - 1], strerror(errno));
