@@ -28,6 +28,20 @@ int file_punch(struct file *file, uint64_t offset, uint64_t length)
 	return ret;
 }
 
+bool file_is_hole(struct file *file, uint64_t offset, uint64_t length)
+{
+	const struct qcow_file_ops *ops = file_test_ops(file);
+	off_t data;
+
+	if (ops)
+		return ops->is_hole &&
+		       ops->is_hole(file->test->disk, offset, length);
+	if (file->block_device)
+		return false;
+	data = lseek(file->fd, offset, SEEK_DATA);
+	return data < 0 ? errno == ENXIO : (uint64_t)data >= offset + length;
+}
+
 int file_size(struct file *file, uint64_t *size)
 {
 	off_t end;

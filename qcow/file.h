@@ -21,6 +21,7 @@ struct qcow_file_ops {
 	/* NULL: there is no such call. */
 	int (*set_aside)(void *disk, uint64_t offset, uint64_t length);
 	int (*cut)(void *disk, uint64_t size);
+	bool (*is_hole)(void *disk, uint64_t offset, uint64_t length);
 };
 
 enum qcow_event {
@@ -86,6 +87,8 @@ int file_write_entries(struct file *file, const uint64_t *entries,
 
 /* Gives space back.  -EOPNOTSUPP where that does not exist. */
 int file_punch(struct file *file, uint64_t offset, uint64_t length);
+/* Is it known that nothing was written there since, or ever? */
+bool file_is_hole(struct file *file, uint64_t offset, uint64_t length);
 int file_size(struct file *file, uint64_t *size);
 /* Makes it end there. */
 int file_set_size(struct file *file, uint64_t size);

@@ -94,7 +94,7 @@ int refcount_locate(const struct qcow_image *image, uint64_t cluster,
 	return 0;
 }
 
-static uint64_t counts_in_slice(const struct qcow_image *image)
+uint64_t refcounts_in_slice(const struct qcow_image *image)
 {
 	return (uint64_t)image->cache.slice_size << 3 >>
 	       image->geometry.refcount_order;
@@ -103,7 +103,7 @@ static uint64_t counts_in_slice(const struct qcow_image *image)
 void refcount_begin(struct qcow_image *image)
 {
 	image->allocator.stretches.bits = __builtin_ctzll(
-		counts_in_slice(image));
+		refcounts_in_slice(image));
 }
 
 /* The count in the dirty sets, if they have one. */
@@ -215,7 +215,7 @@ static int search_slice(struct qcow_image *image, uint64_t *at, bool *found,
 	slice = cache_find(&image->cache, SLICE_REFCOUNT, offset);
 	if (!slice)
 		return needs_slice(image, offset, need);
-	end = min_u64(end, *at + counts_in_slice(image) - index);
+	end = min_u64(end, *at + refcounts_in_slice(image) - index);
 	for (; *at < end; ++*at, ++index, ++*steps) {
 		if (refcount_in_slice(image, slice->data, index))
 			continue;

@@ -11,9 +11,9 @@
  * search some time.  Nothing is taken because of a mark: the search still looks
  * at the cluster itself (R1, R9).
  *
- * Zero: each free cluster there reads as zero, since all were punched at once
- * (R1).  A cluster that is freed and not punched, or that was reserved and may
- * have been written to, ends that.
+ * Zero: each free cluster there reads as zero, since all were punched at once,
+ * or the sweep has found a hole (R1).  A cluster that is freed and not punched,
+ * or that was reserved and may have been written to, ends that.
  *
  * The number of stretches is fixed.  If the file outgrows them, each becomes
  * twice as long, and knows only what was true of both its halves.

@@ -11,13 +11,25 @@
  * That does no harm.  A count that is not zero in the file keeps its cluster
  * from being taken; and if a cluster became free since the piece was begun,
  * which stretches.gains tells, then nothing of the piece is noted.
+ *
+ * The file system is asked whether free clusters are a hole, left by a discard
+ * of an earlier life.  A write that takes a cluster there need not put
+ * zeros around its bytes (R1).
  */
 #include <errno.h>
 #include <stdlib.h>
 #include "qcow/refcount.h"
 #include "qcow/sweep.h"
 
-#define PIECE (64u << 10)
+#define PIECE	  (64u << 10)
+#define MOST_RUNS 8u /* of free clusters, for a slice */
+
+/* The counts of a piece.  holes has a bit for each slice: what is free there
+   reads as zero. */
+struct counts {
+	uint8_t *bytes;
+	uint64_t holes;
+};
 
 void sweep_begin(struct qcow_image *image)
 {
@@ -39,7 +51,44 @@ static uint64_t piece_end(const struct qcow_image *image)
 	return round_down(at, min_u64(block, counts)) + min_u64(block, counts);
 }
 
-static int read_counts(struct qcow_image *image, void *counts)
+/* Do all clusters that a slice does not count read as zero? */
+static bool is_hole(struct qcow_image *image, uint64_t first,
+		    const uint8_t *slice)
+{
+	const uint64_t unit = refcounts_in_slice(image);
+	const unsigned int bits = image->geometry.cluster_bits;
+	unsigned int runs = 0;
+	uint64_t end;
+
+	for (uint64_t at = 0; at < unit; at = end + 1) {
+		end = at;
+		while (end < unit && !refcount_in_slice(image, slice, end))
+			end++;
+		if (at == end)
+			continue;
+		if (runs++ == MOST_RUNS ||
+		    !file_is_hole(&image->file, (first + at) << bits,
+				  (end - at) << bits))
+			return false;
+	}
+	return runs;
+}
+
+/* Not under the lock. */
+static void find_holes(struct qcow_image *image, uint64_t at, uint64_t end,
+		       struct counts *counts)
+{
+	uint64_t unit = refcounts_in_slice(image);
+
+	counts->holes = 0;
+	for (uint64_t i = 0; at + (i + 1) * unit <= end; i++)
+		if (is_hole(image, at + i * unit,
+			    counts->bytes + i * image->cache.slice_size))
+			counts->holes |= 1ull << i;
+}
+
+static int read_counts(struct qcow_image *image, uint64_t end,
+		       struct counts *counts)
 {
 	uint64_t at = image->allocator.sweep.at, offset, index;
 	size_t length = (piece_end(image) - at)
@@ -50,10 +99,12 @@ static int read_counts(struct qcow_image *image, void *counts)
 	if (ret)
 		return ret;
 	image_io_begin(image);
-	ret = file_read(&image->file, counts, offset, length);
-	if (!ret)
+	ret = file_read(&image->file, counts->bytes, offset, length);
+	if (!ret) {
 		slice_swap(SLICE_REFCOUNT, image->geometry.refcount_order,
-			   counts, length);
+			   counts->bytes, length);
+		find_holes(image, at, end, counts);
+	}
 	image_io_end(image);
 	return ret;
 }
@@ -65,6 +116,18 @@ static void end_run(struct qcow_image *image, uint64_t end)
 
 	if (sweep->run < end)
 		stretches_fill(&image->allocator.stretches, sweep->run, end);
+}
+
+/* R1: nobody has given a cluster back since, who might have written to it. */
+static void note_holes(struct qcow_image *image, uint64_t holes)
+{
+	uint64_t unit = refcounts_in_slice(image);
+
+	for (uint64_t i = 0; holes >> i; i++)
+		if (holes >> i & 1)
+			stretches_punch(&image->allocator.stretches,
+					image->allocator.sweep.at + i * unit,
+					unit);
 }
 
 static void note_counts(struct qcow_image *image, const void *counts,
@@ -83,7 +146,7 @@ static void note_counts(struct qcow_image *image, const void *counts,
 	sweep->at = end;
 }
 
-static int look_at_piece(struct qcow_image *image, void *counts)
+static int look_at_piece(struct qcow_image *image, struct counts *counts)
 {
 	struct sweep *sweep = &image->allocator.sweep;
 	uint64_t gains = image->allocator.stretches.gains;
@@ -93,9 +156,10 @@ static int look_at_piece(struct qcow_image *image, void *counts)
 	if (gains != sweep->gains)
 		sweep->run = sweep->at;
 	sweep->gains = gains;
-	ret = read_counts(image, counts);
+	ret = read_counts(image, end, counts);
 	if (!ret && gains == image->allocator.stretches.gains) {
-		note_counts(image, counts, end);
+		note_holes(image, counts->holes);
+		note_counts(image, counts->bytes, end);
 		return 0;
 	}
 	/* Any of them may be free; where there is no block, none is. */
@@ -116,17 +180,17 @@ static void end_sweep(struct qcow_image *image)
 bool sweep_some(struct qcow_image *image)
 {
 	struct sweep *sweep = &image->allocator.sweep;
-	void *counts;
+	struct counts counts;
 	int ret = 0;
 
 	if (sweep->over)
 		return false;
-	counts = file_buffer(PIECE);
-	if (!counts)
+	counts.bytes = file_buffer(PIECE);
+	if (!counts.bytes)
 		ret = -ENOMEM;
 	else if (sweep->at < sweep->end)
-		ret = look_at_piece(image, counts);
-	free(counts);
+		ret = look_at_piece(image, &counts);
+	free(counts.bytes);
 	if (!ret && sweep->at < sweep->end)
 		return true;
 	sweep->over = true;

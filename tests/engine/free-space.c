@@ -10,139 +10,11 @@
  * Clusters that are freed low and taken again, over and over, do not make it
  * begin anew.
  */
-#include <pthread.h>
-#include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-#include "tests/lib/disk.h"
+#include "tests/engine/free-space.h"
 #include "tests/lib/helpers.h"
-#include "qcow/image.h"
 
-#define PATIENCE 60u /* seconds */
-#define CYCLES	 10u
-#define FEW	 8u /* slices */
-
-static struct {
-	struct disk disk;
-	struct qcow_file_ops ops;
-	const struct qcow_file_ops *disk_ops;
-	struct qcow_image *image;
-	uint32_t cluster;
-	pthread_t main;
-	atomic_uint reads;
-	atomic_bool opened;
-	uint64_t freed_at; /* by a read of this offset; 0: by none */
-	uint64_t guest;	   /* this one */
-} test;
-
-static void must(int ret, const char *what)
-{
-	if (ret)
-		die("%s: %d", what, ret);
-}
-
-static void free_guest(uint64_t guest)
-{
-	must(qcow_discard(test.image, guest * test.cluster, test.cluster),
-	     "discard");
-	must(qcow_flush(test.image), "flush");
-}
-
-static void write_guest(uint64_t guest)
-{
-	static const char bytes[65536];
-
-	must(qcow_write(test.image, bytes, guest * test.cluster, test.cluster),
-	     "write");
-}
-
-/* What the caller gets is older than what happens meanwhile. */
-static int late_read(void *disk, void *buffer, uint64_t offset, size_t length)
-{
-	int ret = test.disk_ops->read(disk, buffer, offset, length);
-
-	test.reads++;
-	if (offset && offset == test.freed_at &&
-	    !pthread_equal(pthread_self(), test.main)) {
-		test.freed_at = 0;
-		while (!test.opened)
-			usleep(1000);
-		free_guest(test.guest);
-	}
-	return ret;
-}
-
-/* All of the disk but its last 64 KiB has clusters. */
-static void make(const char *options, uint32_t cluster, unsigned int kib)
-{
-	char *path = scratch_path("image");
-
-	test.cluster = cluster;
-	must_run(
-		"qemu-img create -q -f qcow2 -o preallocation=metadata,cluster_size=%u%s %s %uK",
-		cluster, options, path, kib);
-	must_run("qemu-img resize -q %s +64K", path);
-	disk_load(&test.disk, path);
-	test.disk_ops = test.disk.hooks.ops;
-	test.ops = *test.disk_ops;
-	test.ops.read = late_read;
-	test.disk.hooks.ops = &test.ops;
-	free(path);
-}
-
-static void open_image(bool threads)
-{
-	const struct qcow_options options = {
-		.cache = QCOW_CACHE_WRITEBACK,
-		.cache_size = 1,
-		.journal_dir = scratch(),
-		.inline_checkpoint = !threads,
-		.test = &test.disk.hooks,
-	};
-	struct qcow_error error = { "" };
-	char *path = scratch_path("image");
-
-	test.opened = false;
-	if (qcow_open(path, &options, &test.image, &error))
-		die("%s", error.text);
-	test.opened = true;
-	free(path);
-}
-
-static uint64_t host_of(uint64_t guest)
-{
-	struct qcow_io io;
-	char byte[512];
-	uint64_t host;
-
-	must(qcow_read(test.image, byte, guest * test.cluster, 512), "read");
-	must(qcow_map_read(test.image, &io, guest * test.cluster, 512), "map");
-	host = io.extents[0].offset / test.cluster;
-	must(qcow_finish(test.image, &io, 0), "finish");
-	return host;
-}
-
-static bool is_swept(void)
-{
-	LOCKED(test.image);
-	return test.image->allocator.sweep.over;
-}
-
-static void await_sweep(void)
-{
-	for (unsigned int n = 0; !is_swept(); n++) {
-		if (n == PATIENCE * 1000)
-			die("the sweep does not end");
-		usleep(1000);
-	}
-}
-
-static void close_image(void)
-{
-	must(qcow_close(test.image), "close");
-	disk_free(&test.disk);
-}
+#define CYCLES 10u
+#define FEW    8u /* slices */
 
 static void test_sweep(void)
 {
@@ -186,16 +58,6 @@ static void test_half(void)
 	if (stretches_skip(&test.image->allocator.stretches, 4096) != 6144)
 		die("the sweep does not know what is full");
 	close_image();
-}
-
-/* Returns the next guest cluster without a host cluster. */
-static uint64_t fill_holes(uint64_t guest)
-{
-	uint64_t mark = test.image->allocator.high_water;
-
-	while (test.image->allocator.high_water == mark)
-		write_guest(guest++);
-	return guest;
 }
 
 /* The next guest clusters without a host cluster get this one, too. */
@@ -272,10 +134,11 @@ static void test_search(const char *options, uint32_t cluster, unsigned int kib)
 
 int main(void)
 {
-	test.main = pthread_self();
+	free_space_begin();
 	test_sweep();
 	test_half();
 	test_freed_meanwhile();
+	test_hole();
 	test_search("", 512, 32u << 10);
 	test_search(",refcount_bits=64", 512, 8u << 10);
 	test_search(",refcount_bits=8", 512, 32u << 10);
