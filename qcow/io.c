@@ -189,6 +189,20 @@ int io_read_entered(struct qcow_image *image, void *buffer, uint64_t offset,
 	return 0;
 }
 
+bool qcow_load(struct qcow_image *image, bool writes, uint64_t offset,
+	       uint32_t length)
+{
+	struct qcow_io io;
+
+	if (!is_aligned(offset | length, image->alignment) ||
+	    enter_and_map(image, &io, offset, length, false, map_whole))
+		return false;
+	LOCKED(image);
+	range_leave(image, &io.range);
+	return io.length == length && map_is_plain(image, &io) &&
+	       (!writes || !map_overwrite(image, &io, offset, length));
+}
+
 static int read_piece(struct qcow_image *image, uint8_t *buffer,
 		      uint64_t offset, uint32_t length, uint32_t *done)
 {

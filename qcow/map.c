@@ -93,6 +93,13 @@ int map_read(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
 	return io->length ? 0 : ret;
 }
 
+int map_whole(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
+	      uint32_t length, struct need *need)
+{
+	map_begin(image, io, offset);
+	return map_parts(image, io, offset, length, read_part, need);
+}
+
 int map_onwards(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
 		uint32_t length)
 {

@@ -49,6 +49,9 @@ int map_read(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
 	     uint32_t length, struct need *need);
 int map_write(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
 	      uint32_t length, struct need *need);
+/* The same for a read of which no part is to be left out. */
+int map_whole(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
+	      uint32_t length, struct need *need);
 /* The same for a range inside one cluster, by a caller that can copy. */
 int map_copy(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
 	     uint32_t length, struct need *need);

@@ -2,8 +2,8 @@
 /*
  * I/O that the caller does: the engine says where a request's bytes live.
  *
- * These calls never block, never allocate memory and never do I/O, so they are
- * for a thread that serves a queue.
+ * These calls but qcow_load() never block, never allocate memory and never do
+ * I/O, so they are for a thread that serves a queue.
  */
 #ifndef QCOW_MAPPED_H
 #define QCOW_MAPPED_H
@@ -93,7 +93,7 @@ struct qcow_io {
  *            qcow_finish() or the next end of a blocking call
  *   QCOW_MUST_BLOCK
  *            cannot be answered at once; make the blocking call, on a thread
- *            that may block
+ *            that may block, or qcow_load() before it
  *
  * After an error there is nothing to finish.  Other errors are final.
  */
@@ -105,6 +105,14 @@ int qcow_map_write(struct qcow_image *image, struct qcow_io *io,
    can copy, too.  io->copy tells if it has to.  The calls above never do. */
 int qcow_map_copy(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
 		  uint32_t length);
+
+/*
+ * After QCOW_MUST_BLOCK, on a thread that may block: loads the tables that the
+ * mapping of a read, or of a write in place, has lacked.  true: map once more.
+ * false: another thing is in the way, so make the blocking call.
+ */
+bool qcow_load(struct qcow_image *image, bool writes, uint64_t offset,
+	       uint32_t length);
 
 /*
  * The I/O of a mapped request has ended.  result is 0 if every byte of every

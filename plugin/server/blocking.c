@@ -2,6 +2,10 @@
 /*
  * The work of a worker: a request as calls of the engine that may block.
  *
+ * If a read, or a write in place, lacked a table and nothing else, the worker
+ * loads that and leaves the rest to the I/O thread, which need not touch the
+ * bytes.
+ *
  * A discard may be of a gigabyte, and takes its time.  It is done in parts,
  * each of which is counted: so the supervisor can tell a long request from a
  * stuck one.  The parts end at multiples of PART, as clusters do.
@@ -60,8 +64,16 @@ static int clear_range(struct request *request)
 	return ret;
 }
 
+static bool load(const struct request *request)
+{
+	return qcow_load(request->all->image, request->op == UBLK_IO_OP_WRITE,
+			 request->offset, request->length);
+}
+
 int blocking_call(struct request *request)
 {
+	if (request->loads && load(request))
+		return BLOCKING_LOADED;
 	switch (request->op) {
 	case UBLK_IO_OP_READ:
 		return read_by_engine(request);

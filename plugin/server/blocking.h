@@ -7,7 +7,11 @@
 
 struct request;
 
-/* Does the work of the request.  0 or -errno. */
+/* Not an error: the engine can map the request now. */
+#define BLOCKING_LOADED 1
+
+/* Does the work of the request, or, if its loads is set, perhaps only what its
+   mapping has lacked.  0, BLOCKING_LOADED or -errno. */
 int blocking_call(struct request *request);
 
 #endif /* BLOCKING_H */

@@ -55,12 +55,25 @@ void requests_work(struct work *work)
 	dying_of(NULL);
 }
 
-void give_to_worker(struct request *request)
+static void submit(struct request *request, bool loads)
 {
 	TRACE(request_worker, (uintptr_t)request);
 	request->all->under_way++;
+	request->loads = loads;
 	workers_submit(request->all->shared->workers, request->all->finished,
 		       &request->work);
+}
+
+void give_to_worker(struct request *request)
+{
+	submit(request, false);
+}
+
+/* Once for each request, for the engine may forget a table again. */
+static void give_unmapped(struct request *request)
+{
+	submit(request, !request->loaded);
+	request->loaded = true;
 }
 
 /* The end */
@@ -94,6 +107,17 @@ static void release(struct request *request, int result)
 	request_end(request, result);
 }
 
+static void worker_ended(struct request *request)
+{
+	if (request->result == BLOCKING_LOADED) {
+		request->all->under_way--;
+		request->all->retry = true;
+		request_try(request);
+	} else {
+		release(request, request->result);
+	}
+}
+
 int requests_reap(struct requests *all)
 {
 	struct work *work, *next;
@@ -106,7 +130,7 @@ int requests_reap(struct requests *all)
 		/* Only the next server can end this request. */
 		if (request->result == -EOWNERDEAD)
 			return -EOWNERDEAD;
-		release(request, request->result);
+		worker_ended(request);
 	}
 	return 0;
 }
@@ -168,7 +192,7 @@ void request_try(struct request *request)
 	else if (ret == -EBUSY)
 		park(request);
 	else if (ret == QCOW_MUST_BLOCK)
-		give_to_worker(request);
+		give_unmapped(request);
 	else
 		request_end(request, ret);
 }
@@ -285,6 +309,7 @@ void request_start(struct request *request)
 
 	decode(request);
 	request->tries = 0;
+	request->loaded = false;
 	TRACE(request_begin, (uintptr_t)request, request->op, request->offset,
 	      request->length);
 	ret = check(request);

@@ -95,6 +95,8 @@ struct request {
 	struct work work;
 	uint8_t op;	   /* UBLK_IO_OP_ */
 	uint8_t tries;	   /* in vain, since it was parked */
+	bool loads;	   /* the worker may do no more than load tables */
+	bool loaded;	   /* one has been asked for that; I/O thread */
 	uint64_t offset;   /* bytes */
 	uint64_t length;   /* bytes */
 	uint64_t began;	   /* ns; see counters.h */
