@@ -23,6 +23,7 @@
 #include "qcow/format.h"
 #include "qcow/header.h"
 #include "qcow/journal.h"
+#include "qcow/latch.h"
 #include "qcow/punched.h"
 #include "qcow/qcow.h"
 #include "qcow/shared.h"
@@ -154,14 +155,14 @@ struct health {
 
 /* Of a thread that maps without the image's lock. */
 struct image_shard {
-	_Alignas(CACHE_LINE) pthread_mutex_t lock;
-	struct qcow_range ranges; /* list head; protected by the lock here */
+	_Alignas(CACHE_LINE) struct latch latch;
+	struct qcow_range ranges; /* list head; protected by the latch here */
 	bool allocates; /* its last write was not one in place; no lock, for
 			   only the shard's threads use it, by shared_put() */
 };
 
 /*
- * Lock order: a guest range, then a turn, then image->lock, then a shard's;
+ * Lock order: a guest range, then a turn, then image->lock, then a latch;
  * never two ranges; never any I/O under image->lock.  Fields without a remark
  * never change after open.
  */

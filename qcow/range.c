@@ -11,8 +11,8 @@
  * it.
  *
  * Most of the time all ranges are shared.  Then a thread that maps enters
- * without the lock, in its shard: a list of its own.  Others lock the shard
- * only to enter exclusively, or to end a request of that thread.
+ * without the lock, in its shard: a list of its own, with a latch.  Others lock
+ * the shard only to enter exclusively, or to end a request of that thread.
  *
  *	enters a shard		locks it and finds exclusives to be zero
  *	enters exclusively	raises exclusives, then locks each shard and
@@ -39,7 +39,7 @@ struct image_shard *range_create_shards(void)
 		struct qcow_range *head = &shards[i].ranges;
 
 		shards[i].allocates = false;
-		pthread_mutex_init(&shards[i].lock, NULL);
+		atomic_init(&shards[i].latch.state, 0);
 		head->prev = head->next = head;
 	}
 	return shards;
@@ -47,8 +47,6 @@ struct image_shard *range_create_shards(void)
 
 void range_destroy_shards(struct image_shard *shards)
 {
-	for (unsigned int i = 0; shards && i < SHARDS; i++)
-		pthread_mutex_destroy(&shards[i].lock);
 	free(shards);
 }
 
@@ -82,10 +80,10 @@ static bool overlaps_in(struct image_shard *shard, uint64_t first,
 {
 	const struct qcow_range *head = &shard->ranges, *r;
 
-	pthread_mutex_lock(&shard->lock);
+	latch_take(&shard->latch);
 	for (r = head->next; r != head && !overlap(r, first, last);)
 		r = r->next;
-	pthread_mutex_unlock(&shard->lock);
+	latch_give(&shard->latch);
 	return r != head;
 }
 
@@ -199,11 +197,11 @@ bool range_enter_shared(struct qcow_image *image, struct qcow_range *range,
 	range->first = first;
 	range->last = last;
 	range->exclusive = range->waits = false;
-	pthread_mutex_lock(&shard->lock);
+	latch_take(&shard->latch);
 	alone = shared_get(image->exclusives);
 	if (!alone)
 		append(&shard->ranges, range);
-	pthread_mutex_unlock(&shard->lock);
+	latch_give(&shard->latch);
 	return !alone;
 }
 
@@ -211,10 +209,10 @@ void range_leave_shared(struct qcow_image *image, struct qcow_range *range)
 {
 	bool looked_for;
 
-	pthread_mutex_lock(&range->shard->lock);
+	latch_take(&range->shard->latch);
 	take_out(range);
 	looked_for = shared_get(image->exclusives);
-	pthread_mutex_unlock(&range->shard->lock);
+	latch_give(&range->shard->latch);
 	if (!looked_for)
 		return;
 	LOCKED(image);

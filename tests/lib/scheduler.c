@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A thread is a coroutine with a stack of its own.  A mutex is held if it
- * stands in the list of held mutexes; the system's own are never touched.
- * A thread that cannot go on names the object that it waits for, and another
- * thread is drawn among those that can.  If none can, that is a deadlock.
+ * A thread is a coroutine with a stack of its own.  A mutex, or a latch, is
+ * held if it stands in the list of held mutexes; the system's own are never
+ * touched. A thread that cannot go on names the object that it waits for, and
+ * another thread is drawn among those that can.  If none can, that is a
+ * deadlock.
  *
  * A wait with a limit ends by it now and then, and when nothing else can go
  * on: time passes as fast as it is needed.  A wait without one ends now and
@@ -19,6 +20,7 @@
 #include <ucontext.h>
 #include "tests/lib/helpers.h"
 #include "tests/lib/scheduler.h"
+#include "qcow/latch.h"
 
 #define MAX_THREADS   16u
 #define MAX_HELD      32u
@@ -211,6 +213,10 @@ int __real_pthread_mutex_lock(pthread_mutex_t *mutex);
 int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex);
 int __real_pthread_mutex_unlock(pthread_mutex_t *mutex);
 int __wrap_pthread_mutex_unlock(pthread_mutex_t *mutex);
+void __real_latch_take(struct latch *latch);
+void __wrap_latch_take(struct latch *latch);
+void __real_latch_give(struct latch *latch);
+void __wrap_latch_give(struct latch *latch);
 int __real_pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex);
 int __wrap_pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex);
 int __real_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex,
@@ -293,6 +299,24 @@ int __wrap_pthread_mutex_unlock(pthread_mutex_t *mutex)
 		return __real_pthread_mutex_unlock(mutex);
 	unlock(mutex);
 	return 0;
+}
+
+void __wrap_latch_take(struct latch *latch)
+{
+	if (!current) {
+		__real_latch_take(latch);
+		return;
+	}
+	scheduler_yield();
+	lock(latch);
+}
+
+void __wrap_latch_give(struct latch *latch)
+{
+	if (current)
+		unlock(latch);
+	else
+		__real_latch_give(latch);
 }
 
 static int wait_on(const void *cond, const void *mutex, bool timed)
