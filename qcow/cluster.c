@@ -83,18 +83,24 @@ static bool is_sound(const struct qcow_image *image, uint64_t offset)
 	       !cluster_is_top_table(image, offset);
 }
 
-static bool look_up_dirty(const struct qcow_image *image, enum key_kind kind,
-			  uint64_t index, uint64_t *value)
+static bool look_up_sets(const struct qcow_image *image, enum key_kind kind,
+			 uint64_t index, uint64_t *value)
 {
 	uint64_t key = dirty_key(kind, index);
 
-	/* Most often so. */
-	if (!shared_get(image->dirty.active.used) &&
-	    !shared_get(image->dirty.freezing))
-		return false;
 	return dirty_get(&image->dirty.active, key, value) ||
 	       (shared_get(image->dirty.freezing) &&
 		dirty_get(&image->dirty.frozen, key, value));
+}
+
+/* Most often the sets are empty, and then no call is made. */
+static inline bool look_up_dirty(const struct qcow_image *image,
+				 enum key_kind kind, uint64_t index,
+				 uint64_t *value)
+{
+	return (shared_get(image->dirty.active.used) ||
+		shared_get(image->dirty.freezing)) &&
+	       look_up_sets(image, kind, index, value);
 }
 
 uint64_t cluster_l1_entry(const struct qcow_image *image, uint64_t index)
