@@ -22,6 +22,12 @@ struct limits {
 
 void limits_init(struct limits *limits, const struct disk_options *options);
 
+/* Nearly always there are none, and then no call is made. */
+static inline bool limits_any(const struct limits *limits)
+{
+	return limits->requests.rate || limits->bytes.rate;
+}
+
 /* May the request begin now?  If not, it waits in a list, by its next. */
 bool limits_admit(struct limits *limits, struct request *request, uint64_t now);
 

@@ -265,7 +265,8 @@ static void begin_or_wait(struct request *request)
 {
 	struct requests *all = request->all;
 
-	if (limits_admit(&all->limits, request, all->counters.now))
+	if (!limits_any(&all->limits) ||
+	    limits_admit(&all->limits, request, all->counters.now))
 		begin(request);
 }
 
