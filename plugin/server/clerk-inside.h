@@ -62,9 +62,20 @@ struct answer {
 	char path[PATH_MAX];
 };
 
+/* The server's side. */
+struct clerk {
+	pid_t pid;
+	int socket;
+	int nodes;
+	uint64_t features;
+	unsigned int owed; /* answers to come, without a descriptor, */
+	int late;	   /* and the first failure among those that came */
+	struct qcow_names names;
+};
+
 /* clerk.c: the server gives an order, with descriptors, and hears the answer:
    its result, and the descriptor that came with it. */
-int clerk_give_order(const struct clerk *clerk, const struct order *order,
+int clerk_give_order(struct clerk *clerk, const struct order *order,
 		     const struct packet *with, struct answer *answer);
 
 /* clerk-desk.c: the clerk of the process server, to which this socket leads. */
@@ -75,7 +86,7 @@ void clerk_work(const struct server_config *config,
 /* clerk-names.c */
 
 /* The names of an open that has a clerk. */
-void clerk_names_init(struct clerk *clerk, struct qcow_names *names);
+void clerk_names_init(struct clerk *clerk);
 
 /* clerk-grants.c: the files that the clerk opens */
 

@@ -155,9 +155,9 @@ static int start_reader(void *opaque, const struct qcow_reader *reader)
 	return ret;
 }
 
-void clerk_names_init(struct clerk *clerk, struct qcow_names *names)
+void clerk_names_init(struct clerk *clerk)
 {
-	*names = (struct qcow_names){
+	clerk->names = (struct qcow_names){
 		.opaque = clerk,
 		.look = look,
 		.look_at_open = look_at_open,

@@ -15,14 +15,6 @@
 #include <unistd.h>
 #include "plugin/server/clerk-inside.h"
 
-struct clerk {
-	pid_t pid;
-	int socket;
-	int nodes;
-	uint64_t features;
-	struct qcow_names names;
-};
-
 /* *fd becomes a descriptor that came before the answer, if one did; NULL: none
    comes. */
 static int hear(const struct clerk *clerk, struct answer *answer, int *fd)
@@ -44,16 +36,36 @@ static int hear(const struct clerk *clerk, struct answer *answer, int *fd)
 	return got == sizeof(*answer) ? answer->result : -EPIPE;
 }
 
-int clerk_give_order(const struct clerk *clerk, const struct order *order,
-		     const struct packet *with, struct answer *answer)
+static int send_order(const struct clerk *clerk, const struct order *order,
+		      const struct packet *with)
 {
 	struct packet packet = with ? *with : (struct packet){ 0 };
-	int fd = -1;
-	int ret;
 
 	packet.bytes = (void *)order;
 	packet.length = sizeof(*order);
-	ret = packet_send(clerk->socket, &packet);
+	return packet_send(clerk->socket, &packet);
+}
+
+/* The answers come in the order of the orders. */
+static void hear_owed(struct clerk *clerk)
+{
+	struct answer answer;
+	int ret;
+
+	for (; clerk->owed; clerk->owed--) {
+		ret = hear(clerk, &answer, NULL);
+		if (ret && !clerk->late)
+			clerk->late = ret;
+	}
+}
+
+int clerk_give_order(struct clerk *clerk, const struct order *order,
+		     const struct packet *with, struct answer *answer)
+{
+	int fd = -1;
+	int ret = send_order(clerk, order, with);
+
+	hear_owed(clerk);
 	if (!ret)
 		ret = hear(clerk, answer,
 			   order->action < LOOK_AT_FILE ? NULL : &fd);
@@ -61,12 +73,33 @@ int clerk_give_order(const struct clerk *clerk, const struct order *order,
 }
 
 /* An order without an argument, whose answer is a result. */
-static int give_plain_order(const struct clerk *clerk, enum action action)
+static int give_plain_order(struct clerk *clerk, enum action action)
 {
 	const struct order order = { .action = action };
 	struct answer answer;
 
 	return clerk_give_order(clerk, &order, NULL, &answer);
+}
+
+/* The same, but the answer may come later: the users of a dead server's disk
+   wait for each answer. */
+static int give_in_passing(struct clerk *clerk, enum action action)
+{
+	const struct order order = { .action = action };
+	int ret = send_order(clerk, &order, NULL);
+
+	clerk->owed += !ret;
+	return ret;
+}
+
+int clerk_hear_owed(struct clerk *clerk)
+{
+	int ret;
+
+	hear_owed(clerk);
+	ret = clerk->late;
+	clerk->late = 0;
+	return ret;
 }
 
 static int fork_clerk(struct clerk *clerk, const struct server_config *config,
@@ -92,7 +125,6 @@ int clerk_start(const struct server_config *config,
 		const struct qcow_references *references, struct clerk **result)
 {
 	struct clerk *clerk = calloc(1, sizeof(*clerk));
-	struct answer answer;
 	int ret;
 
 	if (!clerk)
@@ -103,15 +135,19 @@ int clerk_start(const struct server_config *config,
 		return ret;
 	}
 	clerk->nodes = -1;
-	clerk_names_init(clerk, &clerk->names);
-	ret = hear(clerk, &answer, &clerk->nodes);
-	if (ret < 0) {
-		clerk_dismiss(clerk);
-		return ret;
-	}
-	clerk->features = answer.features;
+	clerk_names_init(clerk);
 	*result = clerk;
 	return 0;
+}
+
+int clerk_await(struct clerk *clerk)
+{
+	struct answer answer;
+	int ret = hear(clerk, &answer, &clerk->nodes);
+
+	if (!ret)
+		clerk->features = answer.features;
+	return ret;
 }
 
 uint64_t clerk_features(const struct clerk *clerk)
@@ -137,7 +173,7 @@ int clerk_start_recovery(struct clerk *clerk)
 
 int clerk_end_orders(struct clerk *clerk)
 {
-	return give_plain_order(clerk, END_ORDERS);
+	return give_in_passing(clerk, END_ORDERS);
 }
 
 int clerk_start_device(struct clerk *clerk, int *timeout)
@@ -148,12 +184,14 @@ int clerk_start_device(struct clerk *clerk, int *timeout)
 
 	if (!ret)
 		*timeout = answer.timeout;
-	return ret;
+	return ret ? ret : clerk_hear_owed(clerk);
 }
 
 int clerk_end_recovery(struct clerk *clerk)
 {
-	return give_plain_order(clerk, END_RECOVERY);
+	int ret = give_plain_order(clerk, END_RECOVERY);
+
+	return ret ? ret : clerk_hear_owed(clerk);
 }
 
 const struct qcow_names *clerk_names(const struct clerk *clerk)
@@ -166,9 +204,9 @@ int clerk_nodes(const struct clerk *clerk)
 	return clerk->nodes;
 }
 
-int clerk_make_node(const struct clerk *clerk)
+int clerk_make_node(struct clerk *clerk)
 {
-	return give_plain_order(clerk, MAKE_NODE);
+	return give_in_passing(clerk, MAKE_NODE);
 }
 
 void clerk_leave_nodes(struct clerk *clerk)

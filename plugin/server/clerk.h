@@ -22,10 +22,13 @@ struct clerk_view {
 };
 
 /* Starts a clerk for a disk, whose image may name these files.  For the
-   server's first thread, before there is another. Returns: those of
-   control_open(), or another -errno. */
+   server's first thread, before there is another. */
 int clerk_start(const struct server_config *config,
 		const struct qcow_references *references, struct clerk **clerk);
+
+/* Waits until it takes orders; comes before everything below.
+   Returns: those of control_open(), or another -errno. */
+int clerk_await(struct clerk *clerk);
 
 /* Those of GET_FEATURES; 0: the driver does not tell. */
 uint64_t clerk_features(const struct clerk *clerk);
@@ -42,7 +45,8 @@ int clerk_look(struct clerk *clerk, int id, struct clerk_view *view);
 int clerk_start_recovery(struct clerk *clerk);
 
 /* Before the I/O threads fetch: from now on the clerk takes the last order
-   alone, which is one of the two below. */
+   alone, which is one of the two below.  That is in force at the return; a
+   failure may be told by those two. */
 int clerk_end_orders(struct clerk *clerk);
 
 /* Each waits until the I/O threads have fetched.  *timeout is the result of
@@ -53,8 +57,10 @@ int clerk_end_recovery(struct clerk *clerk);
 /* The directory for the device's node; -1: /dev, for this host has no other. */
 int clerk_nodes(const struct clerk *clerk);
 
-/* Lets the server open the device's node there. */
-int clerk_make_node(const struct clerk *clerk);
+/* Lets the server open the device's node there, when clerk_hear_owed() has
+   returned 0. */
+int clerk_make_node(struct clerk *clerk);
+int clerk_hear_owed(struct clerk *clerk);
 
 /* Closes the directory. */
 void clerk_leave_nodes(struct clerk *clerk);

@@ -2,11 +2,11 @@
 /*
  * A queue's memory, ring and files: all that is made before the first FETCH.
  *
- * The ring comes before the image, as long as the server has the right to make
- * one (kernel.io_uring_disabled).  Its operations are restricted then, and it
- * is disabled until the I/O thread owns it.  The order of the ring's files is
- * that of the enum in queue-inside.h; /dev/ublkcN, the first, comes last, with
- * queue_attach().
+ * The ring comes first, as long as the server has the right to make one
+ * (kernel.io_uring_disabled); its files come when the image is open.  Its
+ * operations are restricted then, and it is disabled until the I/O thread owns
+ * it.  The order of the ring's files is that of the enum in queue-inside.h;
+ * /dev/ublkcN, the first, comes last, with queue_attach().
  */
 #include <errno.h>
 #include <liburing.h>
@@ -134,15 +134,6 @@ static void describe(struct queue *queue,
 	queue->tags = queue->depth * part->count;
 }
 
-static int register_all(struct queue *queue)
-{
-	int ret = queue->tags > queue->ring.sq.ring_entries ?
-			  -E2BIG :
-			  register_files(queue);
-
-	return ret ? ret : register_buffers(queue);
-}
-
 int queue_create(const struct ublksrv_ctrl_dev_info *info,
 		 const struct queue_part *part, struct shared *shared,
 		 const struct io_uring *ring, struct queue **result)
@@ -164,7 +155,9 @@ int queue_create(const struct ublksrv_ctrl_dev_info *info,
 			      info->max_io_buf_bytes);
 	if (ret < 0)
 		goto free_buffers;
-	ret = register_all(queue);
+	ret = queue->tags > queue->ring.sq.ring_entries ?
+		      -E2BIG :
+		      register_buffers(queue);
 	if (ret < 0)
 		goto end_requests;
 	*result = queue;
@@ -179,6 +172,13 @@ free_requests:
 free_queue:
 	free(queue);
 	return ret;
+}
+
+int queue_open(struct queue *queue)
+{
+	int ret = requests_open(&queue->all);
+
+	return ret ? ret : register_files(queue);
 }
 
 void queue_destroy(struct queue *queue)

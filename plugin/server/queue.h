@@ -97,11 +97,16 @@ struct queue_part {
 	unsigned int count;  /* and how many */
 };
 
-/* Everything that can fail before the device is touched: buffers, files.  The
-   ring becomes the queue's.  -E2BIG: more tags than one ring can hold. */
+/* All that needs no image: memory and buffers.  The ring becomes the queue's.
+   -E2BIG: more tags than one ring can hold. */
 int queue_create(const struct ublksrv_ctrl_dev_info *info,
 		 const struct queue_part *part, struct shared *shared,
 		 const struct io_uring *ring, struct queue **queue);
+
+/* The image is open: its files become the ring's.  The rest of all that can
+   fail before the device is touched. */
+int queue_open(struct queue *queue);
+
 void queue_destroy(struct queue *queue);
 
 /* So many servers in a row have died of that request; before queue_fetch(). */

@@ -135,13 +135,12 @@ static int create_all(struct queues *queues,
 
 int queues_create(struct queues *queues,
 		  const struct ublksrv_ctrl_dev_info *info,
-		  struct qcow_image *image, struct health *health,
-		  struct stats *stats, const struct disk_options *options)
+		  struct health *health, struct stats *stats,
+		  const struct disk_options *options)
 {
 	int ret;
 
 	queues->shared = (struct shared){
-		.image = image,
 		.health = health,
 		.stats = stats,
 		.options = options,
@@ -151,10 +150,18 @@ int queues_create(struct queues *queues,
 		return -errno;
 	ret = workers_create(options->workers, requests_work,
 			     &queues->shared.workers);
-	if (ret < 0)
-		return ret;
-	counters_begin_server(stats, options->queues);
-	ret = create_all(queues, info);
+	return ret < 0 ? ret : create_all(queues, info);
+}
+
+int queues_open(struct queues *queues, struct qcow_image *image)
+{
+	struct shared *shared = &queues->shared;
+	int ret = 0;
+
+	shared->image = image;
+	counters_begin_server(shared->stats, shared->options->queues);
+	for (unsigned int i = 0; !ret && i < queues->count; i++)
+		ret = queue_open(queues->queue[i]);
 	keep_one_end(queues);
 	return ret;
 }

@@ -33,12 +33,14 @@ unsigned int queues_threads(const struct disk_options *options,
 int queues_rings(struct queues *queues, const struct disk_options *options,
 		 unsigned int count);
 
-/* Everything that can fail before the device is touched: workers, and
-   queue_create() of each. */
+/* All that needs no image: workers, and queue_create() of each. */
 int queues_create(struct queues *queues,
 		  const struct ublksrv_ctrl_dev_info *info,
-		  struct qcow_image *image, struct health *health,
-		  struct stats *stats, const struct disk_options *options);
+		  struct health *health, struct stats *stats,
+		  const struct disk_options *options);
+
+/* The rest: queue_open() of each. */
+int queues_open(struct queues *queues, struct qcow_image *image);
 
 /* Returns when the kernel has closed the files of the rings, or after some
    seconds. */

@@ -23,8 +23,8 @@ struct health;
 struct queue;
 struct request;
 
-/* The things that the I/O threads of a device share; constant but for parked.
- */
+/* The things that the I/O threads of a device share; constant but for parked,
+   once the image is open. */
 struct shared {
 	struct qcow_image *image;
 	struct workers *workers;
@@ -126,11 +126,15 @@ void request_start(struct request *request);
 /* The run of workers_create(). */
 void requests_work(struct work *work);
 
-/* Fills all, for the I/O thread with that number.  0 or -errno.
+/* Fills all, for the I/O thread with that number, but for the things that
+   depend on the image.  0 or -errno.
    requests_destroy() frees, after the end of the workers. */
 int requests_create(struct requests *all, struct queue *queue,
 		    struct shared *shared, unsigned int thread,
 		    uint32_t max_io);
+
+/* Fills in these; shared->image is open. */
+int requests_open(struct requests *all);
 void requests_destroy(struct requests *all);
 
 /* request-parked.c */

@@ -42,6 +42,12 @@ static int not_ours(const struct server *server)
 			    "deleted, and its number given away");
 }
 
+static int open_failed(const struct server *server, int error)
+{
+	return server_device_failed(server, "the device cannot be opened",
+				    error);
+}
+
 int server_find_device(struct server *server)
 {
 	int id = server->config->dev_id;
@@ -55,7 +61,8 @@ int server_find_device(struct server *server)
 	if (ret < 0)
 		return server_device_failed(server,
 					    "the device cannot be found", ret);
-	return 0;
+	ret = clerk_make_node(server->clerk);
+	return ret < 0 ? open_failed(server, ret) : 0;
 }
 
 /* A device cannot change its size in recovery; its image may have. */
@@ -96,9 +103,8 @@ int server_start_recovery(const struct server *server)
 int server_open_device(struct server *server)
 {
 	int id = server->view.info.dev_id;
-	int ret;
+	int ret = clerk_hear_owed(server->clerk);
 
-	ret = clerk_make_node(server->clerk);
 	if (!ret)
 		ret = device_open(&server->view.info,
 				  clerk_nodes(server->clerk), &server->device);
@@ -110,8 +116,7 @@ int server_open_device(struct server *server)
 			"lost it; nothing can serve it before that ends",
 			id);
 	if (ret < 0)
-		return server_device_failed(server,
-					    "the device cannot be opened", ret);
+		return open_failed(server, ret);
 	ret = queues_attach(&server->queues, &server->device);
 	if (ret < 0) {
 		device_close(&server->device);

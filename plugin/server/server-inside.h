@@ -42,6 +42,7 @@ struct server {
 
 	/* server-threads.c */
 	struct io_thread io_threads[STATS_THREADS];
+	sem_t opened;	/* the image is open, the rings have their files */
 	sem_t enabled;	/* the I/O thread owns its ring */
 	sem_t confined; /* and may fetch */
 	sem_t fetched;	/* and has */
@@ -91,8 +92,8 @@ void server_end_merger(struct server *server);
 int server_device_failed(const struct server *server, const char *what,
 			 int error);
 
-/* Fills in view: a new server waits until the supervisor has added the
-   device. */
+/* Fills in view, and has the device's node made: a new server waits until the
+   supervisor has added the device. */
 int server_find_device(struct server *server);
 
 /* A device cannot change its size in recovery; its image may have. */
@@ -115,8 +116,11 @@ int server_end_recovery(const struct server *server);
 
 void server_prepare_threads(struct server *server);
 
-/* Starts the I/O threads, each of which then owns its ring. */
+/* Starts the I/O threads, which wait. */
 int server_start_threads(struct server *server);
+
+/* The rings have their files: returns when each thread owns its ring. */
+void server_enable_rings(struct server *server);
 
 /* The server is confined: returns when all tags are fetched.  From here on the
    tags are the I/O threads'; only to die is safe. */

@@ -2,6 +2,8 @@
 /*
  * The I/O threads, from their start to their end.
  *
+ *	opened		The threads are there before the image: that takes time
+ *			for which the users wait.  The rings have all files now.
  *	enabled		Each thread owns its ring, which needs a call that the
  *			filter of a server that serves does not know.
  *	confined	The main thread has fallen wholly, and all threads with
@@ -61,8 +63,10 @@ static bool wait_for_all(struct server *server, bool has_left)
 static int fetch_and_serve(struct io_thread *io)
 {
 	struct server *server = io->server;
-	int ret = queue_enable(io->queue);
+	int ret;
 
+	sem_wait(&server->opened);
+	ret = queue_enable(io->queue);
 	sem_post(&server->enabled);
 	sem_wait(&server->confined);
 	if (!ret)
@@ -95,6 +99,7 @@ static void *io_thread(void *opaque)
 
 void server_prepare_threads(struct server *server)
 {
+	sem_init(&server->opened, 0, 0);
 	sem_init(&server->enabled, 0, 0);
 	sem_init(&server->confined, 0, 0);
 	sem_init(&server->fetched, 0, 0);
@@ -119,9 +124,17 @@ int server_start_threads(struct server *server)
 					    "cannot start a thread: %s",
 					    strerror(ret));
 	}
+	return 0;
+}
+
+void server_enable_rings(struct server *server)
+{
+	unsigned int i;
+
+	for (i = 0; i < server->queues.count; i++)
+		sem_post(&server->opened);
 	for (i = 0; i < server->queues.count; i++)
 		sem_wait(&server->enabled);
-	return 0;
 }
 
 void server_let_fetch(struct server *server)

@@ -8,9 +8,11 @@
  *
  * In recovery, everything that can fail or take long comes before
  * START_USER_RECOVERY: the image is open, fenced (R14) and replayed (R11),
- * the ring and the buffers exist.  A driver of 7.x delivers requests as soon
- * as they are fetched; a driver of 6.12 is better not left by a server that
- * dies between that command and the last FETCH.
+ * the ring and the buffers exist.  The users wait meanwhile.  So all that needs
+ * no image is made while the supervisor writes its record, the clerk begins,
+ * and the last writes of the dead server land.  A driver of 7.x delivers
+ * requests as soon as they are fetched; a driver of 6.12 is better not left by
+ * a server that dies between that command and the last FETCH.
  *
  * The server is confined before it opens the image (P6), and commands the
  * driver and opens files through a clerk.
@@ -27,6 +29,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include "plugin/common/channel.h"
 #include "plugin/common/confinement.h"
@@ -106,6 +109,11 @@ static int start_clerk(struct server *server)
 	return tell_clerk(server, ret);
 }
 
+static int await_clerk(const struct server *server)
+{
+	return tell_clerk(server, clerk_await(server->clerk));
+}
+
 /* The queues */
 
 static int queues_failed(const struct server *server, int error)
@@ -130,13 +138,20 @@ static int create_queues(struct server *server)
 {
 	const struct server_config *config = server->config;
 	int ret = queues_create(&server->queues, &server->view.info,
-				server->image, &server->health, config->stats,
+				&server->health, config->stats,
 				config->options);
 
 	if (ret < 0)
 		return queues_failed(server, ret);
 	queues_expect(&server->queues, &config->culprit, config->deaths);
 	return 0;
+}
+
+static int open_queues(struct server *server)
+{
+	int ret = queues_open(&server->queues, server->image);
+
+	return ret < 0 ? queues_failed(server, ret) : 0;
 }
 
 static void tell_live(const struct server *server)
@@ -223,8 +238,7 @@ static int serve(struct server *server)
 {
 	const struct server_config *config = server->config;
 
-	if (server_start_threads(server) < 0)
-		return -1;
+	server_enable_rings(server);
 	if (fall_wholly(server) < 0 || server_end_orders(server) < 0)
 		_exit(EXIT_FAILURE);
 	server_let_fetch(server);
@@ -253,14 +267,23 @@ static int attach_and_serve(struct server *server)
 	return ret;
 }
 
-static int find_and_serve(struct server *server)
+/* All that needs a device, and no image. */
+static int make_ready(struct server *server)
 {
 	int ret = server_find_device(server);
 
-	if (!ret && server->config->recover)
-		ret = server_check_size(server);
 	if (!ret)
 		ret = create_queues(server);
+	return ret ? ret : server_start_threads(server);
+}
+
+static int find_and_serve(struct server *server)
+{
+	int ret = server->config->recover ? server_check_size(server) :
+					    make_ready(server);
+
+	if (!ret)
+		ret = open_queues(server);
 	if (ret < 0)
 		return ret;
 	ret = attach_and_serve(server);
@@ -279,11 +302,21 @@ static int create_health(struct server *server)
 	return 0;
 }
 
+/* The supervisor has written the record that names this process. */
+static int await_begin(const struct server *server)
+{
+	char begin;
+
+	return recv(server->channel, &begin, 1, 0) == 1 ? 0 : -1;
+}
+
 static int open_and_serve(struct server *server)
 {
 	int served;
 
-	if (server_open_image(server) < 0)
+	if (server->config->recover && make_ready(server) < 0)
+		return -1;
+	if (await_begin(server) < 0 || server_open_image(server) < 0)
 		return -1;
 	server_tell_opened(server);
 	served = find_and_serve(server);
@@ -302,8 +335,8 @@ static int confine_and_serve(struct server *server)
 		return channel_fail(server->channel, CAUSE_PASSING,
 				    "the server cannot confine itself: %s",
 				    strerror(-ret));
-	if (create_health(server) < 0 || create_rings(server) < 0 ||
-	    fall(server) < 0)
+	if (create_health(server) < 0 || await_clerk(server) < 0 ||
+	    create_rings(server) < 0 || fall(server) < 0)
 		return -1;
 	return open_and_serve(server);
 }

@@ -9,9 +9,9 @@
  * otherwise be held for as long as either lives; closing the inherited
  * descriptor does not unlock it, for the supervisor still has it.
  *
- * The child begins its work only when its pid is in the record.  If we die
- * before, it hears of that and ends.  So there is never a server that no record
- * names.
+ * The child opens nothing of the disk before its pid is in the record.  If we
+ * die before, it hears of that and ends.  So there is never a server that no
+ * record names.  Meanwhile it makes itself ready.
  *
  * The child leads a session of its own: Ctrl-C in the terminal of a
  * supervisor in the foreground must not kill the server under it.
@@ -58,13 +58,9 @@ serve(const struct supervisor *sv, bool recover, int channel)
 		.channel = channel,
 	};
 
-	char begin;
-
 	process_fresh(channel, -1);
 	setsid();
 	title_set("server", sv->disk.name);
-	if (recv(channel, &begin, 1, 0) != 1)
-		_exit(EXIT_FAILURE);
 	_exit(server_run(&config));
 }
 

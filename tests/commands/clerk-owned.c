@@ -123,7 +123,7 @@ static void fall_with(const struct server_config *config, bool paths)
 	unsigned int held;
 	const char *step;
 
-	if (clerk_start(config, &beside_it, &clerk))
+	if (clerk_start(config, &beside_it, &clerk) || clerk_await(clerk))
 		die("no clerk");
 	names = clerk_names(clerk);
 	clerk_socket = find_socket();

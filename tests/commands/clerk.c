@@ -83,7 +83,7 @@ static void fall(const struct server_config *config)
 	unsigned int held;
 	const char *step;
 
-	if (clerk_start(config, &beside, &clerk))
+	if (clerk_start(config, &beside, &clerk) || clerk_await(clerk))
 		die("no clerk");
 	expect(clerk_features(clerk) == FEATURES, "other features");
 	names = clerk_names(clerk);
