@@ -35,8 +35,6 @@
 #define JOURNAL_HEADER_SIZE  4096u
 #define JOURNAL_MIN_SIZE     (2 * JOURNAL_HEADER_SIZE)
 
-#define BOOT_ID "/proc/sys/kernel/random/boot_id"
-
 _Static_assert(sizeof(struct journal_header) <= JOURNAL_HEADER_SIZE,
 	       "the journal's header is one page");
 
@@ -77,7 +75,7 @@ int journal_name(struct journal *journal, const struct qcow_identity *identity,
 int journal_read_boot_id(const struct qcow_names *names, uint8_t boot_id[16])
 {
 	char text[64] = "";
-	int fd = names->open(names->opaque, BOOT_ID, O_RDONLY | O_CLOEXEC);
+	int fd = names->open(names->opaque, QCOW_BOOT_ID, O_RDONLY | O_CLOEXEC);
 	unsigned int digits = 0;
 	ssize_t n;
 

@@ -102,6 +102,8 @@ bool identity_matches(const struct qcow_identity *a,
 
 /* journal-file.c */
 
+#define QCOW_BOOT_ID "/proc/sys/kernel/random/boot_id"
+
 /* The path of an image's journal or note, by its ending "journal" or "life";
    free() frees it.  NULL: out of memory. */
 char *qcow_journal_path(const struct qcow_identity *identity,

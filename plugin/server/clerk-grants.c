@@ -20,8 +20,6 @@
 #include "plugin/server/clerk-inside.h"
 #include "plugin/server/server.h"
 
-#define BOOT_ID "/proc/sys/kernel/random/boot_id"
-
 /* The flags of an open that change nothing for anybody else. */
 #define HARMLESS_FLAGS \
 	(O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW | O_DIRECT)
@@ -349,7 +347,7 @@ static int open_other(const struct clerk_files *files, const char *path,
 	const bool journal = clerk_is_journal(files, path, false);
 	int ret;
 
-	if (!journal && strcmp(path, BOOT_ID) && !is_block_size(path) &&
+	if (!journal && strcmp(path, QCOW_BOOT_ID) && !is_block_size(path) &&
 	    !(key && !strcmp(path, key)))
 		return -EACCES;
 	ret = check_flags(flags,

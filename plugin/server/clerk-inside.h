@@ -62,6 +62,15 @@ struct answer {
 	char path[PATH_MAX];
 };
 
+/* A file that the server opened before it fell. */
+struct held {
+	char *path;
+	int flags;
+	int fd; /* -1: the open of the image has it */
+};
+
+#define HELD_MAX 3
+
 /* The server's side. */
 struct clerk {
 	pid_t pid;
@@ -71,6 +80,8 @@ struct clerk {
 	unsigned int owed; /* answers to come, without a descriptor, */
 	int late;	   /* and the first failure among those that came */
 	struct qcow_names names;
+	struct held held[HELD_MAX];
+	unsigned int nr_held;
 };
 
 /* clerk.c: the server gives an order, with descriptors, and hears the answer:
@@ -87,6 +98,9 @@ void clerk_work(const struct server_config *config,
 
 /* The names of an open that has a clerk. */
 void clerk_names_init(struct clerk *clerk);
+
+/* The open is over. */
+void clerk_names_end(struct clerk *clerk);
 
 /* clerk-grants.c: the files that the clerk opens */
 

@@ -3,10 +3,13 @@
  * The names of an open, by orders to the clerk: the server's side.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "plugin/server/clerk-inside.h"
+#include "plugin/server/server.h"
 
 /* -ENAMETOOLONG: nobody has a file of that name. */
 static int put_text(char text[PATH_MAX], const char *value)
@@ -28,6 +31,66 @@ static int take_text(const struct answer *answer, char **text)
 {
 	*text = strndup(answer->path, PATH_MAX - 1);
 	return *text ? 0 : -ENOMEM;
+}
+
+/*
+ * Files whose names do not come from the image: the server may open these
+ * itself as long as it has not read a byte.  The journal is that of the disk's
+ * own file, so nobody has it to whom the clerk would not give it.  To open it
+ * before the fence is harmless (R14): it is not read before.
+ */
+
+static void hold(struct clerk *clerk, char *path, int flags)
+{
+	int fd = path ? open(path, flags) : -1;
+
+	if (fd < 0)
+		free(path);
+	else
+		clerk->held[clerk->nr_held++] = (struct held){ path, flags,
+							       fd };
+}
+
+void clerk_hold_files(struct clerk *clerk, const struct server_config *config)
+{
+	const struct qcow_identity *image = &config->identity;
+	const int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW;
+
+	if (config->options->read_only)
+		return;
+	hold(clerk, strdup(QCOW_BOOT_ID), O_RDONLY | O_CLOEXEC);
+	hold(clerk, qcow_journal_path(image, QCOW_JOURNAL_DIR, "journal"),
+	     flags);
+	hold(clerk, qcow_journal_path(image, QCOW_JOURNAL_DIR, "life"), flags);
+}
+
+/* -1: that file is not held, or its name is gone. */
+static int take_held(struct clerk *clerk, const char *path, int flags)
+{
+	for (unsigned int i = 0; i < clerk->nr_held; i++) {
+		struct held *held = &clerk->held[i];
+		int fd = held->fd;
+		struct stat st;
+
+		if (fd < 0 || flags != held->flags ||
+		    strcmp(path, held->path) || fstat(fd, &st) < 0 ||
+		    !st.st_nlink)
+			continue;
+		held->fd = -1;
+		return fd;
+	}
+	return -1;
+}
+
+void clerk_names_end(struct clerk *clerk)
+{
+	while (clerk->nr_held) {
+		struct held *held = &clerk->held[--clerk->nr_held];
+
+		if (held->fd >= 0)
+			close(held->fd);
+		free(held->path);
+	}
 }
 
 static int look(void *opaque, const char *path, struct stat *st)
@@ -60,8 +123,9 @@ static int open_file(void *opaque, const char *path, int flags)
 {
 	struct order order = { .action = OPEN_FILE, .flags = flags };
 	struct answer answer;
+	int fd = take_held(opaque, path, flags);
 
-	return order_about(opaque, &order, path, &answer);
+	return fd < 0 ? order_about(opaque, &order, path, &answer) : fd;
 }
 
 static int open_again(void *opaque, int fd, int flags)

@@ -173,6 +173,7 @@ int clerk_start_recovery(struct clerk *clerk)
 
 int clerk_end_orders(struct clerk *clerk)
 {
+	clerk_names_end(clerk);
 	return give_in_passing(clerk, END_ORDERS);
 }
 

@@ -36,6 +36,10 @@ uint64_t clerk_features(const struct clerk *clerk);
 /* The names for the open of the image, as long as there is a clerk. */
 const struct qcow_names *clerk_names(const struct clerk *clerk);
 
+/* Before the fall, the server of a known disk: opens the files with a fixed
+   name that the open of the image asks for.  A matter of speed only. */
+void clerk_hold_files(struct clerk *clerk, const struct server_config *config);
+
 /* Looks at device id.  The later orders are for this device.
    -EXDEV: it is another program's. */
 int clerk_look(struct clerk *clerk, int id, struct clerk_view *view);

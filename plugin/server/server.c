@@ -106,6 +106,8 @@ static int start_clerk(struct server *server)
 		return ret;
 	ret = clerk_start(server->config, &references, &server->clerk);
 	references_free(&references);
+	if (!ret && server->config->recover)
+		clerk_hold_files(server->clerk, server->config);
 	return tell_clerk(server, ret);
 }
 

@@ -77,19 +77,32 @@ static void expect_refused(int ret, const char *what)
 
 /* ---- a server ---- */
 
-static void fall(const struct server_config *config)
+static void start(const struct server_config *config)
 {
 	static const struct qcow_references beside;
-	unsigned int held;
-	const char *step;
 
 	if (clerk_start(config, &beside, &clerk) || clerk_await(clerk))
 		die("no clerk");
 	expect(clerk_features(clerk) == FEATURES, "other features");
 	names = clerk_names(clerk);
+}
+
+static void fall_now(void)
+{
+	unsigned int held;
+	const char *step;
+
 	expect(!confine_prepare(), "is not prepared");
 	if (confine(clerk_nodes(clerk), &held, &step))
 		die("cannot %s", step);
+}
+
+static void fall(const struct server_config *config)
+{
+	start(config);
+	if (config->layers)
+		clerk_hold_files(clerk, config);
+	fall_now();
 }
 
 /* As the server would. */
@@ -233,16 +246,16 @@ static void ask_for_files(const struct server_config *config)
 	expect_refused(ask_to_open(path, O_RDWR), "its backing to write");
 }
 
-static char *journal_of(const char *path)
+static char *path_of(const char *path, const char *ending)
 {
 	struct qcow_identity identity;
 
 	if (qcow_identify_path(path, &identity))
 		die("no image");
-	return qcow_journal_path(&identity, QCOW_JOURNAL_DIR, "journal");
+	return qcow_journal_path(&identity, QCOW_JOURNAL_DIR, ending);
 }
 
-static char *own_journal, *base_journal, *other_journal;
+static char *own_journal, *own_note, *base_journal, *other_journal;
 
 static void ask_for_journals(const struct server_config *config)
 {
@@ -303,6 +316,40 @@ static void ask_for_locks(const struct server_config *config)
 	fall(config);
 	lock_and_close();
 	expect(clerk_look(clerk, 0, &view) == -EXDEV, "another's device");
+}
+
+/* ---- files that were opened before the fall ---- */
+
+#define AS_THE_ENGINE (O_RDWR | O_CLOEXEC | O_NOFOLLOW)
+
+static unsigned int descriptors(void)
+{
+	unsigned int count = 0;
+
+	for (int fd = 0; fd < 100; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count;
+}
+
+/* Without the image the clerk gives none of these. */
+static void ask_for_held(const struct server_config *config)
+{
+	unsigned int before;
+
+	must_run("touch %s %s %s", own_journal, own_note, other_journal);
+	start(config);
+	clerk_hold_files(clerk, config);
+	must_run("rm %s", own_note);
+	fall_now();
+	before = descriptors();
+	expect_refused(ask_to_open(own_journal, O_RDWR), "with other flags");
+	expect_refused(ask_to_open(other_journal, AS_THE_ENGINE), "another's");
+	expect_refused(ask_to_open(own_note, AS_THE_ENGINE),
+		       "one that is gone");
+	expect(ask_to_open(own_journal, AS_THE_ENGINE) >= 0, "its journal");
+	expect_refused(ask_to_open(own_journal, AS_THE_ENGINE), "it again");
+	expect(!clerk_end_orders(clerk) && descriptors() == before - 2,
+	       "the others stay open");
 }
 
 /* To open it would wait for a writer. */
@@ -393,6 +440,8 @@ static void run_cases(void)
 	expect(!has_journal(), "its journal stays");
 	run_case("asks, a known disk", ask, &config);
 	run_case("asks for locks", ask_for_locks, &config);
+	run_case("asks for files that it holds", ask_for_held, &config);
+	must_run("rm %s %s", own_journal, other_journal);
 	disk_options.read_only = true;
 	layer.written = true;
 	run_case("asks, a read-only disk", ask_to_write, &config);
@@ -426,9 +475,10 @@ int main(void)
 	other = scratch_path("other.qcow2");
 	a_pipe = scratch_path("pipe");
 	make_images();
-	own_journal = journal_of(image);
-	base_journal = journal_of(base);
-	other_journal = journal_of(other);
+	own_journal = path_of(image, "journal");
+	own_note = path_of(image, "life");
+	base_journal = path_of(base, "journal");
+	other_journal = path_of(other, "journal");
 	run_cases();
 	return 0;
 }
