@@ -6,7 +6,8 @@
  * environment that is documented, and none of the supervisor's privileges over
  * other processes when memory or processors are short.  It has PATIENCE to end;
  * then its whole session is killed: otherwise its processes in the background
- * would pile up at every crash.
+ * would pile up at every crash.  One that hangs in the kernel is left behind:
+ * the events after this one, a merge or an upgrade would wait for it.
  *
  * Its stdout and stderr come through one pipe and go to the log, line by line,
  * up to LINES_MAX lines.  The rest is read and dropped, so that nothing waits
@@ -34,8 +35,9 @@
 #ifndef PR_SET_IO_FLUSHER
 #define PR_SET_IO_FLUSHER 57
 #endif
-#define PATIENCE  30000 /* ms */
-#define LINES_MAX 50
+#define PATIENCE      30000 /* ms */
+#define KILL_PATIENCE 2000  /* ms */
+#define LINES_MAX     50
 
 struct execution {
 	const char *path;
@@ -170,18 +172,29 @@ static bool follow(struct execution *execution)
 
 /* ---- all of it ---- */
 
+static bool kill_off(const struct execution *execution)
+{
+	bool ended;
+
+	log_line(LOG_WARNING,
+		 "the hook %s %s did not end within %d seconds and was killed",
+		 execution->path, execution->event, PATIENCE / 1000);
+	kill(-execution->pid, SIGKILL);
+	ended = process_wait(execution->pidfd, KILL_PATIENCE);
+	if (!ended)
+		log_line(LOG_WARNING,
+			 "the hook %s (process %d) hangs in the kernel, and is "
+			 "left behind",
+			 execution->path, (int)execution->pid);
+	return ended;
+}
+
 static void finish(struct execution *execution, bool ended)
 {
 	int status = 0;
 
-	if (!ended) {
-		log_line(LOG_WARNING,
-			 "the hook %s %s did not end within %d seconds and was "
-			 "killed",
-			 execution->path, execution->event, PATIENCE / 1000);
-		kill(-execution->pid, SIGKILL);
-	}
-	waitpid(execution->pid, &status, 0);
+	if (ended || kill_off(execution))
+		waitpid(execution->pid, &status, 0);
 	read_rest(execution);
 	close(execution->output);
 	close(execution->pidfd);
