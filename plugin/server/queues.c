@@ -15,7 +15,8 @@
  *			FETCHes go in by a single system call, which a SIGKILL
  *			does not interrupt.  Drivers from 7.1 on withstand that.
  *	a culprit	The quarantine keeps other requests back (quarantine.c),
- *			and one thread can do so.
+ *			and one thread can do so.  But a ring has a limit: where
+ *			all tags are too many, there is no quarantine.
  *	limits		There is one bucket, and nobody is in a hurry.
  *
  * /dev/ublkcN is a file of each ring (P4), so the driver lets no successor come
@@ -40,11 +41,16 @@
 /* UBLK_F_SHMEM_ZC is of no use to us, but only 7.1 and later have it. */
 #define THREADS_NEED (UBLK_F_PER_IO_DAEMON | UBLK_F_SHMEM_ZC)
 
+/* So many buffers can be registered with a ring. */
+#define RING_TAGS 16384u
+
 unsigned int queues_threads(const struct disk_options *options,
 			    uint64_t features, unsigned int deaths)
 {
-	if ((features & THREADS_NEED) != THREADS_NEED || deaths ||
-	    options->iops || options->bandwidth)
+	if ((features & THREADS_NEED) != THREADS_NEED || options->iops ||
+	    options->bandwidth)
+		return 1;
+	if (deaths && options->queues * options->depth <= RING_TAGS)
 		return 1;
 	return stats_threads(options->queues);
 }
@@ -177,7 +183,8 @@ void queues_expect(struct queues *queues, const struct culprit *culprit,
 		   unsigned int deaths)
 {
 	for (unsigned int i = 0; i < queues->count; i++)
-		queue_expect(queues->queue[i], culprit, deaths);
+		queue_expect(queues->queue[i], culprit,
+			     queues->count > 1 ? 0 : deaths);
 }
 
 void queues_live(const struct queues *queues)
