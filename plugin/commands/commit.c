@@ -30,6 +30,7 @@
 #include "plugin/common/log.h"
 #include "plugin/common/owner.h"
 #include "plugin/common/references.h"
+#include "qcow/names.h"
 
 #define INTERVAL      100   /* ms */
 #define LOOK_PATIENCE 10000 /* ms */
@@ -152,20 +153,26 @@ static int check_files(const struct disk *disk, const struct layers *layers,
 
 /* ---- the beginning ---- */
 
-/* Which of the images below is it?  NULL: the next one. */
+/* Which of the images below is it?  NULL: the next one.  A device has several
+   names, and the disk knows the one by which it was given. */
 static int find_place(const struct disk *disk, const struct layers *layers,
 		      const char *to, unsigned int *place)
 {
+	struct qcow_identity identity;
 	char path[PATH_MAX];
 	unsigned int i;
+	int ret;
 
 	*place = 1;
 	if (!to)
 		return EXIT_SUCCESS;
 	if (!realpath(to, path))
 		return complain("%s: %s", to, strerror(errno));
+	ret = qcow_identify_path(path, &identity);
+	if (ret)
+		return complain("%s: %s", to, strerror(-ret));
 	for (i = 0; layers->known && i < layers->count; i++)
-		if (!strcmp(layers->list[i].path, path)) {
+		if (identity_matches(&layers->list[i].identity, &identity)) {
 			*place = i + 1;
 			return EXIT_SUCCESS;
 		}

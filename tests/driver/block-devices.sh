@@ -82,7 +82,10 @@ cmp -n 1M "$DEV" <(head -c 1M /dev/zero | tr '\0' '\101') ||
 kill_and_recover
 cmp -n 1M "$DEV" <(head -c 1M /dev/zero | tr '\0' '\101') ||
 	fail "not the bytes of the base, after a recovery"
+"$UBLK_QCOW2" commit "$DEV" --to "$WORK/vg/base" || fail "commit to a device"
+[[ $(listed image) == "$WORK/vg/base" ]] || fail "serves $(listed image)"
 del
+refused "was merged into $WORK/vg/base" "$UBLK_QCOW2" add "$top"
 note "names"
 
 # --- a journal on another point of the image's life (R12) -----------------
