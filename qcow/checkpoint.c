@@ -142,6 +142,25 @@ static void freeze(struct qcow_image *image)
 	      image->checkpoint.frozen_end);
 }
 
+/* By runs: a discard may have freed tens of thousands, and others wait. */
+static void release_freed(struct qcow_image *image, const struct frozen *f)
+{
+	const struct assignment *a = f->counts;
+
+	while (a != f->end) {
+		uint64_t first = key_index(a->key), count = 0;
+
+		for (; a != f->end && !a->value &&
+		       key_index(a->key) == first + count;
+		     a++)
+			count++;
+		if (count)
+			refcount_gain(image, first, count);
+		else
+			a++;
+	}
+}
+
 static void thaw(struct qcow_image *image, const struct frozen *f)
 {
 	const struct assignment *a;
@@ -152,9 +171,7 @@ static void thaw(struct qcow_image *image, const struct frozen *f)
 	/* R9: from here on the freed clusters may be used again. */
 	shared_put(image->dirty.freezing, false);
 	image_change_end(image);
-	for (a = f->counts; a != f->end; a++)
-		if (!a->value)
-			refcount_gain(image, key_index(a->key), 1);
+	release_freed(image, f);
 	journal_drop(&image->journal, image->checkpoint.frozen_end);
 	image->l1_moved = false;
 	image->checkpoint.complete++;
