@@ -134,8 +134,11 @@ static bool is_last(enum action action)
 }
 
 static int execute(struct desk *desk, const struct order *order,
-		   const struct packet *with, struct answer *answer, int *fd)
+		   const struct packet *with, struct look_answer *look_answer,
+		   int *fd)
 {
+	struct answer *answer = &look_answer->answer;
+
 	if (desk->ending && !is_last(order->action))
 		return -EPERM;
 	if (order->action == END_ORDERS) {
@@ -143,35 +146,10 @@ static int execute(struct desk *desk, const struct order *order,
 		return 0;
 	}
 	if (order->action == LOOK)
-		return look(desk, order->id, &answer->view);
+		return look(desk, order->id, &look_answer->view);
 	if (order->action < LOOK_AT_FILE)
 		return command_driver(desk, order, answer);
 	return clerk_files_execute(desk->files, order, with, answer, fd);
-}
-
-static void hand_over(const struct desk *desk, int fd)
-{
-	char nothing = 0;
-	const struct packet packet = {
-		.bytes = &nothing,
-		.length = 1,
-		.fds = { fd },
-		.nr_fds = 1,
-	};
-
-	if (packet_send(desk->socket, &packet))
-		_exit(EXIT_FAILURE);
-}
-
-static void answer_order(const struct desk *desk, struct answer *answer)
-{
-	const struct packet packet = {
-		.bytes = answer,
-		.length = sizeof(*answer),
-	};
-
-	if (packet_send(desk->socket, &packet))
-		_exit(EXIT_FAILURE);
 }
 
 static void *watch_server(void *opaque)
@@ -187,31 +165,17 @@ static void *watch_server(void *opaque)
 	_exit(EXIT_SUCCESS);
 }
 
-/* They come from a server that may be another's by now. */
-static bool hear_order(const struct desk *desk, struct order *order,
-		       struct packet *with)
-{
-	*with = (struct packet){ .bytes = order, .length = sizeof(*order) };
-	if (packet_receive(desk->socket, with) != sizeof(*order))
-		return false;
-	order->path[sizeof(order->path) - 1] = '\0';
-	order->name[sizeof(order->name) - 1] = '\0';
-	return true;
-}
-
 static void serve_order(struct desk *desk, const struct order *order,
 			struct packet *with)
 {
-	struct answer answer = { 0 };
+	struct look_answer answer = { 0 };
 	int fd = -1;
 
-	answer.result = execute(desk, order, with, &answer, &fd);
-	packet_close(with);
-	if (fd >= 0) {
-		hand_over(desk, fd);
-		close(fd); /* R14: it carries a lock soon */
-	}
-	answer_order(desk, &answer);
+	answer.answer.result = execute(desk, order, with, &answer, &fd);
+	orders_answer(desk->socket, with, &answer.answer,
+		      order->action == LOOK ? sizeof(answer) :
+					      sizeof(answer.answer),
+		      fd);
 }
 
 static void __attribute__((noreturn)) work(struct desk *desk)
@@ -225,10 +189,10 @@ static void __attribute__((noreturn)) work(struct desk *desk)
 	    control_get_features(desk->control, &answer.features))
 		answer.features = 0;
 	if (desk->nodes >= 0)
-		hand_over(desk, desk->nodes);
-	answer_order(desk, &answer);
+		orders_hand_over(desk->socket, desk->nodes);
+	orders_answer(desk->socket, NULL, &answer, sizeof(answer), -1);
 	do {
-		if (!hear_order(desk, &order, &with))
+		if (!orders_receive(desk->socket, &order, &with))
 			break;
 		serve_order(desk, &order, &with);
 	} while (!is_last(order.action));

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 #include "plugin/server/clerk-inside.h"
 #include "plugin/server/server.h"
@@ -34,15 +33,6 @@ static int look(struct clerk_files *files, const char *path, struct stat *st)
 	return clerk_find_grant(files, path) ?
 		       qcow_names_of_host.look(NULL, path, st) :
 		       -EACCES;
-}
-
-static int look_at_open(const struct packet *with, struct answer *answer)
-{
-	if (with->nr_fds != 1)
-		return -EINVAL;
-	if (fstat(with->fds[0], &answer->st) < 0)
-		return -errno;
-	return qcow_identify_file(with->fds[0], &answer->identity);
 }
 
 /* The path that was granted, or not. */
@@ -136,37 +126,16 @@ static int list(const struct clerk_files *files, const struct order *order,
 
 /* ---- legacy images ---- */
 
-static void __attribute__((noreturn)) read_legacy(struct qcow_reader *reader)
-{
-	reader->window = mmap(NULL, reader->window_size, PROT_READ | PROT_WRITE,
-			      MAP_SHARED, reader->memory, 0);
-	if (reader->window == MAP_FAILED)
-		_exit(EXIT_FAILURE);
-	qcow_read_legacy(reader);
-}
-
-/* It is no child of the server's, and ends when the server does. */
 static int start_reader(struct clerk_files *files, const struct order *order,
 			const struct packet *with)
 {
-	struct qcow_reader reader = order->reader;
-	pid_t pid;
-
-	if (with->nr_fds != 4)
+	if (with->nr_fds != READER_FDS)
 		return -EINVAL;
 	if (!clerk_has_opened(files, with->fds[0], false) ||
 	    files->readers == READERS_MAX)
 		return -EACCES;
 	files->readers++;
-	reader.server = files->server;
-	reader.image = with->fds[0];
-	reader.memory = with->fds[1];
-	reader.control = with->fds[2];
-	reader.data = with->fds[3];
-	pid = fork();
-	if (!pid)
-		read_legacy(&reader);
-	return pid < 0 ? -errno : 0;
+	return orders_start_reader(order, with, files->server);
 }
 
 /* ---- all of them ---- */
@@ -195,7 +164,7 @@ int clerk_files_execute(struct clerk_files *files, const struct order *order,
 	case LOOK_AT_FILE:
 		return look(files, order->path, &answer->st);
 	case LOOK_AT_OPEN:
-		return look_at_open(with, answer);
+		return orders_look_at_open(with, answer);
 	case SETTLE:
 		return settle(files, order->path, answer->path);
 	case RESOLVE:

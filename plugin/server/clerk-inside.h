@@ -1,65 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The orders of a server to its clerk; for clerk*.c only.
- *
- * An order and its answer are one packet each.  A descriptor that the clerk has
- * opened comes in a packet of its own before the answer, and is the server's
- * alone by the time of the answer.
+ * A server and its clerk from the inside; for clerk*.c only.
  */
 #ifndef CLERK_INSIDE_H
 #define CLERK_INSIDE_H
 
-#include <limits.h>
 #include <stdbool.h>
-#include <sys/stat.h>
+#include "plugin/common/orders.h"
 #include "plugin/server/clerk.h"
-#include "plugin/server/packet.h"
-#include "qcow/names.h"
 
-enum action {
-	/* The driver */
-	LOOK,
-	START_RECOVERY,
-	START_DEVICE,
-	END_RECOVERY,
-	/* No other order than the last one comes */
-	END_ORDERS,
-	/* The device's node */
-	MAKE_NODE,
-	/* Names: the calls of struct qcow_names */
-	LOOK_AT_FILE,
-	LOOK_AT_OPEN,
-	OPEN_FILE,
-	OPEN_AGAIN,
-	SETTLE,
-	RESOLVE,
-	SET_ASIDE,
-	LINK,
-	REMOVE,
-	LIST,
-	START_READER,
-};
-
-struct order {
-	enum action action;
-	int id;
-	int flags;
-	unsigned int number;
-	enum qcow_reference kind;
-	struct qcow_reader reader;
-	char path[PATH_MAX];
-	char name[PATH_MAX];
-};
-
-struct answer {
-	int result;
-	int timeout;		/* START_DEVICE */
-	uint64_t features;	/* the first answer, to no order */
-	struct clerk_view view; /* LOOK */
-	struct stat st;
-	struct qcow_identity identity;
-	struct qcow_error error;
-	char path[PATH_MAX];
+/* The answer to LOOK, behind all that other answers have. */
+struct look_answer {
+	struct answer answer;
+	struct clerk_view view;
 };
 
 /* A file that the server opened before it fell. */
@@ -73,6 +26,7 @@ struct held {
 
 /* The server's side. */
 struct clerk {
+	struct orders orders; /* first */
 	pid_t pid;
 	int socket;
 	int nodes;
@@ -80,6 +34,7 @@ struct clerk {
 	unsigned int owed; /* answers to come, without a descriptor, */
 	int late;	   /* and the first failure among those that came */
 	struct qcow_names names;
+	int (*open)(void *opaque, const char *path, int flags); /* by order */
 	struct held held[HELD_MAX];
 	unsigned int nr_held;
 };
@@ -94,7 +49,7 @@ void clerk_work(const struct server_config *config,
 		const struct qcow_references *references, pid_t server,
 		int socket) __attribute__((noreturn));
 
-/* clerk-names.c */
+/* clerk-held.c */
 
 /* The names of an open that has a clerk. */
 void clerk_names_init(struct clerk *clerk);

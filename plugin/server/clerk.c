@@ -15,35 +15,10 @@
 #include <unistd.h>
 #include "plugin/server/clerk-inside.h"
 
-/* *fd becomes a descriptor that came before the answer, if one did; NULL: none
-   comes. */
-static int hear(const struct clerk *clerk, struct answer *answer, int *fd)
+/* An answer without a descriptor. */
+static int hear(const struct clerk *clerk, struct answer *answer)
 {
-	struct packet packet = {
-		.bytes = answer,
-		.length = sizeof(*answer),
-	};
-	ssize_t got;
-
-	if (!fd)
-		got = packet_receive_plain(clerk->socket, &packet);
-	else
-		while ((got = packet_receive(clerk->socket, &packet)) == 1)
-			if (packet.nr_fds)
-				*fd = packet.fds[0];
-	if (got < 0)
-		return got;
-	return got == sizeof(*answer) ? answer->result : -EPIPE;
-}
-
-static int send_order(const struct clerk *clerk, const struct order *order,
-		      const struct packet *with)
-{
-	struct packet packet = with ? *with : (struct packet){ 0 };
-
-	packet.bytes = (void *)order;
-	packet.length = sizeof(*order);
-	return packet_send(clerk->socket, &packet);
+	return orders_hear(clerk->socket, answer, sizeof(*answer), NULL);
 }
 
 /* The answers come in the order of the orders. */
@@ -53,7 +28,7 @@ static void hear_owed(struct clerk *clerk)
 	int ret;
 
 	for (; clerk->owed; clerk->owed--) {
-		ret = hear(clerk, &answer, NULL);
+		ret = hear(clerk, &answer);
 		if (ret && !clerk->late)
 			clerk->late = ret;
 	}
@@ -63,13 +38,19 @@ int clerk_give_order(struct clerk *clerk, const struct order *order,
 		     const struct packet *with, struct answer *answer)
 {
 	int fd = -1;
-	int ret = send_order(clerk, order, with);
+	int ret = orders_send(clerk->socket, order, with);
 
 	hear_owed(clerk);
 	if (!ret)
-		ret = hear(clerk, answer,
-			   order->action < LOOK_AT_FILE ? NULL : &fd);
+		ret = orders_hear(clerk->socket, answer, sizeof(*answer),
+				  order->action < LOOK_AT_FILE ? NULL : &fd);
 	return ret || fd < 0 ? ret : fd;
+}
+
+static int give(struct orders *orders, const struct order *order,
+		const struct packet *with, struct answer *answer)
+{
+	return clerk_give_order((struct clerk *)orders, order, with, answer);
 }
 
 /* An order without an argument, whose answer is a result. */
@@ -86,7 +67,7 @@ static int give_plain_order(struct clerk *clerk, enum action action)
 static int give_in_passing(struct clerk *clerk, enum action action)
 {
 	const struct order order = { .action = action };
-	int ret = send_order(clerk, &order, NULL);
+	int ret = orders_send(clerk->socket, &order, NULL);
 
 	clerk->owed += !ret;
 	return ret;
@@ -135,6 +116,7 @@ int clerk_start(const struct server_config *config,
 		return ret;
 	}
 	clerk->nodes = -1;
+	clerk->orders.give = give;
 	clerk_names_init(clerk);
 	*result = clerk;
 	return 0;
@@ -143,7 +125,8 @@ int clerk_start(const struct server_config *config,
 int clerk_await(struct clerk *clerk)
 {
 	struct answer answer;
-	int ret = hear(clerk, &answer, &clerk->nodes);
+	int ret = orders_hear(clerk->socket, &answer, sizeof(answer),
+			      &clerk->nodes);
 
 	if (!ret)
 		clerk->features = answer.features;
@@ -158,9 +141,13 @@ uint64_t clerk_features(const struct clerk *clerk)
 int clerk_look(struct clerk *clerk, int id, struct clerk_view *view)
 {
 	const struct order order = { .action = LOOK, .id = id };
-	struct answer answer;
-	int ret = clerk_give_order(clerk, &order, NULL, &answer);
+	struct look_answer answer;
+	int ret = orders_send(clerk->socket, &order, NULL);
 
+	hear_owed(clerk);
+	if (!ret)
+		ret = orders_hear(clerk->socket, &answer.answer, sizeof(answer),
+				  NULL);
 	if (!ret)
 		*view = answer.view;
 	return ret;

@@ -218,12 +218,14 @@ static bool is_zero(const void *bytes, size_t length)
 static void ask_the_driver(const struct server_config *config)
 {
 	const struct order order = { .action = LOOK, .id = OF_OTHERS };
+	struct look_answer answer;
 	struct clerk_view view;
-	struct answer answer;
 	int ret;
 
 	fall(config);
-	expect(clerk_give_order(clerk, &order, NULL, &answer) == -EXDEV &&
+	expect(!orders_send(clerk_socket, &order, NULL) &&
+		       orders_hear(clerk_socket, &answer.answer, sizeof(answer),
+				   NULL) == -EXDEV &&
 		       is_zero(&answer.view, sizeof(answer.view)),
 	       "it is told of another's device");
 	expect(!clerk_end_orders(clerk), "the orders have no end");

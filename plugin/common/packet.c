@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include "plugin/server/packet.h"
+#include "plugin/common/packet.h"
 
 #define SPACE CMSG_SPACE(PACKET_FDS * sizeof(int))
 

@@ -1,15 +1,49 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The names of an open, by orders to the clerk: the server's side.
+ * The names of an open, by orders to a clerk: the reader's side.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-#include "plugin/server/clerk-inside.h"
-#include "plugin/server/server.h"
+#include "plugin/common/orders.h"
+
+int orders_send(int socket, const struct order *order,
+		const struct packet *with)
+{
+	struct packet packet = with ? *with : (struct packet){ 0 };
+
+	packet.bytes = (void *)order;
+	packet.length = sizeof(*order);
+	return packet_send(socket, &packet);
+}
+
+int orders_hear(int socket, struct answer *answer, size_t length, int *fd)
+{
+	struct packet packet = {
+		.bytes = answer,
+		.length = length,
+	};
+	ssize_t got;
+
+	if (!fd)
+		got = packet_receive_plain(socket, &packet);
+	else
+		while ((got = packet_receive(socket, &packet)) == 1)
+			if (packet.nr_fds)
+				*fd = packet.fds[0];
+	if (got < 0)
+		return got;
+	return got == (ssize_t)length ? answer->result : -EPIPE;
+}
+
+static int give(void *opaque, const struct order *order,
+		const struct packet *with, struct answer *answer)
+{
+	struct orders *orders = opaque;
+
+	return orders->give(orders, order, with, answer);
+}
 
 /* -ENAMETOOLONG: nobody has a file of that name. */
 static int put_text(char text[PATH_MAX], const char *value)
@@ -19,78 +53,18 @@ static int put_text(char text[PATH_MAX], const char *value)
 }
 
 /* An order about a path. */
-static int order_about(void *clerk, struct order *order, const char *path,
+static int order_about(void *opaque, struct order *order, const char *path,
 		       struct answer *answer)
 {
 	int ret = put_text(order->path, path);
 
-	return ret ? ret : clerk_give_order(clerk, order, NULL, answer);
+	return ret ? ret : give(opaque, order, NULL, answer);
 }
 
 static int take_text(const struct answer *answer, char **text)
 {
 	*text = strndup(answer->path, PATH_MAX - 1);
 	return *text ? 0 : -ENOMEM;
-}
-
-/*
- * Files whose names do not come from the image: the server may open these
- * itself as long as it has not read a byte.  The journal is that of the disk's
- * own file, so nobody has it to whom the clerk would not give it.  To open it
- * before the fence is harmless (R14): it is not read before.
- */
-
-static void hold(struct clerk *clerk, char *path, int flags)
-{
-	int fd = path ? open(path, flags) : -1;
-
-	if (fd < 0)
-		free(path);
-	else
-		clerk->held[clerk->nr_held++] = (struct held){ path, flags,
-							       fd };
-}
-
-void clerk_hold_files(struct clerk *clerk, const struct server_config *config)
-{
-	const struct qcow_identity *image = &config->identity;
-	const int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW;
-
-	if (config->options->read_only)
-		return;
-	hold(clerk, strdup(QCOW_BOOT_ID), O_RDONLY | O_CLOEXEC);
-	hold(clerk, qcow_journal_path(image, QCOW_JOURNAL_DIR, "journal"),
-	     flags);
-	hold(clerk, qcow_journal_path(image, QCOW_JOURNAL_DIR, "life"), flags);
-}
-
-/* -1: that file is not held, or its name is gone. */
-static int take_held(struct clerk *clerk, const char *path, int flags)
-{
-	for (unsigned int i = 0; i < clerk->nr_held; i++) {
-		struct held *held = &clerk->held[i];
-		int fd = held->fd;
-		struct stat st;
-
-		if (fd < 0 || flags != held->flags ||
-		    strcmp(path, held->path) || fstat(fd, &st) < 0 ||
-		    !st.st_nlink)
-			continue;
-		held->fd = -1;
-		return fd;
-	}
-	return -1;
-}
-
-void clerk_names_end(struct clerk *clerk)
-{
-	while (clerk->nr_held) {
-		struct held *held = &clerk->held[--clerk->nr_held];
-
-		if (held->fd >= 0)
-			close(held->fd);
-		free(held->path);
-	}
 }
 
 static int look(void *opaque, const char *path, struct stat *st)
@@ -110,7 +84,7 @@ static int look_at_open(void *opaque, int fd, struct stat *st,
 	const struct order order = { .action = LOOK_AT_OPEN };
 	const struct packet with = { .fds = { fd }, .nr_fds = 1 };
 	struct answer answer;
-	int ret = clerk_give_order(opaque, &order, &with, &answer);
+	int ret = give(opaque, &order, &with, &answer);
 
 	if (!ret) {
 		*st = answer.st;
@@ -123,9 +97,8 @@ static int open_file(void *opaque, const char *path, int flags)
 {
 	struct order order = { .action = OPEN_FILE, .flags = flags };
 	struct answer answer;
-	int fd = take_held(opaque, path, flags);
 
-	return fd < 0 ? order_about(opaque, &order, path, &answer) : fd;
+	return order_about(opaque, &order, path, &answer);
 }
 
 static int open_again(void *opaque, int fd, int flags)
@@ -134,7 +107,7 @@ static int open_again(void *opaque, int fd, int flags)
 	const struct packet with = { .fds = { fd }, .nr_fds = 1 };
 	struct answer answer;
 
-	return clerk_give_order(opaque, &order, &with, &answer);
+	return give(opaque, &order, &with, &answer);
 }
 
 static int settle(void *opaque, const char *path, char **settled)
@@ -179,7 +152,7 @@ static int link_file(void *opaque, int fd, const char *path)
 	struct answer answer;
 	int ret = put_text(order.path, path);
 
-	return ret ? ret : clerk_give_order(opaque, &order, &with, &answer);
+	return ret ? ret : give(opaque, &order, &with, &answer);
 }
 
 static int remove_file(void *opaque, const char *path)
@@ -213,16 +186,16 @@ static int start_reader(void *opaque, const struct qcow_reader *reader)
 		.nr_fds = 4,
 	};
 	struct answer answer;
-	int ret = clerk_give_order(opaque, &order, &with, &answer);
+	int ret = give(opaque, &order, &with, &answer);
 
 	explicit_bzero(&order.reader, sizeof(order.reader));
 	return ret;
 }
 
-void clerk_names_init(struct clerk *clerk)
+void orders_names(struct orders *orders, struct qcow_names *names)
 {
-	clerk->names = (struct qcow_names){
-		.opaque = clerk,
+	*names = (struct qcow_names){
+		.opaque = orders,
 		.look = look,
 		.look_at_open = look_at_open,
 		.open = open_file,
