@@ -256,7 +256,7 @@ int file_open(struct file *file, const char *path,
 
 	*file = (struct file){
 		.fd = -1,
-		.names = options->names ? options->names : &qcow_names_of_host,
+		.names = options->names ? options->names : qcow_names_here,
 		.test = options->test,
 		.sync_lock = PTHREAD_MUTEX_INITIALIZER,
 	};

@@ -10,15 +10,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include "qcow/error.h"
 #include "qcow/file.h"
+#include "qcow/names-used.h"
 
 /* 0 where the file system does not know it. */
-static uint64_t birth_of(int fd, const char *path)
+static uint64_t birth_of(int fd)
 {
 	struct statx stx;
 
-	if (statx(fd, path, AT_EMPTY_PATH, STATX_BTIME, &stx) < 0 ||
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_BTIME, &stx) < 0 ||
 	    !(stx.stx_mask & STATX_BTIME))
 		return 0;
 	return stx.stx_btime.tv_sec * 1000000000ull + stx.stx_btime.tv_nsec;
@@ -47,18 +49,22 @@ int file_look(struct file *file, struct stat *st)
 			       names->look_at_open(names->opaque, file->fd, st,
 						   &file->identity) :
 			       -errno;
-	identify(st, birth_of(file->fd, ""), &file->identity);
+	identify(st, birth_of(file->fd), &file->identity);
 	return 0;
 }
 
 int qcow_identify_path(const char *path, struct qcow_identity *identity)
 {
+	struct file file = { .fd = names_find(path), .names = qcow_names_here };
 	struct stat st;
+	int ret;
 
-	if (stat(path, &st) < 0)
-		return -errno;
-	identify(&st, birth_of(AT_FDCWD, path), identity);
-	return 0;
+	if (file.fd < 0)
+		return file.fd;
+	ret = file_look(&file, &st);
+	*identity = file.identity;
+	close(file.fd);
+	return ret;
 }
 
 int qcow_identify_file(int fd, struct qcow_identity *identity)
@@ -67,7 +73,7 @@ int qcow_identify_file(int fd, struct qcow_identity *identity)
 
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	identify(&st, birth_of(fd, ""), identity);
+	identify(&st, birth_of(fd), identity);
 	return 0;
 }
 

@@ -19,7 +19,7 @@ static int note_file(struct file *file, struct qcow_info *info)
 {
 	struct stat st;
 
-	if (!fstat(file->fd, &st))
+	if (!file_look(file, &st))
 		info->disk_usage = st.st_blocks * 512ull;
 	return file_size(file, &info->file_size);
 }

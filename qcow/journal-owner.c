@@ -25,6 +25,7 @@
 #include <sys/stat.h>
 #include "qcow/error.h"
 #include "qcow/image.h"
+#include "qcow/names-used.h"
 
 #define JOURNAL_DEFAULT_SIZE (2u << 20)
 #define GHOST_NS	     30000000000 /* of a slow storage's queue */
@@ -296,7 +297,7 @@ static bool is_there(const char *path)
 {
 	struct stat st;
 
-	return !stat(path, &st);
+	return !names_look(path, &st);
 }
 
 bool journal_is_pending(const struct file *file, const struct header *header,

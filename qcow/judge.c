@@ -12,8 +12,10 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 #include "qcow/error.h"
 #include "qcow/image.h"
+#include "qcow/names-used.h"
 
 static int try(const char *path, const struct qcow_options *options,
 	       enum qcow_look look, struct qcow_error *error)
@@ -63,9 +65,17 @@ static bool is_on_read_only(const char *path)
 {
 	struct statvfs fs;
 	struct stat st;
+	bool read_only;
+	int fd;
 
-	return !stat(path, &st) && S_ISREG(st.st_mode) && !statvfs(path, &fs) &&
-	       fs.f_flag & ST_RDONLY;
+	if (names_look(path, &st) || !S_ISREG(st.st_mode))
+		return false;
+	fd = names_find(path);
+	if (fd < 0)
+		return false;
+	read_only = !fstatvfs(fd, &fs) && fs.f_flag & ST_RDONLY;
+	close(fd);
+	return read_only;
 }
 
 void qcow_judge(const char *path, const struct qcow_options *options,

@@ -17,6 +17,7 @@
 #include "qcow/error.h"
 #include "qcow/info.h"
 #include "qcow/layers.h"
+#include "qcow/names-used.h"
 
 struct chain {
 	const char *top; /* the path of the image, resolved */
@@ -28,7 +29,7 @@ static bool are_two_files(const char *a, const char *b)
 {
 	struct stat one, other;
 
-	if (stat(a, &one) || stat(b, &other))
+	if (names_look(a, &one) || names_look(b, &other))
 		return false;
 	if (S_ISBLK(one.st_mode) && S_ISBLK(other.st_mode))
 		return one.st_rdev != other.st_rdev;
@@ -75,7 +76,7 @@ static char *next_of(const struct chain *chain, const char *path,
 		return NULL;
 	free(allowed);
 	under = reference_beside(path, info->backing);
-	if (!under || !stat(under, &st))
+	if (!under || !names_look(under, &st))
 		return under;
 	free(under);
 	return reference_beside(resolved, info->backing);

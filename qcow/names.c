@@ -5,10 +5,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "qcow/names.h"
+#include "qcow/names-used.h"
 
 #define SELF 64 /* bytes of a name in /proc */
 
@@ -101,3 +104,47 @@ const struct qcow_names qcow_names_of_host = {
 	.remove = remove_named,
 	.list = list,
 };
+
+const struct qcow_names *qcow_names_here = &qcow_names_of_host;
+
+int names_look(const char *path, struct stat *st)
+{
+	return qcow_names_here->look(qcow_names_here->opaque, path, st);
+}
+
+int names_find(const char *path)
+{
+	return qcow_names_here->open(qcow_names_here->opaque, path,
+				     O_PATH | O_CLOEXEC);
+}
+
+/* The kernel has followed all links to what is open. */
+static char *path_of(int fd)
+{
+	char self[SELF], path[PATH_MAX];
+	ssize_t length;
+
+	name_self(self, fd);
+	length = readlink(self, path, sizeof(path) - 1);
+	if (length < 0)
+		return NULL;
+	path[length] = '\0';
+	return strdup(path);
+}
+
+char *names_real(const char *path)
+{
+	char *real;
+	int fd;
+
+	if (qcow_names_here == &qcow_names_of_host)
+		return realpath(path, NULL);
+	fd = names_find(path);
+	if (fd < 0) {
+		errno = -fd;
+		return NULL;
+	}
+	real = path_of(fd);
+	close(fd);
+	return real;
+}

@@ -71,6 +71,11 @@ struct qcow_names {
 /* Those of this process. */
 extern const struct qcow_names qcow_names_of_host;
 
+/* Those that every function uses to which no others are given.  A process that
+   has given up its own puts another's here: it needs look, look_at_open, open
+   and open_again, settle, and start_reader. */
+extern const struct qcow_names *qcow_names_here;
+
 /* reference.c */
 
 /* An absolute path of the image: of a device the name by which it was given,

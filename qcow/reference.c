@@ -25,6 +25,7 @@
 #include <sys/stat.h>
 #include "qcow/error.h"
 #include "qcow/layers.h"
+#include "qcow/names-used.h"
 
 static const char *const kind_names[] = {
 	[QCOW_REFERS_TO_BACKING] = "backing file",
@@ -44,7 +45,7 @@ static bool is_device(const char *path)
 {
 	struct stat st;
 
-	return !stat(path, &st) && S_ISBLK(st.st_mode);
+	return !names_look(path, &st) && S_ISBLK(st.st_mode);
 }
 
 static bool lies_below(const char *path, const char *directory)
@@ -58,7 +59,7 @@ static bool lies_below(const char *path, const char *directory)
 
 static bool lies_below_resolved(const char *path, const char *directory)
 {
-	char *resolved = realpath(directory, NULL);
+	char *resolved = names_real(directory);
 	bool below = resolved && lies_below(path, resolved);
 
 	free(resolved);
@@ -75,7 +76,7 @@ static bool lies_below_any(const char *path, const char *const *directory)
 
 static bool is_same_file(const char *path, const char *allowed)
 {
-	char *resolved = allowed ? realpath(allowed, NULL) : NULL;
+	char *resolved = allowed ? names_real(allowed) : NULL;
 	bool same = resolved && !strcmp(path, resolved);
 
 	free(resolved);
@@ -208,7 +209,7 @@ static char *resolve_directory(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 	char *parent = strndup(path, slash ? slash - path + 1 : 0);
-	char *resolved = parent ? realpath(*parent ? parent : ".", NULL) : NULL;
+	char *resolved = parent ? names_real(*parent ? parent : ".") : NULL;
 	char *joined = NULL;
 
 	if (resolved &&
@@ -222,7 +223,7 @@ static char *resolve_directory(const char *path)
 
 char *reference_path(const char *path)
 {
-	return is_device(path) ? resolve_directory(path) : realpath(path, NULL);
+	return is_device(path) ? resolve_directory(path) : names_real(path);
 }
 
 int qcow_settle(const char *path, char **settled)
@@ -238,7 +239,7 @@ static int find(const char *from, enum qcow_reference kind, const char *name,
 {
 	char *joined = reference_beside(from, name);
 
-	*resolved = joined ? realpath(joined, NULL) : NULL;
+	*resolved = joined ? names_real(joined) : NULL;
 	/* The links are followed once: a second time they may lead elsewhere.
 	 */
 	if (!*resolved)
@@ -349,7 +350,7 @@ int qcow_check_layer(const char *top, const struct qcow_layer *layer,
 	enum qcow_reference kind = layer->written ? QCOW_REFERS_TO_DATA :
 						    QCOW_REFERS_TO_BACKING;
 	char *path = *layer->path == '/' ? reference_path(layer->path) : NULL;
-	char *resolved = path ? realpath(path, NULL) : NULL;
+	char *resolved = path ? names_real(path) : NULL;
 	int ret = 0;
 
 	if (!resolved)
