@@ -18,10 +18,6 @@ struct qcow_check_options {
 	const char *journal_dir; /* NULL stands for QCOW_JOURNAL_DIR */
 	size_t memory;		 /* bytes; 0 stands for the default */
 
-	/* Called when all files are open that need a right to open them, and
-	   before a byte is read.  Its failure ends the check.  May be NULL. */
-	int (*opened)(void *opaque);
-
 	/* Each may be NULL.  A line, without newline, about a finding; how
 	   much is done of a step of the check, which may have several. */
 	void (*line)(void *opaque, const char *line);

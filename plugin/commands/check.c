@@ -26,7 +26,6 @@
 #include "plugin/common/log.h"
 #include "plugin/commands/options.h"
 #include "plugin/commands/served.h"
-#include "qcow/jail.h"
 #include "qcow/qcow.h"
 
 #define STATUS_FAILED	   1
@@ -145,13 +144,6 @@ static int refuse_served(const struct served *served)
 	return STATUS_FAILED;
 }
 
-/* P6: the image is open, and nobody has read it. */
-static int end_rights(void *opaque)
-{
-	(void)opaque;
-	return jail_end_files();
-}
-
 static int confine(const char *image, bool repair)
 {
 	const struct jail jail = { .image = image, .write = repair };
@@ -170,7 +162,6 @@ int command_check(const struct options *options)
 	};
 	const struct qcow_check_options check = {
 		.repair = wanted_repair(options),
-		.opened = end_rights,
 		.line = put_line,
 		.progress = show_progress,
 		.opaque = &output,

@@ -2,23 +2,24 @@
 /*
  * The jail of a process that opens an image and is no server.
  *
- * The process reads tables that a stranger may have made, for root (P6).  A
- * server gives up everything before it reads, and has its clerk open the files.
- * This process opens files while it reads, by names that it reads.  So the
- * process keeps
+ * The process reads tables that a stranger may have made, for root (P6).  It
+ * opens files while it reads, by names that it reads.  As a server, it gives up
+ * everything before, and has a clerk open the files, a child (jail-clerk.c).
+ * The clerk reads no byte, and keeps
  *
  *	files		the image, the directories in which the admin lets the
  *			image name files, our state, /proc and /sys; to read
  *			them, and to write to the image and our state if that is
  *			the task
- *	capabilities	those by which root reads everybody's files; `check`,
- *			which opens the image alone, only until that is open
- *	calls		those that an open, a check and a close make
+ *	capabilities	those by which root reads everybody's files
+ *	calls		those that use names
  *
- * and loses its user, the network, and all power over other processes.  The
- * process keeps the host's mounts, because a name in an image must lead to the
- * same file as for everybody else.  The reader of a legacy image, a child, has
- * a jail of its own inside this one (qcow/legacy/jail.c).
+ * The process itself keeps no file but those that the clerk hands over, no
+ * capability, and the calls that an open, a check and a close make.  Both lose
+ * their user, the network, and all power over other processes.  They keep the
+ * host's mounts, because a name in an image must lead to the same file as for
+ * everybody else.  The reader of a legacy image, a child of the clerk's, has a
+ * jail of its own inside this one (qcow/legacy/jail.c).
  */
 #include <errno.h>
 #include <ftw.h>
@@ -181,31 +182,30 @@ static int make_rules(const struct jail *jail, int *rules)
 	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | \
 	 CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET)
 
-static struct sock_filter calls[] = {
-	FILTER_BEGIN,
-	/* Files by their names; Landlock says which. */
-	ALLOW(openat),
-	ALLOW(newfstatat),
-	ALLOW(statx),
-	ALLOW(readlinkat),
-	ALLOW(faccessat),
+/* Files by their names; Landlock says which. */
+static const struct sock_filter naming[] = {
+	ALLOW(openat),	   ALLOW(faccessat),
 #ifdef __NR_faccessat2
 	ALLOW(faccessat2),
 #endif
 #ifdef __NR_open
-	ALLOW(open),
-	ALLOW(stat),
-	ALLOW(lstat),
-	ALLOW(readlink),
-	ALLOW(access),
-	ALLOW(unlink),
+	ALLOW(open),	   ALLOW(stat),	     ALLOW(lstat),
+	ALLOW(access),	   ALLOW(unlink),
 #endif
-	ALLOW(unlinkat),
-	ALLOW(linkat), /* a journal gets its name */
-	ALLOW(getdents64),
-	ALLOW(getcwd),
-	ALLOW(statfs),
-	/* Files that are open. */
+	ALLOW(unlinkat),   ALLOW(linkat), /* a journal gets its name */
+	ALLOW(getdents64), ALLOW(getcwd),    ALLOW(statfs),
+};
+
+static const struct sock_filter calls[] = {
+	/* Files that are open, as the clerk gives them. */
+	ALLOW(sendmsg),
+	ALLOW(recvmsg),
+	ALLOW(newfstatat), /* fstat() of some C libraries */
+	ALLOW(statx),
+	ALLOW(readlinkat), /* where they are */
+#ifdef __NR_readlink
+	ALLOW(readlink),
+#endif
 	ALLOW(read),
 	ALLOW(write),
 	ALLOW(writev),
@@ -299,10 +299,24 @@ static struct sock_filter calls[] = {
 	REFUSE,
 };
 
-static int limit_calls(void)
+static void append(struct sock_fprog *program, const struct sock_filter *some,
+		   size_t count)
 {
-	const struct sock_fprog program = { ARRAY_SIZE(calls), calls };
+	memcpy(&program->filter[program->len], some, count * sizeof(*some));
+	program->len += count;
+}
 
+static int limit_calls(bool names)
+{
+	static const struct sock_filter head[] = { FILTER_BEGIN };
+	struct sock_filter
+		list[ARRAY_SIZE(head) + ARRAY_SIZE(naming) + ARRAY_SIZE(calls)];
+	struct sock_fprog program = { 0, list };
+
+	append(&program, head, ARRAY_SIZE(head));
+	if (names)
+		append(&program, naming, ARRAY_SIZE(naming));
+	append(&program, calls, ARRAY_SIZE(calls));
 	if (!FILTER_ARCH)
 		return 0;
 	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
@@ -312,27 +326,53 @@ static int limit_calls(void)
 
 /* ---- all of it ---- */
 
-static int fall(const struct jail *jail, int rules)
+/* rules: -1 without Landlock. */
+static int fall(uint32_t capabilities, int rules)
 {
 	int ret = jail_limit(RLIMIT_CORE, 0);
 
 	if (!ret)
-		ret = jail_fall(jail->write ? JAIL_WRITES : JAIL_READS);
+		ret = jail_fall(capabilities);
 	if (!ret && rules >= 0)
 		ret = landlock_restrict(rules);
+	if (rules >= 0)
+		close(rules);
 	return ret;
 }
 
-int jail_enter_for(const struct jail *jail)
+static int confine_clerk(const struct jail *jail)
 {
 	int rules;
 	int ret = make_rules(jail, &rules);
 
+	if (!ret)
+		ret = fall(jail->write ? JAIL_WRITES : JAIL_READS, rules);
+	return ret ? ret : limit_calls(true);
+}
+
+/* No file may be opened; it follows the links of its own descriptors. */
+static int confine_reader(void)
+{
+	int rules;
+	int ret = landlock_open(&rules);
+
+	if (ret == -EOPNOTSUPP)
+		rules = -1;
+	else if (ret)
+		return ret;
+	else if (!FILTER_ARCH)
+		/* A sanitizer looks at the threads when the process ends. */
+		landlock_allow(rules, "/proc", LANDLOCK_READ);
+	ret = fall(0, rules);
+	return ret ? ret : limit_calls(false);
+}
+
+int jail_enter_for(const struct jail *jail)
+{
+	int ret;
+
 	/* The C library reads the time zone from a file. */
 	tzset();
-	if (!ret)
-		ret = fall(jail, rules);
-	if (rules >= 0)
-		close(rules);
-	return ret ? ret : limit_calls();
+	ret = jail_start_clerk(confine_clerk, jail);
+	return ret ? ret : confine_reader();
 }

@@ -303,18 +303,6 @@ static int judge_journal(struct check *check, struct qcow_error *error)
 	return 0;
 }
 
-/* The journal is looked for later, but not opened, and everybody may look. */
-static int tell_opened(const struct check *check, struct qcow_error *error)
-{
-	const struct qcow_check_options *options = check->options;
-	int ret = options->opened ? options->opened(options->opaque) : 0;
-
-	return ret ? fail(error, ret,
-			  "the process cannot give up its rights: %s",
-			  strerror(-ret)) :
-		     0;
-}
-
 static int open_and_check(struct check *check, const char *path,
 			  struct qcow_error *error)
 {
@@ -328,8 +316,6 @@ static int open_and_check(struct check *check, const char *path,
 
 	if (!ret)
 		ret = lock_image(check->file, &options, error);
-	if (!ret)
-		ret = tell_opened(check, error);
 	if (!ret)
 		ret = judge_format(check->file, error);
 	if (!ret)
