@@ -33,7 +33,9 @@
 #define NONCE	  7ull
 #define OURS	  1 /* a device */
 #define OF_OTHERS 2
-#define PATIENCE  20000 /* ms */
+#define PATIENCE  20000	      /* ms */
+#define SERVERS	  1963982848u /* their users, with the pid */
+#define NOBODY	  65534u
 
 static char *image, *base, *legacy, *beside, *device, *link_to;
 static struct disk_options disk_options = DISK_OPTIONS_DEFAULT;
@@ -90,6 +92,16 @@ int __wrap_control_end_recovery(struct control *control, int id, int pid)
 	(void)pid;
 	for (;;)
 		pause();
+}
+
+static unsigned int *node_user; /* shared with the clerk */
+
+int __wrap_node_make(int directory, int id, unsigned int user);
+int __wrap_node_make(int directory, int id, unsigned int user)
+{
+	(void)directory;
+	*node_user = user;
+	return id == OURS ? 0 : -EINVAL;
 }
 
 static void expect(bool holds, const char *what)
@@ -237,6 +249,25 @@ static void ask_the_driver(const struct server_config *config)
 	expect(clerk_end_recovery(clerk) == -EINVAL, "no answer");
 	ret = clerk_end_recovery(clerk);
 	expect(ret == -EPIPE || ret == -ECONNRESET, "an order after the last");
+}
+
+/* On a host without a directory for nodes, the user that is told gets the one
+   in /dev. */
+static void ask_for_node(const struct server_config *config)
+{
+	struct clerk_view view;
+
+	fall(config);
+	*node_user = 0;
+	expect(!clerk_make_node(clerk) && clerk_hear_owed(clerk) == -EINVAL &&
+		       !*node_user,
+	       "a node before a device");
+	expect(!clerk_look(clerk, OURS, &view) && !clerk_make_node(clerk) &&
+		       !clerk_hear_owed(clerk),
+	       "no node");
+	/* The filter has no call that tells it. */
+	expect(*node_user == SERVERS + getpid() || *node_user == NOBODY,
+	       "the node is another user's");
 }
 
 /* ---- descriptors ---- */
@@ -466,6 +497,7 @@ static void run_cases(void)
 		die("no layer");
 	run_case("keeps the clerk", keep_clerk, &config);
 	run_case("asks the driver", ask_the_driver, &config);
+	run_case("asks for its node", ask_for_node, &config);
 	run_case("asks by descriptors", ask_by_descriptor, &config);
 	run_case("claims a layer", claim_layer, &config);
 	run_case("asks for names", ask_for_names, &config);
@@ -494,6 +526,8 @@ int main(void)
 	    mount("journals", QCOW_JOURNAL_DIR, "tmpfs", 0, "size=16m") ||
 	    prctl(PR_SET_CHILD_SUBREAPER, 1))
 		return SKIPPED;
+	node_user = mmap(NULL, sizeof(*node_user), PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	make_images();
 	run_cases();
 	return 0;
