@@ -31,11 +31,8 @@
 #include "qcow/refcount.h"
 #include "qcow/sweep.h"
 
-#define CACHE_LEAST	  (4u << 20)
-#define CACHE_MOST	  (128u << 20)
-#define CACHE_UNDER_LEAST (1u << 20)
-#define MAX_DIRTY	  131072u
-#define MAX_HOST_OFFSET	  (1ull << 56) /* the format's */
+#define MAX_DIRTY	131072u
+#define MAX_HOST_OFFSET (1ull << 56) /* the format's */
 
 /* ---- open ---- */
 
