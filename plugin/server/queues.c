@@ -13,10 +13,18 @@
  *	older drivers	One of 6.12 is lost for good if the server dies after
  *			some of its tags were fetched.  With one ring all
  *			FETCHes go in by a single system call, which a SIGKILL
- *			does not interrupt.  Drivers from 7.1 on withstand that.
- *	a culprit	The quarantine keeps other requests back (quarantine.c),
- *			and one thread can do so.  But a ring has a limit: where
- *			all tags are too many, there is no quarantine.
+ *			does not interrupt.  Drivers from 7.1 on withstand that
+ *			before the device is started.
+ *	a recovery	Drivers of 7.0 to 7.3 at least: if a server dies when
+ *			some queues are fetched wholly and others are not, the
+ *			next request of the former makes the kernel go wrong,
+ *			with all its guests.  (ublk_start_cancel() does nothing
+ *			while ub->canceling is set, and that is not cleared with
+ *			the queue's own flag.)  Here, too, one call fetches all.
+ *			But a ring has a limit: where all tags are too many,
+ *			the threads are as many as before.
+ *	a culprit	It is a recovery.  The quarantine keeps other requests
+ *			back (quarantine.c), and one thread can do so.
  *	limits		There is one bucket, and nobody is in a hurry.
  *
  * /dev/ublkcN is a file of each ring (P4), so the driver lets no successor come
@@ -45,12 +53,12 @@
 #define RING_TAGS 16384u
 
 unsigned int queues_threads(const struct disk_options *options,
-			    uint64_t features, unsigned int deaths)
+			    uint64_t features, bool recovers)
 {
 	if ((features & THREADS_NEED) != THREADS_NEED || options->iops ||
 	    options->bandwidth)
 		return 1;
-	if (deaths && options->queues * options->depth <= RING_TAGS)
+	if (recovers && options->queues * options->depth <= RING_TAGS)
 		return 1;
 	return stats_threads(options->queues);
 }

@@ -24,10 +24,10 @@ struct queues {
 	struct shared shared;
 };
 
-/* How many I/O threads a disk gets: features are those of the driver, deaths is
-   how many servers died of one request before. */
+/* How many I/O threads a disk gets: features are those of the driver; recovers:
+   the device has had a server before. */
 unsigned int queues_threads(const struct disk_options *options,
-			    uint64_t features, unsigned int deaths);
+			    uint64_t features, bool recovers);
 
 /* Makes the rings of so many I/O threads: see queue_ring(). */
 int queues_rings(struct queues *queues, const struct disk_options *options,

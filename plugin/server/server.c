@@ -130,7 +130,8 @@ static int create_rings(struct server *server)
 {
 	const struct server_config *config = server->config;
 	const unsigned int threads = queues_threads(
-		config->options, clerk_features(server->clerk), config->deaths);
+		config->options, clerk_features(server->clerk),
+		config->recover);
 	int ret = queues_rings(&server->queues, config->options, threads);
 
 	return ret < 0 ? queues_failed(server, ret) : 0;
