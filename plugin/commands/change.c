@@ -16,6 +16,7 @@
 #include "plugin/commands/command.h"
 #include "plugin/common/conf.h"
 #include "plugin/common/log.h"
+#include "plugin/common/owner.h"
 
 #define PATIENCE 90000 /* ms */
 #define INTERVAL 200   /* ms */
@@ -63,6 +64,19 @@ int change_disk(const struct disk *disk, const struct change *change)
 	printf("/dev/ublkb%d: %s\n", disk->id, outcome.text);
 	fflush(stdout);
 	return EXIT_SUCCESS;
+}
+
+int change_check_domain(const struct disk *disk, const char *command)
+{
+	struct owner owner;
+
+	if (owner_find_user(disk, &owner))
+		return EXIT_SUCCESS;
+	return command_complain(disk,
+				"the domain %s names its image; run "
+				"'ublk-qcow2 libvirt %s %s', which changes "
+				"the domain, too",
+				owner.domain, command, owner.domain);
 }
 
 int change_check_others(const struct disk *disk, const char *image)

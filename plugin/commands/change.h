@@ -25,6 +25,10 @@ int change_disk(const struct disk *disk, const struct change *change);
    would be worthless. */
 int change_check_others(const struct disk *disk, const char *image);
 
+/* Complains of a domain that names the disk's image: the command of libvirt's
+   changes the domain, too. */
+int change_check_domain(const struct disk *disk, const char *command);
+
 /* snapshot.c */
 
 /* The absolute path of a file that is not there yet.  Returns the exit

@@ -118,20 +118,7 @@ static int check_layer(const struct disk *disk, unsigned int place)
 	return command_complain(disk, "%s", text);
 }
 
-/* ---- a domain and files that name the image ---- */
-
-static int check_domain(const struct disk *disk)
-{
-	struct owner owner;
-
-	if (owner_find_user(disk, &owner))
-		return EXIT_SUCCESS;
-	return command_complain(disk,
-				"the domain %s names its image; run "
-				"'ublk-qcow2 libvirt commit %s', which changes "
-				"the domain, too",
-				owner.domain, owner.domain);
-}
+/* ---- files that name the image ---- */
 
 /* The supervisor will change the disk's own file, and no other. */
 static int check_files(const struct disk *disk, const struct layers *layers,
@@ -228,7 +215,7 @@ static int begin(const struct disk *disk, const struct layers *layers,
 	/* Then only the wait is left. */
 	if (disk->merging)
 		return check_same(disk, wish->rate, wish->to, place);
-	if ((!wish->told && check_domain(disk)) ||
+	if ((!wish->told && change_check_domain(disk, "commit")) ||
 	    check_files(disk, layers, place) || check_layer(disk, place))
 		return EXIT_FAILURE;
 	plan(disk, wish->rate, wish->told, place, &change);

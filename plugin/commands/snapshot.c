@@ -26,7 +26,6 @@
 #include "plugin/commands/options.h"
 #include "plugin/common/conf.h"
 #include "plugin/common/log.h"
-#include "plugin/common/owner.h"
 #include "plugin/common/references.h"
 #include "plugin/server/fault.h"
 #include "qcow/create.h"
@@ -72,19 +71,6 @@ static int check_reference(const struct disk *disk, const char *overlay)
 					"an overlay at %s would be refused: %s",
 					overlay, error.text);
 	return EXIT_SUCCESS;
-}
-
-static int check_domain(const struct disk *disk)
-{
-	struct owner owner;
-
-	if (owner_find_user(disk, &owner))
-		return EXIT_SUCCESS;
-	return command_complain(disk,
-				"the domain %s names its image; run "
-				"'ublk-qcow2 libvirt snapshot %s', which "
-				"changes the domain, too",
-				owner.domain, owner.domain);
 }
 
 /* A legacy image, QCOW version 1 or with AES, cannot be written to: its disk is
@@ -249,7 +235,8 @@ static int move(const struct disk *disk, const char *overlay)
 
 int snapshot_take(const struct disk *disk, const char *overlay, bool told)
 {
-	if (check_kind(disk) || (!told && check_domain(disk)) ||
+	if (check_kind(disk) ||
+	    (!told && change_check_domain(disk, "snapshot")) ||
 	    change_check_others(disk, disk->image) ||
 	    check_reference(disk, overlay) || make_overlay(disk, overlay))
 		return EXIT_FAILURE;
