@@ -9,14 +9,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -27,15 +25,13 @@
 #include "plugin/server/confine.h"
 #include "plugin/server/control.h"
 #include "plugin/server/server.h"
+#include "tests/commands/clerk-world.h"
 #include "tests/lib/helpers.h"
 
-#define SKIPPED	  77
-#define NONCE	  7ull
-#define OURS	  1 /* a device */
-#define OF_OTHERS 2
-#define PATIENCE  20000	      /* ms */
-#define SERVERS	  1963982848u /* their users, with the pid */
-#define NOBODY	  65534u
+#define SKIPPED	 77
+#define PATIENCE 20000	     /* ms */
+#define SERVERS	 1963982848u /* their users, with the pid */
+#define NOBODY	 65534u
 
 static char *image, *base, *legacy, *beside, *device, *link_to;
 static struct disk_options disk_options = DISK_OPTIONS_DEFAULT;
@@ -43,78 +39,6 @@ static const struct qcow_names *names;
 static struct clerk *clerk;
 static int clerk_socket;
 static int wish[2], done[2]; /* pipes: what the test does for the case */
-
-int __wrap_control_open(struct control **control);
-int __wrap_control_open(struct control **control)
-{
-	*control = NULL;
-	return 0;
-}
-
-int __wrap_control_get_features(struct control *control, uint64_t *features);
-int __wrap_control_get_features(struct control *control, uint64_t *features)
-{
-	(void)control;
-	*features = 0;
-	return 0;
-}
-
-int __wrap_control_get_info(struct control *control, int id,
-			    struct ublksrv_ctrl_dev_info *info);
-int __wrap_control_get_info(struct control *control, int id,
-			    struct ublksrv_ctrl_dev_info *info)
-{
-	(void)control;
-	*info = (struct ublksrv_ctrl_dev_info){
-		.dev_id = id,
-		.ublksrv_flags = id == OURS ? NONCE : ~NONCE,
-	};
-	return 0;
-}
-
-int __wrap_control_get_params(struct control *control, int id,
-			      struct ublk_params *params);
-int __wrap_control_get_params(struct control *control, int id,
-			      struct ublk_params *params)
-{
-	(void)control;
-	(void)id;
-	(void)params;
-	return 0;
-}
-
-/* As the driver: until somebody fetches. */
-int __wrap_control_end_recovery(struct control *control, int id, int pid);
-int __wrap_control_end_recovery(struct control *control, int id, int pid)
-{
-	(void)control;
-	(void)id;
-	(void)pid;
-	for (;;)
-		pause();
-}
-
-static unsigned int *node_user; /* shared with the clerk */
-
-int __wrap_node_make(int directory, int id, unsigned int user);
-int __wrap_node_make(int directory, int id, unsigned int user)
-{
-	(void)directory;
-	*node_user = user;
-	return id == OURS ? 0 : -EINVAL;
-}
-
-static void expect(bool holds, const char *what)
-{
-	if (!holds)
-		die("%s", what);
-}
-
-static void expect_refused(int ret, const char *what)
-{
-	if (ret != -EACCES && ret != -EINVAL)
-		die("%s: %s", what, ret < 0 ? strerror(-ret) : "done");
-}
 
 /* ---- a server ---- */
 
@@ -518,16 +442,8 @@ static void run_cases(void)
 
 int main(void)
 {
-	if (geteuid())
+	if (geteuid() || !make_world() || prctl(PR_SET_CHILD_SUBREAPER, 1))
 		return SKIPPED;
-	mkdir(QCOW_JOURNAL_DIR, 0755);
-	if (unshare(CLONE_NEWNS) ||
-	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
-	    mount("journals", QCOW_JOURNAL_DIR, "tmpfs", 0, "size=16m") ||
-	    prctl(PR_SET_CHILD_SUBREAPER, 1))
-		return SKIPPED;
-	node_user = mmap(NULL, sizeof(*node_user), PROT_READ | PROT_WRITE,
-			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	make_images();
 	run_cases();
 	return 0;

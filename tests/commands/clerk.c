@@ -8,12 +8,10 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -22,58 +20,16 @@
 #include "plugin/server/control.h"
 #include "plugin/server/server.h"
 #include "qcow/names.h"
+#include "tests/commands/clerk-world.h"
 #include "tests/lib/helpers.h"
 
-#define SKIPPED	 77
-#define LENGTH	 4096
-#define NONCE	 7ull
-#define FEATURES 0x1234567890ull
+#define SKIPPED 77
+#define LENGTH	4096
 
 static char *image, *base, *other, *legacy, *a_pipe;
 static struct disk_options disk_options = DISK_OPTIONS_DEFAULT;
 static const struct qcow_names *names;
 static struct clerk *clerk;
-
-int __wrap_control_open(struct control **control);
-int __wrap_control_open(struct control **control)
-{
-	*control = NULL;
-	return 0;
-}
-
-int __wrap_control_get_features(struct control *control, uint64_t *features);
-int __wrap_control_get_features(struct control *control, uint64_t *features)
-{
-	(void)control;
-	*features = FEATURES;
-	return 0;
-}
-
-/* Each device is another disk's. */
-int __wrap_control_get_info(struct control *control, int id,
-			    struct ublksrv_ctrl_dev_info *info);
-int __wrap_control_get_info(struct control *control, int id,
-			    struct ublksrv_ctrl_dev_info *info)
-{
-	(void)control;
-	*info = (struct ublksrv_ctrl_dev_info){
-		.dev_id = id,
-		.ublksrv_flags = ~NONCE,
-	};
-	return 0;
-}
-
-static void expect(bool holds, const char *what)
-{
-	if (!holds)
-		die("%s", what);
-}
-
-static void expect_refused(int ret, const char *what)
-{
-	if (ret != -EACCES && ret != -EINVAL)
-		die("%s: %s", what, ret < 0 ? strerror(-ret) : "done");
-}
 
 /* ---- a server ---- */
 
@@ -462,12 +418,7 @@ static void run_cases(void)
 
 int main(void)
 {
-	if (geteuid())
-		return SKIPPED;
-	mkdir(QCOW_JOURNAL_DIR, 0755);
-	if (unshare(CLONE_NEWNS) ||
-	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
-	    mount("journals", QCOW_JOURNAL_DIR, "tmpfs", 0, "size=16m"))
+	if (geteuid() || !make_world())
 		return SKIPPED;
 	image = scratch_path("image.qcow2");
 	base = scratch_path("base");
