@@ -199,6 +199,44 @@ static int judge_back(struct rewrite_disk *disk)
 	return 0;
 }
 
+/* Of a disk that was taken out of the domain, say. */
+static bool has_entry(const struct rewrite *rewrite, const char *file)
+{
+	xmlNode *list = rewrite_list(rewrite);
+	xmlNode *node;
+
+	for (node = list ? list->children : NULL; node; node = node->next)
+		if (xml_is_ours(node, "disk") &&
+		    xml_attribute_is(node, "file", file))
+			return true;
+	return false;
+}
+
+/* Is the path that of the disk's source, or of a layer under it? */
+static bool has_source(const xmlNode *disk, const char *path)
+{
+	const xmlNode *node;
+
+	for (node = disk->children; node; node = node->next)
+		if ((xml_is(node, "source") &&
+		     (xml_attribute_is(node, "file", path) ||
+		      xml_attribute_is(node, "dev", path))) ||
+		    has_source(node, path))
+			return true;
+	return false;
+}
+
+/* The hook takes no image that QEMU opens, too. */
+static bool share_image(const struct rewrite *rewrite,
+			const struct rewrite_disk *disk,
+			const struct rewrite_disk *other)
+{
+	if (other->file && !strcmp(other->file, disk->file))
+		return true;
+	return rewrite->way == REWRITE_FORTH &&
+	       has_source(other->node, disk->file);
+}
+
 static int judge(const struct rewrite *rewrite, struct rewrite_disk *disk)
 {
 	size_t i;
@@ -208,11 +246,14 @@ static int judge(const struct rewrite *rewrite, struct rewrite_disk *disk)
 		return unfit(disk, "it has no target");
 	ret = rewrite->way == REWRITE_FORTH ? judge_forth(disk) :
 					      judge_back(disk);
+	if (!ret && rewrite->way == REWRITE_FORTH &&
+	    has_entry(rewrite, disk->file))
+		ret = unfit(disk, "another entry in <metadata> has its image");
 	for (i = 0; i < rewrite->nr_disks && !ret; i++)
-		if (&rewrite->disks[i] != disk && rewrite->disks[i].file &&
-		    !strcmp(rewrite->disks[i].file, disk->file))
+		if (&rewrite->disks[i] != disk &&
+		    share_image(rewrite, disk, &rewrite->disks[i]))
 			ret = unfit(disk, "disk %.64s has the same image",
-				    rewrite->disks[i].target);
+				    rewrite->disks[i].target ?: "?");
 	return ret;
 }
 

@@ -165,6 +165,11 @@ static void test_by_hand(void)
 	"<target dev='vda'/></disk></devices></domain>"
 #define QCOW2 "<driver name='qemu' type='qcow2'/><source file='/i'/>"
 
+#define BESIDE(metadata, other) \
+	"<domain><name>d</name>" metadata "<devices>" other \
+	"<disk type='file'>" QCOW2 \
+	"<target dev='vda'/></disk></devices></domain>"
+
 static void test_refused(void)
 {
 	/* clang-format off */
@@ -196,6 +201,14 @@ static void test_refused(void)
 		{ DISK("type='file'", "<driver type='qcow2'/>"
 		       "<source file='/i'><slices/></source>"), "vda",
 		  "slice" },
+		{ BESIDE("", "<disk type='block'><source dev='/i'/>"
+			 "<target dev='vdb'/></disk>"), "vda", "same image" },
+		{ BESIDE("", "<disk type='file'><source file='/j'/>"
+			 "<backingStore><source file='/i'/></backingStore>"
+			 "<target dev='vdb'/></disk>"), "vda", "same image" },
+		{ BESIDE("<metadata><disks xmlns='" DOMAIN_NAMESPACE "'>"
+			 "<disk dev='/dev/ublk-qcow2/x' file='/i'/></disks>"
+			 "</metadata>", ""), "vda", "another entry" },
 		{ DISK("type='file'", "<driver type='qcow2'/>"
 		       "<source file='/i' fdgroup='f'/>"), "vda",
 		  "descriptor" },
