@@ -16,14 +16,16 @@
 
 /* --- reading ------------------------------------------------------------- */
 
-static xmlNode *entry_of(const struct rewrite *rewrite, const char *source)
+/* Our entry whose attribute has that value, or NULL. */
+static xmlNode *entry_with(const struct rewrite *rewrite, const char *attribute,
+			   const char *value)
 {
 	xmlNode *list = rewrite_list(rewrite);
 	xmlNode *node;
 
 	for (node = list ? list->children : NULL; node; node = node->next)
 		if (xml_is_ours(node, "disk") &&
-		    xml_attribute_is(node, "dev", source))
+		    xml_attribute_is(node, attribute, value))
 			return node;
 	return NULL;
 }
@@ -44,7 +46,7 @@ static void read_disk(const struct rewrite *rewrite, xmlNode *node,
 	disk->target = xml_attribute(xml_child(node, "target"), "dev");
 	disk->source = xml_attribute(source, block ? "dev" : "file");
 	if (is_ours(disk))
-		disk->entry = entry_of(rewrite, disk->source);
+		disk->entry = entry_with(rewrite, "dev", disk->source);
 	if (disk->entry)
 		disk->file = xml_attribute(disk->entry, "file");
 	else if (!block)
@@ -199,19 +201,6 @@ static int judge_back(struct rewrite_disk *disk)
 	return 0;
 }
 
-/* Of a disk that was taken out of the domain, say. */
-static bool has_entry(const struct rewrite *rewrite, const char *file)
-{
-	xmlNode *list = rewrite_list(rewrite);
-	xmlNode *node;
-
-	for (node = list ? list->children : NULL; node; node = node->next)
-		if (xml_is_ours(node, "disk") &&
-		    xml_attribute_is(node, "file", file))
-			return true;
-	return false;
-}
-
 /* Is the path that of the disk's source, or of a layer under it? */
 static bool has_source(const xmlNode *disk, const char *path)
 {
@@ -246,9 +235,11 @@ static int judge(const struct rewrite *rewrite, struct rewrite_disk *disk)
 		return unfit(disk, "it has no target");
 	ret = rewrite->way == REWRITE_FORTH ? judge_forth(disk) :
 					      judge_back(disk);
+	/* Of a disk that was taken out of the domain, say. */
 	if (!ret && rewrite->way == REWRITE_FORTH &&
-	    has_entry(rewrite, disk->file))
-		ret = unfit(disk, "another entry in <metadata> has its image");
+	    entry_with(rewrite, "file", disk->file))
+		ret = unfit(disk, "another entry in <metadata> has its image; "
+				  "remove that entry by 'virsh edit'");
 	for (i = 0; i < rewrite->nr_disks && !ret; i++)
 		if (&rewrite->disks[i] != disk &&
 		    share_image(rewrite, disk, &rewrite->disks[i]))
