@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The thread that does what nobody waits for.  It makes checkpoints: when the
+ * The thread for work that nobody waits for.  It makes checkpoints: when the
  * journal or the active set is half full (R16), and when a dirty image is idle.
  * It sweeps after an open, and sets room aside.  It sleeps while the image is
  * clean.

@@ -23,7 +23,7 @@ struct crew {
 	pthread_mutex_t lock;
 	pthread_cond_t work, done;
 	bool stopping;
-	/* What is moved at present, by one caller; others have no help. */
+	/* The present move, of one caller; others have no help. */
 	bool taken;
 	struct file *file;
 	const struct piece *pieces;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A lock that is held for a few instructions, and seldom wanted by two threads.
- * A third of what a pthread_mutex_t costs.
+ * A third of the cost of a pthread_mutex_t.
  */
 #ifndef QCOW_LATCH_H
 #define QCOW_LATCH_H

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What is known of the free clusters in each stretch of the file: so many
- * clusters in a row, at first those that one slice counts.
+ * The free clusters in each stretch of the file, as far as known.  A stretch is
+ * a row of clusters, at first those that one slice counts.
  *
  * Full: nothing is free there, so a search goes past it without a look.  A
  * search that has passed a stretch as a whole finds that out, and so does the
- * sweep after an open (sweep.c).  Whoever makes a cluster free says so first,
+ * sweep after an open (sweep.c).  Code that makes a cluster free says so first,
  * in the same hold of the lock.  So a full stretch has no free cluster, and
  * no space is lost; of one that is not marked nothing is known, which costs a
  * search some time.  Nothing is taken because of a mark: the search still looks
@@ -16,7 +16,7 @@
  * or that was reserved and may have been written to, ends that.
  *
  * The number of stretches is fixed.  If the file outgrows them, each becomes
- * twice as long, and knows only what was true of both its halves.
+ * twice as long, and knows only the facts that were true of both its halves.
  */
 #include <string.h>
 #include "qcow/bits.h"

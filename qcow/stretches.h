@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What is known of the free host clusters in each part of the file. */
+/* The free host clusters in each part of the file, as far as known. */
 #ifndef QCOW_STRETCHES_H
 #define QCOW_STRETCHES_H
 
@@ -12,7 +12,7 @@
 struct stretches {
 	uint64_t full[STRETCHES_MAX / 64]; /* nothing is free there */
 	uint64_t
-		zero[STRETCHES_MAX / 64]; /* what is free there reads as zero */
+		zero[STRETCHES_MAX / 64]; /* free clusters there read as zero */
 	unsigned int bits;		  /* log2 of the clusters in each */
 	uint64_t first, end; /* clusters that were passed in a row: none of them
 				is free */

@@ -5,7 +5,7 @@
  *
  * Until it is over, clusters are taken behind the file's end, so nobody waits
  * for it.  It reads large pieces of the refcount blocks, past the cache, which
- * is for what the guest uses.
+ * is for the guest's tables.
  *
  * It reads without the lock, and a checkpoint may change the counts meanwhile.
  * That does no harm.  A count that is not zero in the file keeps its cluster
@@ -24,8 +24,8 @@
 #define PIECE	  (64u << 10)
 #define MOST_RUNS 8u /* of free clusters, for a slice */
 
-/* The counts of a piece.  holes has a bit for each slice: what is free there
-   reads as zero. */
+/* The counts of a piece.  holes has a bit for each slice: its free
+   clusters read as zero. */
 struct counts {
 	uint8_t *bytes;
 	uint64_t holes;

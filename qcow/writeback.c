@@ -112,7 +112,7 @@ static uint8_t *bounce_of(const struct qcow_image *image, unsigned int i)
 	       (size_t)i * image->cache.slice_size;
 }
 
-/* Most of them at once; what is missing then is loaded when it is needed. */
+/* Most of them at once; the others are loaded when they are needed. */
 static void load_row(struct qcow_image *image, const struct row *row)
 {
 	uint64_t offsets[CACHE_MOST_AHEAD];
@@ -169,7 +169,7 @@ static int write_copies(struct qcow_image *image, const struct row *row)
 	return ret;
 }
 
-/* The file has what the copies say, or its content is unknown. */
+/* The file has the contents of the copies, or unknown ones. */
 static void change_slice(struct qcow_image *image, const struct batch *batch,
 			 enum phase phase, bool written)
 {

@@ -10,7 +10,7 @@
 #include "tests/engine/free-space.h"
 #include "tests/lib/helpers.h"
 
-/* A hole, in clusters, as large as what a slice of 64-bit counts counts. */
+/* A hole, in clusters, as large as one slice of 64-bit counts describes. */
 #define CLUSTER 65536u
 #define STRETCH 512u
 #define HOLE	(2ull * STRETCH)

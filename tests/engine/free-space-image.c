@@ -33,7 +33,7 @@ void write_guest(uint64_t guest)
 	     "write");
 }
 
-/* What the caller gets is older than what happens meanwhile. */
+/* The caller gets bytes that are older than events meanwhile. */
 static int late_read(void *disk, void *buffer, uint64_t offset, size_t length)
 {
 	int ret = test.disk_ops->read(disk, buffer, offset, length);

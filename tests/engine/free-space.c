@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Free clusters are found without a look at what is full.
+ * Free clusters are found without a look at full parts.
  *
  * After an open, a thread looks at all counts: once, each refcount block with
  * one read, and not through the cache.  A cluster that becomes free while its
