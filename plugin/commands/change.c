@@ -66,6 +66,26 @@ int change_disk(const struct disk *disk, const struct change *change)
 	return EXIT_SUCCESS;
 }
 
+int change_await_told(const struct disk *disk)
+{
+	const struct timespec interval = { .tv_nsec = INTERVAL * 1000000 };
+	const uint64_t end = clock_ms() + PATIENCE;
+	struct disk now = *disk;
+
+	while (*now.merged_from && process_alive(&now.supervisor)) {
+		if (clock_ms() >= end)
+			return command_complain(
+				disk,
+				"is telling hooks.d of the last merge for %d "
+				"seconds; look at the scripts there",
+				PATIENCE / 1000);
+		nanosleep(&interval, NULL);
+		if (disk_load(disk->id, &now))
+			break;
+	}
+	return EXIT_SUCCESS;
+}
+
 int change_check_domain(const struct disk *disk, const char *command)
 {
 	struct owner owner;

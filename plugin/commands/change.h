@@ -20,6 +20,10 @@ int change_ask(const struct disk *disk, const struct appeal *appeal,
    is locked by the caller.  Returns the exit status. */
 int change_disk(const struct disk *disk, const struct change *change);
 
+/* Waits until hooks.d has heard of the last merge: a script may remove the
+   overlay by its name.  Returns the exit status. */
+int change_await_told(const struct disk *disk);
+
 /* Complains of a file of disks.d for another disk that names an image: the
    next boot would serve the image, and the disk that is served in its place
    would be worthless. */

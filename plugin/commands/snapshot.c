@@ -238,7 +238,8 @@ int snapshot_take(const struct disk *disk, const char *overlay, bool told)
 	if (check_kind(disk) ||
 	    (!told && change_check_domain(disk, "snapshot")) ||
 	    change_check_others(disk, disk->image) ||
-	    check_reference(disk, overlay) || make_overlay(disk, overlay))
+	    check_reference(disk, overlay) || change_await_told(disk) ||
+	    make_overlay(disk, overlay))
 		return EXIT_FAILURE;
 	fault_die("die-made");
 	if (configure(disk, disk->image, overlay)) {

@@ -26,20 +26,27 @@
 
 #define BACKLOG	      4
 #define CALL_PATIENCE 5 /* s */
+#define SLOW_CALL     3 /* s */
 
 #define MAGIC	0x71326275u /* "ub2q" */
 #define VERSION 3	    /* 1 had no head, 2 no changes */
 
-/* A program for tests can be one of another version. */
-static unsigned int our_version(void)
+/* A program for tests can be one of another version, or a slow one. */
+static bool fault(const char *name)
 {
 #ifdef TEST_FAULTS
 	const char *faults = getenv("UBLK_QCOW2_FAULT");
 
-	if (faults && strstr(faults, "old-protocol"))
-		return VERSION - 1;
+	return faults && strstr(faults, name);
+#else
+	(void)name;
+	return false;
 #endif
-	return VERSION;
+}
+
+static unsigned int our_version(void)
+{
+	return fault("old-protocol") ? VERSION - 1 : VERSION;
 }
 
 struct packet {
@@ -170,8 +177,10 @@ int rpc_call(int id, const struct appeal *appeal, int *call)
 	/* A supervisor that is stopped takes no calls, and its queue fills
 	   up. */
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
-	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) ||
-	    send(fd, &packet, packet.length, MSG_NOSIGNAL) < 0) {
+	ret = connect(fd, (struct sockaddr *)&address, sizeof(address));
+	if (!ret && fault("slow-call"))
+		sleep(SLOW_CALL);
+	if (ret || send(fd, &packet, packet.length, MSG_NOSIGNAL) < 0) {
 		/* The supervisor ended before it took the call, or before it
 		   answered. */
 		ret = errno == ECONNRESET ? -EPIPE :

@@ -159,12 +159,14 @@ static int close_job(const void *argument, char *text)
 {
 	const struct supervisor *sv = argument;
 	const struct move *move = &sv->move;
+	struct disk moved;
 	int ret = teardown_close_image(&sv->disk, &sv->layers, true,
 				       sv->unbroken, false, text);
 
+	move_describe(sv, move, &moved);
 	if (!ret)
-		ret = teardown_close_image(&move->disk, &move->layers, true,
-					   false, false, text);
+		ret = teardown_close_image(&moved, &move->layers, true, false,
+					   false, text);
 	return ret ? 1 : 0;
 }
 

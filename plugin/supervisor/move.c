@@ -42,9 +42,8 @@ int move_plan(const struct supervisor *sv, const char *image, struct move *move)
 	int ret;
 
 	move_clear(move);
-	move->disk = sv->disk;
-	snprintf(move->disk.image, sizeof(move->disk.image), "%s", image);
-	ret = qcow_identify_path(image, &move->disk.identity);
+	snprintf(move->image, sizeof(move->image), "%s", image);
+	ret = qcow_identify_path(image, &move->identity);
 	if (!ret)
 		ret = append_read_only(&move->layers, &below);
 	for (i = 0; !ret && i < sv->layers.count; i++)
@@ -58,6 +57,14 @@ int move_plan(const struct supervisor *sv, const char *image, struct move *move)
 void move_clear(struct move *move)
 {
 	layers_clear(&move->layers);
+}
+
+void move_describe(const struct supervisor *sv, const struct move *move,
+		   struct disk *disk)
+{
+	*disk = sv->disk;
+	memcpy(disk->image, move->image, sizeof(disk->image));
+	disk->identity = move->identity;
 }
 
 void move_lower_locks(struct supervisor *sv)
@@ -94,11 +101,12 @@ static void use_lock(struct supervisor *sv, struct qcow_lock *lock)
 	sv->image_lock = lock;
 }
 
-static void use_record(struct supervisor *sv, struct move *move)
+static void use_record(struct supervisor *sv, const struct disk *disk,
+		       struct move *move)
 {
 	struct layers old = sv->layers;
 
-	sv->disk = move->disk;
+	sv->disk = *disk;
 	sv->layers = move->layers;
 	memset(&move->layers, 0, sizeof(move->layers));
 	layers_clear(&old);
@@ -108,14 +116,15 @@ static void use_record(struct supervisor *sv, struct move *move)
 int move_make(struct supervisor *sv, struct move *move,
 	      struct qcow_error *error)
 {
-	const struct disk *disk = &move->disk;
 	struct qcow_lock *lock;
-	int ret = qcow_lock(disk->image, &disk->identity, false, true, &lock,
+	struct disk disk;
+	int ret = qcow_lock(move->image, &move->identity, false, true, &lock,
 			    error);
 
 	if (ret)
 		return ret;
-	ret = disk_save(disk, &move->layers);
+	move_describe(sv, move, &disk);
+	ret = disk_save(&disk, &move->layers);
 	if (ret) {
 		snprintf(error->text, sizeof(error->text),
 			 "cannot write its record: %s", strerror(-ret));
@@ -123,7 +132,7 @@ int move_make(struct supervisor *sv, struct move *move,
 		return ret;
 	}
 	use_lock(sv, lock);
-	use_record(sv, move);
+	use_record(sv, &disk, move);
 	return 0;
 }
 
@@ -134,22 +143,26 @@ static int plan_down(const struct supervisor *sv, struct move *move)
 	int ret = 0;
 
 	move_clear(move);
-	move->disk = sv->disk;
-	snprintf(move->disk.image, sizeof(move->disk.image), "%s", below->path);
-	move->disk.identity = below->identity;
-	move->disk.merging = 0;
-	move->disk.merge_done = 0;
-	move->disk.merged = false;
-	snprintf(move->disk.merged_from, sizeof(move->disk.merged_from), "%s",
-		 sv->disk.image);
-	move->disk.merged_identity = sv->disk.identity;
-	move->disk.merged_marked = false;
+	snprintf(move->image, sizeof(move->image), "%s", below->path);
+	move->identity = below->identity;
 	for (i = 0; !ret && i + 1 < sv->disk.merging; i++)
 		ret = layers_append_merged(&move->layers, &sv->layers.list[i]);
 	for (i = sv->disk.merging; !ret && i < sv->layers.count; i++)
 		ret = append_read_only(&move->layers, &sv->layers.list[i]);
 	move->layers.known = !ret;
 	return ret;
+}
+
+static void describe_down(const struct supervisor *sv, const struct move *move,
+			  struct disk *disk)
+{
+	move_describe(sv, move, disk);
+	disk->merging = 0;
+	disk->merge_done = 0;
+	disk->merged = false;
+	memcpy(disk->merged_from, sv->disk.image, sizeof(disk->merged_from));
+	disk->merged_identity = sv->disk.identity;
+	disk->merged_marked = false;
 }
 
 /* The lock of that layer becomes the image's. */
@@ -171,14 +184,16 @@ int move_down(struct supervisor *sv)
 {
 	const unsigned int place = sv->disk.merging;
 	int ret = plan_down(sv, &sv->move);
+	struct disk disk;
 
+	describe_down(sv, &sv->move, &disk);
 	if (!ret)
-		ret = disk_save(&sv->move.disk, &sv->move.layers);
+		ret = disk_save(&disk, &sv->move.layers);
 	if (ret) {
 		move_clear(&sv->move);
 		return ret;
 	}
 	use_layer_lock(sv, place);
-	use_record(sv, &sv->move);
+	use_record(sv, &disk, &sv->move);
 	return 0;
 }

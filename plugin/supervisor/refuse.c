@@ -58,6 +58,15 @@ static bool refuse_size(struct supervisor *sv)
 	return ret;
 }
 
+/* A script of hooks.d may remove the overlay by its name, so no new overlay
+   gets that name before all have heard. */
+static bool refuse_while_telling(struct supervisor *sv)
+{
+	if (*sv->disk.merged_from)
+		watch_put_off(sv, "telling its hooks of the last merge");
+	return *sv->disk.merged_from;
+}
+
 static bool refuse_image(struct supervisor *sv)
 {
 	const char *why = NULL;
@@ -75,7 +84,7 @@ static bool refuse_image(struct supervisor *sv)
 		why = "consists of too many files, or they are not known";
 	if (why)
 		watch_settle(sv, true, "%s", why);
-	return why;
+	return why || refuse_while_telling(sv);
 }
 
 static bool refuse_merge(struct supervisor *sv)
@@ -84,9 +93,7 @@ static bool refuse_merge(struct supervisor *sv)
 
 	if (why)
 		watch_settle(sv, true, "%s", why);
-	else if (*sv->disk.merged_from)
-		watch_put_off(sv, "telling its hooks of the last merge");
-	return why || *sv->disk.merged_from;
+	return why || refuse_while_telling(sv);
 }
 
 static bool refuse_no_merge(struct supervisor *sv)

@@ -30,6 +30,7 @@ int watch_open(struct supervisor *sv)
 	sv->server = -1;
 	sv->channel = -1;
 	sv->listener = -1;
+	sv->newcomer = -1;
 	sv->job.pidfd = -1;
 	sv->leave.job.pidfd = -1;
 	hooks_init(&sv->hooks);
@@ -55,6 +56,7 @@ void watch_close(struct supervisor *sv)
 	close_any(sv->server);
 	close_any(sv->channel);
 	close_any(sv->listener);
+	close_any(sv->newcomer);
 	close_any(sv->signals);
 }
 
@@ -199,11 +201,20 @@ static void hear_new_caller(struct supervisor *sv)
 
 	if (rpc_accept(sv->listener, &caller))
 		return;
-	drop_caller(sv);
-	sv->caller = caller;
+	close_any(sv->newcomer);
+	sv->newcomer = caller;
 }
 
+/* It has nothing more to say, so it has left. */
 static void hear_caller(struct supervisor *sv)
+{
+	drop_caller(sv);
+	supervisor_handle(sv, EVENT_CALLER_LEFT);
+}
+
+/* Only now is it the caller: an outcome that comes before its appeal is the
+   answer to another one's. */
+static void hear_newcomer(struct supervisor *sv)
 {
 	static const enum event events[] = {
 		[APPEAL_RECOVER] = EVENT_RECOVER,
@@ -213,7 +224,7 @@ static void hear_caller(struct supervisor *sv)
 		[APPEAL_CHANGE] = EVENT_CHANGE,
 	};
 	struct appeal appeal;
-	int ret = rpc_receive(sv->caller, &appeal);
+	int ret = rpc_receive(sv->newcomer, &appeal);
 
 	if (ret == -EAGAIN || ret == -EINTR)
 		return;
@@ -222,10 +233,13 @@ static void hear_caller(struct supervisor *sv)
 			 "a command of another version has called; it was "
 			 "refused");
 	if (ret) {
-		drop_caller(sv);
-		supervisor_handle(sv, EVENT_CALLER_LEFT);
+		close_any(sv->newcomer);
+		sv->newcomer = -1;
 		return;
 	}
+	drop_caller(sv);
+	sv->caller = sv->newcomer;
+	sv->newcomer = -1;
 	if (appeal.type == APPEAL_STOP && appeal.force)
 		sv->stop_forced = true;
 	/* --force is for the next server; a disk in good order has no use for
@@ -288,6 +302,7 @@ static void watch_once(struct supervisor *sv)
 		{ sv->job.pidfd, hear_job },
 		{ sv->signals, hear_signal },
 		{ sv->caller, hear_caller },
+		{ sv->newcomer, hear_newcomer },
 		{ sv->listener, hear_new_caller },
 		{ sv->hooks.job.pidfd, hear_hooks },
 		{ sv->leave.job.pidfd, hear_look },

@@ -79,9 +79,11 @@ struct watchdog {
 	} suspects[1 + STATS_THREADS];
 };
 
-/* The disk as an overlay will make it. */
+/* To another image of the disk.  The rest of the record is not here, for it may
+   change between the plan and the move. */
 struct move {
-	struct disk disk;
+	char image[PATH_MAX];
+	struct qcow_identity identity;
 	struct layers layers;
 };
 
@@ -132,7 +134,8 @@ struct supervisor {
 	int lock; /* of the disk; while it is being set up */
 	int signals;
 	int listener;
-	int caller;
+	int newcomer; /* whose appeal has not come yet */
+	int caller;   /* whose appeal is the last one */
 	struct job job;
 	struct hooks hooks;
 	bool merged_told; /* they hear of a merge, or will */
@@ -246,10 +249,14 @@ void renew(struct supervisor *sv);
 
 /* move.c: from an image to an overlay of it. */
 
-/* Fills in *move: the disk as it will be with that overlay. */
+/* Fills in *move: the overlay, and its layers. */
 int move_plan(const struct supervisor *sv, const char *image,
 	      struct move *move);
 void move_clear(struct move *move);
+
+/* The record as it will be after the move. */
+void move_describe(const struct supervisor *sv, const struct move *move,
+		   struct disk *disk);
 
 /* Before the move nobody may write any more.  After a move that failed the next
    server may write again. */

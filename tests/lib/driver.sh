@@ -24,7 +24,8 @@ RANDOM=${SEED:-$$}	# the moments of kills
 
 fail()
 {
-	echo "FAILED: $*"
+	WHY="FAILED: $*"
+	echo "$WHY"
 	exit 1
 }
 
@@ -64,6 +65,8 @@ clean_up()
 		eval "$command"
 	done
 	rm -rf "$WORK"
+	# Once more: those who look at a failure see the last lines first.
+	[[ $status == 0 ]] || echo "${WHY:-}"
 	exit "$status"
 }
 trap clean_up EXIT
