@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <liburing.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include "plugin/server/fault.h"
 #include "plugin/server/queue-inside.h"
 #include "plugin/server/queue.h"
@@ -92,22 +91,14 @@ static int register_buffers(struct queue *queue)
 		return io_uring_register_buffers_sparse(&queue->ring,
 							queue->tags);
 	pin_buffers(queue);
+	/* Only where the driver copies of its own accord. */
+	if (!queue->user_copy)
+		buffers_use_huge_pages(&queue->buffers,
+				       queue->all.shared->workers);
 	return 0;
 }
 
-/* One for each tag.  Only the pages in use become memory. */
-static int create_buffers(struct queue *queue, uint32_t size)
-{
-	queue->buffers_length = (size_t)size * queue->tags;
-	queue->buffers = mmap(
-		NULL, queue->buffers_length, PROT_READ | PROT_WRITE,
-		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (queue->buffers == MAP_FAILED)
-		return -errno;
-	return 0;
-}
-
-static void init_requests(struct queue *queue, uint32_t buffer_size)
+static void init_requests(struct queue *queue)
 {
 	struct request *request;
 	unsigned int index;
@@ -117,7 +108,8 @@ static void init_requests(struct queue *queue, uint32_t buffer_size)
 		request->all = &queue->all;
 		request->queue_id = queue->first + index / queue->depth;
 		request->tag = index % queue->depth;
-		request->buffer = queue->buffers + (size_t)buffer_size * index;
+		request->buffer = buffers_small(&queue->buffers, index);
+		request->work.run = requests_work;
 	}
 }
 
@@ -147,10 +139,11 @@ int queue_create(const struct ublksrv_ctrl_dev_info *info,
 	queue->requests = calloc(queue->tags, sizeof(*queue->requests));
 	if (!queue->requests)
 		goto free_queue;
-	ret = create_buffers(queue, info->max_io_buf_bytes);
+	ret = buffers_create(&queue->buffers, queue->tags,
+			     info->max_io_buf_bytes);
 	if (ret < 0)
 		goto free_requests;
-	init_requests(queue, info->max_io_buf_bytes);
+	init_requests(queue);
 	ret = requests_create(&queue->all, queue, shared, part->thread,
 			      info->max_io_buf_bytes);
 	if (ret < 0)
@@ -166,7 +159,7 @@ int queue_create(const struct ublksrv_ctrl_dev_info *info,
 end_requests:
 	requests_destroy(&queue->all);
 free_buffers:
-	munmap(queue->buffers, queue->buffers_length);
+	buffers_destroy(&queue->buffers);
 free_requests:
 	free(queue->requests);
 free_queue:
@@ -185,7 +178,7 @@ void queue_destroy(struct queue *queue)
 {
 	io_uring_queue_exit(&queue->ring);
 	requests_destroy(&queue->all);
-	munmap(queue->buffers, queue->buffers_length);
+	buffers_destroy(&queue->buffers);
 	free(queue->requests);
 	free(queue);
 }

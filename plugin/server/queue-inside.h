@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "plugin/server/buffers.h"
 #include "plugin/server/request.h"
 
 /* The ring's files. */
@@ -37,8 +38,7 @@ struct queue {
 	int error;	     /* ends the I/O thread; I/O thread */
 	atomic_bool leaving; /* set by any thread */
 	uint64_t wakeups;    /* where the eventfd is read to */
-	char *buffers;
-	size_t buffers_length;
+	struct buffers buffers;
 	size_t pinned; /* bytes of each that are registered: the tag's index */
 	struct requests all;
 	struct request *requests;    /* [tags] */

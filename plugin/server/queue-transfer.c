@@ -31,12 +31,15 @@ static void address_write(struct io_uring_sqe *sqe, struct request *request,
 		sqe->flags |= IOSQE_ASYNC;
 }
 
-/* Is the memory in the registered part of the request's buffer? */
+/* Is the memory in the registered part of the tag's small buffer? */
 static bool is_pinned(const struct request *request, const void *memory,
 		      uint32_t length)
 {
-	size_t start = (uintptr_t)memory - (uintptr_t)request->buffer;
-	size_t pinned = request->all->queue->pinned;
+	const struct queue *queue = request->all->queue;
+	size_t start = (uintptr_t)memory -
+		       (uintptr_t)buffers_small(&queue->buffers,
+						queue_index(queue, request));
+	size_t pinned = queue->pinned;
 
 	return start < pinned && length <= pinned - start;
 }

@@ -2,7 +2,7 @@
 /*
  * The hardware queues of one I/O thread, and its ring: see queues.c.
  *
- * Each tag has a buffer and a struct request, and is always in one of two
+ * Each tag has a buffer (buffers.c) and a struct request, and is always in one of two
  * hands: the driver's (a FETCH or COMMIT_AND_FETCH command is in the ring) or
  * ours (from the end of that command until queue_commit()).  When the device
  * is stopped, each command ends with UBLK_IO_RES_ABORT and its tag is gone
@@ -91,9 +91,27 @@ static void send_command(struct request *request, uint32_t op, int32_t result)
 			    UBLK_AUTO_BUF_REG_FALLBACK << 16;
 }
 
+static bool is_large(const struct request *request)
+{
+	return (request->op == UBLK_IO_OP_READ ||
+		request->op == UBLK_IO_OP_WRITE) &&
+	       request->length >= BUFFERS_LARGE;
+}
+
+static void choose_buffer(struct request *request, int32_t result)
+{
+	struct queue *queue = request->all->queue;
+
+	request->buffer = buffers_next(
+		&queue->buffers, queue_index(queue, request), request->buffer,
+		request->op == UBLK_IO_OP_READ && result > 0 ? result : 0,
+		is_large(request));
+}
+
 void queue_commit(struct request *request, int32_t result)
 {
 	counters_end(&request->all->counters, request, result);
+	choose_buffer(request, result);
 	send_command(request, UBLK_U_IO_COMMIT_AND_FETCH_REQ, result);
 }
 

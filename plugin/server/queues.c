@@ -162,8 +162,7 @@ int queues_create(struct queues *queues,
 	};
 	if (pipe2(queues->shared.ends, O_CLOEXEC) < 0)
 		return -errno;
-	ret = workers_create(options->workers, requests_work,
-			     &queues->shared.workers);
+	ret = workers_create(options->workers, &queues->shared.workers);
 	return ret < 0 ? ret : create_all(queues, info);
 }
 

@@ -123,7 +123,7 @@ uint64_t requests_wait(const struct requests *all);
 /* To be called when request->desc holds a new request. */
 void request_start(struct request *request);
 
-/* The run of workers_create(). */
+/* A worker's part of a request. */
 void requests_work(struct work *work);
 
 /* Fills all, for the I/O thread with that number, but for the things that

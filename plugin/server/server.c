@@ -62,7 +62,8 @@ static void set_up_process(const struct server *server)
 	static const struct rlimit no_limit = { RLIM_INFINITY, RLIM_INFINITY };
 
 	setrlimit(RLIMIT_CORE, &no_core);
-	/* The memory that is used here is small and scattered. */
+	/* The memory that is used here is small and scattered; but see
+	   buffers.c. */
 	prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
 	prctl(PR_SET_DUMPABLE, 0);
 	signal(SIGPIPE, SIG_IGN);

@@ -116,12 +116,16 @@ static const struct sock_filter always[] = {
 	ALLOW(gettid),
 	ALLOW_IF(io_uring_register, 1, REGISTER_OPCODE,
 		 IORING_UNREGISTER_RING_FDS),
-	/* A thread that has just begun, and gives itself a name. */
+	/* A thread that has just begun, and gives itself a name; huge pages
+	   (buffers.c). */
 	ALLOW(set_robust_list),
 #ifdef __NR_rseq
 	ALLOW(rseq),
 #endif
-	ALLOW_IF(prctl, 0, ~0u, PR_SET_NAME),
+	ON_ARGUMENT(prctl, 0, 2),
+	OF(PR_SET_NAME),
+	OF(PR_SET_THP_DISABLE),
+	RETURN(SECCOMP_RET_KILL_PROCESS),
 };
 
 /* ---- a list, piece by piece ---- */

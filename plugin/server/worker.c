@@ -32,8 +32,7 @@ struct work_list {
 };
 
 struct workers {
-	void (*run)(struct work *work); /* constant */
-	unsigned int count;		/* constant once all threads run */
+	unsigned int count; /* constant once all threads run */
 	pthread_mutex_t lock;
 	pthread_cond_t work;	  /* waiting is not empty, or ending */
 	struct work_list waiting; /* lock */
@@ -96,15 +95,19 @@ static void hand_back(struct work *work)
 		finished_wake(finished);
 }
 
+/* Work that comes back to nobody may be given again as soon as it has run. */
 static void *worker(void *opaque)
 {
 	struct workers *workers = opaque;
+	struct finished *finished;
 	struct work *work;
 
 	prctl(PR_SET_NAME, "worker");
 	while ((work = wait_for_work(workers))) {
-		workers->run(work);
-		hand_back(work);
+		finished = work->finished;
+		work->run(work);
+		if (finished)
+			hand_back(work);
 	}
 	return NULL;
 }
@@ -122,8 +125,7 @@ static int start_threads(struct workers *workers, unsigned int count)
 	return 0;
 }
 
-int workers_create(unsigned int count, void (*run)(struct work *work),
-		   struct workers **result)
+int workers_create(unsigned int count, struct workers **result)
 {
 	struct workers *workers;
 	int ret;
@@ -131,7 +133,6 @@ int workers_create(unsigned int count, void (*run)(struct work *work),
 	workers = calloc(1, sizeof(*workers) + count * sizeof(pthread_t));
 	if (!workers)
 		return -ENOMEM;
-	workers->run = run;
 	list_clear(&workers->waiting);
 	pthread_mutex_init(&workers->lock, NULL);
 	pthread_cond_init(&workers->work, NULL);

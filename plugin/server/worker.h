@@ -8,21 +8,22 @@
 struct finished;
 struct workers;
 
-/* A piece of work, embedded in its subject; private to the workers. */
+/* A piece of work, embedded in its subject. */
 struct work {
-	struct work *next;
-	struct finished *finished;
+	void (*run)(struct work *work); /* on a worker's thread; the subject's,
+					   constant */
+	struct work *next;		/* private to the workers */
+	struct finished *finished;	/* likewise */
 };
 
-/* Starts count threads; one of them passes each work given to
-   workers_submit() to run.  0 or -errno; workers_destroy() frees. */
-int workers_create(unsigned int count, void (*run)(struct work *work),
-		   struct workers **workers);
+/* Starts count threads; one of them runs each work given to workers_submit().
+   0 or -errno; workers_destroy() frees. */
+int workers_create(unsigned int count, struct workers **workers);
 
 /* Waits for the work under way and forgets the rest. */
 void workers_destroy(struct workers *workers);
 
-/* The work comes back to finished. */
+/* The work comes back to finished; to nobody if that is NULL. */
 void workers_submit(struct workers *workers, struct finished *finished,
 		    struct work *work);
 
