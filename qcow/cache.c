@@ -293,15 +293,31 @@ static unsigned int slices_around(const struct qcow_image *image)
 }
 
 /* Nothing is dropped for them: the next slots that the hand comes to were
-   never used. */
+   never used.  One of them is there already. */
 static bool has_room_around(const struct qcow_image *image)
 {
 	const struct cache *cache = &image->cache;
-	unsigned int count = slices_around(image);
+	unsigned int count = slices_around(image) - 1;
 
-	return count > 1 && cache->hand + count <= cache->count &&
+	return count && cache->hand + count <= cache->count &&
 	       cache->slices[cache->hand].state == SLICE_EMPTY &&
 	       !cache->slices[cache->hand + count - 1].data;
+}
+
+/* The first slice of these comes alone: a disk whose requests lie far from each
+   other needs no more.  The second brings the others. */
+static bool has_neighbour(struct qcow_image *image, enum slice_type type,
+			  uint64_t offset)
+{
+	struct cache *cache = &image->cache;
+	const uint64_t length = (uint64_t)slices_around(image) *
+				cache->slice_size;
+	const uint64_t first = round_down(offset, length);
+
+	for (uint64_t at = first; at < first + length; at += cache->slice_size)
+		if (look_up(cache, type, at))
+			return true;
+	return false;
 }
 
 /* A table has whole clusters.  If this fails, one slice will be read. */
@@ -334,7 +350,8 @@ int cache_load(struct qcow_image *image, enum slice_type type, uint64_t offset,
 			*result = slice;
 			return 0;
 		}
-		if (!slice && around && has_room_around(image)) {
+		if (!slice && around && has_room_around(image) &&
+		    has_neighbour(image, type, offset)) {
 			around = false;
 			load_around(image, type, offset);
 			continue;
