@@ -29,7 +29,8 @@ static int read_by_engine(struct request *request)
 
 static int write_by_engine(struct request *request)
 {
-	int ret = queue_take_bytes(request, 0, request->length);
+	int ret = queue_take_bytes(request, request->buffer, 0,
+				   request->length);
 
 	if (ret < 0)
 		return ret;

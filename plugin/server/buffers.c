@@ -19,25 +19,15 @@
  * in whether they read the bytes of a READ that ends from the old buffer or
  * from the new one.  So these bytes go with the tag, and the old buffer is
  * given back only when the tag has come back once.
- *
- * The process has no huge pages otherwise (PR_SET_THP_DISABLE): its memory is
- * small and scattered.
  */
 #include <assert.h>
 #include <errno.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include "plugin/server/buffers.h"
+#include "plugin/server/huge.h"
 
-#ifndef MADV_DONTNEED_LOCKED
-#define MADV_DONTNEED_LOCKED 24
-#endif
-
-#define HUGE_PAGE    (2u << 20)
 #define PAGE	     4096u
 #define ROWS	     8
 #define LARGE_LENGTH ((size_t)ROWS * HUGE_PAGE)
@@ -47,13 +37,8 @@
 /* The ways of a tag.  SMALL is 0: see buffers_next(). */
 enum { SMALL, LARGE_NEW, LARGE, SMALL_NEW };
 
-/* FREE and READY: the I/O thread's.  ASKED: a worker's. */
-enum { FREE, ASKED, READY };
-
 struct buffers_row {
-	struct work work;
-	char *memory; /* constant: a huge page's */
-	atomic_int state;
+	struct huge page;
 	unsigned int users; /* a bit for each of its buffers; I/O thread */
 };
 
@@ -84,46 +69,13 @@ void buffers_destroy(struct buffers *buffers)
 	free(buffers->of);
 }
 
-/* A huge page's address is a multiple of its size. */
-static char *reserve_aligned(size_t length)
-{
-	char *memory = reserve(length + HUGE_PAGE);
-	size_t before;
-
-	if (!memory)
-		return NULL;
-	before = -(uintptr_t)memory % HUGE_PAGE;
-	if (before)
-		munmap(memory, before);
-	munmap(memory + before + length, HUGE_PAGE - before);
-	return memory + before;
-}
-
-/* On a worker's thread.  A kernel that has no huge page gives a small one. */
-static void make_ready(struct work *work)
-{
-	static pthread_mutex_t lock =
-		PTHREAD_MUTEX_INITIALIZER; /* the switch */
-	struct buffers_row *row = (void *)work;
-
-	pthread_mutex_lock(&lock);
-	prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0);
-	*(volatile char *)row->memory = 0;
-	prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
-	pthread_mutex_unlock(&lock);
-	atomic_store_explicit(&row->state, READY, memory_order_release);
-}
-
 static void init_rows(struct buffers *buffers)
 {
-	struct buffers_row *row;
 	unsigned int i;
 
-	for (i = 0; i < ROWS; i++) {
-		row = &buffers->rows[i];
-		row->work.run = make_ready;
-		row->memory = buffers->large + (size_t)i * HUGE_PAGE;
-	}
+	for (i = 0; i < ROWS; i++)
+		huge_init(&buffers->rows[i].page,
+			  buffers->large + (size_t)i * HUGE_PAGE);
 }
 
 void buffers_use_huge_pages(struct buffers *buffers, struct workers *workers)
@@ -136,11 +88,9 @@ void buffers_use_huge_pages(struct buffers *buffers, struct workers *workers)
 	buffers->of = calloc(buffers->tags, sizeof(*buffers->of));
 	if (!buffers->rows || !buffers->of)
 		return;
-	buffers->large = reserve_aligned(LARGE_LENGTH);
-	if (!buffers->large)
-		return;
-	madvise(buffers->large, LARGE_LENGTH, MADV_HUGEPAGE);
-	init_rows(buffers);
+	buffers->large = huge_reserve(ROWS);
+	if (buffers->large)
+		init_rows(buffers);
 }
 
 void *buffers_small(const struct buffers *buffers, unsigned int index)
@@ -150,21 +100,10 @@ void *buffers_small(const struct buffers *buffers, unsigned int index)
 
 /* ---- a move ---- */
 
-static int state_of(const struct buffers_row *row)
-{
-	return atomic_load_explicit(&row->state, memory_order_acquire);
-}
-
-static void ask_for(struct buffers *buffers, struct buffers_row *row)
-{
-	atomic_store_explicit(&row->state, ASKED, memory_order_relaxed);
-	workers_submit(buffers->workers, NULL, &row->work);
-}
-
 static bool has_room(const struct buffers *buffers,
 		     const struct buffers_row *row)
 {
-	return state_of(row) == READY &&
+	return huge_state(&row->page) == HUGE_READY &&
 	       row->users != (1u << buffers->per_row) - 1;
 }
 
@@ -182,25 +121,19 @@ static bool find_large(struct buffers *buffers, unsigned int *large)
 				 __builtin_ctz(~row->users);
 			return true;
 		}
-		if (state_of(row) == FREE)
-			ask_for(buffers, row);
-		if (state_of(row) == ASKED)
+		if (huge_state(&row->page) == HUGE_FREE)
+			huge_ask(&row->page, buffers->workers);
+		if (huge_state(&row->page) == HUGE_ASKED)
 			break;
 	}
 	return false;
 }
 
-/* The server's memory is locked; kernels before 5.18 give none of that back. */
-static void give_back(void *memory, size_t length)
-{
-	madvise(memory, length, MADV_DONTNEED_LOCKED);
-}
-
 /* All but the first page, which is small requests' and registered. */
 static void give_back_small(const struct buffers *buffers, unsigned int index)
 {
-	give_back((char *)buffers_small(buffers, index) + PAGE,
-		  buffers->size - PAGE);
+	memory_give_back((char *)buffers_small(buffers, index) + PAGE,
+			 buffers->size - PAGE);
 }
 
 static void leave_large(struct buffers *buffers, unsigned int large)
@@ -210,10 +143,8 @@ static void leave_large(struct buffers *buffers, unsigned int large)
 
 	assert(row->users & bit);
 	row->users &= ~bit;
-	if (row->users)
-		return;
-	give_back(row->memory, HUGE_PAGE);
-	atomic_store_explicit(&row->state, FREE, memory_order_relaxed);
+	if (!row->users)
+		huge_give_back(&row->page);
 }
 
 static void *move_up(struct buffers *buffers, struct buffers_tag *tag,

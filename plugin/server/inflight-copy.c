@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Copy-on-write in flight: the bytes that come around the request's own are
- * read, by one transfer, to the room behind these in the request's buffer.
- * Where bytes are needed on both sides, those between come along, and nobody
- * looks at them: that is less work than a second transfer.
+ * read, by one transfer, to memory for the whole cluster (copies.c), or to the
+ * room behind the request's own in its buffer.  Where bytes are needed on both
+ * sides, those between come along, and the request's own replace them: that is
+ * less work than a second transfer.  One write of the cluster follows.
  */
 #include <assert.h>
 #include <string.h>
@@ -13,7 +14,7 @@
 
 #define PAGE 4096u /* an alignment that direct I/O accepts */
 
-char *copy_bytes(const struct request *request)
+static char *room_behind(const struct request *request)
 {
 	return (char *)request->buffer + round_up(request->length, PAGE);
 }
@@ -45,7 +46,7 @@ static void read_rest(struct request *request)
 	const struct qcow_copy *copy = &request->io.copy;
 	uint32_t at = first_needed(request) + request->transfers[0].done;
 
-	queue_read(request, 0, copy->file, copy_bytes(request) + at,
+	queue_read(request, 0, copy->file, request->copied + at,
 		   missing(request), copy->offset + at);
 }
 
@@ -54,6 +55,9 @@ void copy_start(struct request *request)
 	assert(request->io.nr_extents == 1);
 	assert(round_up(request->length, PAGE) + end_needed(request) <=
 	       request->all->max_io);
+	request->copied = copies_take(&request->all->copies);
+	if (!request->copied)
+		request->copied = room_behind(request);
 	request->transfers[0] = (struct transfer){ .position = 0 };
 	request->result = 0;
 	request->left = 1;
@@ -79,7 +83,17 @@ int copy_continue(struct request *request, int res)
 	if (res < 0)
 		return res;
 	at = first_needed(request) + transfer->done;
-	memset(copy_bytes(request) + at, 0, missing(request));
+	memset(request->copied + at, 0, missing(request));
 	transfer->done = 0;
-	return 0;
+	return queue_take_bytes(request,
+				request->copied + request->io.copy.before, 0,
+				request->length);
+}
+
+void copy_end(struct request *request)
+{
+	if (!request->copied)
+		return;
+	copies_put(&request->all->copies, request->copied);
+	request->copied = NULL;
 }

@@ -31,13 +31,16 @@ static inline bool is_copy(const struct request *request)
 	return request->io.copy.before || request->io.copy.after;
 }
 
-/* The bytes of the whole cluster, with a place for the request's own. */
-char *copy_bytes(const struct request *request);
-
-/* Starts to read them, as the transfer of the only extent. */
+/* Finds memory for the whole cluster, request->copied, and starts to read the
+   bytes around, as the transfer of the only extent. */
 void copy_start(struct request *request);
 
-/* That transfer ended.  0: all bytes are there; 1: it goes on; or -errno. */
+/* That transfer ended.  0: the cluster is whole, with the request's own bytes;
+   1: it goes on; or -errno. */
 int copy_continue(struct request *request, int res);
+
+/* The request is not in flight any more; gives the memory back, if there is
+   any. */
+void copy_end(struct request *request);
 
 #endif /* INFLIGHT_INSIDE_H */

@@ -37,8 +37,10 @@
 static void put_transfer(struct request *request)
 {
 	assert(request->left > 0);
-	if (--request->left == 0)
-		request_moved(request);
+	if (--request->left)
+		return;
+	copy_end(request);
+	request_moved(request);
 }
 
 static void read_extent(struct request *request, unsigned int nr)
@@ -69,21 +71,24 @@ static uint32_t length_after(const struct request *request, unsigned int nr)
 	return request->io.extents[nr].zero_after + request->io.copy.after;
 }
 
+static uint32_t whole_length(const struct request *request, unsigned int nr)
+{
+	return length_before(request, nr) + request->io.extents[nr].length +
+	       length_after(request, nr);
+}
+
 /* Describes the bytes that are still to be written; returns the number of
    parts. */
 static unsigned int fill_vector(struct request *request, unsigned int nr)
 {
 	const struct qcow_extent *extent = &request->io.extents[nr];
 	struct transfer *transfer = &request->transfers[nr];
-	const uint32_t before = length_before(request, nr);
-	char *buffer = request->buffer, *copied = copy_bytes(request);
+	char *buffer = request->buffer;
 	char *zeros = request->all->zeros;
-	const bool copies = is_copy(request);
 	const struct iovec parts[] = {
-		{ copies ? copied : zeros, before },
+		{ zeros, extent->zero_before },
 		{ buffer + transfer->position, extent->length },
-		{ copies ? copied + before + extent->length : zeros,
-		  length_after(request, nr) },
+		{ zeros, extent->zero_after },
 	};
 	size_t done = transfer->done, skip;
 	unsigned int part, count = 0;
@@ -133,9 +138,11 @@ static void write_vector(struct request *request, unsigned int nr)
 	char *bytes = (char *)request->buffer + transfer->position;
 	unsigned int count;
 
-	if (!before && !length_after(request, nr)) {
+	if (is_copy(request))
+		bytes = request->copied;
+	if (is_copy(request) || (!before && !length_after(request, nr))) {
 		queue_write(request, nr, extent->file, bytes + done,
-			    extent->length - done, offset);
+			    whole_length(request, nr) - done, offset);
 		return;
 	}
 	count = fill_vector(request, nr);
@@ -171,6 +178,14 @@ static void transfer_failed(struct request *request, int error)
 	put_transfer(request);
 }
 
+static int take_bytes(struct request *request, unsigned int nr)
+{
+	const uint32_t position = request->transfers[nr].position;
+
+	return queue_take_bytes(request, (char *)request->buffer + position,
+				position, request->io.extents[nr].length);
+}
+
 /* The request's own buffer is moved, so it must have the data. */
 static void start_copying(struct request *request, unsigned int nr)
 {
@@ -178,8 +193,7 @@ static void start_copying(struct request *request, unsigned int nr)
 
 	request->transfers[nr].fixed = false;
 	if (request->op == UBLK_IO_OP_WRITE)
-		ret = queue_take_bytes(request, request->transfers[nr].position,
-				       request->io.extents[nr].length);
+		ret = take_bytes(request, nr);
 	if (ret < 0)
 		transfer_failed(request, ret);
 	else
@@ -269,10 +283,8 @@ static void read_done(struct request *request, unsigned int nr, int res)
 
 static void write_done(struct request *request, unsigned int nr, int res)
 {
-	const struct qcow_extent *extent = &request->io.extents[nr];
 	struct transfer *transfer = &request->transfers[nr];
-	const uint32_t whole = length_before(request, nr) + extent->length +
-			       length_after(request, nr);
+	const uint32_t whole = whole_length(request, nr);
 
 	assert((uint32_t)res <= whole - transfer->done);
 	transfer->done += res;
@@ -299,7 +311,7 @@ static void copy_transferred(struct request *request, int res)
 	if (ret < 0)
 		transfer_failed(request, ret);
 	else if (!ret)
-		start_copying(request, 0); /* all at once */
+		start_transfer(request, 0); /* all at once */
 }
 
 static void synced(struct request *request, unsigned int file, int res)

@@ -5,25 +5,28 @@
  * blocks for no longer than a copy takes.
  */
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 #include "plugin/server/queue-inside.h"
 #include "plugin/server/queue.h"
 
-int queue_take_bytes(struct request *request, uint32_t position,
+int queue_take_bytes(struct request *request, void *to, uint32_t position,
 		     uint32_t length)
 {
 	const struct queue *queue = request->all->queue;
-	uint64_t place = UBLK_BYTES(request->queue_id, request->tag);
-	char *buffer = request->buffer;
+	uint64_t place = UBLK_BYTES(request->queue_id, request->tag) + position;
+	const char *from = (char *)request->buffer + position;
+	uint32_t done = 0;
 	ssize_t ret;
 
-	while (queue->user_copy && length) {
-		ret = pread(queue->fd, buffer + position, length,
-			    place + position);
+	if (!queue->user_copy && to != from)
+		memcpy(to, from, length);
+	while (queue->user_copy && done < length) {
+		ret = pread(queue->fd, (char *)to + done, length - done,
+			    place + done);
 		if (ret <= 0)
 			return ret ? -errno : -EIO;
-		position += ret;
-		length -= ret;
+		done += ret;
 	}
 	return 0;
 }

@@ -53,9 +53,10 @@ int queue_drain(struct queue *queue);
 /* queue-bytes.c */
 
 /* For requests whose bytes the driver keeps, on any thread: copy length of
-   them, from position on, to or from the same place of request->buffer.
-   0 or -errno; nothing to do, and 0, where the driver itself copies. */
-int queue_take_bytes(struct request *request, uint32_t position,
+   them, from position on, to some memory, or from the same place of
+   request->buffer.  0 or -errno.  Where the driver itself copies, they are in
+   request->buffer, and there is nothing to give. */
+int queue_take_bytes(struct request *request, void *to, uint32_t position,
 		     uint32_t length);
 int queue_give_bytes(struct request *request, uint32_t position,
 		     uint32_t length);

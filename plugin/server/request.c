@@ -175,7 +175,7 @@ static int map(struct request *request)
 				     request->length);
 	ret = qcow_map_write(image, &request->io, request->offset,
 			     request->length);
-	if (ret != QCOW_MUST_BLOCK || !request->all->copies)
+	if (ret != QCOW_MUST_BLOCK || !request->all->may_copy)
 		return ret;
 	return qcow_map_copy(image, &request->io, request->offset,
 			     request->length);
@@ -359,7 +359,9 @@ int requests_open(struct requests *all)
 	all->alignment = qcow_alignment(all->image);
 	all->cluster_bits = __builtin_ctz(cluster_size);
 	all->read_only = qcow_read_only(all->image);
-	all->copies = 2 * cluster_size <= all->max_io;
+	all->may_copy = 2 * cluster_size <= all->max_io;
+	if (all->may_copy)
+		copies_open(&all->copies, cluster_size, shared->workers);
 	limits_init(&all->limits, shared->options);
 	counters_init(&all->counters, shared->stats, all->thread);
 	return 0;
@@ -368,6 +370,7 @@ int requests_open(struct requests *all)
 void requests_destroy(struct requests *all)
 {
 	finished_destroy(all->finished);
+	copies_close(&all->copies);
 	if (all->zeros)
 		munmap(all->zeros, (size_t)1 << all->cluster_bits);
 }

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 #include "plugin/common/stats.h"
+#include "plugin/server/copies.h"
 #include "plugin/server/counters.h"
 #include "plugin/server/limits.h"
 #include "plugin/server/quarantine.h"
@@ -55,7 +56,8 @@ struct requests {
 	uint32_t alignment;  /* of I/O on the image's files */
 	unsigned int cluster_bits;
 	bool read_only;
-	bool copies; /* a buffer has room for a cluster behind the request */
+	bool may_copy; /* a buffer has room for a cluster behind the request */
+	struct copies copies;
 	void *zeros; /* a cluster of them */
 
 	/* I/O thread */
@@ -103,6 +105,7 @@ struct request {
 	unsigned int left; /* transfers under way */
 	int result;	   /* 0 or the first -errno */
 	bool copying;	   /* reads the bytes for around its own */
+	char *copied;	   /* these and its own, the whole cluster */
 	struct qcow_io io;
 	struct transfer transfers[QCOW_IO_EXTENTS];
 };
