@@ -2,11 +2,11 @@
 /*
  * The hardware queues of one I/O thread, and its ring: see queues.c.
  *
- * Each tag has a buffer (buffers.c) and a struct request, and is always in one of two
- * hands: the driver's (a FETCH or COMMIT_AND_FETCH command is in the ring) or
- * ours (from the end of that command until queue_commit()).  When the device
- * is stopped, each command ends with UBLK_IO_RES_ABORT and its tag is gone
- * for good; queue_serve() ends with the last.
+ * Each tag has a buffer (buffers.c) and a struct request, and is always in one
+ * of two hands: the driver's (a FETCH or COMMIT_AND_FETCH command is in the
+ * ring) or ours (from the end of that command until queue_commit()).  When the
+ * device is stopped, each command ends with UBLK_IO_RES_ABORT and its tag is
+ * gone for good; queue_serve() ends with the last.
  *
  * The bytes of a request are in its tag's buffer where the driver copies; the
  * first few of that are registered with the ring, once.  Where the driver

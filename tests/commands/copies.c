@@ -31,8 +31,8 @@ static char *take_first(struct copies *copies)
 
 static void test(struct workers *workers, uint32_t size)
 {
-	const unsigned int count =
-		HUGE_PAGE / size < 64 ? HUGE_PAGE / size : 64;
+	const unsigned int count = HUGE_PAGE / size < 64 ? HUGE_PAGE / size :
+							   64;
 	struct copies copies = { .used = 0 };
 	char other[16], *places[64];
 	unsigned int i;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The tables of a large disk.  By default all of them have room in the cache,
- * up to those of 1 TiB.  While there is room that was never used, the second look
- * at a table brings all slices around, with one read; when there is none, they
- * stay away, and nothing is dropped for them.  The first look brings one slice.
+ * up to those of 1 TiB.  While there is room that was never used, the second
+ * look at a table brings all slices around, with one read; when there is none,
+ * they stay away, and nothing is dropped for them.  The first look brings one
+ * slice.
  */
 #include <stdatomic.h>
 #include <stdio.h>
