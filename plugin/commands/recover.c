@@ -95,6 +95,7 @@ static int recover_disk(const struct disk *disk, int lock, bool force)
 	};
 	const uint64_t begun = clock_ms();
 	struct outcome outcome;
+	struct disk now;
 	int pidfd;
 	int ret = command_appeal(disk, &appeal, PATIENCE, &outcome);
 
@@ -111,9 +112,13 @@ static int recover_disk(const struct disk *disk, int lock, bool force)
 		process_wait(pidfd, END_PATIENCE);
 		close(pidfd);
 	}
-	if (!disk_exists(disk->id))
+	/* It has gone on with its work while we waited. */
+	ret = disk_load(disk->id, &now);
+	if (ret == -ENOENT)
 		return command_complain(disk, "has just been removed");
-	return replace_supervisor(disk, lock, force);
+	if (ret)
+		return command_complain(disk, "its record: %s", strerror(-ret));
+	return replace_supervisor(&now, lock, force);
 }
 
 static bool is_in_good_order(const struct disk *disk)

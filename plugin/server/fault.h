@@ -14,6 +14,8 @@
  *			on the I/O thread; a discard does so on a worker's
  *	rests-mapped	the server rests for two seconds between mapping
  *			/dev/ublkcN and its first FETCH
+ *	slow-close	the image is closed three seconds later when its disk
+ *			gets an overlay (supervisor/change.c)
  *	slow-merge	a merge rests after each step (merger.c)
  *	die-merged	the supervisor dies when a merge is done, and
  *	die-configured	 when disks.d has been changed for that

@@ -141,10 +141,33 @@ static int adopt_or_lock(struct supervisor *sv)
 	return 0;
 }
 
+/* The command that began us has read the record before it asked the old
+   supervisor, which has worked until it died: its last word counts. */
+static int read_record(struct supervisor *sv)
+{
+	struct disk now;
+	int ret = disk_load(sv->disk.id, &now);
+
+	if (!ret && now.nonce != sv->disk.nonce)
+		ret = -ENOENT;
+	if (ret) {
+		watch_settle(sv, true, "its record cannot be read: %s",
+			     strerror(-ret));
+		return ret;
+	}
+	now.supervisor = sv->disk.supervisor;
+	memcpy(now.supervisor_version, sv->disk.supervisor_version,
+	       sizeof(now.supervisor_version));
+	sv->disk = now;
+	return 0;
+}
+
 int adopt_disk(struct supervisor *sv)
 {
-	int ret;
+	int ret = read_record(sv);
 
+	if (ret)
+		return ret;
 	/* Of layers that are not known we will hear from the next server. */
 	disk_load_layers(sv->disk.id, &sv->layers);
 	ret = disk_save(&sv->disk, &sv->layers);

@@ -36,8 +36,11 @@
 
 #include "plugin/common/log.h"
 #include "plugin/server/control.h"
+#include "plugin/server/fault.h"
 #include "plugin/supervisor/teardown.h"
 #include "plugin/supervisor/watch.h"
+
+#define SLOW_CLOSE 3 /* s */
 
 /* ---- its course ---- */
 
@@ -160,9 +163,12 @@ static int close_job(const void *argument, char *text)
 	const struct supervisor *sv = argument;
 	const struct move *move = &sv->move;
 	struct disk moved;
-	int ret = teardown_close_image(&sv->disk, &sv->layers, true,
-				       sv->unbroken, false, text);
+	int ret;
 
+	if (fault("slow-close"))
+		sleep(SLOW_CLOSE);
+	ret = teardown_close_image(&sv->disk, &sv->layers, true, sv->unbroken,
+				   false, text);
 	move_describe(sv, move, &moved);
 	if (!ret)
 		ret = teardown_close_image(&moved, &move->layers, true, false,
