@@ -326,8 +326,8 @@ static int go_back(struct backup *backup)
 	if (!strcmp(backup->disk.image, backup->overlay))
 		status = commit_wait(&backup->disk);
 	fault_die("die-committed");
-	if (!status && !backup->told && leftover_is_merged(backup->overlay))
-		unlink(backup->overlay);
+	if (!status && !backup->told)
+		status = leftover_remove_merged(backup->overlay);
 	return status;
 }
 

@@ -12,20 +12,32 @@
  * is too small has to go.  The disk has grown since, so the supervisor has come
  * to the end of all that it was asked for before.
  *
+ * It is removed under the lock of a writer.  A supervisor that begins to serve
+ * it needs that lock, so nobody loses an overlay that another command, or a
+ * supervisor that goes on, has made its own since the look.
+ *
  * An image is input (P6): a child in a jail looks.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "plugin/commands/leftover.h"
 #include "plugin/common/jail.h"
 #include "plugin/common/log.h"
+#include "plugin/server/fault.h"
 #include "qcow/create.h"
 #include "qcow/lock.h"
 #include "qcow/merge.h"
 
 #define LOOK_PATIENCE 10000 /* ms */
+#define LOCK_PATIENCE 2000  /* ms */
+#define LOCK_INTERVAL 20    /* ms */
+
+#define LATE_DISCARD 6 /* s */
+#define LATE_REMOVAL 5 /* s */
 
 struct look {
 	const struct disk *disk; /* NULL: only a merged one is looked for */
@@ -103,28 +115,94 @@ enum leftover leftover_look(const struct disk *disk, const char *overlay)
 	return found;
 }
 
-bool leftover_is_merged(const char *overlay)
+static bool is_merged(const char *overlay)
 {
 	const struct look look = { NULL, overlay };
 
 	return look_apart(&look) == LEFTOVER_MERGED;
 }
 
-int leftover_remove(const char *overlay)
+/* ---- removal ---- */
+
+/* Those who only look have an image open for a moment, and so has a job that
+   dies with its supervisor. */
+static int lock_idle(const char *overlay, struct qcow_lock **lock,
+		     struct qcow_error *error)
+{
+	const struct timespec interval = { .tv_nsec = LOCK_INTERVAL * 1000000 };
+	const uint64_t end = clock_ms() + LOCK_PATIENCE;
+	int ret;
+
+	while ((ret = qcow_lock(overlay, NULL, false, true, lock, error)) ==
+		       -EBUSY ||
+	       ret == -EINPROGRESS) {
+		if (clock_ms() >= end)
+			break;
+		nanosleep(&interval, NULL);
+	}
+	return ret;
+}
+
+/* An open that was killed may have left a journal, which nobody would ever find
+   without the overlay. */
+static int remove_locked(const char *overlay, struct qcow_lock *lock)
 {
 	struct qcow_identity identity;
-	struct qcow_error error;
-	struct qcow_lock *lock;
-	int ret = qcow_lock(overlay, NULL, false, true, &lock, &error);
+	int ret;
 
-	if (ret)
-		return complain("%s: %s", overlay, error.text);
 	qcow_lock_identify(lock, &identity);
 	ret = unlink(overlay) ? -errno : 0;
 	qcow_unlock(lock);
 	if (ret)
 		return complain("%s: %s", overlay, strerror(-ret));
-	/* An open that was killed may have left one. */
 	qcow_forget_journal(&identity, NULL);
 	return 0;
+}
+
+int leftover_remove(const char *overlay)
+{
+	struct qcow_error error;
+	struct qcow_lock *lock;
+
+	if (lock_idle(overlay, &lock, &error))
+		return complain("%s: %s", overlay, error.text);
+	return remove_locked(overlay, lock);
+}
+
+void leftover_discard(const struct disk *disk, const char *overlay,
+		      int (*unnamed)(const struct disk *disk,
+				     const char *overlay))
+{
+	struct qcow_error error;
+	struct qcow_lock *lock;
+	struct disk now;
+
+	if (fault("late-discard"))
+		sleep(LATE_DISCARD);
+	if (lock_idle(overlay, &lock, &error))
+		return;
+	if (disk_load(disk->id, &now) || !strcmp(now.image, overlay) ||
+	    unnamed(disk, overlay))
+		qcow_unlock(lock);
+	else
+		remove_locked(overlay, lock);
+}
+
+int leftover_remove_merged(const char *overlay)
+{
+	struct qcow_error error;
+	struct qcow_lock *lock;
+
+	if (!is_merged(overlay))
+		return EXIT_SUCCESS;
+	if (fault("late-removal"))
+		sleep(LATE_REMOVAL);
+	if (lock_idle(overlay, &lock, &error))
+		return is_merged(overlay) ?
+			       complain("%s: %s", overlay, error.text) :
+			       EXIT_SUCCESS;
+	if (is_merged(overlay))
+		return remove_locked(overlay, lock);
+	qcow_unlock(lock);
+	return EXIT_SUCCESS;
 }

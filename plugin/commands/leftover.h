@@ -18,12 +18,20 @@ enum leftover {
 /* The disk is locked by the caller. */
 enum leftover leftover_look(const struct disk *disk, const char *overlay);
 
-/* Is the overlay of a disk that may be served from another image by now one
-   that was merged? */
-bool leftover_is_merged(const char *overlay);
-
 /* Removes an overlay that nobody needs, unless somebody has it open.  Returns
    the exit status. */
 int leftover_remove(const char *overlay);
+
+/* The same of an overlay that the disk has not got, as the record says while
+   the overlay is locked: nobody can begin to serve it then.  Before that,
+   unnamed() takes its name out of all files, and returns 0.  An overlay that
+   somebody may need stays. */
+void leftover_discard(const struct disk *disk, const char *overlay,
+		      int (*unnamed)(const struct disk *disk,
+				     const char *overlay));
+
+/* The same of an overlay that was merged.  The disk need not be locked:
+   another file may have that name by now, and stays. */
+int leftover_remove_merged(const char *overlay);
 
 #endif /* LEFTOVER_H */

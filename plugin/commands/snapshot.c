@@ -32,7 +32,6 @@
 
 #define END_PATIENCE   2000  /* ms */
 #define FLUSH_PATIENCE 10000 /* ms */
-#define INTERVAL       20    /* ms */
 
 int change_new_path(const char *word, char path[PATH_MAX])
 {
@@ -117,6 +116,16 @@ static int configure(const struct disk *disk, const char *from, const char *to)
 	return EXIT_SUCCESS;
 }
 
+/* The disk has not got the overlay, and shall not get it at the next boot.  A
+   file that is wrong names neither.  0: that is certain. */
+static int unname(const struct disk *disk, const char *overlay)
+{
+	char text[CONF_TEXT_MAX];
+	int ret = conf_change_image(disk->name, overlay, disk->image, text);
+
+	return ret == -ENOENT || ret == -EINVAL || ret == -EEXIST ? 0 : ret;
+}
+
 /* A command that died may have left one. */
 static int make_overlay(const struct disk *disk, const char *overlay)
 {
@@ -132,40 +141,6 @@ static int make_overlay(const struct disk *disk, const char *overlay)
 	default:
 		return create_overlay(disk, overlay);
 	}
-}
-
-/* The job that checks the overlay dies with its supervisor, or soon after. */
-static void wait_unused(const char *overlay)
-{
-	const struct timespec interval = { .tv_nsec = INTERVAL * 1000000 };
-	const uint64_t end = clock_ms() + END_PATIENCE;
-	struct qcow_error error;
-	struct qcow_lock *lock;
-	int ret;
-
-	while ((ret = qcow_lock(overlay, NULL, false, true, &lock, &error)) ==
-		       -EBUSY ||
-	       ret == -EINPROGRESS) {
-		if (clock_ms() >= end)
-			return;
-		nanosleep(&interval, NULL);
-	}
-	if (!ret)
-		qcow_unlock(lock);
-}
-
-/* The overlay was never served.  Its check, if that was killed, left a journal
-   that nobody would ever find without the overlay. */
-static void discard(const char *overlay)
-{
-	struct qcow_identity identity;
-	bool known;
-
-	wait_unused(overlay);
-	known = !qcow_identify_path(overlay, &identity);
-	unlink(overlay);
-	if (known)
-		qcow_forget_journal(&identity, NULL);
 }
 
 /* A process that is killed gives up its socket first, and ends later. */
@@ -228,8 +203,7 @@ static int move(const struct disk *disk, const char *overlay)
 	if (is_at_it(&now) || disk_load(disk->id, &now) ||
 	    !strcmp(now.image, overlay))
 		return status;
-	configure(disk, overlay, disk->image);
-	discard(overlay);
+	leftover_discard(disk, overlay, unname);
 	return status;
 }
 
@@ -243,7 +217,7 @@ int snapshot_take(const struct disk *disk, const char *overlay, bool told)
 		return EXIT_FAILURE;
 	fault_die("die-made");
 	if (configure(disk, disk->image, overlay)) {
-		discard(overlay);
+		leftover_discard(disk, overlay, unname);
 		return EXIT_FAILURE;
 	}
 	fault_die("die-conf");

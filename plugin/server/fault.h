@@ -20,6 +20,9 @@
  *	die-merged	the supervisor dies when a merge is done, and
  *	die-configured	 when disks.d has been changed for that
  *			(supervisor/merge.c)
+ *	late-discard	a command rests for some seconds before it removes an
+ *	late-removal	 overlay that is not used, or one that was merged
+ *			(commands/leftover.c)
  *	die-parted ...	a command dies at one of its steps (commands/backup.c,
  *			snapshot.c, command.c)
  *	no-nodes	as on a host that forbids to make nodes of devices

@@ -82,8 +82,6 @@ static void test_known(const char *image)
 	make(SIZE);
 	mark();
 	expect(LEFTOVER_MERGED, "merged");
-	if (!leftover_is_merged(overlay))
-		die("it is merged");
 }
 
 static void test_others(void)
@@ -94,8 +92,6 @@ static void test_others(void)
 	make(SIZE);
 	must_run("qemu-io -c 'write 0 512' %s >/dev/null", overlay);
 	expect(LEFTOVER_OTHER, "written");
-	if (leftover_is_merged(overlay))
-		die("it was not merged");
 	make(SIZE);
 	snprintf(disk.image, sizeof(disk.image), "%s/another", scratch());
 	expect(LEFTOVER_OTHER, "of another image");
@@ -130,20 +126,92 @@ static void test_served(void)
 	expect(LEFTOVER_OTHER, "served before");
 }
 
-static void test_removal(void)
+static struct qcow_lock *open_it(void)
 {
 	struct qcow_error error;
 	struct qcow_lock *lock;
 
-	begin("disk");
-	make(SIZE);
 	if (qcow_lock(overlay, NULL, true, false, &lock, &error))
 		die("lock: %s", error.text);
+	return lock;
+}
+
+static void test_removal(void)
+{
+	struct qcow_lock *lock;
+
+	begin("disk");
+	make(SIZE);
+	lock = open_it();
 	if (!leftover_remove(overlay) || access(overlay, F_OK))
 		die("it is removed, and somebody has it open");
 	qcow_unlock(lock);
 	if (leftover_remove(overlay) || !access(overlay, F_OK))
 		die("it is not removed");
+}
+
+static int unnamed; /* how often, and what that returns */
+static int unnamed_status;
+
+static int unname(const struct disk *of, const char *file)
+{
+	if (of != &disk || strcmp(file, overlay))
+		die("another overlay");
+	unnamed++;
+	return unnamed_status;
+}
+
+static void expect_discard(bool gone, const char *when)
+{
+	leftover_discard(&disk, overlay, unname);
+	if (!access(overlay, F_OK) == gone)
+		die("%s: it is %sthere", when, gone ? "" : "not ");
+}
+
+/* A supervisor that has it open, one that has come to it, and a file that may
+   name it still. */
+static void test_discard(void)
+{
+	struct qcow_lock *lock;
+
+	begin("disk");
+	make(SIZE);
+	save(disk.image);
+	lock = open_it();
+	expect_discard(false, "open");
+	qcow_unlock(lock);
+	save(overlay);
+	expect_discard(false, "served by now");
+	if (unnamed)
+		die("it is needed, and not named any more");
+	save(disk.image);
+	unnamed_status = -EROFS;
+	expect_discard(false, "named");
+	unnamed_status = 0;
+	expect_discard(true, "not needed");
+	if (unnamed != 2)
+		die("it is named");
+}
+
+static void expect_merged(bool gone, const char *when)
+{
+	leftover_remove_merged(overlay);
+	if (!access(overlay, F_OK) == gone)
+		die("%s: it is %sthere", when, gone ? "" : "not ");
+}
+
+static void test_merged(void)
+{
+	struct qcow_lock *lock;
+
+	begin("disk");
+	make(SIZE);
+	expect_merged(false, "not merged");
+	mark();
+	lock = open_it();
+	expect_merged(false, "merged and open");
+	qcow_unlock(lock);
+	expect_merged(true, "merged");
 }
 
 int main(void)
@@ -156,5 +224,7 @@ int main(void)
 		die("no boot");
 	test_served();
 	test_removal();
+	test_discard();
+	test_merged();
 	return 0;
 }
