@@ -11,6 +11,7 @@
 #include <errno.h>
 #include "qcow/io.h"
 #include "qcow/layers.h"
+#include "qcow/mapped.h"
 #include "qcow/provide.h"
 #include "qcow/unlink.h"
 
@@ -132,4 +133,39 @@ int qcow_write_zeroes(struct qcow_image *image, uint64_t offset,
 	if (!ret)
 		ret = zero_bytes(image, tail, stop - tail);
 	return io_explain(image, ret);
+}
+
+/* ---- without blocking ---- */
+
+int qcow_map_discard(struct qcow_image *image, uint64_t offset, uint64_t length)
+{
+	uint64_t first, end;
+	int ret = check_change(image, offset, length);
+
+	if (ret)
+		return ret;
+	if (image->backing && image->geometry.version < 3)
+		return 0;
+	whole_clusters(image, offset, length, &first, &end);
+	if (first == end)
+		return 0;
+	return unlink_at_once(image, first, end, UNLINK_DISCARD);
+}
+
+int qcow_map_zeroes(struct qcow_image *image, uint64_t offset, uint64_t length,
+		    bool unmap)
+{
+	const uint64_t stop = offset + length;
+	uint64_t first, end;
+	int ret = check_change(image, offset, length);
+
+	if (ret)
+		return ret;
+	whole_clusters(image, offset, length, &first, &end);
+	if (first == end || image->geometry.version < 3 ||
+	    first << image->geometry.cluster_bits != offset ||
+	    min_u64(end << image->geometry.cluster_bits, stop) != stop)
+		return QCOW_MUST_BLOCK;
+	return unlink_at_once(image, first, end,
+			      unmap ? UNLINK_ZERO : UNLINK_ZERO_KEEP);
 }

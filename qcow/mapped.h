@@ -106,6 +106,14 @@ int qcow_map_write(struct qcow_image *image, struct qcow_io *io,
 int qcow_map_copy(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
 		  uint32_t length);
 
+/* discard.c: qcow_discard() and qcow_write_zeroes() of a short range whose
+   tables are cached: done, or QCOW_MUST_BLOCK; the blocking call does all of it
+   then. */
+int qcow_map_discard(struct qcow_image *image, uint64_t offset,
+		     uint64_t length);
+int qcow_map_zeroes(struct qcow_image *image, uint64_t offset, uint64_t length,
+		    bool unmap);
+
 /*
  * After QCOW_MUST_BLOCK, on a thread that may block: loads the tables that the
  * mapping of a read, or of a write in place, has lacked.  true: map once more.

@@ -19,6 +19,7 @@
 #include "qcow/append.h"
 #include "qcow/cow.h"
 #include "qcow/layers.h"
+#include "qcow/mapped.h"
 #include "qcow/provide.h"
 #include "qcow/range.h"
 #include "qcow/space.h"
@@ -321,4 +322,26 @@ int unlink_clusters(struct qcow_image *image, uint64_t first, uint64_t end,
 		first = stop;
 	}
 	return 0;
+}
+
+int unlink_at_once(struct qcow_image *image, uint64_t first, uint64_t end,
+		   enum unlink_how how)
+{
+	struct qcow_range range;
+	struct need need;
+	int ret;
+
+	LOCKED(image);
+	if (image->health.corrupt)
+		return -EIO;
+	if (!image->life.marked || image->external ||
+	    end - first > UNLINK_AT_ONCE ||
+	    !append_has_room(image, GROUP_WORDS + 1, 3 * MAX_CLUSTERS) ||
+	    !range_try(image, &range, first, end - 1, true))
+		return QCOW_MUST_BLOCK;
+	merge_note(image, first, end - 1);
+	ret = unlink_some(image, &first, end, how, &need);
+	range_leave(image, &range);
+	/* To find the image corrupt is a write to its header. */
+	return ret == 0 && first == end ? 0 : QCOW_MUST_BLOCK;
 }

@@ -22,4 +22,12 @@ enum unlink_how {
 int unlink_clusters(struct qcow_image *image, uint64_t first, uint64_t end,
 		    enum unlink_how how);
 
+/* So many, and no more, are unlinked at once. */
+#define UNLINK_AT_ONCE 64u
+
+/* The same, but never blocks.  QCOW_MUST_BLOCK: some of them, or all, are left
+   for unlink_clusters(). */
+int unlink_at_once(struct qcow_image *image, uint64_t first, uint64_t end,
+		   enum unlink_how how);
+
 #endif /* QCOW_UNLINK_H */

@@ -8,8 +8,8 @@
  *             transfer per extent on the queue's ring, then qcow_finish();
  *             of a copy-on-write, one to read the bytes around before that;
  *             and a FLUSH that needs no checkpoint: one sync per file there
- *   worker    everything that may block: DISCARD, WRITE_ZEROES, and whatever
- *             else the engine answers with QCOW_MUST_BLOCK
+ *   worker    everything that may block: long DISCARDs and WRITE_ZEROES, and
+ *             whatever else the engine answers with QCOW_MUST_BLOCK
  *   parked    the engine says -EBUSY: tried again whenever something ended
  *             (request-parked.c)
  *
@@ -212,6 +212,29 @@ static void flush(struct request *request)
 	}
 }
 
+static int clear_at_once(const struct request *request)
+{
+	struct qcow_image *image = request->all->image;
+
+	if (request->op == UBLK_IO_OP_DISCARD)
+		return qcow_map_discard(image, request->offset,
+					request->length);
+	return qcow_map_zeroes(image, request->offset, request->length,
+			       !(request->desc->op_flags & UBLK_IO_F_NOUNMAP));
+}
+
+static void clear(struct request *request)
+{
+	int ret = clear_at_once(request);
+
+	if (ret == QCOW_MUST_BLOCK) {
+		give_to_worker(request);
+		return;
+	}
+	request->all->under_way++;
+	release(request, ret);
+}
+
 static void decode(struct request *request)
 {
 	const struct ublksrv_io_desc *desc = request->desc;
@@ -258,7 +281,7 @@ static void begin(struct request *request)
 	else if (request->op == UBLK_IO_OP_FLUSH)
 		flush(request);
 	else
-		give_to_worker(request);
+		clear(request);
 }
 
 static void begin_or_wait(struct request *request)

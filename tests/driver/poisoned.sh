@@ -9,7 +9,7 @@
 
 POISON=1000		# sector of a write
 OTHER=2000		# of another one
-DISCARD=3072		# of a discard, which a worker does
+DISCARD=3072		# of a long discard, which a worker does
 
 : "${UBLK_QCOW2_FAULTY:?}"
 hear_hooks
@@ -106,9 +106,9 @@ UBLK_QCOW2_FAULT=${UBLK_QCOW2_FAULT%,late-live}
 note "a discard, of a worker"
 add "$(image discard.qcow2 256M)"
 start_load --depth 8 --offset 16M
-fails blkdiscard -o $((DISCARD * 512)) -l 64K "$DEV"
+fails blkdiscard -o $((DISCARD * 512)) -l 8M "$DEV"
 died 3 discard
-heard "^poisoned $DEV .*discard of 128 sectors at sector $DISCARD,"
+heard "^poisoned $DEV .*discard of 16384 sectors at sector $DISCARD,"
 stop_load
 
 note "its neighbours"

@@ -22,6 +22,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "tests/lib/clear.h"
 #include "tests/lib/helpers.h"
 #include "qcow/file.h"
 #include "qcow/format.h"
@@ -175,9 +176,9 @@ static int change(struct qcow_image *image, unsigned int i)
 
 	shared->states[i] = EITHER;
 	if (i % 8)
-		ret = qcow_discard(image, offset, PIECE);
+		ret = clear_discard(image, offset, PIECE);
 	else
-		ret = qcow_write_zeroes(image, offset, PIECE, false);
+		ret = clear_zeroes(image, offset, PIECE, false);
 	if (ret)
 		return ret;
 	shared->states[i] = DISCARDED;

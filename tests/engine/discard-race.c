@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "tests/lib/clear.h"
 #include "tests/lib/helpers.h"
 #include "qcow/qcow.h"
 
@@ -103,7 +104,7 @@ static void write_piece(void)
 
 static void discard_and_reuse(void)
 {
-	must(qcow_discard(race.image, race.cluster * CLUSTER, CLUSTER),
+	must(clear_discard(race.image, race.cluster * CLUSTER, CLUSTER),
 	     "discard");
 	must(qcow_flush(race.image), "flush");
 	for (unsigned int i = 0; i < FRESH; i++)

@@ -16,6 +16,7 @@
 #include "qcow/bits.h"
 #include "qcow/merge.h"
 #include "tests/engine/merge.h"
+#include "tests/lib/clear.h"
 #include "tests/lib/helpers.h"
 #include "tests/lib/model.h"
 #include "tests/lib/operations.h"
@@ -208,8 +209,8 @@ static void test_smaller(struct random *random)
 		step(merge, &progress);
 	while (progress.done < progress.total);
 	memset(test.model + place, 0, 2 * length);
-	if (qcow_write_zeroes(image, place, length, false) ||
-	    qcow_discard(image, place + length, length))
+	if (clear_zeroes(image, place, length, false) ||
+	    clear_discard(image, place + length, length))
 		die("zeros beyond the layer's end fail");
 	compare_disk(image, "zeroed");
 	qcow_merge_close(merge);

@@ -23,6 +23,7 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "tests/lib/clear.h"
 #include "tests/lib/helpers.h"
 #include "tests/lib/operations.h"
 #include "qcow/image.h"
@@ -125,10 +126,10 @@ static void zero_cluster(struct worker *worker, uint32_t block)
 	for (uint32_t n = first; n < first + PER_CLUSTER; n++)
 		shared->blocks[n].zero_begun = true;
 	if (random_below(&worker->random, 2))
-		ret = qcow_discard(worker->image, offset, CLUSTER);
+		ret = clear_discard(worker->image, offset, CLUSTER);
 	else
-		ret = qcow_write_zeroes(worker->image, offset, CLUSTER,
-					random_below(&worker->random, 2));
+		ret = clear_zeroes(worker->image, offset, CLUSTER,
+				   random_below(&worker->random, 2));
 	check(ret, "zeroes");
 	for (uint32_t n = first; n < first + PER_CLUSTER; n++)
 		shared->blocks[n].zero_acked = true;

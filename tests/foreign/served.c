@@ -14,6 +14,7 @@
 #include "qcow/bits.h"
 #include "qcow/qcow.h"
 #include "qcow/resize.h"
+#include "tests/lib/clear.h"
 
 static struct {
 	struct qcow_image *image; /* NULL: none is open */
@@ -164,7 +165,7 @@ static int write_sectors(const uint8_t *bytes, uint64_t offset, uint64_t length,
 
 	pthread_rwlock_rdlock(&served.lock);
 	ret = bytes ? qcow_write(served.image, bytes, offset, length) :
-		      qcow_write_zeroes(served.image, offset, length, unmap);
+		      clear_zeroes(served.image, offset, length, unmap);
 	pthread_rwlock_unlock(&served.lock);
 	return ret;
 }
@@ -210,7 +211,7 @@ int served_discard(uint64_t offset, uint64_t length)
 	if (offset >= end)
 		return 0;
 	pthread_rwlock_rdlock(&served.lock);
-	ret = qcow_discard(served.image, offset, end - offset);
+	ret = clear_discard(served.image, offset, end - offset);
 	pthread_rwlock_unlock(&served.lock);
 	return ret;
 }

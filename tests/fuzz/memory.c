@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 #include "memory.h"
+#include "tests/lib/clear.h"
 #include "tests/lib/helpers.h"
 #include "qcow/image.h"
 
@@ -171,7 +172,7 @@ static void change(struct qcow_image *image, struct random *random)
 		size - offset, 512 * (1 + random_below(random, LONGEST / 512)));
 
 	memset(buffer, 'w', length);
-	switch (random_below(random, 8)) {
+	switch (random_below(random, 10)) {
 	case 0:
 		qcow_discard(image, offset, length);
 		break;
@@ -182,6 +183,12 @@ static void change(struct qcow_image *image, struct random *random)
 		qcow_write_zeroes(image, offset, length, false);
 		break;
 	case 3:
+		clear_discard(image, offset, length);
+		break;
+	case 4:
+		clear_zeroes(image, offset, length, true);
+		break;
+	case 5:
 		qcow_flush(image);
 		break;
 	default:

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "tests/lib/clear.h"
 #include "tests/lib/operations.h"
 #include "qcow/image.h"
 
@@ -175,16 +176,19 @@ int operation_do(const struct operation *operation, struct qcow_image *image,
 		 bool mapped, const struct qcow_test_hooks *hooks)
 {
 	uint64_t offset = operation->offset, length = operation->length;
+	bool unmap;
 
 	switch (operation->kind) {
 	case OPERATION_WRITE:
 		return do_write(operation, image, mapped, hooks);
 	case OPERATION_DISCARD:
-		return qcow_discard(image, offset, length);
+		return mapped ? clear_discard(image, offset, length) :
+				qcow_discard(image, offset, length);
 	case OPERATION_ZEROES_UNMAP:
-		return qcow_write_zeroes(image, offset, length, true);
 	case OPERATION_ZEROES_KEEP:
-		return qcow_write_zeroes(image, offset, length, false);
+		unmap = operation->kind == OPERATION_ZEROES_UNMAP;
+		return mapped ? clear_zeroes(image, offset, length, unmap) :
+				qcow_write_zeroes(image, offset, length, unmap);
 	case OPERATION_FLUSH:
 		return qcow_flush(image);
 	}
