@@ -38,17 +38,28 @@ static int check_change(const struct qcow_image *image, uint64_t offset,
 	return io_check_range(image, offset, length);
 }
 
-int qcow_discard(struct qcow_image *image, uint64_t offset, uint64_t length)
+/* The clusters [first, end) are to be discarded; perhaps none. */
+static int clusters_to_discard(const struct qcow_image *image, uint64_t offset,
+			       uint64_t length, uint64_t *first, uint64_t *end)
 {
-	uint64_t first, end;
 	int ret = check_change(image, offset, length);
 
+	*first = *end = 0;
 	if (ret)
 		return ret;
 	/* An unlink would let the backing show through. */
-	if (image->backing && image->geometry.version < 3)
-		return 0;
-	whole_clusters(image, offset, length, &first, &end);
+	if (!image->backing || image->geometry.version >= 3)
+		whole_clusters(image, offset, length, first, end);
+	return 0;
+}
+
+int qcow_discard(struct qcow_image *image, uint64_t offset, uint64_t length)
+{
+	uint64_t first, end;
+	int ret = clusters_to_discard(image, offset, length, &first, &end);
+
+	if (ret || first == end)
+		return ret;
 	return io_explain(image,
 			  unlink_clusters(image, first, end, UNLINK_DISCARD));
 }
@@ -140,15 +151,10 @@ int qcow_write_zeroes(struct qcow_image *image, uint64_t offset,
 int qcow_map_discard(struct qcow_image *image, uint64_t offset, uint64_t length)
 {
 	uint64_t first, end;
-	int ret = check_change(image, offset, length);
+	int ret = clusters_to_discard(image, offset, length, &first, &end);
 
-	if (ret)
+	if (ret || first == end)
 		return ret;
-	if (image->backing && image->geometry.version < 3)
-		return 0;
-	whole_clusters(image, offset, length, &first, &end);
-	if (first == end)
-		return 0;
 	return unlink_at_once(image, first, end, UNLINK_DISCARD);
 }
 
