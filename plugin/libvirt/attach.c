@@ -48,15 +48,13 @@ static int judge(struct plug *plug, const struct candidate *candidate)
 	return ret;
 }
 
-static int add_disk(struct plug *plug, const struct candidate *candidate,
-		    struct rewrite *rewrite)
+static int add_disk(struct plug *plug, struct rewrite *rewrite)
 {
+	const struct candidate *candidate = plug->candidate;
 	char why[DOMAIN_REASON_MAX] = "out of memory";
-	int ret = rewrite_list_text(rewrite, &plug->old_list);
+	int ret = rewrite_add(rewrite, candidate->target, candidate->image,
+			      candidate->read_only, why);
 
-	if (!ret)
-		ret = rewrite_add(rewrite, candidate->target, candidate->image,
-				  candidate->read_only, why);
 	if (!ret) {
 		strcpy(rewrite->disks[rewrite->nr_disks - 1].name,
 		       plug->disk_name);
@@ -65,17 +63,15 @@ static int add_disk(struct plug *plug, const struct candidate *candidate,
 	return ret ? complain("%s: %s", plug->name, why) : 0;
 }
 
-static int work_out_definition(struct plug *plug,
-			       const struct candidate *candidate)
+static int work_out_definition(struct plug *plug)
 {
 	struct rewrite rewrite;
 	int ret = plug_read(plug, false, REWRITE_FORTH, &rewrite);
 
 	if (!ret)
-		ret = add_disk(plug, candidate, &rewrite);
-	free(plug->old_list);
-	plug->old_list = NULL;
+		ret = add_disk(plug, &rewrite);
 	if (!ret) {
+		free(plug->definition);
 		plug->definition = rewrite_text(&rewrite);
 		if (!plug->definition)
 			ret = complain("%s: out of memory", plug->name);
@@ -84,14 +80,16 @@ static int work_out_definition(struct plug *plug,
 	return ret;
 }
 
-static int work_out_device(struct plug *plug, const struct candidate *candidate)
+static int work_out_device(struct plug *plug)
 {
 	struct rewrite rewrite;
 	int ret = plug_read(plug, true, REWRITE_FORTH, &rewrite);
 
 	if (!ret)
-		ret = add_disk(plug, candidate, &rewrite);
+		ret = add_disk(plug, &rewrite);
 	if (!ret) {
+		free(plug->device);
+		free(plug->list);
 		plug->device = rewrite_disk_text(&rewrite);
 		if (rewrite_list_text(&rewrite, &plug->list) || !plug->device)
 			ret = complain("%s: out of memory", plug->name);
@@ -147,21 +145,35 @@ static int serve(const struct plug *plug, const struct candidate *candidate)
 	return ret;
 }
 
-static int plug_in(const struct plug *plug)
+/* To serve the disk has taken a while. */
+static int add_entry(struct plug *plug)
 {
-	if (plug_set_list(plug, plug->list))
+	int lock;
+	int ret = plug_lock(plug, &lock);
+
+	if (ret)
+		return ret;
+	ret = work_out_device(plug);
+	if (!ret)
+		ret = plug_set_list(plug, plug->list);
+	close(lock);
+	return ret;
+}
+
+static int plug_in(struct plug *plug)
+{
+	if (add_entry(plug))
 		return EXIT_FAILURE;
 	if (!virDomainAttachDeviceFlags(plug->domain, plug->device,
 					VIR_DOMAIN_AFFECT_LIVE))
 		return 0;
 	complain("%s: libvirt refuses the disk: %s", plug->name,
 		 connection_error());
-	plug_set_list(plug, plug->old_list);
+	plug_drop_entry(plug);
 	return EXIT_FAILURE;
 }
 
-static int attach_live(const struct plug *plug,
-		       const struct candidate *candidate)
+static int attach_live(struct plug *plug, const struct candidate *candidate)
 {
 	int ret = serve(plug, candidate);
 
@@ -178,14 +190,19 @@ static int attach(struct plug *plug, const struct candidate *candidate)
 {
 	int ret = judge(plug, candidate);
 
+	if (!ret &&
+	    asprintf(&plug->source, DOMAIN_LINKS "%s", plug->disk_name) < 0) {
+		plug->source = NULL;
+		ret = complain("%s: out of memory", plug->name);
+	}
 	if (!ret && plug->config)
-		ret = work_out_definition(plug, candidate);
+		ret = work_out_definition(plug);
 	if (!ret && plug->live)
-		ret = work_out_device(plug, candidate);
+		ret = work_out_device(plug);
 	if (!ret && plug->live)
 		ret = attach_live(plug, candidate);
 	if (!ret)
-		ret = plug_define(plug);
+		ret = plug_define(plug, work_out_definition);
 	if (!ret)
 		printf("%s: %s is " DOMAIN_LINKS "%s, served from %s\n",
 		       plug->name, candidate->target, plug->disk_name,
@@ -209,6 +226,7 @@ int command_attach(const struct libvirt_options *options)
 				strerror(errno));
 	ret = plug_begin(&plug, options);
 	candidate.domain = plug.name;
+	plug.candidate = &candidate;
 	if (!ret)
 		ret = attach(&plug, &candidate);
 	plug_end(&plug);

@@ -93,12 +93,16 @@ static int rename_image(const struct plug *plug, bool live, const char *from,
 
 int change_names(const struct plug *plug, const char *from, const char *to)
 {
-	int ret = 0;
+	int lock;
+	int ret = plug_lock(plug, &lock);
 
+	if (ret)
+		return ret;
 	if (virDomainIsPersistent(plug->domain) == 1)
 		ret = rename_image(plug, false, from, to);
 	if (!ret)
 		ret = rename_image(plug, true, from, to);
+	close(lock);
 	return ret;
 }
 

@@ -37,6 +37,7 @@ static int work_out_definition(struct plug *plug)
 		ret = choose(plug, &rewrite);
 	if (!ret) {
 		rewrite_remove(&rewrite);
+		free(plug->definition);
 		plug->definition = rewrite_text(&rewrite);
 		if (!plug->definition)
 			ret = complain("%s: out of memory", plug->name);
@@ -46,7 +47,7 @@ static int work_out_definition(struct plug *plug)
 }
 
 /* The name of the disk behind the path of a device or a link. */
-static void find_name(struct plug *plug, const char *source)
+static int note_disk(struct plug *plug, const char *source)
 {
 	const char *name = domain_link_name(source);
 	struct disk disk;
@@ -54,6 +55,8 @@ static void find_name(struct plug *plug, const char *source)
 	if (!name && !disk_find(source, &disk))
 		name = disk.name;
 	snprintf(plug->disk_name, sizeof(plug->disk_name), "%s", name ?: "");
+	plug->source = strdup(source);
+	return plug->source ? 0 : complain("%s: out of memory", plug->name);
 }
 
 static int work_out_device(struct plug *plug)
@@ -66,11 +69,10 @@ static int work_out_device(struct plug *plug)
 		ret = choose(plug, &rewrite);
 	for (i = 0; i < rewrite.nr_disks && !ret; i++)
 		if (rewrite.disks[i].chosen)
-			find_name(plug, rewrite.disks[i].source);
+			ret = note_disk(plug, rewrite.disks[i].source);
 	if (!ret) {
 		plug->device = rewrite_disk_text(&rewrite);
-		rewrite_remove(&rewrite);
-		if (rewrite_list_text(&rewrite, &plug->list) || !plug->device)
+		if (!plug->device)
 			ret = complain("%s: out of memory", plug->name);
 	}
 	rewrite_free(&rewrite);
@@ -118,7 +120,7 @@ static int detach_live(const struct plug *plug)
 				connection_error());
 	ret = wait_for_guest(plug);
 	if (!ret)
-		ret = plug_set_list(plug, plug->list);
+		ret = plug_drop_entry(plug);
 	if (!ret && *plug->disk_name)
 		ret = plug_release(plug);
 	return ret;
@@ -135,7 +137,7 @@ static int detach(struct plug *plug)
 	if (!ret && plug->live)
 		ret = detach_live(plug);
 	if (!ret)
-		ret = plug_define(plug);
+		ret = plug_define(plug, work_out_definition);
 	return ret;
 }
 

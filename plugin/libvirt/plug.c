@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The steps that `attach` and `detach` have in common.
+ *
+ * A guest may take half a minute to let go of a disk, and another command may
+ * give another disk of the domain another image meanwhile.  So no list of
+ * entries is kept for later.
  */
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "plugin/libvirt/connection.h"
 #include "plugin/libvirt/plug.h"
@@ -11,6 +17,7 @@
 
 #define LOCK_PATIENCE 90000 /* ms */
 #define STOP_PATIENCE 30000 /* ms */
+#define LIST_PATIENCE 30000 /* ms */
 
 static int judge_state(struct plug *plug)
 {
@@ -51,7 +58,7 @@ void plug_end(struct plug *plug)
 	free(plug->definition);
 	free(plug->device);
 	free(plug->list);
-	free(plug->old_list);
+	free(plug->source);
 	if (plug->domain)
 		virDomainFree(plug->domain);
 	if (plug->connection)
@@ -86,18 +93,69 @@ int plug_set_list(const struct plug *plug, const char *list)
 			connection_error());
 }
 
-int plug_define(const struct plug *plug)
+int plug_lock(const struct plug *plug, int *lock)
 {
-	virDomainPtr defined;
+	int ret = owner_lock(plug->uuid, LIST_PATIENCE, lock);
 
-	if (!plug->definition)
+	if (!ret)
 		return 0;
-	defined = virDomainDefineXML(plug->connection, plug->definition);
+	return complain("%s: cannot lock its metadata: %s", plug->name,
+			strerror(-ret));
+}
+
+static int drop_entry(const struct plug *plug)
+{
+	struct rewrite rewrite;
+	char *list = NULL;
+	int ret = plug_read(plug, true, REWRITE_BACK, &rewrite);
+
+	if (!ret && rewrite_drop_entry(&rewrite, plug->source))
+		ret = rewrite_list_text(&rewrite, &list) ?
+			      complain("%s: out of memory", plug->name) :
+			      plug_set_list(plug, list);
+	free(list);
+	rewrite_free(&rewrite);
+	return ret;
+}
+
+int plug_drop_entry(const struct plug *plug)
+{
+	int lock;
+	int ret = plug_lock(plug, &lock);
+
+	if (ret)
+		return ret;
+	ret = drop_entry(plug);
+	close(lock);
+	return ret;
+}
+
+static int define(const struct plug *plug)
+{
+	virDomainPtr defined = virDomainDefineXML(plug->connection,
+						  plug->definition);
+
 	if (!defined)
 		return complain("%s: libvirt refuses the new definition: %s",
 				plug->name, connection_error());
 	virDomainFree(defined);
 	return 0;
+}
+
+int plug_define(struct plug *plug, int (*work_out)(struct plug *plug))
+{
+	int ret, lock;
+
+	if (!plug->definition)
+		return 0;
+	ret = plug_lock(plug, &lock);
+	if (ret)
+		return ret;
+	ret = work_out(plug);
+	if (!ret)
+		ret = define(plug);
+	close(lock);
+	return ret;
 }
 
 int plug_release(const struct plug *plug)

@@ -11,8 +11,11 @@
 #include "plugin/libvirt/rewrite.h"
 #include "plugin/common/owner.h"
 
+struct candidate;
+
 struct plug {
 	const struct libvirt_options *options;
+	const struct candidate *candidate; /* for `attach` */
 	virConnectPtr connection;
 	virDomainPtr domain;
 	const char *name; /* the domain's */
@@ -23,7 +26,7 @@ struct plug {
 	char *definition; /* the new one; NULL: as it is */
 	char *device;	  /* the disk of the domain that runs */
 	char *list;	  /* its new list of entries; NULL: none */
-	char *old_list;
+	char *source;	  /* of the disk, a path; NULL: not known yet */
 };
 
 /* The functions that return an int return 0, or EXIT_FAILURE after a
@@ -38,11 +41,19 @@ void plug_end(struct plug *plug);
 int plug_read(const struct plug *plug, bool live, enum rewrite_way way,
 	      struct rewrite *rewrite);
 
+/* The metadata are read, changed and written in one go: all that do so hold
+   this lock, for no longer than that.  close() unlocks. */
+int plug_lock(const struct plug *plug, int *lock);
+
 /* Gives the domain that runs a list of entries; NULL: none. */
 int plug_set_list(const struct plug *plug, const char *list);
 
-/* Changes the definition, if there is a new one. */
-int plug_define(const struct plug *plug);
+/* Takes the entry of the disk from the domain that runs. */
+int plug_drop_entry(const struct plug *plug);
+
+/* Works out the new definition anew, from the one that is there by now, and
+   changes it; if there is a new one. */
+int plug_define(struct plug *plug, int (*work_out)(struct plug *plug));
 
 /* Ends the domain's use of the disk. */
 int plug_release(const struct plug *plug);

@@ -146,6 +146,20 @@ bool rewrite_image(struct rewrite *rewrite, const char *from, const char *to)
 	return found;
 }
 
+bool rewrite_drop_entry(struct rewrite *rewrite, const char *source)
+{
+	xmlNode *list = rewrite_list(rewrite);
+	xmlNode *node;
+
+	for (node = list ? list->children : NULL; node; node = node->next)
+		if (xml_is_ours(node, "disk") &&
+		    xml_attribute_is(node, "dev", source)) {
+			rewrite_remove_entry(node);
+			return true;
+		}
+	return false;
+}
+
 int rewrite_remove(struct rewrite *rewrite)
 {
 	struct rewrite_disk *disk = chosen(rewrite);

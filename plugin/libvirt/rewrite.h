@@ -91,6 +91,9 @@ int rewrite_add(struct rewrite *rewrite, const char *target, const char *image,
    it? */
 bool rewrite_image(struct rewrite *rewrite, const char *from, const char *to);
 
+/* Removes the entry of the disk with this path.  Was there one? */
+bool rewrite_drop_entry(struct rewrite *rewrite, const char *source);
+
 /* Removes a chosen disk that could go back, and its entry; -EINVAL: no disk is
    chosen. */
 int rewrite_remove(struct rewrite *rewrite);

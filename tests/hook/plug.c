@@ -9,11 +9,14 @@
  */
 #include <dirent.h>
 #include <libvirt/virterror.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
+#include "plugin/libvirt/domain.h"
 #include "tests/hook/domains.h"
 #include "tests/hook/fake.h"
 #include "tests/lib/helpers.h"
@@ -133,6 +136,62 @@ static void test_undone(void)
 	free(calls);
 }
 
+/* What a command for another disk of the domain does. */
+static void *change_other(void *argument)
+{
+	const struct timespec late = { .tv_nsec = 400000000 };
+	virDomainPtr domain = argument;
+
+	nanosleep(&late, NULL);
+	if (virDomainSetMetadata(domain, VIR_DOMAIN_METADATA_ELEMENT,
+				 "<disks><disk dev='/dev/ublk-qcow2/other' "
+				 "file='/overlay'/></disks>",
+				 DOMAIN_PREFIX, DOMAIN_NAMESPACE,
+				 VIR_DOMAIN_AFFECT_LIVE))
+		die("metadata: %s", virGetLastErrorMessage());
+	return NULL;
+}
+
+static void live_says(virDomainPtr domain, const char *text, bool says)
+{
+	char *xml = virDomainGetXMLDesc(domain, 0);
+
+	if (!strstr(xml, text) == says)
+		die("'%s' is %sthere: %s", text, says ? "not " : "", xml);
+	free(xml);
+}
+
+/* Until the disk is served, and is refused, another disk of the domain gets
+   another image: the domain must name that. */
+static void test_meanwhile(void)
+{
+	virDomainPtr domain = define(load("plain"));
+	char *path = scratch_path("new.qcow2");
+	struct libvirt_options options = with("web1", path, "vdb");
+	pthread_t other;
+
+	virDomainCreate(domain);
+	if (virDomainSetMetadata(domain, VIR_DOMAIN_METADATA_ELEMENT,
+				 "<disks><disk dev='/dev/ublk-qcow2/other' "
+				 "file='/image'/></disks>",
+				 DOMAIN_PREFIX, DOMAIN_NAMESPACE,
+				 VIR_DOMAIN_AFFECT_LIVE))
+		die("metadata: %s", virGetLastErrorMessage());
+	must_run("echo 1 >%s/fake/add.sleeps", scratch());
+	if (pthread_create(&other, NULL, change_other, domain))
+		die("no thread");
+	refused_with(command_attach, &options, "libvirt refuses the disk");
+	pthread_join(other, NULL);
+	must_run("rm %s/fake/add.sleeps && : >%s/fake/calls", scratch(),
+		 scratch());
+	live_says(domain, "/overlay", true);
+	live_says(domain, "new.qcow2", false);
+	nothing_left();
+	virDomainDestroy(domain);
+	undefine(domain);
+	free(path);
+}
+
 static void test_not_served(void)
 {
 	virDomainPtr domain = define(load("plain"));
@@ -160,6 +219,7 @@ int main(void)
 	test_definition();
 	test_refused();
 	test_undone();
+	test_meanwhile();
 	test_not_served();
 	domains_end();
 	return 0;
