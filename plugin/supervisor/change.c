@@ -112,9 +112,25 @@ static void begin(struct supervisor *sv, const struct change *change)
 	watch_settle(sv, true, "cannot be changed: %s", strerror(-ret));
 }
 
+/* A server that was killed for a change may not be dead yet.  That change goes
+   on, even if the command that asked for it does not wait any more: it has said
+   so. */
+static bool is_pending(struct supervisor *sv)
+{
+	if (sv->change.kind)
+		change_put_off(sv);
+	return sv->change.kind;
+}
+
+void change_await(struct supervisor *sv)
+{
+	if (!sv->change.kind)
+		watch_settle(sv, false, "is live");
+}
+
 void change_begin(struct supervisor *sv)
 {
-	if (!refuse_change(sv))
+	if (!is_pending(sv) && !refuse_change(sv))
 		begin(sv, &sv->asked);
 }
 
@@ -139,7 +155,7 @@ void change_end_merge(struct supervisor *sv)
 
 void change_program(struct supervisor *sv)
 {
-	if (!refuse_while_merging(sv))
+	if (!is_pending(sv) && !refuse_while_merging(sv))
 		renew(sv);
 }
 

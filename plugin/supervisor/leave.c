@@ -47,10 +47,11 @@ static int look(const void *argument, char *text)
 }
 
 /* While a server is about to take over, the users that wait for it are not
-   asked. */
+   asked.  A server that was killed for a change may not be dead yet. */
 static bool is_steady(const struct supervisor *sv)
 {
-	return sv->phase == PHASE_LIVE || sv->phase == PHASE_FAILED;
+	return (sv->phase == PHASE_LIVE && !sv->change.kind) ||
+	       sv->phase == PHASE_FAILED;
 }
 
 void leave_begin(struct supervisor *sv)
@@ -68,8 +69,8 @@ void leave_begin(struct supervisor *sv)
 /* Nothing is under way that only we know of. */
 static bool can_end(const struct supervisor *sv)
 {
-	return sv->phase == PHASE_LIVE || sv->phase == PHASE_LOCKING ||
-	       sv->phase == PHASE_WAITING || sv->phase == PHASE_FAILED;
+	return is_steady(sv) || sv->phase == PHASE_LOCKING ||
+	       sv->phase == PHASE_WAITING;
 }
 
 void leave_cancel(struct supervisor *sv)
@@ -134,6 +135,10 @@ void leave_hand_over(struct supervisor *sv)
 		watch_settle(sv, true,
 			     "is served already, by the supervisor process %d",
 			     (int)getpid());
+		return;
+	}
+	if (!can_end(sv)) {
+		leave_put_off(sv);
 		return;
 	}
 	sv->ended = true;

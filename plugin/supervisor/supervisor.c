@@ -318,11 +318,6 @@ static void try_again(struct supervisor *sv)
 	supervisor_recover(sv);
 }
 
-static void is_live(struct supervisor *sv)
-{
-	watch_settle(sv, false, "is live");
-}
-
 static void report_slow(struct supervisor *sv)
 {
 	enum device_presence presence;
@@ -353,7 +348,7 @@ static void (*const actions[NR_PHASES][NR_EVENTS])(struct supervisor *sv) = {
 	},
 	[PHASE_LIVE] = {
 		nothing, nothing, crashed, nothing,
-		is_live, finish_start, leave_hand_over, change_program,
+		change_await, finish_start, leave_hand_over, change_program,
 		change_begin, nothing, nothing,
 	},
 	[PHASE_LOCKING] = {

@@ -60,11 +60,13 @@ void watch_close(struct supervisor *sv)
 	close_any(sv->signals);
 }
 
+/* What it wished and has not been begun is not wished any more. */
 static void drop_caller(struct supervisor *sv)
 {
 	if (sv->caller >= 0)
 		close(sv->caller);
 	sv->caller = -1;
+	sv->renew_later = false;
 }
 
 /* An event has a priority of its own. */
@@ -75,6 +77,20 @@ static void tell(enum disk_event event, const struct outcome *outcome)
 	else
 		log_line(outcome->failed ? LOG_ERR : LOG_INFO, "%s",
 			 outcome->text);
+}
+
+/* What befalls the disk is not always what the caller has asked for. */
+static void fit_to_wish(const struct supervisor *sv, enum disk_event event,
+			struct outcome *outcome)
+{
+	/* Another one's change has failed, and the disk is live. */
+	if (sv->wish == APPEAL_RECOVER && sv->phase == PHASE_LIVE)
+		outcome->failed = false;
+	/* The server died meanwhile. */
+	if (sv->renew_later && event != DISK_EVENT_REMOVED)
+		outcome->failed = outcome->later = true;
+	if (sv->wish == APPEAL_CHANGE && event == DISK_EVENT_REMOVED)
+		outcome->failed = true;
 }
 
 static void __attribute__((format(printf, 4, 0)))
@@ -94,6 +110,7 @@ settle(struct supervisor *sv, enum disk_event event, bool failed,
 	   place of that command. */
 	if (!failed || sv->phase != PHASE_ADDING || sv->caller < 0)
 		tell(event, &outcome);
+	fit_to_wish(sv, event, &outcome);
 	if (sv->caller >= 0)
 		rpc_answer(sv->caller, &outcome);
 	drop_caller(sv);
@@ -240,6 +257,7 @@ static void hear_newcomer(struct supervisor *sv)
 	drop_caller(sv);
 	sv->caller = sv->newcomer;
 	sv->newcomer = -1;
+	sv->wish = appeal.type;
 	if (appeal.type == APPEAL_STOP && appeal.force)
 		sv->stop_forced = true;
 	/* --force is for the next server; a disk in good order has no use for

@@ -126,7 +126,7 @@ struct supervisor {
 	bool force_open;
 	bool id_chosen; /* by the user: there is no other */
 
-	bool renew_later; /* when its hooks have run */
+	bool renew_later; /* when its hooks have run; the caller waits */
 	bool stop_forced; /* --force came with the last stop */
 	bool job_forced;  /* --force holds for the job */
 	bool device_stopped;
@@ -134,8 +134,9 @@ struct supervisor {
 	int lock; /* of the disk; while it is being set up */
 	int signals;
 	int listener;
-	int newcomer; /* whose appeal has not come yet */
-	int caller;   /* whose appeal is the last one */
+	int newcomer;	       /* whose appeal has not come yet */
+	int caller;	       /* whose appeal is the last one, */
+	enum appeal_type wish; /*  and is this */
 	struct job job;
 	struct hooks hooks;
 	bool merged_told; /* they hear of a merge, or will */
@@ -287,6 +288,9 @@ unsigned int change_merge_place(const struct change *change);
 
 /* LIVE: a command asks for it. */
 void change_begin(struct supervisor *sv);
+
+/* LIVE: a command wants the disk live, and hears of the end of a change. */
+void change_await(struct supervisor *sv);
 
 /* The supervisor that began a growth or a merge is dead; the server lives, and
    cannot tell us anything. */

@@ -118,6 +118,11 @@ void change_grow_device(struct supervisor *s)
 	(void)s;
 }
 
+void change_await(struct supervisor *s)
+{
+	watch_settle(s, false, "is live");
+}
+
 void merge_drop(struct supervisor *s, const char *why)
 {
 	if (!*why)
