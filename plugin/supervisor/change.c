@@ -276,13 +276,14 @@ static int update_size(const struct disk *disk)
 }
 
 /* The server has grown the image before it began to serve, or has said why the
-   image cannot grow. */
+   image cannot grow.  One that is adopted has said so to another supervisor;
+   the next one says it to us. */
 void change_grow_device(struct supervisor *sv)
 {
 	struct disk *disk = &sv->disk;
 	int ret = 0;
 
-	if (!disk->growing)
+	if (!disk->growing || sv->adopted)
 		return;
 	if (sv->opened.size < disk->growing)
 		snprintf(sv->change_text, sizeof(sv->change_text), "%s",

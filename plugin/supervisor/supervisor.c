@@ -253,7 +253,7 @@ static void recovered(struct supervisor *sv)
 	hooks_run(&sv->hooks, &sv->disk, DISK_EVENT_RECOVERED,
 		  sv->disk.server.pid);
 	merged_tell(sv);
-	if (sv->adopted && sv->disk.merging)
+	if (sv->adopted && (sv->disk.growing || sv->disk.merging))
 		change_resume(sv);
 }
 
