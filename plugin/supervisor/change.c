@@ -101,6 +101,7 @@ static void begin(struct supervisor *sv, const struct change *change)
 
 	sv->change = *change;
 	sv->change_text[0] = '\0';
+	sv->deadline = 0;
 	note_place(sv);
 	ret = prepare(sv);
 	if (!ret) {
@@ -322,7 +323,6 @@ static void end_of_merge(struct supervisor *sv, enum change_kind kind)
 	} else {
 		merged_describe(sv, text, sizeof(text));
 		settle(sv, DISK_EVENT_MERGED, text);
-		merged_run_hooks(sv);
 	}
 }
 
@@ -351,4 +351,5 @@ void change_end(struct supervisor *sv)
 			 (int)sv->disk.server.pid);
 		settle(sv, DISK_EVENT_UPGRADED, text);
 	}
+	merged_run_hooks(sv);
 }

@@ -165,6 +165,15 @@ bool hooks_run(struct hooks *hooks, const struct disk *disk,
 	return hooks->job.pidfd >= 0;
 }
 
+bool hooks_have(const struct hooks *hooks, enum disk_event event)
+{
+	bool have = hooks->job.pidfd >= 0 && hooks->running == event;
+
+	for (unsigned int i = 0; i < hooks->nr_pending; i++)
+		have |= hooks->pending[i].event == event;
+	return have;
+}
+
 enum disk_event hooks_finished(struct hooks *hooks, const struct disk *disk)
 {
 	const enum disk_event event = hooks->running;

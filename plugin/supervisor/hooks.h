@@ -36,6 +36,9 @@ void hooks_init(struct hooks *hooks);
 bool hooks_run(struct hooks *hooks, const struct disk *disk,
 	       enum disk_event event, pid_t server);
 
+/* Do they run for such an event, or will they? */
+bool hooks_have(const struct hooks *hooks, enum disk_event event);
+
 /* hooks->job.pidfd has become readable.  Returns the event that all of them
    have heard of. */
 enum disk_event hooks_finished(struct hooks *hooks, const struct disk *disk);

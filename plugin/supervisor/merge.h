@@ -55,8 +55,10 @@ void merged_job_ended(struct supervisor *sv);
 
 /* The layer is served: tells hooks.d, and the log, if nobody did. */
 void merged_describe(const struct supervisor *sv, char *text, size_t size);
-void merged_run_hooks(struct supervisor *sv);
 void merged_tell(struct supervisor *sv);
+
+/* LIVE: tells hooks.d, unless they hear of it already. */
+void merged_run_hooks(struct supervisor *sv);
 
 /* The executables of hooks.d have run for that event. */
 void merged_hooks_ended(struct supervisor *sv, enum disk_event event);

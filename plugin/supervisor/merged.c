@@ -12,6 +12,9 @@
  * leaves an overlay that no longer fits and lacks the mark.  An overlay that
  * cannot be marked keeps no user waiting; the log names that overlay.
  *
+ * For want of a process, or of room among the events, hooks.d is told later.
+ * Until then no other overlay begins, and no merge.
+ *
  * A supervisor that finds an overlay in the record goes on from there.  So
  * hooks.d hears of a merge at least once, whichever process dies.
  */
@@ -24,7 +27,8 @@
 #include "plugin/supervisor/mark.h"
 #include "plugin/supervisor/watch.h"
 
-#define RETRY_AFTER 200 /* ms */
+#define RETRY_AFTER 200	  /* ms */
+#define TELL_AFTER  10000 /* ms */
 
 /* ---- the mark ---- */
 
@@ -83,19 +87,24 @@ void merged_describe(const struct supervisor *sv, char *text, size_t size)
 			 sv->disk.merged_from);
 }
 
+static bool is_being_told(const struct supervisor *sv)
+{
+	return hooks_have(&sv->hooks, DISK_EVENT_MERGED);
+}
+
 void merged_run_hooks(struct supervisor *sv)
 {
-	if (*sv->disk.merged_from && !sv->merged_told)
-		sv->merged_told = hooks_run(&sv->hooks, &sv->disk,
-					    DISK_EVENT_MERGED,
-					    sv->disk.server.pid);
+	if (*sv->disk.merged_from && !is_being_told(sv) &&
+	    !hooks_run(&sv->hooks, &sv->disk, DISK_EVENT_MERGED,
+		       sv->disk.server.pid))
+		sv->deadline = clock_ms() + TELL_AFTER;
 }
 
 void merged_tell(struct supervisor *sv)
 {
 	char text[JOB_TEXT_MAX];
 
-	if (!*sv->disk.merged_from || sv->merged_told)
+	if (!*sv->disk.merged_from || is_being_told(sv))
 		return;
 	merged_describe(sv, text, sizeof(text));
 	log_event(DISK_EVENT_MERGED, "%s", text);
@@ -115,7 +124,6 @@ void merged_hooks_ended(struct supervisor *sv, enum disk_event event)
 	sv->disk.merged_from[0] = '\0';
 	layers_clear_merged(&sv->layers);
 	sv->disk.merged_marked = false;
-	sv->merged_told = false;
 	/* If this fails, hooks.d may hear of the merge once more. */
 	disk_save(&sv->disk, &sv->layers);
 }

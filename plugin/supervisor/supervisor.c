@@ -347,7 +347,7 @@ static void (*const actions[NR_PHASES][NR_EVENTS])(struct supervisor *sv) = {
 		change_put_off, nothing, begin_abandon,
 	},
 	[PHASE_LIVE] = {
-		nothing, nothing, crashed, nothing,
+		nothing, nothing, crashed, merged_run_hooks,
 		change_await, finish_start, leave_hand_over, change_program,
 		change_begin, nothing, nothing,
 	},

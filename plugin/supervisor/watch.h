@@ -139,7 +139,6 @@ struct supervisor {
 	enum appeal_type wish; /*  and is this */
 	struct job job;
 	struct hooks hooks;
-	bool merged_told; /* they hear of a merge, or will */
 	struct leave leave;
 	struct watchdog watchdog;
 	struct tally tally;

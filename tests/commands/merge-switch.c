@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "plugin/common/owner.h"
@@ -236,7 +237,6 @@ static void test_hooks(void)
 	if (!process_wait(sv.hooks.job.pidfd, 60000))
 		die("the hooks do not end");
 	hooks_finished(&sv.hooks, &sv.disk);
-	sv.merged_told = false;
 	sv.disk = played.saved;
 	merged_tell(&sv);
 	hear("another supervisor");
@@ -258,11 +258,53 @@ static void test_hooks_behind(void)
 	for (unsigned int i = 0; i <= HOOKS_PENDING_MAX; i++)
 		hooks_run(&sv.hooks, &sv.disk, DISK_EVENT_CRASHED, 1);
 	merged_tell(&sv);
-	if (sv.merged_told)
+	if (hooks_have(&sv.hooks, DISK_EVENT_MERGED))
 		die("there is room for nine");
 	for (unsigned int i = 0; i <= HOOKS_PENDING_MAX; i++)
 		end_hooks();
 	hear("room again");
+	end_hooks();
+	if (*played.saved.merged_from)
+		die("hooks.d has heard of it, and the record has not");
+}
+
+/* This process may have so many descriptors. */
+static void limit_files(rlim_t number)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		die("no limit");
+	limit.rlim_cur = number;
+	if (setrlimit(RLIMIT_NOFILE, &limit))
+		die("the limit cannot be set");
+}
+
+/* There is no process for them; when there is one again, they hear of it. */
+static void test_hooks_refused(void)
+{
+	struct rlimit old;
+
+	if (getrlimit(RLIMIT_NOFILE, &old))
+		die("no limit");
+	begin("/top");
+	end_job();
+	end_job();
+	sv.phase = PHASE_LIVE;
+	hooks_run(&sv.hooks, &sv.disk, DISK_EVENT_CRASHED, 1);
+	merged_tell(&sv);
+	if (!process_wait(sv.hooks.job.pidfd, 60000))
+		die("the hooks do not end");
+	sv.deadline = 0;
+	limit_files(0);
+	merged_hooks_ended(&sv, hooks_finished(&sv.hooks, &sv.disk));
+	limit_files(old.rlim_cur);
+	if (!*sv.disk.merged_from || sv.hooks.job.pidfd >= 0)
+		die("hooks.d has heard of it without a process");
+	if (!sv.deadline)
+		die("there is no other time to tell");
+	merged_run_hooks(&sv);
+	hear("told later");
 	end_hooks();
 	if (*played.saved.merged_from)
 		die("hooks.d has heard of it, and the record has not");
@@ -386,6 +428,7 @@ int main(void)
 	test_mark_again();
 	test_hooks();
 	test_hooks_behind();
+	test_hooks_refused();
 	test_failures();
 	test_told_domain();
 	test_other_file();
