@@ -60,7 +60,7 @@ void watch_close(struct supervisor *sv)
 	close_any(sv->signals);
 }
 
-/* What it wished and has not been begun is not wished any more. */
+/* A wish that has not been begun ends with its caller. */
 static void drop_caller(struct supervisor *sv)
 {
 	if (sv->caller >= 0)
@@ -79,7 +79,7 @@ static void tell(enum disk_event event, const struct outcome *outcome)
 			 outcome->text);
 }
 
-/* What befalls the disk is not always what the caller has asked for. */
+/* The disk may have met something else than the caller's wish. */
 static void fit_to_wish(const struct supervisor *sv, enum disk_event event,
 			struct outcome *outcome)
 {

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # limit: 300
 #
-# A command removes an overlay that nobody needs.  What the name of that overlay
-# stands for may have changed since the command looked: then the file stays.
+# A command removes an overlay that nobody needs.  Its name may stand for another
+# overlay since the command looked: then the file stays.
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
 

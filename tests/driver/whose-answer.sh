@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # limit: 300
 #
-# Each command hears of what it has asked for: neither of a change that another
+# Each command hears of its own wish: neither of a change that another
 # one wanted, nor of a recovery that came about meanwhile.
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"

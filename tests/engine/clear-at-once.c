@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * DISCARD and WRITE ZEROES that never block: what they do at once, and when
- * they leave all to the blocking call.
+ * DISCARD and WRITE ZEROES that never block: short ranges are cleared at once,
+ * and all else is left to the blocking call.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -136,7 +136,7 @@ static void test_undone(void)
 	free(calls);
 }
 
-/* What a command for another disk of the domain does. */
+/* A command for another disk of the domain. */
 static void *change_other(void *argument)
 {
 	const struct timespec late = { .tv_nsec = 400000000 };
