@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "plugin/common/conf.h"
 #include "plugin/common/jail.h"
 #include "plugin/common/log.h"
 #include "plugin/common/references.h"
@@ -247,6 +248,23 @@ static void mark_apart(const struct disk *disk, const struct layers *layers)
 		mark_failed(disk, *text ? text : "the process has died");
 }
 
+/* The disk had to be removed when image and layer were equal: disks.d may name
+   the layer by now.  The disk is the image's still, and nobody marks it. */
+static void name_image(const struct disk *disk, const struct layers *layers)
+{
+	char why[CONF_TEXT_MAX];
+	int ret;
+
+	if (!disk->merged || !disk->merging || !layers->known)
+		return;
+	ret = conf_change_image(disk->name,
+				layers->list[disk->merging - 1].path,
+				disk->image, why);
+	if (ret && ret != -ENOENT && ret != -EINVAL)
+		log_line(LOG_WARNING, "%s; it must not name %s", why,
+			 layers->list[disk->merging - 1].path);
+}
+
 int teardown_close_image(const struct disk *disk, const struct layers *layers,
 			 bool locked, bool unbroken, bool give_up,
 			 char text[JOB_TEXT_MAX])
@@ -261,6 +279,7 @@ int teardown_close_image(const struct disk *disk, const struct layers *layers,
 	int status;
 
 	mark_apart(disk, layers);
+	name_image(disk, layers);
 	/* A read-only disk has no journal. */
 	if (disk->options.read_only)
 		return 0;

@@ -252,6 +252,18 @@ for fault in die-merged die-configured die-moved die-marked; do
 	del
 done
 
+note "the disk is removed between its file and its record"
+UBLK_QCOW2_FAULT=die-configured add --name conf "$WORK/two.qcow2"
+snapshot removed
+! commit >"$WORK/out" 2>&1 || fail "nobody has died"
+grep -q "= $WORK/two.qcow2" "$UBLK_QCOW2_DISKS/conf.conf" ||
+	fail "it has died too early"
+[[ $(listed image) == "$WORK/removed.qcow2" ]] || fail "it has died too late"
+del
+grep -q "= $WORK/removed.qcow2" "$UBLK_QCOW2_DISKS/conf.conf" ||
+	fail "its file names an image that will be outdated"
+printf 'image=%s\n' "$WORK/two.qcow2" >"$UBLK_QCOW2_DISKS/conf.conf"
+
 note "the supervisor dies when hooks.d has heard of it"
 UBLK_QCOW2_FAULT=die-told add --name conf "$WORK/two.qcow2"
 snapshot told
