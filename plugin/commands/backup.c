@@ -92,9 +92,9 @@ static bool has_data_file(const struct disk *disk)
 	bool found = *disk->options.data_file;
 	unsigned int i;
 
-	if (!disk_load_layers(disk->id, &layers))
-		for (i = 0; i < layers.count; i++)
-			found |= layers.list[i].written;
+	disk_load_layers(disk->id, &layers);
+	for (i = 0; i < layers.count; i++)
+		found |= layers.list[i].written;
 	layers_clear(&layers);
 	return found;
 }
@@ -296,14 +296,41 @@ static int tell_left(const struct backup *backup, const char *why)
 				why, backup->overlay, backup->disk.id);
 }
 
+/* A command has given the disk another overlay during the copy. */
+static bool lies_below(const struct backup *backup)
+{
+	struct layers layers = { .known = false };
+	bool found = false;
+	unsigned int i;
+
+	disk_load_layers(backup->disk.id, &layers);
+	for (i = 0; i < layers.count; i++)
+		found |= !strcmp(layers.list[i].path, backup->overlay);
+	layers_clear(&layers);
+	return found;
+}
+
+static int begin_merge(const struct backup *backup)
+{
+	const struct merge_wish wish = { .rate = backup->rate,
+					 .told = backup->told };
+
+	if (!strcmp(backup->disk.image, backup->overlay))
+		return commit_begin(&backup->disk, &wish) ?
+			       tell_left(backup, "was not merged") :
+			       EXIT_SUCCESS;
+	if (!lies_below(backup))
+		return EXIT_SUCCESS;
+	return command_complain(&backup->disk,
+				"has got another overlay meanwhile, and stays "
+				"above %s; 'commit --to %s' merges both",
+				backup->overlay, backup->image);
+}
+
 /* A command that has merged the overlay meanwhile has done that for us. */
 static int go_back(struct backup *backup)
 {
 	const uint64_t nonce = backup->disk.nonce;
-	const struct merge_wish wish = {
-		.rate = backup->rate,
-		.told = backup->told,
-	};
 	int lock, status;
 	int ret = command_lock(&backup->disk, &lock);
 
@@ -316,13 +343,11 @@ static int go_back(struct backup *backup)
 	}
 	if (ret)
 		return tell_left(backup, "another command works on it");
-	status = EXIT_SUCCESS;
-	if (!strcmp(backup->disk.image, backup->overlay))
-		status = commit_begin(&backup->disk, &wish);
+	status = begin_merge(backup);
 	close(lock);
 	fault_die("die-committing");
 	if (status)
-		return tell_left(backup, "was not merged");
+		return status;
 	if (!strcmp(backup->disk.image, backup->overlay))
 		status = commit_wait(&backup->disk);
 	fault_die("die-committed");

@@ -54,7 +54,21 @@ kill_and_recover
 wait "$two" || fail "the second backup: $(cat "$WORK/two")"
 [[ $(listed image) == "$image" && ! -e $image.during-backup ]] ||
 	fail "left: $(listed image)"
-for file in one two; do
+note "the disk gets another overlay during the copy"
+"$UBLK_QCOW2" backup "$DEV" "$WORK/three.qcow2" --bandwidth 1M \
+	>"$WORK/three" 2>&1 &
+three=$!
+listed_becomes image "$image.during-backup" 30
+wait_live
+"$UBLK_QCOW2" snapshot "$DEV" "$overlay" || fail snapshot
+! wait "$three" || fail "it says that all is as before: $(cat "$WORK/three")"
+grep -q "stays above $image.during-backup" "$WORK/three" ||
+	fail "it says $(cat "$WORK/three")"
+[[ -e $image.during-backup ]] || fail "an image below is removed"
+"$UBLK_QCOW2" commit "$DEV" --to "$image" || fail "commit --to"
+rm "$overlay" "$image.during-backup"
+
+for file in one two three; do
 	check_with_qemu "$WORK/$file.qcow2" "$WORK/ledger"
 done
 del

@@ -10,6 +10,7 @@
 : "${UBLK_QCOW2_FAULTY:?}"
 
 # The hook of a death ends when this file is there.
+# shellcheck disable=SC2016  # the hook expands it
 hear_hooks '[ "$1" = crashed ] || exit 0' \
 	"until [ -e $WORK/end ]; do sleep 0.2; done" \
 	"echo ended >>$WORK/events"
