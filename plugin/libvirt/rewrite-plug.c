@@ -7,6 +7,7 @@
  * be converted back.
  */
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -129,6 +130,16 @@ static struct rewrite_disk *chosen(const struct rewrite *rewrite)
 	return NULL;
 }
 
+/* A disk knows its image without symbolic links, and an entry may name it with
+   some. */
+static bool leads_to(const char *path, const char *image)
+{
+	char resolved[PATH_MAX];
+
+	return !strcmp(path, image) ||
+	       (realpath(path, resolved) && !strcmp(resolved, image));
+}
+
 bool rewrite_image(struct rewrite *rewrite, const char *from, const char *to)
 {
 	bool found = false;
@@ -137,7 +148,7 @@ bool rewrite_image(struct rewrite *rewrite, const char *from, const char *to)
 	for (i = 0; i < rewrite->nr_disks; i++) {
 		const struct rewrite_disk *disk = &rewrite->disks[i];
 
-		if (!disk->entry || !disk->file || strcmp(disk->file, from))
+		if (!disk->entry || !disk->file || !leads_to(disk->file, from))
 			continue;
 		xmlSetProp(disk->entry, (const xmlChar *)"file",
 			   (const xmlChar *)to);

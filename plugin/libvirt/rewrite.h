@@ -87,8 +87,8 @@ int rewrite_do(struct rewrite *rewrite);
 int rewrite_add(struct rewrite *rewrite, const char *target, const char *image,
 		bool read_only, char why[DOMAIN_REASON_MAX]);
 
-/* In our list, one image takes the place of another.  Was there an entry with
-   it? */
+/* In our list, one image takes the place of another, whose path has no symbolic
+   links.  Was there an entry with it? */
 bool rewrite_image(struct rewrite *rewrite, const char *from, const char *to);
 
 /* Removes the entry of the disk with this path.  Was there one? */

@@ -5,12 +5,14 @@
  * metadata name its image, and the same command goes on.
  */
 #include <fcntl.h>
+#include <libvirt/virterror.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "plugin/libvirt/domain.h"
 #include "tests/hook/domains.h"
 #include "tests/hook/fake.h"
 #include "tests/lib/helpers.h"
@@ -211,6 +213,35 @@ static void test_dead_snapshot(void)
 	leave_with("commit", NULL);
 }
 
+/* An entry names the image by a link to its directory; the disk knows where
+   that leads. */
+static void test_link(void)
+{
+	struct libvirt_options options = with(NULL);
+	char list[600];
+
+	must_run("ln -s . %s/link && : >%s/fake/calls", scratch(), scratch());
+	snprintf(list, sizeof(list),
+		 "<disks><disk dev='/dev/ublk-qcow2/web1-vda' "
+		 "file='%s/link/web1.qcow2'/></disks>",
+		 scratch());
+	if (virDomainSetMetadata(domain, VIR_DOMAIN_METADATA_ELEMENT, list,
+				 DOMAIN_PREFIX, DOMAIN_NAMESPACE,
+				 VIR_DOMAIN_AFFECT_LIVE |
+					 VIR_DOMAIN_AFFECT_CONFIG))
+		die("metadata: %s", virGetLastErrorMessage());
+	options.suffix = "one";
+	leave_with("snapshot", snapshot_path);
+	must(command_snapshot, &options);
+	names(snapshot_path, "a link");
+	leave_with("commit", image_path);
+	must(command_commit, &options);
+	names(image_path, "no link any more");
+	leave_with("snapshot", NULL);
+	leave_with("commit", NULL);
+	must_run(": >%s/fake/calls", scratch());
+}
+
 /* ---- signals ---- */
 
 static volatile sig_atomic_t heard, too_early;
@@ -302,6 +333,7 @@ int main(void)
 	test_name();
 	test_commit();
 	test_dead_snapshot();
+	test_link();
 	test_signal();
 	virDomainDestroy(domain);
 	undefine(domain);
