@@ -107,6 +107,11 @@ static void test_one_slot(void)
 	uint64_t misses;
 	char bytes[512];
 
+	/* The first of its table. */
+	if (qcow_read(test.image, bytes, SLICE + CLUSTER, sizeof(bytes)))
+		die("read");
+	if (cache->hand + 16 > cache->count)
+		die("the hand is at the end");
 	{
 		LOCKED(test.image);
 		cache_forget(test.image, cache->slices[cache->hand].offset,
