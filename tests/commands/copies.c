@@ -3,6 +3,7 @@
  * Memory for copy-on-write: it comes with the first copy, each cluster has a
  * place of its own, and a place is given out again when its cluster is written.
  */
+#include <pthread.h>
 #include <string.h>
 #include <time.h>
 
@@ -11,15 +12,32 @@
 
 #define TRIES 10000 /* ms */
 
-/* A worker makes the page ready meanwhile. */
+/* Keeps the only worker. */
+static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+
+static void wait_at_gate(struct work *work)
+{
+	(void)work;
+	pthread_mutex_lock(&gate);
+	pthread_mutex_unlock(&gate);
+}
+
+/* The worker makes the page ready meanwhile. */
 static char *take_first(struct copies *copies)
 {
 	const struct timespec ms = { .tv_nsec = 1000000 };
+	static struct work work = { .run = wait_at_gate };
 	char *memory = NULL;
 	unsigned int i;
 
-	if (copies_take(copies))
-		die("memory that nobody has made ready");
+	if (huge_state(&copies->page) != HUGE_FREE)
+		die("memory before the first copy");
+	pthread_mutex_lock(&gate);
+	workers_submit(copies->workers, NULL, &work);
+	for (i = 0; i < 10; i++)
+		if (copies_take(copies))
+			die("memory that nobody has made ready");
+	pthread_mutex_unlock(&gate);
 	for (i = 0; i < TRIES && !memory; i++) {
 		nanosleep(&ms, NULL);
 		memory = copies_take(copies);
