@@ -12,8 +12,7 @@
  * moves from its small one to a large one, and back after some small ones.
  * Large ones are given to any tag, some out of each huge page: a row.  There
  * are few rows, for a tag that is idle keeps its buffer: the driver may fill
- * that at any time. A worker makes a row ready, for the kernel may look for a
- * huge page for a while.
+ * that at any time.  huge.c gets the pages.
  *
  * A COMMIT tells the driver the buffer for the next request, and drivers differ
  * in whether they read the bytes of a READ that ends from the old buffer or

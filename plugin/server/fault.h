@@ -11,7 +11,8 @@
  *	old-protocol	the supervisor speaks with commands as an earlier
  *			version did (common/rpc.c)
  *	dies-of-N	a write that begins at the sector N kills the server,
- *			on the I/O thread; a discard does so on a worker's
+ *			on the I/O thread; a long discard does so on a
+ *			worker's
  *	rests-mapped	the server rests for two seconds between mapping
  *			/dev/ublkcN and its first FETCH
  *	slow-close	the image is closed three seconds later when its disk

@@ -45,10 +45,11 @@ image=$(image disk.qcow2 512M)
 add "$image"
 
 note "dirty pages above the disk"
-# 96 MiB twice, by the page cache of 48; fio reads them back.
+# 96 MiB by the page cache of 48, not faster than the kills come; fio reads them
+# back.
 squeezed fio --name=squeezed --filename="$DEV" --rw=randwrite --bs=4k \
 	--size=96M --direct=0 --ioengine=psync --verify=crc32c --do_verify=1 \
-	--fsync=2000 --invalidate=1 --thread
+	--fsync=2000 --invalidate=1 --thread --rate=8m
 kills_until_it_ends 240
 
 note "swap on the disk"
@@ -57,16 +58,19 @@ cleanup "swapoff $DEV 2>/dev/null"
 swapon "$DEV" || fail swapon
 # shellcheck disable=SC2016
 squeezed /usr/bin/python3 -c '
-import os, sys
+import sys, time
 page, count = 4096, (96 << 20) // 4096
 def value(n, turn):
     return (n * 2654435761 + turn).to_bytes(8, "little")
 memory = bytearray(page * count)
-for turn in range(3):
+end = time.monotonic() + 10
+turn = 0
+while turn < 3 or time.monotonic() < end:
     for n in range(count):
         if turn and memory[n * page:n * page + 8] != value(n, turn - 1):
             sys.exit("page %d lost its bytes" % n)
         memory[n * page:n * page + 8] = value(n, turn)
+    turn += 1
 '
 kills_until_it_ends 120
 [[ $(awk '$1 == "pswpin" { print $2 }' /proc/vmstat) -gt 1000 ]] ||
