@@ -23,6 +23,19 @@ static inline bool at_end_of_file(const struct request *request,
 	return res == 0 || transfer->done % request->all->alignment;
 }
 
+/* inflight.c */
+
+/* Bytes that an extent and all around it make, zeros or copies. */
+uint32_t inflight_whole(const struct request *request, unsigned int nr);
+
+/* Writes the only extent of a copy, with the bytes around. */
+void inflight_write(struct request *request);
+
+/* inflight-gather.c */
+
+/* The copy is whole: gather_start() writes it. */
+void gather_add(struct request *request);
+
 /* inflight-copy.c */
 
 /* Are there bytes to copy around the request's own? */

@@ -18,7 +18,7 @@
  * to wake one of ours and to be woken by it.
  *
  * Copy-on-write reads first (inflight-copy.c), and then writes all bytes of the
- * cluster at once.
+ * cluster at once, perhaps together with its neighbours (inflight-gather.c).
  *
  * Short transfers are continued.  A read that reaches the end of its file
  * finds zeros there: no byte comes, or a count that no further direct read
@@ -71,7 +71,7 @@ static uint32_t length_after(const struct request *request, unsigned int nr)
 	return request->io.extents[nr].zero_after + request->io.copy.after;
 }
 
-static uint32_t whole_length(const struct request *request, unsigned int nr)
+uint32_t inflight_whole(const struct request *request, unsigned int nr)
 {
 	return length_before(request, nr) + request->io.extents[nr].length +
 	       length_after(request, nr);
@@ -79,13 +79,14 @@ static uint32_t whole_length(const struct request *request, unsigned int nr)
 
 /* Describes the bytes that are still to be written; returns the number of
    parts. */
-static unsigned int fill_vector(struct request *request, unsigned int nr)
+static unsigned int fill_vector(struct request *request, unsigned int nr,
+				struct iovec *vector)
 {
 	const struct qcow_extent *extent = &request->io.extents[nr];
-	struct transfer *transfer = &request->transfers[nr];
+	const struct transfer *transfer = &request->transfers[nr];
 	char *buffer = request->buffer;
 	char *zeros = request->all->zeros;
-	const struct iovec parts[] = {
+	const struct iovec parts[TRANSFER_PARTS] = {
 		{ zeros, extent->zero_before },
 		{ buffer + transfer->position, extent->length },
 		{ zeros, extent->zero_after },
@@ -93,14 +94,13 @@ static unsigned int fill_vector(struct request *request, unsigned int nr)
 	size_t done = transfer->done, skip;
 	unsigned int part, count = 0;
 
-	for (part = 0; part < 3; part++) {
+	for (part = 0; part < TRANSFER_PARTS; part++) {
 		skip = done < parts[part].iov_len ? done : parts[part].iov_len;
 		done -= skip;
 		if (skip == parts[part].iov_len)
 			continue;
-		transfer->vector[count].iov_base =
-			(char *)parts[part].iov_base + skip;
-		transfer->vector[count].iov_len = parts[part].iov_len - skip;
+		vector[count].iov_base = (char *)parts[part].iov_base + skip;
+		vector[count].iov_len = parts[part].iov_len - skip;
 		count++;
 	}
 	return count;
@@ -131,7 +131,8 @@ static void write_part(struct request *request, unsigned int nr)
 static void write_vector(struct request *request, unsigned int nr)
 {
 	const struct qcow_extent *extent = &request->io.extents[nr];
-	struct transfer *transfer = &request->transfers[nr];
+	const struct transfer *transfer = &request->transfers[nr];
+	struct iovec *vector = &request->parts[nr * TRANSFER_PARTS];
 	const uint32_t before = length_before(request, nr);
 	const uint32_t done = transfer->done;
 	uint64_t offset = extent->offset - before + done;
@@ -142,17 +143,15 @@ static void write_vector(struct request *request, unsigned int nr)
 		bytes = request->copied;
 	if (is_copy(request) || (!before && !length_after(request, nr))) {
 		queue_write(request, nr, extent->file, bytes + done,
-			    whole_length(request, nr) - done, offset);
+			    inflight_whole(request, nr) - done, offset);
 		return;
 	}
-	count = fill_vector(request, nr);
+	count = fill_vector(request, nr, vector);
 	if (count == 1)
-		queue_write(request, nr, extent->file,
-			    transfer->vector[0].iov_base,
-			    transfer->vector[0].iov_len, offset);
+		queue_write(request, nr, extent->file, vector[0].iov_base,
+			    vector[0].iov_len, offset);
 	else
-		queue_writev(request, nr, extent->file, transfer->vector, count,
-			     offset);
+		queue_writev(request, nr, extent->file, vector, count, offset);
 }
 
 static void write_extent(struct request *request, unsigned int nr)
@@ -169,6 +168,11 @@ static void start_transfer(struct request *request, unsigned int nr)
 		read_extent(request, nr);
 	else
 		write_extent(request, nr);
+}
+
+void inflight_write(struct request *request)
+{
+	start_transfer(request, 0);
 }
 
 static void transfer_failed(struct request *request, int error)
@@ -284,7 +288,7 @@ static void read_done(struct request *request, unsigned int nr, int res)
 static void write_done(struct request *request, unsigned int nr, int res)
 {
 	struct transfer *transfer = &request->transfers[nr];
-	const uint32_t whole = whole_length(request, nr);
+	const uint32_t whole = inflight_whole(request, nr);
 
 	assert((uint32_t)res <= whole - transfer->done);
 	transfer->done += res;
@@ -311,7 +315,7 @@ static void copy_transferred(struct request *request, int res)
 	if (ret < 0)
 		transfer_failed(request, ret);
 	else if (!ret)
-		start_transfer(request, 0); /* all at once */
+		gather_add(request);
 }
 
 static void synced(struct request *request, unsigned int file, int res)

@@ -49,6 +49,7 @@ struct queue {
 enum completion {
 	COMPLETION_TAG, /* the driver gave a tag back */
 	COMPLETION_TRANSFER,
+	COMPLETION_GATHERED, /* a transfer of several requests */
 	COMPLETION_WORKERS,
 };
 

@@ -13,13 +13,19 @@
 static_assert(QCOW_IO_EXTENTS <= 256, "user_data has 8 bits for the extent");
 static_assert(QCOW_FILES_MAX <= 256, "... or for the file");
 
+static void name(struct io_uring_sqe *sqe, struct request *request,
+		 enum completion completion, unsigned int extent)
+{
+	sqe->flags = IOSQE_FIXED_FILE;
+	sqe->user_data = queue_pack(completion, extent,
+				    queue_index(request->all->queue, request));
+	counters_transfer(&request->all->counters, 1);
+}
+
 static void address(struct io_uring_sqe *sqe, struct request *request,
 		    unsigned int extent)
 {
-	sqe->flags = IOSQE_FIXED_FILE;
-	sqe->user_data = queue_pack(COMPLETION_TRANSFER, extent,
-				    queue_index(request->all->queue, request));
-	counters_transfer(&request->all->counters, 1);
+	name(sqe, request, COMPLETION_TRANSFER, extent);
 }
 
 /* A call that will wait anyway need not be tried without waiting first. */
@@ -81,6 +87,18 @@ void queue_writev(struct request *request, unsigned int extent,
 
 	io_uring_prep_writev(sqe, FILE_IMAGE + file, vector, count, offset);
 	address_write(sqe, request, extent);
+}
+
+void queue_write_gathered(struct request *first, unsigned int parts,
+			  uint64_t offset, bool grows)
+{
+	struct io_uring_sqe *sqe = queue_sqe(first->all->queue);
+
+	io_uring_prep_writev(sqe, FILE_IMAGE + first->io.extents[0].file,
+			     first->parts, parts, offset);
+	name(sqe, first, COMPLETION_GATHERED, 0);
+	if (grows)
+		sqe->flags |= IOSQE_ASYNC;
 }
 
 void queue_sync(struct request *request, unsigned int file)

@@ -183,6 +183,10 @@ static void dispatch(struct queue *queue, uint64_t user_data, int res)
 		dying_of(request);
 		inflight_transferred(request, extent, res);
 		break;
+	case COMPLETION_GATHERED:
+		counters_transfer(&queue->all.counters, -1);
+		inflight_gathered(request, res);
+		break;
 	case COMPLETION_WORKERS:
 		workers_finished(queue);
 		break;
@@ -203,6 +207,8 @@ static void reap(struct queue *queue)
 		count++;
 	}
 	io_uring_cq_advance(&queue->ring, count);
+	dying_of(NULL);
+	gather_start(&queue->all);
 	/* A thread that waits for the limits is at work, too. */
 	if (count || requests_wait(&queue->all))
 		counters_step(&queue->all.counters);

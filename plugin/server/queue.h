@@ -73,6 +73,10 @@ void queue_write(struct request *request, unsigned int extent,
 void queue_writev(struct request *request, unsigned int extent,
 		  unsigned int file, const struct iovec *vector,
 		  unsigned int count, uint64_t offset);
+/* The same for the first parts of the request, which are of several of them;
+   inflight_gathered() tells. */
+void queue_write_gathered(struct request *first, unsigned int parts,
+			  uint64_t offset, bool grows);
 /* The same for an fdatasync() of a file, which is the number of its extent,
    too. */
 void queue_sync(struct request *request, unsigned int file);

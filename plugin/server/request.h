@@ -40,6 +40,24 @@ struct shared {
 	atomic_uint parked;
 };
 
+/* One extent of a mapped request on its way. */
+struct transfer {
+	uint32_t position; /* in the request's buffer */
+	uint32_t done;	   /* bytes, added zeros included */
+	bool fixed;	   /* moves the ring's buffer, not the request's */
+};
+
+/* Of an extent that is written with the zeros around it. */
+#define TRANSFER_PARTS 3
+#define REQUEST_PARTS  (QCOW_IO_EXTENTS * TRANSFER_PARTS)
+
+/* Copies that are written when the batch of completions ends. */
+struct gather {
+	/* in the order of their places in the files */
+	struct request *waiting[REQUEST_PARTS];
+	unsigned int count;
+};
+
 /* Shared by all requests of an I/O thread. */
 struct requests {
 	struct queue *queue;
@@ -65,17 +83,10 @@ struct requests {
 	bool retry;		/* something ended: parked ones may go */
 	struct request *parked; /* -EBUSY, the oldest first */
 	struct request **parked_end;
+	struct gather gather; /* inflight-gather.c */
 
 	/* Another I/O thread sets it: something ended there. */
 	atomic_bool elsewhere;
-};
-
-/* One extent of a mapped request on its way. */
-struct transfer {
-	uint32_t position;	/* in the request's buffer */
-	uint32_t done;		/* bytes, added zeros included */
-	bool fixed;		/* moves the ring's buffer, not the request's */
-	struct iovec vector[3]; /* zeros, data, zeros */
 };
 
 /*
@@ -93,7 +104,8 @@ struct request {
 
 	bool registered;  /* its bytes are a buffer of the ring; I/O thread */
 	bool with_driver; /* its FETCH or COMMIT has not ended; I/O thread */
-	struct request *next; /* parked, held, or waiting for the limits */
+	struct request *next; /* parked, held, waiting for the limits, or
+				 written together */
 	struct work work;
 	uint8_t op;	   /* UBLK_IO_OP_ */
 	uint8_t tries;	   /* in vain, since it was parked */
@@ -108,6 +120,7 @@ struct request {
 	char *copied;	   /* these and its own, the whole cluster */
 	struct qcow_io io;
 	struct transfer transfers[QCOW_IO_EXTENTS];
+	struct iovec parts[REQUEST_PARTS]; /* of these, or written together */
 };
 
 /* finished_fd() woke the queue: commits the requests that workers have
