@@ -11,7 +11,9 @@
  *		the frozen set: freed clusters may be used again	(R7)
  *
  * So in the file a count is never behind an entry, and neither is the data,
- * which the first sync covers, too.
+ * which the first sync covers, too.  If no entry refers to a cluster, as after
+ * discards, there is nothing that the first sync must come before, and the
+ * second is the only one.
  *
  * An attempt that fails leaves the frozen set as it is (R17); the next one
  * does all phases again with the same values, which is harmless, and only
@@ -71,10 +73,34 @@ static int sync_image(struct qcow_image *image)
 	return ret;
 }
 
+/* May a word of an L2 table refer to a cluster, or to more of it than before?
+ */
+static bool word_refers(const struct qcow_image *image,
+			const struct assignment *a)
+{
+	if (!image->geometry.extended)
+		return a->value & ~ENTRY_ZERO;
+	return key_index(a->key) % 2 ? (uint32_t)a->value : a->value;
+}
+
+/* Will the file refer to anything that it does not refer to yet? */
+static bool is_linking(const struct qcow_image *image, const struct frozen *f)
+{
+	const struct assignment *a;
+
+	if (f->l1 != f->l2 || image->l1_moved || image->allocator.table_moved)
+		return true;
+	for (a = f->l2; a != f->counts; a++)
+		if (word_refers(image, a))
+			return true;
+	return false;
+}
+
 /* R5: counts that go up are durable before anything refers to their
    clusters. */
 static int raise_counts(struct qcow_image *image, const struct frozen *f)
 {
+	const bool linking = is_linking(image, f);
 	int ret = 0;
 
 	TRACE(checkpoint_raise, (uintptr_t)image);
@@ -83,7 +109,7 @@ static int raise_counts(struct qcow_image *image, const struct frozen *f)
 		ret = grow_write_header(image);
 	if (!ret)
 		ret = writeback_slices(image, f->counts, f->end, RAISE);
-	return ret ? ret : sync_image(image);
+	return ret || !linking ? ret : sync_image(image);
 }
 
 /* R6: entries are durable before the counts of the clusters that they no longer

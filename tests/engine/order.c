@@ -75,6 +75,83 @@ static void test_phases(void)
 	end();
 }
 
+static unsigned int count_syncs(void)
+{
+	unsigned int count = 0;
+
+	for (const struct step *step = first_step(); step < end_step(); step++)
+		count += step->kind == STEP_SYNC;
+	return count;
+}
+
+/* Is there a sync between the last write to one offset, and the next, to
+   another? */
+static bool is_durable_before(uint64_t offset, uint64_t next)
+{
+	const struct step *later = last_write(end_step(), next);
+
+	return find_sync(last_write(later, offset), later);
+}
+
+static void test_unlinked(void)
+{
+	load("a flush after a discard", "cluster_size=64k");
+	open_it(false);
+	put(0, CLUSTER);
+	put(CLUSTER, CLUSTER);
+	flush();
+	find_table();
+	disk_record(&test.disk, NULL);
+	put(CLUSTER, CLUSTER);
+	must(qcow_discard(test.image, 0, CLUSTER), "discard");
+	flush();
+	if (!find_sync(last_write(end_step(), test.table), end_step()))
+		die("%s: the entry is not synced (R6)", test.what);
+	if (count_syncs() != 1)
+		die("%s: %u syncs", test.what, count_syncs());
+	end();
+}
+
+static void test_subcluster(void)
+{
+	uint64_t data;
+
+	load("one more subcluster", "cluster_size=64k,extended_l2=on");
+	open_it(false);
+	put(0, 2048);
+	flush();
+	find_table();
+	data = load_be64(test.disk.bytes + test.table) & OFFSETS;
+	disk_record(&test.disk, NULL);
+	put(2048, 2048);
+	flush();
+	if (!is_durable_before(data + 2048, test.table))
+		die("%s: its entry is written before its bytes are durable (R5)",
+		    test.what);
+	end();
+}
+
+/* The new table is all that the L1 entry refers to. */
+static void test_new_table(void)
+{
+	const uint64_t second = SMALL / 8 * SMALL; /* where it begins */
+	uint64_t l1;
+
+	load("a new table of nothing", "cluster_size=512");
+	open_it(false);
+	l1 = load_be64(test.disk.bytes + HEADER_L1_OFFSET);
+	put(0, SMALL);
+	flush();
+	disk_record(&test.disk, NULL);
+	put(second, SMALL);
+	must(qcow_discard(test.image, second, SMALL), "discard");
+	flush();
+	if (!is_durable_before(find_block(), l1 + 8))
+		die("%s: the entry is written before the count is durable (R5)",
+		    test.what);
+	end();
+}
+
 static void test_clean_flush(void)
 {
 	load("a flush after a write in place", "cluster_size=64k");
@@ -325,6 +402,9 @@ int main(void)
 	memset(test.bytes, 7, sizeof(test.bytes));
 	test_mark();
 	test_phases();
+	test_unlinked();
+	test_subcluster();
+	test_new_table();
 	test_clean_flush();
 	test_holes();
 	test_slice("entries that are written", SLICE_L2);
