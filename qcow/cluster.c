@@ -107,7 +107,10 @@ uint64_t cluster_l1_entry(const struct qcow_image *image, uint64_t index)
 {
 	uint64_t entry;
 
-	if (look_up_dirty(image, KEY_L1, index, &entry))
+	/* Most often no table is new. */
+	if ((shared_get(image->dirty.active.tops) ||
+	     shared_get(image->dirty.frozen.tops)) &&
+	    look_up_sets(image, KEY_L1, index, &entry))
 		return entry;
 	return shared_get(image->l1[index]);
 }

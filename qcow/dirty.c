@@ -138,6 +138,8 @@ void dirty_put(struct dirty_set *set, uint64_t key, uint64_t value)
 		shared_put(set->list[set->used].key, key);
 		shared_put(*slot, set->used + 1);
 		shared_put(set->used, set->used + 1);
+		if (key_kind(key) == KEY_L1)
+			shared_put(set->tops, true);
 		touch_slice(set, key);
 	}
 	shared_put(set->list[*slot - 1].value, value);
@@ -151,6 +153,7 @@ void dirty_clear(struct dirty_set *set)
 		shared_put(set->used, set->used - 1);
 	}
 	set->frees = false;
+	shared_put(set->tops, false);
 	forget_slices(set);
 }
 
@@ -164,10 +167,12 @@ void dirty_move(struct dirty_set *from, struct dirty_set *to)
 	shared_put(to->index, from->index);
 	shared_put(to->used, from->used);
 	to->frees = from->frees;
+	shared_put(to->tops, from->tops);
 	shared_put(from->list, list);
 	shared_put(from->index, index);
 	shared_put(from->used, 0);
 	from->frees = false;
+	shared_put(from->tops, false);
 	forget_slices(from);
 }
 

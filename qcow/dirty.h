@@ -45,6 +45,7 @@ struct dirty_set {
 	uint32_t used;
 	uint32_t max_used;
 	bool frees; /* a count of zero is among them */
+	bool tops;  /* an L1 entry is among them */
 	/* Slices that a checkpoint has to write, roughly: a bit for each, which
 	   some have in common. */
 	uint64_t touched[DIRTY_SLICES / 64];

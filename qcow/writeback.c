@@ -65,23 +65,30 @@ static bool is_for_phase(enum phase phase, uint64_t old, uint64_t new)
 	return false;
 }
 
-/* The slice of the table behind an assignment, and its place therein. */
-static int locate(const struct qcow_image *image, const struct assignment *a,
-		  uint64_t *offset, uint64_t *index)
+/* Values that a slice has.  It is a power of two, and a slice begins where the
+   index of an assignment is a multiple of it. */
+static uint64_t values_in_slice(const struct qcow_image *image,
+				enum slice_type type)
 {
-	uint64_t i = key_index(a->key), table;
+	return type == SLICE_L2 ? image->cache.slice_size / 8 :
+				  refcounts_in_slice(image);
+}
+
+/* The slice of the table behind an assignment. */
+static int locate(const struct qcow_image *image, const struct assignment *a,
+		  uint64_t *offset)
+{
+	uint64_t i = key_index(a->key), table, in_slice;
 	unsigned int word_bits = image->geometry.cluster_bits - 3;
-	uint32_t per_slice = image->cache.slice_size / 8;
 
 	if (key_kind(a->key) == KEY_REFCOUNT)
-		return refcount_locate(image, i, offset, index) ? -EIO : 0;
+		return refcount_locate(image, i, offset, &in_slice) ? -EIO : 0;
 	/* The frozen L1 entry; once a table is there, it stays. */
 	table = cluster_l1_entry(image, i >> word_bits) & ENTRY_OFFSET;
 	if (!table)
 		return -EIO;
 	i &= (1ull << word_bits) - 1;
-	*offset = table + round_down(i, per_slice) * 8;
-	*index = i & (per_slice - 1);
+	*offset = table + round_down(i, values_in_slice(image, SLICE_L2)) * 8;
 	return 0;
 }
 
@@ -89,13 +96,13 @@ static int locate(const struct qcow_image *image, const struct assignment *a,
 static bool apply(struct qcow_image *image, const struct batch *batch,
 		  enum phase phase, void *data)
 {
+	const uint64_t mask = values_in_slice(image, batch->type) - 1;
 	bool changed = false;
 
 	for (uint32_t i = 0; i < batch->count; i++) {
 		const struct assignment *a = &batch->first[i];
-		uint64_t offset, index, old;
+		uint64_t index = key_index(a->key) & mask, old;
 
-		locate(image, a, &offset, &index);
 		old = get_value(image, batch->type, data, index);
 		image->checkpoint.lowers |= phase == RAISE && a->value < old;
 		if (!is_for_phase(phase, old, a->value))
@@ -203,21 +210,16 @@ static int next_batch(const struct qcow_image *image,
 		      const struct assignment *a, const struct assignment *end,
 		      struct batch *batch)
 {
-	uint64_t offset, index;
-	int ret = locate(image, a, &offset, &index);
+	const enum slice_type type = key_kind(a->key) == KEY_L2 ?
+					     SLICE_L2 :
+					     SLICE_REFCOUNT;
+	const uint64_t count = values_in_slice(image, type);
+	const uint64_t first = round_down(a->key, count);
 
-	*batch = (struct batch){
-		.first = a,
-		.type = key_kind(a->key) == KEY_L2 ? SLICE_L2 : SLICE_REFCOUNT,
-		.offset = offset,
-	};
-	while (!ret && a != end && offset == batch->offset) {
+	*batch = (struct batch){ .first = a, .type = type };
+	for (; a != end && round_down(a->key, count) == first; a++)
 		batch->count++;
-		a++;
-		if (a != end)
-			ret = locate(image, a, &offset, &index);
-	}
-	return ret;
+	return locate(image, batch->first, &batch->offset);
 }
 
 int writeback_slices(struct qcow_image *image, const struct assignment *a,
