@@ -313,7 +313,7 @@ int unlink_clusters(struct qcow_image *image, uint64_t first, uint64_t end,
 			give_data_back(image, first, stop);
 		range_leave(image, &range);
 		/* A table may have found no place. */
-		if (ret == -ENOSPC) {
+		if (space_is_lacked(ret)) {
 			ret = space_regain(image, gains);
 			stop = first;
 		}
