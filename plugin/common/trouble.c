@@ -5,7 +5,8 @@
  * A request can fail because its user asked for the impossible; that is no
  * trouble of the host.  Every other failure is one: there is no room, or the
  * storage fails, under any name.  The driver shows most names to the
- * disk's user as EIO.
+ * disk's user as EIO.  Of these, a lack of room must not be one: a hypervisor
+ * may pause its guest on ENOSPC alone, and on EIO hand the error on.
  */
 #include <errno.h>
 #include <string.h>
@@ -48,4 +49,9 @@ enum host_trouble trouble_of(int error)
 	default:
 		return HOST_IO_ERROR;
 	}
+}
+
+int trouble_answer(int error)
+{
+	return trouble_of(error) == HOST_NO_SPACE ? -ENOSPC : error;
 }

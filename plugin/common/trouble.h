@@ -21,4 +21,7 @@ enum host_trouble trouble_named(const char *name);
 /* The trouble that the result of a request tells of; error is 0 or -errno. */
 enum host_trouble trouble_of(int error);
 
+/* Such a result, as the driver is to have it. */
+int trouble_answer(int error);
+
 #endif /* TROUBLE_H */

@@ -89,7 +89,9 @@ static void request_end(struct request *request, int result)
 	assert(result <= 0); /* never a short count */
 	health_note(request->all->health, request->op != UBLK_IO_OP_READ,
 		    result);
-	if (!result && moves_data(request))
+	if (result)
+		result = trouble_answer(result);
+	else if (moves_data(request))
 		result = request->length;
 	TRACE(request_end, (uintptr_t)request, result);
 	quarantine_end(&request->all->quarantine, request);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The watch over requests that fail tells the supervisor of trouble at once,
- * of worse trouble, and of its end, which needs a success and some quiet.
+ * of worse trouble, and of its end, which needs a success and some quiet.  The
+ * driver is told of a lack of room, whatever its name, by the one that it
+ * knows.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -101,8 +103,29 @@ static void test_known(void)
 	end(thread);
 }
 
+static void test_answers(void)
+{
+	static const struct {
+		int error;
+		int answer;
+	} cases[] = {
+		{ 0, 0 },
+		{ -ENOSPC, -ENOSPC },
+		{ -EDQUOT, -ENOSPC },
+		{ -EFBIG, -ENOSPC },
+		{ -EIO, -EIO },
+		{ -EOPNOTSUPP, -EOPNOTSUPP },
+	};
+
+	for (unsigned int i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		if (trouble_answer(cases[i].error) != cases[i].answer)
+			die("%d is answered by %d", cases[i].error,
+			    trouble_answer(cases[i].error));
+}
+
 int main(void)
 {
+	test_answers();
 	test_course();
 	test_known();
 	return 0;
