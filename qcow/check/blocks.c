@@ -7,8 +7,8 @@
  * aligned, outside the file) or if something else lies in the same cluster;
  * and one is made where clusters are in use that no block counts; all of them
  * if the table itself is lost.  The new
- * ones are laid behind all that is in use, and so is a larger table, if the
- * old one cannot name them all:
+ * ones are laid behind all that is in use, and so is a new table, if the old
+ * one cannot name them all, or lies where something else is, too:
  *
  *	... | last cluster in use | new table, if needed | new blocks |
  *
@@ -62,6 +62,7 @@ int check_load_refcount_table(struct check *check)
 	int ret;
 
 	memset(check->block_states, 0, MAX_ENTRIES);
+	check->refcount_table_shared = false;
 	if (header_judge_refcount_table(check->file, h, &why)) {
 		lose_table(check, why.text);
 		return 0;
@@ -104,6 +105,11 @@ bool check_has_block(const struct check *check, uint64_t index)
 	return !judge_entry(check, check->refcount_table[index]);
 }
 
+bool check_is_block_shared(const struct check *check, uint64_t index)
+{
+	return check->block_states[index] == BLOCK_SHARED;
+}
+
 static int count_block(struct check *check, uint32_t index)
 {
 	uint64_t entry = check->refcount_table[index];
@@ -138,10 +144,27 @@ int check_count_blocks(struct check *check)
 	return ret;
 }
 
+/* The guest's bytes may be there: no table is ever written over them. */
+static bool is_table_shared(const struct check *check)
+{
+	const struct header *h = &check->header;
+	uint64_t first = h->refcount_table_offset >> h->cluster_bits;
+	uint64_t end = first +
+		       (check->refcount_table_size * 8ull >> h->cluster_bits);
+
+	first = max_u64(first, check->counts.first);
+	end = min_u64(end, check->counts.limit);
+	for (uint64_t cluster = first; cluster < end; cluster++)
+		if (counts_get(&check->counts, cluster, NULL) > 1)
+			return true;
+	return false;
+}
+
 void check_find_shared_blocks(struct check *check)
 {
 	if (!check->reporting)
 		return;
+	check->refcount_table_shared |= is_table_shared(check);
 	for (uint32_t i = 0; i < check->refcount_table_size; i++) {
 		uint64_t references, cluster = check->refcount_table[i] >>
 					       check->header.cluster_bits;
@@ -229,15 +252,19 @@ static bool extend_plan(struct check *check, struct plan *plan)
 	return false;
 }
 
-/* Does it need a larger table? */
+/* Does it need a new table, or a larger one? */
 static bool extend_table(struct check *check, struct plan *plan)
 {
 	uint32_t needed = entries_needed(check);
 	uint64_t per_cluster = check_cluster_size(check) / 8;
-	uint64_t clusters = div_round_up(needed, per_cluster);
+	bool moves = check->refcount_table_shared && !plan->table_clusters;
+	uint64_t clusters;
 
-	if (needed <= plan->size)
+	if (needed <= plan->size && !moves)
 		return false;
+	/* The blocks that stay are named, too. */
+	needed = max_u64(needed, plan->size);
+	clusters = div_round_up(needed, per_cluster);
 	/* Half as much again, so that it need not move soon. */
 	clusters = min_u64(clusters + clusters / 2 + 1,
 			   MAX_ENTRIES / per_cluster);
@@ -256,7 +283,7 @@ static int make_plan(struct check *check, struct plan *plan)
 	};
 	for (uint32_t i = 0; i < MAX_ENTRIES; i++)
 		plan->blocks += check->block_states[i] != 0;
-	if (!plan->blocks)
+	if (!plan->blocks && !check->refcount_table_shared)
 		return 0;
 	while (extend_table(check, plan) || extend_plan(check, plan))
 		;
@@ -310,16 +337,18 @@ static void adopt(struct check *check, const struct plan *plan, uint64_t *table)
 {
 	struct header *h = &check->header;
 
-	check->relink = plan->size != check->refcount_table_size ||
+	check->relink = plan->table_clusters ||
 			memcmp(table, check->refcount_table, plan->size * 8ull);
 	free(check->refcount_table);
 	check->refcount_table = table;
 	check->refcount_table_size = plan->size;
+	/* No block lacks anything now. */
+	memset(check->block_states, 0, MAX_ENTRIES);
 	if (plan->table_clusters) {
 		h->refcount_table_offset = plan->first << h->cluster_bits;
 		h->refcount_table_clusters = plan->table_clusters;
 	}
-	if (plan->blocks)
+	if (plan->blocks || plan->table_clusters)
 		check_take_space(check, plan->first,
 				 plan->table_clusters + plan->blocks);
 }

@@ -140,6 +140,7 @@ struct check {
 
 	uint64_t *refcount_table;
 	uint32_t refcount_table_size; /* entries */
+	bool refcount_table_shared;   /* something else is there, too */
 	uint8_t *block_states;	      /* for every entry that the largest
 					 table could have; see
 					 blocks.c */
@@ -319,9 +320,12 @@ int check_copied(struct check *check, enum copied_task task);
 int check_load_refcount_table(struct check *check);
 /* Does this entry of the refcount table lead to a block? */
 bool check_has_block(const struct check *check, uint64_t index);
+/* Does something else lie in that block's cluster?  Then nobody may write
+   counts there. */
+bool check_is_block_shared(const struct check *check, uint64_t index);
 /* Counts the references to table and blocks. */
 int check_count_blocks(struct check *check);
-/* Blocks in the window that something else uses, too. */
+/* Blocks in the window that something else uses, too; and the table. */
 void check_find_shared_blocks(struct check *check);
 /* Notes that a cluster without a block has references. */
 void check_need_block(struct check *check, uint64_t cluster);

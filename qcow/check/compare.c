@@ -302,7 +302,8 @@ int check_write_counts(struct check *check, enum outcome outcome)
 	int ret = 0;
 
 	for (uint64_t i = first_block(check); i < end_of_blocks(check); i++) {
-		if (check_has_block(check, i))
+		if (check_has_block(check, i) &&
+		    !check_is_block_shared(check, i))
 			ret = write_block(check, i, outcome);
 		if (ret)
 			return ret;

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * A repair of an image in which a table lies over another table or over data.
- * The entries of the table mean nothing there, so not a byte may change.
+ *
+ * The entries of an L1 or L2 table mean nothing there, so not a byte may
+ * change.  Refcounts can be made anew in another place.  So a repair of
+ * everything leaves a sound image, and no repair writes counts, or where they
+ * are, over the guest's bytes.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -94,9 +98,75 @@ static void test_overlap(unsigned int n)
 	free(path);
 }
 
+/* ---- refcounts over data ---- */
+
+static void refcount_table_in_noise(uint8_t *bytes)
+{
+	store_be64(bytes + HEADER_REFCOUNT_TABLE_OFFSET, place_data(bytes));
+}
+
+static void block_in_noise(uint8_t *bytes)
+{
+	store_be64(bytes + load_be64(bytes + HEADER_REFCOUNT_TABLE_OFFSET),
+		   place_data(bytes));
+}
+
+static void data_in_refcount_table(uint8_t *bytes)
+{
+	store_be64(place_l2(bytes) + 7 * 8,
+		   load_be64(bytes + HEADER_REFCOUNT_TABLE_OFFSET));
+}
+
+static const struct {
+	const char *name;
+	void (*poke)(uint8_t *bytes);
+} refcounts[] = {
+	{ "refcount table in data", refcount_table_in_noise },
+	{ "refcount block in data", block_in_noise },
+	{ "data in the refcount table", data_in_refcount_table },
+};
+
+/* From now on, the image must read as it does. */
+static void keep_disk(const char *path)
+{
+	must_run("qemu-img convert -f qcow2 -O raw %s %s.raw", path, path);
+}
+
+static void compare_disk(const char *path, const char *name, const char *when)
+{
+	if (run("qemu-img compare -q -f qcow2 -F raw %s %s.raw", path, path))
+		die("%s: the disk has changed after a repair of %s", name,
+		    when);
+}
+
+static void test_refcounts(unsigned int n)
+{
+	const char *name = refcounts[n].name;
+	char *path = scratch_path("image");
+	struct qcow_check result;
+	size_t size;
+	uint8_t *bytes = read_file(sound, &size);
+
+	refcounts[n].poke(bytes);
+	write_file(path, bytes, size);
+	keep_disk(path);
+	check_ours(path, QCOW_REPAIR_LEAKS, 0, &result);
+	compare_disk(path, name, "leaks");
+	write_file(path, bytes, size);
+	if (check_ours(path, QCOW_REPAIR_ALL, 0, &result) != STATUS_SOUND)
+		die("%s: not repaired", name);
+	compare_disk(path, name, "everything");
+	if (run("qemu-img check -q %s", path))
+		die("%s: qemu-img check finds errors", name);
+	free(bytes);
+	free(path);
+}
+
 int main(void)
 {
 	make_sound();
+	for (unsigned int n = 0; n < ARRAY_SIZE(refcounts); n++)
+		test_refcounts(n);
 	for (unsigned int n = 0; n < ARRAY_SIZE(rows); n++)
 		test_overlap(n);
 	free(sound);
