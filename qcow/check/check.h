@@ -97,6 +97,7 @@ struct table {
 	uint64_t offset;
 	uint64_t references; /* by all L1 tables */
 	uint64_t active;     /* of these, by the active one */
+	uint32_t index;	     /* of one of them in its L1 table */
 };
 
 struct tables {
@@ -289,10 +290,10 @@ enum entry_kind check_entry_kind(const struct check *check, uint64_t entry);
 /* Are bytes of the guest's stored where a data entry says? */
 bool check_holds_data(const struct check *check, uint64_t entry,
 		      uint64_t bitmap);
-/* Judges an entry and counts its references.  bitmap is 0 where entries have
-   no subclusters. */
+/* Judges the entry at a byte of the table and counts its references.  bitmap is
+   0 where entries have no subclusters. */
 int check_count_entry(struct check *check, const struct table *table,
-		      uint64_t entry, uint64_t bitmap);
+		      uint64_t at, uint64_t entry, uint64_t bitmap);
 
 /* walk.c */
 

@@ -95,8 +95,32 @@ static void judge_alignment(struct check *check, uint64_t entry,
 		holds_data ? "Data" : "Preallocated");
 }
 
+/* In a data file each cluster has one place, and nobody shares it. */
+static void judge_place(struct check *check, const struct table *table,
+			uint64_t at, uint64_t entry)
+{
+	uint64_t size = check_cluster_size(check);
+	uint64_t offset = entry & ENTRY_OFFSET;
+	uint64_t per_table = size / check->entry_size;
+	uint64_t place = (table->index * per_table + at / check->entry_size)
+			 << check->header.cluster_bits;
+
+	if (!(entry & ENTRY_COPIED)) {
+		check->mendable = true;
+		check_corrupt(
+			check,
+			"ERROR COPIED flag of a data cluster: entry=%llx lacks it, and the cluster is in the data file",
+			(unsigned long long)entry);
+	}
+	if (is_aligned(offset, size) && offset != place)
+		check_corrupt(
+			check,
+			"ERROR L2 entry %#llx: the place of its cluster in the data file is %#llx",
+			(unsigned long long)entry, (unsigned long long)place);
+}
+
 static int count_data(struct check *check, const struct table *table,
-		      uint64_t entry, uint64_t bitmap)
+		      uint64_t at, uint64_t entry, uint64_t bitmap)
 {
 	unsigned int flags = REFERENCE_DATA;
 
@@ -108,8 +132,10 @@ static int count_data(struct check *check, const struct table *table,
 			(unsigned long long)(entry & ENTRY_OFFSET));
 	}
 	judge_alignment(check, entry, bitmap);
-	if (check_has_data_file(check))
+	if (check_has_data_file(check)) {
+		judge_place(check, table, at, entry);
 		return 0;
+	}
 	if (table->active)
 		flags |= entry & ENTRY_COPIED ? REFERENCE_COPIED :
 						REFERENCE_PLAIN;
@@ -144,7 +170,7 @@ static void judge_zero_flag(struct check *check, enum entry_kind kind,
 }
 
 int check_count_entry(struct check *check, const struct table *table,
-		      uint64_t entry, uint64_t bitmap)
+		      uint64_t at, uint64_t entry, uint64_t bitmap)
 {
 	enum entry_kind kind = check_entry_kind(check, entry);
 
@@ -157,7 +183,7 @@ int check_count_entry(struct check *check, const struct table *table,
 	case ENTRY_IS_COMPRESSED:
 		return count_compressed(check, table, entry, bitmap);
 	case ENTRY_IS_DATA:
-		return count_data(check, table, entry, bitmap);
+		return count_data(check, table, at, entry, bitmap);
 	case ENTRY_IS_UNALLOCATED:
 		judge_unallocated(check, bitmap);
 		break;

@@ -121,6 +121,8 @@ static void mend(const struct check *check, uint64_t *entry, uint64_t *bitmap)
 	*bitmap = mend_bitmap(kind, *bitmap);
 	if (kind == ENTRY_IS_DATA && is_misplaced(check, *entry, *bitmap))
 		*entry = check_has_subclusters(check) ? 0 : ENTRY_ZERO;
+	else if (kind == ENTRY_IS_DATA && check_has_data_file(check))
+		*entry |= ENTRY_COPIED;
 }
 
 static bool mend_at(const struct check *check, uint8_t *at)
@@ -151,8 +153,9 @@ static bool is_lost(const struct check *check, uint64_t entry, uint64_t bitmap)
 		if (!is_aligned(offset, check_cluster_size(check)))
 			return check_holds_data(check, entry, bitmap);
 		return entry & L2_RESERVED ||
-		       !check_is_inside(check, offset,
-					check_cluster_size(check));
+		       (!check_has_data_file(check) &&
+			!check_is_inside(check, offset,
+					 check_cluster_size(check)));
 	case ENTRY_IS_COMPRESSED:
 		break;
 	}

@@ -122,7 +122,8 @@ static void shrink(struct tables *tables)
 	tables->limit = tables->list[tables->used].offset;
 }
 
-static void add_table(struct tables *tables, uint64_t offset, bool active)
+static void add_table(struct tables *tables, uint64_t offset, uint32_t index,
+		      bool active)
 {
 	if (offset < tables->first || offset >= tables->limit)
 		return;
@@ -134,19 +135,19 @@ static void add_table(struct tables *tables, uint64_t offset, bool active)
 		.offset = offset,
 		.references = 1,
 		.active = active,
+		.index = index,
 	};
 }
 
 static int collect_piece(struct check *check, const struct root *root,
 			 uint32_t index, uint8_t *entries, uint32_t count)
 {
-	(void)index;
 	for (uint32_t i = 0; i < count; i++) {
 		uint64_t offset = load_be64(entries + i * 8) & ENTRY_OFFSET;
 
 		if (offset && is_aligned(offset, check_cluster_size(check)) &&
 		    check_is_inside(check, offset, check_cluster_size(check)))
-			add_table(&check->tables, offset,
+			add_table(&check->tables, offset, index + i,
 				  root->kind == ROOT_ACTIVE);
 	}
 	return 0;

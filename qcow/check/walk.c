@@ -62,7 +62,7 @@ static int count_table(struct check *check, const struct table *table)
 			continue;
 		if (table->active)
 			note_allocated(check, entry, &expected);
-		ret = check_count_entry(check, table, entry, bitmap);
+		ret = check_count_entry(check, table, at, entry, bitmap);
 		if (ret)
 			return ret;
 	}

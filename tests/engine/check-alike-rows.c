@@ -71,6 +71,12 @@ static void copied_missing(void)
 	put(l2(0, 8), get(l2(0, 8)) & ~ENTRY_COPIED);
 }
 
+static void two_copied_missing(void)
+{
+	put(l2(1, 8), get(l2(1, 8)) & ~ENTRY_COPIED);
+	put(l2(2, 8), 2u << 16);
+}
+
 static void table_copied_missing(void)
 {
 	put(l1(), get(l1()) & ~ENTRY_COPIED);
@@ -214,6 +220,19 @@ static void snapshot_count_low(void)
 	put_count(cluster_of(get(l2(0, 8))), 1);
 }
 
+static void another_place(void)
+{
+	put(l2(1, 8), get(l2(0, 8)));
+}
+
+/* And a cluster whose place lies behind the image's own end. */
+static void subclusters_far_away(void)
+{
+	both_bits();
+	put(l2(9, 16), ENTRY_COPIED | 9u << 16);
+	put(l2(9, 16) + 8, 1);
+}
+
 static void cut_off(void)
 {
 	image.size = 65536;
@@ -225,6 +244,9 @@ static void cut_off(void)
 	"qemu-img create -q -f qcow2 i 64M; qemu-io -f qcow2 -c 'write -q -c -P 7 0 64k' -c 'write -q -c -P 8 64k 64k' i"
 #define EXTENDED \
 	"qemu-img create -q -f qcow2 -o extended_l2=on i 64M; qemu-io -f qcow2 -c 'write -q -P 1 0 6k' i"
+#define DATA_FILE(options) \
+	"qemu-img create -q -f qcow2 -o data_file=i.data" options \
+	" i 64M; qemu-io -f qcow2 -c 'write -q -P 1 0 64k' -c 'write -q -P 2 64k 64k' i"
 #define SNAPSHOT PLAIN "; qemu-img snapshot -c s i"
 
 const struct row rows[] = {
@@ -258,6 +280,9 @@ const struct row rows[] = {
 	{ "a count of 1 with a snapshot", SNAPSHOT, snapshot_count_low, NULL,
 	  false },
 	{ "cut off", PLAIN, cut_off, NULL, false },
+	{ "a data file", DATA_FILE(""), nothing, NULL, false },
+	{ "COPIED missing, a data file", DATA_FILE(""), two_copied_missing,
+	  NULL, false },
 	{ "an unaligned table", PLAIN, table_unaligned,
 	  "qemu-img reads a table from the wrong place, and counts each word that it takes for an entry",
 	  false },
@@ -280,6 +305,11 @@ const struct row rows[] = {
 	  true },
 	{ "subclusters without a cluster", EXTENDED, bits_without_host,
 	  "qemu-img leaves the bitmap; we clear it", true },
+	{ "another's place in the data file", DATA_FILE(""), another_place,
+	  "qemu-img does not look at the place, and its reads fail", true },
+	{ "both allocated and zero, in a data file",
+	  DATA_FILE(",extended_l2=on"), subclusters_far_away,
+	  "qemu-img leaves the bitmap; we let the zeros go", true },
 	{ "a zero flag beside a bitmap", EXTENDED, zero_flag,
 	  "the specification reserves the bit; qemu-img does not look at it",
 	  true },
