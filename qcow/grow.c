@@ -30,6 +30,14 @@
 #define REACH_AHEAD (4ull << 20)
 #define MAX_BLOCKS  64u
 
+/* R1: bytes may stay there even if the growth fails, and another one may be
+   laid out otherwise. */
+static void soil(struct qcow_image *image, uint64_t end)
+{
+	shared_put(image->allocator.high_water,
+		   max_u64(image->allocator.high_water, end));
+}
+
 /* A refcount block that counts one for its first clusters. */
 static int write_block(struct qcow_image *image, uint64_t offset, uint64_t ones)
 {
@@ -124,6 +132,7 @@ static int add_blocks(struct qcow_image *image, uint64_t index)
 	for (unsigned int i = 0; i < count; i++)
 		if (cluster_is_table(image, block_offset(image, index + i)))
 			return -EUCLEAN;
+	soil(image, ((index + count - 1) << image->geometry.block_bits) + 1);
 	image_io_begin(image);
 	ret = write_blocks(image, index, count);
 	image_io_end(image);
@@ -134,9 +143,6 @@ static int add_blocks(struct qcow_image *image, uint64_t index)
 		cache_forget(image, block_offset(image, i),
 			     cluster_size(image));
 		image->allocator.refcount_table[i] = block_offset(image, i);
-		shared_put(image->allocator.high_water,
-			   max_u64(image->allocator.high_water,
-				   (i << image->geometry.block_bits) + 1));
 	}
 	return 0;
 }
@@ -261,8 +267,6 @@ static void switch_table(struct qcow_image *image, struct move *move)
 	free(image->allocator.refcount_table);
 	image->allocator.refcount_table = move->table;
 	shared_put(image->allocator.refcount_table_size, move->table_size);
-	shared_put(image->allocator.high_water,
-		   max_u64(image->allocator.high_water, end));
 	move->table = NULL;
 }
 
@@ -278,6 +282,7 @@ static int move_table(struct qcow_image *image, uint64_t spare, uint64_t *end)
 		return ret;
 	ret = plan_move(image, spare, &move);
 	if (!ret) {
+		soil(image, move.first + move.table_clusters + move.blocks);
 		image_io_begin(image);
 		ret = write_area(image, &move);
 		image_io_end(image);
