@@ -4,7 +4,12 @@
  *
  * The file belongs to the admin: all of it stays but the value of one key.  A
  * reader sees the old file or the new one, also after the death of a process
- * or of the host, and the new one has the owner and the mode of the old one.
+ * or of the host, and the new one has the owner and the mode of the old one.  A
+ * symbolic link stays, and the file that it leads to is changed.
+ *
+ * A command and the job of a supervisor may want to change the same file.  One
+ * process at a time looks and changes.  A process that is killed keeps the lock
+ * until it has ended, so no change of it comes late.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,6 +21,8 @@
 #include <unistd.h>
 
 #include "plugin/common/conf.h"
+
+#define LOCK_PATIENCE 10000 /* ms */
 
 static int copy_lines(FILE *from, FILE *to, const char *image)
 {
@@ -29,7 +36,8 @@ static int copy_lines(FILE *from, FILE *to, const char *image)
 			fputs(line, to);
 	}
 	free(line);
-	return ferror(from) || fflush(to) || ferror(to) ? -EIO : 0;
+	/* Without memory the lines end early. */
+	return !feof(from) || fflush(to) || ferror(to) ? -EIO : 0;
 }
 
 static int write_new(FILE *from, const char *path, const char *image)
@@ -62,7 +70,8 @@ static int sync_directory(const char *path)
 	char copy[PATH_MAX];
 	int fd, ret;
 
-	snprintf(copy, sizeof(copy), "%s", path);
+	if (!realpath(path, copy))
+		return -errno;
 	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
@@ -71,10 +80,10 @@ static int sync_directory(const char *path)
 	return ret;
 }
 
-static int replace(const char *path, const char *image)
+static int replace(const char *name, const char *image)
 {
-	char new[PATH_MAX + 8];
-	FILE *from = fopen(path, "re");
+	char path[PATH_MAX], new[PATH_MAX + 8];
+	FILE *from = realpath(name, path) ? fopen(path, "re") : NULL;
 	int ret;
 
 	if (!from)
@@ -146,8 +155,8 @@ int conf_find_other(const char *name, const char *image, char path[PATH_MAX],
 
 /* A file that names the image already may have got it from a process that died
    before the change was durable. */
-int conf_change_image(const char *name, const char *from, const char *to,
-		      char text[CONF_TEXT_MAX])
+static int change_locked(const char *name, const char *from, const char *to,
+			 char text[CONF_TEXT_MAX])
 {
 	struct conf conf;
 	int changed = conf_check_image(name, to, text);
@@ -170,5 +179,26 @@ int conf_change_image(const char *name, const char *from, const char *to,
 	if (ret)
 		snprintf(text, CONF_TEXT_MAX, "%.400s: cannot be changed: %s",
 			 conf.path, strerror(-ret));
+	/* Our caller would take that for a word on the file. */
+	return ret == -EINVAL ? -EIO : ret;
+}
+
+int conf_change_image(const char *name, const char *from, const char *to,
+		      char text[CONF_TEXT_MAX])
+{
+	int ret = state_open();
+	int lock;
+
+	if (!ret)
+		ret = state_lock(STATE_LOCK_CONF, LOCK_PATIENCE, &lock);
+	if (ret) {
+		snprintf(text, CONF_TEXT_MAX,
+			 "the file of %.128s cannot be locked: %s", name,
+			 ret == -EBUSY ? "another process is changing one" :
+					 strerror(-ret));
+		return -EAGAIN;
+	}
+	ret = change_locked(name, from, to, text);
+	close(lock);
 	return ret;
 }

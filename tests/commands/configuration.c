@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "plugin/common/conf.h"
@@ -337,6 +338,48 @@ static void change_odd_image(void)
 	take_away(CONF_ADMIN, "moved");
 }
 
+/* The file is another one's, and a link in disks.d leads to it. */
+static void change_behind_link(void)
+{
+	struct stat st;
+	char path[PATH_MAX];
+
+	put_text(CONF_RUNTIME, "real", "image = /a.qcow2\n");
+	snprintf(path, sizeof(path), "%s/moved.conf", dirs[CONF_ADMIN]);
+	must_run("ln -s %s/real.conf %s", dirs[CONF_RUNTIME], path);
+	must_change("/a.qcow2", "/b.qcow2", 0);
+	must_have("/b.qcow2");
+	if (lstat(path, &st) || !S_ISLNK(st.st_mode))
+		die("the link is gone");
+	must_run("grep -q /b.qcow2 %s/real.conf", dirs[CONF_RUNTIME]);
+	take_away(CONF_ADMIN, "moved");
+	take_away(CONF_RUNTIME, "real");
+}
+
+/* Another process is about to change the file. */
+static void change_beside(void)
+{
+	int lock, status;
+	pid_t other;
+
+	put_text(CONF_ADMIN, "moved", "image = /a.qcow2\n");
+	if (state_lock(STATE_LOCK_CONF, 0, &lock))
+		die("no lock");
+	other = fork();
+	if (!other) {
+		usleep(300000);
+		put_text(CONF_ADMIN, "moved", "image = /c.qcow2\n");
+		_exit(0);
+	}
+	/* The lock is the child's now, and goes with it. */
+	close(lock);
+	must_change("/a.qcow2", "/b.qcow2", -EINVAL);
+	must_have("/c.qcow2");
+	if (waitpid(other, &status, 0) != other || status)
+		die("the other process");
+	take_away(CONF_ADMIN, "moved");
+}
+
 static void collect(const char *name, void *opaque)
 {
 	strcat(opaque, name);
@@ -377,6 +420,7 @@ int main(void)
 	char *admin = scratch_path("etc");
 	char *runtime = scratch_path("run");
 
+	setenv("UBLK_QCOW2_RUN", runtime, 1);
 	set_directories(admin, runtime);
 	if (mkdir(admin, 0700) || mkdir(runtime, 0700))
 		die("mkdir: %s", strerror(errno));
@@ -389,6 +433,8 @@ int main(void)
 	places();
 	change_image();
 	change_odd_image();
+	change_behind_link();
+	change_beside();
 	list();
 	free(runtime);
 	free(admin);
