@@ -12,35 +12,28 @@
  * is too small has to go.  The disk has grown since, so the supervisor has come
  * to the end of all that it was asked for before.
  *
- * It is removed under the lock of a writer.  A supervisor that begins to serve
- * it needs that lock, so nobody loses an overlay that another command, or a
- * supervisor that goes on, has made its own since the look.
- *
  * An image is input (P6): a child in a jail looks.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "plugin/commands/leftover.h"
 #include "plugin/common/jail.h"
 #include "plugin/common/log.h"
+#include "plugin/common/overlay.h"
 #include "plugin/server/fault.h"
 #include "qcow/create.h"
-#include "qcow/lock.h"
 #include "qcow/merge.h"
 
 #define LOOK_PATIENCE 10000 /* ms */
-#define LOCK_PATIENCE 2000  /* ms */
-#define LOCK_INTERVAL 20    /* ms */
 
 #define LATE_DISCARD 6 /* s */
 #define LATE_REMOVAL 5 /* s */
 
 struct look {
-	const struct disk *disk; /* NULL: only a merged one is looked for */
+	const struct disk *disk;
 	const char *overlay;
 };
 
@@ -59,8 +52,6 @@ static enum leftover look(const struct look *look)
 
 	if (qcow_is_merged(look->overlay))
 		return LEFTOVER_MERGED;
-	if (!look->disk)
-		return LEFTOVER_OTHER;
 	made.name = name_of(look->disk->image);
 	if (!qcow_is_new_overlay(look->overlay, &made, &size) ||
 	    size > look->disk->size)
@@ -115,58 +106,16 @@ enum leftover leftover_look(const struct disk *disk, const char *overlay)
 	return found;
 }
 
-static bool is_merged(const char *overlay)
-{
-	const struct look look = { NULL, overlay };
-
-	return look_apart(&look) == LEFTOVER_MERGED;
-}
-
 /* ---- removal ---- */
-
-/* Those who only look have an image open for a moment, and so has a job that
-   dies with its supervisor. */
-static int lock_idle(const char *overlay, struct qcow_lock **lock,
-		     struct qcow_error *error)
-{
-	const struct timespec interval = { .tv_nsec = LOCK_INTERVAL * 1000000 };
-	const uint64_t end = clock_ms() + LOCK_PATIENCE;
-	int ret;
-
-	while ((ret = qcow_lock(overlay, NULL, false, true, lock, error)) ==
-		       -EBUSY ||
-	       ret == -EINPROGRESS) {
-		if (clock_ms() >= end)
-			break;
-		nanosleep(&interval, NULL);
-	}
-	return ret;
-}
-
-/* An open that was killed may have left a journal, which nobody would ever find
-   without the overlay. */
-static int remove_locked(const char *overlay, struct qcow_lock *lock)
-{
-	struct qcow_identity identity;
-	int ret;
-
-	qcow_lock_identify(lock, &identity);
-	ret = unlink(overlay) ? -errno : 0;
-	qcow_unlock(lock);
-	if (ret)
-		return complain("%s: %s", overlay, strerror(-ret));
-	qcow_forget_journal(&identity, NULL);
-	return 0;
-}
 
 int leftover_remove(const char *overlay)
 {
 	struct qcow_error error;
 	struct qcow_lock *lock;
 
-	if (lock_idle(overlay, &lock, &error))
+	if (overlay_lock(overlay, &lock, &error))
 		return complain("%s: %s", overlay, error.text);
-	return remove_locked(overlay, lock);
+	return overlay_remove_locked(overlay, lock);
 }
 
 void leftover_discard(const struct disk *disk, const char *overlay,
@@ -179,30 +128,19 @@ void leftover_discard(const struct disk *disk, const char *overlay,
 
 	if (fault("late-discard"))
 		sleep(LATE_DISCARD);
-	if (lock_idle(overlay, &lock, &error))
+	if (overlay_lock(overlay, &lock, &error))
 		return;
-	if (disk_load(disk->id, &now) || !strcmp(now.image, overlay) ||
-	    unnamed(disk, overlay))
+	/* A merge may have ended meanwhile: the disk has its image of now. */
+	if (disk_load(disk->id, &now) || now.nonce != disk->nonce ||
+	    !strcmp(now.image, overlay) || unnamed(&now, overlay))
 		qcow_unlock(lock);
 	else
-		remove_locked(overlay, lock);
+		overlay_remove_locked(overlay, lock);
 }
 
 int leftover_remove_merged(const char *overlay)
 {
-	struct qcow_error error;
-	struct qcow_lock *lock;
-
-	if (!is_merged(overlay))
-		return EXIT_SUCCESS;
-	if (fault("late-removal"))
+	if (fault("late-removal") && overlay_is_merged(overlay))
 		sleep(LATE_REMOVAL);
-	if (lock_idle(overlay, &lock, &error))
-		return is_merged(overlay) ?
-			       complain("%s: %s", overlay, error.text) :
-			       EXIT_SUCCESS;
-	if (is_merged(overlay))
-		return remove_locked(overlay, lock);
-	qcow_unlock(lock);
-	return EXIT_SUCCESS;
+	return overlay_remove_merged(overlay);
 }

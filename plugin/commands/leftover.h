@@ -24,8 +24,8 @@ int leftover_remove(const char *overlay);
 
 /* The same of an overlay that the disk has not got, as the record says while
    the overlay is locked: nobody can begin to serve it then.  Before that,
-   unnamed() takes its name out of all files, and returns 0.  An overlay that
-   somebody may need stays. */
+   unnamed() takes its name out of all files, and returns 0; it gets the record
+   of then.  An overlay that somebody may need stays. */
 void leftover_discard(const struct disk *disk, const char *overlay,
 		      int (*unnamed)(const struct disk *disk,
 				     const char *overlay));

@@ -91,6 +91,19 @@ static int check_kind(const struct disk *disk)
 	return EXIT_SUCCESS;
 }
 
+/* At its end a merge changes the disk's file, and gives up if that names an
+   overlay by then: so the file stays as it is. */
+static int check_merge(const struct disk *disk)
+{
+	if (!disk->merging)
+		return EXIT_SUCCESS;
+	return command_complain(disk,
+				"is just being merged into the image below; "
+				"wait for that, or run 'ublk-qcow2 commit "
+				"--cancel %d'",
+				disk->id);
+}
+
 static int create_overlay(const struct disk *disk, const char *overlay)
 {
 	const struct qcow_overlay wanted = {
@@ -209,7 +222,7 @@ static int move(const struct disk *disk, const char *overlay)
 
 int snapshot_take(const struct disk *disk, const char *overlay, bool told)
 {
-	if (check_kind(disk) ||
+	if (check_kind(disk) || check_merge(disk) ||
 	    (!told && change_check_domain(disk, "snapshot")) ||
 	    change_check_others(disk, disk->image) ||
 	    check_reference(disk, overlay) || change_await_told(disk) ||

@@ -152,11 +152,14 @@ static void test_removal(void)
 
 static int unnamed; /* how often, and what that returns */
 static int unnamed_status;
+static const char *has; /* the disk's image */
 
 static int unname(const struct disk *of, const char *file)
 {
-	if (of != &disk || strcmp(file, overlay))
+	if (of->id != disk.id || strcmp(file, overlay))
 		die("another overlay");
+	if (strcmp(of->image, has))
+		die("the disk's image is taken for %s", of->image);
 	unnamed++;
 	return unnamed_status;
 }
@@ -177,6 +180,7 @@ static void test_discard(void)
 	begin("disk");
 	make(SIZE);
 	save(disk.image);
+	has = disk.image;
 	lock = open_it();
 	expect_discard(false, "open");
 	qcow_unlock(lock);
@@ -187,10 +191,17 @@ static void test_discard(void)
 	save(disk.image);
 	unnamed_status = -EROFS;
 	expect_discard(false, "named");
+	/* A merge has ended since the command looked. */
+	has = "/layer";
+	save(has);
+	expect_discard(false, "named, and the disk has another image");
+	disk.nonce++;
+	expect_discard(false, "of a disk that is gone");
+	disk.nonce--;
 	unnamed_status = 0;
 	expect_discard(true, "not needed");
-	if (unnamed != 2)
-		die("it is named");
+	if (unnamed != 3)
+		die("it is named, or that of another disk is not");
 }
 
 static void expect_merged(bool gone, const char *when)

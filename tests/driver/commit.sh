@@ -191,7 +191,13 @@ add --name slow "$WORK/top.qcow2"
 commit >"$WORK/commit.out" 2>&1 &
 command=$!
 merging_becomes true
+# A file that names another image at the end of the merge would end it for naught.
+printf 'image=%s\n' "$WORK/top.qcow2" >"$UBLK_QCOW2_DISKS/slow.conf"
+file=$(stat -c '%i %y' "$UBLK_QCOW2_DISKS/slow.conf")
 refused 'just being merged' "$UBLK_QCOW2" snapshot "$DEV" "$WORK/no.qcow2"
+[[ $(stat -c '%i %y' "$UBLK_QCOW2_DISKS/slow.conf") == "$file" ]] ||
+	fail "a snapshot that is refused has changed the file"
+rm "$UBLK_QCOW2_DISKS/slow.conf"
 refused 'just being merged' "$UBLK_QCOW2" upgrade "$DEV"
 "$UBLK_QCOW2" list "$DEV" | grep 'is merged into the one below: .*%' ||
 	fail "list does not tell"
