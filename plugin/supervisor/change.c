@@ -233,7 +233,7 @@ void change_server_ended(struct supervisor *sv)
 	}
 }
 
-void change_image_closed(struct supervisor *sv)
+void change_job_ended(struct supervisor *sv)
 {
 	char text[JOB_TEXT_MAX];
 	struct qcow_error error;
@@ -246,19 +246,6 @@ void change_image_closed(struct supervisor *sv)
 		fail(sv, error.text);
 	else
 		supervisor_recover(sv);
-}
-
-void change_abandon(struct supervisor *sv)
-{
-	if (!sv->stop_forced) {
-		watch_settle(sv, true,
-			     "is just being changed; wait for that, or use "
-			     "--force");
-		return;
-	}
-	if (sv->job.pidfd >= 0)
-		job_abandon(&sv->job);
-	finish_start(sv);
 }
 
 /* ---- its end ---- */

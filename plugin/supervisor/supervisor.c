@@ -367,9 +367,9 @@ static void (*const actions[NR_PHASES][NR_EVENTS])(struct supervisor *sv) = {
 		change_put_off, nothing, nothing,
 	},
 	[PHASE_CHANGING] = {
-		nothing, nothing, nothing, merge_try_again,
-		nothing, change_abandon, leave_put_off, change_put_off,
-		change_put_off, change_image_closed, nothing,
+		nothing, nothing, nothing, abandon_time,
+		nothing, abandon_change, leave_put_off, change_put_off,
+		change_put_off, abandon_job_ended, nothing,
 	},
 	[PHASE_FAILED] = {
 		nothing, nothing, nothing, nothing,

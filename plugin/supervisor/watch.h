@@ -130,6 +130,7 @@ struct supervisor {
 	bool stop_forced; /* --force came with the last stop */
 	bool job_forced;  /* --force holds for the job */
 	bool device_stopped;
+	bool abandoned; /* CHANGING: as soon as the job has ended */
 
 	int lock; /* of the disk; while it is being set up */
 	int signals;
@@ -304,17 +305,20 @@ void change_program(struct supervisor *sv);
 /* The server is dead. */
 void change_server_ended(struct supervisor *sv);
 
-/* CHANGING: the image is closed, or is not. */
-void change_image_closed(struct supervisor *sv);
-
-/* CHANGING: the disk must be removed all the same. */
-void change_abandon(struct supervisor *sv);
+/* CHANGING: the image is closed, or is not; or the job was a merge's. */
+void change_job_ended(struct supervisor *sv);
 
 /* RECOVERING: the server serves.  If the disk was growing, its device grows. */
 void change_grow_device(struct supervisor *sv);
 
 /* The change is done, or has failed. */
 void change_end(struct supervisor *sv);
+
+/* abandon.c: CHANGING, and the disk must be removed all the same; the job has
+   ended; it is time to try again, or the job does not end. */
+void abandon_change(struct supervisor *sv);
+void abandon_job_ended(struct supervisor *sv);
+void abandon_time(struct supervisor *sv);
 
 /* kept.c: which bytes are merged, for the next server.  Before each server; and
    when our locks go. */
