@@ -23,6 +23,7 @@
 
 #define END_PATIENCE	2000  /* ms; between the socket's end and its own */
 #define SOCKET_PATIENCE 2000  /* ms */
+#define CALL_INTERVAL	200   /* ms */
 #define KILL_PATIENCE	10000 /* ms */
 
 int command_begin(const char *subject)
@@ -150,6 +151,23 @@ int command_kill_supervisor(const struct disk *disk)
 	return ret;
 }
 
+/* A supervisor that closes the call and lives on has not understood us.  Or it
+   has become the installed program (`upgrade`) before it heard us: then it
+   listens anew, and hears us now. */
+static int appeal_again(const struct disk *disk, int pidfd,
+			const struct appeal *appeal, int milliseconds,
+			struct outcome *outcome)
+{
+	const uint64_t end = clock_ms() + END_PATIENCE;
+	int ret;
+
+	do
+		ret = appeal_to(disk, pidfd, appeal, milliseconds, outcome);
+	while (ret == -EPIPE && !process_wait(pidfd, CALL_INTERVAL) &&
+	       clock_ms() < end);
+	return ret;
+}
+
 /* Only a pidfd tells that a process is dead. */
 int command_appeal(const struct disk *disk, const struct appeal *appeal,
 		   int milliseconds, struct outcome *outcome)
@@ -159,11 +177,9 @@ int command_appeal(const struct disk *disk, const struct appeal *appeal,
 
 	if (ret)
 		return ret;
-	ret = appeal_to(disk, pidfd, appeal, milliseconds, outcome);
+	ret = appeal_again(disk, pidfd, appeal, milliseconds, outcome);
 	if (ret && ret != -ETIMEDOUT && process_wait(pidfd, END_PATIENCE))
 		ret = -ESRCH;
-	/* The supervisor closed the call and lives on: it did not understand
-	   us. */
 	else if (ret == -EPIPE)
 		ret = -EPROTO;
 	close(pidfd);

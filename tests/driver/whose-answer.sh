@@ -72,6 +72,18 @@ wait "$three" || fail "snapshot: $(cat "$WORK/three")"
 grep -q 'overlay now' "$WORK/three" ||
 	fail "the answer is another one's: $(cat "$WORK/three")"
 [[ $(listed image) == "$WORK/three.qcow2" ]] || fail "$(listed image)"
+
+note "it becomes another program, and has not heard of a call"
+supervisor=$(listed supervisor_pid)
+kill -STOP "$supervisor"
+! UBLK_QCOW2_FAULT=die-asked "$UBLK_QCOW2_FAULTY" upgrade "$DEV" \
+	>"$WORK/out" 2>&1 || fail "nobody dies"
+"$UBLK_QCOW2" recover "$DEV" >"$WORK/recover" 2>&1 &
+recover=$!
+sleep 0.5
+kill -CONT "$supervisor"
+wait "$recover" || fail "recover: $(cat "$WORK/recover")"
+[[ $(listed supervisor_pid) == "$supervisor" ]] || fail "it is another process"
 del
 check_with_qemu "$WORK/three.qcow2" "$WORK/ledger"
 [[ -z $(traces) ]] || fail "left: $(traces)"
