@@ -20,7 +20,6 @@
  * (P4).
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,14 +31,13 @@
 #include "plugin/commands/copy.h"
 #include "plugin/commands/leftover.h"
 #include "plugin/commands/options.h"
+#include "plugin/commands/part.h"
 #include "plugin/common/log.h"
 #include "plugin/common/owner.h"
 #include "plugin/common/program.h"
 #include "plugin/server/fault.h"
-#include "qcow/lock.h"
 
-#define PART_SUFFIX ".part"
-#define PART_MODE   0600
+#define LATE_COPY 5 /* s */
 
 struct backup {
 	struct disk disk; /* with the overlay, once there is one */
@@ -71,10 +69,13 @@ static bool find_overlay(struct backup *backup)
 
 static int choose_names(struct backup *backup, const char *file)
 {
+	struct stat st;
+
 	if (change_new_path(file, backup->file) ||
-	    append(backup->part, backup->file, PART_SUFFIX))
+	    append(backup->part, backup->file, ".part"))
 		return EXIT_FAILURE;
-	if (!access(backup->file, F_OK))
+	/* A link that leads nowhere would be in the way, too. */
+	if (!lstat(backup->file, &st))
 		return complain("%s: %s", backup->file, strerror(EEXIST));
 	backup->goes_on = find_overlay(backup);
 	if (backup->goes_on)
@@ -142,48 +143,10 @@ static int clear_overlay(const struct backup *backup)
 	}
 }
 
-/* A backup that was killed left the part: a file for root alone, and no
-   qemu-img is at work on that file. */
-static int clear_part(const struct backup *backup)
-{
-	struct qcow_error error;
-	struct qcow_lock *lock;
-	struct stat st;
-	int ret;
-
-	if (lstat(backup->part, &st))
-		return errno == ENOENT ? EXIT_SUCCESS :
-					 complain("%s: %s", backup->part,
-						  strerror(errno));
-	if (!S_ISREG(st.st_mode) || (st.st_mode & 07777) != PART_MODE)
-		return complain("%s: is in the way, and not left of a backup",
-				backup->part);
-	ret = qcow_lock(backup->part, NULL, false, true, &lock, &error);
-	if (ret)
-		return complain("%s: %s", backup->part, error.text);
-	unlink(backup->part);
-	qcow_unlock(lock);
-	return EXIT_SUCCESS;
-}
-
-static int make_part(const struct backup *backup)
-{
-	int fd;
-
-	if (clear_part(backup))
-		return EXIT_FAILURE;
-	fd = open(backup->part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
-		  PART_MODE);
-	if (fd < 0)
-		return complain("%s: %s", backup->part, strerror(errno));
-	close(fd);
-	return EXIT_SUCCESS;
-}
-
 static int prepare(struct backup *backup, const char *file)
 {
 	if (check_disk(&backup->disk, backup->told) ||
-	    choose_names(backup, file) || make_part(backup))
+	    choose_names(backup, file) || part_make(backup->part))
 		return EXIT_FAILURE;
 	fault_die("die-parted");
 	if (backup->goes_on ||
@@ -195,51 +158,6 @@ static int prepare(struct backup *backup, const char *file)
 }
 
 /* ---- the copy ---- */
-
-static int sync_path(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	int ret;
-
-	if (fd < 0)
-		return -errno;
-	ret = fsync(fd) ? -errno : 0;
-	close(fd);
-	return ret;
-}
-
-/* In one step, where the file system has that.  A death between two steps
-   leaves both names. */
-static int give_name(const struct backup *backup)
-{
-	if (!renameat2(AT_FDCWD, backup->part, AT_FDCWD, backup->file,
-		       RENAME_NOREPLACE))
-		return 0;
-	if (errno != EINVAL && errno != ENOSYS)
-		return -errno;
-	return link(backup->part, backup->file) || unlink(backup->part) ?
-		       -errno :
-		       0;
-}
-
-/* The copy is on stable storage before the copy has its name, and replaces no
-   file. */
-static int name_copy(const struct backup *backup)
-{
-	char directory[PATH_MAX];
-	int ret = sync_path(backup->part);
-
-	snprintf(directory, sizeof(directory), "%s", backup->file);
-	*(strrchr(directory, '/') + 1) = '\0';
-	fault_die("die-copied");
-	if (!ret)
-		ret = give_name(backup);
-	fault_die("die-named");
-	if (!ret)
-		ret = sync_path(directory);
-	return ret ? complain("%s: %s", backup->file, strerror(-ret)) :
-		     EXIT_SUCCESS;
-}
 
 static void tell_begin(const struct backup *backup)
 {
@@ -274,7 +192,9 @@ static int make_copy(const struct backup *backup)
 static int copy(const struct backup *backup)
 {
 	tell_begin(backup);
-	if (!make_copy(backup) && !name_copy(backup))
+	if (fault("late-copy"))
+		sleep(LATE_COPY);
+	if (!make_copy(backup) && !part_finish(backup->part, backup->file))
 		return EXIT_SUCCESS;
 	unlink(backup->part);
 	return EXIT_FAILURE;

@@ -73,8 +73,8 @@ int owner_find_user(const struct disk *disk, struct owner *owner);
 /* Removes all records of this very disk. */
 void owner_forget_all(const struct disk *disk);
 
-/* Locks the users of the disk of this name, whether the disk exists or not.
-   Closing *lock unlocks.  Returns:
+/* Locks the users of the disk of this name, whether the disk exists or not; or
+   something else that this name stands for.  Closing *lock unlocks.  Returns:
    0		they are locked
    -EBUSY	another process has kept the lock for that time
    or another -errno. */

@@ -24,6 +24,8 @@
  *	late-discard	a command rests for some seconds before it removes an
  *	late-removal	 overlay that is not used, or one that was merged
  *			(commands/leftover.c)
+ *	late-copy	a backup rests for some seconds before it copies
+ *			(commands/backup.c)
  *	die-parted ...	a command dies at one of its steps (commands/backup.c,
  *			snapshot.c, command.c)
  *	no-nodes	as on a host that forbids to make nodes of devices

@@ -54,6 +54,18 @@ kill_and_recover
 wait "$two" || fail "the second backup: $(cat "$WORK/two")"
 [[ $(listed image) == "$image" && ! -e $image.during-backup ]] ||
 	fail "left: $(listed image)"
+
+note "another backup to the same file, before the copy begins"
+UBLK_QCOW2_FAULT=late-copy "$UBLK_QCOW2_FAULTY" backup "$DEV" \
+	"$WORK/four.qcow2" >"$WORK/four" 2>&1 &
+four=$!
+listed_becomes image "$image.during-backup" 30
+wait_live
+refused 'another backup is making it' "$UBLK_QCOW2" backup "$DEV" \
+	"$WORK/four.qcow2"
+wait "$four" || fail "the first of two: $(cat "$WORK/four")"
+[[ $(listed image) == "$image" ]] || fail "left: $(listed image)"
+
 note "the disk gets another overlay during the copy"
 "$UBLK_QCOW2" backup "$DEV" "$WORK/three.qcow2" --bandwidth 1M \
 	>"$WORK/three" 2>&1 &
@@ -68,7 +80,7 @@ grep -q "stays above $image.during-backup" "$WORK/three" ||
 "$UBLK_QCOW2" commit "$DEV" --to "$image" || fail "commit --to"
 rm "$overlay" "$image.during-backup"
 
-for file in one two three; do
+for file in one two three four; do
 	check_with_qemu "$WORK/$file.qcow2" "$WORK/ledger"
 done
 del
