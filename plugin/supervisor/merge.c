@@ -222,6 +222,24 @@ static void drop(struct supervisor *sv)
 
 /* ---- its end ---- */
 
+struct domains {
+	const struct disk *disk;
+	char *text;
+};
+
+static int check_domain(const struct owner *owner, void *opaque)
+{
+	const struct domains *domains = opaque;
+	const struct disk *disk = domains->disk;
+
+	if (!owner_is_using(owner, disk) ||
+	    !strcmp(owner->domain, disk->merge_domain))
+		return 0;
+	snprintf(domains->text, JOB_TEXT_MAX,
+		 "the domain %.200s names its image", owner->domain);
+	return 1;
+}
+
 /* A domain that begins to use the disk during the merge names the image, too,
    and we cannot change that domain.  Only merge_domain may do so: the program
    that asked for the merge changes that one.  The lock keeps another domain
@@ -229,23 +247,24 @@ static void drop(struct supervisor *sv)
    so a short gap is left. */
 static int check_domains(const struct disk *disk, char *text)
 {
-	struct owner owner;
+	struct domains domains = { disk, text };
 	int dir, lock;
+	int ret = owner_open(false, &dir);
 
-	if (owner_open(false, &dir))
+	if (ret == -ENOENT)
 		return 0;
-	close(dir);
+	if (!ret)
+		close(dir);
 	if (owner_lock(disk->name, DOMAIN_PATIENCE, &lock)) {
 		snprintf(text, JOB_TEXT_MAX,
 			 "a domain begins or ends to use it");
 		return 1;
 	}
-	if (owner_find_user(disk, &owner) ||
-	    !strcmp(owner.domain, disk->merge_domain))
-		return 0;
-	snprintf(text, JOB_TEXT_MAX, "the domain %.200s names its image",
-		 owner.domain);
-	return 1;
+	ret = owner_each(check_domain, &domains);
+	if (ret < 0)
+		snprintf(text, JOB_TEXT_MAX,
+			 "cannot see which domains use it: %s", strerror(-ret));
+	return ret;
 }
 
 #define SWITCHED 0

@@ -323,7 +323,8 @@ static void test_interrupted(void)
 	must_be_below("interrupted");
 }
 
-#define WEB "6b6dbf1f-d3c9-46ef-87c8-bd5b30c4cf39"
+#define WEB  "6b6dbf1f-d3c9-46ef-87c8-bd5b30c4cf39"
+#define TWIN "7b6dbf1f-d3c9-46ef-87c8-bd5b30c4cf39"
 
 /* The domain web gets the disk.  This job is too late to see that, or it is
    not; the next one is not. */
@@ -359,6 +360,22 @@ static void test_told_domain(void)
 	end_job();
 	must_be_as_before("another domain", "the domain web names its image");
 	owner_forget(WEB, sv.disk.name);
+}
+
+/* A domain that shares the disk with that one. */
+static void test_twin_domain(void)
+{
+	struct owner owner;
+
+	begin_owned();
+	owner_fill(&owner, TWIN, "twin", &sv.disk);
+	if (owner_save(&owner))
+		die("owner_save");
+	begin_told("/top", "web");
+	end_job();
+	must_be_as_before("a second domain", "the domain twin names its image");
+	owner_forget(WEB, sv.disk.name);
+	owner_forget(TWIN, sv.disk.name);
 }
 
 /* The one before changed the file and died, and by now a domain has come: the
@@ -431,6 +448,7 @@ int main(void)
 	test_hooks_refused();
 	test_failures();
 	test_told_domain();
+	test_twin_domain();
 	test_other_file();
 	test_put_back();
 	test_unreadable();
