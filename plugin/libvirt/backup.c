@@ -20,10 +20,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "plugin/common/disk-number.h"
 #include "plugin/common/log.h"
+#include "plugin/common/overlay.h"
 #include "plugin/common/state.h"
 #include "plugin/libvirt/change.h"
 #include "plugin/libvirt/connection.h"
@@ -127,38 +127,24 @@ static int take_moment(const struct backup *backup)
 	return ret ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-/* Somebody may have given the disk another overlay during the copy: then that
-   of the backup lies below, and was not merged. */
-static bool is_part(const struct backup *backup)
-{
-	struct layers layers = { .known = false };
-	struct disk now;
-	unsigned int i;
-	bool is;
-
-	is = disk_load(backup->disk.id, &now) ||
-	     disk_load_layers(backup->disk.id, &layers) || !layers.known ||
-	     !strcmp(now.image, backup->overlay);
-	for (i = 0; !is && i < layers.count; i++)
-		is = !strcmp(layers.list[i].path, backup->overlay);
-	layers_clear(&layers);
-	return is;
-}
-
 static int copy(const struct backup *backup)
 {
 	const struct plug *plug = backup->plug;
-	int ret = change_names(plug, backup->image, backup->overlay);
-	int followed;
+	int ret, followed;
 
+	if (!backup->goes_on &&
+	    change_check(plug, &backup->disk, backup->overlay))
+		return EXIT_FAILURE;
+	ret = change_names(plug, &backup->disk, backup->image, backup->overlay);
 	if (!ret && plug->options->quiesce && !backup->goes_on)
 		ret = take_moment(backup);
 	if (!ret)
 		ret = run(backup, "backup", plug->options->subjects[2]);
 	followed = change_follow(plug, &backup->disk, backup->overlay, ret);
-	/* Nobody needs it, and nothing names it any more. */
-	if (!ret && !followed && !is_part(backup))
-		unlink(backup->overlay);
+	/* Nothing names it any more.  If somebody has given the disk another
+	   overlay meanwhile, this one was not merged, and stays. */
+	if (!ret && !followed)
+		followed = overlay_remove_merged(backup->overlay);
 	return ret || followed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
@@ -184,7 +170,8 @@ int command_commit(const struct libvirt_options *options)
 	int ret = plug_begin(&plug, options), followed;
 
 	if (!ret)
-		ret = begin(&plug, &backup);
+		ret = begin(&plug, &backup) ||
+		      change_check(&plug, &backup.disk, backup.disk.image);
 	if (!ret) {
 		ret = run(&backup, "commit", NULL);
 		followed = change_follow(&plug, &backup.disk, backup.disk.image,

@@ -9,15 +9,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "plugin/common/log.h"
+#include "plugin/common/overlay.h"
 #include "plugin/libvirt/change.h"
 #include "plugin/libvirt/connection.h"
+#include "plugin/libvirt/host.h"
 #include "plugin/libvirt/service.h"
 
 #define ARGUMENTS_MAX 8
+
+struct image_change {
+	const struct disk *disk;
+	const char *from, *to;
+	bool look; /* and change nothing */
+};
 
 int change_run(const char *const *arguments)
 {
@@ -70,41 +79,144 @@ static int set_list(const struct plug *plug, const char *list,
 			connection_error());
 }
 
+static bool is_of(const struct rewrite_disk *entry, const struct disk *disk)
+{
+	const char *name = domain_link_name(entry->source);
+	long number;
+
+	if (name)
+		return !strcmp(name, disk->name);
+	return domain_device_number(entry->source, &number) &&
+	       number == disk->id;
+}
+
+/* A command that died may have left the name of an overlay that was not made
+   yet, or was merged.  Nobody can serve either. */
+static bool is_left(const char *file)
+{
+	struct stat st;
+
+	return (lstat(file, &st) && errno == ENOENT) || overlay_is_merged(file);
+}
+
+/* Another image than from and to is a mistake that would have an outdated disk
+   served at the next start. */
+static int rename_entry(const struct plug *plug, struct rewrite_disk *entry,
+			const struct image_change *change, bool *renamed)
+{
+	if (rewrite_names(entry, change->to))
+		return 0;
+	if (rewrite_names(entry, change->from) ||
+	    (is_of(entry, change->disk) && is_left(entry->file))) {
+		*renamed = true;
+		return rewrite_rename(entry, change->to) ?
+			       complain("%s: out of memory", plug->name) :
+			       0;
+	}
+	if (!is_of(entry, change->disk))
+		return 0;
+	return complain("%s: the metadata name %s for its disk %s, which is "
+			"served from %s; mend that first, by 'virsh edit'",
+			plug->name, entry->file, entry->target,
+			change->disk->image);
+}
+
+static int rename_all(const struct plug *plug, struct rewrite *rewrite,
+		      const struct image_change *change, bool *renamed)
+{
+	size_t i;
+	int ret = 0;
+
+	for (i = 0; i < rewrite->nr_disks; i++) {
+		struct rewrite_disk *entry = &rewrite->disks[i];
+
+		if (entry->entry && entry->file &&
+		    rename_entry(plug, entry, change, renamed))
+			ret = EXIT_FAILURE;
+	}
+	return ret;
+}
+
 /* In the domain that runs, or in its definition: where the entry says from, it
    says to. */
-static int rename_image(const struct plug *plug, bool live, const char *from,
-			const char *to)
+static int rename_image(const struct plug *plug, bool live,
+			const struct image_change *change)
 {
 	struct rewrite rewrite;
+	bool renamed = false;
 	char *list = NULL;
 	int ret = plug_read(plug, live, REWRITE_BACK, &rewrite);
 
-	if (!ret && rewrite_image(&rewrite, from, to)) {
-		ret = rewrite_list_text(&rewrite, &list) ?
-			      complain("%s: out of memory", plug->name) :
-			      set_list(plug, list,
-				       live ? VIR_DOMAIN_AFFECT_LIVE :
-					      VIR_DOMAIN_AFFECT_CONFIG);
-	}
+	if (!ret)
+		ret = rename_all(plug, &rewrite, change, &renamed);
+	if (renamed && !change->look && rewrite_list_text(&rewrite, &list))
+		ret = complain("%s: out of memory", plug->name);
+	if (list &&
+	    set_list(plug, list,
+		     live ? VIR_DOMAIN_AFFECT_LIVE : VIR_DOMAIN_AFFECT_CONFIG))
+		ret = EXIT_FAILURE;
 	free(list);
 	rewrite_free(&rewrite);
 	return ret;
 }
 
-int change_names(const struct plug *plug, const char *from, const char *to)
+/* A mistake in one of the two keeps the other one from no change. */
+static int rename_both(const struct plug *plug,
+		       const struct image_change *change)
 {
-	int lock;
+	int lock, live;
 	int ret = plug_lock(plug, &lock);
 
 	if (ret)
 		return ret;
 	if (virDomainIsPersistent(plug->domain) == 1)
-		ret = rename_image(plug, false, from, to);
-	if (!ret)
-		ret = rename_image(plug, true, from, to);
+		ret = rename_image(plug, false, change);
+	live = rename_image(plug, true, change);
 	close(lock);
+	return ret ? ret : live;
+}
+
+int change_names(const struct plug *plug, const struct disk *disk,
+		 const char *from, const char *to)
+{
+	const struct image_change change = { disk, from, to, false };
+
+	return rename_both(plug, &change);
+}
+
+/* ---- before that ---- */
+
+static int check_others(const struct plug *plug, const struct disk *disk)
+{
+	struct host host;
+	const char *other;
+	int ret = host_read(plug->connection, &host);
+
+	if (ret)
+		return complain(
+			"%s: cannot read the other domains: %s", plug->name,
+			ret == -EIO ? connection_error() : strerror(-ret));
+	other = host_user(&host, disk->image, plug->name);
+	if (other)
+		ret = complain("%s: domain %s names %s, too, and would be "
+			       "served an outdated disk; remove it from that "
+			       "domain first",
+			       plug->name, other, disk->image);
+	host_free(&host);
 	return ret;
 }
+
+int change_check(const struct plug *plug, const struct disk *disk,
+		 const char *to)
+{
+	const struct image_change look = { disk, disk->image, to, true };
+
+	return check_others(plug, disk) || rename_both(plug, &look) ?
+		       EXIT_FAILURE :
+		       EXIT_SUCCESS;
+}
+
+/* ---- after that ---- */
 
 /* A program that was killed may have asked the supervisor for a change, which
    goes on.  The supervisor answers the next program after that. */
@@ -136,9 +248,7 @@ int change_follow(const struct plug *plug, const struct disk *disk,
 	if (disk_load(disk->id, &now) || now.nonce != disk->nonce)
 		return complain("%s: the disk %s has just been removed",
 				plug->name, disk->name);
-	if (!strcmp(now.image, from))
-		return EXIT_SUCCESS;
-	return change_names(plug, from, now.image);
+	return change_names(plug, &now, from, now.image);
 }
 
 /* ---- signals ---- */

@@ -18,9 +18,17 @@ int change_run(const char *const *arguments);
 int change_find_disk(const struct plug *plug, const char *word,
 		     struct disk *disk, char target[32]);
 
+/* Before the disk gets another image: do the metadata of the domain name the
+   image that the disk has, or the other one already, and no other domain's do?
+   Likewise. */
+int change_check(const struct plug *plug, const struct disk *disk,
+		 const char *to);
+
 /* Where an entry in the metadata names one image, it names the other one from
-   now on: in the domain that runs and in its definition.  Likewise. */
-int change_names(const struct plug *plug, const char *from, const char *to);
+   now on: in the domain that runs and in its definition.  An entry of the disk
+   that names a third one stays.  Likewise. */
+int change_names(const struct plug *plug, const struct disk *disk,
+		 const char *from, const char *to);
 
 /* After a program that may have changed the disk's image: the metadata, which
    name from, follow to the image that the disk has.  Likewise. */

@@ -21,6 +21,7 @@
 #include "plugin/libvirt/convert.h"
 #include "plugin/libvirt/difference.h"
 #include "plugin/libvirt/host.h"
+#include "plugin/libvirt/plug.h"
 #include "plugin/libvirt/rewrite.h"
 #include "plugin/libvirt/xml.h"
 #include "plugin/common/log.h"
@@ -107,20 +108,25 @@ static int resolve_volumes(struct conversion *conversion)
 	return ret;
 }
 
+static char *definition(const struct conversion *conversion)
+{
+	return virDomainGetXMLDesc(conversion->domain,
+				   VIR_DOMAIN_XML_INACTIVE |
+					   VIR_DOMAIN_XML_SECURE);
+}
+
 static int read_definition(struct conversion *conversion)
 {
 	char why[DOMAIN_REASON_MAX] = "out of memory";
-	char *xml = virDomainGetXMLDesc(conversion->domain,
-					VIR_DOMAIN_XML_INACTIVE |
-						VIR_DOMAIN_XML_SECURE);
 	int ret;
 
-	if (!xml)
+	conversion->xml = definition(conversion);
+	if (!conversion->xml)
 		return complain("%s: %s", conversion->name, connection_error());
-	ret = rewrite_read(
-		xml, conversion->options->back ? REWRITE_BACK : REWRITE_FORTH,
-		&conversion->rewrite, why);
-	free(xml);
+	ret = rewrite_read(conversion->xml,
+			   conversion->options->back ? REWRITE_BACK :
+						       REWRITE_FORTH,
+			   &conversion->rewrite, why);
 	if (!ret)
 		ret = resolve_volumes(conversion);
 	if (!ret)
@@ -151,18 +157,50 @@ static int rewrite(struct conversion *conversion)
 	return 0;
 }
 
-static int define(const struct conversion *conversion)
+/* Images were looked at, which takes a while: another program may have changed
+   or removed the domain, or given a disk of it another image. */
+static int check_unchanged(const struct conversion *conversion)
+{
+	char *now = definition(conversion);
+	const bool same = now && !strcmp(now, conversion->xml);
+
+	free(now);
+	if (same)
+		return 0;
+	return complain("%s: its definition has changed meanwhile; run this "
+			"again",
+			conversion->name);
+}
+
+static int define_locked(const struct conversion *conversion)
 {
 	virDomainPtr defined;
 
-	if (conversion->options->dry_run)
-		return 0;
+	if (check_unchanged(conversion))
+		return EXIT_FAILURE;
 	defined = virDomainDefineXML(conversion->connection, conversion->new);
 	if (!defined)
 		return complain("%s: libvirt refuses the new definition: %s",
 				conversion->name, connection_error());
 	virDomainFree(defined);
 	return 0;
+}
+
+static int define(const struct conversion *conversion)
+{
+	struct plug plug = { .name = conversion->name };
+	int ret, lock;
+
+	if (conversion->options->dry_run)
+		return 0;
+	if (virDomainGetUUIDString(conversion->domain, plug.uuid))
+		return complain("%s: %s", conversion->name, connection_error());
+	ret = plug_lock(&plug, &lock);
+	if (ret)
+		return ret;
+	ret = define_locked(conversion);
+	close(lock);
+	return ret;
 }
 
 static void tell_disk(const struct conversion *conversion,
@@ -251,6 +289,7 @@ static void clean_up(struct conversion *conversion)
 {
 	rewrite_free(&conversion->rewrite);
 	host_free(&conversion->host);
+	free(conversion->xml);
 	free(conversion->old);
 	free(conversion->new);
 	virDomainFree(conversion->domain);

@@ -20,6 +20,7 @@ struct conversion {
 	char word[WORD_SIZE]; /* the same, for a shell */
 	struct rewrite rewrite;
 	struct host host;
+	char *xml; /* the definition, as it was read */
 	char *old; /* both as we would write them */
 	char *new;
 };

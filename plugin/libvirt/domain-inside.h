@@ -14,9 +14,6 @@
 
 /* domain.c */
 
-/* Gets the number N of /dev/ublkbN; false: the path is another. */
-bool domain_device_number(const char *path, long *number);
-
 /* Replaces *text by a copy of value; -ENOMEM. */
 int domain_take_text(const char *value, char **text);
 

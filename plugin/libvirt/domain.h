@@ -59,6 +59,9 @@ int domain_wrong(char why[DOMAIN_REASON_MAX], const char *format, ...)
 /* The name of the link, or NULL if the path is not one of our links. */
 const char *domain_link_name(const char *path);
 
+/* Gets the number N of /dev/ublkbN; false: the path is another. */
+bool domain_device_number(const char *path, long *number);
+
 /* Is this the path of a disk of ours, a link or a device? */
 bool domain_is_ours(const char *path);
 

@@ -140,21 +140,17 @@ static bool leads_to(const char *path, const char *image)
 	       (realpath(path, resolved) && !strcmp(resolved, image));
 }
 
-bool rewrite_image(struct rewrite *rewrite, const char *from, const char *to)
+bool rewrite_names(const struct rewrite_disk *disk, const char *image)
 {
-	bool found = false;
-	size_t i;
+	return leads_to(disk->file, image);
+}
 
-	for (i = 0; i < rewrite->nr_disks; i++) {
-		const struct rewrite_disk *disk = &rewrite->disks[i];
-
-		if (!disk->entry || !disk->file || !leads_to(disk->file, from))
-			continue;
-		xmlSetProp(disk->entry, (const xmlChar *)"file",
-			   (const xmlChar *)to);
-		found = true;
-	}
-	return found;
+int rewrite_rename(struct rewrite_disk *disk, const char *image)
+{
+	if (!xmlSetProp(disk->entry, (const xmlChar *)"file",
+			(const xmlChar *)image))
+		return -ENOMEM;
+	return rewrite_set_file(disk, image);
 }
 
 bool rewrite_drop_entry(struct rewrite *rewrite, const char *source)

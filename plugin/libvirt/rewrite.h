@@ -87,9 +87,11 @@ int rewrite_do(struct rewrite *rewrite);
 int rewrite_add(struct rewrite *rewrite, const char *target, const char *image,
 		bool read_only, char why[DOMAIN_REASON_MAX]);
 
-/* In our list, one image takes the place of another, whose path has no symbolic
-   links.  Was there an entry with it? */
-bool rewrite_image(struct rewrite *rewrite, const char *from, const char *to);
+/* Does the disk's entry name this image, whose path has no symbolic links? */
+bool rewrite_names(const struct rewrite_disk *disk, const char *image);
+
+/* The disk's entry names this image from now on; -ENOMEM. */
+int rewrite_rename(struct rewrite_disk *disk, const char *image);
 
 /* Removes the entry of the disk with this path.  Was there one? */
 bool rewrite_drop_entry(struct rewrite *rewrite, const char *source);

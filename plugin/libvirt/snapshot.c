@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -54,10 +55,10 @@ static int change_disk(const struct plug *plug, const struct disk *disk,
 					  "--domain-told", NULL };
 
 	snprintf(id, sizeof(id), "%d", disk->id);
-	if (overlay_path(disk->image, name, overlay) ||
-	    change_names(plug, disk->image, overlay))
+	if (overlay_path(disk->image, name, overlay))
 		return EXIT_FAILURE;
-	if (!change_run(arguments))
+	if (!change_names(plug, disk, disk->image, overlay) &&
+	    !change_run(arguments))
 		return 0;
 	change_follow(plug, disk, overlay, true);
 	return EXIT_FAILURE;
@@ -95,10 +96,12 @@ static int check_disk(const struct plug *plug, const struct disk *disk,
 		      const char *name)
 {
 	char overlay[PATH_MAX];
+	struct stat st;
 
-	if (overlay_path(disk->image, name, overlay))
+	if (overlay_path(disk->image, name, overlay) ||
+	    change_check(plug, disk, overlay))
 		return EXIT_FAILURE;
-	if (!access(overlay, F_OK))
+	if (!lstat(overlay, &st))
 		return complain("%s: is there already; choose another --suffix",
 				overlay);
 	if (!*disk->options.key_file)

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "plugin/libvirt/domain.h"
+#include "qcow/merge.h"
 #include "tests/hook/domains.h"
 #include "tests/hook/fake.h"
 #include "tests/lib/helpers.h"
@@ -90,12 +91,28 @@ static void test_backup(void)
 	fake_called("");
 }
 
+static void make_overlay(void)
+{
+	image("-b web1.qcow2 -F qcow2 web1.qcow2.during-backup");
+}
+
+/* As the supervisor does it when the overlay is merged. */
+static void mark_overlay(void)
+{
+	struct qcow_identity identity;
+	struct qcow_error error;
+
+	if (qcow_identify_path(overlay, &identity) ||
+	    qcow_mark_merged(overlay, &identity, image_path, &error))
+		die("%s cannot be marked", overlay);
+}
+
 /* It stops while the disk has the overlay, and goes on. */
 static void test_interrupted(void)
 {
 	struct libvirt_options options = with("/copy");
 
-	must_run("touch %s", overlay);
+	make_overlay();
 	must_run("cd %s/fake && printf '*\\nit was killed\\n' >backup.fails",
 		 scratch());
 	leave_over("backup", overlay, image_path);
@@ -104,6 +121,7 @@ static void test_interrupted(void)
 	names(overlay, "interrupted");
 	must_run("rm %s/fake/backup.fails", scratch());
 	leave_with("backup", image_path);
+	mark_overlay();
 	must(command_backup, &options);
 	names(image_path, "it went on");
 	if (!access(overlay, F_OK))
@@ -120,12 +138,25 @@ static void is_there(const char *when)
 		die("%s: %s was removed", when, overlay);
 }
 
+/* Another backup has made one of the same name when this one ends. */
+static void test_another(void)
+{
+	struct libvirt_options options = with("/copy");
+
+	make_overlay();
+	must(command_backup, &options);
+	names(image_path, "another backup");
+	is_there("another backup");
+	must_run("rm %s && : >%s/fake/calls", overlay, scratch());
+}
+
 /* Somebody makes a snapshot during the copy. */
 static void test_stacked(void)
 {
 	struct libvirt_options options = with("/copy");
 
-	must_run("touch %s && : >%s/fake/calls", overlay, scratch());
+	make_overlay();
+	must_run(": >%s/fake/calls", scratch());
 	leave_over("backup", "/other", overlay);
 	must(command_backup, &options);
 	is_there("a snapshot during the copy");
@@ -141,8 +172,8 @@ static void test_name(void)
 {
 	struct libvirt_options options = with("/copy");
 
-	must_run("touch %s && cd %s/fake && printf '*\\nno\\n' >backup.fails",
-		 overlay, scratch());
+	make_overlay();
+	must_run("cd %s/fake && printf '*\\nno\\n' >backup.fails", scratch());
 	leave_over("backup", overlay, image_path);
 	if (!run_captured(command_backup, &options))
 		die("it does not fail");
@@ -242,6 +273,102 @@ static void test_link(void)
 	must_run(": >%s/fake/calls", scratch());
 }
 
+static void set_entry(const char *path, unsigned int flags)
+{
+	char list[600];
+
+	snprintf(list, sizeof(list),
+		 "<disks><disk dev='/dev/ublk-qcow2/web1-vda' file='%s'/>"
+		 "</disks>",
+		 path);
+	if (virDomainSetMetadata(domain, VIR_DOMAIN_METADATA_ELEMENT, list,
+				 DOMAIN_PREFIX, DOMAIN_NAMESPACE, flags))
+		die("metadata: %s", virGetLastErrorMessage());
+}
+
+static void refuse_all(const char *why)
+{
+	struct libvirt_options options = with("/copy");
+
+	refused_with(command_backup, &options, why);
+	options.subjects[2] = NULL;
+	refused_with(command_commit, &options, why);
+	options.suffix = "one";
+	refused_with(command_snapshot, &options, why);
+	fake_called("");
+}
+
+/* The domain would start with an image that nobody has changed: with one that
+   is out of date. */
+static void test_third_image(void)
+{
+	char *third = scratch_path("third.qcow2");
+
+	image("third.qcow2 64M");
+	set_entry(third, VIR_DOMAIN_AFFECT_CONFIG);
+	refuse_all("third.qcow2 for its disk vda");
+	set_entry(third, VIR_DOMAIN_AFFECT_LIVE);
+	set_entry(image_path, VIR_DOMAIN_AFFECT_CONFIG);
+	refuse_all("third.qcow2 for its disk vda");
+	set_entry(image_path, VIR_DOMAIN_AFFECT_LIVE);
+	must_run("rm %s", third);
+	free(third);
+}
+
+/* A backup was killed when the metadata named its overlay: there was none yet,
+   or the disk had not got it. */
+static void test_early_death(void)
+{
+	const unsigned int both = VIR_DOMAIN_AFFECT_CONFIG |
+				  VIR_DOMAIN_AFFECT_LIVE;
+	struct libvirt_options options = with("/copy");
+
+	set_entry(overlay, both);
+	must(command_backup, &options);
+	names(image_path, "no overlay yet");
+	make_overlay();
+	set_entry(overlay, both);
+	must(command_backup, &options);
+	names(image_path, "an overlay of nobody");
+	must_run("rm %s", overlay);
+	/* It had another name. */
+	set_entry("/never-made.qcow2", both);
+	must(command_backup, &options);
+	names(image_path, "never made");
+	must_run(": >%s/fake/calls", scratch());
+}
+
+/* Another domain, which nobody changes, would do so. */
+static void test_other_domain(void)
+{
+	virDomainPtr other;
+
+	/* By another path of the same file. */
+	must_run("ln %s %s/same.qcow2", image_path, scratch());
+	other = define(replaced(load("bare"), "bare.qcow2", "same.qcow2"));
+	refuse_all("domain bare names");
+	undefine(other);
+	must_run("rm %s/same.qcow2", scratch());
+}
+
+/* A commit was killed when the disk was merged: the same command mends the
+   metadata, even if nothing is left to merge. */
+static void test_left(void)
+{
+	struct libvirt_options options = with(NULL);
+
+	make_overlay();
+	mark_overlay();
+	set_entry(overlay, VIR_DOMAIN_AFFECT_CONFIG | VIR_DOMAIN_AFFECT_LIVE);
+	must_run("cd %s/fake && printf '*\\nno image below\\n' >commit.fails",
+		 scratch());
+	if (!run_captured(command_commit, &options))
+		die("it does not fail");
+	names(image_path, "it was merged before");
+	must_run("rm %s/fake/commit.fails %s && : >%s/fake/calls", scratch(),
+		 overlay, scratch());
+}
+
 /* ---- signals ---- */
 
 static volatile sig_atomic_t heard, too_early;
@@ -300,6 +427,8 @@ static void test_signal(void)
 
 	signal(SIGTERM, hear);
 	must_run("echo 2 >%s/fake/snapshot.sleeps", scratch());
+	leave_with("snapshot", snapshot_path);
+	leave_with("commit", image_path);
 	options.suffix = "one";
 	must_wait(command_snapshot, &options);
 	signal(SIGTERM, SIG_DFL);
@@ -329,11 +458,16 @@ int main(void)
 	virDomainCreate(domain);
 	test_backup();
 	test_interrupted();
+	test_another();
 	test_stacked();
 	test_name();
 	test_commit();
 	test_dead_snapshot();
 	test_link();
+	test_third_image();
+	test_early_death();
+	test_other_domain();
+	test_left();
 	test_signal();
 	virDomainDestroy(domain);
 	undefine(domain);

@@ -8,10 +8,12 @@
  * usage: libvirt-convert
  */
 #include <libvirt/virterror.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 #include "tests/lib/helpers.h"
 #include "tests/hook/convert.h"
@@ -28,6 +30,8 @@ int __real_qcow_read_info(const char *path, struct qcow_info *info,
 int __wrap_qcow_read_info(const char *path, struct qcow_info *info,
 			  struct qcow_error *error);
 
+static unsigned int rest; /* us; how long it takes to open an image */
+
 static void expect_jail(void)
 {
 	if (!prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0))
@@ -38,6 +42,7 @@ int __wrap_qcow_open(const char *path, const struct qcow_options *options,
 		     struct qcow_image **image, struct qcow_error *error)
 {
 	expect_jail();
+	usleep(rest);
 	return __real_qcow_open(path, options, image, error);
 }
 
@@ -311,6 +316,39 @@ static void test_in_use(void)
 	undefine(domain);
 }
 
+static void *change_meanwhile(void *argument)
+{
+	usleep(300000);
+	if (virDomainSetMetadata(argument, VIR_DOMAIN_METADATA_TITLE, "new",
+				 NULL, NULL, VIR_DOMAIN_AFFECT_CONFIG))
+		die("title: %s", virGetLastErrorMessage());
+	return NULL;
+}
+
+/* Another program changes the domain while the image is looked at. */
+static void test_meanwhile(void)
+{
+	const struct libvirt_options options = {
+		.uri = URI,
+		.subjects = { "web1" },
+	};
+	virDomainPtr domain = define(load("plain"));
+	pthread_t other;
+
+	rest = 1000000;
+	if (pthread_create(&other, NULL, change_meanwhile, domain))
+		die("no thread");
+	refused_with(command_convert, &options, "has changed meanwhile");
+	pthread_join(other, NULL);
+	rest = 0;
+	says(domain, "<title>new</title>");
+	if (run_captured(command_convert, &options))
+		die("once more: %s", err);
+	says(domain, "<title>new</title>");
+	says(domain, "/dev/ublk-qcow2/web1-vda");
+	undefine(domain);
+}
+
 /* As `list` shows it. */
 static void test_served(void)
 {
@@ -380,6 +418,7 @@ int main(void)
 	test_shared();
 	test_bad_images();
 	test_in_use();
+	test_meanwhile();
 	test_served();
 	test_configured();
 	test_volume();
