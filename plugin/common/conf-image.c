@@ -21,8 +21,11 @@
 #include <unistd.h>
 
 #include "plugin/common/conf.h"
+#include "plugin/common/process.h"
+#include "qcow/names.h"
 
 #define LOCK_PATIENCE 10000 /* ms */
+#define LOOK_PATIENCE 2000  /* ms */
 
 static int copy_lines(FILE *from, FILE *to, const char *image)
 {
@@ -121,14 +124,50 @@ int conf_check_image(const char *name, const char *image,
 	return -EINVAL;
 }
 
+struct pair {
+	const char *one, *other;
+};
+
+static int compare_job(const void *argument, char *text)
+{
+	const struct pair *pair = argument;
+	struct qcow_identity one, other;
+
+	(void)text;
+	process_mute();
+	return qcow_identify_path(pair->one, &one) ||
+	       qcow_identify_path(pair->other, &other) ||
+	       !identity_matches(&one, &other);
+}
+
 struct search {
 	const char *name;
 	const char *image;
 	char *path;
 	bool found;
+	bool hangs;
 };
 
-/* By the path alone: nobody waits for the storage of other disks. */
+/* A file may name the image by a link, or by the path of another mount.  Nobody
+   waits for the storage of other disks for long: if it does not answer, the
+   paths alone decide. */
+static bool name_same(struct search *search, const char *image)
+{
+	const struct pair pair = { image, search->image };
+	char text[JOB_TEXT_MAX];
+	struct job job;
+
+	if (!strcmp(image, search->image))
+		return true;
+	if (search->hangs || job_start(&job, compare_job, &pair, true))
+		return false;
+	if (process_wait(job.pidfd, LOOK_PATIENCE))
+		return !job_finish(&job, text);
+	job_abandon(&job);
+	search->hangs = true;
+	return false;
+}
+
 static void look(const char *name, void *opaque)
 {
 	struct search *search = opaque;
@@ -136,7 +175,7 @@ static void look(const char *name, void *opaque)
 	struct conf conf;
 
 	if (search->found || !strcmp(name, search->name) ||
-	    conf_find(name, &conf, text) || strcmp(conf.image, search->image))
+	    conf_find(name, &conf, text) || !name_same(search, conf.image))
 		return;
 	strcpy(search->path, conf.path);
 	search->found = true;

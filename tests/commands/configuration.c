@@ -380,6 +380,47 @@ static void change_beside(void)
 	take_away(CONF_ADMIN, "moved");
 }
 
+static void must_find_other(const char *image, int expected)
+{
+	char path[PATH_MAX], text[CONF_TEXT_MAX];
+	int ret = conf_find_other("mine", image, path, text);
+
+	if (ret != expected)
+		die("another file names %s: %d and not %d", image, ret,
+		    expected);
+	if (!ret && !strstr(path, "/other.conf"))
+		die("%s names %s", path, image);
+}
+
+/* Which other file names an image, by whatever path? */
+static void find_other(void)
+{
+	char *image = scratch_path("image"), *line;
+
+	must_run("cd %s && : >image && : >third && ln -s . link && "
+		 "ln image same",
+		 scratch());
+	put_text(CONF_ADMIN, "mine", "image = /gone.qcow2\n");
+	put_text(CONF_ADMIN, "broken", "image\n");
+	must_find_other(image, -ENOENT);
+	for (const char *const *name =
+		     (const char *[]){ "image", "link/image", "same", NULL };
+	     *name; name++) {
+		if (asprintf(&line, "image = %s/%s\n", scratch(), *name) < 0)
+			die("out of memory");
+		put_text(CONF_ADMIN, "other", line);
+		must_find_other(image, 0);
+		free(line);
+	}
+	put_text(CONF_ADMIN, "other", "image = /gone.qcow2\n");
+	must_find_other("/gone.qcow2", 0);
+	must_find_other(image, -ENOENT);
+	take_away(CONF_ADMIN, "other");
+	take_away(CONF_ADMIN, "broken");
+	take_away(CONF_ADMIN, "mine");
+	free(image);
+}
+
 static void collect(const char *name, void *opaque)
 {
 	strcat(opaque, name);
@@ -435,6 +476,7 @@ int main(void)
 	change_odd_image();
 	change_behind_link();
 	change_beside();
+	find_other();
 	list();
 	free(runtime);
 	free(admin);
