@@ -36,9 +36,12 @@ static int remove_alone(struct disk *disk, bool force)
 					"ended: %s; try again",
 					(int)disk->supervisor.pid,
 					strerror(-ret));
+	ret = disk_load(disk->id, disk);
 	/* The supervisor may just have removed the disk. */
-	if (disk_load(disk->id, disk))
+	if (ret == -ENOENT)
 		return EXIT_SUCCESS;
+	if (ret)
+		return command_complain(disk, "its record: %s", strerror(-ret));
 	if (teardown_all(disk, force, force, text))
 		return command_complain(disk, "%s", text);
 	return EXIT_SUCCESS;

@@ -28,13 +28,13 @@ static int is_other(const struct owner *owner, void *opaque)
 	       strcmp(owner->uuid, others->owner->uuid);
 }
 
-/* Is this very disk there, and does it have no other user? */
-static bool is_to_go(const struct owner *owner, struct disk *disk)
+/* Is it this very disk, and does it have no other user? */
+static bool is_to_go(const struct owner *owner, const struct disk *disk)
 {
 	struct others others = { .owner = owner, .disk = disk };
 
-	return owner->owned && !disk_load(owner->id, disk) &&
-	       owner_is_of(owner, disk) && !owner_each(is_other, &others);
+	return owner->owned && owner_is_of(owner, disk) &&
+	       !owner_each(is_other, &others);
 }
 
 static int mark_released(struct owner *owner)
@@ -55,7 +55,14 @@ static int release_locked(const char *uuid, const char *name, int milliseconds,
 	if (ret)
 		return domain_wrong(why, "cannot read its record: %s",
 				    strerror(-ret));
-	if (is_to_go(&owner, &disk)) {
+	ret = disk_load(owner.id, &disk);
+	/* The record may be read again, and then the disk goes. */
+	if (ret && ret != -ENOENT && owner.owned)
+		return domain_wrong(why,
+				    "cannot read the record of the disk: "
+				    "%s",
+				    strerror(-ret));
+	if (!ret && is_to_go(&owner, &disk)) {
 		ret = release_remove(&disk, milliseconds, why);
 		if (ret) {
 			mark_released(&owner);

@@ -282,11 +282,13 @@ int service_revive(const struct disk *disk, int milliseconds,
 
 /* --- the end ------------------------------------------------------------- */
 
+/* A record that cannot be read is none that is gone. */
 static bool is_gone(const struct disk *disk)
 {
 	struct disk now;
+	int ret = disk_load(disk->id, &now);
 
-	return disk_load(disk->id, &now) || now.nonce != disk->nonce;
+	return ret == -ENOENT || (!ret && now.nonce != disk->nonce);
 }
 
 static int delete_once(const struct disk *disk, char why[DOMAIN_REASON_MAX])

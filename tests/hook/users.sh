@@ -63,6 +63,18 @@ echo 1000 >"$FAKE/del.busy"
 UBLK_QCOW2_PATIENCE=3000 refused \
 	'disk vda, .*/other.qcow2: in use by process 77 .udevd.' web1 prepare
 
+case_of "the record of the disk cannot be read for a while"
+one web1 "$UUID1" $link/web "$web"
+accepted web1 prepare
+mv "$UBLK_QCOW2_RUN/0.disk" "$FAKE/record"
+echo damaged >"$UBLK_QCOW2_RUN/0.disk"
+refused 'cannot read the record of the disk' web1 release
+records 1.web
+mv "$FAKE/record" "$UBLK_QCOW2_RUN/0.disk"
+accepted web1 release
+records ""
+served ""
+
 case_of "the device is named in two ways"
 by_hand "$web" web
 one web1 "$UUID1" /dev/ublkb0 "$web"
