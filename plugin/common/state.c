@@ -340,12 +340,13 @@ int disk_load(int id, struct disk *disk)
 	return 0;
 }
 
+/* A record of another boot is none.  One that cannot be read may be a
+   disk's. */
 bool disk_exists(int id)
 {
-	char path[PATH_MAX];
+	struct disk disk;
 
-	record_path(id, path);
-	return !access(path, F_OK);
+	return disk_load(id, &disk) != -ENOENT;
 }
 
 void disk_forget(int id)

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include "tests/lib/helpers.h"
 #include "plugin/common/record.h"
+#include "plugin/common/state.h"
 
 static char *path;
 
@@ -144,9 +145,38 @@ static void test_others(void)
 	expect_error(-ENOENT, "nothing");
 }
 
+static void expect_free(int from, int free_one, const char *what)
+{
+	int id;
+
+	if (disk_free_id(from, &id) || id != free_one)
+		die("%s: the id %d is free, and not %d", what, id, free_one);
+}
+
+/* A directory that outlives a boot, as a container's may, keeps no id for the
+   disks from before. */
+static void test_boots(void)
+{
+	struct disk disk = { .id = DISK_ID_MAX - 1 };
+
+	expect_free(disk.id, disk.id, "no record");
+	if (disk_stamp(&disk) || disk_save(&disk, NULL))
+		die("no record can be written");
+	expect_free(disk.id, disk.id + 1, "a disk");
+	snprintf(disk.boot, sizeof(disk.boot), "another");
+	if (disk_save(&disk, NULL))
+		die("no record can be written");
+	expect_free(disk.id, disk.id, "a disk of another boot");
+	must_run("echo damaged >%s/%d.disk", scratch(), disk.id);
+	expect_free(disk.id, disk.id + 1, "a damaged record");
+	disk_forget(disk.id);
+}
+
 int main(void)
 {
+	setenv("UBLK_QCOW2_RUN", scratch(), 1);
 	path = scratch_path("7.disk");
+	test_boots();
 	test_in_place();
 	test_longer();
 	test_deaths();
