@@ -5,6 +5,7 @@
  * At any event of a domain, the agent looks at the domain.  The contents of an
  * event do not matter: an event may be old when it arrives, or be missed.  Only
  * the alias of an unplugged disk is looked up in the state of the last look.
+ * Another disk may have that alias by then, so the next look decides.
  */
 #include <errno.h>
 #include <libvirt/virterror.h>
@@ -158,7 +159,38 @@ static void tell_new_disks(const struct guest *old, const struct guest *new)
 	}
 }
 
-static int read_guest(virDomainPtr domain, struct watched *watched)
+static bool has_disk(const struct guest *guest, const struct guest_disk *disk)
+{
+	size_t i;
+
+	for (i = 0; i < guest->nr_disks; i++)
+		if (guest->disks[i].source &&
+		    (!strcmp(guest->disks[i].source, disk->source) ||
+		     !strcmp(guest->disks[i].name, disk->name)))
+			return true;
+	return false;
+}
+
+static void release_unplugged(struct agent *agent,
+			      const struct watched *watched,
+			      const struct guest *now)
+{
+	size_t i;
+
+	for (i = 0; i < watched->guest.nr_disks; i++) {
+		const struct guest_disk *disk = &watched->guest.disks[i];
+
+		if (!disk->unplugged || has_disk(now, disk))
+			continue;
+		log_of_domain(LOG_INFO, watched->guest.name,
+			      "its disk %s, %s, was unplugged", disk->target,
+			      disk->source);
+		errand_release(agent, watched->uuid, disk->name);
+	}
+}
+
+static int read_guest(struct agent *agent, virDomainPtr domain,
+		      struct watched *watched)
 {
 	struct guest guest;
 	int ret = guest_read(domain, &guest);
@@ -167,6 +199,7 @@ static int read_guest(virDomainPtr domain, struct watched *watched)
 		guest_free(&guest);
 		return ret;
 	}
+	release_unplugged(agent, watched, &guest);
 	tell_new_disks(&watched->guest, &guest);
 	guest_free(&watched->guest);
 	watched->guest = guest;
@@ -186,7 +219,7 @@ static int look_at(struct agent *agent, struct watched *watched,
 		   virDomainPtr domain)
 {
 	struct verdict verdict;
-	int ret = domain ? read_guest(domain, watched) : -EIO;
+	int ret = domain ? read_guest(agent, domain, watched) : -EIO;
 
 	if (!ret)
 		ret = rescue_try(domain, &watched->guest, &watched->history,
@@ -282,14 +315,10 @@ void watch_removed(struct agent *agent, virDomainPtr domain, const char *alias)
 	size_t i;
 
 	for (i = 0; watched && i < watched->guest.nr_disks; i++) {
-		const struct guest_disk *disk = &watched->guest.disks[i];
+		struct guest_disk *disk = &watched->guest.disks[i];
 
-		if (!disk->ours || !disk->alias || strcmp(disk->alias, alias))
-			continue;
-		log_of_domain(LOG_INFO, watched->guest.name,
-			      "its disk %s, %s, was unplugged", disk->target,
-			      disk->source);
-		errand_release(agent, watched->uuid, disk->name);
+		if (disk->ours && disk->alias && !strcmp(disk->alias, alias))
+			disk->unplugged = true;
 	}
 	watch_domain(agent, domain);
 }

@@ -15,6 +15,7 @@ struct guest_disk {
 	char *alias;  /* virtio-disk0; NULL: none */
 	char *source; /* NULL: no path, but say a network's disk */
 	bool ours;
+	bool unplugged;		      /* libvirt has said so of its alias */
 	char name[DISK_NAME_MAX + 1]; /* of a disk of ours; "" */
 };
 
