@@ -141,6 +141,16 @@ static int adopt_or_lock(struct supervisor *sv)
 	return 0;
 }
 
+/* Of layers that the record does not tell we will hear from the next server.
+   But those that cannot be read just now must not be forgotten: they are the
+   only files that a later server may open (P6). */
+static int read_layers(struct supervisor *sv)
+{
+	int ret = disk_load_layers(sv->disk.id, &sv->layers);
+
+	return ret == -EINVAL || ret == -E2BIG ? 0 : ret;
+}
+
 /* The command that began us has read the record before it asked the old
    supervisor, which has worked until it died: its last word counts. */
 static int read_record(struct supervisor *sv)
@@ -150,6 +160,8 @@ static int read_record(struct supervisor *sv)
 
 	if (!ret && now.nonce != sv->disk.nonce)
 		ret = -ENOENT;
+	if (!ret)
+		ret = read_layers(sv);
 	if (ret) {
 		watch_settle(sv, true, "its record cannot be read: %s",
 			     strerror(-ret));
@@ -168,8 +180,6 @@ int adopt_disk(struct supervisor *sv)
 
 	if (ret)
 		return ret;
-	/* Of layers that are not known we will hear from the next server. */
-	disk_load_layers(sv->disk.id, &sv->layers);
 	ret = disk_save(&sv->disk, &sv->layers);
 	if (ret) {
 		watch_settle(sv, true, "cannot write in " STATE_DIR ": %s",
