@@ -8,8 +8,9 @@
  * symbolic link stays, and the file that it leads to is changed.
  *
  * A command and the job of a supervisor may want to change the same file.  One
- * process at a time looks and changes.  A process that is killed keeps the lock
- * until it has ended, so no change of it comes late.
+ * process at a time looks and changes, and keeps no other disk waiting.  A
+ * process that is killed keeps the lock until it has ended, so no change of it
+ * comes late.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,6 +22,7 @@
 #include <unistd.h>
 
 #include "plugin/common/conf.h"
+#include "plugin/common/owner.h"
 #include "plugin/common/process.h"
 #include "qcow/names.h"
 
@@ -225,15 +227,16 @@ static int change_locked(const char *name, const char *from, const char *to,
 int conf_change_image(const char *name, const char *from, const char *to,
 		      char text[CONF_TEXT_MAX])
 {
-	int ret = state_open();
-	int lock;
+	char key[sizeof("disks.d/") + DISK_NAME_MAX];
+	int lock, ret;
 
-	if (!ret)
-		ret = state_lock(STATE_LOCK_CONF, LOCK_PATIENCE, &lock);
+	/* No disk has such a name. */
+	snprintf(key, sizeof(key), "disks.d/%s", name);
+	ret = owner_lock(key, LOCK_PATIENCE, &lock);
 	if (ret) {
 		snprintf(text, CONF_TEXT_MAX,
 			 "the file of %.128s cannot be locked: %s", name,
-			 ret == -EBUSY ? "another process is changing one" :
+			 ret == -EBUSY ? "another process is changing it" :
 					 strerror(-ret));
 		return -EAGAIN;
 	}

@@ -112,14 +112,12 @@ void disk_forget(int id);
 /* Fills in the nonce and the boot of a new disk. */
 int disk_stamp(struct disk *disk);
 
-/* Locks a disk, or with id STATE_LOCK_ALL the choice of ids, names and images,
-   or with STATE_LOCK_CONF the files of disks.d.
+/* Locks a disk, or with id STATE_LOCK_ALL the choice of ids, names and images.
    Closing *lock, in every process that inherited it, unlocks.  Returns:
    0		it is locked
    -EBUSY	another process has kept the lock for that time
    or another -errno. */
-#define STATE_LOCK_ALL	(DISK_ID_MAX + 1)
-#define STATE_LOCK_CONF (DISK_ID_MAX + 2)
+#define STATE_LOCK_ALL (DISK_ID_MAX + 1)
 int state_lock(int id, int milliseconds, int *lock);
 
 /* find.c: searches among all records. */

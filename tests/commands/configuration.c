@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "plugin/common/conf.h"
+#include "plugin/common/owner.h"
 #include "tests/lib/helpers.h"
 
 static const char *dirs[NR_CONF_PLACES];
@@ -363,7 +364,7 @@ static void change_beside(void)
 	pid_t other;
 
 	put_text(CONF_ADMIN, "moved", "image = /a.qcow2\n");
-	if (state_lock(STATE_LOCK_CONF, 0, &lock))
+	if (owner_lock("disks.d/moved", 0, &lock))
 		die("no lock");
 	other = fork();
 	if (!other) {
