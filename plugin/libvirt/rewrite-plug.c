@@ -167,6 +167,39 @@ bool rewrite_drop_entry(struct rewrite *rewrite, const char *source)
 	return false;
 }
 
+/* A disk with this path or target. */
+static bool has_disk(const struct rewrite *rewrite, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < rewrite->nr_disks; i++) {
+		const struct rewrite_disk *disk = &rewrite->disks[i];
+
+		if ((disk->source && !strcmp(disk->source, name)) ||
+		    (disk->target && !strcmp(disk->target, name)))
+			return true;
+	}
+	return false;
+}
+
+char *rewrite_orphan(const struct rewrite *rewrite, const char *disk)
+{
+	xmlNode *list = has_disk(rewrite, disk) ? NULL : rewrite_list(rewrite);
+	xmlNode *node;
+
+	for (node = list ? list->children : NULL; node; node = node->next) {
+		char *dev = xml_is_ours(node, "disk") ?
+				    xml_attribute(node, "dev") :
+				    NULL;
+
+		if (dev && !has_disk(rewrite, dev) &&
+		    (*disk != '/' || !strcmp(dev, disk)))
+			return dev;
+		xmlFree(dev);
+	}
+	return NULL;
+}
+
 int rewrite_remove(struct rewrite *rewrite)
 {
 	struct rewrite_disk *disk = chosen(rewrite);

@@ -96,6 +96,10 @@ int rewrite_rename(struct rewrite_disk *disk, const char *image);
 /* Removes the entry of the disk with this path.  Was there one? */
 bool rewrite_drop_entry(struct rewrite *rewrite, const char *source);
 
+/* The path of an entry for which there is no disk: this path, or for the name
+   of a target the first one.  xmlFree() frees it; NULL: there is none. */
+char *rewrite_orphan(const struct rewrite *rewrite, const char *disk);
+
 /* Removes a chosen disk that could go back, and its entry; -EINVAL: no disk is
    chosen. */
 int rewrite_remove(struct rewrite *rewrite);

@@ -192,6 +192,44 @@ static void test_meanwhile(void)
 	free(path);
 }
 
+static void set_live(virDomainPtr domain, const char *list)
+{
+	if (virDomainSetMetadata(domain, VIR_DOMAIN_METADATA_ELEMENT, list,
+				 DOMAIN_PREFIX, DOMAIN_NAMESPACE,
+				 VIR_DOMAIN_AFFECT_LIVE))
+		die("metadata: %s", virGetLastErrorMessage());
+}
+
+/* The guest has let go of a disk when `detach` did not wait any more. */
+static void test_late(void)
+{
+	static const char list[] =
+		"<disks><disk dev='/dev/ublk-qcow2/one' file='/one'/>"
+		"<disk dev='/dev/ublk-qcow2/two' file='/two'/></disks>";
+	virDomainPtr domain = define(load("plain"));
+	struct libvirt_options options = with("web1", NULL, NULL);
+
+	virDomainCreate(domain);
+	options.subjects[1] = "vdb";
+	refused_with(command_detach, &options, "no disk 'vdb'");
+	set_live(domain, list);
+	options.subjects[1] = "/dev/ublk-qcow2/third";
+	refused_with(command_detach, &options, "no disk '/dev");
+	options.subjects[1] = "vda";
+	refused_with(command_detach, &options, "no disk of ublk-qcow2");
+	options.subjects[1] = "/dev/ublk-qcow2/two";
+	must(command_detach, &options);
+	live_says(domain, "qcow2/two", false);
+	live_says(domain, "qcow2/one", true);
+	/* Nobody knows any more which target it had. */
+	options.subjects[1] = "vdb";
+	must(command_detach, &options);
+	live_says(domain, "qcow2/one", false);
+	nothing_left();
+	virDomainDestroy(domain);
+	undefine(domain);
+}
+
 static void test_not_served(void)
 {
 	virDomainPtr domain = define(load("plain"));
@@ -220,6 +258,7 @@ int main(void)
 	test_refused();
 	test_undone();
 	test_meanwhile();
+	test_late();
 	test_not_served();
 	domains_end();
 	return 0;
