@@ -162,10 +162,11 @@ static int copy(const xmlNode *node, xmlNode *parent)
 static int add_entry(const struct rewrite *rewrite, struct rewrite_disk *disk,
 		     const char *dev)
 {
-	xmlNode *list = rewrite_list(rewrite);
-	xmlNode *before;
+	xmlNode *list, *before;
 	int ret;
 
+	rewrite_drop_orphans(rewrite, dev, disk->file);
+	list = rewrite_list(rewrite);
 	if (!list)
 		list = add_list(rewrite);
 	disk->entry = list ? add_child(list, true, "disk") : NULL;

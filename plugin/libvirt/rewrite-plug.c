@@ -182,22 +182,49 @@ static bool has_disk(const struct rewrite *rewrite, const char *name)
 	return false;
 }
 
+static bool is_orphan(const struct rewrite *rewrite, const xmlNode *entry)
+{
+	char *dev = xml_attribute(entry, "dev");
+	const bool is = dev && !has_disk(rewrite, dev);
+
+	xmlFree(dev);
+	return is;
+}
+
 char *rewrite_orphan(const struct rewrite *rewrite, const char *disk)
 {
 	xmlNode *list = has_disk(rewrite, disk) ? NULL : rewrite_list(rewrite);
 	xmlNode *node;
 
-	for (node = list ? list->children : NULL; node; node = node->next) {
-		char *dev = xml_is_ours(node, "disk") ?
-				    xml_attribute(node, "dev") :
-				    NULL;
-
-		if (dev && !has_disk(rewrite, dev) &&
-		    (*disk != '/' || !strcmp(dev, disk)))
-			return dev;
-		xmlFree(dev);
-	}
+	for (node = list ? list->children : NULL; node; node = node->next)
+		if (xml_is_ours(node, "disk") && is_orphan(rewrite, node) &&
+		    (*disk != '/' || xml_attribute_is(node, "dev", disk)))
+			return xml_attribute(node, "dev");
 	return NULL;
+}
+
+static xmlNode *orphan_of(const struct rewrite *rewrite, const char *dev,
+			  const char *file)
+{
+	xmlNode *list = rewrite_list(rewrite);
+	xmlNode *node;
+
+	for (node = list ? list->children : NULL; node; node = node->next)
+		if (xml_is_ours(node, "disk") && is_orphan(rewrite, node) &&
+		    (xml_attribute_is(node, "dev", dev) ||
+		     xml_attribute_is(node, "file", file)))
+			return node;
+	return NULL;
+}
+
+/* With the last entry goes the list. */
+void rewrite_drop_orphans(const struct rewrite *rewrite, const char *dev,
+			  const char *file)
+{
+	xmlNode *orphan;
+
+	while ((orphan = orphan_of(rewrite, dev, file)))
+		rewrite_remove_entry(orphan);
 }
 
 int rewrite_remove(struct rewrite *rewrite)

@@ -100,6 +100,11 @@ bool rewrite_drop_entry(struct rewrite *rewrite, const char *source);
    of a target the first one.  xmlFree() frees it; NULL: there is none. */
 char *rewrite_orphan(const struct rewrite *rewrite, const char *disk);
 
+/* Removes entries of that device, or of that image, which no disk has: a
+   command that died has left them. */
+void rewrite_drop_orphans(const struct rewrite *rewrite, const char *dev,
+			  const char *file);
+
 /* Removes a chosen disk that could go back, and its entry; -EINVAL: no disk is
    chosen. */
 int rewrite_remove(struct rewrite *rewrite);

@@ -200,6 +200,40 @@ static void set_live(virDomainPtr domain, const char *list)
 		die("metadata: %s", virGetLastErrorMessage());
 }
 
+/* An `attach` that was killed has left its entry: two entries of one device, or
+   of one image, would keep the domain from being restored. */
+static void test_left(void)
+{
+	virDomainPtr domain = define(load("plain"));
+	char *path = scratch_path("new.qcow2"), *list;
+	struct libvirt_options options = with("web1", path, "vdb");
+
+	virDomainCreate(domain);
+	if (asprintf(&list,
+		     "<disks><disk dev='/dev/ublk-qcow2/web1-vdb' file='/a'/>"
+		     "<disk dev='/dev/ublk-qcow2/other' file='%s'/>"
+		     "<disk dev='/dev/ublk-qcow2/third' file='/c'/></disks>",
+		     path) < 0)
+		die("out of memory");
+	set_live(domain, list);
+	refused_with(command_attach, &options, "libvirt refuses the disk");
+	live_says(domain, "web1-vdb", false);
+	live_says(domain, "qcow2/other", false);
+	live_says(domain, "qcow2/third", true);
+	/* The last entry is not the list's last node. */
+	set_live(domain,
+		 "<disks><disk dev='/dev/ublk-qcow2/web1-vdb' file='/a'/>"
+		 "<!-- mine --></disks>");
+	refused_with(command_attach, &options, "libvirt refuses the disk");
+	live_says(domain, "web1-vdb", false);
+	must_run(": >%s/fake/calls", scratch());
+	nothing_left();
+	virDomainDestroy(domain);
+	undefine(domain);
+	free(path);
+	free(list);
+}
+
 /* The guest has let go of a disk when `detach` did not wait any more. */
 static void test_late(void)
 {
@@ -258,6 +292,7 @@ int main(void)
 	test_refused();
 	test_undone();
 	test_meanwhile();
+	test_left();
 	test_late();
 	test_not_served();
 	domains_end();
