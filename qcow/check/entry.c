@@ -119,6 +119,15 @@ static void judge_place(struct check *check, const struct table *table,
 			(unsigned long long)entry, (unsigned long long)place);
 }
 
+/* Nothing is stored there, and a repair lets the entry go: so it does not lie
+   over anything that a repair would have to leave alone. */
+static bool is_to_go(const struct check *check, uint64_t entry, uint64_t bitmap)
+{
+	return check->options->repair == QCOW_REPAIR_ALL &&
+	       !is_aligned(entry & ENTRY_OFFSET, check_cluster_size(check)) &&
+	       !check_holds_data(check, entry, bitmap);
+}
+
 static int count_data(struct check *check, const struct table *table,
 		      uint64_t at, uint64_t entry, uint64_t bitmap)
 {
@@ -134,6 +143,10 @@ static int count_data(struct check *check, const struct table *table,
 	judge_alignment(check, entry, bitmap);
 	if (check_has_data_file(check)) {
 		judge_place(check, table, at, entry);
+		return 0;
+	}
+	if (is_to_go(check, entry, bitmap)) {
+		check_lose_reference(check);
 		return 0;
 	}
 	if (table->active)

@@ -102,6 +102,11 @@ static void unaligned(void)
 	put(l2(0, 8), get(l2(0, 8)) + 512);
 }
 
+static void nothing_on_header(void)
+{
+	put(l2(9, 8), 512 | ENTRY_ZERO);
+}
+
 static void reserved_low(void)
 {
 	put(l2(0, 8), get(l2(0, 8)) | 2);
@@ -300,6 +305,8 @@ const struct row rows[] = {
 	  "qemu-img takes the header for a refcount table", true },
 	{ "COPIED beside compression", PACKED, packed_copied,
 	  "qemu-img leaves the flag; we take it off", true },
+	{ "nothing, unaligned, on the header", PLAIN, nothing_on_header,
+	  "qemu-img judges its COPIED flag, too", true },
 	{ "subclusters both allocated and zero", EXTENDED, both_bits,
 	  "qemu-img leaves the bitmap; we let the zeros go, which nobody could read",
 	  true },
