@@ -66,3 +66,18 @@ void privileges_limit(void)
 			    CAP_TO_MASK(CAP_DAC_READ_SEARCH);
 	syscall(SYS_capset, &header, data);
 }
+
+void privileges_take(unsigned int capability)
+{
+	struct __user_cap_header_struct header = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+	struct __user_cap_data_struct *half;
+
+	if (syscall(SYS_capget, &header, data) < 0)
+		return;
+	half = &data[CAP_TO_INDEX(capability)];
+	half->effective |= half->permitted & CAP_TO_MASK(capability);
+	syscall(SYS_capset, &header, data);
+}

@@ -11,4 +11,8 @@
    out: that is no reason to keep a guest from its disks. */
 void privileges_limit(void);
 
+/* One of those that are left, such as CAP_SYS_ADMIN, has an effect again: for a
+   child that does one thing and ends. */
+void privileges_take(unsigned int capability);
+
 #endif /* PRIVILEGES_H */

@@ -4,24 +4,17 @@
  * libvirt which of them failed, and our records whether they are served.
  *
  * libvirt may wait for QEMU, for half a minute at most, and is asked only
- * about domains that are paused.  The file system of an image may hang for
- * ever, so a child looks at it.
+ * about domains that are paused.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
-#include <unistd.h>
 
-#include "plugin/libvirt/child.h"
 #include "plugin/libvirt/domain.h"
 #include "plugin/libvirt/guest.h"
+#include "plugin/libvirt/room.h"
 #include "plugin/libvirt/service.h"
 #include "plugin/libvirt/xml.h"
-
-#define ROOM	      (16 << 20) /* bytes, enough to try */
-#define ROOM_PATIENCE 5000	 /* ms */
 
 /* --- which disks --------------------------------------------------------- */
 
@@ -182,30 +175,6 @@ static int look_at_troubles(virDomainPtr domain, const struct guest *guest,
 	return nr < 0 ? -EIO : 0;
 }
 
-/* Only a try can tell whether the room on a device is enough. */
-static int look_for_room(const void *image)
-{
-	struct statvfs fs;
-	struct stat st;
-
-	if (stat(image, &st))
-		return EXIT_FAILURE;
-	if (S_ISBLK(st.st_mode))
-		return EXIT_SUCCESS;
-	if (statvfs(image, &fs))
-		return EXIT_FAILURE;
-	return (uint64_t)fs.f_bfree * fs.f_frsize >= ROOM ? EXIT_SUCCESS :
-							    EXIT_FAILURE;
-}
-
-static bool has_room(const char *image)
-{
-	size_t length;
-
-	return !child_run(look_for_room, image, ROOM_PATIENCE, NULL, 0,
-			  &length);
-}
-
 static void look_at_record(const struct guest_disk *disk,
 			   struct decide_disk *state)
 {
@@ -218,7 +187,7 @@ static void look_at_record(const struct guest_disk *disk,
 	state->live = service_is_live(&record);
 	state->orphan = !process_alive(&record.supervisor);
 	if (state->trouble == TROUBLE_SPACE)
-		state->room = has_room(record.image);
+		state->room = room_for(record.image);
 }
 
 int guest_look(virDomainPtr domain, const struct guest *guest,
