@@ -7,6 +7,9 @@
  * storage fails, under any name.  The driver shows most names to the
  * disk's user as EIO.  Of these, a lack of room must not be one: a hypervisor
  * may pause its guest on ENOSPC alone, and on EIO hand the error on.
+ *
+ * EROFS comes from the host: a file system that has become read-only after an
+ * error.  A write to a read-only disk is refused before it is a request.
  */
 #include <errno.h>
 #include <string.h>
@@ -40,7 +43,6 @@ enum host_trouble trouble_of(int error)
 	case 0:
 	case EINVAL:
 	case EOPNOTSUPP:
-	case EROFS:
 		return HOST_WELL;
 	case ENOSPC:
 	case EDQUOT:

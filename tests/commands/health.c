@@ -87,6 +87,9 @@ static void test_course(void)
 	expect(HOST_WELL, 1);
 	if (clock_ms() - failed < QUIET / 2)
 		die("well after %d ms", (int)(clock_ms() - failed));
+	/* The host's file system has become read-only. */
+	health_note(&health, true, -EROFS);
+	expect(HOST_IO_ERROR, 1);
 	end(thread);
 }
 
@@ -125,6 +128,7 @@ static void test_answers(void)
 
 int main(void)
 {
+	alarm(60); /* a message that does not come */
 	test_answers();
 	test_course();
 	test_known();

@@ -1,23 +1,29 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
 #
-# A disk of the host's that can be broken, for the tests with libvirt; sourced
-# by libvirt.sh.
+# A disk of the host's that can be broken; sourced by libvirt.sh, for the tests
+# with libvirt, and by other tests.
 
-# Mounts it at $WORK/host.  No journal: the file system must survive errors.
-make_host_disk()
+# map_host_disk SIZE: it is /dev/mapper/host-$$, on $HOST_LOOP.
+map_host_disk()
 {
-	local backing=$WORK/host-disk loop
+	local backing=$WORK/host-disk
 
-	truncate -s 256M "$backing"
-	loop=$(losetup --show -f "$backing")
-	cleanup "losetup -d $loop"
-	HOST_DISK="linear $loop 0"
-	HOST_SECTORS=$(blockdev --getsz "$loop")
+	truncate -s "$1" "$backing"
+	HOST_LOOP=$(losetup --show -f "$backing")
+	cleanup "losetup -d $HOST_LOOP"
+	HOST_DISK="linear $HOST_LOOP 0"
+	HOST_SECTORS=$(blockdev --getsz "$HOST_LOOP")
 	dmsetup create --noudevsync "host-$$" \
 		--table "0 $HOST_SECTORS $HOST_DISK"
 	dmsetup mknodes
 	cleanup "dmsetup remove --retry --noudevsync host-$$"
+}
+
+# Mounts it at $WORK/host.  No journal: the file system must survive errors.
+make_host_disk()
+{
+	map_host_disk 256M
 	mkfs.ext4 -q -O ^has_journal "/dev/mapper/host-$$"
 	mkdir "$WORK/host"
 	mount -o errors=continue "/dev/mapper/host-$$" "$WORK/host"
@@ -38,10 +44,12 @@ host_image()
 	echo "$file"
 }
 
+# host_disk_is TARGET ARGUMENT...: as dmsetup has it
 host_disk_is()
 {
 	dmsetup suspend --noudevsync --nolockfs "host-$$"
-	dmsetup load "host-$$" --table "0 $HOST_SECTORS $1"
+	dmsetup load "host-$$" --table "0 $HOST_SECTORS $*" ||
+		fail "the host's disk cannot be: $*"
 	dmsetup resume --noudevsync "host-$$"
 }
 
