@@ -3,17 +3,24 @@
  * Chooses the next request.  The kind is random, by the weights of --mix.  The
  * blocks are random, or one after the other, and never blocks that another
  * request has under way.
+ *
+ * A run that goes on with a ledger chooses other blocks than the runs before
+ * it: else it would write all of theirs again, and nobody could tell whether
+ * those had been lost.
  */
 #include "tests/load/load-inside.h"
 
 #define TRIES 64u /* to find blocks that no request has */
 
+static uint64_t state = 1;
+
+void random_begin(uint64_t past)
+{
+	state = (options.geometry.seed + past) * 0x9e3779b97f4a7c15ULL | 1;
+}
+
 uint64_t random_below(uint64_t limit)
 {
-	static uint64_t state;
-
-	if (!state)
-		state = options.geometry.seed * 0x9e3779b97f4a7c15ULL | 1;
 	state ^= state << 13;
 	state ^= state >> 7;
 	state ^= state << 17;

@@ -112,6 +112,15 @@ int ledger_allow(struct ledger *ledger, const char *path)
 	return 0;
 }
 
+uint64_t ledger_past(const struct ledger *ledger)
+{
+	uint64_t past = 0;
+
+	for (uint64_t i = 0; i < ledger->blocks; i++)
+		past += ledger->entries[i].issued.generation;
+	return past;
+}
+
 uint64_t ledger_offset(const struct ledger *ledger, uint64_t block)
 {
 	return ledger->geometry.offset + block * ledger->geometry.stride;

@@ -46,6 +46,9 @@ int ledger_open(struct ledger *ledger, const struct geometry *geometry,
    the file of the first is left alone. */
 int ledger_allow(struct ledger *ledger, const char *path);
 
+/* How many writes of blocks it has. */
+uint64_t ledger_past(const struct ledger *ledger);
+
 uint64_t ledger_offset(const struct ledger *ledger, uint64_t block);
 /* The last block may be shorter than the others. */
 uint32_t ledger_length(const struct ledger *ledger, uint64_t block);

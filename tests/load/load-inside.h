@@ -27,6 +27,8 @@ void listen_to_helpers(void);
 
 /* choose.c: the next request. */
 
+/* Before the first: past is the number of writes that there have been. */
+void random_begin(uint64_t past);
 uint64_t random_below(uint64_t limit);
 enum kind random_kind(void);
 

@@ -92,6 +92,7 @@ void set_up(void)
 	ret = ledger_open(&ledger, &options.geometry, options.ledger);
 	if (ret)
 		die(-ret, "ledger %s", options.ledger ? options.ledger : "");
+	random_begin(ledger_past(&ledger));
 	ret = options.later ? ledger_allow(&ledger, options.later) : 0;
 	if (ret)
 		die(-ret, "ledger %s", options.later);
