@@ -7,6 +7,7 @@
  * file, and then the file gives that image, and all else as before.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,8 @@
 #include <unistd.h>
 #include "memory.h"
 #include "plugin/common/conf.h"
+#include "plugin/common/owner.h"
+#include "plugin/common/process.h"
 #include "tests/lib/helpers.h"
 
 #define OTHER_IMAGE "/srv/the other image"
@@ -28,6 +31,45 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	setenv("UBLK_QCOW2_DISKS", scratch(), 1);
 	setenv("UBLK_QCOW2_RUN_DISKS", "/nonexistent", 1);
 	return 0;
+}
+
+/* Nobody else changes a file here. */
+int owner_lock(const char *name, int milliseconds, int *lock)
+{
+	(void)name, (void)milliseconds;
+	*lock = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	return *lock < 0 ? -errno : 0;
+}
+
+/* The look for other files that name an image has children; it is not made. */
+
+void process_mute(void)
+{
+	abort();
+}
+
+int job_start(struct job *job, job_fn *work, const void *argument, bool mortal)
+{
+	(void)job, (void)work, (void)argument, (void)mortal;
+	abort();
+}
+
+bool process_wait(int pidfd, int milliseconds)
+{
+	(void)pidfd, (void)milliseconds;
+	abort();
+}
+
+int job_finish(struct job *job, char text[JOB_TEXT_MAX])
+{
+	(void)job, (void)text;
+	abort();
+}
+
+void job_abandon(struct job *job)
+{
+	(void)job;
+	abort();
 }
 
 static void expect(bool holds, const char *what)
