@@ -9,7 +9,10 @@
  *   table counts in these; the physical block and the optimal size tell the
  *   guest which requests are cheap for us.
  * - A volatile cache, because qcow_write() is not durable before
- *   qcow_flush() (P2); no FUA, so that FLUSH is the only way to ask for it.
+ *   qcow_flush() (P2).  A write with FUA is flushed by us (request.c).  The
+ *   kernel would do that by a FLUSH after the write.  But in between it takes
+ *   the write for one that we still have.  If we die then, a driver of 6.12
+ *   waits for that write for ever, and no command reaches the device any more.
  * - The discard granularity is the cluster, the smallest thing that gives
  *   space back.  One request covers at most DISCARD_MAX, lest a single one
  *   keep a worker busy for ages.
@@ -61,7 +64,7 @@ static void basic_params(const struct device_shape *shape,
 	uint32_t physical = at_least(shape->alignment, PHYSICAL_BLOCK_MIN);
 	uint32_t optimal = at_most(shape->cluster_size, DEVICE_MAX_IO);
 
-	basic->attrs = UBLK_ATTR_VOLATILE_CACHE;
+	basic->attrs = UBLK_ATTR_VOLATILE_CACHE | UBLK_ATTR_FUA;
 	if (shape->read_only)
 		basic->attrs |= UBLK_ATTR_READ_ONLY;
 	basic->logical_bs_shift = SECTOR_SHIFT;

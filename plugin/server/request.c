@@ -87,6 +87,8 @@ static bool moves_data(const struct request *request)
 static void request_end(struct request *request, int result)
 {
 	assert(result <= 0); /* never a short count */
+	/* A write with FUA has become a flush. */
+	request->op = ublksrv_get_op(request->desc);
 	health_note(request->all->health, request->op != UBLK_IO_OP_READ,
 		    result);
 	if (result)
@@ -98,6 +100,29 @@ static void request_end(struct request *request, int result)
 	queue_commit(request, result);
 }
 
+static void flush(struct request *request)
+{
+	unsigned int files;
+	int ret = qcow_map_flush(request->all->image, &files);
+
+	if (ret == QCOW_MUST_BLOCK) {
+		give_to_worker(request);
+	} else if (ret || !files) {
+		request_end(request, ret);
+	} else {
+		request->all->under_way++;
+		inflight_sync(request, files);
+	}
+}
+
+/* P2: it has to be durable before it is answered. */
+static bool needs_flush(const struct request *request)
+{
+	return request->desc->op_flags & UBLK_IO_F_FUA &&
+	       (request->op == UBLK_IO_OP_WRITE ||
+		request->op == UBLK_IO_OP_WRITE_ZEROES);
+}
+
 /* As request_end(), for a request that others may have waited for. */
 static void release(struct request *request, int result)
 {
@@ -106,6 +131,11 @@ static void release(struct request *request, int result)
 	request->all->retry = true;
 	if (request->all->shared->threads > 1)
 		wake_elsewhere(request->all);
+	if (!result && needs_flush(request)) {
+		request->op = UBLK_IO_OP_FLUSH;
+		flush(request);
+		return;
+	}
 	request_end(request, result);
 }
 
@@ -197,21 +227,6 @@ void request_try(struct request *request)
 		give_unmapped(request);
 	else
 		request_end(request, ret);
-}
-
-static void flush(struct request *request)
-{
-	unsigned int files;
-	int ret = qcow_map_flush(request->all->image, &files);
-
-	if (ret == QCOW_MUST_BLOCK) {
-		give_to_worker(request);
-	} else if (ret || !files) {
-		request_end(request, ret);
-	} else {
-		request->all->under_way++;
-		inflight_sync(request, files);
-	}
 }
 
 static int clear_at_once(const struct request *request)

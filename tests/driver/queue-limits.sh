@@ -24,7 +24,7 @@ queue()
 check_limits()
 {
 	queue write_cache "write back"
-	queue fua 0
+	queue fua 1
 	queue rotational 0
 	queue logical_block_size 512
 	queue physical_block_size 4096
