@@ -120,8 +120,7 @@ static int check_layer(const struct disk *disk, unsigned int place)
 
 /* ---- files that name the image ---- */
 
-/* The supervisor will change the disk's own file, and no other.  The image that
-   gets the bytes is this disk's from then on. */
+/* The supervisor will change the disk's own file, and no other. */
 static int check_files(const struct disk *disk, const struct layers *layers,
 		       unsigned int place)
 {
@@ -133,7 +132,7 @@ static int check_files(const struct disk *disk, const struct layers *layers,
 		return complain("%s", text);
 	if (change_check_others(disk, disk->image))
 		return EXIT_FAILURE;
-	for (i = 0; i < place && i < layers->count; i++)
+	for (i = 0; i + 1 < place; i++)
 		if (change_check_others(disk, layers->list[i].path))
 			return EXIT_FAILURE;
 	return EXIT_SUCCESS;

@@ -171,8 +171,7 @@ int command_commit(const struct libvirt_options *options)
 
 	if (!ret)
 		ret = begin(&plug, &backup) ||
-		      change_check(&plug, &backup.disk, backup.disk.image) ||
-		      change_check_below(&plug, &backup.disk, options->to);
+		      change_check(&plug, &backup.disk, backup.disk.image);
 	if (!ret) {
 		ret = run(&backup, "commit", NULL);
 		followed = change_follow(&plug, &backup.disk, backup.disk.image,

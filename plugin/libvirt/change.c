@@ -186,7 +186,7 @@ int change_names(const struct plug *plug, const struct disk *disk,
 
 /* ---- before that ---- */
 
-static int check_others(const struct plug *plug, const char *image)
+static int check_others(const struct plug *plug, const struct disk *disk)
 {
 	struct host host;
 	const char *other;
@@ -196,12 +196,12 @@ static int check_others(const struct plug *plug, const char *image)
 		return complain(
 			"%s: cannot read the other domains: %s", plug->name,
 			ret == -EIO ? connection_error() : strerror(-ret));
-	other = host_user(&host, image, plug->name);
+	other = host_user(&host, disk->image, plug->name);
 	if (other)
 		ret = complain("%s: domain %s names %s, too, and would be "
 			       "served an outdated disk; remove it from that "
 			       "domain first",
-			       plug->name, other, image);
+			       plug->name, other, disk->image);
 	host_free(&host);
 	return ret;
 }
@@ -211,40 +211,9 @@ int change_check(const struct plug *plug, const struct disk *disk,
 {
 	const struct image_change look = { disk, disk->image, to, true };
 
-	return check_others(plug, disk->image) || rename_both(plug, &look) ?
+	return check_others(plug, disk) || rename_both(plug, &look) ?
 		       EXIT_FAILURE :
 		       EXIT_SUCCESS;
-}
-
-/* Down to the one that is named; "": only the next one. */
-static int check_layers(const struct plug *plug, const struct layers *layers,
-			const char *to)
-{
-	char last[PATH_MAX] = "";
-	unsigned int i;
-	int ret = 0;
-
-	if (*to && !realpath(to, last))
-		return complain("%s: %s", to, strerror(errno));
-	for (i = 0; !ret && i < layers->count; i++) {
-		ret = check_others(plug, layers->list[i].path);
-		if (!*to || !strcmp(layers->list[i].path, last))
-			break;
-	}
-	return ret;
-}
-
-int change_check_below(const struct plug *plug, const struct disk *disk,
-		       const char *to)
-{
-	struct layers layers = { .known = false };
-	int ret = disk_load_layers(disk->id, &layers);
-
-	ret = ret ? complain("%s: the record of %s: %s", plug->name, disk->name,
-			     strerror(-ret)) :
-		    check_layers(plug, &layers, to);
-	layers_clear(&layers);
-	return ret;
 }
 
 /* ---- after that ---- */

@@ -24,11 +24,6 @@ int change_find_disk(const struct plug *plug, const char *word,
 int change_check(const struct plug *plug, const struct disk *disk,
 		 const char *to);
 
-/* Before the disk's image is merged into one below it, this one or for "" the
-   next one: does another domain name one that will change?  Likewise. */
-int change_check_below(const struct plug *plug, const struct disk *disk,
-		       const char *to);
-
 /* Where an entry in the metadata names one image, it names the other one from
    now on: in the domain that runs and in its definition.  An entry of the disk
    that names a third one stays.  Likewise. */

@@ -65,11 +65,9 @@ del
 DEV=$main
 export UBLK_QCOW2_DISKS=$WORK/disks.d
 mkdir "$UBLK_QCOW2_DISKS"
-for file in "$(layer two)" "$base"; do
-	printf 'image = %s\n' "$file" >"$UBLK_QCOW2_DISKS/other.conf"
-	refused "other.conf names $file, too" \
-		"$UBLK_QCOW2" commit "$DEV" --to "$base"
-done
+printf 'image = %s\n' "$(layer two)" >"$UBLK_QCOW2_DISKS/other.conf"
+refused "other.conf names $(layer two), too" \
+	"$UBLK_QCOW2" commit "$DEV" --to "$base"
 rm "$UBLK_QCOW2_DISKS/other.conf"
 [[ $(listed image) == "$(layer three)" ]] || fail "list: $(listed image)"
 
