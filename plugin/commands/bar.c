@@ -92,8 +92,9 @@ void bar_show(struct bar *bar, uint64_t done, uint64_t total)
 	length = draw(permille > 1000 ? 1000 : permille, line);
 	if (length < bar->length)
 		bar_erase(bar);
-	fprintf(stderr, "\r%s", line);
+	/* First, as a signal may come in between. */
 	is_shown = true;
+	fprintf(stderr, "\r%s", line);
 	bar->length = length;
 	bar->next = clock_ms() + INTERVAL;
 }
