@@ -6,11 +6,11 @@
 set -euo pipefail
 
 PROGRAM=$PWD/../plugin/ublk-qcow2
+TERMINAL=$PWD/commands/terminal
 # Sparse to an extent that few file systems have.
 WORK=$(mktemp -d /dev/shm/ublk-qcow2-test-XXXXXX)
 trap 'rm -rf "$WORK"' EXIT
 cd "$WORK"
-SCRIPT=
 
 fail()
 {
@@ -49,14 +49,6 @@ stopped()
 	done
 }
 
-# script stops when its child is stopped.  It must have stopped before it gets
-# the signal to go on.
-script_stopped()
-{
-	[[ -z $SCRIPT || $(ps -o ppid= -p "$1") -ne $SCRIPT ]] ||
-		stopped "$SCRIPT"
-}
-
 # Lets time pass, but not for the process, once it has the image open: so all
 # its work seems to take longer.  False if the process was done before.
 interrupt()
@@ -71,29 +63,22 @@ interrupt()
 	done
 	kill -STOP "$pid" 2>/dev/null || return 1
 	stopped "$pid" || return 1
-	script_stopped "$pid"
 	has_slow_open "$pid" || status=1
 	sleep 0.6
-	kill -CONT "$pid" ${SCRIPT:+"$SCRIPT"}
+	kill -CONT "$pid"
 	return $status
 }
 
-# on_terminal COLUMNS COMMAND: the file screen has the terminal's output, with
-# the lines of its own.
+# on_terminal COLUMNS COMMAND: the file screen has the terminal's output.
 on_terminal()
 {
 	rm -f pid
-	script -fqe -c "stty -onlcr cols $1; echo \$\$ >pid; $2" screen \
-		>/dev/null </dev/null &
-	SCRIPT=$!
+	"$TERMINAL" screen "$1" "echo \$\$ >pid; $2" &
 }
 
 ended()
 {
-	wait "$SCRIPT" || fail "status $?"
-	SCRIPT=
-	# The lines that script prints about itself.
-	sed -i '/^Script \(started\|done\) on/d' screen
+	wait $! || fail "status $?"
 }
 
 # Everything drawn, a line each.
@@ -182,7 +167,6 @@ ended
 jq -e '.corruptions == 0' screen >/dev/null || fail "no JSON"
 
 # A pipe or file gets no bar, either: only the result.
-SCRIPT=
 for _ in {1..20}; do
 	rm -f pid
 	sh -c "echo \$\$ >pid; exec $PROGRAM check slow" 2>err | cat >out &
