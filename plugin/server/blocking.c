@@ -75,15 +75,14 @@ int blocking_call(struct request *request)
 {
 	if (request->loads && load(request))
 		return BLOCKING_LOADED;
+	if (request->flushes)
+		return qcow_flush(request->all->image);
 	switch (request->op) {
 	case UBLK_IO_OP_READ:
 		return read_by_engine(request);
 	case UBLK_IO_OP_WRITE:
 		return write_by_engine(request);
-	case UBLK_IO_OP_DISCARD:
-	case UBLK_IO_OP_WRITE_ZEROES:
+	default: /* UBLK_IO_OP_DISCARD, UBLK_IO_OP_WRITE_ZEROES */
 		return clear_range(request);
-	default: /* UBLK_IO_OP_FLUSH */
-		return qcow_flush(request->all->image);
 	}
 }

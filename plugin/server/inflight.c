@@ -339,7 +339,7 @@ void inflight_sync(struct request *request, unsigned int files)
 void inflight_transferred(struct request *request, unsigned int nr, int res)
 {
 	assert(request->left > 0);
-	if (request->op == UBLK_IO_OP_FLUSH) {
+	if (request->flushes) {
 		synced(request, nr, res);
 		return;
 	}

@@ -87,8 +87,6 @@ static bool moves_data(const struct request *request)
 static void request_end(struct request *request, int result)
 {
 	assert(result <= 0); /* never a short count */
-	/* A write with FUA has become a flush. */
-	request->op = ublksrv_get_op(request->desc);
 	health_note(request->all->health, request->op != UBLK_IO_OP_READ,
 		    result);
 	if (result)
@@ -105,6 +103,7 @@ static void flush(struct request *request)
 	unsigned int files;
 	int ret = qcow_map_flush(request->all->image, &files);
 
+	request->flushes = true;
 	if (ret == QCOW_MUST_BLOCK) {
 		give_to_worker(request);
 	} else if (ret || !files) {
@@ -115,10 +114,10 @@ static void flush(struct request *request)
 	}
 }
 
-/* P2: it has to be durable before it is answered. */
+/* P2: a write with FUA has to be durable before it is answered. */
 static bool needs_flush(const struct request *request)
 {
-	return request->desc->op_flags & UBLK_IO_F_FUA &&
+	return request->desc->op_flags & UBLK_IO_F_FUA && !request->flushes &&
 	       (request->op == UBLK_IO_OP_WRITE ||
 		request->op == UBLK_IO_OP_WRITE_ZEROES);
 }
@@ -132,7 +131,6 @@ static void release(struct request *request, int result)
 	if (request->all->shared->threads > 1)
 		wake_elsewhere(request->all);
 	if (!result && needs_flush(request)) {
-		request->op = UBLK_IO_OP_FLUSH;
 		flush(request);
 		return;
 	}
@@ -169,7 +167,7 @@ int requests_reap(struct requests *all)
 
 static int finish(struct request *request)
 {
-	if (request->op == UBLK_IO_OP_FLUSH)
+	if (request->flushes)
 		return request->result;
 	return qcow_finish(request->all->image, &request->io, request->result);
 }
@@ -351,6 +349,7 @@ void request_start(struct request *request)
 	decode(request);
 	request->tries = 0;
 	request->loaded = false;
+	request->flushes = false;
 	TRACE(request_begin, (uintptr_t)request, request->op, request->offset,
 	      request->length);
 	ret = check(request);

@@ -111,6 +111,7 @@ struct request {
 	uint8_t tries;	   /* in vain, since it was parked */
 	bool loads;	   /* the worker may do no more than load tables */
 	bool loaded;	   /* one has been asked for that; I/O thread */
+	bool flushes;	   /* is a FLUSH, or was written and is being flushed */
 	uint64_t offset;   /* bytes */
 	uint64_t length;   /* bytes */
 	uint64_t began;	   /* ns; see counters.h */
