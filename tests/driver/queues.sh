@@ -64,7 +64,8 @@ interleave()
 		rm -f "$WORK/load.$queue"
 		taskset -c "$queue" "$LOAD" --verify --touched-only --tell \
 			--depth 8 --stride 8K --offset "$((4 * queue))K" \
-			--size 16M --unknown --seed "$((queue + 1))" "$DEV" \
+			--size 16M --unknown --seed "$((queue + 1))" \
+			--dsync-every 9 "$DEV" \
 			>"$WORK/load.$queue" 2>&1 &
 		LOADS+=($!)
 		cleanup "kill -9 $! 2>/dev/null"

@@ -75,7 +75,8 @@ begin_use()
 	ext4 | xfs) begin_files "$i"; return ;;
 	esac
 	"$LOAD" --verify --touched-only --rate 40 --depth $((4 << i % 4)) \
-		--mix "${MIX[i % 3]}" --discard-align 64K --seed "$((SEED + i))" \
+		--mix "${MIX[i % 3]}" --discard-align 64K --dsync-every 5 \
+		--seed "$((SEED + i))" \
 		--ledger "$WORK/$i.ledger" "${DEVICES[i]}" \
 		>"$WORK/$i.out" 2>"$WORK/$i.err" &
 	LOADS[i]=$!

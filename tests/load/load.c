@@ -8,8 +8,8 @@
  * acknowledged writes.  Two requests to one block are never under way together,
  * so the content of the block is always known exactly.  Reads check it at once,
  * and --verify checks the whole disk at the end.  Nothing is ever flushed
- * unless --fsync-every asks for it: an acknowledged write has to be there
- * anyway.
+ * unless --fsync-every or --dsync-every asks for it: an acknowledged write has
+ * to be there anyway.
  *
  * The longest gap is the longest time in which requests were under way and none
  * ended.  A guest would call it a stall.  SIGUSR1 prints and restarts it.
@@ -101,6 +101,14 @@ static void record_issue(struct op *op)
 	}
 }
 
+/* The kernel makes it a write with FUA, where the device knows that. */
+static bool durable(void)
+{
+	static uint64_t writes;
+
+	return options.dsync_every && ++writes % options.dsync_every == 0;
+}
+
 static void submit(struct op *op)
 {
 	struct io_uring_sqe *sqe;
@@ -120,6 +128,8 @@ static void submit(struct op *op)
 		io_uring_prep_read(sqe, disk, op->buffer,
 				   (unsigned int)op->length, offset);
 	io_uring_sqe_set_data(sqe, op);
+	if (op->kind == WRITE && durable())
+		sqe->rw_flags = RWF_DSYNC;
 }
 
 static bool fsync_due(void)

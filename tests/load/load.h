@@ -31,6 +31,7 @@ struct options {
 	double seconds, rate;
 	uint64_t ops;
 	unsigned int fsync_every;
+	unsigned int dsync_every;
 	bool sequential, verify, verify_only, tolerate, touched_only, tell;
 };
 extern struct options options;

@@ -43,6 +43,7 @@ static const char usage_text[] =
 	"  --seconds N, --ops N how long; else until SIGTERM\n"
 	"  --rate N             requests a second, at most\n"
 	"  --fsync-every N      fdatasync after N writes (never)\n"
+	"  --dsync-every N      the Nth write is one that is durable (never)\n"
 	"  --ledger FILE        record acknowledged writes here, or go on\n"
 	"  --later FILE         writes issued in this later ledger are right, too\n"
 	"  --latencies FILE     when each request ended, and how many ms it took\n"
@@ -112,6 +113,9 @@ static void parse_number(int c, const char *text)
 		break;
 	case 'f':
 		options.fsync_every = (unsigned int)n;
+		break;
+	case 'D':
+		options.dsync_every = (unsigned int)n;
 		break;
 	case 'i':
 		options.ops = n;
@@ -187,6 +191,7 @@ void parse_options(int argc, char **argv)
 		{ "ops", 1, NULL, 'i' },
 		{ "rate", 1, NULL, 'r' },
 		{ "fsync-every", 1, NULL, 'f' },
+		{ "dsync-every", 1, NULL, 'D' },
 		{ "ledger", 1, NULL, 'l' },
 		{ "later", 1, NULL, 'A' },
 		{ "latencies", 1, NULL, 'L' },
