@@ -55,7 +55,10 @@ interrupt()
 {
 	local pid status=0
 
-	while [[ ! -s pid ]]; do sleep 0.01; done
+	while [[ ! -s pid ]]; do
+		kill -0 $! 2>/dev/null || [[ -s pid ]] || fail "nothing runs"
+		sleep 0.01
+	done
 	pid=$(cat pid)
 	until has_slow_open "$pid"; do
 		[[ $(state_of "$pid") == [^ZX] ]] || return 1

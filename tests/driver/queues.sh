@@ -65,7 +65,7 @@ interleave()
 		taskset -c "$queue" "$LOAD" --verify --touched-only --tell \
 			--depth 8 --stride 8K --offset "$((4 * queue))K" \
 			--size 16M --unknown --seed "$((queue + 1))" \
-			--dsync-every 9 "$DEV" \
+			--dsync-every $((queue * 40)) "$DEV" \
 			>"$WORK/load.$queue" 2>&1 &
 		LOADS+=($!)
 		cleanup "kill -9 $! 2>/dev/null"
