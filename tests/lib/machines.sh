@@ -34,6 +34,7 @@ driver_batch()
 		"UBLK_QCOW2_FAULTY=$BUILD/faulty/plugin/ublk-qcow2"
 		"UBLK_QCOW2_PREVIOUS=$BUILD/previous/plugin/ublk-qcow2"
 		"LOAD=$BUILD/gcc/tests/load/load"
+		"TEST_EFFORT=${TEST_EFFORT:-1}"
 		"$BUILD/source/tests/driver/run" "$RESULTS" "$1")
 	local cpus=$2
 	shift 2
