@@ -30,6 +30,34 @@
 #define SLOW_FIRST 10000 /* ms */
 #define SLOW_AGAIN 60000 /* ms */
 
+/* The last supervisor died after its new server had begun to serve. */
+static void tell_recovery(struct supervisor *sv)
+{
+	sv->disk.recoveries++;
+	sv->disk.reason[0] = '\0';
+	stats_end_stall(sv->stats);
+	log_event(DISK_EVENT_RECOVERED,
+		  "recovered by process %d (recovery %u); its last supervisor "
+		  "died before it told that",
+		  (int)sv->disk.server.pid, sv->disk.recoveries);
+	hooks_run(&sv->hooks, &sv->disk, DISK_EVENT_RECOVERED,
+		  sv->disk.server.pid);
+}
+
+static void resume_live(struct supervisor *sv)
+{
+	sv->unbroken = true;
+	if (sv->disk.state == DISK_RECOVERING)
+		tell_recovery(sv);
+	supervisor_enter(sv, PHASE_LIVE);
+	watch_settle_event(sv, DISK_EVENT_ADOPTED,
+			   "server %d has a new supervisor, process %d",
+			   (int)sv->disk.server.pid, (int)getpid());
+	merged_tell(sv);
+	if (sv->disk.growing || sv->disk.merging)
+		change_resume(sv);
+}
+
 static void resume(struct supervisor *sv)
 {
 	enum device_presence presence;
@@ -37,14 +65,7 @@ static void resume(struct supervisor *sv)
 	sv->force_open = false;
 	sv->tally.live_since = clock_ms();
 	if (teardown_look(&sv->disk, &presence) || presence != DEVICE_WAITING) {
-		sv->unbroken = true;
-		supervisor_enter(sv, PHASE_LIVE);
-		watch_settle_event(sv, DISK_EVENT_ADOPTED,
-				   "server %d has a new supervisor, process %d",
-				   (int)sv->disk.server.pid, (int)getpid());
-		merged_tell(sv);
-		if (sv->disk.growing || sv->disk.merging)
-			change_resume(sv);
+		resume_live(sv);
 		return;
 	}
 	/* The last supervisor died in the middle of a recovery.  Nobody knows
@@ -68,6 +89,8 @@ static int adopt_server(struct supervisor *sv)
 			     (int)sv->disk.server.pid, strerror(-ret));
 	if (ret)
 		return ret;
+	if (sv->disk.state == DISK_LIVE)
+		watchdog_forget(sv);
 	ret = hold_files(sv, LOCK_JOIN);
 	if (ret)
 		return ret;

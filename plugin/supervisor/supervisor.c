@@ -81,15 +81,21 @@ static void tell_manager(const struct disk *disk)
 		       disk->id, disk->id, disk->reason);
 }
 
-int supervisor_enter(struct supervisor *sv, enum phase phase)
+static void set_phase(struct supervisor *sv, enum phase phase)
 {
 	enum disk_state state = state_of(phase);
-	int ret;
 
 	sv->phase = phase;
 	if (sv->disk.state != state)
 		sv->disk.since = time(NULL);
 	sv->disk.state = state;
+}
+
+int supervisor_enter(struct supervisor *sv, enum phase phase)
+{
+	int ret;
+
+	set_phase(sv, phase);
 	ret = disk_save(&sv->disk, &sv->layers);
 	if (ret)
 		log_line(LOG_ERR, "cannot write " STATE_DIR "/%d.disk: %s",
@@ -154,6 +160,9 @@ void supervisor_recover(struct supervisor *sv)
 	/* There must be no server before that. */
 	if (merge_comes_first(sv))
 		return;
+	/* The record names the server and tells that it recovers, both at
+	   once: we may not live to tell that it serves. */
+	set_phase(sv, PHASE_RECOVERING);
 	ret = spawn_server(sv, true);
 	if (ret) {
 		log_line(LOG_ERR, "cannot start a server: %s; trying again",

@@ -340,6 +340,10 @@ void poison_tell(struct supervisor *sv);
 void watchdog_begin(struct supervisor *sv);
 void watchdog_end(struct supervisor *sv);
 void watchdog_look(struct supervisor *sv);
+/* Of an adopted server that serves: takes back that it makes no progress, if
+   the last supervisor has told so.  Where that is still so, it is told again.
+ */
+void watchdog_forget(struct supervisor *sv);
 
 /* hear.c: a message of the server. */
 void hear_server(struct supervisor *sv);

@@ -182,12 +182,12 @@ static void tell(struct supervisor *sv, enum posture posture, uint64_t since)
 		  sv->disk.server.pid);
 }
 
-static void tell_end(struct supervisor *sv)
+static void tell_end(struct supervisor *sv, const char *words)
 {
 	sv->disk.reason[0] = '\0';
 	stats_end_stall(sv->stats);
 	save(sv);
-	log_event(DISK_EVENT_GOES_ON, "its server makes progress again");
+	log_event(DISK_EVENT_GOES_ON, "%s", words);
 	hooks_run(&sv->hooks, &sv->disk, DISK_EVENT_GOES_ON,
 		  sv->disk.server.pid);
 }
@@ -240,8 +240,15 @@ static bool look_at(struct supervisor *sv, unsigned int who, uint64_t now)
 			       progress(sv, who)))
 		return judge(sv, who, now);
 	if (calm(sv, who, now) == VERDICT_GOES_ON && !nr_told(sv))
-		tell_end(sv);
+		tell_end(sv, "its server makes progress again");
 	return true;
+}
+
+void watchdog_forget(struct supervisor *sv)
+{
+	if (*sv->disk.reason)
+		tell_end(sv, "whether its server makes progress is looked at "
+			     "anew");
 }
 
 void watchdog_look(struct supervisor *sv)

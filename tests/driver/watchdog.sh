@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# limit: 400
+# limit: 500
 #
 # A server that lives and makes no progress is replaced, and its users notice a
 # pause: a stopped server, one that runs in circles, one that waits for itself.
@@ -24,6 +24,18 @@ paused_by()
 	found=$("$UBLK_QCOW2" stat --json "$DEV" | jq -r '.[0].stalls[0].cause')
 	note "a pause: $found"
 	[[ $found =~ $1 ]] || fail "the pause is not for $1"
+}
+
+# told_times EVENT COUNT
+told_times()
+{
+	local end=$((SECONDS + 60))
+
+	until [[ $(grep -c "^$1 " "$WORK/events") == "$2" ]]; do
+		((SECONDS <= end)) || fail "$1 is not told $2 times: $(cat \
+			"$WORK/events")"
+		sleep 0.1
+	done
 }
 
 add "$(image idle.qcow2 64M)" --watchdog "$PATIENCE"
@@ -93,4 +105,18 @@ paused_by "waits for the storage"
 stop_load
 [[ $(listed recoveries) == 0 ]] || fail "it was replaced"
 [[ $(grep -c "^no-progress" "$WORK/events") == 1 ]] || fail "told twice"
+
+note "its supervisor dies meanwhile"
+start_load --depth 8
+dmsetup suspend --noudevsync --nolockfs "slow-$$"
+told_times no-progress 2
+kill_off "$(listed supervisor_pid)"
+dmsetup resume --noudevsync "slow-$$"
+"$UBLK_QCOW2" recover "$DEV" || fail recover
+listed_becomes reason null 60
+[[ $(listed server_pid) == "$server" ]] || fail "it was replaced"
+told_times goes-on 2
+stop_load
+pauses=$("$UBLK_QCOW2" stat --json "$DEV" | jq -c '[.[].stalls[].ms]')
+[[ $pauses != *null* ]] || fail "a pause goes on: $pauses"
 del
