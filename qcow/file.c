@@ -9,7 +9,8 @@
  *
  * With O_DIRECT the file system may want I/O aligned to more than a sector
  * (alignment.c).  If that is more than a cluster, tables could not be written
- * without touching their neighbours: then the page cache is used after all.
+ * without touching their neighbours; if it is more than a page, buffers and
+ * the reads of a header are too small.  Then the page cache is used after all.
  *
  * A file that ends early reads as zero past its end, as the format says.
  */
@@ -78,20 +79,29 @@ void *file_buffer(size_t length)
 	return buffer;
 }
 
-/* Its cluster size, if this looks like qcow2; or a page. */
-static uint64_t peek_cluster_size(int fd)
+/* Only a header of qcow2 has a cluster size there: the bytes of a raw file are
+   the guest's, and version 1 keeps its time there. */
+static bool is_qcow2(const uint8_t *header)
+{
+	return load_be32(header + HEADER_MAGIC) == QCOW_MAGIC &&
+	       load_be32(header + HEADER_VERSION) >= 2;
+}
+
+/* The greatest unit of direct I/O that suits the file. */
+static uint64_t greatest_unit(int fd)
 {
 	uint8_t *header = file_buffer(BUFFER_ALIGNMENT);
-	uint64_t size = BUFFER_ALIGNMENT;
+	uint64_t unit = BUFFER_ALIGNMENT;
 
-	if (header && !full_read(fd, header, 0, BUFFER_ALIGNMENT)) {
+	if (header && !full_read(fd, header, 0, BUFFER_ALIGNMENT) &&
+	    is_qcow2(header)) {
 		uint32_t bits = load_be32(header + HEADER_CLUSTER_BITS);
 
 		if (bits >= MIN_CLUSTER_BITS && bits <= MAX_CLUSTER_BITS)
-			size = 1ull << bits;
+			unit = min_u64(unit, 1ull << bits);
 	}
 	free(header);
-	return size;
+	return unit;
 }
 
 /* 0 if the descriptor is fit for direct I/O, filling in the alignment. */
@@ -100,7 +110,7 @@ static int check_direct(struct file *file)
 	file->alignment = file_find_alignment(file);
 	if (!file->alignment)
 		return -EINVAL;
-	if (file->alignment > peek_cluster_size(file->fd))
+	if (file->alignment > greatest_unit(file->fd))
 		return -EINVAL;
 	return 0;
 }
@@ -132,7 +142,7 @@ static void tell_buffered(const struct qcow_options *options)
 	if (options->notice)
 		options->notice(
 			options->opaque,
-			"the file system has no direct I/O for an image with such clusters; the page cache is used instead");
+			"its disk has no direct I/O in units that suit the image; the page cache is used instead");
 }
 
 static int open_either(struct file *file, const char *path,
