@@ -5,8 +5,8 @@
  * The places are looked at in which the most telling answer comes first:
  * devices stacked on this one, loop devices, devices that the kernel exports to
  * other hosts, mounts, swap, and the descriptors of all processes.  Each also
- * counts for a partition of the device, and the devices' numbers count, not
- * their names.  If none of these places shows a user, such as a mount in
+ * counts for a partition of the device.  The devices' numbers count: a node may
+ * have any name.  If none of these places shows a user, such as a mount in
  * another namespace, an exclusive open still fails.
  *
  * Between the answer and an action upon it somebody may come: only the
@@ -159,47 +159,74 @@ static bool exported(const struct target *target)
 	return found;
 }
 
+static bool is_held(const struct target *target, const char *pattern)
+{
+	glob_t holders;
+
+	if (glob(pattern, 0, NULL, &holders))
+		return false;
+	snprintf(target->who, target->size, "the device %.200s",
+		 strrchr(holders.gl_pathv[0], '/') + 1);
+	globfree(&holders);
+	return true;
+}
+
 static bool stacked_upon(const struct target *target)
 {
-	char path[64];
-	struct dirent *entry;
-	DIR *dir;
+	const char *name = target->node + strlen("/dev/");
+	char disk[96], partitions[128];
 
-	snprintf(path, sizeof(path), "/sys/block/%s/holders",
-		 target->node + strlen("/dev/"));
-	dir = opendir(path);
-	if (!dir)
+	snprintf(disk, sizeof(disk), "/sys/block/%s/holders/*", name);
+	snprintf(partitions, sizeof(partitions), "/sys/block/%s/%sp*/holders/*",
+		 name, name);
+	return is_held(target, disk) || is_held(target, partitions);
+}
+
+/* A line "id parent major:minor root where options - type source".  The number
+   is the device's even if the source is another node of it.  A file system that
+   has several disks has a number of its own, and names one of them. */
+static bool is_mount(const struct target *target, const char *line,
+		     char where[256])
+{
+	unsigned int major, minor;
+	const char *source = strstr(line, " - ");
+
+	if (sscanf(line, "%*s %*s %u:%u %*s %255s", &major, &minor, where) != 3)
 		return false;
-	do
-		entry = readdir(dir);
-	while (entry && entry->d_name[0] == '.');
-	if (entry)
-		snprintf(target->who, target->size, "the device %.200s",
-			 entry->d_name);
-	closedir(dir);
-	return entry != NULL;
+	if (is_device(target, makedev(major, minor)))
+		return true;
+	source = source ? strchr(source + 3, ' ') : NULL;
+	return source && is_node(target, source + 1);
 }
 
 static bool mounted(const struct target *target)
 {
-	char line[4096], where[256], *source;
+	char line[4096], where[256];
 	FILE *file = fopen("/proc/self/mountinfo", "re");
 	bool found = false;
 
 	if (!file)
 		return false;
-	while (!found && fgets(line, sizeof(line), file)) {
-		/* "id parent major:minor root where options - type source" */
-		source = strstr(line, " - ");
-		if (!source || !(source = strchr(source + 3, ' ')) ||
-		    sscanf(line, "%*s %*s %*s %*s %255s", where) != 1)
-			continue;
-		found = is_node(target, source + 1);
-	}
+	while (!found && fgets(line, sizeof(line), file))
+		found = is_mount(target, line, where);
 	fclose(file);
 	if (found)
 		snprintf(target->who, target->size, "the mount at %s", where);
 	return found;
+}
+
+/* A line "name type size used priority". */
+static bool is_swap(const struct target *target, const char *line)
+{
+	char name[256], type[16];
+	struct stat st;
+
+	if (sscanf(line, "%255s %15s", name, type) != 2 ||
+	    strcmp(type, "partition"))
+		return false;
+	return is_node(target, name) ||
+	       (!stat(name, &st) && S_ISBLK(st.st_mode) &&
+		is_device(target, st.st_rdev));
 }
 
 static bool swapped_to(const struct target *target)
@@ -211,7 +238,7 @@ static bool swapped_to(const struct target *target)
 	if (!file)
 		return false;
 	while (!found && fgets(line, sizeof(line), file))
-		found = is_node(target, line);
+		found = is_swap(target, line);
 	fclose(file);
 	if (found)
 		snprintf(target->who, target->size, "swap");
@@ -324,25 +351,25 @@ static bool claimed(const struct target *target)
 /* False: there is no such device. */
 static bool aim(struct target *target, int id)
 {
+	char pattern[64];
 	struct stat st;
 
 	snprintf(target->node, sizeof(target->node), "/dev/ublkb%d", id);
 	if (stat(target->node, &st) || !S_ISBLK(st.st_mode))
 		return false;
 	target->devices[target->nr_devices++] = st.st_rdev;
+	snprintf(pattern, sizeof(pattern), "/sys/block/ublkb%d/ublkb%dp*/dev",
+		 id, id);
+	note_devices(target, pattern);
 	return true;
 }
 
 bool use_find(int id, bool exclusive, char *who, size_t size)
 {
 	struct target target = { .who = who, .size = size };
-	char pattern[64];
 
 	if (!aim(&target, id))
 		return false;
-	snprintf(pattern, sizeof(pattern), "/sys/block/ublkb%d/ublkb%dp*/dev",
-		 id, id);
-	note_devices(&target, pattern);
 	return stacked_upon(&target) || looped(&target) || exported(&target) ||
 	       mounted(&target) || swapped_to(&target) || opened(&target) ||
 	       (exclusive && claimed(&target));
