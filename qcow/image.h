@@ -203,12 +203,11 @@ struct qcow_image {
 
 	struct header header;
 	struct image_life life;
-	struct lease lease;	    /* has its own lock */
-	uint64_t *l1;		    /* as the file has it; shared */
-	bool l1_moved;		    /* the header does not say so yet */
-	struct turn table_turn;	    /* to make an L2 table */
-	struct turn unaligned_turn; /* to write less than a unit */
-	struct qcow_range ranges;   /* list head, in order of arrival */
+	struct lease lease;	  /* has its own lock */
+	uint64_t *l1;		  /* as the file has it; shared */
+	bool l1_moved;		  /* the header does not say so yet */
+	struct turn table_turn;	  /* to make an L2 table */
+	struct qcow_range ranges; /* list head, in order of arrival */
 	struct allocator allocator;
 	struct cache cache;
 	struct journal journal;

@@ -41,19 +41,45 @@ static int map_entered(struct qcow_image *image, struct qcow_io *io,
 	return ret;
 }
 
-/* The range stays entered after 0 and NEEDS_COW. */
-static int enter_and_map(struct qcow_image *image, struct qcow_io *io,
-			 uint64_t offset, uint32_t length, bool exclusive,
-			 map_function *map)
+static void enter(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
+		  uint32_t length, bool exclusive)
 {
-	int ret;
-
-	LOCKED(image);
 	range_enter_wait(image, &io->range,
 			 offset >> image->geometry.cluster_bits,
 			 (offset + length - 1) >> image->geometry.cluster_bits,
 			 exclusive);
+}
+
+/* The range stays entered after 0. */
+static int enter_and_map(struct qcow_image *image, struct qcow_io *io,
+			 uint64_t offset, uint32_t length, map_function *map)
+{
+	int ret;
+
+	LOCKED(image);
+	enter(image, io, offset, length, false);
 	ret = map_entered(image, io, offset, length, map);
+	if (ret)
+		range_leave(image, &io->range);
+	return ret;
+}
+
+/* The range stays entered after 0 and NEEDS_COW. */
+static int enter_and_map_write(struct qcow_image *image, struct qcow_io *io,
+			       const struct io_units *units, uint64_t offset,
+			       uint32_t length)
+{
+	int ret;
+
+	{
+		LOCKED(image);
+		enter(image, io, offset, length, true);
+		io->gains = image->allocator.gains;
+	}
+	ret = unaligned_fill(image, units, offset, length);
+	LOCKED(image);
+	if (!ret)
+		ret = map_entered(image, io, offset, length, map_write);
 	if (ret && ret != NEEDS_COW)
 		range_leave(image, &io->range);
 	return ret;
@@ -195,7 +221,7 @@ bool qcow_load(struct qcow_image *image, bool writes, uint64_t offset,
 	struct qcow_io io;
 
 	if (!is_aligned(offset | length, image->alignment) ||
-	    enter_and_map(image, &io, offset, length, false, map_whole))
+	    enter_and_map(image, &io, offset, length, map_whole))
 		return false;
 	LOCKED(image);
 	range_leave(image, &io.range);
@@ -207,7 +233,7 @@ static int read_piece(struct qcow_image *image, uint8_t *buffer,
 		      uint64_t offset, uint32_t length, uint32_t *done)
 {
 	struct qcow_io io;
-	int ret = enter_and_map(image, &io, offset, length, false, map_read);
+	int ret = enter_and_map(image, &io, offset, length, map_read);
 
 	if (ret)
 		return ret;
@@ -227,22 +253,23 @@ static int copy_piece(struct qcow_image *image, struct qcow_io *io,
 
 /* -ENOSPC, -EDQUOT or QCOW_NO_SPACE_YET: there was no space. */
 static int write_piece(struct qcow_image *image, struct qcow_io *io,
-		       const uint8_t *buffer, uint64_t offset, uint32_t length,
-		       uint32_t *done)
+		       const struct io_units *units, uint64_t offset,
+		       uint32_t length, uint32_t *done)
 {
-	int ret = enter_and_map(image, io, offset, length, true, map_write);
+	const uint8_t *bytes = units->bytes + (offset - units->offset);
+	int ret = enter_and_map_write(image, io, units, offset, length);
 
 	if (ret == NEEDS_COW) {
 		uint64_t left = cluster_size(image) -
 				(offset & (cluster_size(image) - 1));
 
 		*done = min_u64(length, left);
-		return copy_piece(image, io, buffer, offset, *done);
+		return copy_piece(image, io, bytes, offset, *done);
 	}
 	if (ret)
 		return ret;
 	*done = io->length;
-	return qcow_finish(image, io, write_extents(io, buffer));
+	return qcow_finish(image, io, write_extents(io, bytes));
 }
 
 int io_read_aligned(struct qcow_image *image, uint8_t *buffer, uint64_t offset,
@@ -268,17 +295,18 @@ static int regain_space(struct qcow_image *image, uint64_t gains)
 	return space_regain(image, gains);
 }
 
-int io_write_aligned(struct qcow_image *image, const uint8_t *buffer,
-		     uint64_t offset, size_t length)
+int io_write_units(struct qcow_image *image, const struct io_units *units)
 {
-	while (length) {
+	uint64_t offset = units->offset;
+
+	while (offset < units->end) {
 		struct qcow_io io;
-		uint32_t done;
+		uint32_t done = 0;
 		int ret;
 
 		ahead_make_inline(image);
-		ret = write_piece(image, &io, buffer, offset,
-				  min_u64(length, PIECE), &done);
+		ret = write_piece(image, &io, units, offset,
+				  min_u64(units->end - offset, PIECE), &done);
 
 		if (space_is_lacked(ret) || ret == QCOW_NO_SPACE_YET) {
 			ret = regain_space(image, io.gains);
@@ -287,9 +315,7 @@ int io_write_aligned(struct qcow_image *image, const uint8_t *buffer,
 		}
 		if (ret)
 			return io_explain(image, ret);
-		buffer += done;
 		offset += done;
-		length -= done;
 	}
 	return 0;
 }
@@ -329,6 +355,13 @@ int qcow_read(struct qcow_image *image, void *buffer, uint64_t offset,
 int qcow_write(struct qcow_image *image, const void *buffer, uint64_t offset,
 	       size_t length)
 {
+	const struct io_units units = {
+		.bytes = buffer,
+		.offset = offset,
+		.end = offset + length,
+		.from = offset,
+		.to = offset + length,
+	};
 	int ret = io_check_range(image, offset, length);
 
 	if (image->read_only)
@@ -336,6 +369,6 @@ int qcow_write(struct qcow_image *image, const void *buffer, uint64_t offset,
 	if (ret || !length)
 		return ret;
 	if (is_direct_fit(image, buffer, offset, length))
-		return io_write_aligned(image, buffer, offset, length);
+		return io_write_units(image, &units);
 	return unaligned_write(image, buffer, offset, length);
 }

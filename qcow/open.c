@@ -64,7 +64,6 @@ static struct qcow_image *new_image(const struct qcow_options *options)
 	turn_create(&image->life.header_turn);
 	turn_create(&image->allocator.grow_turn);
 	turn_create(&image->table_turn);
-	turn_create(&image->unaligned_turn);
 	turn_create(&image->checkpoint.turn);
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -92,7 +91,6 @@ static void free_image(struct qcow_image *image)
 	free(image->checkpoint.bounce);
 	pthread_cond_destroy(&image->checkpoint.work);
 	turn_destroy(&image->checkpoint.turn);
-	turn_destroy(&image->unaligned_turn);
 	turn_destroy(&image->table_turn);
 	turn_destroy(&image->allocator.grow_turn);
 	turn_destroy(&image->life.header_turn);

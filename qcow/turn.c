@@ -3,10 +3,9 @@
  * A turn is for work on the image that must not overlap with other work of its
  * kind.  The work does I/O, so no lock may be held over it.  There is one turn
  * for each kind: writing the header, growing the refcounts, making an L2 table,
- * writing less than direct I/O can, making a checkpoint.
+ * making a checkpoint.
  *
- * Order, for a thread that takes several: unaligned write, L2 table, growth,
- * checkpoint, header.
+ * Order, for a thread that takes several: L2 table, growth, checkpoint, header.
  */
 #include <assert.h>
 #include "qcow/turn.h"

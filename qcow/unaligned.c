@@ -3,87 +3,81 @@
  * Reads and writes that direct I/O cannot do as they are: offset, length or
  * memory of the caller lack the alignment that the image's files want.
  *
- * They go through a buffer of whole units.  A write of less than a unit first
- * reads the bytes around it.  Two such writes to one unit would undo each
- * other, so they take turns.
+ * They go through a buffer of whole units.  The bytes around a write, in its
+ * first and its last unit, are read once the write has its range for itself:
+ * any other write to these units has then ended, or waits.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include "qcow/io.h"
 
-/* The units that a range touches, in a buffer of our own. */
-struct units {
-	uint64_t offset;
-	size_t length;
-	size_t skip; /* from its beginning to the range */
-	uint8_t *bytes;
-};
-
 static int get_units(const struct qcow_image *image, uint64_t offset,
-		     size_t length, struct units *units)
+		     size_t length, struct io_units *units)
 {
 	uint64_t unit = image->alignment;
 
-	units->offset = round_down(offset, unit);
-	units->length = round_up(offset + length, unit) - units->offset;
-	units->skip = offset - units->offset;
-	units->bytes = file_buffer(units->length);
-	return units->bytes ? 0 : -ENOMEM;
+	units->from = offset;
+	units->to = offset + length;
+	units->offset = round_down(units->from, unit);
+	units->end = round_up(units->to, unit);
+	units->own = file_buffer(units->end - units->offset + unit);
+	units->bytes = units->own;
+	return units->own ? 0 : -ENOMEM;
 }
 
 int unaligned_read(struct qcow_image *image, void *buffer, uint64_t offset,
 		   size_t length)
 {
-	struct units units;
+	struct io_units units;
 	int ret = get_units(image, offset, length, &units);
 
 	if (ret)
 		return ret;
-	ret = io_read_aligned(image, units.bytes, units.offset, units.length);
+	ret = io_read_aligned(image, units.own, units.offset,
+			      units.end - units.offset);
 	if (!ret)
-		memcpy(buffer, units.bytes + units.skip, length);
-	free(units.bytes);
+		memcpy(buffer, units.own + (units.from - units.offset), length);
+	free(units.own);
 	return ret;
 }
 
-static void take_turn(struct qcow_image *image)
+/* Some bytes of the unit that begins at an offset. */
+static int fill(struct qcow_image *image, const struct io_units *units,
+		uint64_t offset, uint64_t from, uint64_t to)
 {
-	LOCKED(image);
-	turn_take(&image->unaligned_turn, &image->lock);
+	uint8_t *unit = units->own + (units->end - units->offset);
+	int ret = io_read_entered(image, unit, offset, image->alignment);
+
+	if (!ret)
+		memcpy(units->own + (from - units->offset),
+		       unit + (from - offset), to - from);
+	return ret;
 }
 
-static void end_turn(struct qcow_image *image)
+int unaligned_fill(struct qcow_image *image, const struct io_units *units,
+		   uint64_t offset, uint32_t length)
 {
-	LOCKED(image);
-	turn_end(&image->unaligned_turn);
-}
-
-static int write_units(struct qcow_image *image, const void *buffer,
-		       struct units *units, size_t length)
-{
+	const uint64_t end = offset + length;
 	int ret = 0;
 
-	if (units->length != length)
-		ret = io_read_aligned(image, units->bytes, units->offset,
-				      units->length);
-	if (ret)
-		return ret;
-	memcpy(units->bytes + units->skip, buffer, length);
-	return io_write_aligned(image, units->bytes, units->offset,
-				units->length);
+	if (offset < units->from)
+		ret = fill(image, units, offset, offset, units->from);
+	if (!ret && end > units->to)
+		ret = fill(image, units, end - image->alignment, units->to,
+			   end);
+	return ret;
 }
 
 int unaligned_write(struct qcow_image *image, const void *buffer,
 		    uint64_t offset, size_t length)
 {
-	struct units units;
+	struct io_units units;
 	int ret = get_units(image, offset, length, &units);
 
 	if (ret)
 		return ret;
-	take_turn(image);
-	ret = write_units(image, buffer, &units, length);
-	end_turn(image);
-	free(units.bytes);
+	memcpy(units.own + (units.from - units.offset), buffer, length);
+	ret = io_write_units(image, &units);
+	free(units.own);
 	return ret;
 }

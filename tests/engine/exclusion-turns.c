@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Turns: a second caller starts from inside the I/O of the first, and must not
- * be done before that I/O ends.
+ * Turns, and writes of less than a unit: a second caller starts from inside the
+ * I/O of the first, and must not be done before that I/O ends.
  */
 #include <string.h>
 #include "tests/engine/exclusion.h"
 #include "tests/lib/helpers.h"
+#include "qcow/bits.h"
 #include "qcow/image.h"
+
+#define UNIT 4096
 
 /* The second caller is started once, from inside the I/O of the first. */
 static struct caller second;
@@ -97,22 +100,24 @@ static void test_two_growths(void)
 }
 
 /* The second caller writes other bytes of the unit that the first one
-   changes. */
-static void test_two_unaligned(void)
+   changes, in part or all of it. */
+static void test_unaligned(const char *what, uint64_t offset, size_t length)
 {
-	uint8_t read[1024] __attribute__((aligned(4096)));
+	uint8_t read[UNIT] __attribute__((aligned(UNIT)));
+	const size_t written = min_u64(offset + length, UNIT);
 
-	start_usual("two that write less than a unit");
-	test.image->alignment = 4096;
+	start_usual(what);
+	test.image->alignment = UNIT;
 	memset(test.bytes, 1, CLUSTER);
 	do_call(WRITE, 0, CLUSTER);
 	memset(test.bytes, 2, CLUSTER);
-	arm(WRITE, 512, 512);
+	arm(WRITE, offset, length);
 	test.disk.on_read = io_disturbed;
 	do_call(WRITE, 0, 512);
 	pthread_join(second.thread, NULL);
 	if (qcow_read(test.image, read, 0, sizeof(read)) ||
-	    memcmp(read, test.bytes, sizeof(read)))
+	    memcmp(read, test.bytes, written) ||
+	    (written < UNIT && read[written] != 1))
 		die("%s: one of them is lost", test.what);
 	start_caller(&second);
 	end_second();
@@ -123,5 +128,8 @@ void test_turns(void)
 	test_two_marks();
 	test_two_tables();
 	test_two_growths();
-	test_two_unaligned();
+	test_unaligned("two that write less than a unit", 512, 512);
+	test_unaligned("two whose units are several", 512, 2 * UNIT);
+	test_unaligned("one writes less than a unit, one all of it", 0, UNIT);
+	test_unaligned("one writes less than a unit, one more", 0, CLUSTER);
 }

@@ -10,9 +10,10 @@
  *
  *	ranges	a change of a mapping waits for all I/O under it, and is never
  *		overtaken; each write and each group of a request is made
- *		under its range (R9)
+ *		under its range (R9), and a write of less than a unit reads the
+ *		rest of the unit there
  *	turns	only one at a time writes the mark, makes a table, grows the
- *		refcounts (R10), writes less than a unit
+ *		refcounts (R10)
  */
 #include <errno.h>
 #include <unistd.h>
