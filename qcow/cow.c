@@ -19,6 +19,7 @@
 #include "qcow/compress.h"
 #include "qcow/cow.h"
 #include "qcow/io.h"
+#include "qcow/layers.h"
 #include "qcow/provide.h"
 
 /* The records of one copy's group: an entry of two words, the new count, old
@@ -224,13 +225,14 @@ int cow_write(struct qcow_image *image, const void *buffer, uint64_t offset,
 		return -ENOMEM;
 	ret = plan_and_reserve(image, offset, length, &copy);
 	if (!ret) {
-		uint64_t in_cluster = copy.start & (cluster_size(image) - 1);
+		uint64_t host = copy.host +
+				(copy.start & (cluster_size(image) - 1));
 
 		ret = compose(image, &copy, bytes, buffer, offset, length);
 		/* R2: the whole copy, before anything names it. */
 		if (!ret)
-			ret = file_write(image->data, bytes,
-					 copy.host + in_cluster, copy.length);
+			ret = file_write(image->data, bytes, host,
+					 data_clip(image, host, copy.length));
 		ret = link_copy(image, &copy, ret);
 	}
 	free(bytes);

@@ -76,6 +76,19 @@ static int open_and_lock(struct qcow_image *image, const char *path,
 	return 0;
 }
 
+/* A device may end with the disk, in the middle of a cluster. */
+static int look_at_end(struct qcow_image *image, struct qcow_error *error)
+{
+	int ret = 0;
+
+	image->data_end = UINT64_MAX;
+	if (image->data_file.block_device)
+		ret = file_size(&image->data_file, &image->data_end);
+	return ret ? fail(error, ret, "data file %.200s: %s", image->data_path,
+			  strerror(-ret)) :
+		     0;
+}
+
 int data_open(struct qcow_image *image, const struct qcow_options *options,
 	      struct qcow_error *error)
 {
@@ -114,7 +127,20 @@ int data_open(struct qcow_image *image, const struct qcow_options *options,
 	}
 	image->alignment = max_u64(image->alignment,
 				   image->data_file.alignment);
+	if (!ret)
+		ret = look_at_end(image, error);
 	return ret;
+}
+
+uint64_t data_clip(const struct qcow_image *image, uint64_t offset,
+		   uint64_t length)
+{
+	/* Of the disk no byte is left out, even if the device is too small. */
+	const uint64_t end = max_u64(image->data_end, image->geometry.size);
+
+	if (!image->external || offset + length <= end)
+		return length;
+	return offset < end ? end - offset : 0;
 }
 
 int data_make_zero(struct qcow_image *image, uint64_t offset, uint64_t length)
@@ -155,6 +181,8 @@ int data_extend(struct qcow_image *image, uint64_t size)
 		return ret;
 	if (image->data_file.block_device && file_end < size)
 		return -ENOSPC;
+	if (image->data_file.block_device)
+		image->data_end = file_end;
 	return image->raw_data ? extend_raw(image, size, file_end) : 0;
 }
 

@@ -173,6 +173,7 @@ struct qcow_image {
 	bool external;			  /* has a data file */
 	bool raw_data;			  /* and that alone is the disk, too */
 	struct file data_file;		  /* behind file in qcow_fds() */
+	uint64_t data_end;		  /* of its device; a file has none */
 	char *data_path;		  /* resolved */
 	struct file *data;		  /* where the guest's bytes are */
 	uint32_t alignment;		  /* the greater of its file's and of

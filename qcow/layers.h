@@ -38,6 +38,11 @@ int data_make_zero(struct qcow_image *image, uint64_t offset, uint64_t length);
 /* Prepares a larger disk: if there is a data file, it gets room for that, and
    where it alone is the disk, it becomes as large, with zeros. */
 int data_extend(struct qcow_image *image, uint64_t size);
+/* How many of these bytes of clusters have a place: if there is a data file on
+   a block device, the device may end with the disk, in the middle of a cluster.
+ */
+uint64_t data_clip(const struct qcow_image *image, uint64_t offset,
+		   uint64_t length);
 /* If there is a data file: nothing refers to these bytes of it any more. */
 void data_give_back(struct qcow_image *image, uint64_t offset, uint64_t length);
 

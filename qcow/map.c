@@ -130,10 +130,12 @@ static int needs(struct qcow_image *image, struct need *need,
 }
 
 /* The bytes of the cluster around the part must be written as zero. */
-static void zero_around(struct qcow_extent *extent, const struct part *part)
+static void zero_around(const struct qcow_image *image,
+			struct qcow_extent *extent, const struct part *part)
 {
 	extent->zero_before = part->before;
-	extent->zero_after = part->after;
+	extent->zero_after = data_clip(image, part->offset + part->length,
+				       part->after);
 }
 
 static int write_in_place(struct qcow_image *image, struct qcow_io *io,
@@ -149,7 +151,7 @@ static int write_in_place(struct qcow_image *image, struct qcow_io *io,
 	};
 
 	if (extent.fresh)
-		zero_around(&extent, part);
+		zero_around(image, &extent, part);
 	return map_add_extent(io, &extent, false);
 }
 
@@ -192,7 +194,7 @@ static int write_external(struct qcow_image *image, struct qcow_io *io,
 		.fresh = true,
 	};
 
-	zero_around(&extent, part);
+	zero_around(image, &extent, part);
 	return map_add_extent(io, &extent, false);
 }
 
@@ -244,7 +246,7 @@ static int write_fresh(struct qcow_image *image, struct qcow_io *io,
 		       cluster >= image->allocator.ahead.end &&
 		       !image->file.block_device;
 	if (io->zeroes)
-		zero_around(&extent, part);
+		zero_around(image, &extent, part);
 	ret = map_add_extent(io, &extent, true);
 	if (!ret)
 		refcount_reserve(image, &map_last_extent(io)->reservation,

@@ -266,11 +266,12 @@ static int unlink_range(struct qcow_image *image, uint64_t guest, uint64_t end,
 static int make_data_zero(struct qcow_image *image, uint64_t first,
 			  uint64_t end)
 {
+	const uint64_t offset = first << image->geometry.cluster_bits;
+	const uint64_t length = (end - first) << image->geometry.cluster_bits;
 	int ret;
 
 	image_io_begin(image);
-	ret = data_make_zero(image, first << image->geometry.cluster_bits,
-			     (end - first) << image->geometry.cluster_bits);
+	ret = data_make_zero(image, offset, data_clip(image, offset, length));
 	image_io_end(image);
 	return ret;
 }
@@ -278,9 +279,11 @@ static int make_data_zero(struct qcow_image *image, uint64_t first,
 static void give_data_back(struct qcow_image *image, uint64_t first,
 			   uint64_t end)
 {
+	const uint64_t offset = first << image->geometry.cluster_bits;
+	const uint64_t length = (end - first) << image->geometry.cluster_bits;
+
 	image_io_begin(image);
-	data_give_back(image, first << image->geometry.cluster_bits,
-		       (end - first) << image->geometry.cluster_bits);
+	data_give_back(image, offset, data_clip(image, offset, length));
 	image_io_end(image);
 }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * A raw data file, read alone, is the disk: a discarded range is zero there,
- * with a hole, or with zeros written where no holes can be.  And no image is
- * another one's data (P6).
+ * with a hole, or with zeros written where no holes can be.  A data file that
+ * is a block device may end with the disk, in the middle of a cluster.  And no
+ * image is another one's data (P6).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -83,6 +84,43 @@ static void test(const char *when, bool has_holes)
 	disk_free(&data);
 }
 
+/* Half of the last cluster is behind the end of the disk and of the device. */
+static void test_end(const char *when, const char *options)
+{
+	const uint64_t last = 15 * CLUSTER, size = last + CLUSTER / 2;
+	static uint8_t bytes[512], read[CLUSTER / 2];
+	struct qcow_error error = { "" };
+	struct qcow_image *image;
+
+	must_run(
+		"cd %s; rm -f image data; truncate -s 1M base; qemu-img create -q -f qcow2 -o data_file=data,%s image %llu; truncate -s %llu data",
+		scratch(), options, (unsigned long long)size,
+		(unsigned long long)size);
+	load(&disk, "image");
+	load(&data, "data");
+	disk_make_device(&data, 0);
+	disk.hooks.data = &data.hooks;
+	if (open_image(&disk.hooks, &image, &error))
+		die("%s: open: %s", when, error.text);
+	memset(bytes, 7, sizeof(bytes));
+	if (qcow_write(image, bytes, last + 512, sizeof(bytes)))
+		die("%s: a write to the last cluster fails", when);
+	if (qcow_discard(image, last, size - last))
+		die("%s: a discard of the last cluster fails", when);
+	if (qcow_write_zeroes(image, last, size - last, true))
+		die("%s: zeros of the last cluster fail", when);
+	if (qcow_write(image, bytes, last + 1024, sizeof(bytes)) ||
+	    qcow_read(image, read, last, sizeof(read)))
+		die("%s: the last cluster cannot be written again", when);
+	for (unsigned int i = 0; i < sizeof(read); i++)
+		if (read[i] != (i >= 1024 && i < 1536 ? 7 : 0))
+			die("%s: byte %u is %#x", when, i, read[i]);
+	if (qcow_close(image))
+		die("%s: the close fails", when);
+	disk_free(&disk);
+	disk_free(&data);
+}
+
 static void test_image_as_data(void)
 {
 	struct qcow_error error = { "" };
@@ -100,6 +138,11 @@ int main(void)
 {
 	test("with holes", true);
 	test("without holes", false);
+	test_end("raw", "data_file_raw=on");
+	test_end("not raw", "data_file_raw=off");
+	test_end("upon another",
+		 "data_file_raw=off,backing_file=base,backing_fmt=raw");
+	test_end("subclusters", "data_file_raw=off,extended_l2=on");
 	test_image_as_data();
 	return 0;
 }
