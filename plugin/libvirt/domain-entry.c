@@ -4,7 +4,10 @@
  *
  * libvirt passes <metadata> through as it is, so this file judges the entries,
  * attribute by attribute.  An unknown attribute is an error and not ignored: a
- * misspelt readonly='yes' would otherwise mean a writable disk.
+ * misspelt readonly='yes' would otherwise mean a writable disk.  So would a
+ * <readonly/> in an entry, as libvirt's own <disk> has it; hence an entry holds
+ * nothing, and its list holds entries alone, but for the notes that `convert`
+ * makes for the way back (rewrite-disk.c).
  *
  * Some attributes have only one value that is possible today.  XML may say
  * them, so that it keeps its meaning when there are more values.
@@ -174,66 +177,121 @@ static int check_entry(struct domain_entry *entry, char why[DOMAIN_REASON_MAX])
 	return 0;
 }
 
+static bool is_comment(const xmlNode *node)
+{
+	return node->type == XML_COMMENT_NODE || node->type == XML_PI_NODE ||
+	       xmlIsBlankNode(node);
+}
+
+static int check_nothing_in(const xmlNode *node, char why[DOMAIN_REASON_MAX])
+{
+	const xmlNode *child;
+
+	for (child = node->children; child; child = child->next) {
+		if (xml_is(child, DOMAIN_BEFORE))
+			continue;
+		if (child->type == XML_ELEMENT_NODE)
+			return domain_wrong(why,
+					    "it has <%s> in it; an entry has "
+					    "attributes and nothing else",
+					    (const char *)child->name);
+		if (!is_comment(child))
+			return domain_wrong(why,
+					    "it has text in it; an entry has "
+					    "attributes and nothing else");
+	}
+	return 0;
+}
+
+/* XML allows that if one of them has a prefix. */
+static int check_once(const xmlNode *node, const xmlAttr *attr,
+		      char why[DOMAIN_REASON_MAX])
+{
+	const xmlAttr *other;
+
+	for (other = node->properties; other != attr; other = other->next)
+		if (xmlStrEqual(other->name, attr->name))
+			return domain_wrong(why,
+					    "it has the attribute '%s' "
+					    "twice",
+					    (const char *)attr->name);
+	return 0;
+}
+
 static int read_entry(const xmlNode *node, struct domain_entry *entry,
 		      char why[DOMAIN_REASON_MAX])
 {
 	const xmlAttr *attr;
-	int ret = 0;
+	int ret = check_nothing_in(node, why);
 
 	*entry = (struct domain_entry){
 		.id = -1,
 		.options = DISK_OPTIONS_DEFAULT,
 	};
 	for (attr = node->properties; attr && !ret; attr = attr->next) {
-		const char *name = (const char *)attr->name;
-		char *value = xml_attribute(node, name);
+		char *value = xml_value(attr);
 
 		if (!value)
 			return -ENOMEM;
-		ret = take_attribute(entry, name, value, why);
+		ret = check_once(node, attr, why);
+		if (!ret)
+			ret = take_attribute(entry, (const char *)attr->name,
+					     value, why);
 		xmlFree(value);
 	}
 	return ret ? ret : check_entry(entry, why);
 }
 
+/* The next entry of the domain, from an element of the list. */
+static int add_entry(const xmlNode *node, struct domain *domain,
+		     char why[DOMAIN_REASON_MAX])
+{
+	char reason[DOMAIN_REASON_MAX] = "";
+	struct domain_entry *entry;
+	int ret;
+
+	if (domain->nr_entries == DOMAIN_DISKS_MAX)
+		return domain_wrong(why,
+				    "<metadata>: there are more than "
+				    "%d entries of ublk-qcow2",
+				    DOMAIN_DISKS_MAX);
+	if (!xml_is(node, "disk"))
+		return domain_wrong(why,
+				    "<metadata>: <%s> is not a <disk> of "
+				    "ublk-qcow2",
+				    (const char *)node->name);
+	entry = domain_one_more((void **)&domain->entries, &domain->nr_entries,
+				sizeof(*entry));
+	if (!entry)
+		return -ENOMEM;
+	ret = read_entry(node, entry, reason);
+	if (ret != -EINVAL)
+		return ret;
+	return domain_wrong(why, "<metadata>: entry %zu of ublk-qcow2: %s",
+			    domain->nr_entries, reason);
+}
+
 static int read_entries(const xmlNode *list, struct domain *domain,
 			char why[DOMAIN_REASON_MAX])
 {
+	const xmlAttr *attr;
 	const xmlNode *node;
+	int ret = 0;
 
-	for (node = list->children; node; node = node->next) {
-		char reason[DOMAIN_REASON_MAX] = "";
-		struct domain_entry *entry;
-		int ret;
-
-		if (node->type != XML_ELEMENT_NODE)
-			continue;
-		if (domain->nr_entries == DOMAIN_DISKS_MAX)
+	for (attr = list->properties; attr; attr = attr->next)
+		if (!xmlStrEqual(attr->name, (const xmlChar *)DOMAIN_WAS_EMPTY))
 			return domain_wrong(why,
-					    "<metadata>: there are more than "
-					    "%d entries of ublk-qcow2",
-					    DOMAIN_DISKS_MAX);
-		if (!xml_is(node, "disk"))
-			return domain_wrong(
-				why,
-				"<metadata>: <%s> is not a <disk> of "
-				"ublk-qcow2",
-				(const char *)node->name);
-		entry = domain_one_more((void **)&domain->entries,
-					&domain->nr_entries, sizeof(*entry));
-		if (!entry)
-			return -ENOMEM;
-		ret = read_entry(node, entry, reason);
-		if (ret == -EINVAL)
-			return domain_wrong(
-				why,
-				"<metadata>: entry %zu of ublk-qcow2: "
-				"%s",
-				domain->nr_entries, reason);
-		if (ret)
-			return ret;
-	}
-	return 0;
+					    "<metadata>: <disks> of ublk-qcow2 "
+					    "has the attribute '%s'; only the "
+					    "entries in it have attributes",
+					    (const char *)attr->name);
+	for (node = list->children; node && !ret; node = node->next)
+		if (node->type == XML_ELEMENT_NODE)
+			ret = add_entry(node, domain, why);
+		else if (!is_comment(node))
+			ret = domain_wrong(why, "<metadata>: <disks> of "
+						"ublk-qcow2 has text in it");
+	return ret;
 }
 
 int domain_read_metadata(const xmlNode *metadata, struct domain *domain,
@@ -246,5 +304,10 @@ int domain_read_metadata(const xmlNode *metadata, struct domain *domain,
 	     node = node->next)
 		if (xml_is_ours(node, "disks"))
 			ret = read_entries(node, domain, why);
+		else if (xml_in_ours(node))
+			ret = domain_wrong(why,
+					   "<metadata>: <%s> of ublk-qcow2 is "
+					   "not in a <disks> of ublk-qcow2",
+					   (const char *)node->name);
 	return ret;
 }

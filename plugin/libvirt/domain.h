@@ -16,6 +16,11 @@
 #define DOMAIN_NAMESPACE_END "/ublk-qcow2/1.0"
 #define DOMAIN_PREFIX	     "ublk"
 
+/* Notes that `convert` makes for the way back: an element in an entry, and an
+   attribute of the list, which says that <metadata> was there, and empty. */
+#define DOMAIN_BEFORE	 "before"
+#define DOMAIN_WAS_EMPTY "metadata"
+
 #define DOMAIN_LINKS   "/dev/ublk-qcow2/"
 #define DOMAIN_DEVICES "/dev/ublkb"
 

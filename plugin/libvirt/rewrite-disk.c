@@ -54,8 +54,6 @@ static const struct {
 /* An element of <driver> that only a qcow2 may have. */
 #define DRIVER_ELEMENT	"metadata_cache"
 
-/* An attribute of our list: <metadata> was there before it, and empty. */
-#define WAS_EMPTY	"metadata"
 #define WAS_EMPTY_VALUE	"was-empty"
 
 /* clang-format on */
@@ -137,7 +135,7 @@ static xmlNode *add_list(const struct rewrite *rewrite)
 		return NULL;
 	list->ns = xmlNewNs(list, text_of(DOMAIN_NAMESPACE),
 			    text_of(DOMAIN_PREFIX));
-	if (was_empty && set(list, WAS_EMPTY, WAS_EMPTY_VALUE))
+	if (was_empty && set(list, DOMAIN_WAS_EMPTY, WAS_EMPTY_VALUE))
 		return NULL;
 	return list->ns ? list : NULL;
 }
@@ -170,7 +168,8 @@ static int add_entry(const struct rewrite *rewrite, struct rewrite_disk *disk,
 	if (!list)
 		list = add_list(rewrite);
 	disk->entry = list ? add_child(list, true, "disk") : NULL;
-	before = disk->entry ? add_child(disk->entry, true, "before") : NULL;
+	before = disk->entry ? add_child(disk->entry, true, DOMAIN_BEFORE) :
+			       NULL;
 	if (!before)
 		return -ENOMEM;
 	ret = set(disk->entry, "dev", dev);
@@ -340,7 +339,7 @@ void rewrite_remove_entry(xmlNode *entry)
 	remove_node(entry);
 	if (xmlChildElementCount(list))
 		return;
-	was_empty = xml_attribute_is(list, WAS_EMPTY, WAS_EMPTY_VALUE);
+	was_empty = xml_attribute_is(list, DOMAIN_WAS_EMPTY, WAS_EMPTY_VALUE);
 	remove_node(list);
 	if (!metadata->children && !was_empty)
 		remove_node(metadata);
@@ -348,7 +347,7 @@ void rewrite_remove_entry(xmlNode *entry)
 
 static int go_back(const struct rewrite_disk *disk)
 {
-	const xmlNode *before = xml_child(disk->entry, "before");
+	const xmlNode *before = xml_child(disk->entry, DOMAIN_BEFORE);
 	xmlNode *driver = xml_child(disk->node, "driver");
 	xmlNode *source;
 	int ret;

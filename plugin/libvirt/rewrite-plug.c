@@ -159,7 +159,7 @@ bool rewrite_drop_entry(struct rewrite *rewrite, const char *source)
 	xmlNode *node;
 
 	for (node = list ? list->children : NULL; node; node = node->next)
-		if (xml_is_ours(node, "disk") &&
+		if (xml_is(node, "disk") &&
 		    xml_attribute_is(node, "dev", source)) {
 			rewrite_remove_entry(node);
 			return true;
@@ -197,7 +197,7 @@ char *rewrite_orphan(const struct rewrite *rewrite, const char *disk)
 	xmlNode *node;
 
 	for (node = list ? list->children : NULL; node; node = node->next)
-		if (xml_is_ours(node, "disk") && is_orphan(rewrite, node) &&
+		if (xml_is(node, "disk") && is_orphan(rewrite, node) &&
 		    (*disk != '/' || xml_attribute_is(node, "dev", disk)))
 			return xml_attribute(node, "dev");
 	return NULL;
@@ -210,7 +210,7 @@ static xmlNode *orphan_of(const struct rewrite *rewrite, const char *dev,
 	xmlNode *node;
 
 	for (node = list ? list->children : NULL; node; node = node->next)
-		if (xml_is_ours(node, "disk") && is_orphan(rewrite, node) &&
+		if (xml_is(node, "disk") && is_orphan(rewrite, node) &&
 		    (xml_attribute_is(node, "dev", dev) ||
 		     xml_attribute_is(node, "file", file)))
 			return node;

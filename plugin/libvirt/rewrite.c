@@ -24,7 +24,7 @@ static xmlNode *entry_with(const struct rewrite *rewrite, const char *attribute,
 	xmlNode *node;
 
 	for (node = list ? list->children : NULL; node; node = node->next)
-		if (xml_is_ours(node, "disk") &&
+		if (xml_is(node, "disk") &&
 		    xml_attribute_is(node, attribute, value))
 			return node;
 	return NULL;

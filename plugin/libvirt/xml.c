@@ -69,13 +69,21 @@ bool xml_is(const xmlNode *node, const char *name)
 	       !strcmp((const char *)node->name, name);
 }
 
+bool xml_in_ours(const xmlNode *node)
+{
+	const size_t end = strlen(DOMAIN_NAMESPACE_END);
+	const char *uri;
+
+	if (node->type != XML_ELEMENT_NODE || !node->ns)
+		return false;
+	uri = (const char *)node->ns->href;
+	return uri && strlen(uri) >= end &&
+	       !strcmp(uri + strlen(uri) - end, DOMAIN_NAMESPACE_END);
+}
+
 bool xml_is_ours(const xmlNode *node, const char *name)
 {
-	const char *uri = node->ns ? (const char *)node->ns->href : NULL;
-	const size_t end = strlen(DOMAIN_NAMESPACE_END);
-
-	return xml_is(node, name) && uri && strlen(uri) >= end &&
-	       !strcmp(uri + strlen(uri) - end, DOMAIN_NAMESPACE_END);
+	return xml_in_ours(node) && xml_is(node, name);
 }
 
 xmlNode *xml_child(const xmlNode *parent, const char *name)
@@ -91,6 +99,11 @@ xmlNode *xml_child(const xmlNode *parent, const char *name)
 char *xml_attribute(const xmlNode *node, const char *name)
 {
 	return node ? (char *)xmlGetProp(node, (const xmlChar *)name) : NULL;
+}
+
+char *xml_value(const xmlAttr *attribute)
+{
+	return (char *)xmlNodeGetContent((const xmlNode *)attribute);
 }
 
 char *xml_content(const xmlNode *node)

@@ -19,6 +19,9 @@ xmlDoc *xml_read(const char *text, size_t length);
 /* Is this an element of that name, in any namespace? */
 bool xml_is(const xmlNode *node, const char *name);
 
+/* Is this an element in our namespace? */
+bool xml_in_ours(const xmlNode *node);
+
 /* Is this an element of that name in our namespace? */
 bool xml_is_ours(const xmlNode *node, const char *name);
 
@@ -28,6 +31,7 @@ xmlNode *xml_child(const xmlNode *parent, const char *name);
 /* An attribute's value, an element's text: the caller xmlFree()s it; NULL:
    there is none, or no node. */
 char *xml_attribute(const xmlNode *node, const char *name);
+char *xml_value(const xmlAttr *attribute);
 char *xml_content(const xmlNode *node);
 
 bool xml_attribute_is(const xmlNode *node, const char *name, const char *value);

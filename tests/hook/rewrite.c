@@ -118,6 +118,23 @@ static char *edited(char *text, const char *from, const char *to)
 	return result;
 }
 
+/* An entry is in our list, whether it has our namespace or none. */
+static void test_without_prefix(void)
+{
+	char *before = load("plain");
+	char *forth = must(before, REWRITE_FORTH, NULL);
+	char *back;
+
+	forth = edited(forth, "<ublk:disk ", "<disk ");
+	forth = edited(forth, "</ublk:disk>", "</disk>");
+	fits_hook(forth);
+	back = must(forth, REWRITE_BACK, NULL);
+	same(before, back);
+	free(before);
+	free(forth);
+	free(back);
+}
+
 /* An edit in between is not undone. */
 static void test_edited(void)
 {
@@ -349,6 +366,7 @@ int main(void)
 	test_plug_refused();
 	test_plain();
 	test_odd();
+	test_without_prefix();
 	test_edited();
 	test_by_hand();
 	test_refused();

@@ -63,6 +63,16 @@ wrong_xml "keyfile='key' must be an absolute path" \
 	"$(entry $link/web "$web" "keyfile='key'")" "$vda"
 wrong_xml "there is no attribute 'read-only'; there are dev, file," \
 	"$(entry $link/web "$web" "read-only='yes'")" "$vda"
+wrong_xml '<readonly> in it; an entry has attributes and nothing else' \
+	"<ublk:disk dev='$link/web' file='$web'><ublk:readonly/></ublk:disk>" \
+	"$vda"
+wrong_xml 'it has text in it; an entry has attributes and nothing else' \
+	"<ublk:disk dev='$link/web' file='$web'><![CDATA[readonly]]></ublk:disk>" \
+	"$vda"
+wrong_xml "it has the attribute 'readonly' twice" \
+	"$(entry $link/web "$web" "readonly='no' ublk:readonly='yes'")" "$vda"
+wrong_xml '<disks> of ublk-qcow2 has text in it' \
+	"$(entry $link/web "$web")readonly" "$vda"
 wrong_xml '<volume> is not a <disk> of ublk-qcow2' \
 	"<ublk:volume dev='$link/web'/>" "$vda"
 wrong_xml '/dev/ublk-qcow2/web has two entries in <metadata>' \
@@ -74,6 +84,21 @@ wrong_xml '<metadata> has an entry for /dev/ublk-qcow2/wbe, but no disk has that
 	"$(entry $link/wbe "$web")" "$vda"
 wrong_xml 'more than 1024 entries' \
 	"$(for ((i = 0; i < 1025; i++)); do entry $link/x$i /x$i; done)" ""
+
+# changed PATTERN SED-SCRIPT: refused if its XML is changed like that.
+changed()
+{
+	case_of "$1"
+	one web1 "$UUID1" $link/web "$web"
+	sed -i "$2" "$WORK/web1.xml"
+	refused "domain web1: .*$1" web1 prepare
+	called ""
+}
+
+changed "<disks> of ublk-qcow2 has the attribute 'readonly'; only the entries" \
+	"s/<ublk:disks /&readonly='yes' /"
+changed '<disk> of ublk-qcow2 is not in a <disks> of ublk-qcow2' \
+	"s/<ublk:disks .*>\(<.*\/>\).*/\1/; s/<ublk:disk /&xmlns:ublk='x\/ublk-qcow2\/1.0' /"
 
 # --- disks ------------------------------------------------------------------
 
@@ -185,7 +210,9 @@ cat >"$WORK/web1.xml" <<-END
 <domain type='kvm'>
   <name>web1</name><uuid>${UUID1^^}</uuid>
   <metadata><disks xmlns='https://example.org/x/ublk-qcow2/1.0'>
-    <!-- a remark --><disk file='$web' dev='$link/web'/>
+    <!-- a remark --><disk file='$web' dev='$link/web'>
+      <!-- another, and blanks -->
+    </disk>
   </disks></metadata>
   <devices>$vda<disk type='network'><source protocol='rbd' name='x'/>
   <target dev='vdc'/></disk></devices>
