@@ -10,6 +10,8 @@
  *
  * A record names the disk by its nonce, too.  If the disk was removed and
  * another disk has its name by now, the record is stale and means nothing.
+ * Before a disk is served for a domain there is a record without a nonce, so
+ * that the disk is found even if the hook dies before it can write the nonce.
  *
  * Each lock is one byte of one file, at an offset made from the disk's name,
  * so no lock leaves anything to clean up.  Two names may share an offset,
@@ -63,6 +65,19 @@ void owner_fill(struct owner *owner, const char *uuid, const char *domain,
 	owner->nonce = disk->nonce;
 }
 
+void owner_begin(struct owner *owner, const char *uuid, const char *domain,
+		 const char *name)
+{
+	memset(owner, 0, sizeof(*owner));
+	snprintf(owner->uuid, sizeof(owner->uuid), "%s", uuid);
+	snprintf(owner->domain, sizeof(owner->domain), "%s", domain);
+	snprintf(owner->name, sizeof(owner->name), "%s", name);
+	owner->id = -1;
+	owner->owned = true;
+	owner->released = true;
+	owner->begun = true;
+}
+
 int owner_open(bool make, int *dir)
 {
 	char path[PATH_MAX];
@@ -107,6 +122,7 @@ static void put(FILE *file, const struct owner *owner)
 	fprintf(file, "owned %d\n", owner->owned);
 	fprintf(file, "shareable %d\n", owner->shareable);
 	fprintf(file, "released %d\n", owner->released);
+	fprintf(file, "begun %d\n", owner->begun);
 }
 
 /* There is one writer at a time, so new files need one name only; a file that
@@ -175,6 +191,8 @@ static void get_line(struct owner *owner, char *line)
 		owner->shareable = *value == '1';
 	else if (!strcmp(line, "released"))
 		owner->released = *value == '1';
+	else if (!strcmp(line, "begun"))
+		owner->begun = *value == '1';
 }
 
 /* The file's name has the domain's uuid and the disk's name. */
@@ -269,7 +287,8 @@ int owner_each(int (*visit)(const struct owner *owner, void *opaque),
 
 bool owner_is_of(const struct owner *owner, const struct disk *disk)
 {
-	return !strcmp(owner->name, disk->name) && owner->nonce == disk->nonce;
+	return !strcmp(owner->name, disk->name) &&
+	       (owner->begun || owner->nonce == disk->nonce);
 }
 
 bool owner_is_using(const struct owner *owner, const struct disk *disk)

@@ -27,6 +27,8 @@ struct owner {
 	bool shareable; /* other domains may use it, too */
 	bool released;	/* the domain has ended, but the disk could
 			   not be removed */
+	bool begun;	/* the disk was about to be served: its nonce is not
+			   known, so any disk of this name is this one */
 };
 
 /* Copies a uuid in lower case; -EINVAL: the text is no uuid. */
@@ -35,6 +37,12 @@ int owner_uuid(const char *text, char uuid[OWNER_UUID_SIZE]);
 /* Fills in a record of a domain's use of a disk, with no flag set. */
 void owner_fill(struct owner *owner, const char *uuid, const char *domain,
 		const struct disk *disk);
+
+/* The record of a disk that is about to be served for a domain.  It stays if
+   the process that has the disk served dies before it has written the full one,
+   which then counts as that of a domain that has ended. */
+void owner_begin(struct owner *owner, const char *uuid, const char *domain,
+		 const char *name);
 
 /* Opens the directory of the records.  Returns:
    0		*dir is a descriptor

@@ -100,6 +100,19 @@ static int work_out_device(struct plug *plug)
 
 /* --- the domain that runs ------------------------------------------------ */
 
+/* Even if the command is killed, the disk goes with the domain. */
+static int begin_record(const struct plug *plug)
+{
+	struct owner owner;
+	int ret;
+
+	owner_begin(&owner, plug->uuid, plug->name, plug->disk_name);
+	ret = owner_save(&owner);
+	return ret ? complain("%s: cannot note that it owns %s: %s", plug->name,
+			      plug->disk_name, strerror(-ret)) :
+		     0;
+}
+
 static int record(const struct plug *plug)
 {
 	char why[DOMAIN_REASON_MAX];
@@ -136,11 +149,14 @@ static int serve(const struct plug *plug, const struct candidate *candidate)
 	if (ret)
 		return complain("%s: cannot lock the record of %s: %s",
 				plug->name, plug->disk_name, strerror(-ret));
-	if (service_start(&entry, plug->disk_name, why))
+	ret = begin_record(plug);
+	if (!ret && service_start(&entry, plug->disk_name, why))
 		ret = complain("%s: cannot serve %s: %s", plug->name,
 			       candidate->image, why);
-	else
+	else if (!ret)
 		ret = record(plug);
+	if (ret)
+		owner_forget(plug->uuid, plug->disk_name);
 	close(lock);
 	return ret;
 }

@@ -58,7 +58,7 @@ static bool has_record(const struct call *call, const struct disk *disk)
 	struct owner owner;
 
 	return *call->uuid && !owner_load(call->uuid, disk->name, &owner) &&
-	       owner_is_of(&owner, disk);
+	       !owner.begun && owner_is_of(&owner, disk);
 }
 
 static int is_user(const struct owner *owner, void *disk)

@@ -13,6 +13,7 @@
 
 #include "plugin/libvirt/release.h"
 #include "plugin/libvirt/service.h"
+#include "plugin/libvirt/unit.h"
 #include "plugin/common/owner.h"
 
 struct others {
@@ -43,6 +44,26 @@ static int mark_released(struct owner *owner)
 	return owner_save(owner);
 }
 
+static int find_disk(const struct owner *owner, struct disk *disk)
+{
+	return owner->begun ? disk_of_name(owner->name, disk) :
+			      disk_load(owner->id, disk);
+}
+
+/* The disk is not there, but a hook was killed: the disk's unit may be about to
+   serve it, or the unit's file may be left. */
+static void end_unit(const struct owner *owner)
+{
+	struct disk disk;
+
+	if (!owner->owned || disk_of_name(owner->name, &disk) != -ENOENT)
+		return;
+	if (owner->begun && unit_manager())
+		unit_give_up(owner->name);
+	else if (!unit_is_configured(owner->name))
+		unit_end(owner->name);
+}
+
 static int release_locked(const char *uuid, const char *name, int milliseconds,
 			  char why[DOMAIN_REASON_MAX])
 {
@@ -55,7 +76,7 @@ static int release_locked(const char *uuid, const char *name, int milliseconds,
 	if (ret)
 		return domain_wrong(why, "cannot read its record: %s",
 				    strerror(-ret));
-	ret = disk_load(owner.id, &disk);
+	ret = find_disk(&owner, &disk);
 	/* The record may be read again, and then the disk goes. */
 	if (ret && ret != -ENOENT && owner.owned)
 		return domain_wrong(why,
@@ -68,6 +89,8 @@ static int release_locked(const char *uuid, const char *name, int milliseconds,
 			mark_released(&owner);
 			return ret;
 		}
+	} else {
+		end_unit(&owner);
 	}
 	owner_forget(uuid, name);
 	return 0;

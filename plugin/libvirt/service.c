@@ -300,7 +300,8 @@ static int delete_once(const struct disk *disk, char why[DOMAIN_REASON_MAX])
 }
 
 /* Only a server can close the image in good order, so a dead one is replaced
-   first; if that fails, the disk goes all the same. */
+   first; if that fails, the disk goes all the same.  A disk that is not there
+   yet has nothing to close. */
 int service_stop(const struct disk *disk, int milliseconds,
 		 char why[DOMAIN_REASON_MAX])
 {
@@ -308,7 +309,7 @@ int service_stop(const struct disk *disk, int milliseconds,
 	uint64_t deadline;
 	int ret;
 
-	if (!service_is_live(disk))
+	if (disk->state != DISK_ADDING && !service_is_live(disk))
 		service_revive(disk, milliseconds, why);
 	deadline = clock_ms() + service_patience(milliseconds);
 	for (;;) {

@@ -257,8 +257,7 @@ static int explain(const char *name, int ret, int milliseconds,
 			    unit.name, line, unit.name);
 }
 
-/* A start that is given up must not succeed later on. */
-static void give_up(const char *name)
+void unit_give_up(const char *name)
 {
 	char line[CHILD_LINE_MAX];
 
@@ -281,7 +280,7 @@ int unit_start(const struct domain_entry *entry, const char *name,
 	if (!ret)
 		return 0;
 	ret = explain(name, ret, service_patience(milliseconds), line, why);
-	give_up(name);
+	unit_give_up(name);
 	return ret;
 }
 

@@ -34,6 +34,10 @@ int unit_start(const struct domain_entry *entry, const char *name,
 int unit_revive(const struct disk *disk, int milliseconds,
 		char why[DOMAIN_REASON_MAX]);
 
+/* Ends the start of a unit, which must not succeed later on, and removes the
+   configuration as unit_end() does. */
+void unit_give_up(const char *name);
+
 /* After the end of a disk: ends the disk's unit, should that go on for a
    moment, and removes the configuration if the hook wrote it. */
 void unit_end(const char *name);

@@ -69,7 +69,7 @@ static int record(struct wish *wish, struct disk *disk, bool owned,
 	bool known;
 	int ret;
 
-	known = !owner_load(call->uuid, disk->name, &owner) &&
+	known = !owner_load(call->uuid, disk->name, &owner) && !owner.begun &&
 		owner_is_of(&owner, disk);
 	owner_each(is_stale, disk);
 	owner_fill(&owner, call->uuid, call->name, disk);
@@ -257,15 +257,12 @@ static int leave_alone(struct wish *wish, char why[DOMAIN_REASON_MAX])
 }
 
 /* A file in disks.d has the last word, and may differ from the entry. */
-static int start(struct wish *wish, char why[DOMAIN_REASON_MAX])
+static int start_and_record(struct wish *wish, char why[DOMAIN_REASON_MAX])
 {
 	char ignored[DOMAIN_REASON_MAX];
 	struct disk disk;
-	int ret;
+	int ret = start_disk(wish, why);
 
-	if (!wish->entry && !unit_is_configured(wish->name))
-		return leave_alone(wish, why);
-	ret = start_disk(wish, why);
 	if (ret)
 		return ret;
 	if (disk_find(wish->disk->source, &disk))
@@ -275,6 +272,32 @@ static int start(struct wish *wish, char why[DOMAIN_REASON_MAX])
 		ret = record(wish, &disk, true, why);
 	if (ret)
 		release_remove(&disk, HOOK_STOP_PATIENCE, ignored);
+	return ret;
+}
+
+/* From before the disk is served a record tells `release` of it, in case that
+   somebody kills us.  An older record may be of a disk whose own record cannot
+   be read at the moment. */
+static int start(struct wish *wish, char why[DOMAIN_REASON_MAX])
+{
+	const struct call *call = wish->call;
+	struct owner owner, older;
+	bool replaces;
+	int ret;
+
+	if (!wish->entry && !unit_is_configured(wish->name))
+		return leave_alone(wish, why);
+	replaces = !owner_load(call->uuid, wish->name, &older);
+	owner_begin(&owner, call->uuid, call->name, wish->name);
+	ret = owner_save(&owner);
+	if (ret)
+		return domain_wrong(why, "cannot write its record: %s",
+				    strerror(-ret));
+	ret = start_and_record(wish, why);
+	if (ret && replaces)
+		owner_save(&older);
+	else if (ret)
+		owner_forget(call->uuid, wish->name);
 	return ret;
 }
 

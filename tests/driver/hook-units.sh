@@ -102,6 +102,27 @@ hook release end || fail release
 [[ -z $(traces) ]] || fail "left behind: $(traces)"
 check_image "$image"
 
+# killed_in OPERATION SECONDS: the hook is, after so long.
+killed_in()
+{
+	"$HOOK" web "$1" begin - <"$WORK/domain.xml" &
+	sleep "$2"
+	kill -9 "$!" 2>/dev/null || true
+	wait "$!" 2>/dev/null || true
+}
+
+# systemd may be starting the unit, without systemctl.
+note "the hook is killed at any moment of prepare"
+for seconds in 0 0.01 0.02 0.03 0.05 0.07 0.1 0.15 0.2 0.3 0.5; do
+	killed_in prepare "$seconds"
+	[[ $seconds != 0.0[25] ]] || hook prepare || fail "prepare once more"
+	hook release end || fail "release after $seconds s"
+	[[ $(active) == inactive && ! -e $CONF ]] ||
+		fail "after $seconds s: a unit: $(active)"
+	[[ -z $(traces) ]] || fail "after $seconds s: left behind: $(traces)"
+done
+check_image "$image"
+
 note "a unit that fails"
 open_in_qemu "$image"
 refused "^ublk-qcow2-hook: domain web: disk vda, /dev/ublk-qcow2/$DISK of $image: in use by another process" \

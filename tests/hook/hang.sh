@@ -127,6 +127,69 @@ kill -9 "$hook"
 wait "$hook" 2>/dev/null || true
 ends "$add" || wrong "add lives on"
 
+# The hook is killed when the disk is there and its record is not.
+cat >"$WORK/murderer" <<-'END'
+	#!/bin/bash
+	"$FAST" "$@"
+	[[ $1 != add ]] || kill -9 "$PPID"
+END
+chmod +x "$WORK/murderer"
+
+# killed DOMAIN: the hook is, in `prepare`.
+killed()
+{
+	case_of "$1: the hook is killed after add"
+	UBLK_QCOW2=$WORK/murderer call "$1" prepare
+	[[ $STATUS == 137 ]] || wrong "status $STATUS"
+	served web
+}
+
+one web1 "$UUID1" $link/web "$web"
+one web2 "$UUID2" $link/web "$web"
+
+killed web1
+accepted web1 release
+served ""
+records ""
+accepted web1 release
+
+# libvirtd has died, too.
+killed web1
+accepted web1 prepare
+records 1.web
+called "add web.qcow2 --name web;recover 0"
+accepted web1 release
+served ""
+records ""
+
+killed web1
+accepted web2 prepare
+records 2.web
+called "add web.qcow2 --name web;del 0;add web.qcow2 --name web"
+accepted web1 release
+served web
+accepted web2 release
+served ""
+records ""
+
+killed web1
+accepted web1 reconnect
+records 1.web
+refused 'in use by domain web1' web2 prepare
+accepted web1 release
+served ""
+
+case_of "an older record is there again if add fails"
+accepted web1 prepare
+mv "$UBLK_QCOW2_RUN/0.disk" "$FAKE/record"
+echo damaged >"$UBLK_QCOW2_RUN/0.disk"
+printf 'web\nis taken' >"$FAKE/add.fails"
+refused ': is taken$' web1 prepare
+mv "$FAKE/record" "$UBLK_QCOW2_RUN/0.disk"
+accepted web1 release
+served ""
+records ""
+
 # --- at once ----------------------------------------------------------------
 
 for round in 1 2 3 4 5; do

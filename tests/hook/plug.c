@@ -14,9 +14,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "plugin/libvirt/domain.h"
+#include "plugin/libvirt/release.h"
 #include "tests/hook/domains.h"
 #include "tests/hook/fake.h"
 #include "tests/lib/helpers.h"
@@ -281,6 +284,48 @@ static void test_not_served(void)
 	free(path);
 }
 
+/* The program kills the command when the disk is there. */
+static void be_killed(const struct libvirt_options *options)
+{
+	char *program = scratch_path("murderer");
+	int status = 0;
+	pid_t pid;
+
+	must_run("cd %s && printf '%%s\n' '#!/bin/sh' '%s \"$@\"' "
+		 "'[ $1 != add ] || kill -9 $PPID' >murderer && "
+		 "chmod +x murderer",
+		 scratch(), getenv("UBLK_QCOW2"));
+	pid = fork();
+	if (!pid) {
+		setenv("UBLK_QCOW2", program, 1);
+		run_captured(command_attach, options);
+		_exit(1);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFSIGNALED(status))
+		die("attach was not killed: %d", status);
+	free(program);
+}
+
+/* The domain's end takes the disk away. */
+static void test_killed(void)
+{
+	virDomainPtr domain = define(load("plain"));
+	char *path = scratch_path("new.qcow2"), uuid[VIR_UUID_STRING_BUFLEN];
+	struct libvirt_options options = with("web1", path, "vdb");
+	char why[DOMAIN_REASON_MAX];
+
+	virDomainCreate(domain);
+	virDomainGetUUIDString(domain, uuid);
+	be_killed(&options);
+	must_run("[ -e %s/run/0.disk ]", scratch());
+	if (release_disk(uuid, "web1-vdb", 1000, 1000, why))
+		die("release: %s", why);
+	nothing_left();
+	virDomainDestroy(domain);
+	undefine(domain);
+	free(path);
+}
+
 int main(void)
 {
 	domains_begin();
@@ -295,6 +340,7 @@ int main(void)
 	test_left();
 	test_late();
 	test_not_served();
+	test_killed();
 	domains_end();
 	return 0;
 }

@@ -23,7 +23,8 @@ managed()
 {
 	local calls
 
-	calls=$(sed "s:$FAST:PROGRAM:" "$FAKE/units" 2>/dev/null |
+	calls=$(sed "s:$FAST:PROGRAM:; s:^fake-systemctl:systemctl:" \
+		"$FAKE/units" 2>/dev/null |
 		paste -sd ';') || true
 	[[ $calls == "$1" ]] || wrong "units: '$calls' and not '$1'"
 }
@@ -126,6 +127,61 @@ UBLK_QCOW2_PATIENCE=3000 refused \
 managed "systemctl start $unit;systemctl stop $unit;systemctl reset-failed $unit"
 configured ""
 ((ELAPSED < 60)) || wrong "took $ELAPSED s"
+
+# While systemctl waits, systemd goes on without it.
+cat >"$WORK/murderer" <<-'END'
+	#!/bin/bash
+	"$FAKE_SYSTEMCTL" "$@"
+	[[ $1 != "$DEADLY" ]] || kill -9 "$PPID"
+END
+chmod +x "$WORK/murderer"
+export FAKE_SYSTEMCTL=$TESTS/hook/fake-systemctl
+
+# killed VERB OPERATION: the hook is, when systemctl has done that.
+killed()
+{
+	ln -sf "$WORK/murderer" "$WORK/bin/systemctl"
+	DEADLY=$1 call web1 "$2"
+	[[ $STATUS == 137 ]] || wrong "$2: status $STATUS"
+	ln -sf "$FAKE_SYSTEMCTL" "$WORK/bin/systemctl"
+}
+
+case_of "the hook is killed while the unit starts"
+one web1 "$UUID1" $link/web "$web"
+killed start prepare
+served web
+accepted web1 release
+managed "systemctl start $unit;systemctl stop $unit"
+served ""
+configured ""
+records ""
+
+case_of "the hook is killed before the unit has the disk"
+printf 'web\nis slow' >"$FAKE/add.fails"
+killed start prepare
+served ""
+accepted web1 release
+managed "systemctl start $unit;systemctl stop $unit;systemctl reset-failed $unit"
+configured ""
+records ""
+
+case_of "the hook is killed when the unit has stopped"
+accepted web1 prepare
+killed stop release
+served ""
+accepted web1 release
+configured ""
+records ""
+
+case_of "the hook is killed, and an admin's file is left alone"
+echo "image = $web" >"$WORK/etc/web.conf"
+accepted web1 prepare
+"$UBLK_QCOW2" del 0 </dev/null
+: >"$FAKE/units"
+accepted web1 release
+managed ""
+records ""
+rm "$WORK/etc/web.conf"
 
 case_of "one of two disks fails"
 domain web1 "$UUID1" "$(entry $link/web "$web")$(entry $link/data "$data")" \
