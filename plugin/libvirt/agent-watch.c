@@ -278,15 +278,23 @@ uint64_t watch_look(struct agent *agent)
 
 /* --- the disks of those that run ----------------------------------------- */
 
-static bool is_used(const struct agent *agent, const char *name)
+/* The disk of a domain may lie below another image.  Then only the record of
+   its user names it. */
+static bool is_used(const struct agent *agent, const struct disk *disk)
 {
 	const struct watched *watched;
+	struct owner owner;
 	size_t i;
 
-	for (watched = agent->domains; watched; watched = watched->next)
+	if (owner_find_user(disk, &owner))
+		*owner.uuid = '\0';
+	for (watched = agent->domains; watched; watched = watched->next) {
+		if (!strcmp(watched->uuid, owner.uuid))
+			return true;
 		for (i = 0; i < watched->guest.nr_disks; i++)
-			if (!strcmp(watched->guest.disks[i].name, name))
+			if (!strcmp(watched->guest.disks[i].name, disk->name))
 				return true;
+	}
 	return false;
 }
 
@@ -295,7 +303,7 @@ static int patrol_disk(const struct disk *disk, void *opaque)
 	struct agent *agent = opaque;
 
 	if (disk->state != DISK_ADDING && !process_alive(&disk->supervisor) &&
-	    is_used(agent, disk->name))
+	    is_used(agent, disk))
 		errand_recover(agent, disk);
 	return 0;
 }

@@ -15,6 +15,7 @@
 
 #include "plugin/libvirt/commands.h"
 #include "plugin/libvirt/connection.h"
+#include "plugin/libvirt/domain.h"
 #include "plugin/libvirt/rescue.h"
 #include "plugin/common/log.h"
 
@@ -79,24 +80,46 @@ static void rescue(virDomainPtr domain, const struct guest *guest)
 			guest->disks[verdict.disk].target, verdict.reason);
 }
 
-static void tell_domain(virDomainPtr domain, const struct event *event, int id)
+/* A disk below another image is in the record of its user alone. */
+static bool is_its(const struct guest *guest, const struct disk *disk)
 {
-	const struct guest_disk *disk;
+	struct owner owner;
+
+	return !owner_load(guest->uuid, disk->name, &owner) &&
+	       owner_is_using(&owner, disk);
+}
+
+static void tell_guest(virDomainPtr domain, const struct guest *guest,
+		       const struct event *event, const struct disk *disk)
+{
+	const struct guest_disk *found = find_disk(guest, disk->id);
+
+	if (found)
+		log_of_domain(event->priority, guest->name,
+			      "its disk %s, %s, %s", found->target,
+			      found->source, event->what);
+	else if (is_its(guest, disk))
+		log_of_domain(event->priority, guest->name,
+			      "its disk " DOMAIN_LINKS "%s %s", disk->name,
+			      event->what);
+	else
+		return;
+	if (event->rescue)
+		rescue(domain, guest);
+}
+
+static void tell_domain(virDomainPtr domain, const struct event *event,
+			const struct disk *disk)
+{
 	struct guest guest;
 
-	if (!guest_read(domain, &guest)) {
-		disk = find_disk(&guest, id);
-		if (disk)
-			log_of_domain(event->priority, guest.name,
-				      "its disk %s, %s, %s", disk->target,
-				      disk->source, event->what);
-		if (disk && event->rescue)
-			rescue(domain, &guest);
-	}
+	if (!guest_read(domain, &guest))
+		tell_guest(domain, &guest, event, disk);
 	guest_free(&guest);
 }
 
-static int tell_all(virConnectPtr connection, const struct event *event, int id)
+static int tell_all(virConnectPtr connection, const struct event *event,
+		    const struct disk *disk)
 {
 	virDomainPtr *domains;
 	int i, nr;
@@ -107,7 +130,7 @@ static int tell_all(virConnectPtr connection, const struct event *event, int id)
 		return complain("event: cannot list the domains: %s",
 				connection_error());
 	for (i = 0; i < nr; i++) {
-		tell_domain(domains[i], event, id);
+		tell_domain(domains[i], event, disk);
 		virDomainFree(domains[i]);
 	}
 	free(domains);
@@ -134,7 +157,7 @@ int command_event(const struct libvirt_options *options)
 	if (!connection)
 		return EXIT_FAILURE;
 	log_to_system();
-	ret = tell_all(connection, event, disk.id);
+	ret = tell_all(connection, event, &disk);
 	virConnectClose(connection);
 	return ret;
 }
