@@ -27,6 +27,7 @@
 #include "plugin/libvirt/connection.h"
 #include "plugin/common/log.h"
 #include "plugin/common/privileges.h"
+#include "plugin/common/settle.h"
 
 #define LOCK_NAME  "agent.lock"
 #define EXIT_USAGE 2
@@ -198,23 +199,16 @@ static int run(struct agent *agent)
 	return EXIT_SUCCESS;
 }
 
-/* No descriptor of ours may be taken for stdin, stdout or stderr. */
-static void settle_descriptors(void)
-{
-	int fd;
-
-	do
-		fd = open("/dev/null", O_RDWR);
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	close_range(STDERR_FILENO + 1, ~0U, 0);
-}
-
 int main(int argc, char **argv)
 {
 	struct agent agent = { .uri = CONNECTION_URI };
 	int status;
 
-	settle_descriptors();
+	/* An inherited SIGCHLD that is ignored would hide the ends of errands.
+	 */
+	if (settle_command())
+		return EXIT_FAILURE;
+	close_range(STDERR_FILENO + 1, ~0U, 0);
 	umask(077);
 	status = read_options(argc, argv, &agent);
 	if (status >= 0)

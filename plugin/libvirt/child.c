@@ -47,13 +47,11 @@ struct child {
 };
 
 static void __attribute__((noreturn))
-be_child(child_fn *work, const void *argument, int pipe, pid_t parent)
+be_child(child_fn *work, const void *argument, int null, int pipe, pid_t parent)
 {
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-
 	setpgid(0, 0);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != parent || null < 0)
+	if (getppid() != parent)
 		_exit(NOT_EXECUTED);
 	dup2(null, STDIN_FILENO);
 	dup2(null, STDOUT_FILENO);
@@ -65,18 +63,23 @@ be_child(child_fn *work, const void *argument, int pipe, pid_t parent)
 
 static int start(struct child *child, child_fn *work, const void *argument)
 {
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	pid_t parent = getpid();
 	int ends[2];
-	int ret = 0;
+	int ret = null < 0 || pipe2(ends, O_CLOEXEC) ? -errno : 0;
 
-	if (pipe2(ends, O_CLOEXEC))
-		return -errno;
+	if (ret) {
+		if (null >= 0)
+			close(null);
+		return ret;
+	}
 	fcntl(ends[0], F_SETFL, O_NONBLOCK);
 	child->pid = fork();
 	if (!child->pid)
-		be_child(work, argument, ends[1], parent);
+		be_child(work, argument, null, ends[1], parent);
 	if (child->pid < 0)
 		ret = -errno;
+	close(null);
 	close(ends[1]);
 	child->pipe = ends[0];
 	if (!ret)

@@ -18,7 +18,6 @@
  * `reconnect`, and the hook succeeds even if the child does not.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -34,6 +33,7 @@
 #include "plugin/libvirt/service.h"
 #include "plugin/common/log.h"
 #include "plugin/common/privileges.h"
+#include "plugin/common/settle.h"
 #include "plugin/common/text.h"
 
 #define XML_MAX	       (16 << 20)
@@ -222,14 +222,23 @@ static int operate(const struct operation *operation, const char *domain)
 	return status;
 }
 
-static int dispatch(char **argv)
+/* error: 0, or -errno; without its standard descriptors a process may write
+   into any file. */
+static int dispatch(char **argv, int error)
 {
+	const struct call call = { .name = argv[1] };
 	size_t i;
 
-	for (i = 0; i < NR_OPERATIONS; i++)
-		if (!strcmp(argv[2], operations[i].name) &&
-		    !strcmp(argv[3], operations[i].when))
+	for (i = 0; i < NR_OPERATIONS; i++) {
+		if (strcmp(argv[2], operations[i].name) != 0 ||
+		    strcmp(argv[3], operations[i].when) != 0)
+			continue;
+		if (!error)
 			return operate(&operations[i], argv[1]);
+		hook_say(&call, "cannot open /dev/null: %s", strerror(-error));
+		return operations[i].must_not_fail ? EXIT_SUCCESS :
+						     EXIT_FAILURE;
+	}
 	return EXIT_SUCCESS;
 }
 
@@ -255,30 +264,17 @@ static int help(int argc, char **argv)
 	return EXIT_USAGE;
 }
 
-/* No descriptor of ours may be taken for stdin, stdout or stderr, and none
-   that we inherited may stay open in a server. */
-static int settle_descriptors(void)
-{
-	int fd;
-
-	do
-		fd = open("/dev/null", O_RDWR);
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd < 0)
-		return -errno;
-	close_range(STDERR_FILENO + 1, ~0U, 0);
-	return 0;
-}
-
 int main(int argc, char **argv)
 {
-	if (settle_descriptors())
-		return EXIT_FAILURE;
+	int ret = settle_command();
+
+	/* None that we inherited may stay open in a server. */
+	close_range(STDERR_FILENO + 1, ~0U, 0);
 	signal(SIGPIPE, SIG_IGN);
 	if (argc < 4)
 		return help(argc, argv);
 	/* P6: before the XML is read. */
 	privileges_limit();
 	umask(077);
-	return dispatch(argv);
+	return dispatch(argv, ret);
 }

@@ -190,6 +190,63 @@ accepted web1 release
 served ""
 records ""
 
+# --- an odd caller ----------------------------------------------------------
+
+case_of "the caller ignores the ends of its children, and blocks signals"
+one web1 "$UUID1" $link/web "$web"
+cat >"$WORK/deaf" <<-'END'
+	#!/bin/bash
+	exec env --ignore-signal=CHLD --block-signal=CHLD,TERM "$REAL" "$@"
+END
+chmod +x "$WORK/deaf"
+REAL=$HOOK HOOK=$WORK/deaf accepted web1 prepare
+served web
+REAL=$HOOK HOOK=$WORK/deaf accepted web1 release
+served ""
+
+case_of "an empty environment"
+accepted web1 prepare
+env -i UBLK_QCOW2="$UBLK_QCOW2" UBLK_QCOW2_RUN="$UBLK_QCOW2_RUN" \
+	UBLK_QCOW2_SYSTEMD="$WORK/none" FAKE="$FAKE" \
+	"$HOOK" web1 release end - <"$WORK/web1.xml" || wrong "status $?"
+served ""
+
+# nowhere OPERATION: there is no /dev/null, and stdin is closed, or not.
+cat >"$WORK/nowhere" <<-'END'
+	#!/bin/bash
+	mount -t tmpfs tmpfs /dev && exec "$REAL" "$@"
+END
+chmod +x "$WORK/nowhere"
+nowhere()
+{
+	STATUS=0
+	if [[ $1 == closed ]]; then
+		unshare -rm "$WORK/nowhere" web1 "$2" begin - 2>"$WORK/err" \
+			<&- || STATUS=$?
+	else
+		unshare -rm "$WORK/nowhere" web1 "$2" begin - 2>"$WORK/err" \
+			<"$WORK/web1.xml" || STATUS=$?
+	fi
+}
+
+export REAL=$HOOK
+if unshare -rm mount -t tmpfs tmpfs /dev 2>/dev/null; then
+	case_of "there is no /dev/null"
+	accepted web1 prepare
+	kill_process 0 server
+	nowhere closed reconnect
+	[[ $STATUS == 0 ]] || wrong "it would end a guest: status $STATUS"
+	says 'cannot open /dev/null: No such file'
+	nowhere closed started
+	[[ $STATUS == 1 ]] || wrong "status $STATUS"
+	says 'cannot open /dev/null: No such file'
+	nowhere open reconnect
+	[[ $STATUS == 0 ]] || wrong "it would end a guest: status $STATUS"
+	says 'looking after its disks failed: No such file'
+	nowhere open stopped
+	[[ $STATUS == 0 && ! -s $WORK/err ]] || wrong "status $STATUS"
+fi
+
 # --- at once ----------------------------------------------------------------
 
 for round in 1 2 3 4 5; do
