@@ -11,7 +11,8 @@
  * A record may be missing at `reconnect`: the domain was started before the
  * hook was installed, or the disk was plugged in since.  If an entry in
  * <metadata> claims the disk, and no other domain does, the hook writes the
- * record.
+ * record.  The disk then goes with the domain, unless a file in disks.d is an
+ * admin's word that the disk is to be there.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@
 
 #include "plugin/libvirt/hook.h"
 #include "plugin/libvirt/service.h"
+#include "plugin/libvirt/unit.h"
 
 #define CLAIM_PATIENCE 5000 /* ms */
 
@@ -77,7 +79,8 @@ static void claim(const struct call *call, const struct domain_disk *wanted,
 		return;
 	if (!owner_each(is_user, disk)) {
 		owner_fill(&owner, call->uuid, call->name, disk);
-		owner.owned = true;
+		/* An admin's, who has had it served without us. */
+		owner.owned = !unit_is_configured(disk->name);
 		owner.shareable = wanted->shareable;
 		owner_save(&owner);
 	}

@@ -130,6 +130,19 @@ served web
 accepted web1 release
 served ""
 
+case_of "reconnect: a disk that an admin has configured, without a record"
+mkdir "$WORK/etc"
+echo "image = $web" >"$WORK/etc/web.conf"
+export UBLK_QCOW2_DISKS=$WORK/etc
+by_hand "$web" web
+one web1 "$UUID1" $link/web "$web"
+accepted web1 reconnect
+records 1.web
+accepted web1 release
+served web
+records ""
+export UBLK_QCOW2_DISKS=$WORK/none
+
 case_of "reconnect: no record is made of a disk that another domain uses"
 one web1 "$UUID1" $link/web "$web"
 one web2 "$UUID2" $link/web "$web"
