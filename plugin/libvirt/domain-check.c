@@ -58,7 +58,7 @@ static int check_image(const struct domain *domain, size_t number,
 					    entry->dev);
 	}
 	for (i = 0; i < domain->nr_disks; i++)
-		if (!domain->disks[i].inner &&
+		if (!domain->disks[i].lower &&
 		    !strcmp(domain->disks[i].source, entry->file))
 			return domain_wrong(
 				why,

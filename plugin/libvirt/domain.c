@@ -139,7 +139,7 @@ static bool has_path(const xmlNode *layer)
 	       xml_child(layer, "source");
 }
 
-static int add_disk(const xmlNode *layer, const xmlNode *node,
+static int add_disk(const xmlNode *layer, const xmlNode *node, bool lower,
 		    struct domain *domain, char why[DOMAIN_REASON_MAX])
 {
 	struct domain_disk *disk = domain_one_more(
@@ -148,6 +148,7 @@ static int add_disk(const xmlNode *layer, const xmlNode *node,
 
 	if (ret)
 		return ret;
+	disk->lower = lower;
 	/* An empty drive has a source without a path. */
 	if (!disk->source || !disk->target) {
 		free_disk(disk);
@@ -161,19 +162,26 @@ static int add_disk(const xmlNode *layer, const xmlNode *node,
 	return 0;
 }
 
-/* Reads the image, and those in it: the backing chain, and a copy that is
-   being made. */
-static int read_layers(const xmlNode *layer, const xmlNode *node,
+/* Reads the image, and those in it: the backing chain, a copy that is being
+   made, and the file with an image's data, which <source> has in it. */
+static int read_layers(const xmlNode *layer, const xmlNode *node, bool lower,
 		       struct domain *domain, char why[DOMAIN_REASON_MAX])
 {
-	static const char *const inner[] = { "backingStore", "mirror" };
-	int ret = has_path(layer) ? add_disk(layer, node, domain, why) : 0;
+	const xmlNode *below = xml_child(layer, "backingStore");
+	const xmlNode *const inner[] = {
+		xml_child(layer, "mirror"),
+		xml_child(xml_child(layer, "source"), "dataStore"),
+	};
+	int ret = 0;
 	size_t i;
 
+	if (has_path(layer))
+		ret = add_disk(layer, node, lower, domain, why);
+	if (below && !ret)
+		ret = read_layers(below, node, true, domain, why);
 	for (i = 0; i < sizeof(inner) / sizeof(inner[0]) && !ret; i++)
-		if (xml_child(layer, inner[i]))
-			ret = read_layers(xml_child(layer, inner[i]), node,
-					  domain, why);
+		if (inner[i])
+			ret = read_layers(inner[i], node, lower, domain, why);
 	return ret;
 }
 
@@ -186,7 +194,7 @@ static int read_disks(const xmlNode *devices, struct domain *domain,
 	for (node = devices ? devices->children : NULL; node && !ret;
 	     node = node->next)
 		if (xml_is(node, "disk"))
-			ret = read_layers(node, node, domain, why);
+			ret = read_layers(node, node, false, domain, why);
 	return ret;
 }
 

@@ -35,8 +35,8 @@ struct domain_entry {
 	struct disk_options options;
 };
 
-/* <disk>, or a <backingStore> or <mirror> in one, if its source is a file or
-   a device. */
+/* <disk>, or a <backingStore>, <mirror> or <dataStore> in one, if its source is
+   a file or a device. */
 struct domain_disk {
 	char *source; /* the path */
 	char *target; /* vda */
@@ -44,6 +44,7 @@ struct domain_disk {
 	char *cache;  /* driver/@cache; NULL: not said */
 	bool block;   /* type='block' */
 	bool inner;   /* not the <disk> itself */
+	bool lower;   /* in a <backingStore>: it is only read */
 	bool shareable;
 };
 

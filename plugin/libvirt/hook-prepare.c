@@ -51,7 +51,7 @@ static const struct domain_disk *find_same(const struct wish *wishes, size_t nr)
 	for (i = 0; i < nr; i++)
 		if (!strcmp(wishes[i].name, last->name) &&
 		    !(wishes[i].disk->shareable && last->disk->shareable) &&
-		    !(wishes[i].disk->inner && last->disk->inner))
+		    !(wishes[i].disk->lower && last->disk->lower))
 			return wishes[i].disk;
 	return NULL;
 }

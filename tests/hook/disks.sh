@@ -173,6 +173,45 @@ domain web1 "$UUID1" "$(entry $link/web "$web")" \
 	"$(overlay vda $link/web qcow2)" >"$WORK/web1.xml"
 refused "disk vda, $link/web: its <format> says type='qcow2'" web1 prepare
 
+# with_data TARGET DEV: a file of libvirt's whose data is on the device.
+with_data()
+{
+	cat <<-END
+	<disk type='file' device='disk'><driver name='qemu' type='qcow2'/>
+	  <source file='/srv/$1.qcow2' index='1'>
+	    <dataStore type='block'><format type='raw'/>
+	      <source dev='$2' index='2'/>
+	    </dataStore>
+	  </source>
+	  <target dev='$1' bus='virtio'/>
+	</disk>
+	END
+}
+
+case_of "a disk with the data of another image"
+domain web1 "$UUID1" "$(entry $link/web "$web")" "$(with_data vda $link/web)" \
+	>"$WORK/web1.xml"
+accepted web1 prepare
+called "add web.qcow2 --name web"
+records 1.web
+accepted web1 release
+served ""
+
+case_of "a disk with the data of two other images"
+domain web1 "$UUID1" "$(entry $link/web "$web")" \
+	"$(with_data vda $link/web)$(with_data vdb $link/web)" \
+	>"$WORK/web1.xml"
+refused "disk vdb, $link/web of [^:]*: is disk vda already" web1 prepare
+records ""
+
+case_of "an image that is served, and has the data of another"
+domain web1 "$UUID1" "$(entry $link/web "$web")" \
+	"$(disk vda $link/web)$(with_data vdb x |
+		sed "s:block:file:; s:dev='x':file='$web':")" \
+	>"$WORK/web1.xml"
+refused "web.qcow2 is the image of $link/web, and disk vdb has it" web1 prepare
+records ""
+
 case_of "a disk that another is copied to"
 domain web1 "$UUID1" "$(entry $link/web "$web")" \
 	"$(disk vda /dev/sdx "<mirror type='block' job='copy' ready='yes'>
