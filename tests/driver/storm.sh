@@ -50,7 +50,7 @@ start_loads()
 	local i
 
 	for ((i = 0; i < DISKS; i++)); do
-		"$LOAD" --verify --touched-only --tell --depth 2 --rate 4 \
+		"$LOAD" --verify --touched-only --tell --depth 2 --rate 2 \
 			--size 8M --seed "$i" --mix 60,20,10,10 \
 			--discard-align 64K "${ADDED[i]}" \
 			>"$WORK/load.out.$i" 2>"$WORK/load.err.$i" &
