@@ -10,6 +10,7 @@
  * themselves; from then on the image takes no writes.  A thread that writes the
  * header has the header's turn, so that the lock is not held over I/O.
  */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include "qcow/checkpoint.h"
@@ -125,10 +126,22 @@ void image_keep_generation(struct qcow_image *image)
 	atomic_store(&journal->generation, journal->making);
 }
 
+/* An image of version 2 has no such mark. */
+static int mark_corrupt(struct qcow_image *image)
+{
+	uint64_t bits;
+
+	if (image->read_only || image->geometry.version < 3)
+		return -ENOTSUP;
+	bits = image->header.incompatible | INCOMPATIBLE_CORRUPT;
+	return header_write_incompatible(&image->file, &image->header,
+					 &image->life.area, bits);
+}
+
 void image_set_corrupt(struct qcow_image *image)
 {
-	uint64_t bits = image->header.incompatible | INCOMPATIBLE_CORRUPT;
 	bool first;
+	int ret = 0;
 
 	{
 		LOCKED(image);
@@ -136,9 +149,8 @@ void image_set_corrupt(struct qcow_image *image)
 		shared_put(image->health.corrupt, true);
 		image_take_header(image);
 	}
-	if (first && !image->read_only && image->geometry.version >= 3)
-		header_write_incompatible(&image->file, &image->header,
-					  &image->life.area, bits);
+	if (first)
+		ret = mark_corrupt(image);
 	{
 		LOCKED(image);
 		image_release_header(image);
@@ -146,7 +158,8 @@ void image_set_corrupt(struct qcow_image *image)
 	if (first)
 		image_notice(
 			image,
-			"its tables contradict themselves; it is marked as corrupt and takes no more writes: repair it with 'ublk-qcow2 check -r all'");
+			"its tables contradict themselves; it %s marked as corrupt and takes no more writes: repair it with 'ublk-qcow2 check -r all'",
+			ret ? "cannot be" : "is");
 }
 
 /* ---- questions ---- */

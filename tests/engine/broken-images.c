@@ -12,6 +12,7 @@
 
 char *bases[BASES];
 unsigned int checks;
+char broken_notice[512];
 
 /* ---- making and poking ---- */
 
@@ -132,6 +133,12 @@ void make_broken(const char *path, enum base base, const struct poke *pokes)
 
 /* ---- opening ---- */
 
+static void take_notice(void *opaque, const char *text)
+{
+	(void)opaque;
+	snprintf(broken_notice, sizeof(broken_notice), "%s", text);
+}
+
 int open_broken(const char *path, bool read_only, struct qcow_image **image,
 		struct qcow_error *error)
 {
@@ -140,8 +147,10 @@ int open_broken(const char *path, bool read_only, struct qcow_image **image,
 		.cache = QCOW_CACHE_WRITEBACK,
 		.journal_dir = scratch(),
 		.inline_checkpoint = true,
+		.notice = take_notice,
 	};
 
+	*broken_notice = '\0';
 	*error = (struct qcow_error){ "" };
 	return qcow_open(path, &options, image, error);
 }

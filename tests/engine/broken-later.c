@@ -99,10 +99,16 @@ void expect_read(const struct later *row, struct qcow_image *image)
 void expect_marked(const char *name, const char *path, struct bytes_of before)
 {
 	uint8_t *bits = before.bytes + HEADER_INCOMPATIBLE;
+	const char *says = "it cannot be marked as corrupt";
 
-	if (broken_load(before.bytes + HEADER_VERSION, 4) >= 3)
+	if (broken_load(before.bytes + HEADER_VERSION, 4) >= 3) {
 		broken_store(bits, 8,
 			     broken_load(bits, 8) | INCOMPATIBLE_CORRUPT);
+		says = "it is marked as corrupt";
+	}
+	if (!strstr(broken_notice, says))
+		die("%s: the user is told \"%s\", not \"%s\"", name,
+		    broken_notice, says);
 	expect_unchanged(name, path, before);
 	expect_no_journal(name);
 }

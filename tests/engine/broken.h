@@ -62,8 +62,9 @@ struct bytes_of {
 
 /* broken-images.c */
 
-extern char *bases[BASES];  /* paths */
-extern unsigned int checks; /* made so far */
+extern char *bases[BASES];	/* paths */
+extern unsigned int checks;	/* made so far */
+extern char broken_notice[512]; /* the last since the image was opened */
 
 /* Big endian numbers of any width, in bytes. */
 uint64_t broken_load(const uint8_t *bytes, unsigned int width);
