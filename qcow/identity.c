@@ -77,13 +77,6 @@ int qcow_identify_file(int fd, struct qcow_identity *identity)
 	return 0;
 }
 
-bool identity_matches(const struct qcow_identity *a,
-		      const struct qcow_identity *b)
-{
-	return a->device == b->device && a->inode == b->inode &&
-	       (a->birth == b->birth || !a->birth || !b->birth);
-}
-
 bool file_is(const struct file *file, const struct qcow_identity *identity)
 {
 	return identity_matches(&file->identity, identity);

@@ -102,8 +102,12 @@ bool qcow_allows_device(const struct qcow_references *references,
 int qcow_identify_file(int fd, struct qcow_identity *identity);
 
 /* Do both say the same file?  A birth of 0 matches any. */
-bool identity_matches(const struct qcow_identity *a,
-		      const struct qcow_identity *b);
+static inline bool identity_matches(const struct qcow_identity *a,
+				    const struct qcow_identity *b)
+{
+	return a->device == b->device && a->inode == b->inode &&
+	       (a->birth == b->birth || !a->birth || !b->birth);
+}
 
 /* journal-file.c */
 

@@ -4,7 +4,7 @@
  *
  * There are as many records as disks, some dozens at most, so every search
  * reads all records, and nothing else: the storage of a disk that was not
- * asked about may hang.  Names cannot be numbers (options.c), hence a number
+ * asked about may hang.  Names cannot be numbers (name.c), hence a number
  * means an id and no search is ambiguous.
  */
 #include <dirent.h>
@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "plugin/common/state.h"
+#include "qcow/names.h"
 
 static int is_record(const struct dirent *entry)
 {
@@ -117,10 +118,7 @@ bool disk_is_file(const struct disk *disk, const struct qcow_identity *identity)
 {
 	const struct qcow_identity *own = &disk->identity;
 
-	return (own->device || own->inode) && own->device == identity->device &&
-	       own->inode == identity->inode &&
-	       (own->birth == identity->birth || !own->birth ||
-		!identity->birth);
+	return (own->device || own->inode) && identity_matches(own, identity);
 }
 
 static int match(const struct disk *disk, void *opaque)

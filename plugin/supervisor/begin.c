@@ -27,6 +27,7 @@
 #include "plugin/supervisor/supervisor.h"
 #include "plugin/supervisor/teardown.h"
 #include "plugin/supervisor/watch.h"
+#include "qcow/names.h"
 
 #ifndef PR_SET_IO_FLUSHER
 #define PR_SET_IO_FLUSHER 57
@@ -182,11 +183,7 @@ static int set_params(struct supervisor *sv, struct control *control)
 /* We have locked the files that the server has opened. */
 static bool is_same_file(const struct supervisor *sv)
 {
-	const struct qcow_identity *ours = &sv->disk.identity;
-	const struct qcow_identity *theirs = &sv->opened.identity;
-
-	return ours->device == theirs->device && ours->inode == theirs->inode &&
-	       ours->birth == theirs->birth;
+	return identity_matches(&sv->disk.identity, &sv->opened.identity);
 }
 
 /* ADDING: the server has opened the image. */

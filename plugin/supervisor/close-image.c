@@ -26,6 +26,7 @@
 #include "plugin/common/references.h"
 #include "plugin/supervisor/mark.h"
 #include "plugin/supervisor/teardown.h"
+#include "qcow/names.h"
 
 #define NOTICES_SIZE 4096
 
@@ -185,9 +186,7 @@ static bool image_is_gone(const struct disk *disk)
 	int ret = qcow_identify_path(disk->image, &now);
 
 	return ret == -ENOENT ||
-	       (!ret && (now.device != disk->identity.device ||
-			 now.inode != disk->identity.inode ||
-			 now.birth != disk->identity.birth));
+	       (!ret && !identity_matches(&now, &disk->identity));
 }
 
 /* Writes that were acknowledged and not flushed are lost with it, as was asked

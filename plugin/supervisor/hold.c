@@ -27,6 +27,7 @@
 #include "plugin/common/references.h"
 #include "plugin/supervisor/use.h"
 #include "plugin/supervisor/watch.h"
+#include "qcow/names.h"
 
 #define FENCE_PATIENCE 60000 /* ms */
 #define FENCE_INTERVAL 20    /* ms */
@@ -216,8 +217,7 @@ void hold_tell_where(const struct supervisor *sv, char *text, size_t size)
 	int ret = qcow_identify_path(sv->disk.image, &now);
 
 	if (!sv->image_lock || (ret && ret != -ENOENT) ||
-	    (!ret && now.device == sv->disk.identity.device &&
-	     now.inode == sv->disk.identity.inode) ||
+	    (!ret && identity_matches(&now, &sv->disk.identity)) ||
 	    qcow_lock_where(sv->image_lock, path, sizeof(path)))
 		return;
 	if (ret && strlen(path) > strlen(DELETED) &&

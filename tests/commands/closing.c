@@ -159,6 +159,25 @@ static void test_another(void)
 	layers_clear(&layers);
 }
 
+/* An image that is there, and cannot be opened, is not given up.  The record is
+   of a time when its birth was not known. */
+static void test_broken(void)
+{
+	struct layers layers = { .known = false };
+	struct disk disk = { .id = 0, .options = DISK_OPTIONS_DEFAULT };
+	char text[JOB_TEXT_MAX] = "";
+
+	make_image();
+	find_layers(&disk, &layers);
+	disk.identity.birth = 0;
+	kill_a_server();
+	must_run("printf X | dd of=%s conv=notrunc status=none", image);
+	expect(teardown_close_image(&disk, &layers, false, false, true, text),
+	       "a broken image is closed");
+	expect(has_journal(), "the journal of a broken image is given up");
+	layers_clear(&layers);
+}
+
 int main(void)
 {
 	if (geteuid())
@@ -174,5 +193,6 @@ int main(void)
 	test_closing(true);
 	test_closing(false);
 	test_another();
+	test_broken();
 	return 0;
 }
