@@ -383,33 +383,3 @@ void cache_forget(struct qcow_image *image, uint64_t offset, uint64_t length)
 		}
 	}
 }
-
-static void swap_64(uint64_t *p, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		p[i] = be64toh(p[i]);
-}
-
-static void swap_32(uint32_t *p, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		p[i] = be32toh(p[i]);
-}
-
-static void swap_16(uint16_t *p, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		p[i] = be16toh(p[i]);
-}
-
-void slice_swap(enum slice_type type, unsigned int refcount_order, void *data,
-		size_t length)
-{
-	if (type == SLICE_L2 || refcount_order == 6)
-		swap_64(data, length / 8);
-	else if (refcount_order == 5)
-		swap_32(data, length / 4);
-	else if (refcount_order == 4)
-		swap_16(data, length / 2);
-	/* Counts of a byte or less have no byte order. */
-}

@@ -48,11 +48,18 @@ struct cache {
 
 #define MAX_SLICE_SIZE 4096u
 
+/* A cache of so many bytes at most, or of the fewest slices that are of use.  0
+   or -ENOMEM; either way cache_destroy() frees it. */
 int cache_create(struct cache *cache, size_t bytes, uint32_t slice_size);
 void cache_destroy(struct cache *cache);
+/* How often cache_find() has found a slice; without the lock. */
 uint64_t cache_count_hits(const struct cache *cache);
+/* The slice at this offset in the file; NULL: the cache does not have it.
+   Under the lock, or as unlocked.c says. */
 struct slice *cache_find(struct cache *cache, enum slice_type type,
 			 uint64_t offset);
+/* Finds the slice or reads it, and drops the lock meanwhile.  The slice is
+   valid until the lock is dropped the next time.  0, or -errno of the read. */
 int cache_load(struct qcow_image *image, enum slice_type type, uint64_t offset,
 	       struct slice **slice);
 /* So many slices may be loaded ahead, or pinned by one caller. */
@@ -63,7 +70,12 @@ unsigned int cache_most_ahead(const struct cache *cache);
    fit for direct I/O. */
 void cache_load_ahead(struct qcow_image *image, enum slice_type type,
 		      const uint64_t *offsets, unsigned int count, void *bytes);
+/* Drops the slices of these bytes: they are written without the cache, now or
+   next. */
 void cache_forget(struct qcow_image *image, uint64_t offset, uint64_t length);
+
+/* slice.c */
+
 /* Between the file's byte order and the host's, in place. */
 void slice_swap(enum slice_type type, unsigned int refcount_order, void *data,
 		size_t length);
