@@ -143,6 +143,8 @@ void request_start(struct request *request);
 /* A worker's part of a request. */
 void requests_work(struct work *work);
 
+/* request-create.c */
+
 /* Fills all, for the I/O thread with that number, but for the things that
    depend on the image.  0 or -errno.
    requests_destroy() frees, after the end of the workers. */
