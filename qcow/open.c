@@ -118,9 +118,8 @@ static void set_geometry(struct qcow_image *image)
 	image->geometry.refcount_order = h->refcount_order;
 	image->geometry.block_bits = h->cluster_bits + 3 - h->refcount_order;
 	image->geometry.size = round_down(h->size, QCOW_SECTOR);
-	image->geometry.clusters = (image->geometry.size + cluster_size(image) -
-				    1) >>
-				   h->cluster_bits;
+	image->geometry.clusters = div_round_up(image->geometry.size,
+						cluster_size(image));
 	image->geometry.l1_size = h->l1_size;
 	image->geometry.l1_offset = h->l1_offset;
 	image->alignment = image->file.alignment;
@@ -385,7 +384,6 @@ static int close_cleanly(struct qcow_image *image)
 int qcow_close(struct qcow_image *image)
 {
 	int ret = image->read_only ? 0 : close_cleanly(image);
-
 	int below;
 
 	checkpoint_stop_thread(image);
