@@ -18,16 +18,24 @@
  *	slow-close	the image is closed three seconds later when its disk
  *			gets an overlay (supervisor/change.c)
  *	slow-merge	a merge rests after each step (merger.c)
+ *	late-live	the server tells the supervisor a second late that it
+ *			serves
  *	die-merged	the supervisor dies when a merge is done, and
  *	die-configured	 when disks.d has been changed for that
  *			(supervisor/merge.c)
+ *	die-moved	it dies before it has the overlay marked,
+ *	die-marked	 when the overlay is marked, and
+ *	die-told	 when the hooks have been told of the merge
+ *			(supervisor/merged.c)
+ *	slow-call	a command rests between its call of the supervisor and
+ *			the words (common/rpc.c)
  *	late-discard	a command rests for some seconds before it removes an
  *	late-removal	 overlay that is not used, or one that was merged
  *			(commands/leftover.c)
  *	late-copy	a backup rests for some seconds before it copies
  *			(commands/backup.c)
  *	die-parted ...	a command dies at one of its steps (commands/backup.c,
- *			snapshot.c, command.c)
+ *			part.c, snapshot.c, command.c)
  *	no-nodes	as on a host that forbids to make nodes of devices
  *	owned		a guest's write makes the server take the steps of
  *			owned.c
