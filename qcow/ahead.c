@@ -11,8 +11,8 @@
  *
  * To set room aside changes no byte, and all of it reads as zero.  No table
  * names it and its counts are zero, as those of any free cluster.  So nothing
- * else has to know: what R1 says of clusters above the high-water mark is true
- * of them, and the file is a valid image at every instant.
+ * else has to know: R1's words about clusters above the high-water mark are
+ * true of them, and the file is a valid image at every instant.
  *
  * If there is no room, or the file system is not one of those in file-space.c,
  * the file grows as it would without all this.  A write that lacks space
@@ -140,7 +140,7 @@ void ahead_make(struct qcow_image *image)
 		ahead->end = to;
 		ahead->ask_at = ret ? to + most(image) : to - step / 2;
 	}
-	/* Some file systems keep what they got before they had no more. */
+	/* Some file systems keep the part that they had room for. */
 	if (ret)
 		ahead_give_back(image);
 }

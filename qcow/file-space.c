@@ -81,8 +81,8 @@ int file_cut(struct file *file, uint64_t size)
 }
 
 /* Where it is one step, as the writes beside it are: under one lock of one
-   host. Where it is made of several, it could cut off what a write has just
-   added. */
+   host.  Where it is made of several, it could cut off the bytes that a write
+   has just added. */
 static const uint32_t setting_aside[] = {
 	EXT4_SUPER_MAGIC,
 	XFS_SUPER_MAGIC,

@@ -32,7 +32,7 @@ int map_onwards(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
 		uint32_t length);
 int map_plain_read(struct qcow_image *image, struct qcow_io *io,
 		   uint64_t offset, uint32_t length);
-/* Only what is written in place. */
+/* Only data that is written in place. */
 int map_overwrite(struct qcow_image *image, struct qcow_io *io, uint64_t offset,
 		  uint32_t length);
 

@@ -118,7 +118,7 @@ int names_find(const char *path)
 				     O_PATH | O_CLOEXEC);
 }
 
-/* The kernel has followed all links to what is open. */
+/* The kernel has followed all links to the open file. */
 static char *path_of(int fd)
 {
 	char self[SELF], path[PATH_MAX];

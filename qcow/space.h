@@ -7,7 +7,7 @@
 #include <errno.h>
 #include "qcow/image.h"
 
-/* Of the file system, or of what its owner may have. */
+/* Of the file system, or of its owner's share of that. */
 static inline bool space_is_lacked(int ret)
 {
 	return ret == -ENOSPC || ret == -EDQUOT;

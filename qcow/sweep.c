@@ -118,7 +118,7 @@ static void end_run(struct qcow_image *image, uint64_t end)
 		stretches_fill(&image->allocator.stretches, sweep->run, end);
 }
 
-/* R1: nobody has given a cluster back since, who might have written to it. */
+/* R1: no cluster was given back since, whose owner might have written to it. */
 static void note_holes(struct qcow_image *image, uint64_t holes)
 {
 	uint64_t unit = refcounts_in_slice(image);

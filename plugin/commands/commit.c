@@ -44,7 +44,7 @@ struct look {
 	char *text;
 };
 
-/* What is merged must be marked in the end, which a data file cannot be. */
+/* A merged image must be marked in the end; a data file cannot be. */
 static void note_data_file(const struct look *look, unsigned int place)
 {
 	if (place == look->place + 1)

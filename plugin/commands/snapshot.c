@@ -146,7 +146,7 @@ static int make_overlay(const struct disk *disk, const char *overlay)
 	case LEFTOVER_UNUSED:
 		return EXIT_SUCCESS;
 	case LEFTOVER_OUTGROWN:
-		/* No file may name what is not there. */
+		/* No file may name one that is not there. */
 		if (configure(disk, overlay, disk->image) ||
 		    leftover_remove(overlay))
 			return EXIT_FAILURE;

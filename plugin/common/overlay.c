@@ -49,8 +49,8 @@ bool overlay_is_merged(const char *overlay)
 	return false;
 }
 
-/* Those who only look have an image open for a moment, and so has a job that
-   dies with its supervisor. */
+/* A reader has an image open for a moment, and so has a job that dies with its
+   supervisor. */
 int overlay_lock(const char *overlay, struct qcow_lock **lock,
 		 struct qcow_error *error)
 {

@@ -20,7 +20,7 @@ struct buffers_tag {
 	uint8_t large; /* which large one */
 };
 
-/* The I/O thread's; what a worker needs is in the rows. */
+/* The I/O thread's; a worker looks at the rows alone. */
 struct buffers {
 	char *small; /* constant: [tags][size] */
 	char *large; /* constant: some in huge pages; NULL: there is none */

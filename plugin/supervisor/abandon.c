@@ -5,7 +5,7 @@
  * Our child may be about to change a file of disks.d, to close an image or to
  * mark an overlay.  It is killed, and nothing else is done before it has ended:
  * a system call that it has begun comes to its end, and must not come after
- * what we do next.  A child that waits for storage may not end.  The disk is
+ * our next step.  A child that waits for storage may not end.  The disk is
  * then removed all the same, as was asked for.
  *
  * The device may refuse to be stopped.  Then there is another server, which

@@ -25,7 +25,7 @@ install_program()
 	mv "$WORK/bin/new" "$UBLK_QCOW2"
 }
 
-# Both processes run what is installed now.
+# Both processes run the program that is installed now.
 is_upgraded()
 {
 	local role

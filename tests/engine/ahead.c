@@ -193,7 +193,7 @@ static void die_after(unsigned int from, unsigned int to)
 		die("%s: the life failed", test.shape);
 }
 
-/* The second owner uses what the first one has left. */
+/* The second owner uses the room that the first one has left. */
 static void test_deaths(const char *shape)
 {
 	make(shape);

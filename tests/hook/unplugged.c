@@ -90,7 +90,7 @@ static void look(virDomainPtr domain)
 	watch_look(&agent);
 }
 
-/* What was released since the last time? */
+/* Which disks were released since the last time? */
 static void must_be(const char *names, const char *when)
 {
 	if (strcmp(released, names))
