@@ -162,6 +162,7 @@ static const struct command_option stat_options[] = {
 	  .offset = FIELD(watch),
 	  .help = "again every second, with the figures of that second" },
 	{ .name = "openmetrics",
+	  .excludes = "json",
 	  .offset = FIELD(openmetrics),
 	  .help = "for Prometheus, in the text format of its node exporter" },
 	{ .name = "output",
@@ -229,6 +230,7 @@ static const struct command_option commit_options[] = {
 	  .help = "merge into this one of the images below, and with the "
 		  "overlay all that lie between (default: the next one)" },
 	{ .name = "cancel",
+	  .excludes = "bandwidth",
 	  .offset = FIELD(cancel),
 	  .help = "end a commit that is at work; the disk keeps its overlay" },
 	OPTION_RATE,

@@ -10,9 +10,11 @@
  * keeps the samples of the round before, and tells the difference.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -111,21 +113,50 @@ static int put_stdout(put_function *put, const struct samples *samples)
 	return ret;
 }
 
+static int put_open(int fd, put_function *put, const struct samples *samples)
+{
+	FILE *file = fdopen(fd, "w");
+	int ret = file ? put(file, samples) : -errno;
+
+	if (!file)
+		close(fd);
+	else if (fclose(file) && !ret)
+		ret = -errno;
+	return ret;
+}
+
+static bool is_stream(const struct stat *st)
+{
+	return S_ISCHR(st->st_mode) || S_ISFIFO(st->st_mode);
+}
+
+/* A name may lead elsewhere by now. */
+static int put_stream(const char *path, put_function *put,
+		      const struct samples *samples)
+{
+	int fd = open(path, O_WRONLY | O_NOCTTY | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0)
+		return -errno;
+	if (!fstat(fd, &st) && is_stream(&st))
+		return put_open(fd, put, samples);
+	close(fd);
+	return -EINVAL;
+}
+
 /* A reader sees the old file or the new one. */
 static int put_file(const char *path, put_function *put,
 		    const struct samples *samples)
 {
 	char new[PATH_MAX + 16];
-	FILE *file;
-	int ret;
+	int fd, ret;
 
 	snprintf(new, sizeof(new), "%s.%d", path, (int)getpid());
-	file = fopen(new, "wex");
-	if (!file)
+	fd = open(new, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	if (fd < 0)
 		return -errno;
-	ret = put(file, samples);
-	if (fclose(file) && !ret)
-		ret = -errno;
+	ret = put_open(fd, put, samples);
 	if (!ret && rename(new, path))
 		ret = -errno;
 	if (ret)
@@ -133,11 +164,25 @@ static int put_file(const char *path, put_function *put,
 	return ret;
 }
 
+/* A new file would take the place of a device or a pipe.  A link is not
+   followed to a file: somebody else may have put the link there. */
+static int put_output(const char *path, put_function *put,
+		      const struct samples *samples)
+{
+	struct stat st;
+
+	if (stat(path, &st) || S_ISREG(st.st_mode))
+		return put_file(path, put, samples);
+	if (S_ISDIR(st.st_mode))
+		return -EISDIR;
+	return is_stream(&st) ? put_stream(path, put, samples) : -EINVAL;
+}
+
 static int put_round(const struct options *options, put_function *put,
 		     const struct samples *samples)
 {
 	if (*options->output)
-		return put_file(options->output, put, samples);
+		return put_output(options->output, put, samples);
 	if (options->watch && put == stat_put_text && isatty(STDOUT_FILENO))
 		fputs(CLEAR, stdout);
 	return put_stdout(put, samples);
@@ -152,6 +197,10 @@ static int complain_of(const struct options *options, int error)
 	if (error == -ENODEV)
 		return complain("%s: no such disk; see 'ublk-qcow2 list'",
 				options->subject);
+	if (error == -EINVAL && *options->output)
+		return complain("%s: is neither a file nor a pipe nor a "
+				"character device",
+				options->output);
 	return complain("%s: %s",
 			*options->output ? options->output : STATE_DIR,
 			strerror(-error));
@@ -180,9 +229,6 @@ int command_stat(const struct options *options)
 {
 	int status;
 
-	if (options->json && options->openmetrics)
-		return complain("stat: --json and --openmetrics are two forms; "
-				"choose one");
 	status = run(options, options->json	   ? stat_put_json :
 			      options->openmetrics ? stat_put_metrics :
 						     stat_put_text);

@@ -5,6 +5,8 @@
 #ifndef COMMAND_LINE_INSIDE_H
 #define COMMAND_LINE_INSIDE_H
 
+#include <stdint.h>
+
 #include "plugin/common/command-line.h"
 
 /* One reading of one command's line. */
@@ -13,6 +15,7 @@ struct reading {
 	const struct command *command;
 	void *fields;
 	unsigned int nr_given;		      /* options */
+	uint32_t given;			      /* a bit for each in the table */
 	const struct command_option *for_all; /* instead of arguments */
 };
 

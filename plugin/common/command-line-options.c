@@ -207,10 +207,41 @@ static int take_option(struct reading *reading, int found, char **argv)
 		return command_line_misuse(reading->program, reading->command,
 					   "%s needs a value", word);
 	reading->nr_given++;
+	reading->given |= 1u << (option - reading->command->options);
 	if (option->role != OPTION_PLAIN)
 		reading->for_all = option;
 	if (!set_field(option, reading->fields, optarg))
 		return misuse_value(reading, option, word);
+	return 0;
+}
+
+static bool is_given(const struct reading *reading, const char *name)
+{
+	const struct command *command = reading->command;
+	size_t i;
+
+	for (i = 0; i < command->nr_options; i++)
+		if (command->options[i].name &&
+		    !strcmp(command->options[i].name, name))
+			return reading->given >> i & 1;
+	return false;
+}
+
+static int judge_together(const struct reading *reading)
+{
+	const struct command *command = reading->command;
+	size_t i;
+
+	for (i = 0; i < command->nr_options; i++) {
+		const struct command_option *option = &command->options[i];
+
+		if (reading->given >> i & 1 && option->excludes &&
+		    is_given(reading, option->excludes))
+			return command_line_misuse(
+				reading->program, command,
+				"--%s and --%s exclude each other",
+				option->excludes, option->name);
+	}
 	return 0;
 }
 
@@ -229,5 +260,5 @@ int command_line_take_options(struct reading *reading, int argc, char **argv)
 			return -1;
 		ret = take_option(reading, found, argv);
 	}
-	return ret;
+	return ret ? ret : judge_together(reading);
 }

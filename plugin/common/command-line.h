@@ -35,10 +35,11 @@ struct command_option {
 	char letter;	  /* after -; 0: it has a name only */
 	enum option_kind kind;
 	enum option_role role;
-	const char *value;   /* ID, say; NULL: none, or the choices */
-	const char *choices; /* "leaks|all", say */
-	size_t offset;	     /* of the field, in the program's options */
-	const char *help;    /* sentences; this module breaks the lines */
+	const char *value;    /* ID, say; NULL: none, or the choices */
+	const char *choices;  /* "leaks|all", say */
+	const char *excludes; /* the name of an option; NULL: none */
+	size_t offset;	      /* of the field, in the program's options */
+	const char *help;     /* sentences; this module breaks the lines */
 };
 
 struct command {

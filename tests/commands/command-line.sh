@@ -80,6 +80,10 @@ wrong "--name needs a value;$see add --help'" add IMG --name
 wrong "'x' and --all exclude each other;$see add --help'" add --all x
 wrong "--all excludes every other option;$see recover --help'" \
 	recover --all --force
+wrong "--json and --openmetrics exclude each other;$see stat --help'" \
+	stat --openmetrics --json
+wrong "--bandwidth and --cancel exclude each other;$see commit --help'" \
+	commit web --cancel --bandwidth 1M
 
 # Values.
 wrong "'x' is no value for -n;$see add --help'" add IMG -n x

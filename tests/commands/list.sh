@@ -159,6 +159,30 @@ for command in list "list --json" stat "stat --json" "info $image" \
 		"$WORK/err" || fail "$command says $(cat "$WORK/err")"
 done
 
+# A file of `stat` is replaced, and a link is not followed to one.  Anything else
+# is written to, or stays as it is.
+echo old >"$WORK/target"
+ln -s target "$WORK/link"
+ln -s /dev/null "$WORK/null"
+mkfifo "$WORK/pipe"
+mkdir "$WORK/directory"
+"$PROGRAM" stat --json --output "$WORK/link"
+jq -e 'length == 5' "$WORK/link" >/dev/null || fail "no figures in the file"
+[[ $(<"$WORK/target") == old ]] || fail "the link was followed"
+timeout 10 cat "$WORK/pipe" >"$WORK/out" &
+timeout 10 "$PROGRAM" stat --json --output "$WORK/pipe" ||
+	fail "a pipe: status $?"
+wait $!
+jq -e 'length == 5' "$WORK/out" >/dev/null || fail "no figures in the pipe"
+"$PROGRAM" stat --output "$WORK/null"
+[[ -p $WORK/pipe && -L $WORK/null ]] || fail "a file is in the place of another"
+! "$PROGRAM" stat --output "$WORK/directory" 2>"$WORK/err" ||
+	fail "a directory is written to"
+grep -qx "ublk-qcow2: $WORK/directory: Is a directory" "$WORK/err" ||
+	fail "a directory: $(cat "$WORK/err")"
+left=$(find "$WORK" -name 'link?*' -o -name 'directory?*' -o -name 'pipe?*')
+[[ -z $left ]] || fail "left over: $left"
+
 # Everybody.
 if [[ $(id -u) == 0 ]]; then
 	cp "$PROGRAM" "$WORK/program"
