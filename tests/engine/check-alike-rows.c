@@ -137,6 +137,11 @@ static void copied_nowhere(void)
 	put(l1(), ENTRY_COPIED);
 }
 
+static void snapshot_copied_nowhere(void)
+{
+	put(get(get(HEADER_SNAPSHOTS_OFFSET)), ENTRY_COPIED);
+}
+
 static void copied_nothing(void)
 {
 	put(l2(9, 8), ENTRY_COPIED);
@@ -294,6 +299,9 @@ const struct row rows[] = {
 	{ "COPIED without a table", PLAIN, copied_nowhere,
 	  "qemu-img takes the header for a table, and cannot repair the entries there; we take the flag off",
 	  true },
+	{ "COPIED without a table, in a snapshot", SNAPSHOT,
+	  snapshot_copied_nowhere,
+	  "qemu-img takes the header for a table; we take the flag off", true },
 	{ "reserved bits of a block", PLAIN, block_reserved,
 	  "qemu-img tells of the entry alone and cannot repair it; we tell of each cluster that is not counted, and rebuild",
 	  true },
