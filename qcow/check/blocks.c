@@ -7,8 +7,8 @@
  * aligned, outside the file) or if something else lies in the same cluster;
  * and one is made where clusters are in use that no block counts; all of them
  * if the table itself is lost.  The new
- * ones are laid behind all that is in use, and so is a new table, if the old
- * one cannot name them all, or lies where something else is, too:
+ * ones are laid behind all that is in use (space.c), and so is a new table, if
+ * the old one cannot name them all, or lies where something else is, too:
  *
  *	... | last cluster in use | new table, if needed | new blocks |
  *
@@ -192,31 +192,6 @@ void check_need_block(struct check *check, uint64_t cluster)
 		check->block_states[index] = BLOCK_NEEDED;
 }
 
-/* ---- space ---- */
-
-/* Behind everything that is in use.  Clusters that the walk did not find may be
-   anywhere in the file. */
-uint64_t check_find_space(const struct check *check)
-{
-	if (check->incomplete || !check->file->block_device)
-		return max_u64(check->clusters, check->highest + 1);
-	return check->highest + 1;
-}
-
-void check_take_space(struct check *check, uint64_t first, uint64_t clusters)
-{
-	uint64_t end = first + clusters;
-
-	check->highest = max_u64(check->highest, end - 1);
-	check->clusters = max_u64(check->clusters, end);
-	check->file_size = max_u64(check->file_size,
-				   check->clusters
-					   << check->header.cluster_bits);
-	for (uint64_t cluster = first; cluster < end; cluster++)
-		if (!check_has_block(check, cluster >> check->block_bits))
-			check_need_block(check, cluster);
-}
-
 /* ---- the plan ---- */
 
 struct plan {
@@ -273,21 +248,44 @@ static bool extend_table(struct check *check, struct plan *plan)
 	return true;
 }
 
-static int make_plan(struct check *check, struct plan *plan)
+static bool needs_plan(const struct check *check)
 {
-	uint64_t end;
+	return check->refcount_table_shared || entries_needed(check);
+}
 
+static uint64_t clusters_of(const struct plan *plan)
+{
+	return plan->table_clusters + plan->blocks;
+}
+
+static void draw_plan(struct check *check, struct plan *plan, uint64_t first)
+{
 	*plan = (struct plan){
-		.first = check_find_space(check),
+		.first = first,
 		.size = check->refcount_table_size,
 	};
 	for (uint32_t i = 0; i < MAX_ENTRIES; i++)
 		plan->blocks += check->block_states[i] != 0;
-	if (!plan->blocks && !check->refcount_table_shared)
-		return 0;
 	while (extend_table(check, plan) || extend_plan(check, plan))
 		;
-	end = plan->first + plan->table_clusters + plan->blocks;
+}
+
+static int make_plan(struct check *check, struct plan *plan)
+{
+	uint64_t end, first, room, wanted = 2 * entries_needed(check);
+
+	/* In another place the plan may need more. */
+	do {
+		int ret;
+
+		room = wanted;
+		ret = check_find_space(check, room, &first);
+		if (ret)
+			return ret;
+		draw_plan(check, plan, first);
+		wanted = 2 * clusters_of(plan);
+	} while (clusters_of(plan) > room);
+	end = plan->first + clusters_of(plan);
 	if ((end - 1) >> check->block_bits >= MAX_ENTRIES)
 		return -EFBIG;
 	if (check->file->block_device &&
@@ -355,9 +353,9 @@ static void adopt(struct check *check, const struct plan *plan, uint64_t *table)
 
 int check_make_blocks(struct check *check)
 {
-	struct plan plan;
+	struct plan plan = { .size = check->refcount_table_size };
 	uint64_t *table;
-	int ret = make_plan(check, &plan);
+	int ret = needs_plan(check) ? make_plan(check, &plan) : 0;
 
 	if (ret)
 		return ret;

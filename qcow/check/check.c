@@ -48,6 +48,8 @@ static void forget_round(struct check *check)
 {
 	check->reporting = true;
 	check->incomplete = false;
+	check->headless = false;
+	check->behind = false;
 	check->tangled = false;
 	check->hopeless = false;
 	check->mixed = false;
@@ -203,6 +205,7 @@ static void release(struct check *check)
 	free(check->table);
 	free(check->block);
 	free(check->roots);
+	free(check->lost);
 	free(check->refcount_table);
 	free(check->header_area.bytes);
 }

@@ -148,6 +148,8 @@ struct check {
 
 	struct root *roots;
 	uint32_t nr_roots, max_roots;
+	struct area *lost; /* tables that are not in the file */
+	uint32_t nr_lost;
 	struct area areas[MAX_AREAS];
 	unsigned int nr_areas;
 	struct snapshots snapshots;
@@ -167,6 +169,10 @@ struct check {
 	bool hopeless;	     /* and not because of a block */
 	bool mixed;	     /* a table lies where data are, too */
 	bool malformed;	     /* entries that cannot be */
+	bool headless;	     /* the L1 table is not in the file */
+	bool behind;	     /* there are references behind its end */
+	bool cut;	     /* ... or were in an earlier round */
+	bool seeking;	     /* only these are counted now */
 	bool miscounted;     /* blocks that are none, or clusters in
 				use whose count is zero */
 	bool relink;	     /* the table in memory is newer */
@@ -299,6 +305,8 @@ int check_count_entry(struct check *check, const struct table *table,
 
 /* Counts all references of the window that begins at this cluster. */
 int check_count(struct check *check, uint64_t first);
+/* Counts those behind the end of the file, in the same way. */
+int check_count_all_behind(struct check *check, uint64_t first);
 
 /* compare.c */
 
@@ -330,14 +338,22 @@ int check_count_blocks(struct check *check);
 void check_find_shared_blocks(struct check *check);
 /* Notes that a cluster without a block has references. */
 void check_need_block(struct check *check, uint64_t cluster);
-/* The first of the clusters behind all that is in use; and they become part
-   of the image, before anything is written about them. */
-uint64_t check_find_space(const struct check *check);
-void check_take_space(struct check *check, uint64_t first, uint64_t clusters);
 /* Lays out the missing blocks and writes them, empty, where nobody looks. */
 int check_make_blocks(struct check *check);
 /* Makes it count. */
 int check_link_blocks(struct check *check);
+
+/* space.c */
+
+/* An entry's bytes lie, or end, behind the end of the file. */
+int check_count_behind(struct check *check, uint64_t offset, uint64_t length);
+/* So do those of a list or a root.  0 or -ENOMEM. */
+int check_lose_area(struct check *check, uint64_t offset, uint64_t length);
+/* The first of so many clusters behind all that is in use.  Changes the
+   window.  0 or a negative error. */
+int check_find_space(struct check *check, uint64_t wanted, uint64_t *first);
+/* They become part of the image, before anything is written about them. */
+void check_take_space(struct check *check, uint64_t first, uint64_t clusters);
 
 /* repair.c */
 

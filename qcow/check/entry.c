@@ -35,7 +35,7 @@ static int count_entry_run(struct check *check, const struct table *table,
 		"ERROR L2 entry %#llx (table at %#llx): cluster at offset %#llx lies beyond the end of the file",
 		(unsigned long long)entry, (unsigned long long)table->offset,
 		(unsigned long long)offset);
-	return 0;
+	return check_count_behind(check, offset, length);
 }
 
 static int count_compressed(struct check *check, const struct table *table,

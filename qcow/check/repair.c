@@ -17,7 +17,11 @@
  * To raise a count is always safe.  To lower one is safe only when nothing
  * relies on it any more (R5 to R7).  After an incomplete walk nothing is
  * lowered: a cluster that seems to be free may be the only copy of something
- * that a better tool, or its owner, will find again.
+ * that a better tool, or its owner, will find again.  So it is if the file was
+ * cut off, even where it has become long enough again: a table there is empty.
+ *
+ * Without the L1 table nothing at all is repaired.  New tables would make the
+ * file longer, and an empty L1 table of it.
  *
  * Flags are mended with leaks, too: they follow from the counts.
  *
@@ -227,7 +231,8 @@ static int raise_all(struct check *check)
 
 static int lower_window(struct check *check)
 {
-	enum outcome outcome = check->incomplete ? COUNTS_STAY : COUNTS_LOWERED;
+	bool unsure = check->incomplete || check->cut;
+	enum outcome outcome = unsure ? COUNTS_STAY : COUNTS_LOWERED;
 	int ret = check_compare(check, outcome);
 
 	if (!ret)
@@ -239,15 +244,24 @@ static int lower_window(struct check *check)
 	return ret ? ret : do_copied(check, COPIED_SET);
 }
 
+/* NULL: it can be. */
+static const char *why_no_repair(const struct check *check)
+{
+	if (check->headless)
+		return "the L1 table is lost";
+	if (check->hopeless || (check->mixed && check->malformed))
+		return "a table lies where another one or data are";
+	return NULL;
+}
+
 int check_repair(struct check *check)
 {
 	bool all = check->options->repair == QCOW_REPAIR_ALL;
+	const char *why = why_no_repair(check);
 	int ret;
 
-	if (check->hopeless || (check->mixed && check->malformed)) {
-		check_say(
-			check,
-			"a table lies where another one or data are: nothing is repaired");
+	if (why) {
+		check_say(check, "%s: nothing is repaired", why);
 		return 0;
 	}
 	ret = begin(check);

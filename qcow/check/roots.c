@@ -19,6 +19,8 @@
 #include <stdlib.h>
 #include "qcow/check/check.h"
 
+#define MAX_LUKS (64u << 20) /* more than any header of it takes */
+
 /* A run of bytes in the middle of a file that wants aligned I/O. */
 int check_read_bytes(struct check *check, void *bytes, uint64_t offset,
 		     uint32_t length)
@@ -85,7 +87,10 @@ int check_add_root(struct check *check, enum root_kind kind, uint32_t number,
 		return ret;
 	if (why) {
 		check_drop(check, kind_name(kind), number, why);
-		return 0;
+		/* Bitmaps are given up. */
+		return kind == ROOT_BITMAP ?
+			       0 :
+			       check_lose_area(check, offset, entries * 8ull);
 	}
 	if (!entries)
 		return 0;
@@ -111,23 +116,25 @@ struct area *check_add_area(struct check *check, uint64_t offset,
 }
 
 /* LUKS cannot do without it: without this header, the key is lost. */
-static void find_encryption(struct check *check, const uint8_t *extension,
-			    uint32_t length)
+static int find_encryption(struct check *check, const uint8_t *extension,
+			   uint32_t length)
 {
 	uint64_t offset, size;
 
 	if (length < 16) {
 		check_drop(check, "encryption header", 0,
 			   "its extension is malformed");
-		return;
+		return 0;
 	}
 	offset = load_be64(extension);
 	size = load_be64(extension + 8);
-	if (!size || check_judge_root(check, offset, div_round_up(size, 8)))
+	if (!size || check_judge_root(check, offset, div_round_up(size, 8))) {
 		check_drop(check, "encryption header", 0,
 			   "not cluster aligned, or not in the file");
-	else
-		check_add_area(check, offset, size);
+		return check_lose_area(check, offset, min_u64(size, MAX_LUKS));
+	}
+	check_add_area(check, offset, size);
+	return 0;
 }
 
 static int find_in_extensions(struct check *check)
@@ -148,7 +155,7 @@ static int find_in_extensions(struct check *check)
 		}
 		if (type == EXTENSION_ENCRYPTION && !encryption) {
 			encryption = true;
-			find_encryption(check, data, length);
+			ret = find_encryption(check, data, length);
 		}
 	}
 	if (h->crypt_method == CRYPT_LUKS && !encryption)
@@ -201,6 +208,7 @@ static int find_active(struct check *check)
 		return check_add_root(check, ROOT_ACTIVE, 0, h->l1_offset,
 				      h->l1_size);
 	check->incomplete = true;
+	check->headless = true;
 	check_corrupt(check, "ERROR %s", why.text);
 	return 0;
 }
@@ -210,6 +218,7 @@ int check_find_roots(struct check *check)
 	int ret;
 
 	check->nr_roots = 0;
+	check->nr_lost = 0;
 	check->nr_areas = 0;
 	check->bitmaps_broken = false;
 	check_add_area(check, 0, check_cluster_size(check));

@@ -40,6 +40,7 @@
 #define EXTRA_DISK_SIZE	    8
 #define EXTRA_MIN	    16u
 #define EXTRA_MAX	    1024u
+#define MAX_ENTRY	    (HEAD + EXTRA_MAX + 2 * 0xffffull + 8)
 
 struct entry {
 	uint8_t head[HEAD];
@@ -137,13 +138,22 @@ static bool goes_on(const struct check *check, uint64_t end)
 	return check_is_inside(check, start, end - start);
 }
 
+/* Of the rest of the table, which begins in this place, no more is known. */
+static int lose_rest(struct check *check, uint64_t start)
+{
+	uint64_t rest = check->header.nb_snapshots - check->snapshots.kept;
+
+	return check_lose_area(check, start,
+			       min_u64(rest * MAX_ENTRY, MAX_TABLE_BYTES));
+}
+
 static int lose_table(struct check *check)
 {
 	check->snapshots.mendable = false;
 	check->snapshots.lost = true;
 	check_drop(check, "snapshot", check->snapshots.kept,
 		   "its entry is not in the file");
-	return 0;
+	return lose_rest(check, round_up(check->snapshots.end, 8));
 }
 
 /* Notes how many entries can stay, and where they end. */
@@ -188,7 +198,7 @@ int check_find_snapshots(struct check *check)
 		return 0;
 	if (check_judge_root(check, h->snapshots_offset, HEAD / 8)) {
 		check_drop(check, "snapshot table", 0, "it is not in the file");
-		return 0;
+		return lose_rest(check, h->snapshots_offset);
 	}
 	if (check_has_data_file(check))
 		check_corrupt(check,
@@ -312,11 +322,20 @@ static int put_entries(struct stream *stream)
 	return 0;
 }
 
-int check_make_snapshots(struct check *check)
+/* At most: each entry grows by as much as it may lack. */
+static uint64_t clusters_needed(const struct check *check)
+{
+	const struct snapshots *s = &check->snapshots;
+
+	return div_round_up(s->end - check->header.snapshots_offset +
+				    s->kept * (EXTRA_MIN + 8ull),
+			    check_cluster_size(check));
+}
+
+static int write_table(struct check *check, uint64_t first)
 {
 	struct snapshots *s = &check->snapshots;
 	uint32_t bits = check->header.cluster_bits;
-	uint64_t first = check_find_space(check);
 	struct stream stream = {
 		.check = check,
 		.offset = first << bits,
@@ -340,6 +359,14 @@ int check_make_snapshots(struct check *check)
 			 div_round_up(s->new_length, 1ull << bits));
 	check_add_area(check, s->new_offset, s->new_length);
 	return 0;
+}
+
+int check_make_snapshots(struct check *check)
+{
+	uint64_t first;
+	int ret = check_find_space(check, clusters_needed(check), &first);
+
+	return ret ? ret : write_table(check, first);
 }
 
 int check_link_snapshots(struct check *check)

@@ -100,7 +100,7 @@ static int count_l1_entry(struct check *check, const struct root *root,
 	check->copied_nowhere |= entry & ENTRY_COPIED &&
 				 !check_is_there(check, offset);
 	if (!check_is_inside(check, offset, size))
-		return 0;
+		return check_count_behind(check, offset, size);
 	if (root->kind == ROOT_ACTIVE && !what)
 		flags |= entry & ENTRY_COPIED ? REFERENCE_COPIED :
 						REFERENCE_PLAIN;
@@ -187,6 +187,21 @@ int check_count(struct check *check, uint64_t first)
 				      count_bitmap);
 	if (!ret)
 		ret = check_each_table(check, count_table);
+	check->quiet = false;
+	return ret;
+}
+
+int check_count_all_behind(struct check *check, uint64_t first)
+{
+	int ret;
+
+	counts_begin(&check->counts, first);
+	check->seeking = true;
+	check->quiet = true;
+	ret = check_each_root(check, ROOT_ACTIVE, ROOT_SNAPSHOT, count_l1);
+	if (!ret)
+		ret = check_each_table(check, count_table);
+	check->seeking = false;
 	check->quiet = false;
 	return ret;
 }
