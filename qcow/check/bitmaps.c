@@ -53,18 +53,22 @@ static struct entry decode(const uint8_t head[BITMAP_HEAD])
 	};
 }
 
-/* Bytes of the bitmap itself; and of the disk that so many can describe. */
+/* Of the bitmap itself. */
 static uint64_t bitmap_bytes(const struct check *check, const struct entry *e)
 {
 	return (uint64_t)e->table_entries << check->header.cluster_bits;
 }
 
-static bool is_too_short(const struct check *check, const struct entry *e)
+/* QEMU loads those that are not in use, and takes neither one that is too short
+   for the disk nor one that is too long. */
+static bool fits(const struct check *check, const struct entry *e)
 {
-	uint64_t bits = bitmap_bytes(check, e) * 8;
+	uint64_t size = round_down(check->header.size, QCOW_SECTOR);
+	uint64_t bits = div_round_up(size, 1ull << e->granularity_bits);
 
-	return !(e->flags & FLAG_IN_USE) &&
-	       check->header.size > bits << e->granularity_bits;
+	return e->flags & FLAG_IN_USE ||
+	       div_round_up(bits, 8 * check_cluster_size(check)) ==
+		       e->table_entries;
 }
 
 static const char *judge(const struct check *check, const struct entry *e)
@@ -85,8 +89,8 @@ static const char *judge(const struct check *check, const struct entry *e)
 		return "its name has no length that can be";
 	if (e->extra_length)
 		return "it has extra data";
-	if (is_too_short(check, e))
-		return "it is too short for the disk";
+	if (!fits(check, e))
+		return "its size does not fit the disk's";
 	return check_judge_root(check, e->table, e->table_entries);
 }
 

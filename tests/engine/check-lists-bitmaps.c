@@ -120,6 +120,11 @@ static void too_short_for_disk(struct image *image)
 	store_be64(image->bytes + HEADER_SIZE, 300u << 20);
 }
 
+static void too_long_for_disk(struct image *image)
+{
+	store_be32(directory(image) + 8, 2);
+}
+
 static void entry_malformed(struct image *image)
 {
 	store_be64(image->bytes + load_be64(directory(image)), 0xdead);
@@ -150,6 +155,7 @@ const struct row bitmap_rows[] = {
 	{ "reserved flag", reserved_flag, .bitmaps = true },
 	{ "no name", no_name, .bitmaps = true },
 	{ "too short for the disk", too_short_for_disk, .bitmaps = true },
+	{ "too long for the disk", too_long_for_disk, .bitmaps = true },
 	{ "table entry malformed", entry_malformed, .bitmaps = true },
 	{ "table entry beyond the file", entry_beyond, .bitmaps = true },
 };
