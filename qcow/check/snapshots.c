@@ -187,6 +187,19 @@ static int read_table(struct check *check)
 	return 0;
 }
 
+/* QEMU looks at its place, too, and does not open the image. */
+static int judge_no_table(struct check *check)
+{
+	uint64_t offset = check->header.snapshots_offset;
+
+	check->snapshots.mendable = offset > INT64_MAX ||
+				    !is_aligned(offset,
+						check_cluster_size(check));
+	if (check->snapshots.mendable)
+		check_corrupt(check, "ERROR no snapshots, in a wrong place");
+	return 0;
+}
+
 int check_find_snapshots(struct check *check)
 {
 	const struct header *h = &check->header;
@@ -195,7 +208,7 @@ int check_find_snapshots(struct check *check)
 
 	*s = (struct snapshots){ .end = h->snapshots_offset };
 	if (!h->nb_snapshots)
-		return 0;
+		return judge_no_table(check);
 	if (check_judge_root(check, h->snapshots_offset, HEAD / 8)) {
 		check_drop(check, "snapshot table", 0, "it is not in the file");
 		return lose_rest(check, h->snapshots_offset);
@@ -364,8 +377,11 @@ static int write_table(struct check *check, uint64_t first)
 int check_make_snapshots(struct check *check)
 {
 	uint64_t first;
-	int ret = check_find_space(check, clusters_needed(check), &first);
+	int ret;
 
+	if (!check->header.nb_snapshots)
+		return 0;
+	ret = check_find_space(check, clusters_needed(check), &first);
 	return ret ? ret : write_table(check, first);
 }
 
@@ -376,6 +392,7 @@ int check_link_snapshots(struct check *check)
 	h->nb_snapshots = check->snapshots.kept;
 	h->snapshots_offset = check->snapshots.new_offset;
 	/* Nobody refers to the old one any more. */
-	check->snapshots.area->length = 0;
+	if (check->snapshots.area)
+		check->snapshots.area->length = 0;
 	return header_write_snapshots(check->file, h, &check->header_area);
 }

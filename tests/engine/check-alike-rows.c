@@ -230,6 +230,11 @@ static void snapshot_count_low(void)
 	put_count(cluster_of(get(l2(0, 8))), 1);
 }
 
+static void no_snapshots_nowhere(void)
+{
+	put(HEADER_SNAPSHOTS_OFFSET, 8);
+}
+
 static void another_place(void)
 {
 	put(l2(1, 8), get(l2(0, 8)));
@@ -302,6 +307,8 @@ const struct row rows[] = {
 	{ "COPIED without a table, in a snapshot", SNAPSHOT,
 	  snapshot_copied_nowhere,
 	  "qemu-img takes the header for a table; we take the flag off", true },
+	{ "no snapshots, in a place that cannot be", PLAIN,
+	  no_snapshots_nowhere, "qemu-img fails; we let the place go", true },
 	{ "reserved bits of a block", PLAIN, block_reserved,
 	  "qemu-img tells of the entry alone and cannot repair it; we tell of each cluster that is not counted, and rebuild",
 	  true },
