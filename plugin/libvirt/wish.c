@@ -50,6 +50,14 @@ static int look_at_image(struct wish *wish, char why[DOMAIN_REASON_MAX])
 		image->shared);
 }
 
+/* An `add` that was interrupted leaves a record for the next `add` to
+   sweep. */
+static bool is_served(const struct wish *wish, struct disk *disk)
+{
+	return !disk_find(wish->disk->source, disk) &&
+	       (disk->state != DISK_ADDING || process_alive(&disk->supervisor));
+}
+
 /* --- the record ---------------------------------------------------------- */
 
 static int is_stale(const struct owner *owner, void *opaque)
@@ -71,7 +79,6 @@ static int record(struct wish *wish, struct disk *disk, bool owned,
 
 	known = !owner_load(call->uuid, disk->name, &owner) && !owner.begun &&
 		owner_is_of(&owner, disk);
-	owner_each(is_stale, disk);
 	owner_fill(&owner, call->uuid, call->name, disk);
 	owner.owned = owned;
 	owner.shareable = wish->disk->shareable;
@@ -79,6 +86,8 @@ static int record(struct wish *wish, struct disk *disk, bool owned,
 	if (ret)
 		return domain_wrong(why, "cannot write its record: %s",
 				    strerror(-ret));
+	/* Not before: what `start` has begun has no nonce. */
+	owner_each(is_stale, disk);
 	wish->recorded = !known;
 	return 0;
 }
@@ -276,12 +285,13 @@ static int start_and_record(struct wish *wish, char why[DOMAIN_REASON_MAX])
 }
 
 /* From before the disk is served a record tells `release` of it, in case that
-   somebody kills us.  An older record may be of a disk whose own record cannot
-   be read at the moment. */
+   somebody kills us, or that the disk can be neither used nor removed.  An
+   older record may be of a disk whose own record cannot be read just now. */
 static int start(struct wish *wish, char why[DOMAIN_REASON_MAX])
 {
 	const struct call *call = wish->call;
 	struct owner owner, older;
+	struct disk disk;
 	bool replaces;
 	int ret;
 
@@ -294,22 +304,16 @@ static int start(struct wish *wish, char why[DOMAIN_REASON_MAX])
 		return domain_wrong(why, "cannot write its record: %s",
 				    strerror(-ret));
 	ret = start_and_record(wish, why);
-	if (ret && replaces)
+	if (!ret || is_served(wish, &disk))
+		return ret;
+	if (replaces)
 		owner_save(&older);
-	else if (ret)
+	else
 		owner_forget(call->uuid, wish->name);
 	return ret;
 }
 
 /* --- one disk ------------------------------------------------------------ */
-
-/* An `add` that was interrupted leaves a record for the next `add` to
-   sweep. */
-static bool is_served(const struct wish *wish, struct disk *disk)
-{
-	return !disk_find(wish->disk->source, disk) &&
-	       (disk->state != DISK_ADDING || process_alive(&disk->supervisor));
-}
 
 /* Finds the name under which the disk is served, or will be. */
 static int find_name(struct wish *wish, char why[DOMAIN_REASON_MAX])

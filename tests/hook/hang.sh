@@ -179,6 +179,24 @@ refused 'in use by domain web1' web2 prepare
 accepted web1 release
 served ""
 
+case_of "the disk is there, its record cannot be written, nor can it go"
+cat >"$WORK/saboteur" <<-'END'
+	#!/bin/bash
+	[[ $1 == add ]] || exec "$FAST" "$@"
+	"$FAST" "$@"
+	mkdir "$SABOTAGE"
+END
+chmod +x "$WORK/saboteur"
+echo 1000 >"$FAKE/del.busy"
+SABOTAGE=$DOMAINS/.$UUID1.web UBLK_QCOW2=$WORK/saboteur \
+	UBLK_QCOW2_PATIENCE=3000 refused 'cannot write its record' web1 prepare
+served web
+rm "$FAKE/del.busy"
+rmdir "$DOMAINS/.$UUID1.web"
+accepted web1 release
+served ""
+records ""
+
 case_of "an older record is there again if add fails"
 accepted web1 prepare
 mv "$UBLK_QCOW2_RUN/0.disk" "$FAKE/record"
