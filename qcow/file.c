@@ -27,8 +27,7 @@
 #include "qcow/format.h"
 #include "qcow/lease.h"
 
-#define BUFFER_ALIGNMENT 4096
-#define ZERO_CHUNK	 (64u << 10)
+#define ZERO_CHUNK (64u << 10)
 
 static int full_read(int fd, void *buffer, uint64_t offset, size_t length)
 {
@@ -73,8 +72,8 @@ void *file_buffer(size_t length)
 {
 	void *buffer = NULL;
 
-	if (posix_memalign(&buffer, BUFFER_ALIGNMENT,
-			   round_up(length, BUFFER_ALIGNMENT)))
+	if (posix_memalign(&buffer, MAX_ALIGNMENT,
+			   round_up(length, MAX_ALIGNMENT)))
 		return NULL;
 	return buffer;
 }
@@ -90,10 +89,10 @@ static bool is_qcow2(const uint8_t *header)
 /* The greatest unit of direct I/O that suits the file. */
 static uint64_t greatest_unit(int fd)
 {
-	uint8_t *header = file_buffer(BUFFER_ALIGNMENT);
-	uint64_t unit = BUFFER_ALIGNMENT;
+	uint8_t *header = file_buffer(MAX_ALIGNMENT);
+	uint64_t unit = MAX_ALIGNMENT;
 
-	if (header && !full_read(fd, header, 0, BUFFER_ALIGNMENT) &&
+	if (header && !full_read(fd, header, 0, MAX_ALIGNMENT) &&
 	    is_qcow2(header)) {
 		uint32_t bits = load_be32(header + HEADER_CLUSTER_BITS);
 
@@ -349,7 +348,7 @@ int file_write(struct file *file, const void *buffer, uint64_t offset,
 int file_write_zeroes(struct file *file, uint64_t offset, uint64_t length)
 {
 	static const char zeroes[ZERO_CHUNK]
-		__attribute__((aligned(BUFFER_ALIGNMENT)));
+		__attribute__((aligned(MAX_ALIGNMENT)));
 
 	while (length) {
 		size_t n = min_u64(length, ZERO_CHUNK);

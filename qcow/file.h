@@ -24,6 +24,10 @@ struct qcow_file_ops {
 	bool (*is_hole)(void *disk, uint64_t offset, uint64_t length);
 };
 
+/* The greatest alignment of any file, in bytes; with one that wants more the
+   page cache is used. */
+#define MAX_ALIGNMENT 4096u
+
 enum qcow_event {
 	QCOW_EVENT_GROUP_COPIED, /* body in the journal, not sealed */
 	QCOW_EVENT_GROUP_SEALED,
@@ -44,7 +48,8 @@ struct qcow_test_hooks {
 
 struct file {
 	int fd;
-	uint32_t alignment; /* of offset, length and memory */
+	uint32_t alignment; /* of offset, length and memory: QCOW_SECTOR to
+			       MAX_ALIGNMENT */
 	bool direct;
 	bool block_device; /* has a fixed size, never reads as zero */
 	int claim;	   /* descriptor with its claim; 0: none */

@@ -13,7 +13,7 @@
 #include "qcow/error.h"
 #include "qcow/header.h"
 
-#define FIRST_BYTES 4096u /* hold every field, and can be read directly */
+#define FIRST_BYTES MAX_ALIGNMENT /* hold every field */
 
 static uint32_t cluster_bytes(const struct header *header)
 {

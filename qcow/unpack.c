@@ -15,10 +15,9 @@
 #include "qcow/compress.h"
 #include "qcow/image.h"
 
-#define CACHE_SIZE    (1u << 20)
-#define MAX_STREAMS   4u
-#define MAX_SLOTS     64u
-#define MAX_ALIGNMENT 4096u
+#define CACHE_SIZE  (1u << 20)
+#define MAX_STREAMS 4u
+#define MAX_SLOTS   64u
 
 struct stream {
 	bool busy; /* protected by the unpacker's lock */
