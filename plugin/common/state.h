@@ -140,8 +140,10 @@ bool disk_is_file(const struct disk *disk,
 		  const struct qcow_identity *identity);
 
 /* Finds the disk that serves this image, or has this name.  An image is known
-   by its path, or by identity, which may be NULL.  Returns: 0		*disk is
-   that disk -ENOENT	there is none or another -errno. */
+   by its path, or by identity, which may be NULL.  Returns:
+   0		*disk is that disk
+   -ENOENT	there is none
+   or another -errno. */
 int disk_of_image(const char *image, const struct qcow_identity *identity,
 		  struct disk *disk);
 int disk_of_name(const char *name, struct disk *disk);

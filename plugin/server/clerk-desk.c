@@ -221,7 +221,6 @@ void clerk_work(const struct server_config *config,
 		.nonce = config->nonce,
 		.id = -1,
 	};
-
 	pthread_t watcher;
 
 	process_fresh(socket, -1);

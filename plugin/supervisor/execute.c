@@ -5,7 +5,7 @@
  * An executable gets no descriptor of ours, no signal mask, only the
  * environment that is documented, and none of the supervisor's privileges over
  * other processes when memory or processors are short.  It has PATIENCE to end;
- * then its whole session is killed: otherwise its processes in the background
+ * then its process group is killed: otherwise its processes in the background
  * would pile up at every crash.  One that hangs in the kernel is left behind:
  * the events after this one, a merge or an upgrade would wait for it.
  *
