@@ -218,7 +218,7 @@ static int check_type(struct file *file, struct qcow_error *error)
 }
 
 /* The kernel lets root open one for writing, and every write fail. */
-static bool is_read_only_device(const struct file *file)
+bool file_is_read_only_device(const struct file *file)
 {
 	int read_only = 0;
 
@@ -226,8 +226,7 @@ static bool is_read_only_device(const struct file *file)
 	       read_only;
 }
 
-/* Tells the user how to serve a file that cannot be opened for writing. */
-static const char *advice(const struct file *file, const char *path, int error)
+const char *file_advice(const struct file *file, const char *path, int error)
 {
 	struct stat st;
 
@@ -275,11 +274,12 @@ int file_open(struct file *file, const char *path,
 	ret = open_either(file, path, options);
 	if (ret)
 		return fail(error, ret, "%s%s", reason(ret),
-			    options->read_only ? "" : advice(file, path, ret));
+			    options->read_only ? "" :
+						 file_advice(file, path, ret));
 	ret = check_type(file, error);
-	if (!ret && !options->read_only && is_read_only_device(file))
+	if (!ret && !options->read_only && file_is_read_only_device(file))
 		ret = fail(error, -EACCES, "the device is read-only%s",
-			   advice(file, path, -EACCES));
+			   file_advice(file, path, -EACCES));
 	if (ret)
 		file_close(file);
 	else if (file->direct && !options->read_only)

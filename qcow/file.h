@@ -73,6 +73,10 @@ void *file_buffer(size_t length);
 int file_open(struct file *file, const char *path,
 	      const struct qcow_options *options, struct qcow_error *error);
 void file_close(struct file *file);
+bool file_is_read_only_device(const struct file *file);
+/* How to serve a file that cannot be opened for writing, by this error; to be
+   put behind the error. */
+const char *file_advice(const struct file *file, const char *path, int error);
 /* Past the end of the file, zeros are read. */
 int file_read(struct file *file, void *buffer, uint64_t offset, size_t length);
 /* The same with any alignment; the others want it kept. */

@@ -9,13 +9,13 @@
  * that it names, not by its tables: these change during the look.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <unistd.h>
 #include "qcow/error.h"
 #include "qcow/image.h"
-#include "qcow/names-used.h"
 
 static int try(const char *path, const struct qcow_options *options,
 	       enum qcow_look look, struct qcow_error *error)
@@ -59,23 +59,45 @@ static bool is_written(const char *path)
 	return written;
 }
 
-/* By the file system and not by access(2), which asks for the real user; a
-   command in a jail opens files as another one. */
-static bool is_on_read_only(const char *path)
+/* Would an open for writing fail, although one for reading does not?  Not by
+   access(2), which asks for the real user; a command in a jail opens files as
+   another one. */
+static int find_obstacle(const struct file *file)
 {
+	const uint64_t fixed = STATX_ATTR_IMMUTABLE | STATX_ATTR_APPEND;
 	struct statvfs fs;
-	struct stat st;
-	bool read_only;
-	int fd;
+	struct statx stx;
 
-	if (names_look(path, &st) || !S_ISREG(st.st_mode))
-		return false;
-	fd = names_find(path);
-	if (fd < 0)
-		return false;
-	read_only = !fstatvfs(fd, &fs) && fs.f_flag & ST_RDONLY;
-	close(fd);
-	return read_only;
+	if (file->block_device)
+		return file_is_read_only_device(file) ? -EACCES : 0;
+	if (!fstatvfs(file->fd, &fs) && fs.f_flag & ST_RDONLY)
+		return -EROFS;
+	if (!statx(file->fd, "", AT_EMPTY_PATH, STATX_TYPE, &stx) &&
+	    stx.stx_attributes & fixed)
+		return -EPERM;
+	return 0;
+}
+
+static int judge_writing(const char *path, struct qcow_error *why)
+{
+	const struct qcow_options options = {
+		.read_only = true,
+		.cache = QCOW_CACHE_WRITEBACK,
+	};
+	struct file file;
+	int ret;
+
+	/* The trial has said so. */
+	if (file_open(&file, path, &options, NULL))
+		return 0;
+	ret = find_obstacle(&file);
+	if (ret)
+		fail(why, ret, "%s%s",
+		     ret == -EACCES ? "the device is read-only" :
+				      strerror(-ret),
+		     file_advice(&file, path, ret));
+	file_close(&file);
+	return ret;
 }
 
 void qcow_judge(const char *path, const struct qcow_options *options,
@@ -91,8 +113,8 @@ void qcow_judge(const char *path, const struct qcow_options *options,
 	judgement->verdict = QCOW_READ_WRITE;
 	judgement->is_written = is_written(path);
 	ret = try(path, options, QCOW_LOOK_WRITER, why);
-	if (is_fit(ret, judgement) && is_on_read_only(path))
-		ret = fail(why, -EROFS, "%s", strerror(EROFS));
+	if (is_fit(ret, judgement))
+		ret = judge_writing(path, why);
 	if (is_fit(ret, judgement))
 		return;
 	judgement->verdict = QCOW_READ_ONLY;

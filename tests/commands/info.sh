@@ -9,7 +9,9 @@ set -euo pipefail
 PROGRAM=$PWD/../plugin/ublk-qcow2
 WORK=$(mktemp -d)
 NBD=
-trap '[[ -z $NBD ]] || kill "$NBD"; rm -rf "$WORK"' EXIT
+LOOP=
+trap '[[ -z $NBD ]] || kill "$NBD"; [[ -z $LOOP ]] || losetup -d "$LOOP"
+	chattr -i "$WORK/fixed" 2>/dev/null; rm -rf "$WORK"' EXIT
 cd "$WORK"
 export UBLK_QCOW2_DIRECTORIES=$WORK/directories
 
@@ -330,9 +332,26 @@ if [[ $EUID == 0 ]] && unshare -m true 2>/dev/null; then
 		mount -o remount,bind,ro "$1" && "$2" info --json "$1/elses"' \
 		- "$WORK" "$PROGRAM" || true)
 	[[ $(jq -r '"\(.served) \(.why)"' <<<"$UNSHARED") == \
-		"read-only Read-only file system" ]] || fail "$UNSHARED"
+		"read-only Read-only file system; serve it with --read-only, "* ]] ||
+		fail "$UNSHARED"
 fi
 tells elses '.served == "read-write"'
+
+# A device, and a file, that the kernel lets nobody write to.
+create fixed 1M
+truncate -s 1M fixed
+if LOOP=$(losetup --read-only --find --show fixed 2>/dev/null); then
+	tells "$LOOP" '.served == "read-only" and
+		(.why | test("^the device is read-only; make it writable"))'
+	losetup --detach "$LOOP"
+	LOOP=
+fi
+if chattr +i fixed 2>/dev/null; then
+	tells fixed '.served == "read-only" and
+		(.why | test("permitted; it is immutable or append-only"))'
+	chattr -i fixed
+fi
+tells fixed '.served == "read-write"'
 
 # In a container that has one user and may not let go of its groups.
 if unshare -Ur true 2>/dev/null; then
