@@ -42,6 +42,20 @@ static size_t argument_word(const char *words, size_t place, const char **word)
 	return strcspn(words, " ");
 }
 
+/* A complaint about one would name nothing. */
+static int refuse_empty(const struct reading *reading,
+			const struct command_line *line)
+{
+	size_t i;
+
+	for (i = 0; i < line->nr_arguments; i++)
+		if (!*line->arguments[i])
+			return command_line_misuse(
+				reading->program, reading->command,
+				"argument %zu is empty", i + 1);
+	return 0;
+}
+
 static int take_arguments(const struct reading *reading,
 			  const struct command_line *line)
 {
@@ -65,13 +79,12 @@ static int take_arguments(const struct reading *reading,
 		return command_line_misuse(reading->program, command,
 					   "%.*s is missing",
 					   (int)strcspn(word, " ."), word);
-	if (!nr || strstr(command->arguments, "..."))
-		return 0;
-	if (!argument_word(command->arguments, nr - 1, &word))
+	if (nr && !strstr(command->arguments, "...") &&
+	    !argument_word(command->arguments, nr - 1, &word))
 		return command_line_misuse(reading->program, command,
 					   "'%s' is one argument too many",
 					   line->arguments[nr - 1]);
-	return 0;
+	return refuse_empty(reading, line);
 }
 
 /* ---- commands ---- */

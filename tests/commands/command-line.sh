@@ -71,6 +71,9 @@ wrong "IMAGE is missing;$see info --help'" info --json
 wrong "NAME is missing;$see serve --help'" serve
 wrong "DEV is missing;$see del --help'" del
 wrong "'b' is one argument too many;$see add --help'" add a b
+wrong "argument 1 is empty;$see info --help'" info ''
+wrong "argument 2 is empty;$see resize --help'" resize web ''
+wrong "argument 3 is empty;$see del --help'" del a b ''
 wrong "'b' is one argument too many;$see list --help'" list a b
 wrong "'x' and --all exclude each other;$see del --help'" del x --all
 wrong "--all excludes every other option;$see del --help'" del --all --force
