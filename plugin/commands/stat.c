@@ -164,15 +164,23 @@ static int put_file(const char *path, put_function *put,
 	return ret;
 }
 
-/* A new file would take the place of a device or a pipe.  A link is not
-   followed to a file: somebody else may have put the link there. */
+static bool is_link(const char *path)
+{
+	struct stat st;
+
+	return !lstat(path, &st) && S_ISLNK(st.st_mode);
+}
+
+/* A new file would take the place of a device, a pipe, or a link such as
+   /dev/stdout.  A link is not followed to a file: somebody else may have put
+   the link there. */
 static int put_output(const char *path, put_function *put,
 		      const struct samples *samples)
 {
 	struct stat st;
 
 	if (stat(path, &st) || S_ISREG(st.st_mode))
-		return put_file(path, put, samples);
+		return is_link(path) ? -ELOOP : put_file(path, put, samples);
 	if (S_ISDIR(st.st_mode))
 		return -EISDIR;
 	return is_stream(&st) ? put_stream(path, put, samples) : -EINVAL;
@@ -200,6 +208,9 @@ static int complain_of(const struct options *options, int error)
 	if (error == -EINVAL && *options->output)
 		return complain("%s: is neither a file nor a pipe nor a "
 				"character device",
+				options->output);
+	if (error == -ELOOP && *options->output)
+		return complain("%s: is a link; name the file itself",
 				options->output);
 	return complain("%s: %s",
 			*options->output ? options->output : STATE_DIR,

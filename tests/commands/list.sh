@@ -159,16 +159,19 @@ for command in list "list --json" stat "stat --json" "info $image" \
 		"$WORK/err" || fail "$command says $(cat "$WORK/err")"
 done
 
-# A file of `stat` is replaced, and a link is not followed to one.  Anything else
-# is written to, or stays as it is.
+# A file of `stat` is replaced.  Anything else is written to, or stays as it is; a
+# link is not followed to a file.
 echo old >"$WORK/target"
 ln -s target "$WORK/link"
 ln -s /dev/null "$WORK/null"
 mkfifo "$WORK/pipe"
 mkdir "$WORK/directory"
-"$PROGRAM" stat --json --output "$WORK/link"
-jq -e 'length == 5' "$WORK/link" >/dev/null || fail "no figures in the file"
-[[ $(<"$WORK/target") == old ]] || fail "the link was followed"
+! "$PROGRAM" stat --output "$WORK/link" 2>"$WORK/err" || fail "a link is taken"
+grep -qx "ublk-qcow2: $WORK/link: is a link; name the file itself" \
+	"$WORK/err" || fail "a link: $(cat "$WORK/err")"
+[[ -L $WORK/link && $(<"$WORK/target") == old ]] || fail "a link is replaced"
+"$PROGRAM" stat --json --output "$WORK/target"
+jq -e 'length == 5' "$WORK/target" >/dev/null || fail "no figures in the file"
 timeout 10 cat "$WORK/pipe" >"$WORK/out" &
 timeout 10 "$PROGRAM" stat --json --output "$WORK/pipe" ||
 	fail "a pipe: status $?"
