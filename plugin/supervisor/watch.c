@@ -23,6 +23,8 @@
 #include "plugin/common/log.h"
 #include "plugin/supervisor/watch.h"
 
+#define OVERDUE 1000 /* ms */
+
 int watch_open(struct supervisor *sv)
 {
 	sigset_t mask;
@@ -308,6 +310,17 @@ static void hear_time(struct supervisor *sv)
 		watchdog_look(sv);
 }
 
+/* Descriptors come before the clock.  One that never falls silent must not stop
+   it: a caller that cannot be accepted, for want of memory, stays there.  The
+   other way round it is the same, so each has its turn. */
+static bool is_overdue(struct supervisor *sv)
+{
+	const uint64_t when = next_time(sv);
+
+	sv->overdue = !sv->overdue && when && clock_ms() >= when + OVERDUE;
+	return sv->overdue;
+}
+
 /* A negative descriptor is one that poll() leaves out. */
 static void watch_once(struct supervisor *sv)
 {
@@ -334,14 +347,16 @@ static void watch_once(struct supervisor *sv)
 		fds[i] = (struct pollfd){ .fd = sources[i].fd,
 					  .events = POLLIN };
 	ready = poll(fds, nr, time_left(next_time(sv)));
+	if (!ready || is_overdue(sv)) {
+		hear_time(sv);
+		return;
+	}
 	for (i = 0; ready > 0 && i < nr; i++) {
 		if (fds[i].revents) {
 			sources[i].hear(sv);
 			return;
 		}
 	}
-	if (!ready)
-		hear_time(sv);
 }
 
 void watch(struct supervisor *sv)
