@@ -310,15 +310,18 @@ static void hear_time(struct supervisor *sv)
 		watchdog_look(sv);
 }
 
-/* Descriptors come before the clock.  One that never falls silent must not stop
-   it: a caller that cannot be accepted, for want of memory, stays there.  The
-   other way round it is the same, so each has its turn. */
-static bool is_overdue(struct supervisor *sv)
+/* Descriptors come before the clock: a server may have served in time, and we
+   were late.  But one that never falls silent must not stop the clock; a caller
+   that cannot be accepted, for want of memory, stays there.  So the clock's
+   turn comes after a round that it was late in. */
+static bool is_turn_of_clock(struct supervisor *sv)
 {
 	const uint64_t when = next_time(sv);
+	const bool late = when && clock_ms() >= when + OVERDUE;
+	const bool turn = late && sv->clock_late;
 
-	sv->overdue = !sv->overdue && when && clock_ms() >= when + OVERDUE;
-	return sv->overdue;
+	sv->clock_late = late && !turn;
+	return turn;
 }
 
 /* A negative descriptor is one that poll() leaves out. */
@@ -347,7 +350,7 @@ static void watch_once(struct supervisor *sv)
 		fds[i] = (struct pollfd){ .fd = sources[i].fd,
 					  .events = POLLIN };
 	ready = poll(fds, nr, time_left(next_time(sv)));
-	if (!ready || is_overdue(sv)) {
+	if (!ready || is_turn_of_clock(sv)) {
 		hear_time(sv);
 		return;
 	}

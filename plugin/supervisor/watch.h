@@ -146,7 +146,7 @@ struct supervisor {
 	struct poison poison;
 	uint64_t died_at;
 	uint64_t deadline; /* of EVENT_TIMER, 0: none */
-	bool overdue;	   /* the last round was the clock's for that */
+	bool clock_late;   /* in the last round, which a descriptor had */
 	uint64_t slow;	   /* LOCKING: when to tell that it is */
 	bool failed;	   /* the exit status */
 };
