@@ -114,6 +114,16 @@ static void forget_times(struct lease *lease)
 	atomic_flag_clear(&lease->taking);
 }
 
+/* A thread that was held up in between must not end a lease that others have
+   renewed meanwhile. */
+static void extend(_Atomic uint64_t *until, uint64_t to)
+{
+	uint64_t now = atomic_load(until);
+
+	while (now < to && !atomic_compare_exchange_weak(until, &now, to))
+		;
+}
+
 static void renew(struct lease *lease)
 {
 	struct lease_record *record = lease->record;
@@ -126,8 +136,8 @@ static void renew(struct lease *lease)
 	atomic_store(&lease->skew, clock_ns(CLOCK_REALTIME_COARSE) - mono);
 	atomic_store(&lease->due, mono + RENEW_NS);
 	atomic_store(&record->offset, offset);
-	atomic_store(&record->until,
-		     boot + LEASE_NS + LATE * atomic_load(&lease->late));
+	extend(&record->until,
+	       boot + LEASE_NS + LATE * atomic_load(&lease->late));
 }
 
 static bool is_due(struct lease *lease)
