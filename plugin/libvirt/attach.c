@@ -140,12 +140,11 @@ static int serve(const struct plug *plug, const struct candidate *candidate)
 		.options = DISK_OPTIONS_DEFAULT,
 	};
 	char why[DOMAIN_REASON_MAX];
-	int lock;
-	int ret;
+	struct disk disk;
+	int lock, ret;
 
 	entry.options.read_only = candidate->read_only;
 	ret = owner_lock(plug->disk_name, LOCK_PATIENCE, &lock);
-
 	if (ret)
 		return complain("%s: cannot lock the record of %s: %s",
 				plug->name, plug->disk_name, strerror(-ret));
@@ -155,7 +154,8 @@ static int serve(const struct plug *plug, const struct candidate *candidate)
 			       candidate->image, why);
 	else if (!ret)
 		ret = record(plug);
-	if (ret)
+	/* One that could not be removed goes with the domain. */
+	if (ret && disk_of_name(plug->disk_name, &disk) == -ENOENT)
 		owner_forget(plug->uuid, plug->disk_name);
 	close(lock);
 	return ret;
