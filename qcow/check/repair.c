@@ -261,7 +261,10 @@ int check_repair(struct check *check)
 	int ret;
 
 	if (why) {
-		check_say(check, "%s: nothing is repaired", why);
+		check_say(
+			check,
+			"%s: nothing is repaired; take the image from a backup",
+			why);
 		return 0;
 	}
 	ret = begin(check);
