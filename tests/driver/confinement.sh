@@ -164,7 +164,7 @@ add "$image"
 held=$("$UBLK_QCOW2" list --json "$DEV" | jq -c '.[0].confinement')
 [[ $held == '["user","namespaces","ring","seccomp"]' ]] ||
 	fail "without Landlock it is told: $held"
-grep -q 'confined without landlock, which this host' /run/ublk-qcow2.log ||
+log_lines 'confined without landlock, which this host' ||
 	fail "nobody is told"
 del
 

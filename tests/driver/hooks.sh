@@ -26,10 +26,10 @@ if [[ ! -e /dev/log ]]; then
 	for line in "hook test-$$: says crashed of $DEV" \
 		"hook test-$$: and complains" \
 		"$idle is not run as a hook: it is no executable file"; do
-		grep -q "($image): $line" /run/ublk-qcow2.log ||
-			fail "the log lacks '$line': $(cat /run/ublk-qcow2.log)"
+		log_lines "($image): $line" ||
+			fail "the log lacks '$line': $(log_lines '')"
 	done
-	[[ $(grep -c "$idle is not run" /run/ublk-qcow2.log) == 1 ]] ||
+	[[ $(log_lines -c "$idle is not run") == 1 ]] ||
 		fail "told more than once"
 fi
 [[ $(sort -u "$WORK/scores") == 0 ]] ||

@@ -48,8 +48,7 @@ died()
 	local deaths
 
 	wait_live
-	deaths=$(grep -cE "$2.* was killed by signal (6|11) " /run/ublk-qcow2.log) ||
-		true
+	deaths=$(log_lines -cE "$2.* was killed by signal (6|11) ") || true
 	[[ $deaths == "$1" ]] || fail "$deaths servers died, and not $1"
 }
 
@@ -62,8 +61,8 @@ start_load --depth 8 --offset 16M
 fails write_at "$POISON"
 died 3 disk
 heard "^poisoned $DEV .*write of 8 sectors at sector $POISON,"
-grep -q "three servers in a row died of a write of 8 sectors at sector $POISON" \
-	/run/ublk-qcow2.log || fail "the log does not tell"
+log_lines "three servers in a row died of a write of 8 sectors at sector $POISON" ||
+	fail "the log does not tell"
 poisoned 1
 
 note "two at a time"

@@ -29,7 +29,7 @@ kill_off "$supervisor"
 wait_live
 [[ $(listed server_pid) == "$server" ]] || fail "the server is another one"
 heard "^recovered $DEV "
-grep "recovered by process $server (recovery 1)" /run/ublk-qcow2.log ||
+log_lines "recovered by process $server (recovery 1)" ||
 	fail "no line in the log"
 [[ $(listed recoveries) == 1 ]] || fail "$(listed recoveries) recoveries"
 [[ $(listed reason) == null ]] || fail "a reason: $("$UBLK_QCOW2" list "$DEV")"

@@ -8,8 +8,7 @@
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
 
-LOG=/run/ublk-qcow2.log
-[[ ! -S /dev/log ]] || fail "this test reads $LOG, and here is a /dev/log"
+[[ ! -S /dev/log ]] || fail "this test reads a file, and here is a /dev/log"
 
 # The name.
 add "$(image plain.qcow2 16M)" 2>"$WORK/err"
@@ -48,8 +47,8 @@ printf '%s\n' "$plain ($WORK/plain.qcow2): in good order" \
 head -c 1M /dev/urandom >"$WORK/noise"
 refused 'not a qcow2' "$UBLK_QCOW2" add "$WORK/noise"
 refused 'already served' "$UBLK_QCOW2" add "$WORK/plain.qcow2"
-grep -q "$WORK/plain.qcow2): is served by" "$LOG" || fail "no log: $(cat "$LOG")"
-! grep -e "$WORK/noise" -e 'already served' "$LOG" ||
+log_lines "$WORK/plain.qcow2): is served by" || fail "no log: $(log_lines '')"
+! log_lines -e "$WORK/noise" -e 'already served' ||
 	fail "a disk that never was is in the log"
 
 # A disk that is served may be looked at, and is not repaired.

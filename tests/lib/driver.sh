@@ -278,6 +278,14 @@ heard()
 	done
 }
 
+# log_lines ARGUMENT...: grep, in the log's lines about files of this test.
+# Tests before it have written to the same file, and a full one is put aside.
+log_lines()
+{
+	{ cat /run/ublk-qcow2.log.old /run/ublk-qcow2.log || true; } \
+		2>/dev/null | grep -F "$WORK/" | grep "$@"
+}
+
 # --- expectations -----------------------------------------------------------
 
 # refused PATTERN COMMAND...: fails with status 1, or 3 where `add` or `serve`
