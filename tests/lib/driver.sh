@@ -83,6 +83,8 @@ explain()
 	[[ -z $STOPPED_AT ]] || echo "--- stopped at $STOPPED_AT"
 	echo "--- list"
 	timeout 10 "$UBLK_QCOW2" list
+	echo "--- tasks that wait"
+	tell_stuck
 	echo "--- kernel"
 	dmesg | tail -n 20
 	[[ ! -s /run/ublk-qcow2.log ]] || {
@@ -102,6 +104,8 @@ remove_anyhow()
 		echo "cannot remove $dev"
 }
 
+# shellcheck source=stuck.sh
+. "$(dirname "${BASH_SOURCE[0]}")/stuck.sh"
 # shellcheck source=images.sh
 . "$(dirname "${BASH_SOURCE[0]}")/images.sh"
 # shellcheck source=traffic.sh
