@@ -8,6 +8,7 @@
  * usage: libvirt-plug
  */
 #include <dirent.h>
+#include <errno.h>
 #include <libvirt/virterror.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -18,11 +19,26 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "plugin/common/owner.h"
 #include "plugin/libvirt/domain.h"
 #include "plugin/libvirt/release.h"
 #include "tests/hook/domains.h"
 #include "tests/hook/fake.h"
 #include "tests/lib/helpers.h"
+
+/* So many records of owners can still be written. */
+static unsigned int room = 1000;
+
+int __real_owner_save(const struct owner *owner);
+int __wrap_owner_save(const struct owner *owner);
+
+int __wrap_owner_save(const struct owner *owner)
+{
+	if (!room)
+		return -ENOSPC;
+	room--;
+	return __real_owner_save(owner);
+}
 
 /* No record of a domain or a disk is left. */
 static void nothing_left(void)
@@ -306,6 +322,34 @@ static void be_killed(const struct libvirt_options *options)
 	free(program);
 }
 
+/* There is no room for the record of a disk that is served.  The disk is
+   removed at once, or with the domain. */
+static void test_no_room(void)
+{
+	virDomainPtr domain = define(load("plain"));
+	char *path = scratch_path("new.qcow2"), uuid[VIR_UUID_STRING_BUFLEN];
+	struct libvirt_options options = with("web1", path, "vdb");
+	char why[DOMAIN_REASON_MAX];
+
+	virDomainCreate(domain);
+	virDomainGetUUIDString(domain, uuid);
+	room = 1;
+	refused_with(command_attach, &options, "cannot note that it owns");
+	nothing_left();
+	must_run("cd %s/fake && printf '*\\nin use\\n' >del.fails", scratch());
+	room = 1;
+	refused_with(command_attach, &options, "cannot note that it owns");
+	room = 1000;
+	must_run("rm %s/fake/del.fails && [ -e %s/run/0.disk ]", scratch(),
+		 scratch());
+	if (release_disk(uuid, "web1-vdb", 1000, 1000, why))
+		die("release: %s", why);
+	nothing_left();
+	virDomainDestroy(domain);
+	undefine(domain);
+	free(path);
+}
+
 /* The domain's end takes the disk away. */
 static void test_killed(void)
 {
@@ -340,6 +384,7 @@ int main(void)
 	test_left();
 	test_late();
 	test_not_served();
+	test_no_room();
 	test_killed();
 	domains_end();
 	return 0;
