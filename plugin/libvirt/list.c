@@ -5,7 +5,9 @@
  *
  * A running domain is shown as it runs, any other as it will start.  A disk
  * that is not served is no error: the hook has the disk served when its domain
- * starts.  Domains without a disk of ours are left out.
+ * starts.  Domains without a disk of ours are left out.  A disk of ours that
+ * lies below an image of QEMU's, as its <backingStore>, is shown with the
+ * target of that <disk>.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -115,7 +117,7 @@ static void put_domain(struct output *output, virDomainPtr domain)
 					  why);
 	else
 		for (i = 0; i < parsed.nr_disks; i++)
-			if (!parsed.disks[i].inner && parsed.disks[i].source &&
+			if (parsed.disks[i].source &&
 			    domain_is_ours(parsed.disks[i].source))
 				put_disk(output, &parsed, &parsed.disks[i],
 					 state_of(domain));

@@ -112,6 +112,28 @@ void test_all(void)
 	undefine(bare);
 }
 
+/* The whole disk is a file of QEMU's. */
+static void test_list_below(void)
+{
+	static const char xml[] =
+		"<domain type='test'><name>upon</name><memory>8192</memory>"
+		"<os><type>hvm</type></os><devices>"
+		"<disk type='file' device='disk'>"
+		"<driver name='qemu' type='qcow2'/><source file='/upon'/>"
+		"<backingStore type='block'><format type='raw'/>"
+		"<source dev='/dev/ublk-qcow2/base'/></backingStore>"
+		"<target dev='vdc' bus='virtio'/></disk></devices></domain>";
+	const struct libvirt_options text = { .uri = URI };
+	virDomainPtr domain = virDomainDefineXML(connection, xml);
+
+	if (!domain)
+		die("%s", virGetLastErrorMessage());
+	if (run_captured(command_list, &text) || *err ||
+	    !strstr(out, "upon   shut off vdc    /dev/ublk-qcow2/base -"))
+		die("list: %s%s", out, err);
+	undefine(domain);
+}
+
 void test_list(void)
 {
 	const struct libvirt_options text = { .uri = URI };
@@ -143,4 +165,5 @@ void test_list(void)
 	disk_forget(7);
 	convert_must("bare", NULL, true, false);
 	undefine(domain);
+	test_list_below();
 }
