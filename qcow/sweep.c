@@ -12,6 +12,9 @@
  * from being taken; and if a cluster became free since the piece was begun,
  * which stretches.gains tells, then nothing of the piece is noted.
  *
+ * Clusters that no block counts are passed at once: the file of a stranger may
+ * have a hole of exabytes behind the last cluster in use (P6).
+ *
  * The file system is asked whether free clusters are a hole, left by a discard
  * of an earlier life.  A write that takes a cluster there need not put
  * zeros around its bytes (R1).
@@ -38,6 +41,25 @@ void sweep_begin(struct qcow_image *image)
 		.found = UINT64_MAX,
 		.over = image->inline_checkpoint,
 	};
+}
+
+/* Past the clusters from sweep->at on that no block counts. */
+static void skip_uncounted(struct qcow_image *image)
+{
+	const struct allocator *allocator = &image->allocator;
+	const unsigned int bits = image->geometry.block_bits;
+	struct sweep *sweep = &image->allocator.sweep;
+	uint64_t at = sweep->at, index = at >> bits;
+
+	while (index < allocator->refcount_table_size &&
+	       !allocator->refcount_table[index])
+		index++;
+	if (index >= allocator->refcount_table_size)
+		at = sweep->end;
+	else
+		at = min_u64(max_u64(at, index << bits), sweep->end);
+	if (at != sweep->at)
+		sweep->at = sweep->run = at;
 }
 
 /* The clusters from sweep->at on whose counts are read at once. */
@@ -162,11 +184,20 @@ static int look_at_piece(struct qcow_image *image, struct counts *counts)
 		note_counts(image, counts->bytes, end);
 		return 0;
 	}
-	/* Any of them may be free; where there is no block, none is. */
+	/* Any of them may be free. */
 	if (!ret)
 		sweep->found = min_u64(sweep->found, sweep->at);
 	sweep->at = sweep->run = end;
-	return ret == -ENOENT ? 0 : ret;
+	return ret;
+}
+
+static int look_at_next(struct qcow_image *image)
+{
+	struct counts counts = { .bytes = file_buffer(PIECE) };
+	int ret = counts.bytes ? look_at_piece(image, &counts) : -ENOMEM;
+
+	free(counts.bytes);
+	return ret;
 }
 
 static void end_sweep(struct qcow_image *image)
@@ -180,17 +211,13 @@ static void end_sweep(struct qcow_image *image)
 bool sweep_some(struct qcow_image *image)
 {
 	struct sweep *sweep = &image->allocator.sweep;
-	struct counts counts;
 	int ret = 0;
 
 	if (sweep->over)
 		return false;
-	counts.bytes = file_buffer(PIECE);
-	if (!counts.bytes)
-		ret = -ENOMEM;
-	else if (sweep->at < sweep->end)
-		ret = look_at_piece(image, &counts);
-	free(counts.bytes);
+	skip_uncounted(image);
+	if (sweep->at < sweep->end)
+		ret = look_at_next(image);
 	if (!ret && sweep->at < sweep->end)
 		return true;
 	sweep->over = true;

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The file of a stranger ends far behind its last cluster: a hole of exabytes
+ * costs a few bytes.  The search for free clusters passes the hole at once, and
+ * nobody waits for that (P6).
+ */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "tests/lib/helpers.h"
+#include "qcow/image.h"
+
+#define PIECE	 65536u
+#define PATIENCE 60u /* seconds */
+
+static uint8_t bytes[PIECE] __attribute__((aligned(4096)));
+
+static void is_late(int number)
+{
+	static const char words[] = "the search does not end\n";
+
+	(void)number;
+	if (write(STDERR_FILENO, words, sizeof(words) - 1) < 0)
+		_exit(2);
+	_exit(1);
+}
+
+static struct qcow_image *open_image(const char *path)
+{
+	const struct qcow_options options = { .journal_dir = scratch() };
+	struct qcow_error error = { "" };
+	struct qcow_image *image;
+
+	if (qcow_open(path, &options, &image, &error))
+		die("open: %s", error.text);
+	return image;
+}
+
+static void must_write(struct qcow_image *image, unsigned int piece)
+{
+	int ret;
+
+	memset(bytes, (int)piece + 1, PIECE);
+	ret = qcow_write(image, bytes, (uint64_t)piece * PIECE, PIECE);
+	if (ret)
+		die("write %u: %s", piece, strerror(-ret));
+}
+
+static bool is_swept(struct qcow_image *image)
+{
+	LOCKED(image);
+	return image->allocator.sweep.over;
+}
+
+static void expect(struct qcow_image *image, unsigned int piece)
+{
+	if (qcow_read(image, bytes, (uint64_t)piece * PIECE, PIECE))
+		die("read %u", piece);
+	for (unsigned int i = 0; i < PIECE; i++)
+		if (bytes[i] != piece + 1)
+			die("piece %u: byte %u is %#x", piece, i, bytes[i]);
+}
+
+static void test(const char *options, const char *size)
+{
+	char *path = scratch_path("image");
+	struct qcow_image *image;
+
+	must_run("rm -f %s && qemu-img create -q -f qcow2 -o %s %s 1M", path,
+		 options, path);
+	must_run("qemu-io -c 'write -q -P 1 0 64k' %s", path);
+	must_run("truncate -s %s %s", size, path);
+	alarm(PATIENCE);
+	image = open_image(path);
+	must_write(image, 1);
+	while (!is_swept(image))
+		usleep(1000);
+	must_write(image, 2);
+	for (unsigned int piece = 0; piece < 3; piece++)
+		expect(image, piece);
+	if (qcow_close(image))
+		die("close");
+	alarm(0);
+	free(path);
+}
+
+int main(void)
+{
+	signal(SIGALRM, is_late);
+	test("cluster_size=65536", "4E");
+	test("cluster_size=512,refcount_bits=64", "4E");
+	test("cluster_size=2M,refcount_bits=1", "4E");
+	test("cluster_size=512,compat=0.10", "1T");
+	return 0;
+}
