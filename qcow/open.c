@@ -123,9 +123,9 @@ static void set_geometry(struct qcow_image *image)
 	image->geometry.l1_size = h->l1_size;
 	image->geometry.l1_offset = h->l1_offset;
 	image->alignment = image->file.alignment;
-	image->allocator.max_clusters = MAX_HOST_OFFSET >> h->cluster_bits;
-	if (image->file.block_device && !file_size(&image->file, &device_size))
-		image->allocator.max_clusters = device_size >> h->cluster_bits;
+	if (!image->file.block_device || file_size(&image->file, &device_size))
+		device_size = MAX_HOST_OFFSET;
+	image->allocator.max_clusters = refcount_reach(image, device_size);
 }
 
 static int create_memory(struct qcow_image *image,

@@ -100,6 +100,14 @@ uint64_t refcounts_in_slice(const struct qcow_image *image)
 	       image->geometry.refcount_order;
 }
 
+uint64_t refcount_reach(const struct qcow_image *image, uint64_t size)
+{
+	const uint64_t blocks = MAX_REFCOUNT_TABLE_BYTES / sizeof(uint64_t);
+
+	return min_u64(size >> image->geometry.cluster_bits,
+		       blocks << image->geometry.block_bits);
+}
+
 void refcount_begin(struct qcow_image *image)
 {
 	image->allocator.stretches.bits = __builtin_ctzll(

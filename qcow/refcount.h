@@ -16,6 +16,9 @@ void refcount_begin(struct qcow_image *image);
 /* The largest count that the width of the image's refcounts can hold. */
 uint64_t refcount_max(const struct qcow_image *image);
 uint64_t refcounts_in_slice(const struct qcow_image *image);
+/* So many clusters of a file of that size, in bytes, may be taken: those that a
+   table can count. */
+uint64_t refcount_reach(const struct qcow_image *image, uint64_t size);
 /* Counts in a slice of a block, in the host's byte order. */
 uint64_t refcount_in_slice(const struct qcow_image *image, const void *data,
 			   uint64_t index);

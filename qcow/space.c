@@ -15,6 +15,7 @@
 #include <errno.h>
 #include "qcow/ahead.h"
 #include "qcow/checkpoint.h"
+#include "qcow/refcount.h"
 #include "qcow/space.h"
 
 static bool is_anything_freed(const struct qcow_image *image)
@@ -40,7 +41,7 @@ static void look_at_size(struct qcow_image *image)
 	image_io_begin(image);
 	ret = file_size(&image->file, &size);
 	image_io_end(image);
-	clusters = size >> image->geometry.cluster_bits;
+	clusters = refcount_reach(image, size);
 	if (ret || clusters <= image->allocator.max_clusters)
 		return;
 	image->allocator.max_clusters = clusters;
