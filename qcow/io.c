@@ -251,7 +251,7 @@ static int copy_piece(struct qcow_image *image, struct qcow_io *io,
 	return ret;
 }
 
-/* -ENOSPC, -EDQUOT or QCOW_NO_SPACE_YET: there was no space. */
+/* space_is_lacked(), or QCOW_NO_SPACE_YET: there was no space. */
 static int write_piece(struct qcow_image *image, struct qcow_io *io,
 		       const struct io_units *units, uint64_t offset,
 		       uint32_t length, uint32_t *done)

@@ -7,10 +7,11 @@
 #include <errno.h>
 #include "qcow/image.h"
 
-/* Of the file system, or of its owner's share of that. */
+/* Of the file system, of its owner's share of that, or of a file, which can be
+   no longer. */
 static inline bool space_is_lacked(int ret)
 {
-	return ret == -ENOSPC || ret == -EDQUOT;
+	return ret == -ENOSPC || ret == -EDQUOT || ret == -EFBIG;
 }
 
 /* After -ENOSPC: is there a chance?  gains: image->allocator.gains at the

@@ -147,7 +147,7 @@ static void test_operation(unsigned int i, int error, bool always)
 
 int main(void)
 {
-	static const int errors[] = { -ENOSPC, -EDQUOT };
+	static const int errors[] = { -ENOSPC, -EDQUOT, -EFBIG };
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(operations); i++)
 		for (unsigned int e = 0; e < ARRAY_SIZE(errors); e++) {
