@@ -100,23 +100,37 @@ static int write_zero_bytes(struct qcow_image *image, uint64_t offset,
 	return 0;
 }
 
+/* A growth of the disk may ask for some TiB of zeros. */
+static uint64_t skip_holes(struct qcow_image *image, uint64_t offset,
+			   uint64_t end)
+{
+	const unsigned int bits = image->geometry.cluster_bits;
+	uint64_t guest = offset >> bits;
+
+	LOCKED(image);
+	guest = unlink_skip_holes(image, guest, ((end - 1) >> bits) + 1);
+	return min_u64(max_u64(offset, guest << bits), end);
+}
+
 /* Writes zeros where there is something else. */
 static int zero_bytes(struct qcow_image *image, uint64_t offset,
 		      uint64_t length)
 {
-	while (length) {
+	const uint64_t end = offset + length;
+
+	while (offset < end &&
+	       (offset = skip_holes(image, offset, end)) < end) {
 		uint64_t guest = offset >> image->geometry.cluster_bits;
-		uint64_t end = (guest + 1) << image->geometry.cluster_bits;
-		uint64_t n = min_u64(length, end - offset);
+		uint64_t next = (guest + 1) << image->geometry.cluster_bits;
 		bool data;
 		int ret = has_data(image, guest, &data);
 
+		next = min_u64(next, end);
 		if (!ret && data)
-			ret = write_zero_bytes(image, offset, n);
+			ret = write_zero_bytes(image, offset, next - offset);
 		if (ret)
 			return ret;
-		offset += n;
-		length -= n;
+		offset = next;
 	}
 	return 0;
 }

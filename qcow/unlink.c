@@ -229,7 +229,7 @@ static bool is_hole(const struct qcow_image *image, uint64_t guest,
 }
 
 /* A table's range at a time. */
-static uint64_t skip_holes(const struct qcow_image *image, uint64_t guest,
+uint64_t unlink_skip_holes(const struct qcow_image *image, uint64_t guest,
 			   uint64_t end)
 {
 	while (guest < end) {
@@ -299,7 +299,7 @@ int unlink_clusters(struct qcow_image *image, uint64_t first, uint64_t end,
 		if (ret)
 			return ret;
 	}
-	while ((first = skip_holes(image, first, end)) < end) {
+	while ((first = unlink_skip_holes(image, first, end)) < end) {
 		uint64_t stop = min_u64(end, first + MAX_LOOKED_AT);
 		uint64_t gains = image->allocator.gains;
 		struct qcow_range range;

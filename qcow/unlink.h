@@ -22,6 +22,12 @@ enum unlink_how {
 int unlink_clusters(struct qcow_image *image, uint64_t first, uint64_t end,
 		    enum unlink_how how);
 
+/* Past the guest clusters from guest on that read as zero because no table is
+   there, and that are not in the image's backing either; end if all are such.
+   Under the lock. */
+uint64_t unlink_skip_holes(const struct qcow_image *image, uint64_t guest,
+			   uint64_t end);
+
 /* So many, and no more, are unlinked at once. */
 #define UNLINK_AT_ONCE 64u
 

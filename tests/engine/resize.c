@@ -3,7 +3,8 @@
  * Larger disks of many kinds of images.  qemu-img finds the new size, no fault,
  * and the old bytes with zeros behind them.  Then random operations go on
  * (lib/model.h).  Other growths are refused, with their reason, and leave the
- * image as it was.
+ * image as it was.  A growth by many TiB, for which a guest waits, does not
+ * look at each new cluster.
  *
  * usage: resize [SEED]
  */
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "qcow/bits.h"
 #include "qcow/resize.h"
 #include "tests/lib/helpers.h"
@@ -18,6 +20,9 @@
 
 #define KIB	   1024ull
 #define OPERATIONS 60
+
+#define FAR	    (64ull << 40) /* bytes */
+#define FAR_SECONDS 20
 
 /* Commands that make the image $i over the raw file $r of $s KiB. */
 #define PLAIN(options) "qemu-img convert -f raw -O qcow2 -o " options " $r $i"
@@ -184,6 +189,27 @@ static void test_refusal(const struct refusal *refusal)
 	free(copy);
 }
 
+/* Version 2 has no zero clusters, so zeros are written over a backing file. */
+static void test_far(void)
+{
+	struct qcow_error error = { "" };
+	char *path = scratch_path("far");
+	struct qcow_image *image;
+
+	must_run(
+		"cd %s && truncate -s 1G far.raw && "
+		"qemu-img create -q -f qcow2 -o compat=0.10 -b far.raw -F raw far",
+		scratch());
+	image = model_open(path, QCOW_CACHE_WRITEBACK);
+	alarm(FAR_SECONDS);
+	if (qcow_grow(image, FAR, &error))
+		die("64 TiB: %s", error.text);
+	alarm(0);
+	model_close(image);
+	must_run("qemu-img check -q %s", path);
+	free(path);
+}
+
 int main(int argc, char **argv)
 {
 	struct random random = {
@@ -195,5 +221,6 @@ int main(int argc, char **argv)
 			test_kind(&kinds[k], &random);
 	for (unsigned int r = 0; r < ARRAY_SIZE(refusals); r++)
 		test_refusal(&refusals[r]);
+	test_far();
 	return 0;
 }
