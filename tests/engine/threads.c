@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Threads write side by side, into the same clusters, until SIGKILL ends the
- * process.  Then the next process replays the journal and checks the disk.
+ * process.  Then the next process replays the journal and checks the disk.  The
+ * images have clusters of several sizes.
  *
- * Each thread owns every n-th block of the first half of the disk, so that all
- * threads share every cluster.  It also owns a stretch of the second half
- * alone, where it also discards and writes zeroes.  Shared memory survives the
- * killed process.  It holds, for each block, the generation that was begun last
- * and the one that was acknowledged last.  Afterwards the block must hold the
- * acknowledged generation or a later one that was begun (P1).  After the end,
- * qemu-img check must find no error (P3).
+ * Each thread owns every n-th block of the first half of the disk, so that they
+ * share each cluster that is large enough.  It also owns a stretch of the
+ * second half alone, where it also discards and writes zeroes.  Shared memory
+ * survives the killed process.  It holds, for each block, the generation that
+ * was begun last and the one that was acknowledged last.  Afterwards the block
+ * must hold the acknowledged generation or a later one that was begun (P1).
+ * After the end, qemu-img check must find no error (P3).
  *
  * usage: threads [KILLS [SEED]]
  */
@@ -21,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "tests/lib/clear.h"
@@ -34,8 +36,19 @@
 #define BLOCKS	      (SIZE / BLOCK)
 #define SHARED_BLOCKS (BLOCKS / 2)
 #define OWN_BLOCKS    ((BLOCKS - SHARED_BLOCKS) / THREADS)
-#define CLUSTER	      65536u
-#define PER_CLUSTER   (CLUSTER / BLOCK)
+#define PIECE	      65536u /* is made zero at once */
+#define PER_PIECE     (PIECE / BLOCK)
+
+static const struct kind {
+	const char *options;
+	bool discards; /* a piece is whole clusters */
+} kinds[] = {
+	{ "cluster_size=64k", true },
+	{ "cluster_size=512,refcount_bits=64", true },
+	{ "cluster_size=4k,refcount_bits=1", true },
+	{ "cluster_size=32k,extended_l2=on", true },
+	{ "cluster_size=2M", false },
+}, *kind = kinds;
 
 /* A block holds its generation; generation 0 reads as zero. */
 struct block {
@@ -80,26 +93,35 @@ static void check(int ret, const char *what)
 	_exit(1);
 }
 
+/* The bytes, and the zeros around them. */
+static int put_extent(int fd, const uint8_t *bytes, const struct qcow_extent *e)
+{
+	static const uint8_t zeroes[2u << 20] __attribute__((aligned(4096)));
+	const struct iovec parts[] = {
+		{ (void *)zeroes, e->zero_before },
+		{ (void *)bytes, e->length },
+		{ (void *)zeroes, e->zero_after },
+	};
+	ssize_t length = e->zero_before + e->length + e->zero_after;
+
+	return pwritev(fd, parts, 3, e->offset - e->zero_before) == length ?
+		       0 :
+		       -EIO;
+}
+
 /* Writes like a queue: mapped if possible, blocking else. */
 static int put(struct qcow_image *image, const uint8_t *bytes, uint64_t offset)
 {
-	static const uint8_t zeroes[CLUSTER] __attribute__((aligned(4096)));
-	struct qcow_extent *e;
 	struct qcow_io io;
 	int fd, ret = qcow_map_write(image, &io, offset, BLOCK);
 
 	if (ret)
 		return qcow_write(image, bytes, offset, BLOCK);
 	qcow_fds(image, &fd, 1);
-	e = &io.extents[0];
-	if (e->zero_before &&
-	    pwrite(fd, zeroes, e->zero_before, e->offset - e->zero_before) < 0)
-		ret = -EIO;
-	if (pwrite(fd, bytes, BLOCK, e->offset) != BLOCK)
-		ret = -EIO;
-	if (e->zero_after &&
-	    pwrite(fd, zeroes, e->zero_after, e->offset + BLOCK) < 0)
-		ret = -EIO;
+	for (unsigned int i = 0; i < io.nr_extents && !ret; i++) {
+		ret = put_extent(fd, bytes, &io.extents[i]);
+		bytes += io.extents[i].length;
+	}
 	return qcow_finish(image, &io, ret);
 }
 
@@ -117,21 +139,21 @@ static void write_block(struct worker *worker, uint32_t block)
 	b->acked = generation;
 }
 
-static void zero_cluster(struct worker *worker, uint32_t block)
+static void zero_piece(struct worker *worker, uint32_t block)
 {
-	uint32_t first = block / PER_CLUSTER * PER_CLUSTER;
+	uint32_t first = block / PER_PIECE * PER_PIECE;
 	uint64_t offset = (uint64_t)first * BLOCK;
 	int ret;
 
-	for (uint32_t n = first; n < first + PER_CLUSTER; n++)
+	for (uint32_t n = first; n < first + PER_PIECE; n++)
 		shared->blocks[n].zero_begun = true;
-	if (random_below(&worker->random, 2))
-		ret = clear_discard(worker->image, offset, CLUSTER);
+	if (kind->discards && random_below(&worker->random, 2))
+		ret = clear_discard(worker->image, offset, PIECE);
 	else
-		ret = clear_zeroes(worker->image, offset, CLUSTER,
+		ret = clear_zeroes(worker->image, offset, PIECE,
 				   random_below(&worker->random, 2));
 	check(ret, "zeroes");
-	for (uint32_t n = first; n < first + PER_CLUSTER; n++)
+	for (uint32_t n = first; n < first + PER_PIECE; n++)
 		shared->blocks[n].zero_acked = true;
 }
 
@@ -196,7 +218,7 @@ static void *work(void *argument)
 		else if (what < 15)
 			check_block(worker->image, worker->bytes, block);
 		else if (own && what < 40)
-			zero_cluster(worker, block);
+			zero_piece(worker, block);
 		else
 			write_block(worker, block);
 		shared->operations++;
@@ -284,7 +306,18 @@ static void live(const char *path, struct random *random, bool until_done)
 	}
 	waitpid(pid, &status, 0);
 	if (shared->failed || (WIFEXITED(status) && WEXITSTATUS(status)))
-		die("failed; the image is %s", path);
+		die("%s: failed; the image is %s", kind->options, path);
+}
+
+static void test(const char *path, struct random *random, unsigned int kills)
+{
+	memset(shared->blocks, 0, sizeof(shared->blocks));
+	must_run("rm -f %s && qemu-img create -q -f qcow2 -o %s %s %u", path,
+		 kind->options, path, SIZE);
+	for (unsigned int n = 0; n < kills; n++)
+		live(path, random, false);
+	live(path, random, true);
+	must_run("qemu-img check -q %s", path);
 }
 
 int main(int argc, char **argv)
@@ -298,11 +331,8 @@ int main(int argc, char **argv)
 
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
 		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	must_run("qemu-img create -q -f qcow2 %s %u", path, SIZE);
-	for (unsigned int n = 0; n < kills; n++)
-		live(path, &random, false);
-	live(path, &random, true);
-	must_run("qemu-img check -q %s", path);
+	for (; kind < kinds + ARRAY_SIZE(kinds); kind++)
+		test(path, &random, kills / ARRAY_SIZE(kinds));
 	printf("%u kills, %lu operations\n", kills,
 	       (unsigned long)shared->operations);
 	free(path);
