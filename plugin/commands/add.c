@@ -257,19 +257,23 @@ static int is_of_supervisor(const struct disk *disk, void *opaque)
 {
 	struct disk *found = opaque;
 
-	if (disk->supervisor.pid != found->supervisor.pid)
+	if (!process_is_same(&disk->supervisor, &found->supervisor))
 		return 0;
 	*found = *disk;
 	return 1;
 }
 
+/* The child has not been reaped, so the pid is still its own.  Other records
+   may have the same pid, of a process that died long ago, or of one in a
+   container. */
 static int clean_up(const struct disk *wanted, pid_t supervisor)
 {
-	struct disk disk = { .supervisor.pid = supervisor };
+	struct disk disk = { .id = -1 };
 	char text[JOB_TEXT_MAX] = "";
 	int lock;
 
-	if (disk_each(is_of_supervisor, &disk) > 0 &&
+	if (!process_identify(supervisor, &disk.supervisor) &&
+	    disk_each(is_of_supervisor, &disk) > 0 &&
 	    !state_lock(disk.id, COMMAND_PATIENCE, &lock)) {
 		teardown_all(&disk, true, false, text);
 		close(lock);

@@ -116,6 +116,12 @@ int process_identify(pid_t pid, struct process *process)
 	return 0;
 }
 
+bool process_is_same(const struct process *one, const struct process *other)
+{
+	return one->pid == other->pid && one->start == other->start &&
+	       one->space == other->space;
+}
+
 bool process_is_ours(const struct process *process)
 {
 	return !process->space || process->space == own_space();

@@ -33,6 +33,8 @@ uint64_t clock_ms(void);
    or another -errno: the process cannot be looked at. */
 int process_identify(pid_t pid, struct process *process);
 
+bool process_is_same(const struct process *one, const struct process *other);
+
 /* Does the process's id mean that process here?  In a container that shares
    /run with the host, the id means another process. */
 bool process_is_ours(const struct process *process);
