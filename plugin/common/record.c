@@ -14,8 +14,9 @@
  * the new one is whole the other slot is emptied, so that people and scripts
  * see one text.  A reader that meets both changes looks again.
  *
- * Only a text that outgrows its slot needs a new file, which then replaces the
- * old one by renaming; the new one's name ends in the writer's pid.
+ * A text that fills its slot, or nearly so, gets a new file with larger slots,
+ * which then replaces the old one by renaming; the new one's name ends in the
+ * writer's pid.  So the next text has room, however the text has grown.
  *
  * A file of version 1 has no head and one text, and can still be read.
  */
@@ -197,17 +198,19 @@ static int write_slot(int fd, size_t size, unsigned int which,
 	memset(bytes + used, ' ', HEAD_SIZE - 1 - used);
 	memcpy(bytes + HEAD_SIZE, text, length);
 	ret = write_all(fd, bytes, size, which * size);
-	/* The text is whole; the old one may go. */
+	/* The text is whole; the old one may go.  If it stays, the number tells
+	   which of the two counts: our caller hears of no failure. */
 	memset(bytes, '\n', size);
-	if (!ret)
-		ret = write_all(fd, bytes, size, !which * size);
+	if (!ret && write_all(fd, bytes, size, !which * size))
+		errno = 0;
 	free(bytes);
 	return ret;
 }
 
-/* -ENOSPC: the file is too small for the text; -EBADMSG: the file has no
-   slots. */
-static int write_in_place(const char *path, const char *text, size_t length)
+/* -ENOSPC: the file is too small for the text and so many bytes more; -EBADMSG:
+   the file has no slots. */
+static int write_in_place(const char *path, const char *text, size_t length,
+			  size_t more)
 {
 	struct slot slot;
 	unsigned int which;
@@ -219,7 +222,7 @@ static int write_in_place(const char *path, const char *text, size_t length)
 	if (ret)
 		return ret;
 	ret = latest(bytes, size, &slot, &which);
-	if (!ret && length > size / 2 - HEAD_SIZE)
+	if (!ret && length + more > size / 2 - HEAD_SIZE)
 		ret = -ENOSPC;
 	if (!ret)
 		ret = write_slot(fd, size / 2, !which, slot.number + 1, text,
@@ -258,10 +261,16 @@ static int make_new(const char *path, const char *text, size_t length)
 
 int record_write(const char *path, const char *text, size_t length)
 {
-	int ret = write_in_place(path, text, length);
+	int ret = write_in_place(path, text, length, RECORD_ROOM);
+	int made;
 
 	/* A file of a later version is not ours to replace. */
-	if (ret == -ENOENT || ret == -ENOSPC || ret == -EBADMSG)
-		ret = make_new(path, text, length);
-	return ret;
+	if (ret != -ENOENT && ret != -ENOSPC && ret != -EBADMSG)
+		return ret;
+	made = make_new(path, text, length);
+	if (!made || ret != -ENOSPC)
+		return made;
+	/* No file with more room can be had: the text may fit all the same. */
+	ret = write_in_place(path, text, length, 0);
+	return ret == -ENOSPC ? made : ret;
 }

@@ -15,9 +15,11 @@ int record_read(const char *path, char **text);
 
 /* Replaces the text, or makes the file.  A reader sees the old text or the new
    one, also after a death of the writer at any moment.  A text that is at
-   most RECORD_SPARE bytes longer than the one that made the file needs no
-   room.  0 or -errno. */
+   most RECORD_SPARE bytes longer than the one that made the file, or
+   RECORD_ROOM bytes longer than the last one, needs no room; the latter if
+   there was room when that one was written.  0 or -errno. */
 #define RECORD_SPARE 2048
+#define RECORD_ROOM  1024
 int record_write(const char *path, const char *text, size_t length);
 
 #endif /* RECORD_H */

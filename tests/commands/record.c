@@ -2,9 +2,11 @@
 /*
  * Records: a text in two slots.  The writer of a change may die at any point of
  * the write: the old text is there, or the new one.  A text of another version
- * is told from a damaged one.  A text of the first version is read.
+ * is told from a damaged one.  A text of the first version is read.  A text
+ * that has grown by and by can still grow when the file system is full.
  */
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +16,26 @@
 #include "plugin/common/state.h"
 
 static char *path;
+static bool full;	    /* the file system */
+static bool keeps_old_text; /* the write that empties a slot fails */
+
+int __real_posix_fallocate(int fd, off_t offset, off_t length);
+int __wrap_posix_fallocate(int fd, off_t offset, off_t length);
+int __wrap_posix_fallocate(int fd, off_t offset, off_t length)
+{
+	return full ? ENOSPC : __real_posix_fallocate(fd, offset, length);
+}
+
+ssize_t __real_pwrite(int fd, const void *bytes, size_t size, off_t at);
+ssize_t __wrap_pwrite(int fd, const void *bytes, size_t size, off_t at);
+ssize_t __wrap_pwrite(int fd, const void *bytes, size_t size, off_t at)
+{
+	if (keeps_old_text && *(const char *)bytes == '\n') {
+		errno = ENOMEM;
+		return -1;
+	}
+	return __real_pwrite(fd, bytes, size, at);
+}
 
 static void put(const char *text)
 {
@@ -109,6 +131,47 @@ static void test_in_place(void)
 		die("a change that has room made a new file");
 }
 
+/* Snapshots make a record longer, a little each.  Then the file system is full,
+   and a server dies: its supervisor notes why. */
+static void test_growth(void)
+{
+	char text[16384];
+
+	for (size_t length = 1; length < 8192; length += 90) {
+		full = false;
+		remove(path);
+		for (size_t now = 1; now <= length; now += 90) {
+			memset(text, 's', now);
+			text[now] = '\0';
+			put(text);
+		}
+		full = true;
+		memset(text, 'd', length + RECORD_ROOM);
+		text[length + RECORD_ROOM] = '\0';
+		put(text);
+		expect(text, "longer, without room");
+	}
+	if (record_write(path, text, sizeof(text)) != -ENOSPC)
+		die("a text that has no room is written");
+	expect(text, "after a text that has no room");
+	full = false;
+}
+
+/* A caller that hears of a failure goes on with the old text. */
+static void test_both(void)
+{
+	remove(path);
+	for (unsigned int i = 0; i < 4; i++) {
+		char text[16];
+
+		keeps_old_text = i;
+		snprintf(text, sizeof(text), "id %u\n", i);
+		put(text);
+		expect(text, "beside the old text");
+	}
+	keeps_old_text = false;
+}
+
 static void test_longer(void)
 {
 	char *text = malloc(100001);
@@ -178,6 +241,8 @@ int main(void)
 	path = scratch_path("7.disk");
 	test_boots();
 	test_in_place();
+	test_growth();
+	test_both();
 	test_longer();
 	test_deaths();
 	test_others();
