@@ -101,10 +101,10 @@ static void begin(struct supervisor *sv, const struct change *change)
 
 	sv->change = *change;
 	sv->change_text[0] = '\0';
-	sv->deadline = 0;
 	note_place(sv);
 	ret = prepare(sv);
 	if (!ret) {
+		sv->deadline = 0;
 		spawn_kill(sv);
 		return;
 	}

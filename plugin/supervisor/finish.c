@@ -48,10 +48,11 @@ static int close_job(const void *argument, char *text)
 }
 
 /* Nobody has acted on the messages that the server sent meanwhile about a
-   merge. */
+   merge.  And the time was given up at which hooks.d hears of the last one. */
 static void live_on(struct supervisor *sv)
 {
 	supervisor_enter(sv, PHASE_LIVE);
+	merged_run_hooks(sv);
 	if (sv->told_failure && sv->disk.merging)
 		change_end_merge(sv);
 }

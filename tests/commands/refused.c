@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * `del` of a disk that is in use: finish.c by itself, with stand-ins for
+ * everything around it.  The disk goes on as it was, and with all that was to
+ * be done.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "plugin/common/link.h"
+#include "plugin/supervisor/notify.h"
+#include "plugin/supervisor/teardown.h"
+#include "plugin/supervisor/watch.h"
+#include "tests/lib/helpers.h"
+
+static struct supervisor sv;
+static unsigned int refused, recovered, locked, told, unmerged;
+
+int supervisor_enter(struct supervisor *s, enum phase phase)
+{
+	s->phase = phase;
+	return 0;
+}
+
+void supervisor_recover(struct supervisor *s)
+{
+	(void)s;
+	recovered++;
+}
+
+void adopt_lock(struct supervisor *s)
+{
+	(void)s;
+	locked++;
+}
+
+void merged_run_hooks(struct supervisor *s)
+{
+	if (s->phase != PHASE_LIVE)
+		die("hooks.d hears of a merge too early");
+	told++;
+}
+
+void change_end_merge(struct supervisor *s)
+{
+	(void)s;
+	unmerged++;
+}
+
+int teardown_stop(const struct disk *disk, bool force, char text[JOB_TEXT_MAX])
+{
+	(void)disk;
+	(void)force;
+	snprintf(text, JOB_TEXT_MAX, "in use");
+	return -EBUSY;
+}
+
+void watch_settle(struct supervisor *s, bool failed, const char *format, ...)
+{
+	(void)s;
+	(void)format;
+	refused += failed;
+}
+
+void spawn_reap(struct supervisor *s)
+{
+	s->server = -1;
+}
+
+#define NOT_CALLED(name) die("%s() is called", #name)
+
+void spawn_kill(struct supervisor *s)
+{
+	(void)s;
+	NOT_CALLED(spawn_kill);
+}
+
+void watch_settle_event(struct supervisor *s, enum disk_event event,
+			const char *format, ...)
+{
+	(void)s;
+	(void)event;
+	(void)format;
+	NOT_CALLED(watch_settle_event);
+}
+
+int teardown_delete(const struct disk *disk)
+{
+	(void)disk;
+	NOT_CALLED(teardown_delete);
+}
+
+int teardown_close_image(const struct disk *disk, const struct layers *layers,
+			 bool locked_all, bool unbroken, bool give_up,
+			 char text[JOB_TEXT_MAX])
+{
+	(void)disk;
+	(void)layers;
+	(void)locked_all;
+	(void)unbroken;
+	(void)give_up;
+	(void)text;
+	NOT_CALLED(teardown_close_image);
+}
+
+void notify(enum notice notice, const char *format, ...)
+{
+	(void)notice;
+	(void)format;
+	NOT_CALLED(notify);
+}
+
+static void begin(enum phase phase)
+{
+	sv = (struct supervisor){ .phase = phase, .server = -1 };
+	if (phase == PHASE_LIVE)
+		sv.server = 99;
+	refused = recovered = locked = told = unmerged = 0;
+}
+
+static void refuse(void)
+{
+	sv.deadline = 1;
+	finish_start(&sv);
+	if (sv.phase != PHASE_STOPPING || !process_wait(sv.job.pidfd, 30000))
+		die("it does not try to stop the device");
+	finish_device_stopped(&sv);
+	if (refused != 1 || sv.stop_forced)
+		die("it is not refused");
+}
+
+/* The time for hooks.d, which had no process, was in sv.deadline. */
+static void test_live(void)
+{
+	begin(PHASE_LIVE);
+	refuse();
+	if (sv.phase != PHASE_LIVE || told != 1 || unmerged || recovered)
+		die("a live disk does not go on");
+	begin(PHASE_LIVE);
+	sv.disk.merging = 1;
+	sv.told_failure = true;
+	refuse();
+	if (sv.phase != PHASE_LIVE || unmerged != 1)
+		die("a merge that has failed meanwhile goes on");
+}
+
+static void test_dead(void)
+{
+	begin(PHASE_LIVE);
+	sv.deadline = 0;
+	finish_start(&sv);
+	finish_server_ended(&sv);
+	if (!process_wait(sv.job.pidfd, 30000))
+		die("it does not try to stop the device");
+	finish_device_stopped(&sv);
+	if (recovered != 1)
+		die("there is no server after one that died meanwhile");
+	begin(PHASE_WAITING);
+	refuse();
+	if (recovered != 1)
+		die("there is no other server");
+	begin(PHASE_LOCKING);
+	refuse();
+	if (locked != 1 || recovered)
+		die("it does not wait for its locks");
+	begin(PHASE_FAILED);
+	refuse();
+	if (sv.phase != PHASE_FAILED || recovered)
+		die("it has not given up any more");
+}
+
+int main(void)
+{
+	test_live();
+	test_dead();
+	return 0;
+}
