@@ -102,6 +102,7 @@ static int take_file(struct reader *reader, FILE *file,
 	size_t size = 0;
 	int ret = 0;
 
+	errno = 0;
 	while (!ret && getline(&line, &size, file) >= 0) {
 		number++;
 		ret = take_line(reader, line);
@@ -112,6 +113,11 @@ static int take_file(struct reader *reader, FILE *file,
 			     file_name(), number, line);
 		else if (ret)
 			fail(error, ret, "%s: %s", file_name(), strerror(-ret));
+	}
+	/* The lines that cannot be read may forbid something. */
+	if (!ret && !feof(file)) {
+		ret = errno ? -errno : -EIO;
+		fail(error, ret, "%s: %s", file_name(), strerror(-ret));
 	}
 	free(line);
 	return ret;
