@@ -104,13 +104,16 @@ static int check_disk(const struct disk *disk, bool told)
 {
 	char program[PATH_MAX];
 	struct owner owner;
+	int ret = told ? -ENOENT : owner_find_user(disk, &owner);
 
 	if (disk->merging)
 		return command_complain(disk,
 					"is just being merged; 'ublk-qcow2 "
 					"commit %d' waits for the end of that",
 					disk->id);
-	if (!told && !owner_find_user(disk, &owner))
+	if (ret && ret != -ENOENT)
+		return change_blind(disk, ret);
+	if (!ret)
 		return command_complain(disk,
 					"the domain %s names its image; run "
 					"'ublk-qcow2 libvirt backup %s', which "

@@ -86,12 +86,21 @@ int change_await_told(const struct disk *disk)
 	return EXIT_SUCCESS;
 }
 
+int change_blind(const struct disk *disk, int error)
+{
+	return command_complain(disk, "cannot see which domains use it: %s",
+				strerror(-error));
+}
+
 int change_check_domain(const struct disk *disk, const char *command)
 {
 	struct owner owner;
+	int ret = owner_find_user(disk, &owner);
 
-	if (owner_find_user(disk, &owner))
+	if (ret == -ENOENT)
 		return EXIT_SUCCESS;
+	if (ret)
+		return change_blind(disk, ret);
 	return command_complain(disk,
 				"the domain %s names its image; run "
 				"'ublk-qcow2 libvirt %s %s', which changes "

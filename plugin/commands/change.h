@@ -29,6 +29,9 @@ int change_await_told(const struct disk *disk);
    would be worthless. */
 int change_check_others(const struct disk *disk, const char *image);
 
+/* Complains that the domains which use the disk are not known. */
+int change_blind(const struct disk *disk, int error);
+
 /* Complains of a domain that names the disk's image: the command of libvirt's
    changes the domain, too. */
 int change_check_domain(const struct disk *disk, const char *command);

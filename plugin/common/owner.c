@@ -208,7 +208,7 @@ static int load_in(int dir, const char *uuid, const char *name,
 		return ret;
 	fd = openat(dir, file_now, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
-		return -errno;
+		return errno == ELOOP ? -ENOENT : -errno;
 	file = fdopen(fd, "r");
 	if (!file) {
 		close(fd);
@@ -220,8 +220,11 @@ static int load_in(int dir, const char *uuid, const char *name,
 	snprintf(owner->name, sizeof(owner->name), "%s", name);
 	while (fgets(line, sizeof(line), file))
 		get_line(owner, line);
+	/* A link or a directory is no record. */
+	if (ferror(file))
+		ret = errno == EISDIR ? -ENOENT : -EIO;
 	fclose(file);
-	return 0;
+	return ret;
 }
 
 int owner_load(const char *uuid, const char *name, struct owner *owner)
@@ -262,7 +265,7 @@ int owner_each(int (*visit)(const struct owner *owner, void *opaque),
 {
 	struct dirent **entries;
 	struct owner owner;
-	int dir, i, nr;
+	int dir, i, nr, found = 0, unread = 0;
 	int ret = owner_open(false, &dir);
 
 	if (ret)
@@ -274,15 +277,20 @@ int owner_each(int (*visit)(const struct owner *owner, void *opaque),
 		char *name = entries[i]->d_name;
 
 		name[UUID_LENGTH] = '\0';
-		/* A record may go while we look. */
-		if (!ret && !load_in(dir, name, name + UUID_LENGTH + 1, &owner))
+		if (!ret)
+			found = load_in(dir, name, name + UUID_LENGTH + 1,
+					&owner);
+		if (!ret && !found)
 			ret = visit(&owner, opaque);
+		/* A record may go while we look. */
+		else if (!ret && found != -ENOENT)
+			unread = found;
 		free(entries[i]);
 	}
 	if (nr >= 0)
 		free(entries);
 	close(dir);
-	return ret;
+	return ret ? ret : unread;
 }
 
 bool owner_is_of(const struct owner *owner, const struct disk *disk)
@@ -314,8 +322,11 @@ static int note_user(const struct owner *owner, void *opaque)
 int owner_find_user(const struct disk *disk, struct owner *owner)
 {
 	struct search search = { .disk = disk, .owner = owner };
+	int ret = owner_each(note_user, &search);
 
-	return owner_each(note_user, &search) == 1 ? 0 : -ENOENT;
+	if (ret < 0)
+		return ret;
+	return ret ? 0 : -ENOENT;
 }
 
 static int forget_one(const struct owner *owner, void *disk)

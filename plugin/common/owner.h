@@ -63,7 +63,8 @@ int owner_load(const char *uuid, const char *name, struct owner *owner);
 void owner_forget(const char *uuid, const char *name);
 
 /* Calls visit for every record, in order of uuids, until visit returns other
-   than 0, and returns that.  visit may remove the record. */
+   than 0, and returns that.  visit may remove the record.  -errno: there may be
+   more records, which cannot be read just now. */
 int owner_each(int (*visit)(const struct owner *owner, void *opaque),
 	       void *opaque);
 
@@ -75,7 +76,8 @@ bool owner_is_using(const struct owner *owner, const struct disk *disk);
 
 /* Finds a domain that still uses this very disk.  Returns:
    0		*owner is its record
-   -ENOENT	there is none */
+   -ENOENT	there is none
+   or another -errno: that is not known. */
 int owner_find_user(const struct disk *disk, struct owner *owner);
 
 /* Removes all records of this very disk. */

@@ -23,6 +23,14 @@
 #include "tests/lib/helpers.h"
 
 static struct supervisor sv;
+static bool no_memory;
+
+FILE *__real_fdopen(int fd, const char *mode);
+FILE *__wrap_fdopen(int fd, const char *mode);
+FILE *__wrap_fdopen(int fd, const char *mode)
+{
+	return no_memory ? NULL : __real_fdopen(fd, mode);
+}
 
 /* ---- steps ---- */
 
@@ -378,6 +386,18 @@ static void test_twin_domain(void)
 	owner_forget(TWIN, sv.disk.name);
 }
 
+/* A domain may be there whose record cannot be read just now. */
+static void test_unknown_domain(void)
+{
+	begin_owned();
+	no_memory = true;
+	begin("/top");
+	end_job();
+	no_memory = false;
+	must_be_as_before("no record", "cannot see which domains use it");
+	owner_forget(WEB, sv.disk.name);
+}
+
 /* The one before changed the file and died, and by now a domain has come: the
    next boot must serve the image, as we do. */
 static void test_put_back(void)
@@ -449,6 +469,7 @@ int main(void)
 	test_failures();
 	test_told_domain();
 	test_twin_domain();
+	test_unknown_domain();
 	test_other_file();
 	test_put_back();
 	test_unreadable();
