@@ -12,8 +12,8 @@
 #include "plugin/common/log.h"
 #include "plugin/supervisor/watch.h"
 
-#define MINUTE	     60000		    /* ms */
-#define MESSAGES_MAX (QCOW_FILES_MAX + 128) /* of a server in a minute */
+#define MINUTE	    60000 /* ms */
+#define MINUTES_MAX 5
 
 static bool is_power(uint64_t value, uint64_t least, uint64_t most)
 {
@@ -30,16 +30,24 @@ static bool is_sensible(const struct server_message *opened)
 	       opened->layers <= QCOW_FILES_MAX;
 }
 
-/* A server that does would fill the log and keep us from our work. */
+/* A server that does would fill the log and keep us from our work.  But we may
+   have been stopped while it did its work: then all that its channel could hold
+   comes at once. */
 static bool says_too_much(struct supervisor *sv)
 {
-	uint64_t now = clock_ms();
+	const uint64_t now = clock_ms();
+	uint64_t minutes = (now - sv->heard_since) / MINUTE;
 
-	if (now - sv->heard_since >= MINUTE) {
+	if (minutes > MINUTES_MAX)
+		minutes = MINUTES_MAX;
+	if (minutes) {
 		sv->heard_since = now;
-		sv->heard = 0;
+		sv->may_say = minutes * MESSAGES_MAX;
 	}
-	return ++sv->heard > MESSAGES_MAX;
+	if (!sv->may_say)
+		return true;
+	sv->may_say--;
+	return false;
 }
 
 static void distrust(struct supervisor *sv, const char *why)

@@ -110,7 +110,7 @@ int spawn_server(struct supervisor *sv, bool recover)
 	sv->cause = CAUSE_PASSING;
 	sv->told_merged = false;
 	sv->told_failure = false;
-	sv->heard = 0;
+	sv->may_say = MESSAGES_MAX;
 	poison_begin(&sv->poison);
 	sv->heard_since = clock_ms();
 	/* If the server before has told a part, this one tells all of it
@@ -133,6 +133,8 @@ int spawn_adopt(struct supervisor *sv)
 	if (ret)
 		return ret;
 	sv->adopted = true;
+	sv->may_say = MESSAGES_MAX;
+	sv->heard_since = clock_ms();
 	return 0;
 }
 

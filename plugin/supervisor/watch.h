@@ -109,7 +109,7 @@ struct supervisor {
 	struct server_message opened; /* its size is 0 before that */
 	char death[512];	      /* how the last one died, and why */
 	enum failure_cause cause;     /* of that, as far as it is known */
-	unsigned int heard;	      /* its messages since then */
+	unsigned int may_say;	      /* so many messages from then on */
 	uint64_t heard_since;	      /* clock_ms() */
 
 	struct qcow_lock *image_lock;
@@ -347,6 +347,7 @@ void watchdog_look(struct supervisor *sv);
 void watchdog_forget(struct supervisor *sv);
 
 /* hear.c: a message of the server. */
+#define MESSAGES_MAX (QCOW_FILES_MAX + 128) /* in a minute */
 void hear_server(struct supervisor *sv);
 
 /* watch.c: the descriptors of the supervisor, and the commands that wait. */
