@@ -88,7 +88,7 @@ static int prepare(struct supervisor *sv)
 
 	if (sv->change.kind == CHANGE_SIZE) {
 		sv->disk.growing = sv->change.size;
-		ret = supervisor_enter(sv, PHASE_LIVE);
+		ret = disk_save(&sv->disk, &sv->layers);
 	} else if (sv->change.kind == CHANGE_IMAGE) {
 		ret = move_plan(sv, sv->change.image, &sv->move);
 	}

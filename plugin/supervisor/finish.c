@@ -48,9 +48,11 @@ static int close_job(const void *argument, char *text)
 }
 
 /* Nobody has acted on the messages that the server sent meanwhile about a
-   merge.  And the time was given up at which hooks.d hears of the last one. */
+   merge.  The time was given up at which hooks.d hears of the last one, and the
+   watch over the server, which begins anew. */
 static void live_on(struct supervisor *sv)
 {
+	watchdog_forget(sv);
 	supervisor_enter(sv, PHASE_LIVE);
 	merged_run_hooks(sv);
 	if (sv->told_failure && sv->disk.merging)

@@ -341,9 +341,9 @@ void poison_tell(struct supervisor *sv);
 void watchdog_begin(struct supervisor *sv);
 void watchdog_end(struct supervisor *sv);
 void watchdog_look(struct supervisor *sv);
-/* Of an adopted server that serves: takes back that it makes no progress, if
-   the last supervisor has told so.  Where that is still so, it is told again.
- */
+/* Of a server that serves, and is adopted, or was not watched for a while:
+   takes back that it makes no progress, if that was told.  Where that is still
+   so, it is told again. */
 void watchdog_forget(struct supervisor *sv);
 
 /* hear.c: a message of the server. */

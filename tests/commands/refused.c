@@ -42,6 +42,12 @@ void merged_run_hooks(struct supervisor *s)
 	told++;
 }
 
+/* The watch over the server is given up while the device is being stopped. */
+void watchdog_forget(struct supervisor *s)
+{
+	s->disk.reason[0] = '\0';
+}
+
 void change_end_merge(struct supervisor *s)
 {
 	(void)s;
@@ -134,7 +140,10 @@ static void refuse(void)
 static void test_live(void)
 {
 	begin(PHASE_LIVE);
+	strcpy(sv.disk.reason, "its server makes no progress");
 	refuse();
+	if (*sv.disk.reason)
+		die("nobody will take back that it makes no progress");
 	if (sv.phase != PHASE_LIVE || told != 1 || unmerged || recovered)
 		die("a live disk does not go on");
 	begin(PHASE_LIVE);
