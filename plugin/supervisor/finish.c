@@ -63,7 +63,10 @@ static void go_back(struct supervisor *sv)
 {
 	sv->deadline = 0;
 	sv->stop_forced = false;
-	if (sv->server >= 0)
+	/* That server has been killed, and is not dead yet. */
+	if (sv->server >= 0 && sv->before == PHASE_RECOVERING)
+		supervisor_enter(sv, PHASE_RECOVERING);
+	else if (sv->server >= 0)
 		live_on(sv);
 	else if (sv->before == PHASE_FAILED)
 		supervisor_enter(sv, PHASE_FAILED);

@@ -15,7 +15,7 @@
 #include "tests/lib/helpers.h"
 
 static struct supervisor sv;
-static unsigned int refused, recovered, locked, told, unmerged;
+static unsigned int refused, recovered, locked, told, unmerged, killed;
 
 int supervisor_enter(struct supervisor *s, enum phase phase)
 {
@@ -78,8 +78,9 @@ void spawn_reap(struct supervisor *s)
 
 void spawn_kill(struct supervisor *s)
 {
-	(void)s;
-	NOT_CALLED(spawn_kill);
+	if (s->phase != PHASE_RECOVERING)
+		NOT_CALLED(spawn_kill);
+	killed++;
 }
 
 void watch_settle_event(struct supervisor *s, enum disk_event event,
@@ -120,20 +121,25 @@ void notify(enum notice notice, const char *format, ...)
 static void begin(enum phase phase)
 {
 	sv = (struct supervisor){ .phase = phase, .server = -1 };
-	if (phase == PHASE_LIVE)
+	if (phase == PHASE_LIVE || phase == PHASE_RECOVERING)
 		sv.server = 99;
-	refused = recovered = locked = told = unmerged = 0;
+	refused = recovered = locked = told = unmerged = killed = 0;
+}
+
+static void refuse_begun(void)
+{
+	if (sv.phase != PHASE_STOPPING || !process_wait(sv.job.pidfd, 30000))
+		die("it does not try to stop the device");
+	finish_device_stopped(&sv);
+	if (refused != 1 || sv.stop_forced)
+		die("it is not refused");
 }
 
 static void refuse(void)
 {
 	sv.deadline = 1;
 	finish_start(&sv);
-	if (sv.phase != PHASE_STOPPING || !process_wait(sv.job.pidfd, 30000))
-		die("it does not try to stop the device");
-	finish_device_stopped(&sv);
-	if (refused != 1 || sv.stop_forced)
-		die("it is not refused");
+	refuse_begun();
 }
 
 /* The time for hooks.d, which had no process, was in sv.deadline. */
@@ -179,9 +185,21 @@ static void test_dead(void)
 		die("it has not given up any more");
 }
 
+/* --force; the server that recovers is killed, and may wait for its storage. */
+static void test_recovering(void)
+{
+	begin(PHASE_RECOVERING);
+	sv.stop_forced = true;
+	finish_recovering(&sv);
+	refuse_begun();
+	if (sv.phase != PHASE_RECOVERING || killed != 1 || told)
+		die("a server that was killed serves");
+}
+
 int main(void)
 {
 	test_live();
+	test_recovering();
 	test_dead();
 	return 0;
 }
