@@ -49,6 +49,9 @@ static void resume_live(struct supervisor *sv)
 	sv->unbroken = true;
 	if (sv->disk.state == DISK_RECOVERING)
 		tell_recovery(sv);
+	/* Its users do not wait, whatever the last supervisor has noted when it
+	   stood down or was about to remove the disk. */
+	stats_end_stall(sv->stats);
 	supervisor_enter(sv, PHASE_LIVE);
 	watch_settle_event(sv, DISK_EVENT_ADOPTED,
 			   "server %d has a new supervisor, process %d",
