@@ -59,6 +59,14 @@ static void live_on(struct supervisor *sv)
 		change_end_merge(sv);
 }
 
+/* The server may have died meanwhile: then the pause of the disk's users has
+   begun with that. */
+static void recover(struct supervisor *sv)
+{
+	stats_begin_stall(sv->stats, sv->death, sv->died_at);
+	supervisor_recover(sv);
+}
+
 static void go_back(struct supervisor *sv)
 {
 	sv->deadline = 0;
@@ -73,7 +81,7 @@ static void go_back(struct supervisor *sv)
 	else if (sv->before == PHASE_LOCKING)
 		adopt_lock(sv);
 	else
-		supervisor_recover(sv);
+		recover(sv);
 }
 
 static void start_stop_job(struct supervisor *sv)

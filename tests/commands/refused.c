@@ -15,6 +15,7 @@
 #include "tests/lib/helpers.h"
 
 static struct supervisor sv;
+static struct stats stats;
 static unsigned int refused, recovered, locked, told, unmerged, killed;
 
 int supervisor_enter(struct supervisor *s, enum phase phase)
@@ -120,7 +121,12 @@ void notify(enum notice notice, const char *format, ...)
 
 static void begin(enum phase phase)
 {
-	sv = (struct supervisor){ .phase = phase, .server = -1 };
+	memset(&stats, 0, sizeof(stats));
+	sv = (struct supervisor){
+		.phase = phase,
+		.server = -1,
+		.stats = &stats,
+	};
 	if (phase == PHASE_LIVE || phase == PHASE_RECOVERING)
 		sv.server = 99;
 	refused = recovered = locked = told = unmerged = killed = 0;
@@ -171,6 +177,8 @@ static void test_dead(void)
 	finish_device_stopped(&sv);
 	if (recovered != 1)
 		die("there is no server after one that died meanwhile");
+	if (stats.nr_stalls != 1 || stats.stalls[0].ended)
+		die("its users wait, and the figures do not tell");
 	begin(PHASE_WAITING);
 	refuse();
 	if (recovered != 1)
