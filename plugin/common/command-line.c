@@ -13,6 +13,7 @@
 
 #include "config.h"
 #include "plugin/common/command-line-inside.h"
+#include "plugin/common/log.h"
 
 int command_line_misuse(const struct program *program,
 			const struct command *command, const char *format, ...)
@@ -95,7 +96,7 @@ static bool read_command(struct reading *reading, int argc, char **argv,
 	*status = command_line_take_options(reading, argc, argv);
 	if (*status < 0) {
 		usage_put_command(stdout, reading->program, reading->command);
-		*status = EXIT_SUCCESS;
+		*status = complain_of_output(EXIT_SUCCESS);
 		return false;
 	}
 	if (*status)
@@ -136,9 +137,9 @@ static bool give_help(const struct program *program, int argc, char **argv,
 {
 	const struct command *command;
 
-	*status = EXIT_SUCCESS;
 	if (argc < 3 || *argv[1] == '-') {
 		usage_put_program(stdout, program);
+		*status = complain_of_output(EXIT_SUCCESS);
 		return false;
 	}
 	/* `help --help`. */
@@ -151,6 +152,7 @@ static bool give_help(const struct program *program, int argc, char **argv,
 	}
 	if (!command->foreign) {
 		usage_put_command(stdout, program, command);
+		*status = complain_of_output(EXIT_SUCCESS);
 		return false;
 	}
 	argv[1] = argv[2];
@@ -172,7 +174,7 @@ bool command_line_read(const struct program *program, int argc, char **argv,
 		return false;
 	if (asks_for_version(argv[1])) {
 		puts(PACKAGE_STRING);
-		*status = EXIT_SUCCESS;
+		*status = complain_of_output(EXIT_SUCCESS);
 		return false;
 	}
 	reading.command = find_command(program, argv[1]);

@@ -76,10 +76,10 @@ static int read_options(int argc, char **argv, struct agent *agent)
 			     ")\n"
 			     "  --syslog       speak to the system's log "
 			     "instead of stderr");
-			return EXIT_SUCCESS;
+			return complain_of_output(EXIT_SUCCESS);
 		case 'V':
 			puts(PACKAGE_STRING);
-			return EXIT_SUCCESS;
+			return complain_of_output(EXIT_SUCCESS);
 		case ':':
 			return misuse(argv[optind - 1], "needs a value");
 		default:

@@ -248,7 +248,7 @@ static int help(int argc, char **argv)
 {
 	if (argc == 2 && !strcmp(argv[1], "--version")) {
 		puts(PACKAGE_STRING);
-		return EXIT_SUCCESS;
+		return complain_of_output(EXIT_SUCCESS);
 	}
 	if (argc == 2 &&
 	    (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
@@ -256,7 +256,7 @@ static int help(int argc, char **argv)
 		     "EXTRA <XML\n\n"
 		     "libvirt's qemu hook: has the disks of a domain served.  "
 		     "libvirt runs it;\nsee ublk-qcow2-hook(8).");
-		return EXIT_SUCCESS;
+		return complain_of_output(EXIT_SUCCESS);
 	}
 	fputs("ublk-qcow2-hook: libvirt runs this, with DOMAIN OPERATION "
 	      "SUBOPERATION EXTRA; see ublk-qcow2-hook(8)\n",

@@ -127,6 +127,27 @@ says '^  -n, --id ID  ' add --help
 says '^  -n, --id ID  ' add -h IMG
 says '^ublk-qcow2 add --all$' help add
 wrong "'ad' is no command;$see --help'" help ad
+
+# unwritten WORD...: tells that its output is lost.
+unwritten()
+{
+	local status=0 says
+
+	says=$("$@" 2>&1 >/dev/full) || status=$?
+	[[ $status == 1 &&
+		$says == "ublk-qcow2: writing the output: "* ]] ||
+		complain "$* to a full disk: status $status, '$says'"
+}
+for words in help --help --version 'help add' 'add --help'; do
+	# shellcheck disable=SC2086  # words
+	unwritten "$PROGRAM" $words
+done
+for program in hook agent libvirt; do
+	[[ -x $PROGRAM-$program ]] || continue
+	unwritten "$PROGRAM-$program" --help
+	unwritten "$PROGRAM-$program" --version
+done
+
 wide=$({ "$PROGRAM" help; "$PROGRAM" help add; } | grep -E '.{80}') || true
 [[ -z $wide ]] || complain "wider than 79 columns: $wide"
 
