@@ -26,6 +26,7 @@
 #include "plugin/common/log.h"
 #include "plugin/commands/options.h"
 #include "plugin/commands/served.h"
+#include "plugin/supervisor/loop.h"
 #include "qcow/qcow.h"
 
 #define STATUS_FAILED	   1
@@ -144,6 +145,20 @@ static int refuse_served(const struct served *served)
 	return STATUS_FAILED;
 }
 
+/* P4: another process may have the file behind a loop device.  Our lock on that
+   file stays until we end. */
+static int refuse_used(const char *image, bool repair)
+{
+	struct qcow_identity identity;
+	struct qcow_error error;
+	struct qcow_lock *lock;
+
+	if (qcow_identify_path(image, &identity) ||
+	    !loop_lock(image, &identity, !repair, &lock, &error))
+		return 0;
+	return complain("%s: %s", image, error.text);
+}
+
 static int confine(const char *image, bool repair)
 {
 	const struct jail jail = { .image = image, .write = repair };
@@ -176,7 +191,8 @@ int command_check(const struct options *options)
 	if (served.is_served &&
 	    (options->repair || !served.disk.options.read_only))
 		return refuse_served(&served);
-	if (confine(served.path, options->repair))
+	if (refuse_used(served.path, options->repair) ||
+	    confine(served.path, options->repair))
 		return STATUS_FAILED;
 	bar_begin(&output.bar, !options->json);
 	ret = qcow_check(served.path, &check, &result, &error);

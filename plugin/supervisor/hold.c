@@ -25,6 +25,7 @@
 
 #include "plugin/common/log.h"
 #include "plugin/common/references.h"
+#include "plugin/supervisor/loop.h"
 #include "plugin/supervisor/use.h"
 #include "plugin/supervisor/watch.h"
 #include "qcow/names.h"
@@ -51,6 +52,22 @@ static int check_writers(const struct supervisor *sv,
 	return -EBUSY;
 }
 
+/* P4: and a loop device is a file that others may open.  It is locked until we
+   end, whichever place it has among the files of the disk by then. */
+static int lock_behind(struct supervisor *sv, const char *path,
+		       const struct qcow_identity *identity, bool read_only,
+		       struct qcow_error *error)
+{
+	struct qcow_lock *lock;
+	int ret = loop_lock(path, identity, read_only, &lock, error);
+
+	if (lock && sv->nr_behind <= QCOW_FILES_MAX)
+		sv->behind_locks[sv->nr_behind++] = lock;
+	else
+		qcow_unlock(lock);
+	return ret;
+}
+
 static int lock_image(struct supervisor *sv, bool test,
 		      struct qcow_error *error)
 {
@@ -63,6 +80,9 @@ static int lock_image(struct supervisor *sv, bool test,
 		qcow_lock_identify(sv->image_lock, &sv->disk.identity);
 	if (!ret)
 		ret = check_writers(sv, &sv->disk.identity, error);
+	if (!ret)
+		ret = lock_behind(sv, sv->disk.image, &sv->disk.identity,
+				  sv->disk.options.read_only, error);
 	return ret;
 }
 
@@ -76,6 +96,9 @@ static int lock_layer(struct supervisor *sv, unsigned int i, bool test,
 
 	if (!ret)
 		ret = check_writers(sv, &layer->identity, &why);
+	if (!ret)
+		ret = lock_behind(sv, layer->path, &layer->identity,
+				  !layer->written, &why);
 	if (ret)
 		snprintf(error->text, sizeof(error->text), "%s %.200s: %.240s",
 			 layer->written && !sv->disk.merging ? "data file" :
@@ -245,4 +268,6 @@ void hold_drop(struct supervisor *sv)
 		qcow_unlock(sv->layer_locks[i]);
 		sv->layer_locks[i] = NULL;
 	}
+	while (sv->nr_behind)
+		qcow_unlock(sv->behind_locks[--sv->nr_behind]);
 }

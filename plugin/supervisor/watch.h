@@ -115,6 +115,8 @@ struct supervisor {
 	struct qcow_lock *image_lock;
 	struct layers layers; /* of the disk; when known, locked, too */
 	struct qcow_lock *layer_locks[QCOW_FILES_MAX];
+	struct qcow_lock *behind_locks[QCOW_FILES_MAX + 1]; /* loop.h */
+	unsigned int nr_behind;
 	struct change asked;  /* by the caller */
 	struct change change; /* for which the server was killed */
 	struct move move;

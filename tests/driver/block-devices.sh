@@ -59,6 +59,33 @@ del
 open_in_qemu -f qcow2 "$node"
 refused 'in use: process .* open for writing' "$UBLK_QCOW2" add "$loop"
 close_in_qemu
+
+# A loop device and the file behind it are the same image.
+file=$WORK/top.raw
+add "$loop" --name one
+refused 'in use by another' "$UBLK_QCOW2" add --force "$file" --name two
+! qemu-io -f qcow2 -c 'read 0 512' "$file" >/dev/null 2>&1 ||
+	fail "QEMU opens the file"
+kill_off "$(listed supervisor_pid)"
+"$UBLK_QCOW2" recover "$DEV" || fail "recover"
+refused 'in use by another' "$UBLK_QCOW2" add --force "$file" --name two
+del
+add "$file" --name one
+refused "the file $file behind it: in use" "$UBLK_QCOW2" add "$loop"
+refused "the file $file behind it: in use" "$UBLK_QCOW2" check -r all "$loop"
+del
+check_image "$loop"
+open_in_qemu -f qcow2 "$file"
+refused "the file $file behind it: in use" "$UBLK_QCOW2" add "$loop"
+close_in_qemu
+# A part of a file says nothing of the rest.
+part=$(losetup -f --show --offset 96M "$file")
+cleanup "losetup -d $part"
+qemu-img create -q -f qcow2 "$part" 16M
+add "$loop" --name one
+"$UBLK_QCOW2" add "$part" --name two >/dev/null || fail "a part of the file"
+"$UBLK_QCOW2" del two || fail "del two"
+del
 note "never two writers"
 
 # --- the files that it names (P6) -----------------------------------------
