@@ -334,9 +334,10 @@ static const struct program program = {
 	.complainer = "ublk-qcow2",
 	.purpose = "Serves qcow2 images as block devices that outlive their "
 		   "server.",
-	.closing = "DEV is an id, a name, /dev/ublkbN or the link "
-		   "/dev/ublk-qcow2/NAME.  'ublk-qcow2 help COMMAND' tells "
-		   "more; 'ublk-qcow2 --version' tells the version.",
+	.closing = "DEV is an id, a name, /dev/ublkbN, the link "
+		   "/dev/ublk-qcow2/NAME, or the path of the image.  "
+		   "'ublk-qcow2 help COMMAND' tells more; 'ublk-qcow2 "
+		   "--version' tells the version.",
 	.commands = commands,
 	.nr_commands = sizeof(commands) / sizeof(commands[0]),
 };

@@ -196,15 +196,23 @@ int disk_find(const char *dev, struct disk *disk)
 	return -ENOENT;
 }
 
+/* By the path alone, as the record has it: no storage is asked.  A device has
+   many names, and is known by its number. */
 int disk_find_wide(const char *dev, struct disk *disk)
 {
+	struct qcow_identity device = { .inode = 0 };
 	char path[PATH_MAX];
+	struct stat st;
 	int ret = disk_find(dev, disk);
 
-	if (ret != -ENOENT || !strchr(dev, '/'))
+	if (ret != -ENOENT)
 		return ret;
-	/* By the path alone, as the record has it: no storage is asked. */
-	return disk_of_image(realpath(dev, path) ? path : dev, NULL, disk);
+	if (!realpath(dev, path))
+		return disk_of_image(dev, NULL, disk);
+	if (stat(path, &st) || !S_ISBLK(st.st_mode))
+		return disk_of_image(path, NULL, disk);
+	device.device = st.st_rdev;
+	return disk_of_image(path, &device, disk);
 }
 
 int disk_free_id(int first, int *id)

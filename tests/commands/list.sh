@@ -67,6 +67,16 @@ DEVICE         NAME STATE SIZE R/O USED-BY RECOVERIES LAST-PAUSE SINCE          
 /dev/ublkb5001 web  live   64G no  -               12          - 2025-11-28 12:03:11 /srv/vm/web.qcow2
 END
 
+# Its image may be beside us.
+touch "$WORK/beside.qcow2"
+record 5009 another 1024 0 "$WORK/beside.qcow2"
+for word in "$WORK/beside.qcow2" ./beside.qcow2 beside.qcow2; do
+	[[ $(cd "$WORK" && "$PROGRAM" list --json "$word" |
+		jq -r '.[0].name') == another ]] ||
+		fail "$word does not find its disk"
+done
+rm "$UBLK_QCOW2_RUN/5009.disk"
+
 # Bytes that are no text, and a locale that knows no other text.
 record 5006 bytes 1024 0 $'/srv/\xff\xc3.qcow2'
 for locale in C C.UTF-8; do

@@ -104,6 +104,9 @@ refused 'directories' "$UBLK_QCOW2" add "$top"
 echo "$WORK/vg" >"$WORK/directories"
 add "$top"
 [[ $(listed name) == top ]] || fail "called $(listed name)"
+for path in "$top" "$loop" "$node"; do
+	[[ $(listed name "$path") == top ]] || fail "$path does not find it"
+done
 cmp -n 1M "$DEV" <(head -c 1M /dev/zero | tr '\0' '\101') ||
 	fail "not the bytes of the base"
 kill_and_recover

@@ -47,6 +47,8 @@ cp "$WORK/blank" "$WORK/ours.qcow2"
 add "$WORK/ours.qcow2"
 (cd "$WORK" && "$UBLK_QCOW2" list ./ours.qcow2) | grep -q ours ||
 	fail "its image does not find it"
+(cd "$WORK" && "$UBLK_QCOW2" list ours.qcow2) | grep -q ours ||
+	fail "its image does not find it beside us"
 "$UBLK_QCOW2" del "$WORK/ours.qcow2" || fail "del by its image"
 [[ ! -e $DEV ]] || fail "$DEV is still there"
 refused 'no such disk' "$UBLK_QCOW2" del "$WORK/ours.qcow2"
