@@ -169,14 +169,13 @@ static void tell_begin(const struct backup *backup)
 				   "is being copied";
 
 	if (backup->told)
-		printf("/dev/ublkb%d: %s; if this is interrupted, run it "
-		       "again, or 'ublk-qcow2 libvirt commit' to give it up\n",
-		       backup->disk.id, what);
+		say("/dev/ublkb%d: %s; if this is interrupted, run it again, "
+		    "or 'ublk-qcow2 libvirt commit' to give it up",
+		    backup->disk.id, what);
 	else
-		printf("/dev/ublkb%d: %s; if this is interrupted, run it "
-		       "again, or 'ublk-qcow2 commit %d' to give it up\n",
-		       backup->disk.id, what, backup->disk.id);
-	fflush(stdout);
+		say("/dev/ublkb%d: %s; if this is interrupted, run it again, "
+		    "or 'ublk-qcow2 commit %d' to give it up",
+		    backup->disk.id, what, backup->disk.id);
 }
 
 static int make_copy(const struct backup *backup)
@@ -302,8 +301,8 @@ static int backup(struct backup *backup, const char *file, int lock)
 	status = copy(backup);
 	back = go_back(backup);
 	if (!status)
-		printf("/dev/ublkb%d: %s is a copy of it\n", backup->disk.id,
-		       backup->file);
+		say("/dev/ublkb%d: %s is a copy of it", backup->disk.id,
+		    backup->file);
 	return status || back ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 

@@ -61,8 +61,7 @@ int change_disk(const struct disk *disk, const struct change *change)
 		return command_deaf(disk, ret);
 	if (outcome.failed)
 		return command_complain(disk, "%s", outcome.text);
-	printf("/dev/ublkb%d: %s\n", disk->id, outcome.text);
-	fflush(stdout);
+	say("/dev/ublkb%d: %s", disk->id, outcome.text);
 	return EXIT_SUCCESS;
 }
 

@@ -271,10 +271,10 @@ static int tell_merged(const struct disk *disk, const struct disk *now,
 					"is merged, but nobody serves it; run "
 					"'ublk-qcow2 recover %d'",
 					disk->id);
-	printf("/dev/ublkb%d: is served from %s now; %s is no longer needed, "
-	       "and would be refused%s\n",
-	       disk->id, now->image, disk->image,
-	       between ? ", and so are the images between the two" : "");
+	say("/dev/ublkb%d: is served from %s now; %s is no longer needed, and "
+	    "would be refused%s",
+	    disk->id, now->image, disk->image,
+	    between ? ", and so are the images between the two" : "");
 	return EXIT_SUCCESS;
 }
 

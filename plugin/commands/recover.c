@@ -20,7 +20,6 @@
 
 #include "plugin/commands/command.h"
 #include "plugin/common/log.h"
-#include "plugin/common/text.h"
 #include "plugin/commands/options.h"
 #include "plugin/supervisor/supervisor.h"
 #include "plugin/supervisor/teardown.h"
@@ -142,11 +141,9 @@ static int recover_one(const struct disk *found)
 					"another command is working on it");
 	status = recover_disk(&disk, lock, false);
 	close(lock);
-	text_tame(disk.image);
 	if (!status)
-		printf("/dev/ublkb%d (%s): %s\n", disk.id, disk.image,
-		       was_good ? "in good order" : "recovered");
-	fflush(stdout);
+		say("/dev/ublkb%d (%s): %s", disk.id, disk.image,
+		    was_good ? "in good order" : "recovered");
 	return status;
 }
 

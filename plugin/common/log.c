@@ -306,6 +306,19 @@ int complain_about(const char *about, const char *format, ...)
 	return status;
 }
 
+void say(const char *format, ...)
+{
+	char line[5 * LOG_LINE_MAX]; /* two paths */
+	va_list args;
+
+	va_start(args, format);
+	text_format(line, sizeof(line), format, args);
+	va_end(args);
+	text_tame(line);
+	puts(line);
+	fflush(stdout);
+}
+
 void complain_briefly(void)
 {
 	brief = true;

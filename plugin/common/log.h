@@ -52,6 +52,9 @@ int complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int complain_about(const char *subject, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* A command's one line about its success, on stdout, at once. */
+void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 /* The end of a command whose work is its output: its exit status, or 1 after a
    complaint if the output has not gone where it was to go. */
 int complain_of_output(int status);

@@ -220,9 +220,8 @@ static int attach(struct plug *plug, const struct candidate *candidate)
 	if (!ret)
 		ret = plug_define(plug, work_out_definition);
 	if (!ret)
-		printf("%s: %s is " DOMAIN_LINKS "%s, served from %s\n",
-		       plug->name, candidate->target, plug->disk_name,
-		       candidate->image);
+		say("%s: %s is " DOMAIN_LINKS "%s, served from %s", plug->name,
+		    candidate->target, plug->disk_name, candidate->image);
 	return ret;
 }
 

@@ -207,17 +207,16 @@ static void tell_disk(const struct conversion *conversion,
 		      const struct rewrite_disk *disk)
 {
 	const char *mood = conversion->options->dry_run ? "would be" : "is now";
+	const char *target = disk->target ?: "?";
 
-	printf("%s: %s ", conversion->name, disk->target ?: "?");
-	if (!disk->chosen && *disk->reason)
-		printf("stays as it is: %s\n", disk->reason);
-	else if (!disk->chosen)
-		puts("stays as it is");
+	if (!disk->chosen)
+		say("%s: %s stays as it is%s%s", conversion->name, target,
+		    *disk->reason ? ": " : "", disk->reason);
 	else if (conversion->options->back)
-		printf("%s %s\n", mood, disk->file);
+		say("%s: %s %s %s", conversion->name, target, mood, disk->file);
 	else
-		printf("%s " DOMAIN_LINKS "%s, served from %s\n", mood,
-		       disk->name, disk->file);
+		say("%s: %s %s " DOMAIN_LINKS "%s, served from %s",
+		    conversion->name, target, mood, disk->name, disk->file);
 }
 
 static void tell(const struct conversion *conversion)

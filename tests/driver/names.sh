@@ -53,6 +53,17 @@ add "$WORK/ours.qcow2"
 [[ ! -e $DEV ]] || fail "$DEV is still there"
 refused 'no such disk' "$UBLK_QCOW2" del "$WORK/ours.qcow2"
 
+# A line that names an image is one line, and speaks to no terminal.
+add "$WORK/ours.qcow2"
+overlay=$WORK/$'over\nlay\e[31m.qcow2'
+"$UBLK_QCOW2" snapshot ours "$overlay"
+said=$("$UBLK_QCOW2" commit ours) || fail "commit"
+[[ $(wc -l <<<"$said") == 2 && $said != *$'\e'* &&
+	$said == *'/over?lay?[31m.qcow2 is no longer needed'* ]] ||
+	fail "commit says $(printf %q "$said")"
+rm "$overlay"
+del
+
 # Two images of one name.
 mkdir "$WORK/one" "$WORK/two"
 cp "$WORK/blank" "$WORK/one/disk"
