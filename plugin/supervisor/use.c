@@ -182,16 +182,20 @@ static bool stacked_upon(const struct target *target)
 	return is_held(target, disk) || is_held(target, partitions);
 }
 
-/* A line "id parent major:minor root where options - type source".  The number
-   is the device's even if the source is another node of it.  A file system that
-   has several disks has a number of its own, and names one of them. */
+/* A line "id parent major:minor root where options - type source rw".  The
+   number is the device's even if the source is another node of it.  A file
+   system of several disks has a number of its own, and names one of them. */
 static bool is_mount(const struct target *target, const char *line,
 		     char where[256])
 {
 	unsigned int major, minor;
 	const char *source = strstr(line, " - ");
+	char mode[3];
 
 	if (sscanf(line, "%*s %*s %u:%u %*s %255s", &major, &minor, where) != 3)
+		return false;
+	if (target->writers && source &&
+	    sscanf(source, " - %*s %*s %2s", mode) == 1 && !strcmp(mode, "ro"))
 		return false;
 	if (is_device(target, makedev(major, minor)))
 		return true;
@@ -386,14 +390,10 @@ bool use_find_visible(int id, char *who, size_t size)
 bool use_find_writer(dev_t device, pid_t except, pid_t except_too, char *who,
 		     size_t size)
 {
-	const struct target target = {
-		.who = who,
-		.size = size,
-		.devices = { device },
-		.nr_devices = 1,
-		.writers = true,
-		.except = { except, except_too },
-	};
+	struct target target = { .who = who, .size = size, .writers = true };
 
-	return opened(&target);
+	target.devices[target.nr_devices++] = device;
+	target.except[0] = except;
+	target.except[1] = except_too;
+	return mounted(&target) || swapped_to(&target) || opened(&target);
 }

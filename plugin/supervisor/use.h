@@ -20,7 +20,8 @@ bool use_find(int id, bool exclusive, char *who, size_t size);
 bool use_find_visible(int id, char *who, size_t size);
 
 /* Whether a process other than these two (0: none) has the block device open
-   for writing, through any node. */
+   for writing, through any node, or the kernel writes to it: for a mount, or as
+   swap. */
 bool use_find_writer(dev_t device, pid_t except, pid_t except_too, char *who,
 		     size_t size);
 

@@ -96,6 +96,20 @@ refused 'directories' "$UBLK_QCOW2" add "$top"
 qemu-img create -q -f qcow2 -u -b "$(basename "$base")" -F raw "$loop" 64M
 refused 'directories' "$UBLK_QCOW2" add "$loop"
 
+# Nobody writes to a backing device (P4), and a mount is no process.
+mkfs.ext4 -q "$base"
+qemu-img create -q -f qcow2 -b "$base" -F raw "$WORK/over.qcow2"
+echo /dev >"$WORK/directories"
+mount "$base" /mnt
+cleanup "! mountpoint -q /mnt || umount /mnt"
+refused 'in use: the mount at /mnt' "$UBLK_QCOW2" add "$WORK/over.qcow2"
+umount /mnt
+mount -o ro "$base" /mnt
+add "$WORK/over.qcow2"
+del
+umount /mnt
+rm "$WORK/over.qcow2" "$WORK/directories"
+
 # A relative name leads where the device was named; the admin allows that.
 qemu-img create -q -f qcow2 "$base" 32M
 qemu-io -f qcow2 -c 'write -q -P 0x41 0 1M' "$base"
