@@ -202,6 +202,12 @@ static void finish(struct execution *execution, bool ended)
 		log_line(LOG_WARNING, "the hook %s %s failed with status %d",
 			 execution->path, execution->event,
 			 WEXITSTATUS(status));
+	/* P7; that we have killed it, we have told. */
+	if (ended && WIFSIGNALED(status))
+		log_line(LOG_WARNING,
+			 "the hook %s %s was killed by signal %d (%s)",
+			 execution->path, execution->event, WTERMSIG(status),
+			 strsignal(WTERMSIG(status)));
 }
 
 void execute(const char *path, const char *name, const char *event,

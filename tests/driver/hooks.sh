@@ -15,6 +15,12 @@ cleanup "rm -f $idle"
 echo "#!/bin/sh" >"$idle"
 chmod 644 "$idle"
 
+dying=/etc/ublk-qcow2/hooks.d/dying-$$
+cleanup "rm -f $dying"
+# shellcheck disable=SC2016  # the hook expands it
+printf '#!/bin/sh\nkill -SEGV $$\n' >"$dying"
+chmod 755 "$dying"
+
 image=$(image disk.qcow2 64M)
 add "$image"
 kill_and_recover
@@ -25,6 +31,7 @@ heard "^recovered $DEV "
 if [[ ! -e /dev/log ]]; then
 	for line in "hook test-$$: says crashed of $DEV" \
 		"hook test-$$: and complains" \
+		"the hook $dying crashed was killed by signal 11 (Segm" \
 		"$idle is not run as a hook: it is no executable file"; do
 		log_lines "($image): $line" ||
 			fail "the log lacks '$line': $(log_lines '')"
