@@ -79,6 +79,44 @@ static int claim_next_id(struct supervisor *sv)
 	return ret;
 }
 
+struct rival {
+	struct qcow_identity file;
+	struct disk disk;
+};
+
+static int writes_file(const struct disk *disk, void *opaque)
+{
+	struct rival *rival = opaque;
+	struct layers layers = { .count = 0 };
+	unsigned int i;
+	int found = 0;
+
+	if (!disk_load_layers(disk->id, &layers))
+		for (i = 0; i < layers.count; i++)
+			found |= layers.list[i].written &&
+				 identity_matches(&layers.list[i].identity,
+						  &rival->file);
+	layers_clear(&layers);
+	rival->disk = *disk;
+	return found;
+}
+
+/* Our server would wait for the fence of the other, as for that of a dead
+   one (P7). */
+static int refuse_rival(struct supervisor *sv, struct rival *rival)
+{
+	if ((!rival->file.device && !rival->file.inode) ||
+	    disk_each(writes_file, rival) <= 0)
+		return 0;
+	sv->cause = CAUSE_IN_USE;
+	watch_settle(sv, true,
+		     "data file %s: in use: /dev/ublkb%d (%s) writes to it; "
+		     "remove that first (ublk-qcow2 del %d)",
+		     sv->disk.options.data_file, rival->disk.id,
+		     rival->disk.image, rival->disk.id);
+	return -EBUSY;
+}
+
 static int claim_locked(struct supervisor *sv, int wanted)
 {
 	struct disk other;
@@ -110,6 +148,8 @@ static int claim_locked(struct supervisor *sv, int wanted)
 
 static int claim(struct supervisor *sv)
 {
+	const struct disk_options *options = &sv->disk.options;
+	struct rival rival = { .file = { .inode = 0 } };
 	int wanted = sv->disk.id;
 	int all, ret;
 
@@ -117,6 +157,9 @@ static int claim(struct supervisor *sv)
 	   If something is wrong with the image, its lock will say so. */
 	if (qcow_identify_path(sv->disk.image, &sv->disk.identity))
 		memset(&sv->disk.identity, 0, sizeof(sv->disk.identity));
+	if (*options->data_file && !options->read_only &&
+	    qcow_identify_path(options->data_file, &rival.file))
+		memset(&rival.file, 0, sizeof(rival.file));
 	sv->id_chosen = wanted >= 0;
 	ret = disk_stamp(&sv->disk);
 	if (!ret)
@@ -126,7 +169,9 @@ static int claim(struct supervisor *sv)
 			     strerror(-ret));
 		return ret;
 	}
-	ret = claim_locked(sv, wanted);
+	ret = refuse_rival(sv, &rival);
+	if (!ret)
+		ret = claim_locked(sv, wanted);
 	close(all);
 	return ret;
 }

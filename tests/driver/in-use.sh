@@ -34,3 +34,17 @@ check_image "$image"
 
 # The last server's locks are gone.
 qemu-io -c 'write 0 512' "$image" >/dev/null || fail "still locked"
+
+# The data file of another disk: told at once, and not after the minute that a
+# dead server's last writes are given.
+cd "$WORK"
+qemu-img create -q -f qcow2 -o data_file=data.raw one.qcow2 64M
+cp one.qcow2 two.qcow2
+add one.qcow2 --data-file data.raw
+began=$SECONDS
+refused "data file $WORK/data.raw: in use: $DEV " \
+	"$UBLK_QCOW2" add two.qcow2 --data-file data.raw
+((SECONDS - began < 50)) || fail "told after $((SECONDS - began)) s"
+del
+add two.qcow2 --data-file data.raw
+del
