@@ -163,6 +163,19 @@ void rpc_answer(int caller, const struct outcome *outcome)
 	send(caller, &packet, packet.length, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
+/* Where the queue is full this waits, and a command that the terminal stops
+   meanwhile, and continues, is interrupted. */
+static int reach(int fd, const struct sockaddr_un *address)
+{
+	int ret;
+
+	do
+		ret = connect(fd, (const struct sockaddr *)address,
+			      sizeof(*address));
+	while (ret && errno == EINTR);
+	return ret;
+}
+
 int rpc_call(int id, const struct appeal *appeal, int *call)
 {
 	const struct timeval patience = { .tv_sec = CALL_PATIENCE };
@@ -177,7 +190,7 @@ int rpc_call(int id, const struct appeal *appeal, int *call)
 	/* A supervisor that is stopped takes no calls, and its queue fills
 	   up. */
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
-	ret = connect(fd, (struct sockaddr *)&address, sizeof(address));
+	ret = reach(fd, &address);
 	if (!ret && fault("slow-call"))
 		sleep(SLOW_CALL);
 	if (ret || send(fd, &packet, packet.length, MSG_NOSIGNAL) < 0) {
