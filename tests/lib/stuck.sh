@@ -19,9 +19,10 @@ tell_task()
 {
 	local stack
 
+	# A task may end, or may not be looked at: that ends nobody else.
 	stack=$(sed 's/.*\] //; s/+0x.*//' "$1/stack" 2>/dev/null |
-		head -n 12 | tr '\n' ' ')
-	[[ -n $stack ]] || stack=$(cat "$1/wchan" 2>/dev/null)
+		head -n 12 | tr '\n' ' ') || true
+	[[ -n $stack ]] || stack=$(cat "$1/wchan" 2>/dev/null) || true
 	echo "$TASK_NAME ${1##*/} $TASK_STATE: $stack"
 }
 
