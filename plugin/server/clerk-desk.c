@@ -7,10 +7,9 @@
  * pid of the process that forked it.  It judges the names of files
  * (clerk-grants.c), and reads none of the files.
  *
- * The clerk holds /dev/ublk-control, its socket, a directory (node.c), and
- * nothing else: a file that it opens for the server it has closed before it
- * answers, so that no lock on the image is its own (R14), and it never has
- * /dev/ublkcN, which would keep the driver from any recovery.
+ * The clerk holds /dev/ublk-control, its socket, a directory (node.c), the
+ * server's ring, and nothing else: a file that it opens for the server it has
+ * closed before it answers, so that no lock on the image is its own (R14).
  *
  * START_DEV and END_USER_RECOVERY wait until the server has fetched.  A server
  * that dies before must not leave such a command behind, for the fetches of
@@ -19,6 +18,15 @@
  * socket does not do: a server can send its own end along, and then the clerk
  * itself holds that.  (Nor does a signal at the parent's death: a server
  * without privileges has no right to send it.)
+ *
+ * A server that dies after it has fetched must not see such a command begin
+ * when its death is over.  A driver of 6.12 takes the fetches back at the end
+ * of their ring, and begins to hold all requests back.  Then the command would
+ * make the device live, with all its requests held back for ever, and no server
+ * could take it over.  So the clerk has the ring: the kernel takes the fetches
+ * back when the clerk, too, has let go of it.  The clerk does so after the
+ * command, or by its own end; and that end waits for a command that has begun,
+ * since the thread of the kernel that executes it shares the descriptors.
  *
  * Each of these two orders is the last one.  Before the server fetches it ends
  * all others, so the clerk does nothing else any more when a guest's bytes
@@ -40,6 +48,7 @@
 #include "plugin/server/clerk-inside.h"
 #include "plugin/server/control.h"
 #include "plugin/server/device.h"
+#include "plugin/server/fault.h"
 #include "plugin/server/node.h"
 #include "plugin/server/server.h"
 #include "qcow/bits.h"
@@ -47,6 +56,7 @@
 struct desk {
 	struct control *control;
 	int socket;
+	int ring; /* the server's */
 	pid_t server;
 	int pidfd; /* the server's */
 	uint64_t nonce;
@@ -74,6 +84,8 @@ static int start_device(const struct desk *desk, int *timeout)
 {
 	int ret = control_start(desk->control, desk->id, desk->server);
 
+	/* The rest may have to wait for the next server. */
+	close(desk->ring);
 	if (ret)
 		return ret;
 	*timeout = device_set_timeout(desk->id);
@@ -107,11 +119,18 @@ static int make_node(const struct desk *desk)
 	return ret ? ret : node_make(desk->nodes, desk->id, user);
 }
 
+static bool is_last(enum action action)
+{
+	return action == START_DEVICE || action == END_RECOVERY;
+}
+
 static int command_driver(struct desk *desk, const struct order *order,
 			  struct answer *answer)
 {
 	if (desk->id < 0)
 		return -EINVAL;
+	if (is_last(order->action))
+		fault_of_order(desk->pidfd);
 	switch (order->action) {
 	case START_RECOVERY:
 		return device_start_recovery(desk->control, desk->id,
@@ -126,11 +145,6 @@ static int command_driver(struct desk *desk, const struct order *order,
 	default:
 		return -EINVAL;
 	}
-}
-
-static bool is_last(enum action action)
-{
-	return action == START_DEVICE || action == END_RECOVERY;
 }
 
 static int execute(struct desk *desk, const struct order *order,
@@ -162,6 +176,9 @@ static void *watch_server(void *opaque)
 
 	while (poll(ends, ARRAY_SIZE(ends), -1) < 0 && errno == EINTR)
 		;
+	/* The other thread may be faster. */
+	if (fault("late-order"))
+		pause();
 	_exit(EXIT_SUCCESS);
 }
 
@@ -213,17 +230,18 @@ static void leave_mounts(void)
 
 void clerk_work(const struct server_config *config,
 		const struct qcow_references *references, pid_t server,
-		int socket)
+		int ring, int socket)
 {
 	struct desk desk = {
 		.socket = socket,
+		.ring = ring,
 		.server = server,
 		.nonce = config->nonce,
 		.id = -1,
 	};
 	pthread_t watcher;
 
-	process_fresh(socket, -1);
+	process_fresh(socket, ring);
 	prctl(PR_SET_NAME, "clerk");
 	leave_mounts();
 	/* The recovery of a disk must not wait for pages on that disk. */

@@ -44,10 +44,11 @@ struct clerk {
 int clerk_give_order(struct clerk *clerk, const struct order *order,
 		     const struct packet *with, struct answer *answer);
 
-/* clerk-desk.c: the clerk of the process server, to which this socket leads. */
+/* clerk-desk.c: the clerk of the process server, to which this socket leads.
+   ring is the server's ring, as a descriptor that the caller was given. */
 void clerk_work(const struct server_config *config,
 		const struct qcow_references *references, pid_t server,
-		int socket) __attribute__((noreturn));
+		int ring, int socket) __attribute__((noreturn));
 
 /* clerk-held.c */
 

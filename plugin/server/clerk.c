@@ -84,7 +84,7 @@ int clerk_hear_owed(struct clerk *clerk)
 }
 
 static int fork_clerk(struct clerk *clerk, const struct server_config *config,
-		      const struct qcow_references *references)
+		      const struct qcow_references *references, int ring)
 {
 	const pid_t server = getpid();
 	int ends[2];
@@ -93,7 +93,7 @@ static int fork_clerk(struct clerk *clerk, const struct server_config *config,
 		return -errno;
 	clerk->pid = fork();
 	if (!clerk->pid)
-		clerk_work(config, references, server, ends[1]);
+		clerk_work(config, references, server, ring, ends[1]);
 	close(ends[1]);
 	clerk->socket = ends[0];
 	if (clerk->pid > 0)
@@ -103,14 +103,15 @@ static int fork_clerk(struct clerk *clerk, const struct server_config *config,
 }
 
 int clerk_start(const struct server_config *config,
-		const struct qcow_references *references, struct clerk **result)
+		const struct qcow_references *references, int ring,
+		struct clerk **result)
 {
 	struct clerk *clerk = calloc(1, sizeof(*clerk));
 	int ret;
 
 	if (!clerk)
 		return -ENOMEM;
-	ret = fork_clerk(clerk, config, references);
+	ret = fork_clerk(clerk, config, references, ring);
 	if (ret < 0) {
 		free(clerk);
 		return ret;

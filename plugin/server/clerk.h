@@ -21,10 +21,12 @@ struct clerk_view {
 	struct ublk_params params;
 };
 
-/* Starts a clerk for a disk, whose image may name these files.  For the
-   server's first thread, before there is another. */
+/* Starts a clerk for a disk, whose image may name these files, and whose tags
+   will be fetched by this ring.  For the server's first thread, before there is
+   another. */
 int clerk_start(const struct server_config *config,
-		const struct qcow_references *references, struct clerk **clerk);
+		const struct qcow_references *references, int ring,
+		struct clerk **clerk);
 
 /* Waits until it takes orders; comes before everything below.
    Returns: those of control_open(), or another -errno. */

@@ -7,10 +7,12 @@
 #ifdef TEST_FAULTS
 
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 #include "plugin/server/ublk_abi.h"
 #include "qcow/file.h"
@@ -69,6 +71,21 @@ void fault_of_mapping(void)
 {
 	if (fault("rests-mapped"))
 		sleep(2);
+}
+
+#define LONG_ENOUGH   5000  /* ms, for a test to kill the server */
+#define DRIVERS_PAUSE 50000 /* us, until a driver has met that death */
+
+void fault_of_order(int server)
+{
+	struct pollfd end = { .fd = server, .events = POLLIN };
+
+	if (!fault("late-order"))
+		return;
+	prctl(PR_SET_NAME, "late-order");
+	if (poll(&end, 1, LONG_ENOUGH) > 0)
+		usleep(DRIVERS_PAUSE);
+	prctl(PR_SET_NAME, "clerk");
 }
 
 #endif

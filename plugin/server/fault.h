@@ -18,6 +18,9 @@
  *	slow-close	the image is closed three seconds later when its disk
  *			gets an overlay (supervisor/change.c)
  *	slow-merge	a merge rests after each step (merger.c)
+ *	late-order	the clerk gives the driver its last order when its
+ *			server is dead, or after some seconds; its thread that
+ *			waits for that is called late-order meanwhile
  *	late-live	the server tells the supervisor a second late that it
  *			serves
  *	die-merged	the supervisor dies when a merge is done, and
@@ -67,6 +70,10 @@ void fault_of_worker(uint8_t op, uint64_t sector);
 /* The I/O thread has mapped the device. */
 void fault_of_mapping(void);
 
+/* The clerk is about to give the driver its last order; server is the pidfd of
+   its server. */
+void fault_of_order(int server);
+
 #else
 
 static inline bool fault(const char *name)
@@ -99,6 +106,11 @@ static inline void fault_of_worker(uint8_t op, uint64_t sector)
 
 static inline void fault_of_mapping(void)
 {
+}
+
+static inline void fault_of_order(int server)
+{
+	(void)server;
 }
 
 #endif

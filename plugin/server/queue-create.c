@@ -47,6 +47,9 @@ int queue_ring(unsigned int tags, struct io_uring *ring)
 	if (ret < 0)
 		return ret;
 	ret = restrict_ring(ring, !fault("no-fence-ring"));
+	/* A child has the descriptor at most, and can let go of the ring. */
+	if (ret >= 0)
+		ret = io_uring_ring_dontfork(ring);
 	if (ret < 0)
 		io_uring_queue_exit(ring);
 	return ret;

@@ -92,7 +92,8 @@ void queue_write_fixed(struct request *request, unsigned int extent,
 /* queue-create.c */
 
 /* Makes a ring for so many tags, which then takes the operations of queues and
-   no others.  With the right to make one, before the image is opened. */
+   no others.  With the right to make one, before the image is opened.  A child
+   of the process gets the descriptor of the ring, and none of its memory. */
 int queue_ring(unsigned int tags, struct io_uring *ring);
 
 /* Of one queue, by its I/O thread. */

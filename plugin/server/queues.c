@@ -88,6 +88,7 @@ int queues_rings(struct queues *queues, const struct disk_options *options,
 	unsigned int i;
 	int ret = 0;
 
+	close_rings(queues, 0);
 	queues->count = count;
 	for (i = 0; i < count; i++) {
 		struct queue_part part = part_of(queues, options->queues, i);
@@ -100,8 +101,14 @@ int queues_rings(struct queues *queues, const struct disk_options *options,
 	if (ret < 0) {
 		queues->count = i;
 		close_rings(queues, 0);
+		queues->count = 0;
 	}
 	return ret;
+}
+
+int queues_ring(const struct queues *queues)
+{
+	return queues->rings[0].ring_fd;
 }
 
 /* The first so many. */

@@ -29,9 +29,13 @@ struct queues {
 unsigned int queues_threads(const struct disk_options *options,
 			    uint64_t features, bool recovers);
 
-/* Makes the rings of so many I/O threads: see queue_ring(). */
+/* Makes the rings of so many I/O threads: see queue_ring().  Closes those that
+   there are; after a failure there are none. */
 int queues_rings(struct queues *queues, const struct disk_options *options,
 		 unsigned int count);
+
+/* The descriptor of the first ring. */
+int queues_ring(const struct queues *queues);
 
 /* All that needs no image: workers, and queue_create() of each. */
 int queues_create(struct queues *queues,

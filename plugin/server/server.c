@@ -105,7 +105,8 @@ static int start_clerk(struct server *server)
 
 	if (ret)
 		return ret;
-	ret = clerk_start(server->config, &references, &server->clerk);
+	ret = clerk_start(server->config, &references,
+			  queues_ring(&server->queues), &server->clerk);
 	references_free(&references);
 	if (!ret && server->config->recover)
 		clerk_hold_files(server->clerk, server->config);
@@ -127,14 +128,24 @@ static int queues_failed(const struct server *server, int error)
 			    server->config->options->depth, strerror(-error));
 }
 
+/* Most disks have one, which the clerk is to have, too. */
+static int create_ring(struct server *server)
+{
+	int ret = queues_rings(&server->queues, server->config->options, 1);
+
+	return ret < 0 ? queues_failed(server, ret) : 0;
+}
+
 static int create_rings(struct server *server)
 {
 	const struct server_config *config = server->config;
 	const unsigned int threads = queues_threads(
 		config->options, clerk_features(server->clerk),
 		config->recover);
-	int ret = queues_rings(&server->queues, config->options, threads);
+	int ret = 0;
 
+	if (threads != 1)
+		ret = queues_rings(&server->queues, config->options, threads);
 	return ret < 0 ? queues_failed(server, ret) : 0;
 }
 
@@ -355,7 +366,7 @@ int server_run(const struct server_config *config)
 
 	server_prepare_threads(&server);
 	set_up_process(&server);
-	if (start_clerk(&server) < 0)
+	if (create_ring(&server) < 0 || start_clerk(&server) < 0)
 		return EXIT_FAILURE;
 	served = confine_and_serve(&server);
 	return served < 0 ? EXIT_FAILURE : EXIT_SUCCESS;

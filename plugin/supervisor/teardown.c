@@ -8,6 +8,12 @@
  * the next command can finish the work of a dead one.  Every step may
  * find its work done.
  *
+ * A server that dies while its disk is being added leaves a clerk for a moment,
+ * which may be about to start the device.  A driver that starts a device after
+ * its deletion has one that nothing removes and that takes the kernel down with
+ * the first request.  The clerk has the server's ring, and so the device is
+ * held open until the clerk has ended (server/clerk-desk.c).
+ *
  * Ids are the driver's and are reused, so before a device is touched its
  * nonce is compared with the record's: a device of somebody else that took
  * our id stays alone.
@@ -20,6 +26,7 @@
 
 #include "plugin/server/control.h"
 #include "plugin/server/device.h"
+#include "plugin/server/node.h"
 #include "plugin/common/link.h"
 #include "plugin/common/log.h"
 #include "plugin/supervisor/teardown.h"
@@ -127,6 +134,40 @@ static int stop_known(struct control *control, const struct disk *disk,
 	return ret;
 }
 
+/* A host without the node has a server that cannot start the device. */
+static int await_clerk(const struct disk *disk, char text[JOB_TEXT_MAX])
+{
+	int fd = node_open(-1, disk->id);
+
+	if (fd == -EBUSY) {
+		snprintf(text, JOB_TEXT_MAX,
+			 "/dev/ublkc%d: a process that was to start the device "
+			 "does not end; try again",
+			 disk->id);
+		return fd;
+	}
+	if (fd >= 0)
+		close(fd);
+	return 0;
+}
+
+static int look_settled(struct control *control, const struct disk *disk,
+			enum device_presence *presence, char text[JOB_TEXT_MAX])
+{
+	int ret = look(control, disk, presence);
+
+	if (!ret && *presence == DEVICE_ENDED && disk->state == DISK_ADDING) {
+		ret = await_clerk(disk, text);
+		if (ret)
+			return ret;
+		ret = look(control, disk, presence);
+	}
+	if (ret)
+		snprintf(text, JOB_TEXT_MAX, "the ublk driver says: %s",
+			 strerror(-ret));
+	return ret;
+}
+
 int teardown_stop(const struct disk *disk, bool force, char text[JOB_TEXT_MAX])
 {
 	enum device_presence presence;
@@ -138,11 +179,8 @@ int teardown_stop(const struct disk *disk, bool force, char text[JOB_TEXT_MAX])
 			 strerror(-ret));
 		return ret;
 	}
-	ret = look(control, disk, &presence);
-	if (ret)
-		snprintf(text, JOB_TEXT_MAX, "the ublk driver says: %s",
-			 strerror(-ret));
-	else if (presence != DEVICE_ABSENT)
+	ret = look_settled(control, disk, &presence, text);
+	if (!ret && presence != DEVICE_ABSENT)
 		ret = stop_known(control, disk, presence == DEVICE_SERVED,
 				 force, text);
 	control_close(control);

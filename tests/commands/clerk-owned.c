@@ -59,7 +59,8 @@ static void fall_with(const struct server_config *config, bool paths)
 	unsigned int held;
 	const char *step;
 
-	if (clerk_start(config, &beside_it, &clerk) || clerk_await(clerk))
+	if (clerk_start(config, &beside_it, STDERR_FILENO, &clerk) ||
+	    clerk_await(clerk))
 		die("no clerk");
 	names = clerk_names(clerk);
 	clerk_socket = find_socket();

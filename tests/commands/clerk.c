@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +31,7 @@ static char *image, *base, *other, *legacy, *a_pipe;
 static struct disk_options disk_options = DISK_OPTIONS_DEFAULT;
 static const struct qcow_names *names;
 static struct clerk *clerk;
+static int ring[2]; /* a pipe; the clerk takes the one end for the ring */
 
 /* ---- a server ---- */
 
@@ -37,8 +39,10 @@ static void start(const struct server_config *config)
 {
 	static const struct qcow_references beside;
 
-	if (clerk_start(config, &beside, &clerk) || clerk_await(clerk))
+	if (pipe2(ring, O_CLOEXEC) ||
+	    clerk_start(config, &beside, ring[1], &clerk) || clerk_await(clerk))
 		die("no clerk");
+	close(ring[1]);
 	expect(clerk_features(clerk) == FEATURES, "other features");
 	names = clerk_names(clerk);
 }
@@ -274,6 +278,25 @@ static void ask_for_locks(const struct server_config *config)
 	expect(clerk_look(clerk, 0, &view) == -EXDEV, "another's device");
 }
 
+/* ---- the ring ---- */
+
+static bool somebody_has_ring(void)
+{
+	struct pollfd end = { .fd = ring[0] };
+
+	return !poll(&end, 1, 0);
+}
+
+/* The driver must not take the fetches back before the last order. */
+static void die_early(const struct server_config *config)
+{
+	start(config);
+	expect(!clerk_end_orders(clerk), "the orders have no end");
+	expect(somebody_has_ring(), "the clerk has no ring");
+	clerk_dismiss(clerk);
+	expect(!somebody_has_ring(), "the ring outlives the clerk");
+}
+
 /* ---- files that were opened before the fall ---- */
 
 #define AS_THE_ENGINE (O_RDWR | O_CLOEXEC | O_NOFOLLOW)
@@ -389,6 +412,7 @@ static void run_cases(void)
 	       "no image");
 	run_case("asks, a new disk", ask, &config);
 	run_case("a new disk", write_and_die, &config);
+	run_case("the ring", die_early, &config);
 	expect(has_journal(), "no journal");
 	config.layers = &layer;
 	config.nr_layers = 1;

@@ -1,0 +1,58 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# limit: 200
+#
+# A server dies when it has fetched all tags and has asked its clerk to make the
+# device live.  The clerk gives the driver that order when the server is dead.
+# The disk recovers all the same, and a new disk is refused.  A driver of 6.12
+# held all requests back for ever, and let no server take the device over.
+# shellcheck source=../lib/driver.sh
+. "$(dirname "$0")/../lib/driver.sh"
+
+UBLK_QCOW2=${UBLK_QCOW2_FAULTY:?}
+export UBLK_QCOW2_FAULT=late-order
+
+# The clerk's thread that waits for the death of its server.
+late_clerk()
+{
+	grep -lsx late-order /proc/[0-9]*/task/*/comm | cut -d / -f 3 | head -n 1
+}
+
+# kill_server_of_late_clerk: waits for such a clerk first
+kill_server_of_late_clerk()
+{
+	local clerk end=$((SECONDS + 60))
+
+	while ! clerk=$(late_clerk) || [[ -z $clerk ]]; do
+		((SECONDS <= end)) || fail "no clerk is late"
+		sleep 0.02
+	done
+	kill -9 "$(ps -o ppid= -p "$clerk" | tr -d ' ')"
+	while [[ -e /proc/$clerk ]]; do
+		((SECONDS <= end)) || fail "the clerk does not end"
+		sleep 0.02
+	done
+}
+
+image=$(image disk.qcow2 64M)
+
+note "a new disk"
+"$UBLK_QCOW2" add "$image" >"$WORK/out" 2>&1 &
+adds=$!
+kill_server_of_late_clerk
+! wait "$adds" || fail "added, although its server died"
+grep -q "killed by signal 9" "$WORK/out" || fail "$(cat "$WORK/out")"
+
+note "a disk"
+add "$image"
+start_load --depth 8
+for round in 1 2 3; do
+	sleep 0.5
+	kill -9 "$(listed server_pid)"
+	kill_server_of_late_clerk
+	wait_live
+	note "round $round: $(listed recoveries) recoveries"
+done
+stop_load
+del
+check_image "$image"
