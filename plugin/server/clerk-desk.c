@@ -182,6 +182,15 @@ static void *watch_server(void *opaque)
 	_exit(EXIT_SUCCESS);
 }
 
+/* Its order is of no use, and may harm the next server: a journal that it had
+   removed is the next server's by now. */
+static bool server_is_dead(const struct desk *desk)
+{
+	struct pollfd end = { .fd = desk->pidfd, .events = POLLIN };
+
+	return poll(&end, 1, 0) > 0;
+}
+
 static void serve_order(struct desk *desk, const struct order *order,
 			struct packet *with)
 {
@@ -209,7 +218,8 @@ static void __attribute__((noreturn)) work(struct desk *desk)
 		orders_hand_over(desk->socket, desk->nodes);
 	orders_answer(desk->socket, NULL, &answer, sizeof(answer), -1);
 	do {
-		if (!orders_receive(desk->socket, &order, &with))
+		if (!orders_receive(desk->socket, &order, &with) ||
+		    server_is_dead(desk))
 			break;
 		serve_order(desk, &order, &with);
 	} while (!is_last(order.action));

@@ -33,7 +33,7 @@
 #define SERVERS	 1963982848u /* their users, with the pid */
 #define NOBODY	 65534u
 
-static char *image, *base, *legacy, *beside, *device, *link_to;
+static char *image, *base, *legacy, *beside, *device, *link_to, *journal;
 static struct disk_options disk_options = DISK_OPTIONS_DEFAULT;
 static const struct qcow_names *names;
 static struct clerk *clerk;
@@ -53,17 +53,23 @@ static int find_socket(void)
 	die("no socket");
 }
 
-static void fall_with(const struct server_config *config, bool paths)
+static void start(const struct server_config *config)
 {
 	static const struct qcow_references beside_it;
-	unsigned int held;
-	const char *step;
 
 	if (clerk_start(config, &beside_it, STDERR_FILENO, &clerk) ||
 	    clerk_await(clerk))
 		die("no clerk");
 	names = clerk_names(clerk);
 	clerk_socket = find_socket();
+}
+
+static void fall_with(const struct server_config *config, bool paths)
+{
+	unsigned int held;
+	const char *step;
+
+	start(config);
 	expect(!confine_prepare(), "is not prepared");
 	if (confine(paths ? -1 : clerk_nodes(clerk), &held, &step))
 		die("cannot %s", step);
@@ -103,6 +109,22 @@ static void keep_clerk(const struct server_config *config)
 	fall(config);
 	expect(!clerk_look(clerk, OURS, &view), "no device");
 	send_order(END_RECOVERY, &clerk_socket, 1);
+}
+
+/* The clerk goes on when the server is dead. */
+static void leave_order(const struct server_config *config)
+{
+	struct order order = { .action = REMOVE };
+	struct packet packet = { .bytes = &order, .length = sizeof(order) };
+	siginfo_t stop;
+
+	start(config);
+	expect(ask_to_open(config->image, O_RDWR) >= 0, "its image");
+	expect(!kill(clerk->pid, SIGSTOP) &&
+		       !waitid(P_PID, clerk->pid, &stop, WSTOPPED | WNOWAIT),
+	       "the clerk does not stop");
+	snprintf(order.path, sizeof(order.path), "%s", journal);
+	expect(!packet_send(clerk_socket, &packet), "cannot send");
 }
 
 static void make_reader(struct qcow_reader *reader, int file)
@@ -371,6 +393,15 @@ static void expect_end(const char *name)
 	}
 }
 
+static void continue_stopped(void)
+{
+	int status;
+	pid_t pid = waitpid(-1, &status, WUNTRACED | WNOHANG);
+
+	if (pid > 0 && WIFSTOPPED(status))
+		kill(pid, SIGCONT);
+}
+
 static void run_case(const char *name,
 		     void (*act)(const struct server_config *config),
 		     const struct server_config *config)
@@ -388,7 +419,24 @@ static void run_case(const char *name,
 	serve_wishes();
 	if (child < 0 || waitpid(child, &status, 0) != child || status)
 		die("%s: see above (%#x)", name, status);
+	continue_stopped();
 	expect_end(name);
+}
+
+/* Each thread of the clerk may be the first one to go on. */
+static void leave_orders(const struct server_config *config)
+{
+	struct qcow_identity identity;
+
+	if (qcow_identify_path(config->image, &identity))
+		die("no image");
+	journal = qcow_journal_path(&identity, QCOW_JOURNAL_DIR, "journal");
+	must_run("touch %s", journal);
+	for (unsigned int i = 0; i < 20; i++) {
+		run_case("leaves an order", leave_order, config);
+		expect(!access(journal, F_OK), "its order is carried out");
+	}
+	must_run("rm %s", journal);
 }
 
 static void make_images(void)
@@ -421,6 +469,7 @@ static void run_cases(void)
 	if (qcow_identify_path(beside, &layer.identity))
 		die("no layer");
 	run_case("keeps the clerk", keep_clerk, &config);
+	leave_orders(&config);
 	run_case("asks the driver", ask_the_driver, &config);
 	run_case("asks for its node", ask_for_node, &config);
 	run_case("asks by descriptors", ask_by_descriptor, &config);
