@@ -21,20 +21,10 @@
 #define PATIENCE 90000 /* ms */
 #define INTERVAL 200   /* ms */
 
-/* A disk that is being recovered can be changed in a moment. */
 int change_ask(const struct disk *disk, const struct appeal *appeal,
 	       struct outcome *outcome)
 {
-	const struct timespec interval = { .tv_nsec = INTERVAL * 1000000 };
-	const uint64_t end = clock_ms() + PATIENCE;
-	int ret;
-
-	for (;;) {
-		ret = command_appeal(disk, appeal, PATIENCE, outcome);
-		if (ret || !outcome->later || clock_ms() >= end)
-			return ret;
-		nanosleep(&interval, NULL);
-	}
+	return command_appeal_later(disk, appeal, PATIENCE, PATIENCE, outcome);
 }
 
 int change_disk(const struct disk *disk, const struct change *change)

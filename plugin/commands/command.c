@@ -186,6 +186,21 @@ int command_appeal(const struct disk *disk, const struct appeal *appeal,
 	return ret;
 }
 
+int command_appeal_later(const struct disk *disk, const struct appeal *appeal,
+			 int milliseconds, int longer, struct outcome *outcome)
+{
+	const struct timespec interval = { .tv_nsec = CALL_INTERVAL * 1000000 };
+	const uint64_t end = clock_ms() + longer;
+	int ret;
+
+	for (;;) {
+		ret = command_appeal(disk, appeal, milliseconds, outcome);
+		if (ret || !outcome->later || clock_ms() >= end)
+			return ret;
+		nanosleep(&interval, NULL);
+	}
+}
+
 int command_deaf(const struct disk *disk, int error)
 {
 	int pid = disk->supervisor.pid;

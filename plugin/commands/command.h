@@ -49,6 +49,12 @@ int command_kill_supervisor(const struct disk *disk);
 int command_appeal(const struct disk *disk, const struct appeal *appeal,
 		   int milliseconds, struct outcome *outcome);
 
+/* The same; asks again for that long if the appeal may succeed in a moment, as
+   when the disk is being recovered.  Then outcome->later tells that it was not
+   long enough. */
+int command_appeal_later(const struct disk *disk, const struct appeal *appeal,
+			 int milliseconds, int longer, struct outcome *outcome);
+
 /* Complains about a supervisor that lives and cannot be spoken with. */
 int command_deaf(const struct disk *disk, int error);
 

@@ -20,8 +20,9 @@
 #include "plugin/commands/options.h"
 #include "plugin/supervisor/teardown.h"
 
-#define PATIENCE     35000 /* ms; the supervisor's own is shorter */
-#define END_PATIENCE 2000  /* ms */
+#define PATIENCE	  35000 /* ms; the supervisor's own is shorter */
+#define RECOVERY_PATIENCE 4000	/* ms; most recoveries take less than one */
+#define END_PATIENCE	  2000	/* ms */
 
 static int remove_alone(struct disk *disk, bool force)
 {
@@ -58,7 +59,8 @@ static int ask_supervisor(const struct disk *disk, bool force,
 
 	if (ret)
 		return ret;
-	ret = command_appeal(disk, &appeal, PATIENCE, outcome);
+	ret = command_appeal_later(disk, &appeal, PATIENCE, RECOVERY_PATIENCE,
+				   outcome);
 	if (!ret && !disk_exists(disk->id))
 		process_wait(pidfd, END_PATIENCE);
 	close(pidfd);
@@ -79,6 +81,11 @@ static int remove_disk(struct disk *disk, bool force)
 					(int)disk->supervisor.pid);
 	if (ret)
 		return command_deaf(disk, ret);
+	if (outcome.failed && outcome.later)
+		return command_complain(disk,
+					"is being recovered, for %d seconds by "
+					"now; wait for that, or use --force",
+					RECOVERY_PATIENCE / 1000);
 	if (outcome.failed)
 		return command_complain(disk, "%s", outcome.text);
 	return EXIT_SUCCESS;

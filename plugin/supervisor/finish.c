@@ -115,9 +115,7 @@ void finish_start(struct supervisor *sv)
 void finish_recovering(struct supervisor *sv)
 {
 	if (!sv->stop_forced) {
-		watch_settle(sv, true,
-			     "is just being recovered; wait for that, or use "
-			     "--force");
+		watch_put_off(sv, "being recovered");
 		return;
 	}
 	spawn_kill(sv);

@@ -6,6 +6,7 @@
 # device live.  The clerk gives the driver that order when the server is dead.
 # The disk recovers all the same, and a new disk is refused.  A driver of 6.12
 # held all requests back for ever, and let no server take the device over.
+# Meanwhile `del` waits for the recovery, and not for ever.
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
 
@@ -54,5 +55,10 @@ for round in 1 2 3; do
 	note "round $round: $(listed recoveries) recoveries"
 done
 stop_load
+
+# The clerk takes longer than `del` waits.
+note "a disk that is being recovered is removed"
+kill -9 "$(listed server_pid)"
+refused 'is being recovered' "$UBLK_QCOW2" del "$DEV"
 del
 check_image "$image"
