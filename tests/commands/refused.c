@@ -16,7 +16,7 @@
 
 static struct supervisor sv;
 static struct stats stats;
-static unsigned int refused, recovered, locked, told, unmerged, killed;
+static unsigned int refused, recovered, locked, told, unmerged, killed, put_off;
 
 int supervisor_enter(struct supervisor *s, enum phase phase)
 {
@@ -68,6 +68,13 @@ void watch_settle(struct supervisor *s, bool failed, const char *format, ...)
 	(void)s;
 	(void)format;
 	refused += failed;
+}
+
+void watch_put_off(struct supervisor *s, const char *state)
+{
+	(void)s;
+	(void)state;
+	put_off++;
 }
 
 void spawn_reap(struct supervisor *s)
@@ -193,7 +200,18 @@ static void test_dead(void)
 		die("it has not given up any more");
 }
 
-/* --force; the server that recovers is killed, and may wait for its storage. */
+/* The recovery goes on, and the command asks again. */
+static void test_put_off(void)
+{
+	begin(PHASE_RECOVERING);
+	put_off = 0;
+	finish_recovering(&sv);
+	if (sv.phase != PHASE_RECOVERING || put_off != 1 || killed)
+		die("a recovery is not left alone");
+}
+
+/* --force; the server that recovers is killed, put_off, and may wait for its
+ * storage. */
 static void test_recovering(void)
 {
 	begin(PHASE_RECOVERING);
@@ -207,6 +225,7 @@ static void test_recovering(void)
 int main(void)
 {
 	test_live();
+	test_put_off();
 	test_recovering();
 	test_dead();
 	return 0;
