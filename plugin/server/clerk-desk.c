@@ -45,6 +45,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 #include "plugin/common/process.h"
+#include "plugin/server/aftermath.h"
 #include "plugin/server/clerk-inside.h"
 #include "plugin/server/control.h"
 #include "plugin/server/device.h"
@@ -63,6 +64,9 @@ struct desk {
 	int id; /* of the device; -1 before the first look */
 	int nodes;
 	bool ending; /* only the last order may come */
+	bool recovers;
+	bool waits_for_driver; /* and has: */
+	struct aftermath aftermath;
 	struct clerk_files *files;
 };
 
@@ -124,6 +128,16 @@ static bool is_last(enum action action)
 	return action == START_DEVICE || action == END_RECOVERY;
 }
 
+static int start_recovery(struct desk *desk)
+{
+	int ret = device_start_recovery(desk->control, desk->id, desk->nonce);
+
+	/* The server fetches next. */
+	if (!ret && desk->waits_for_driver)
+		aftermath_await(&desk->aftermath);
+	return ret;
+}
+
 static int command_driver(struct desk *desk, const struct order *order,
 			  struct answer *answer)
 {
@@ -133,8 +147,7 @@ static int command_driver(struct desk *desk, const struct order *order,
 		fault_of_order(desk->pidfd);
 	switch (order->action) {
 	case START_RECOVERY:
-		return device_start_recovery(desk->control, desk->id,
-					     desk->nonce);
+		return start_recovery(desk);
 	case START_DEVICE:
 		return start_device(desk, &answer->timeout);
 	case END_RECOVERY:
@@ -204,6 +217,12 @@ static void serve_order(struct desk *desk, const struct order *order,
 		      fd);
 }
 
+static void begin_aftermath(struct desk *desk)
+{
+	aftermath_begin(&desk->aftermath, AFTERMATH_FILE);
+	desk->waits_for_driver = true;
+}
+
 static void __attribute__((noreturn)) work(struct desk *desk)
 {
 	struct answer answer = { 0 };
@@ -217,6 +236,8 @@ static void __attribute__((noreturn)) work(struct desk *desk)
 	if (desk->nodes >= 0)
 		orders_hand_over(desk->socket, desk->nodes);
 	orders_answer(desk->socket, NULL, &answer, sizeof(answer), -1);
+	if (desk->recovers && aftermath_matters(answer.features))
+		begin_aftermath(desk);
 	do {
 		if (!orders_receive(desk->socket, &order, &with) ||
 		    server_is_dead(desk))
@@ -248,6 +269,7 @@ void clerk_work(const struct server_config *config,
 		.server = server,
 		.nonce = config->nonce,
 		.id = -1,
+		.recovers = config->recover,
 	};
 	pthread_t watcher;
 
