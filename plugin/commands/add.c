@@ -253,29 +253,37 @@ int add_judge(const struct disk_request *request, struct disk *disk)
 	return ret ? ret : check_driver(disk->image);
 }
 
+struct remains {
+	struct process supervisor;
+	struct disk disk;
+};
+
 static int is_of_supervisor(const struct disk *disk, void *opaque)
 {
-	struct disk *found = opaque;
+	struct remains *remains = opaque;
 
-	if (!process_is_same(&disk->supervisor, &found->supervisor))
+	if (!process_is_same(&disk->supervisor, &remains->supervisor))
 		return 0;
-	*found = *disk;
+	remains->disk = *disk;
 	return 1;
 }
 
 /* The child has not been reaped, so the pid is still its own.  Other records
    may have the same pid, of a process that died long ago, or of one in a
-   container. */
+   container.  While we wait for the lock, another command may clean up, or have
+   the disk taken over. */
 static int clean_up(const struct disk *wanted, pid_t supervisor)
 {
-	struct disk disk = { .id = -1 };
+	struct remains remains = { .disk.id = -1 };
 	char text[JOB_TEXT_MAX] = "";
 	int lock;
 
-	if (!process_identify(supervisor, &disk.supervisor) &&
-	    disk_each(is_of_supervisor, &disk) > 0 &&
-	    !state_lock(disk.id, COMMAND_PATIENCE, &lock)) {
-		teardown_all(&disk, true, false, text);
+	if (!process_identify(supervisor, &remains.supervisor) &&
+	    disk_each(is_of_supervisor, &remains) > 0 &&
+	    !command_lock(&remains.disk, &lock)) {
+		if (process_is_same(&remains.disk.supervisor,
+				    &remains.supervisor))
+			teardown_all(&remains.disk, true, false, text);
 		close(lock);
 	}
 	return complain_about(wanted->image,

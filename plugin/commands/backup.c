@@ -252,17 +252,13 @@ static int begin_merge(const struct backup *backup)
 /* A command that has merged the overlay meanwhile has done that for us. */
 static int go_back(struct backup *backup)
 {
-	const uint64_t nonce = backup->disk.nonce;
 	int lock, status;
 	int ret = command_lock(&backup->disk, &lock);
 
-	if (ret == -ENOENT || (!ret && backup->disk.nonce != nonce)) {
-		if (!ret)
-			close(lock);
+	if (ret == -ENOENT)
 		return complain("%s: its disk was removed meanwhile; add %s, "
 				"and run 'ublk-qcow2 commit'",
 				backup->overlay, backup->overlay);
-	}
 	if (ret)
 		return tell_left(backup, "another command works on it");
 	status = begin_merge(backup);

@@ -66,13 +66,17 @@ void command_unreadable(int id, int error, void *status)
 	*(int *)status = complain(STATE_DIR "/%d.disk: %s", id, why);
 }
 
+/* While we waited, the disk may have gone, and another may have got its id. */
 int command_lock(struct disk *disk, int *lock)
 {
+	const uint64_t nonce = disk->nonce;
 	int ret = state_lock(disk->id, COMMAND_PATIENCE, lock);
 
 	if (ret)
 		return ret;
 	ret = disk_load(disk->id, disk);
+	if (!ret && disk->nonce != nonce)
+		ret = -ENOENT;
 	if (ret)
 		close(*lock);
 	return ret;

@@ -25,7 +25,7 @@ void command_unreadable(int id, int error, void *status);
 
 /* Locks a disk that was found and reads its record again.  Returns:
    0		*disk is the record as it is now
-   -ENOENT	the disk is gone meanwhile
+   -ENOENT	the disk is gone meanwhile; another may have its id
    -EBUSY	another command works on the disk
    or another -errno: the record cannot be read. */
 int command_lock(struct disk *disk, int *lock);
