@@ -8,7 +8,9 @@
  * descriptor.  The clerk judges nothing: the rules of Landlock say which files
  * the disk may consist of, and hold for the clerk as they would for the reader.
  *
- * The clerk ends with the reader.
+ * The clerk ends with the reader, and does nothing for one that is dead: a
+ * journal that the reader had removed may be that of the disk's next user by
+ * then.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -81,7 +83,8 @@ static void __attribute__((noreturn)) work(int socket, int reader)
 	struct packet with;
 	struct order order;
 
-	while (orders_receive(socket, &order, &with)) {
+	while (orders_receive(socket, &order, &with) &&
+	       !process_wait(reader, 0)) {
 		struct answer answer = { 0 };
 		int fd = -1;
 

@@ -3,7 +3,8 @@
  * The jail of a process that opens an image.  The process gets the image and
  * the files beside it from its clerk, writes to the image only if that is its
  * task, and reaches nothing else.  It has none of root's rights, and the clerk
- * only the right to read files of others.
+ * only the right to read files of others.  The clerk does nothing for a reader
+ * that is dead.
  *
  * Each case is a child, for there is no way out.
  */
@@ -253,6 +254,101 @@ static void try(const struct jail *jail)
 		die("see above");
 }
 
+/* ---- a reader that dies ---- */
+
+#define ROUNDS 5
+
+static pid_t child_of(pid_t pid)
+{
+	char path[64];
+	int child = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)pid,
+		 (int)pid);
+	file = fopen(path, "r");
+	if (!file || fscanf(file, "%d", &child) != 1)
+		die("the reader has no clerk");
+	fclose(file);
+	return child;
+}
+
+static bool is_stopped(pid_t pid)
+{
+	char path[64], state = '?';
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	file = fopen(path, "r");
+	if (!file || fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
+		die("the clerk is gone");
+	fclose(file);
+	return state == 'T';
+}
+
+/* It closes an image, and its last step is an order. */
+static void __attribute__((noreturn))
+close_image(const char *journal, int ready, int go)
+{
+	const struct jail jail = { .image = image, .write = true };
+	char byte = 0;
+
+	expect(!jail_enter_for(&jail), "no jail");
+	expect(write(ready, &byte, 1) == 1 && read(go, &byte, 1) == 1,
+	       "the test is gone");
+	qcow_names_here->remove(qcow_names_here->opaque, journal);
+	_exit(0);
+}
+
+static void kill_reader(const char *journal)
+{
+	int ready[2], go[2], status;
+	pid_t reader, clerk;
+	char byte = 0;
+
+	if (pipe(ready) || pipe(go))
+		die("no pipe");
+	reader = fork();
+	if (!reader)
+		close_image(journal, ready[1], go[0]);
+	close(ready[1]);
+	if (read(ready[0], &byte, 1) != 1)
+		die("see above");
+	clerk = child_of(reader);
+	kill(clerk, SIGSTOP);
+	while (!is_stopped(clerk))
+		usleep(1000);
+	if (write(go[1], &byte, 1) != 1)
+		die("the reader is gone");
+	usleep(50000); /* it gives the order */
+	kill(reader, SIGKILL);
+	waitpid(reader, &status, 0);
+	kill(clerk, SIGCONT);
+	if (waitpid(clerk, &status, 0) != clerk)
+		die("the clerk is not ours");
+	close(ready[0]);
+	close(go[0]);
+	close(go[1]);
+}
+
+/* Its clerk goes on when it is dead, and the journal is another's by then. */
+static void try_death(void)
+{
+	char *journal = scratch_path("journal");
+
+	if (!is_root)
+		return;
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	setenv("UBLK_QCOW2_RUN", scratch(), 1);
+	write_file(journal, "", 0);
+	for (unsigned int i = 0; i < ROUNDS; i++) {
+		kill_reader(journal);
+		expect(!access(journal, F_OK),
+		       "the order of a dead reader is carried out");
+	}
+	free(journal);
+}
+
 static void make_files(void)
 {
 	if (!mkdtemp(directory))
@@ -290,6 +386,7 @@ int main(void)
 			    .nr_layers = 1 });
 	try(&(struct jail){ .image = image, .layers = &layer, .nr_layers = 1 });
 	try_devices();
+	try_death();
 	unlink(image);
 	unlink(beside);
 	unlink(known);
