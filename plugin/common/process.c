@@ -33,6 +33,9 @@
 #include "plugin/common/log.h"
 #include "plugin/common/process.h"
 
+#ifndef PIDFD_SIGNAL_PROCESS_GROUP
+#define PIDFD_SIGNAL_PROCESS_GROUP 4 /* Linux 6.9 */
+#endif
 #define STATUS_SIGNALLED 255
 #define INITIAL_SPACE	 0xeffffffcu /* the kernel's PROC_PID_INIT_INO */
 
@@ -238,6 +241,11 @@ int process_kill(int pidfd)
 	if (pidfd_send_signal(pidfd, SIGKILL, NULL, 0) && errno != ESRCH)
 		return -errno;
 	return 0;
+}
+
+void process_kill_group(int pidfd)
+{
+	pidfd_send_signal(pidfd, SIGKILL, NULL, PIDFD_SIGNAL_PROCESS_GROUP);
 }
 
 bool process_wait(int pidfd, int milliseconds)

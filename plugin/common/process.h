@@ -58,6 +58,10 @@ int process_open(const struct process *process, int *pidfd);
 /* Kills by pidfd; a process that is dead already is no error. */
 int process_kill(int pidfd);
 
+/* Kills what is left of the group that the process leads, or has led until its
+   end. */
+void process_kill_group(int pidfd);
+
 /* Waits for the end of the process, or for that long; a negative time has no
    end.  Has the process ended? */
 bool process_wait(int pidfd, int milliseconds);

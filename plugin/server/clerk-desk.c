@@ -27,6 +27,8 @@
  * back when the clerk, too, has let go of it.  The clerk does so after the
  * command, or by its own end; and that end waits for a command that has begun,
  * since the thread of the kernel that executes it shares the descriptors.
+ * Somebody may have stopped the clerk, which would keep the ring, and the fence
+ * with it.  So the supervisor kills what is left of a dead server's group.
  *
  * Each of these two orders is the last one.  Before the server fetches it ends
  * all others, so the clerk does nothing else any more when a guest's bytes

@@ -14,7 +14,9 @@
  * record names.  Meanwhile it makes itself ready.
  *
  * The child leads a session of its own: Ctrl-C in the terminal of a
- * supervisor in the foreground must not kill the server under it.
+ * supervisor in the foreground must not kill the server under it.  Its own
+ * children, clerk and readers, are in its group, and are killed when it has
+ * ended.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -255,6 +257,9 @@ void spawn_reap(struct supervisor *sv)
 	int status = 0;
 
 	hear_last_words(sv);
+	/* P5: its clerk ends with it, unless somebody has stopped the clerk,
+	   which has the ring, and so the fence. */
+	process_kill_group(sv->server);
 	close(sv->server);
 	sv->server = -1;
 	/* A server that was adopted is our child if we were renewed. */

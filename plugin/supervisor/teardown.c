@@ -277,6 +277,8 @@ static int end_server(const struct disk *disk, bool force,
 				 "storage; try again when that answers" :
 				 "use --force");
 		ret = -ETIMEDOUT;
+	} else {
+		process_kill_group(pidfd); /* its clerk, as in spawn.c */
 	}
 	close(pidfd);
 	return ret;

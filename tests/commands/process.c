@@ -2,13 +2,14 @@
 /*
  * Does a process live?  The cases: an id that another process or a thread has
  * now, a child that is not reaped yet, and a moment at which a look is not
- * possible.
+ * possible.  And what a dead one has left can be killed.
  */
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -151,11 +152,60 @@ static void test_unknown(void)
 	expect("self, again", &self, true, 0);
 }
 
+/* It leads a group, as a server does, and leaves a child that is stopped. */
+static void __attribute__((noreturn)) lead(int ready)
+{
+	pid_t left;
+
+	setsid();
+	left = fork();
+	if (!left)
+		for (;;)
+			raise(SIGSTOP);
+	if (write(ready, &left, sizeof(left)) != sizeof(left))
+		_exit(1);
+	_exit(0);
+}
+
+static void test_group(bool reaped)
+{
+	int ready[2], pidfd, status;
+	siginfo_t info;
+	pid_t pid, left;
+
+	if (pipe(ready))
+		die("no pipe");
+	pid = fork();
+	if (!pid)
+		lead(ready[1]);
+	if (process_hold(pid, &pidfd) ||
+	    read(ready[0], &left, sizeof(left)) != sizeof(left))
+		die("no leader");
+	if (waitid(P_PID, pid, &info, WEXITED | (reaped ? 0 : WNOWAIT)))
+		die("waitid");
+	wait_for_state(left, 'T');
+	process_kill_group(pidfd);
+	if (waitpid(left, &status, 0) != left || !WIFSIGNALED(status) ||
+	    WTERMSIG(status) != SIGKILL)
+		die("the rest of the group: status %#x", status);
+	if (!reaped)
+		waitpid(pid, NULL, 0);
+	/* Nobody is left in it. */
+	process_kill_group(pidfd);
+	close(pidfd);
+	close(ready[0]);
+	close(ready[1]);
+}
+
 int main(void)
 {
 	test_child();
 	test_last_thread();
 	test_id_of_thread();
 	test_unknown();
+	/* Children of dead ones become ours. */
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	test_group(false);
+	test_group(true);
 	return 0;
 }

@@ -1,12 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# limit: 200
+# limit: 400
+# processors: 2
 #
 # A server dies when it has fetched all tags and has asked its clerk to make the
-# device live.  The clerk gives the driver that order when the server is dead.
-# The disk recovers all the same, and a new disk is refused.  A driver of 6.12
-# held all requests back for ever, and let no server take the device over.
-# Meanwhile `del` waits for the recovery, and not for ever.
+# device live.  The clerk gives the driver that order when the server is dead,
+# or is stopped and never does.  The disk recovers all the same, and a new disk
+# is refused.  A driver of 6.12 held all requests back for ever, and let no
+# server take the device over.  Meanwhile `del` waits for the recovery, and not
+# for ever.
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
 
@@ -19,7 +21,8 @@ late_clerk()
 	grep -lsx late-order /proc/[0-9]*/task/*/comm | cut -d / -f 3 | head -n 1
 }
 
-# kill_server_of_late_clerk: waits for such a clerk first
+# kill_server_of_late_clerk [SIGNAL]: waits for such a clerk first, which gets the
+# signal
 kill_server_of_late_clerk()
 {
 	local clerk end=$((SECONDS + 60))
@@ -28,6 +31,7 @@ kill_server_of_late_clerk()
 		((SECONDS <= end)) || fail "no clerk is late"
 		sleep 0.02
 	done
+	[[ -z ${1:-} ]] || kill "$1" "$clerk"
 	kill -9 "$(ps -o ppid= -p "$clerk" | tr -d ' ')"
 	while [[ -e /proc/$clerk ]]; do
 		((SECONDS <= end)) || fail "the clerk does not end"
@@ -35,25 +39,42 @@ kill_server_of_late_clerk()
 	done
 }
 
-image=$(image disk.qcow2 64M)
+# refuse_new QUEUES [SIGNAL]
+refuse_new()
+{
+	local adds
 
-note "a new disk"
-"$UBLK_QCOW2" add "$image" >"$WORK/out" 2>&1 &
-adds=$!
-kill_server_of_late_clerk
-! wait "$adds" || fail "added, although its server died"
-grep -q "killed by signal 9" "$WORK/out" || fail "$(cat "$WORK/out")"
+	note "a new disk, queues and signal: $*"
+	"$UBLK_QCOW2" add -q "$1" "$image" >"$WORK/out" 2>&1 &
+	adds=$!
+	kill_server_of_late_clerk "${@:2}"
+	! wait "$adds" || fail "added, although its server died"
+	grep -q "killed by signal 9" "$WORK/out" || fail "$(cat "$WORK/out")"
+	[[ $("$UBLK_QCOW2" list) == "" ]] || fail "a record is left"
+}
+
+# recover_late [SIGNAL]
+recover_late()
+{
+	sleep 0.5
+	kill -9 "$(listed server_pid)"
+	kill_server_of_late_clerk "$@"
+	wait_live
+	note "$(listed recoveries) recoveries; signal: ${*:-none}"
+}
+
+image=$(image disk.qcow2 64M)
+refuse_new 1
+refuse_new 2
+refuse_new 1 -STOP
 
 note "a disk"
 add "$image"
 start_load --depth 8
 for round in 1 2 3; do
-	sleep 0.5
-	kill -9 "$(listed server_pid)"
-	kill_server_of_late_clerk
-	wait_live
-	note "round $round: $(listed recoveries) recoveries"
+	recover_late
 done
+recover_late -STOP
 stop_load
 
 # The clerk takes longer than `del` waits.
