@@ -100,6 +100,13 @@ static void put_option(struct arguments *arguments, const char *option,
 	put_number(arguments, number);
 }
 
+/* A name may begin as an option does. */
+static void put_name(struct arguments *arguments, const char *name)
+{
+	put(arguments, "--");
+	put(arguments, name);
+}
+
 /* Returns as service_start() does. */
 static int run(struct arguments *arguments, int milliseconds,
 	       char why[DOMAIN_REASON_MAX])
@@ -190,9 +197,7 @@ static void abandon(const char *name)
 	char why[DOMAIN_REASON_MAX];
 
 	put_verb(&arguments, "del");
-	/* A name may begin as an option does. */
-	put(&arguments, "--");
-	put(&arguments, name);
+	put_name(&arguments, name);
 	run(&arguments, ABANDON_PATIENCE, why);
 }
 
@@ -243,10 +248,12 @@ bool service_is_live(const struct disk *disk)
 	       process_alive(&disk->supervisor);
 }
 
+/* The lock of the users is one on the name.  The id may be another disk's by
+   now: an admin may have removed this one. */
 static int run_on(struct arguments *arguments, int milliseconds,
 		  const struct disk *disk, char why[DOMAIN_REASON_MAX])
 {
-	put_number(arguments, disk->id);
+	put_name(arguments, disk->name);
 	return run(arguments, milliseconds, why);
 }
 

@@ -157,10 +157,11 @@ static int remove_leftover(const struct disk *disk, char why[DOMAIN_REASON_MAX])
 static int revive(struct disk *disk, char why[DOMAIN_REASON_MAX])
 {
 	const int id = disk->id;
+	const uint64_t nonce = disk->nonce;
 	int ret = service_revive(disk, HOOK_RECOVER_PATIENCE, why);
 
 	/* The disk may have been about to go. */
-	if (disk_load(id, disk))
+	if (disk_load(id, disk) || disk->nonce != nonce)
 		return -EAGAIN;
 	return ret;
 }

@@ -29,11 +29,11 @@ accepted web1 started
 accepted web1 stopped end
 served web
 accepted web1 release
-called "add web.qcow2 --name web;del 0"
+called "add web.qcow2 --name web;del -- web"
 served ""
 records ""
 accepted web1 release
-called "add web.qcow2 --name web;del 0"
+called "add web.qcow2 --name web;del -- web"
 
 case_of "a device"
 one web1 "$UUID1" /dev/ublkb7 "$web"
@@ -83,11 +83,11 @@ by_hand "$web" web
 one web1 "$UUID1" $link/web "$web"
 one web2 "$UUID2" $link/web "$web"
 accepted web1 prepare
-called "recover 0"
+called "recover -- web"
 refused 'in use by domain web1' web2 prepare
 accepted web2 release
 accepted web1 release
-called "recover 0"
+called "recover -- web"
 served web
 records ""
 
@@ -99,7 +99,7 @@ refused 'disk vdb, /dev/ublk-qcow2/data of [^:]*/data.qcow2: in use by another' 
 	web1 prepare
 served ""
 records ""
-called "add web.qcow2 --name web;add data.qcow2 --name data;del 0"
+called "add web.qcow2 --name web;add data.qcow2 --name data;del -- web"
 accepted web1 release
 
 # twice ENTRY-DEV DEV DEV [ELEMENTS]: two disks that are one device.
@@ -220,7 +220,7 @@ domain web1 "$UUID1" "$(entry $link/web "$web")" \
 by_hand "$web" web
 kill_process 0 server
 accepted web1 reconnect
-called "recover 0"
+called "recover -- web"
 records 1.web
 
 done_testing

@@ -157,7 +157,7 @@ accepted web1 release
 killed web1
 accepted web1 prepare
 records 1.web
-called "add web.qcow2 --name web;recover 0"
+called "add web.qcow2 --name web;recover -- web"
 accepted web1 release
 served ""
 records ""
@@ -165,7 +165,7 @@ records ""
 killed web1
 accepted web2 prepare
 records 2.web
-called "add web.qcow2 --name web;del 0;add web.qcow2 --name web"
+called "add web.qcow2 --name web;del -- web;add web.qcow2 --name web"
 accepted web1 release
 served web
 accepted web2 release

@@ -104,7 +104,7 @@ case_of "served here by hand already"
 by_hand "$web" web
 accepted web1 migrate
 accepted web1 prepare
-called "recover 0"
+called "recover -- web"
 
 case_of "a block device, of which no lock tells"
 device=$(find /dev -type b -print -quit)

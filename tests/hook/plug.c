@@ -142,7 +142,8 @@ static void test_undone(void)
 	after = virDomainGetXMLDesc(domain, 0);
 	if (strcmp(before, after) != 0)
 		die("not undone: %s\n%s", before, after);
-	if (asprintf(&calls, "add %s --name web1-vdb;del 0;", path) < 0)
+	if (asprintf(&calls, "add %s --name web1-vdb;del -- web1-vdb;", path) <
+	    0)
 		die("out of memory");
 	fake_called(calls);
 	nothing_left();

@@ -31,7 +31,7 @@ for operation in started reconnect; do
 		[[ $dead == supervisor ]] || kill_process 0 server
 		[[ $dead == server ]] || kill_process 0 supervisor
 		accepted web1 $operation
-		called "add web.qcow2 --name web;recover 0"
+		called "add web.qcow2 --name web;recover -- web"
 		accepted web1 release
 		served ""
 	done
@@ -41,17 +41,17 @@ for operation in started reconnect; do
 	accepted web1 prepare
 	sed -i 's/^state .*/state recovering/' "$UBLK_QCOW2_RUN/0.disk"
 	accepted web1 $operation
-	called "add web.qcow2 --name web;recover 0"
+	called "add web.qcow2 --name web;recover -- web"
 	sed -i 's/^state .*/state failed/' "$UBLK_QCOW2_RUN/0.disk"
 	accepted web1 $operation
-	called "add web.qcow2 --name web;recover 0;recover 0"
+	called "add web.qcow2 --name web;recover -- web;recover -- web"
 
 	case_of "$operation: a disk without an entry"
 	by_hand "$web" web
 	domain web1 "$UUID1" "" "$(disk vda $link/web)" >"$WORK/web1.xml"
 	kill_process 0 server
 	accepted web1 $operation
-	called "recover 0"
+	called "recover -- web"
 
 	case_of "$operation: two of three disks are dead"
 	more=$(image more)
@@ -65,7 +65,7 @@ for operation in started reconnect; do
 	kill_process 2 supervisor
 	: >"$FAKE/calls"
 	accepted web1 $operation
-	called "recover 2;recover 0"
+	called "recover -- more;recover -- web"
 
 	case_of "$operation: somebody else's device"
 	domain web1 "$UUID1" "" "$(disk vda /dev/ublkb5)" >"$WORK/web1.xml"
@@ -95,7 +95,7 @@ kill_process 1 server
 printf 'web\nno memory' >"$FAKE/recover.fails"
 : >"$FAKE/calls"
 tolerated 'cannot be recovered: no memory' 1 web1
-grep -q "recover 1" "$FAKE/calls" || wrong "the second was not recovered"
+grep -q "recover -- data" "$FAKE/calls" || wrong "the second was not recovered"
 
 case_of "reconnect: a disk that is gone"
 one web1 "$UUID1" $link/web "$web"
@@ -107,7 +107,7 @@ accepted web1 prepare
 kill_process 0 server
 one web1 "$UUID1" $link/web "$web" "colour='green'"
 tolerated "there is no attribute 'colour'" 1 web1
-grep -q "recover 0" "$FAKE/calls" || wrong "it was not recovered"
+grep -q "recover -- web" "$FAKE/calls" || wrong "it was not recovered"
 
 case_of "reconnect: a record of a disk that the XML names no more"
 one web1 "$UUID1" $link/web "$web"
@@ -115,7 +115,7 @@ accepted web1 prepare
 kill_process 0 server
 domain web1 "$UUID1" "" "" >"$WORK/web1.xml"
 accepted web1 reconnect
-grep -q "recover 0" "$FAKE/calls" || wrong "it was not recovered"
+grep -q "recover -- web" "$FAKE/calls" || wrong "it was not recovered"
 
 case_of "reconnect: the records are lost"
 one web1 "$UUID1" $link/web "$web"
@@ -224,6 +224,6 @@ ln -s /nonexistent "$DOMAINS"
 kill_process 0 server
 call web1 reconnect
 [[ $STATUS == 0 ]] || wrong "status $STATUS"
-grep -q "recover 0" "$FAKE/calls" || wrong "it was not recovered"
+grep -q "recover -- web" "$FAKE/calls" || wrong "it was not recovered"
 
 done_testing

@@ -50,7 +50,7 @@ records 1.web
 accepted web1 started
 accepted web1 release
 managed "systemctl start $unit;systemctl stop $unit"
-called "add web.qcow2 --name web;del 0"
+called "add web.qcow2 --name web;del -- web"
 configured ""
 records ""
 
@@ -199,7 +199,7 @@ accepted web1 prepare
 kill_process 0 server
 accepted web1 reconnect
 managed ""
-called "add web.qcow2 --name web;recover 0"
+called "add web.qcow2 --name web;recover -- web"
 
 case_of "the supervisor is dead"
 one web1 "$UUID1" $link/web "$web"
@@ -208,7 +208,7 @@ accepted web1 prepare
 kill_process 0 supervisor
 accepted web1 reconnect
 managed "systemctl start $unit"
-called "add web.qcow2 --name web;recover 0;recover 0"
+called "add web.qcow2 --name web;recover 0;recover -- web"
 
 case_of "the supervisor is dead, and systemd does not know yet"
 one web1 "$UUID1" $link/web "$web"
@@ -220,7 +220,7 @@ start=$SECONDS
 accepted web1 reconnect
 ((SECONDS > start)) || wrong "it did not wait"
 wait
-called "add web.qcow2 --name web;recover 0;recover 0"
+called "add web.qcow2 --name web;recover 0;recover -- web"
 
 case_of "the supervisor is dead, and stays so"
 one web1 "$UUID1" $link/web "$web"
@@ -234,7 +234,7 @@ by_hand "$web" web
 one web1 "$UUID1" $link/web "$web"
 kill_process 0 supervisor
 accepted web1 prepare
-managed "systemd-run --scope --collect --quiet -- PROGRAM recover --brief 0"
+managed "systemd-run --scope --collect --quiet -- PROGRAM recover --brief -- web"
 : >"$FAKE/units"
 kill_process 0 server
 accepted web1 started

@@ -15,7 +15,7 @@ case_of "a leftover of an earlier life is used again"
 one web1 "$UUID1" $link/web "$web"
 accepted web1 prepare
 accepted web1 prepare
-called "add web.qcow2 --name web;recover 0"
+called "add web.qcow2 --name web;recover -- web"
 records 1.web
 accepted web1 release
 served ""
@@ -26,7 +26,7 @@ accepted web1 prepare
 kill_process 0 server
 kill_process 0 supervisor
 accepted web1 prepare
-called "add web.qcow2 --name web;recover 0"
+called "add web.qcow2 --name web;recover -- web"
 accepted web1 release
 served ""
 
@@ -44,7 +44,7 @@ one web1 "$UUID1" $link/web "$web"
 accepted web1 prepare
 one web1 "$UUID1" $link/web "$other"
 accepted web1 prepare
-called "add web.qcow2 --name web;del 0;add other.qcow2 --name web"
+called "add web.qcow2 --name web;del -- web;add other.qcow2 --name web"
 records 1.web
 [[ $(field_of 0 image) == "$other" ]] || wrong "the old image is served"
 
@@ -53,7 +53,7 @@ one web1 "$UUID1" $link/web "$web"
 accepted web1 prepare
 one web1 "$UUID1" $link/web "$web" "readonly='yes'"
 accepted web1 prepare
-called "add web.qcow2 --name web;del 0;add web.qcow2 --name web --read-only"
+called "add web.qcow2 --name web;del -- web;add web.qcow2 --name web --read-only"
 
 case_of "a leftover in use is not replaced"
 one web1 "$UUID1" $link/web "$web"
@@ -133,7 +133,7 @@ by_hand "$web" web
 kill_process 0 server
 one web1 "$UUID1" $link/web "$web"
 accepted web1 prepare
-called "recover 0"
+called "recover -- web"
 accepted web1 release
 served web
 
@@ -150,7 +150,7 @@ one web1 "$UUID1" $link/web "$web" "" "$share"
 one web2 "$UUID2" $link/web "$web" "" "$share"
 accepted web1 prepare
 accepted web2 prepare
-called "add web.qcow2 --name web;recover 0"
+called "add web.qcow2 --name web;recover -- web"
 records "1.web 2.web"
 accepted web1 release
 served web
@@ -190,7 +190,7 @@ one web1 "$UUID1" $link/web "$web"
 accepted web1 prepare
 echo 2 >"$FAKE/del.busy"
 accepted web1 release
-called "add web.qcow2 --name web;del 0;del 0;del 0"
+called "add web.qcow2 --name web;del -- web;del -- web;del -- web"
 served ""
 records ""
 
@@ -208,7 +208,7 @@ UBLK_QCOW2_PATIENCE=3000 refused 'web2: .*: in use by process 77' web2 prepare
 rm "$FAKE/del.busy"
 : >"$FAKE/calls"
 accepted web2 prepare
-called "del 0;add web.qcow2 --name web"
+called "del -- web;add web.qcow2 --name web"
 records 2.web
 accepted web1 release
 served web
@@ -233,12 +233,39 @@ accepted web1 prepare
 by_hand "$web" web
 one web2 "$UUID2" $link/web "$web"
 accepted web2 prepare
-called "recover 0"
+called "recover -- web"
 accepted web1 release
 served web
 accepted web2 release
 served web
 records ""
+
+case_of "another disk has the id by now"
+one web1 "$UUID1" $link/web "$web"
+accepted web1 prepare
+echo 1000 >"$FAKE/del.busy"
+call web1 release &
+hook=$!
+await_call "del .*"
+replace_by "$other" other
+rm "$FAKE/del.busy"
+wait "$hook" || true
+served other
+records ""
+
+case_of "another disk gets the id during a recovery"
+one web1 "$UUID1" $link/web "$web"
+accepted web1 prepare
+echo 2 >"$FAKE/recover.sleeps"
+call web1 prepare &
+hook=$!
+await_call "recover .*"
+replace_by "$other" other
+wait "$hook" || true
+rm "$FAKE/recover.sleeps"
+served "other web"
+records 1.web
+[[ $(field_of 1 name) == web ]] || wrong "web is not served anew"
 
 case_of "the disk is gone at the end"
 one web1 "$UUID1" $link/web "$web"
@@ -252,7 +279,7 @@ one web1 "$UUID1" $link/web "$web"
 accepted web1 prepare
 kill_process 0 server
 accepted web1 release
-called "add web.qcow2 --name web;recover 0;del 0"
+called "add web.qcow2 --name web;recover -- web;del -- web"
 served ""
 
 case_of "the server is dead at the end, for good"
@@ -288,7 +315,7 @@ domain web1 "$UUID1" "" "$(disk vda $link/web)" >"$WORK/web1.xml"
 domain web2 "$UUID2" "" "$(disk vda /dev/ublkb0)" >"$WORK/web2.xml"
 kill_process 0 server
 accepted web1 prepare
-called "recover 0"
+called "recover -- web"
 records 1.web
 refused 'web2: disk vda, /dev/ublkb0 of .*/web.qcow2: is in use by domain web1' \
 	web2 prepare

@@ -220,6 +220,29 @@ by_hand()
 	: >"$FAKE/calls"
 }
 
+# await_call CALL: of a hook in the background
+await_call()
+{
+	local i
+
+	for ((i = 0; i < 6000; i++)); do
+		! grep -qx -- "$1" "$FAKE/calls" || return 0
+		sleep 0.01
+	done
+	wrong "there is no call '$1'"
+}
+
+# replace_by IMAGE NAME: the disk of id 0 is gone, and another has the id.
+replace_by()
+{
+	local new=$UBLK_QCOW2_RUN/.other
+
+	sed -e "s:^image .*:image $1:" -e "s/^name .*/name $2/" \
+		-e "s/^image_inode .*/image_inode $(stat -c %i "$1")/" \
+		-e 's/^nonce .*/nonce 1/' "$UBLK_QCOW2_RUN/0.disk" >"$new"
+	mv "$new" "$UBLK_QCOW2_RUN/0.disk"
+}
+
 field_of()
 {
 	sed -n "s/^$2 //p" "$UBLK_QCOW2_RUN/$1.disk"
