@@ -82,6 +82,8 @@ void fault_of_order(int server)
 
 	if (!fault("late-order"))
 		return;
+	if (fault("apart"))
+		setsid();
 	prctl(PR_SET_NAME, "late-order");
 	if (poll(&end, 1, LONG_ENOUGH) > 0)
 		usleep(DRIVERS_PAUSE);

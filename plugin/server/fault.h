@@ -21,6 +21,7 @@
  *	late-order	the clerk gives the driver its last order when its
  *			server is dead, or after some seconds; its thread that
  *			waits for that is called late-order meanwhile
+ *	apart		such a clerk leaves its server's group
  *	late-live	the server tells the supervisor a second late that it
  *			serves
  *	die-merged	the supervisor dies when a merge is done, and

@@ -5,15 +5,15 @@
 #
 # A server dies when it has fetched all tags and has asked its clerk to make the
 # device live.  The clerk gives the driver that order when the server is dead,
-# or is stopped and never does.  The disk recovers all the same, and a new disk
-# is refused.  A driver of 6.12 held all requests back for ever, and let no
-# server take the device over.  Meanwhile `del` waits for the recovery, and not
-# for ever.
+# for nobody has killed it, or is stopped and never does.  The disk recovers all
+# the same, and a new disk is refused.  A driver of 6.12 held all requests back
+# for ever, and let no server take the device over.  Meanwhile `del` waits for
+# the recovery, and not for ever.
 # shellcheck source=../lib/driver.sh
 . "$(dirname "$0")/../lib/driver.sh"
 
 UBLK_QCOW2=${UBLK_QCOW2_FAULTY:?}
-export UBLK_QCOW2_FAULT=late-order
+export UBLK_QCOW2_FAULT=late-order,apart
 
 # The clerk's thread that waits for the death of its server.
 late_clerk()
@@ -63,19 +63,31 @@ recover_late()
 	note "$(listed recoveries) recoveries; signal: ${*:-none}"
 }
 
+# serve_late [SIGNAL]...: a disk, whose server dies for each of these signals
+serve_late()
+{
+	local signal
+
+	note "a disk"
+	add "$image"
+	start_load --depth 8
+	for signal; do
+		# shellcheck disable=SC2086 # or no word
+		recover_late $signal
+	done
+	stop_load
+}
+
 image=$(image disk.qcow2 64M)
 refuse_new 1
 refuse_new 2
-refuse_new 1 -STOP
+serve_late '' ''
+del
 
-note "a disk"
-add "$image"
-start_load --depth 8
-for round in 1 2 3; do
-	recover_late
-done
-recover_late -STOP
-stop_load
+note "and the clerk is where the supervisor kills it"
+UBLK_QCOW2_FAULT=late-order
+refuse_new 1 -STOP
+serve_late '' -STOP
 
 # The clerk takes longer than `del` waits.
 note "a disk that is being recovered is removed"
