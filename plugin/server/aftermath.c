@@ -20,6 +20,11 @@
  * reader waits, and cannot be killed.  So the reader is a process of its own,
  * which has nothing that the recovery needs, and nobody waits for it for long.
  * It is there before the users of the disk wait for it.
+ *
+ * The process ends after its parent, and so keeps the parent's name spaces
+ * until then.  A process whose copy of a mount is the last one writes at its
+ * end what the file system still has to write, perhaps to the disk whose ring
+ * the process still has.  So this one does that, which has no ring.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -58,9 +63,13 @@ static void __attribute__((noreturn)) help(int socket, const char *file)
 	char byte;
 
 	process_fresh(socket, -1);
+	/* The parent's group may be killed. */
+	setsid();
 	prctl(PR_SET_NAME, "aftermath");
-	if (recv(socket, &byte, 1, 0) == 1 && read_file(file))
+	while (recv(socket, &byte, 1, 0) == 1) {
+		byte = read_file(file);
 		send(socket, &byte, 1, MSG_NOSIGNAL);
+	}
 	_exit(EXIT_SUCCESS);
 }
 
@@ -95,7 +104,7 @@ static bool ask(int helper)
 		ret = poll(&answer, 1, PATIENCE);
 	while (ret < 0 && errno == EINTR);
 	/* Nobody knows more by a longer wait. */
-	return !ret || recv(helper, &byte, 1, 0) == 1;
+	return !ret || (recv(helper, &byte, 1, 0) == 1 && byte);
 }
 
 void aftermath_await(struct aftermath *aftermath)
@@ -104,7 +113,4 @@ void aftermath_await(struct aftermath *aftermath)
 
 	if (aftermath->helper < 0 || !ask(aftermath->helper))
 		nanosleep(&blind, NULL);
-	if (aftermath->helper >= 0)
-		close(aftermath->helper);
-	aftermath->helper = -1;
 }

@@ -18,13 +18,13 @@ struct aftermath {
 /* Does a driver with these features need the functions below? */
 bool aftermath_matters(uint64_t features);
 
-/* Starts a helper that will read file.  Where none can be started, the wait is
-   shorter than it should be. */
+/* Starts a helper that will read file, and that ends after this process, or
+   when its socket is closed.  Where none can be started, the wait is shorter
+   than it should be. */
 void aftermath_begin(struct aftermath *aftermath, const char *file);
 
 /* After START_USER_RECOVERY, and before the first FETCH: returns when the
-   driver has done all that it began to do before, or after two seconds.  The
-   helper ends. */
+   driver has done all that it began to do before, or after two seconds. */
 void aftermath_await(struct aftermath *aftermath);
 
 #endif /* AFTERMATH_H */

@@ -67,7 +67,7 @@ struct desk {
 	int nodes;
 	bool ending; /* only the last order may come */
 	bool recovers;
-	bool waits_for_driver; /* and has: */
+	bool waits_for_driver;
 	struct aftermath aftermath;
 	struct clerk_files *files;
 };
@@ -219,12 +219,6 @@ static void serve_order(struct desk *desk, const struct order *order,
 		      fd);
 }
 
-static void begin_aftermath(struct desk *desk)
-{
-	aftermath_begin(&desk->aftermath, AFTERMATH_FILE);
-	desk->waits_for_driver = true;
-}
-
 static void __attribute__((noreturn)) work(struct desk *desk)
 {
 	struct answer answer = { 0 };
@@ -238,8 +232,10 @@ static void __attribute__((noreturn)) work(struct desk *desk)
 	if (desk->nodes >= 0)
 		orders_hand_over(desk->socket, desk->nodes);
 	orders_answer(desk->socket, NULL, &answer, sizeof(answer), -1);
-	if (desk->recovers && aftermath_matters(answer.features))
-		begin_aftermath(desk);
+	desk->waits_for_driver = desk->recovers &&
+				 aftermath_matters(answer.features);
+	/* In any case, for the end of this process. */
+	aftermath_begin(&desk->aftermath, AFTERMATH_FILE);
 	do {
 		if (!orders_receive(desk->socket, &order, &with) ||
 		    server_is_dead(desk))
@@ -251,7 +247,8 @@ static void __attribute__((noreturn)) work(struct desk *desk)
 
 /* The server's files must not keep the host from unmounting their file system
    when the disk is gone; the kernel closes them late (queues.c).  The host's
-   own unmounts and mounts reach us.  A host may forbid the step. */
+   own unmounts and mounts reach us, if they are shared: see confine.c and
+   aftermath.c for the others.  A host may forbid the step. */
 static void leave_mounts(void)
 {
 	if (unshare(CLONE_NEWNS) < 0)

@@ -55,6 +55,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "plugin/common/confinement.h"
@@ -70,8 +71,7 @@
 #define ARENAS	    1		 /* of malloc() */
 #define DESCRIPTORS 3		 /* more than these cannot be opened */
 
-/* Which name spaces are ours. */
-static bool own_mounts;
+/* Are the other name spaces ours? */
 static bool own_rest;
 
 /* A descriptor that tells how much is mapped. */
@@ -108,14 +108,8 @@ int confine_prepare(void)
 	/* With a second arena, free() opens a file to see whether the arena may
 	   shrink. */
 	mallopt(M_ARENA_MAX, ARENAS);
-	ret = unshare_if_possible(CLONE_NEWNS, &own_mounts);
-	/* The host's unmounts must reach us, and our mounts must not reach the
-	   host. */
-	if (own_mounts && mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
-		ret = -errno;
-	if (!ret)
-		ret = unshare_if_possible(
-			CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS, &own_rest);
+	ret = unshare_if_possible(CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS,
+				  &own_rest);
 	return ret ? ret : limit_privileges();
 }
 
@@ -164,6 +158,35 @@ static int leave_root(void)
 	else if (umount2(".", MNT_DETACH) < 0)
 		ret = -errno;
 	return !ret && chdir("/") < 0 ? -errno : ret;
+}
+
+/* Otherwise it cannot be kept from the host's mounts; a container's may be a
+   mere directory.  An old kernel does not tell. */
+static bool root_is_mount(void)
+{
+	struct statx root;
+
+	return statx(AT_FDCWD, "/", 0, 0, &root) ||
+	       !(root.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) ||
+	       root.stx_attributes & STATX_ATTR_MOUNT_ROOT;
+}
+
+/*
+ * The host's unmounts must reach us, and our mounts must not reach the host.
+ *
+ * They do not reach copies of mounts that are private.  Then our copy may be
+ * the last one, and to give that up writes the rest of the file system to its
+ * disk, perhaps to the disk that waits for us.  So it must not be the last: the
+ * clerk has had a copy since before, and keeps that until its end.
+ */
+static int own_mounts(bool *own)
+{
+	int ret = unshare_if_possible(CLONE_NEWNS, own);
+
+	if (!ret && *own && mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+		ret = -errno;
+	fault_of_mounts();
+	return ret;
 }
 
 /* The fall: Landlock */
@@ -226,8 +249,11 @@ static int note_step(int ret, enum confinement step, unsigned int *held)
    to change the root. */
 static int leave_paths(int nodes, unsigned int *held)
 {
-	int ret = own_mounts && nodes >= 0 ? leave_root() : -EPERM;
+	bool own = false;
+	int ret = nodes < 0 || !root_is_mount() ? -EPERM : own_mounts(&own);
 
+	if (!ret)
+		ret = own ? leave_root() : -EPERM;
 	if (ret == -EPERM || ret == -EACCES)
 		return 0;
 	if (!ret && own_rest)

@@ -73,6 +73,12 @@ void fault_of_mapping(void)
 		sleep(2);
 }
 
+void fault_of_mounts(void)
+{
+	if (fault("slow-leave"))
+		sleep(3);
+}
+
 #define LONG_ENOUGH   5000  /* ms, for a test to kill the server */
 #define DRIVERS_PAUSE 50000 /* us, until a driver has met that death */
 

@@ -18,6 +18,8 @@
  *	slow-close	the image is closed three seconds later when its disk
  *			gets an overlay (supervisor/change.c)
  *	slow-merge	a merge rests after each step (merger.c)
+ *	slow-leave	the server rests for three seconds while it has a copy
+ *			of the host's mounts
  *	late-order	the clerk gives the driver its last order when its
  *			server is dead, or after some seconds; its thread that
  *			waits for that is called late-order meanwhile
@@ -71,6 +73,9 @@ void fault_of_worker(uint8_t op, uint64_t sector);
 /* The I/O thread has mapped the device. */
 void fault_of_mapping(void);
 
+/* The server has a copy of the host's mounts. */
+void fault_of_mounts(void);
+
 /* The clerk is about to give the driver its last order; server is the pidfd of
    its server. */
 void fault_of_order(int server);
@@ -106,6 +111,10 @@ static inline void fault_of_worker(uint8_t op, uint64_t sector)
 }
 
 static inline void fault_of_mapping(void)
+{
+}
+
+static inline void fault_of_mounts(void)
 {
 }
 

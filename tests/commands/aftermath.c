@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -53,7 +54,9 @@ static uint64_t await(const char *name)
 	aftermath_begin(&aftermath, name);
 	begin = clock_ms();
 	aftermath_await(&aftermath);
-	return clock_ms() - begin;
+	begin = clock_ms() - begin;
+	close(aftermath.helper);
+	return begin;
 }
 
 static void test_wait(void)
@@ -89,18 +92,26 @@ static void test_no_file(void)
 	expect_end();
 }
 
-/* Its clerk has ended. */
+/* The clerk has ended, with its group. */
 static void test_no_use(void)
 {
 	struct aftermath aftermath;
 
 	aftermath_begin(&aftermath, file);
+	usleep(LATE * 1000);
+	signal(SIGTERM, SIG_IGN);
+	kill(0, SIGTERM);
+	usleep(LATE * 1000);
+	if (waitpid(-1, NULL, WNOHANG))
+		die("the helper ends with the group");
 	close(aftermath.helper);
 	expect_end();
 }
 
 int main(void)
 {
+	if (setpgid(0, 0))
+		die("no group");
 	file = scratch_path("file");
 	if (mkfifo(file, 0600))
 		die("no pipe");

@@ -293,6 +293,9 @@ static void case_without_chroot(void)
 	const char *root = scratch();
 	char run[128];
 
+	check(!unshare(CLONE_NEWNS) &&
+		      !mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL),
+	      "the host would see its mounts");
 	snprintf(run, sizeof(run), "%s/run", root);
 	check(!mkdir(run, 0755), "no directory");
 	bind_to("/dev", root);

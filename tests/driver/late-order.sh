@@ -21,16 +21,23 @@ late_clerk()
 	grep -lsx late-order /proc/[0-9]*/task/*/comm | cut -d / -f 3 | head -n 1
 }
 
-# kill_server_of_late_clerk [SIGNAL]: waits for such a clerk first, which gets the
-# signal
+# Waits for it, and prints it.
+await_late_clerk()
+{
+	local end=$((SECONDS + 60))
+
+	until late_clerk | grep .; do
+		((SECONDS <= end)) || fail "no clerk is late"
+		sleep 0.02
+	done
+}
+
+# kill_server_of_late_clerk [SIGNAL]: the clerk gets the signal
 kill_server_of_late_clerk()
 {
 	local clerk end=$((SECONDS + 60))
 
-	while ! clerk=$(late_clerk) || [[ -z $clerk ]]; do
-		((SECONDS <= end)) || fail "no clerk is late"
-		sleep 0.02
-	done
+	clerk=$(await_late_clerk) || exit
 	[[ -z ${1:-} ]] || kill "$1" "$clerk"
 	kill -9 "$(ps -o ppid= -p "$clerk" | tr -d ' ')"
 	while [[ -e /proc/$clerk ]]; do
@@ -92,6 +99,7 @@ serve_late '' -STOP
 # The clerk takes longer than `del` waits.
 note "a disk that is being recovered is removed"
 kill -9 "$(listed server_pid)"
+await_late_clerk >/dev/null
 refused 'is being recovered' "$UBLK_QCOW2" del "$DEV"
 del
 check_image "$image"
