@@ -104,7 +104,9 @@ paused_by "waits for the storage"
 [[ $(listed reason) == null ]] || fail "the reason stays"
 stop_load
 [[ $(listed recoveries) == 0 ]] || fail "it was replaced"
-[[ $(grep -c "^no-progress" "$WORK/events") == 1 ]] || fail "told twice"
+# On a busy host the servers before gave their own reasons.
+[[ $(grep -c "^no-progress .*storage" "$WORK/events") == 1 ]] ||
+	fail "told twice"
 
 note "its supervisor dies meanwhile"
 start_load --depth 8
