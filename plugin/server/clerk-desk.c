@@ -197,15 +197,6 @@ static void *watch_server(void *opaque)
 	_exit(EXIT_SUCCESS);
 }
 
-/* Its order is of no use, and may harm the next server: a journal that it had
-   removed is the next server's by now. */
-static bool server_is_dead(const struct desk *desk)
-{
-	struct pollfd end = { .fd = desk->pidfd, .events = POLLIN };
-
-	return poll(&end, 1, 0) > 0;
-}
-
 static void serve_order(struct desk *desk, const struct order *order,
 			struct packet *with)
 {
@@ -237,8 +228,11 @@ static void __attribute__((noreturn)) work(struct desk *desk)
 	/* In any case, for the end of this process. */
 	aftermath_begin(&desk->aftermath, AFTERMATH_FILE);
 	do {
+		/* The order of a dead server is of no use, and may harm the
+		   next one: a journal that it had removed is the next one's by
+		   now. */
 		if (!orders_receive(desk->socket, &order, &with) ||
-		    server_is_dead(desk))
+		    process_wait(desk->pidfd, 0))
 			break;
 		serve_order(desk, &order, &with);
 	} while (!is_last(order.action));
