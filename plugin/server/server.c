@@ -133,6 +133,9 @@ static int create_ring(struct server *server)
 {
 	int ret = queues_rings(&server->queues, server->config->options, 1);
 
+	/* The host forbids rings, the clerk's as well. */
+	if (ret == -EPERM)
+		return tell_clerk(server, ret);
 	return ret < 0 ? queues_failed(server, ret) : 0;
 }
 

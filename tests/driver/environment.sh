@@ -21,6 +21,20 @@ refused 'io_uring' "$UBLK_QCOW2" add "$image"
 [[ -z $(traces) ]] || fail "left behind: $(traces)"
 sysctl -q kernel.io_uring_disabled=0
 
+# The next server says so, too.
+add "$image"
+sysctl -q kernel.io_uring_disabled=2
+kill -9 "$(listed server_pid)"
+end=$((SECONDS + 30))
+until "$UBLK_QCOW2" list "$DEV" | grep 'io_uring is disabled'; do
+	((SECONDS <= end)) || fail "list: $("$UBLK_QCOW2" list "$DEV")"
+	sleep 0.1
+done
+sysctl -q kernel.io_uring_disabled=0
+"$UBLK_QCOW2" recover "$DEV" || fail "recover"
+wait_live
+del
+
 # Hidden from modprobe, too: the server might load it by itself.
 modprobe -r ublk_drv
 cleanup "umount /lib/modules/$(uname -r) 2>/dev/null; modprobe ublk_drv"
